@@ -1,0 +1,171 @@
+//! Everything the engine can be told. A recording is a list of these with their times.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::inventory::Inventory;
+use super::record::{Outcome, Phase, Side, Vantage};
+
+/// One input; the time of handling is given beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+pub enum Input {
+    /// A handshake ended, or 5 s passed since its last SYN.
+    Attempt(AttemptSeen),
+    /// A RST, counted once per node.
+    Reset(ResetSeen),
+    /// A packet was freed.
+    Drop(DropSeen),
+    /// Counter increments drained from the kernel.
+    Pairs {
+        deltas: Vec<PairDelta>,
+    },
+    /// Drop counter increments drained from the kernel.
+    Drops {
+        deltas: Vec<DropDelta>,
+    },
+    /// Records or increments lost since the last input of this kind.
+    Lost {
+        stage: LostStage,
+        count: u64,
+    },
+    /// A new picture of the cluster.
+    Cluster {
+        inventory: Arc<Inventory>,
+    },
+    /// Time passes: held-back records are released, old addresses forgotten.
+    Tick,
+}
+
+/// Addresses of a flow, from the side that opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FlowTuple {
+    pub src: IpAddr,
+    pub sport: u16,
+    /// As the client addressed it.
+    pub dst: IpAddr,
+    pub dport: u16,
+    /// After DNAT, where seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<(IpAddr, u16)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptSeen {
+    pub time: Timestamp,
+    pub tuple: FlowTuple,
+    pub vantage: Vantage,
+    pub outcome: Outcome,
+    /// ICMP type and code of a reject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<(u8, u8)>,
+    /// First SYN to answer, nanoseconds.
+    pub latency_ns: u64,
+    pub syns: u32,
+    /// Joins the attempt with drops of its SYNs.
+    pub isn: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_reason: Option<ArcStr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResetSeen {
+    pub time: Timestamp,
+    pub tuple: FlowTuple,
+    pub vantage: Vantage,
+    pub by: Side,
+    pub phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DropSeen {
+    pub time: Timestamp,
+    /// `dst` is what the dropped packet named, so after DNAT.
+    pub tuple: FlowTuple,
+    pub reason: ArcStr,
+    /// IP protocol number.
+    pub protocol: u8,
+    pub tcp_flags: u8,
+    pub seq: u32,
+    /// The direction is known from a tracked flow, not guessed from the ports.
+    pub oriented: bool,
+}
+
+/// Who talks to whom, as the kernel counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pair {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub dport: u16,
+    pub vantage: Vantage,
+}
+
+/// Increments of one pair; signed, because the kernel corrects a vantage by taking back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub syn: i64,
+    pub syn_retransmits: i64,
+    /// `[Side][Phase]`.
+    pub rst: [[i64; 3]; 2],
+    /// In the order established, refused, rejected, unanswered.
+    pub outcomes: [i64; 4],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairDelta {
+    /// `None` for the remainder: increments whose pair found no room in the kernel map.
+    pub pair: Option<Pair>,
+    pub counts: Counts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropDelta {
+    /// `None` for the remainder.
+    pub pair: Option<(IpAddr, IpAddr, u16)>,
+    pub reason: ArcStr,
+    pub count: u64,
+}
+
+/// Where something was lost: the `stage` label of `events_lost_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostStage {
+    /// The kernel's ring buffer was full.
+    Ring,
+    /// The pair map was full: totals are exact, the pair is not known.
+    Pairs,
+    /// The handshake map was full: SYNs are counted, outcomes not.
+    Handshakes,
+    /// The drop map was full.
+    Drops,
+    /// A tail client was too slow.
+    Client,
+    /// The queue to the engine was full.
+    Queue,
+    /// A ring record could not be decoded.
+    Decode,
+}
+
+impl LostStage {
+    /// Every stage, so that each has a series from the start.
+    pub const ALL: [Self; 7] =
+        [Self::Ring, Self::Pairs, Self::Handshakes, Self::Drops, Self::Client, Self::Queue, Self::Decode];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Pairs => "pairs",
+            Self::Handshakes => "handshakes",
+            Self::Drops => "drops",
+            Self::Client => "client",
+            Self::Queue => "queue",
+            Self::Decode => "decode",
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a cluster source knows at one moment, in our words: no Kubernetes types past `cluster/`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Labels of an object.
+pub type Labels = BTreeMap<ArcStr, ArcStr>;
+
+/// One immutable picture of the cluster. A source publishes a new one only when something changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inventory {
+    pub pods: Vec<Arc<Pod>>,
+    pub services: Vec<Arc<Service>>,
+    pub nodes: Vec<Arc<Node>>,
+    pub namespaces: Vec<Arc<Namespace>>,
+    /// Objects per kind, for `cluster_objects`; kinds we don't read are counted too.
+    pub objects: BTreeMap<ArcStr, u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pod {
+    pub namespace: ArcStr,
+    pub name: ArcStr,
+    pub uid: ArcStr,
+    pub labels: Labels,
+    /// `spec.nodeName`.
+    pub node: Option<ArcStr>,
+    /// `status.podIPs`; a finished pod owns none.
+    pub ips: Vec<IpAddr>,
+    pub host_network: bool,
+    /// Succeeded or Failed.
+    pub finished: bool,
+    /// `metadata.deletionTimestamp` is set; it still owns its addresses.
+    pub deleting: bool,
+    /// `status.startTime`, else `metadata.creationTimestamp`.
+    pub start: Option<Timestamp>,
+    pub workload: Workload,
+    pub ports: Vec<ContainerPort>,
+}
+
+/// The owner that a human thinks in: the Deployment rather than its ReplicaSet, the CronJob rather than its Job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Workload {
+    pub kind: ArcStr,
+    pub name: ArcStr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerPort {
+    pub name: Option<ArcStr>,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: ArcStr,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    pub namespace: ArcStr,
+    pub name: ArcStr,
+    pub labels: Labels,
+    pub selector: Labels,
+    /// `spec.clusterIPs`, without `None`.
+    pub cluster_ips: Vec<IpAddr>,
+    /// `spec.externalIPs`, `spec.loadBalancerIP` and `status.loadBalancer.ingress[].ip`.
+    pub external_ips: Vec<IpAddr>,
+    pub ports: Vec<ServicePort>,
+    /// From EndpointSlices (else Endpoints).
+    pub backends: Vec<Backend>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePort {
+    pub name: Option<ArcStr>,
+    pub protocol: ArcStr,
+    pub port: u16,
+    pub node_port: Option<u16>,
+    /// Number or name, as written; the resolved numbers are in [`Backend::port`].
+    pub target_port: Option<ArcStr>,
+}
+
+/// One address and port behind one Service port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    pub ip: IpAddr,
+    /// Number of the container port.
+    pub port: u16,
+    pub protocol: ArcStr,
+    /// Name of the Service port it serves.
+    pub port_name: Option<ArcStr>,
+    pub ready: bool,
+    /// Pod named by `targetRef`, in the Service's namespace.
+    pub pod: Option<ArcStr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    pub name: ArcStr,
+    pub labels: Labels,
+    /// `status.addresses` that are IPs.
+    pub ips: Vec<IpAddr>,
+    /// `spec.podCIDRs`, as written.
+    pub pod_cidrs: Vec<ArcStr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Namespace {
+    pub name: ArcStr,
+    pub labels: Labels,
+}

@@ -1,0 +1,9 @@
+//! The pure core: no I/O, no clock, no async. Inputs carry time, outputs are values.
+
+pub mod engine;
+pub mod identity;
+pub mod input;
+pub mod inventory;
+pub mod output;
+pub mod pairs;
+pub mod record;
