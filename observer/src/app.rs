@@ -1,1 +1,187 @@
-//! The only place that sees everything.
+//! The only place that sees everything: builds the parts, wires them, and takes them down in order.
+
+mod engine_task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arcstr::ArcStr;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::cluster;
+use crate::commands::config::{ClusterSource, Options, ProbeLog};
+use crate::core::inventory::Inventory;
+use crate::netlink::links::{self, UplinkChoice};
+use crate::probes::{self, AttachMode, Hooks, btf, host};
+use crate::sink::{SinkConfig, Sinks, state::Shared};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:9477";
+/// Inputs between the probes and the engine. Full, the ring fills instead, and the kernel counts what is lost.
+const ENGINE_QUEUE: usize = 4_096;
+const LINK_QUEUE: usize = 1_024;
+/// From the signal to the end.
+const SHUTDOWN: Duration = Duration::from_millis(1_500);
+
+/// Runs the agent until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a part can't start, or a required one fails later.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    // First of all, so that a signal during the start is not lost.
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cancel = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let agent = start(options, &tasks, &cancel);
+    let started = tokio::select! {
+        started = agent => started,
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+    };
+    if started.is_ok() {
+        tokio::select! {
+            _ = term.recv() => info!("SIGTERM: stopping"),
+            _ = int.recv() => info!("SIGINT: stopping"),
+            () = cancel.cancelled() => {}
+        }
+    }
+    let failed = cancel.is_cancelled();
+    cancel.cancel();
+    tasks.close();
+    if tokio::time::timeout(SHUTDOWN, tasks.wait()).await.is_err() {
+        warn!("some tasks did not end in time");
+    }
+    started?;
+    anyhow::ensure!(!failed, "a required part failed; the log above says which");
+    Ok(())
+}
+
+async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
+    let node = ArcStr::from(node_name(&options)?);
+    let listener = listen(&options).await?;
+    for check in host::checks() {
+        check.log();
+    }
+    let (inventory, inventories) = watch::channel(Arc::new(Inventory::default()));
+    let mut config = SinkConfig::new(node.clone());
+    if let Some(n) = options.tail_records {
+        config.tail.max_records = n as usize;
+    }
+    if let Some(n) = options.max_series {
+        config.metrics.max_series = n as usize;
+    }
+    let (sinks, shared) = Sinks::new(&config);
+    let attaching = shared.readiness.guard("interfaces");
+    follow_cluster(&options, inventory, &shared, tasks, cancel)?;
+
+    let types = btf::KernelTypes::read().map_err(|e| e.to_string());
+    let mut loaded = probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
+    loaded.attach_drops();
+    let mode = options.attach.unwrap_or(AttachMode::Auto).resolve(host::has_tcx());
+    shared.set_info("node", node.as_str());
+    shared.set_info("attach", format!("{mode:?}").to_lowercase());
+
+    let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
+    tasks.spawn(engine_task::run(node.clone(), sinks, engine_rx, inventories, recorder(&options, &node)?));
+    let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
+    probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
+    follow_links(&options, link_tx, tasks, cancel);
+    drop(engine_tx);
+
+    info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
+    let server = crate::http::serve(listener, shared, cancel.clone());
+    let failed = cancel.clone();
+    tasks.spawn(async move {
+        if let Err(error) = server.await {
+            error!(%error, "the HTTP server failed");
+            failed.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn node_name(options: &Options) -> anyhow::Result<String> {
+    if let Some(name) = &options.node_name {
+        return Ok(name.clone());
+    }
+    let name = nix::unistd::gethostname().context("the host has no name; give --node-name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
+    let address = options.listen.map_or_else(|| DEFAULT_LISTEN.to_owned(), |a| a.to_string());
+    TcpListener::bind(&address).await.with_context(|| {
+        format!("{address} can't be listened on; is another agent running on this node? --listen takes another address")
+    })
+}
+
+fn probe_settings(options: &Options) -> probes::Settings {
+    let mut settings = probes::Settings::default();
+    if let Some(n) = options.pair_map_entries {
+        settings.pair_entries = n;
+    }
+    if let Some(n) = options.ring_bytes {
+        settings.ring_bytes = n;
+    }
+    settings.log_level = options.probe_log.unwrap_or(ProbeLog::Off) as u8;
+    settings
+}
+
+fn follow_cluster(
+    options: &Options,
+    inventory: watch::Sender<Arc<Inventory>>,
+    shared: &Arc<Shared>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
+    match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
+        ClusterSource::Kube => {
+            anyhow::bail!("--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints")
+        }
+        ClusterSource::None => Ok(()),
+        ClusterSource::Dir(path) => {
+            let follower = cluster::dir::spawn(path.clone(), inventory, cancel.clone()).context("the cluster directory")?;
+            shared.metrics.set_cluster_synced("dir", true);
+            tasks.spawn(follower);
+            Ok(())
+        }
+    }
+}
+
+fn follow_links(
+    options: &Options,
+    to: mpsc::Sender<links::LinkEvent>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let choice = if options.uplink.is_empty() {
+        UplinkChoice::DefaultRoute
+    } else {
+        UplinkChoice::Named(options.uplink.clone())
+    };
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        if let Err(error) = links::follow(choice, to, cancel.clone()).await {
+            error!(%error, "interfaces can't be followed");
+            cancel.cancel();
+        }
+    });
+}
+
+fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
+    let (attached, entries) = (Arc::clone(shared), Arc::clone(shared));
+    Hooks {
+        synced: Box::new(move || drop(attaching)),
+        attached: Box::new(move |probe, n| attached.metrics.set_probe_attached(probe, n)),
+        entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
+    }
+}
+
+fn recorder(options: &Options, node: &ArcStr) -> anyhow::Result<Option<engine_task::Recorder>> {
+    options.record.as_ref().map(|path| engine_task::Recorder::create(path, node)).transpose()
+}

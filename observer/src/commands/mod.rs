@@ -1,1 +1,54 @@
-//! See ARCHITECTURE.md.
+//! The command line, one file a subcommand.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod config;
+pub mod doctor;
+pub mod replay;
+pub mod run;
+pub mod tail;
+
+/// Usage or environment: something the user can mend.
+const EXIT_USAGE: u8 = 2;
+
+/// Watches a Kubernetes node's TCP handshakes, resets and drops with eBPF, and names who refused whom.
+#[derive(Debug, Parser)]
+#[command(name = "flow-observer", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent on this node
+    Run(run::RunArgs),
+    /// Print an agent's live flow tail
+    Tail(tail::TailArgs),
+    /// Print the flows of a recording, without a kernel or root
+    Replay(replay::ReplayArgs),
+    /// Say what this kernel and these permissions allow, line by line
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Parses the arguments, runs the command, and prints what went wrong as one sentence.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Replay(args) => replay::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        anstream::eprintln!("{}error:{} {error:#}", anstyle::AnsiColor::Red.on_default().render(), anstyle::Reset.render());
+        ExitCode::from(EXIT_USAGE)
+    })
+}
+
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

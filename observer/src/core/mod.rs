@@ -1,9 +1,11 @@
 //! The pure core: no I/O, no clock, no async. Inputs carry time, outputs are values.
 
 pub mod engine;
+mod held;
 pub mod identity;
 pub mod input;
 pub mod inventory;
 pub mod output;
-pub mod pairs;
+pub mod recording;
 pub mod record;
+mod signal;

@@ -1,0 +1,53 @@
+//! Records into the ring buffer. One that finds no room is counted; the counters in the maps stay exact.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use observer_abi::{AttemptRecord, ConnKey, ConnValue, DropRecord, Header, ResetRecord, Tuple, kind, lost};
+
+use super::tables::{EVENTS, lose};
+
+/// The outcome of an attempt; `icmp` is type (high byte) and code of a reject.
+#[inline(never)]
+pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: u8, icmp: u16) {
+    let Some(mut slot) = EVENTS.reserve::<AttemptRecord>(0) else { return lose(lost::RING) };
+    slot.write(AttemptRecord {
+        header: header(kind::ATTEMPT, conn.vantage, outcome, (icmp >> 8) as u8, icmp as u8),
+        tuple: Tuple {
+            src: key.src,
+            dst: conn.dst,
+            backend: conn.backend,
+            sport: key.sport,
+            dport: conn.dport,
+            backend_port: conn.backend_port,
+            _pad: [0; 2],
+        },
+        first_ns: conn.first_ns,
+        isn: key.isn,
+        syns: conn.syns,
+        drop_reason: conn.drop_reason,
+        _pad: 0,
+    });
+    slot.submit(0);
+}
+
+/// A RST.
+#[inline(never)]
+pub(super) fn reset(tuple: &Tuple, vantage: u8, side: u8, phase: u8) {
+    let Some(mut slot) = EVENTS.reserve::<ResetRecord>(0) else { return lose(lost::RING) };
+    slot.write(ResetRecord { header: header(kind::RESET, vantage, side, phase, 0), tuple: *tuple });
+    slot.submit(0);
+}
+
+/// A drop; the caller fills all but the kind and the time.
+#[inline(never)]
+pub(super) fn drop(record: &DropRecord) {
+    let Some(mut slot) = EVENTS.reserve::<DropRecord>(0) else { return lose(lost::RING) };
+    let h = &record.header;
+    slot.write(DropRecord { header: header(kind::DROP, h.vantage, h.a, h.b, h.c), ..*record });
+    slot.submit(0);
+}
+
+#[inline(always)]
+fn header(kind: u8, vantage: u8, a: u8, b: u8, c: u8) -> Header {
+    // SAFETY: the helper only reads the clock.
+    Header { kind, vantage, a, b, c, _pad: [0; 3], time_ns: unsafe { bpf_ktime_get_ns() } }
+}

@@ -1,0 +1,21 @@
+//! Kernel programs: `tc` classifies, `tracker` and `icmp` follow handshakes, `drops` hears of freed packets.
+#![expect(unsafe_code, reason = "helpers, map values and kernel memory are raw pointers here")]
+
+mod drops;
+mod emit;
+mod icmp;
+mod packet;
+mod reset;
+mod settings;
+mod tables;
+mod tc;
+mod tracker;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

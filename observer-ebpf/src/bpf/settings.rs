@@ -1,0 +1,47 @@
+//! Read-only globals that userspace sets before it loads the programs.
+
+use observer_abi::REASON_BITS;
+
+/// Byte offsets in `struct sk_buff`, from BTF.
+#[unsafe(no_mangle)]
+static SKB_HEAD: u32 = 0;
+#[unsafe(no_mangle)]
+static SKB_NETWORK_HEADER: u32 = 0;
+#[unsafe(no_mangle)]
+static SKB_PROTOCOL: u32 = 0;
+/// Position of the reason among `kfree_skb`'s arguments; 0 where the kernel gives none.
+#[unsafe(no_mangle)]
+static REASON_ARG: u32 = 0;
+/// Reasons that mean that a packet was lost.
+#[unsafe(no_mangle)]
+static REASONS: [u64; REASON_BITS / 64] = [0; REASON_BITS / 64];
+
+/// Volatile, because the compiler would otherwise fold the initial value in.
+macro_rules! setting {
+    ($($f:ident = $s:ident;)*) => {$(
+        #[inline(always)]
+        pub(super) fn $f() -> u32 {
+            // SAFETY: a static is always valid for reads.
+            unsafe { core::ptr::read_volatile(&raw const $s) }
+        }
+    )*};
+}
+
+setting! {
+    skb_head = SKB_HEAD;
+    skb_network_header = SKB_NETWORK_HEADER;
+    skb_protocol = SKB_PROTOCOL;
+    reason_arg = REASON_ARG;
+}
+
+/// Whether a drop for this reason lost a packet; reasons past the set are a subsystem's and always do.
+#[inline(always)]
+pub(super) fn of_interest(reason: u32) -> bool {
+    let word = reason as usize / 64;
+    if word >= REASON_BITS / 64 {
+        return true;
+    }
+    // SAFETY: `word` was checked against the array's length.
+    let bits = unsafe { core::ptr::read_volatile((&raw const REASONS).cast::<u64>().add(word)) };
+    bits & (1 << (reason % 64)) != 0
+}

@@ -1,0 +1,192 @@
+//! TC entry points. A data packet leaves after one flag test, with no map access; the rest goes to the tracker.
+//!
+//! Every path returns `TC_ACT_UNSPEC`: anything else would end the chain for the programs behind us.
+
+use aya_ebpf::bindings::{__sk_buff, TC_ACT_UNSPEC};
+use aya_ebpf::macros::classifier;
+use aya_ebpf::programs::TcContext;
+use observer_abi::{hook, iface};
+
+use super::packet::{
+    self, ACK, ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIN, IPPROTO_ICMP, IPPROTO_ICMPV6,
+    IPPROTO_TCP, Ip, RST, SYN, Tcp,
+};
+use super::{icmp, reset, tables, tracker};
+
+const ICMP_DEST_UNREACH: u8 = 3;
+const ICMPV6_DEST_UNREACH: u8 = 1;
+
+macro_rules! entry_points {
+    ($($name:ident: $hook:expr, $ethernet:literal;)*) => {$(
+        #[classifier]
+        pub(super) fn $name(ctx: TcContext) -> i32 {
+            if wanted::<$ethernet>(&ctx) {
+                follow(&ctx, $hook, $ethernet);
+            }
+            TC_ACT_UNSPEC
+        }
+    )*};
+}
+
+// The names are how the next start recognises filters that a killed agent left on a clsact qdisc.
+entry_points! {
+    flow_obs_p_out: hook::POD_OUT, true;
+    flow_obs_p_in: hook::POD_IN, true;
+    flow_obs_u_in: hook::UPLINK_IN, true;
+    flow_obs_u_out: hook::UPLINK_OUT, true;
+    flow_obs_u3_in: hook::UPLINK_IN, false;
+    flow_obs_u3_out: hook::UPLINK_OUT, false;
+}
+
+/// What the benchmark compares with.
+#[classifier]
+pub(super) fn flow_obs_empty(_: TcContext) -> i32 {
+    TC_ACT_UNSPEC
+}
+
+/// The flag test. True for what may concern the tracker, and for packets that this test can't judge
+/// because their headers are odd or not in the linear part of the skb.
+#[inline(always)]
+fn wanted<const ETHERNET: bool>(ctx: &TcContext) -> bool {
+    let (start, end) = (ctx.data(), ctx.data_end());
+    let offset = if ETHERNET { ETH_HLEN as usize } else { 0 };
+    // Shorter than an Ethernet and an IPv4 header: nothing of ours, or not linear.
+    if start + offset + 20 > end {
+        return true;
+    }
+    // SAFETY: the bounds were checked against the packet's end just before each read below.
+    let byte = |at: usize| unsafe { *((start + at) as *const u8) };
+    let protocol = if ETHERNET {
+        u16::from_be_bytes([byte(12), byte(13)])
+    } else if byte(0) >> 4 == 6 {
+        ETH_P_IPV6
+    } else {
+        ETH_P_IP
+    };
+    let (next, payload) = match protocol {
+        ETH_P_IP => (byte(offset + 9), offset + usize::from(byte(offset) & 0x0f) * 4),
+        ETH_P_IPV6 => (byte(offset + 6), offset + 40),
+        ETH_P_8021Q | ETH_P_8021AD => return true,
+        _ => return false,
+    };
+    let header = opaque(start + payload);
+    if header + 14 > end {
+        return matches!(next, IPPROTO_TCP | IPPROTO_ICMP | IPPROTO_ICMPV6) || is_extension(protocol, next);
+    }
+    // SAFETY: the bounds were checked just above; every offset used is below 14.
+    let transport = |at: usize| unsafe { *((header + at) as *const u8) };
+    match next {
+        IPPROTO_TCP => transport(13) & (SYN | RST | FIN) != 0,
+        IPPROTO_ICMP => transport(0) == ICMP_DEST_UNREACH,
+        IPPROTO_ICMPV6 => transport(0) == ICMPV6_DEST_UNREACH,
+        other => is_extension(protocol, other),
+    }
+}
+
+/// Hides how an address was computed, so that the compiler checks and reads through the same register: the
+/// verifier does not see that two sums of the same parts are equal.
+#[inline(always)]
+fn opaque(mut address: usize) -> usize {
+    // SAFETY: a move of a register to itself.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) address, options(nomem, nostack)) };
+    address
+}
+
+#[inline(always)]
+fn is_extension(protocol: u16, next: u8) -> bool {
+    protocol == ETH_P_IPV6 && matches!(next, 0 | 43 | 44 | 51 | 60 | 135)
+}
+
+/// Whether another of our hooks on this node has seen this very packet before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sighting {
+    /// The first one: count it.
+    First,
+    /// A pod's veth had it.
+    AfterPod,
+    /// An uplink had it.
+    AfterUplink,
+}
+
+/// What a hook knows of a TCP packet.
+pub(super) struct Seen<'a> {
+    pub(super) hook: u8,
+    pub(super) sighting: Sighting,
+    pub(super) ip: &'a Ip,
+    pub(super) tcp: &'a Tcp,
+}
+
+/// `skb_iif` is the interface through which the packet entered this namespace, 0 if it was made here: a
+/// packet that leaves through one of our hooks was counted already if it entered through another.
+#[inline(always)]
+fn sighting(skb: *mut __sk_buff, hook: u8) -> Sighting {
+    if hook == hook::POD_OUT || hook == hook::UPLINK_IN {
+        return Sighting::First;
+    }
+    // SAFETY: the context is valid for the program's run.
+    let ingress = unsafe { (*skb).ingress_ifindex };
+    if ingress == 0 {
+        return Sighting::First;
+    }
+    match tables::role(ingress) {
+        iface::POD => Sighting::AfterPod,
+        iface::UPLINK => Sighting::AfterUplink,
+        _ => Sighting::First,
+    }
+}
+
+#[inline(never)]
+fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
+    let mut ip = Ip::EMPTY;
+    let mut tcp = Tcp::EMPTY;
+    if !parse(ctx, ethernet, &mut ip, &mut tcp) {
+        return 0;
+    }
+    let skb = ctx.skb.skb;
+    if ip.protocol == IPPROTO_TCP {
+        segment(&Seen { hook, sighting: sighting(skb, hook), ip: &ip, tcp: &tcp });
+    } else {
+        icmp::error(skb, &ip);
+    }
+    0
+}
+
+/// A function of its own, so that its copies of headers are off the stack when the tracker runs. True for TCP
+/// and ICMP that parsed.
+#[inline(never)]
+fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> bool {
+    let skb = ctx.skb.skb;
+    let Some((protocol, offset)) = packet::network(skb, ethernet) else { return false };
+    match packet::ip(skb, protocol, offset) {
+        Some(parsed) => *ip = parsed,
+        None => {
+            if protocol == ETH_P_IP || protocol == ETH_P_IPV6 {
+                aya_log_ebpf::debug!(ctx, "no transport header: ethertype {:x}", protocol);
+            }
+            return false;
+        }
+    }
+    match ip.protocol {
+        IPPROTO_TCP => match packet::tcp(skb, ip.payload) {
+            Some(parsed) => *tcp = parsed,
+            None => return false,
+        },
+        IPPROTO_ICMP | IPPROTO_ICMPV6 => {}
+        _ => return false,
+    }
+    true
+}
+
+#[inline(always)]
+fn segment(seen: &Seen<'_>) {
+    let flags = seen.tcp.flags;
+    if flags & RST != 0 {
+        reset::rst(seen);
+    } else if flags & (SYN | ACK) == SYN {
+        tracker::syn(seen);
+    } else if flags & SYN != 0 {
+        tracker::syn_ack(seen);
+    } else if flags & FIN != 0 {
+        tracker::fin(seen);
+    }
+}

@@ -1,0 +1,134 @@
+//! The task that owns the engine and the sinks: inputs in, outputs to the sinks, inputs into the recording.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arcstr::ArcStr;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tracing::error;
+
+use crate::core::engine::Engine;
+use crate::core::input::Input;
+use crate::core::inventory::Inventory;
+use crate::core::recording::{Header, Writer};
+use crate::sink::Sinks;
+
+/// Also how long a held record may wait beyond its time.
+const TICK: Duration = Duration::from_millis(50);
+/// Inputs handled before the others get their turn.
+const BATCH: usize = 256;
+/// Ticks between flushes of a recording.
+const FLUSH_TICKS: u32 = 20;
+
+/// Runs until every sender has gone, then releases what is held.
+pub(super) async fn run(
+    node: ArcStr,
+    sinks: Sinks,
+    mut inputs: mpsc::Receiver<Input>,
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+    recorder: Option<Recorder>,
+) {
+    let mut stage = Stage { engine: Engine::new(node), sinks, recorder };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0u32;
+    let mut batch = Vec::with_capacity(BATCH);
+    stage.cluster(&mut inventories);
+    loop {
+        tokio::select! {
+            // Names first: a packet that follows a change of the cluster is named by it.
+            biased;
+            Ok(()) = inventories.changed() => stage.cluster(&mut inventories),
+            n = inputs.recv_many(&mut batch, BATCH) => {
+                if n == 0 {
+                    break;
+                }
+                let now = Timestamp::now();
+                batch.drain(..).for_each(|input| stage.handle(input, now));
+            }
+            _ = tick.tick() => {
+                stage.handle(Input::Tick, Timestamp::now());
+                ticks = ticks.wrapping_add(1);
+                if ticks.is_multiple_of(FLUSH_TICKS) {
+                    stage.flush();
+                }
+            }
+        }
+    }
+    stage.finish();
+}
+
+struct Stage {
+    engine: Engine,
+    sinks: Sinks,
+    recorder: Option<Recorder>,
+}
+
+impl Stage {
+    fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
+        let inventory = Arc::clone(&inventories.borrow_and_update());
+        self.handle(Input::Cluster { inventory }, Timestamp::now());
+    }
+
+    fn handle(&mut self, input: Input, now: Timestamp) {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = recorder.write(now, &input)
+        {
+            error!(%error, file = %recorder.path.display(), "the recording ends here");
+            self.recorder = None;
+        }
+        self.engine.handle(input, now);
+        self.emit(now);
+    }
+
+    fn emit(&mut self, now: Timestamp) {
+        while let Some(output) = self.engine.next_output() {
+            self.sinks.emit(output, now);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = recorder.writer.flush()
+        {
+            error!(%error, file = %recorder.path.display(), "the recording ends here");
+            self.recorder = None;
+        }
+    }
+
+    fn finish(mut self) {
+        self.engine.finish();
+        self.emit(Timestamp::now());
+        if let Some(recorder) = self.recorder
+            && let Err(error) = recorder.writer.finish()
+        {
+            error!(%error, "the recording's end could not be written");
+        }
+    }
+}
+
+/// A recording that is being written.
+pub(super) struct Recorder {
+    path: PathBuf,
+    writer: Writer<File>,
+}
+
+impl Recorder {
+    /// Creates the file; one that is there is replaced.
+    pub(super) fn create(path: &Path, node: &ArcStr) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("the recording {} can't be created", path.display()))?;
+        let writer = Writer::new(file, &Header::new(node.clone(), Timestamp::now()))
+            .with_context(|| format!("the recording {} can't be written", path.display()))?;
+        Ok(Self { path: path.to_owned(), writer })
+    }
+
+    fn write(&mut self, now: Timestamp, input: &Input) -> Result<(), crate::core::recording::WriteError> {
+        // Ticks make held records due; a recording needs them, but not twenty a second when nothing happens.
+        self.writer.write(now, input)
+    }
+}

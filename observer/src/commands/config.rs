@@ -1,0 +1,179 @@
+//! Settings of `run`: flags, their environment twins, and a TOML file, in this order of precedence.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::{Deserialize, Deserializer};
+
+use crate::probes::AttachMode;
+
+/// Where the agent learns of pods and Services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterSource {
+    /// The API server.
+    Kube,
+    /// A directory or file of Kubernetes objects.
+    Dir(PathBuf),
+    /// Nowhere: addresses stay addresses.
+    None,
+}
+
+impl FromStr for ClusterSource {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "kube" => Ok(Self::Kube),
+            "none" => Ok(Self::None),
+            _ => match s.strip_prefix("dir:") {
+                Some(path) if !path.is_empty() => Ok(Self::Dir(path.into())),
+                _ => Err("expected `kube`, `none` or `dir:PATH`".into()),
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterSource {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The probes' own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeLog {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Every setting, each optional, so that one source can stand behind another. Keys of the file are the flags'
+/// names with underscores.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Where pods, Services and policies come from: `kube`, `dir:PATH` (any mix of YAML and JSON objects,
+    /// re-read when it changes) or `none` [default: none]
+    #[arg(long, value_name = "SOURCE", env = "FLOW_OBSERVER_CLUSTER")]
+    pub cluster: Option<ClusterSource>,
+    /// Name of this node, as the cluster knows it [default: the host's name]
+    #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
+    pub node_name: Option<String>,
+    /// Interface that leads out of the node; may be given several times [default: those with a default route]
+    #[arg(long = "uplink", value_name = "IFACE", env = "FLOW_OBSERVER_UPLINK", value_delimiter = ',')]
+    pub uplink: Vec<String>,
+    /// Address of the HTTP API [default: 127.0.0.1:9477]
+    #[arg(long, value_name = "ADDR", env = "FLOW_OBSERVER_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Write what the core is told to FILE, for `replay` and bug reports
+    #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_RECORD")]
+    pub record: Option<PathBuf>,
+    /// How programs get onto interfaces [default: auto: TCX where the kernel has it]
+    #[arg(long, value_enum, value_name = "MODE", env = "FLOW_OBSERVER_ATTACH")]
+    #[serde(deserialize_with = "attach_mode")]
+    pub attach: Option<AttachMode>,
+    /// Pairs that the kernel can count in half a second; what is over is counted together [default: 16384]
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_PAIR_MAP_ENTRIES", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub pair_map_entries: Option<u32>,
+    /// Size of the event ring: a power of two, at least a page [default: 1048576]
+    #[arg(long, value_name = "BYTES", env = "FLOW_OBSERVER_RING_BYTES", value_parser = ring_bytes)]
+    pub ring_bytes: Option<u32>,
+    /// Flow records kept for `since` [default: 65536]
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_TAIL_RECORDS", value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub tail_records: Option<u32>,
+    /// Series of pairs kept in /metrics; what is over folds into `_other` [default: 2000]
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_MAX_SERIES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_series: Option<u32>,
+    /// Log of the kernel programs, for debugging them [default: off]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG")]
+    pub probe_log: Option<ProbeLog>,
+}
+
+fn ring_bytes(s: &str) -> Result<u32, String> {
+    match s.parse::<u32>() {
+        Ok(n) if n >= 4096 && n.is_power_of_two() => Ok(n),
+        _ => Err("expected a power of two of at least 4096".into()),
+    }
+}
+
+fn attach_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<AttachMode>, D::Error> {
+    let name = String::deserialize(d)?;
+    <AttachMode as clap::ValueEnum>::from_str(&name, false).map(Some).map_err(serde::de::Error::custom)
+}
+
+impl Options {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// When it can't be read or holds a key that is not a setting.
+    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("the config file {} can't be read", path.display()))?;
+        Self::from_toml(&text).with_context(|| format!("the config file {} is not valid", path.display()))
+    }
+
+    fn from_toml(text: &str) -> anyhow::Result<Self> {
+        let options: Self = toml::from_str(text)?;
+        if let Some(n) = options.ring_bytes {
+            ring_bytes(&n.to_string()).map_err(|e| anyhow::anyhow!("ring_bytes: {e}"))?;
+        }
+        if options.pair_map_entries == Some(0) {
+            anyhow::bail!("pair_map_entries: must be at least 1");
+        }
+        Ok(options)
+    }
+
+    /// Takes from `other` what is not set here.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            cluster: self.cluster.or(other.cluster),
+            node_name: self.node_name.or(other.node_name),
+            uplink: if self.uplink.is_empty() { other.uplink } else { self.uplink },
+            listen: self.listen.or(other.listen),
+            record: self.record.or(other.record),
+            attach: self.attach.or(other.attach),
+            pair_map_entries: self.pair_map_entries.or(other.pair_map_entries),
+            ring_bytes: self.ring_bytes.or(other.ring_bytes),
+            tail_records: self.tail_records.or(other.tail_records),
+            max_series: self.max_series.or(other.max_series),
+            probe_log: self.probe_log.or(other.probe_log),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_stand_before_the_file() {
+        let file = Options::from_toml("listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"").unwrap();
+        let flags = Options { node_name: Some("flag".into()), ..Options::default() };
+        let both = flags.or(file);
+        assert_eq!(both.node_name.as_deref(), Some("flag"));
+        assert_eq!(both.listen, Some("127.0.0.1:1".parse().unwrap()));
+        assert_eq!(both.cluster, Some(ClusterSource::Dir("/x".into())));
+        assert_eq!(both.attach, Some(AttachMode::Clsact));
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_errors() {
+        for (text, says) in [
+            ("listne = \"127.0.0.1:1\"", "listne"),
+            ("cluster = \"dir:\"", "dir:PATH"),
+            ("ring_bytes = 5000", "power of two"),
+            ("pair_map_entries = 0", "at least 1"),
+            ("attach = \"xdp\"", "xdp"),
+        ] {
+            let error = format!("{:#}", Options::from_toml(text).unwrap_err());
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Kernel records carry CLOCK_MONOTONIC; people want wall time.
+
+use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
+
+/// The wall clock's distance from the monotonic one, read anew for every batch so that steps are followed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    offset_ns: i128,
+}
+
+impl Clock {
+    /// Reads both clocks.
+    pub(super) fn read() -> Self {
+        Self { offset_ns: read_ns(ClockId::CLOCK_REALTIME) - read_ns(ClockId::CLOCK_MONOTONIC) }
+    }
+
+    /// A kernel time as wall time.
+    pub(super) fn wall(self, monotonic_ns: u64) -> Timestamp {
+        Timestamp::from_nanosecond(i128::from(monotonic_ns) + self.offset_ns).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// `bpf_ktime_get_ns`, as userspace reads it.
+pub(super) fn monotonic_ns() -> u64 {
+    u64::try_from(read_ns(ClockId::CLOCK_MONOTONIC)).unwrap_or(0)
+}
+
+fn read_ns(id: ClockId) -> i128 {
+    clock_gettime(id).map_or(0, |t| i128::from(t.tv_sec()) * 1_000_000_000 + i128::from(t.tv_nsec()))
+}

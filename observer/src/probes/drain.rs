@@ -1,0 +1,176 @@
+//! Takes the counters out of the kernel, every increment exactly once.
+//!
+//! The programs write to one generation of the maps. We flip them to the other one, wait until no program
+//! can still hold the old one (an RCU grace period), then read and empty it.
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use observer_abi::{Counters, DropKey, PairKey, lost, vantage};
+
+use super::ProbeError;
+use super::convert;
+use super::reasons::Reasons;
+use crate::core::input::{Counts, DropDelta, Input, LostStage, PairDelta};
+
+/// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`: <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
+const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
+
+struct Generation {
+    pairs: HashMap<MapData, PairKey, Counters>,
+    drops: HashMap<MapData, DropKey, u64>,
+}
+
+/// The maps that are drained.
+pub(super) struct Drain {
+    generations: [Generation; 2],
+    active: Array<MapData, u32>,
+    current: u32,
+    remainder: PerCpuArray<MapData, Counters>,
+    lost: PerCpuArray<MapData, u64>,
+    seen_remainder: Counters,
+    seen_lost: [u64; lost::COUNT as usize],
+    /// Pairs in the generation drained last.
+    pub(super) pairs_seen: u64,
+}
+
+impl Drain {
+    pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
+        Ok(Self {
+            generations: [
+                Generation { pairs: hash(ebpf, "PAIRS_0")?, drops: hash(ebpf, "DROPS_0")? },
+                Generation { pairs: hash(ebpf, "PAIRS_1")?, drops: hash(ebpf, "DROPS_1")? },
+            ],
+            active: Array::try_from(take(ebpf, "ACTIVE")?).map_err(ProbeError::map("ACTIVE"))?,
+            current: 0,
+            remainder: PerCpuArray::try_from(take(ebpf, "REMAINDER")?).map_err(ProbeError::map("REMAINDER"))?,
+            lost: PerCpuArray::try_from(take(ebpf, "LOST")?).map_err(ProbeError::map("LOST"))?,
+            seen_remainder: Counters::default(),
+            seen_lost: [0; lost::COUNT as usize],
+            pairs_seen: 0,
+        })
+    }
+
+    /// Everything counted since the last call. Blocks for a grace period: some milliseconds.
+    pub(super) fn take(&mut self, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
+        let old = self.current;
+        self.current = 1 - old;
+        self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
+        grace_period()?;
+        let generation = &mut self.generations[old as usize];
+        let mut pairs = empty(&mut generation.pairs, |k, v| convert::pair_delta(k, v)).map_err(ProbeError::map("PAIRS"))?;
+        let mut drops =
+            empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons)).map_err(ProbeError::map("DROPS"))?;
+        self.pairs_seen = pairs.len() as u64;
+        pairs.extend(self.take_remainder()?);
+        let lost = self.take_lost()?;
+        drops.extend(lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)));
+        let mut inputs: Vec<Input> =
+            lost.into_iter().map(|(stage, count)| Input::Lost { stage, count }).collect();
+        if !pairs.is_empty() {
+            inputs.push(Input::Pairs { deltas: pairs });
+        }
+        if !drops.is_empty() {
+            inputs.push(Input::Drops { deltas: drops });
+        }
+        Ok(inputs)
+    }
+
+    fn take_remainder(&mut self) -> Result<Option<PairDelta>, ProbeError> {
+        let mut sum = Counters::default();
+        for slot in 0..vantage::COUNT as u32 {
+            let values = self.remainder.get(&slot, 0).map_err(ProbeError::map("REMAINDER"))?;
+            for cpu in values.iter() {
+                sum = add(&sum, cpu);
+            }
+        }
+        let delta = convert::counts(&subtract(&sum, &self.seen_remainder));
+        self.seen_remainder = sum;
+        Ok((delta != Counts::default()).then(|| convert::remainder(delta)))
+    }
+
+    fn take_lost(&mut self) -> Result<Vec<(LostStage, u64)>, ProbeError> {
+        let stages = [
+            (lost::RING, LostStage::Ring),
+            (lost::PAIRS, LostStage::Pairs),
+            (lost::CONNS, LostStage::Handshakes),
+            (lost::DROPS, LostStage::Drops),
+        ];
+        let mut out = Vec::new();
+        for (slot, stage) in stages {
+            let values = self.lost.get(&slot, 0).map_err(ProbeError::map("LOST"))?;
+            let now: u64 = values.iter().sum();
+            let seen = &mut self.seen_lost[slot as usize];
+            if now > *seen {
+                out.push((stage, now - *seen));
+                *seen = now;
+            }
+        }
+        Ok(out)
+    }
+}
+
+pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, ProbeError> {
+    ebpf.take_map(name).ok_or(ProbeError::NoMap(name))
+}
+
+pub(super) fn hash<K: aya::Pod, V: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<HashMap<MapData, K, V>, ProbeError> {
+    HashMap::try_from(take(ebpf, name)?).map_err(ProbeError::map(name))
+}
+
+/// Reads and removes every entry. Nothing writes to the map meanwhile.
+fn empty<K: aya::Pod, V: aya::Pod, T>(
+    map: &mut HashMap<MapData, K, V>,
+    convert: impl Fn(&K, &V) -> T,
+) -> Result<Vec<T>, MapError> {
+    let entries = map.iter().collect::<Result<Vec<(K, V)>, _>>()?;
+    for (key, _) in &entries {
+        map.remove(key)?;
+    }
+    Ok(entries.iter().map(|(k, v)| convert(k, v)).collect())
+}
+
+fn grace_period() -> Result<(), ProbeError> {
+    membarrier().map_err(|source| ProbeError::System { what: "membarrier", source })
+}
+
+fn membarrier() -> std::io::Result<()> {
+    #![expect(unsafe_code, reason = "membarrier(2) has no safe wrapper")]
+    // SAFETY: the call takes integers only.
+    let rc = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+fn add(a: &Counters, b: &Counters) -> Counters {
+    combine(a, b, u64::wrapping_add)
+}
+
+fn subtract(a: &Counters, b: &Counters) -> Counters {
+    combine(a, b, u64::wrapping_sub)
+}
+
+fn combine(a: &Counters, b: &Counters, f: fn(u64, u64) -> u64) -> Counters {
+    Counters {
+        syn: f(a.syn, b.syn),
+        syn_retransmits: f(a.syn_retransmits, b.syn_retransmits),
+        rst: std::array::from_fn(|s| std::array::from_fn(|p| f(a.rst[s][p], b.rst[s][p]))),
+        outcomes: std::array::from_fn(|o| f(a.outcomes[o], b.outcomes[o])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_is_a_negative_delta() {
+        let mut before = Counters::default();
+        before.syn = 3;
+        let mut after = before;
+        after.syn = after.syn.wrapping_sub(4);
+        assert_eq!(convert::counts(&subtract(&after, &before)).syn, -4);
+        assert_eq!(add(&before, &before).syn, 6);
+    }
+}

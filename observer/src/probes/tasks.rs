@@ -1,0 +1,157 @@
+//! The probes' tasks: follow links, read the ring, drain the counters, sweep the handshakes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aya::Ebpf;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use super::attach::{AttachMode, Attacher};
+use super::clock::Clock;
+use super::drain::Drain;
+use super::load::Loaded;
+use super::reasons::Reasons;
+use super::sweep::Sweep;
+use super::{ProbeError, ring};
+use crate::core::input::Input;
+use crate::netlink::links::LinkEvent;
+
+const DRAIN_EVERY: Duration = Duration::from_millis(500);
+
+/// What the tasks tell the rest of the agent about themselves. Called from one task each.
+pub struct Hooks {
+    /// The first dump of links is done and every one of them is attached.
+    pub synced: Box<dyn FnOnce() + Send>,
+    /// Whether a probe is attached: `pods`, `uplinks`, `drops`.
+    pub attached: Box<dyn Fn(&'static str, u64) + Send>,
+    /// Entries of a map.
+    pub entries: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+}
+
+/// Starts the tasks. They end when cancelled, and everything is detached when they have ended.
+///
+/// # Errors
+/// When a map is missing or of another type.
+pub fn spawn(
+    loaded: Loaded,
+    mode: AttachMode,
+    links: mpsc::Receiver<LinkEvent>,
+    engine: &mpsc::Sender<Input>,
+    hooks: Hooks,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Result<(), ProbeError> {
+    let Loaded { mut ebpf, ring, reasons, drops } = loaded;
+    let drain = Drain::new(&mut ebpf)?;
+    let sweep = Sweep::new(&mut ebpf)?;
+    let attacher = Attacher::from_ebpf(ebpf, mode)?;
+    let Hooks { synced, attached, entries } = hooks;
+    attached("drops", u64::from(drops.is_ok()));
+    tasks.spawn(follow(attacher, links, synced, attached, cancel.clone()));
+    let (reader, stop) = (ring::read(ring, reasons.clone(), engine.clone(), cancel.clone()), cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = reader.await {
+            error!(%error, "the event ring can't be read");
+            stop.cancel();
+        }
+    });
+    tasks.spawn(count(drain, sweep, reasons, engine.clone(), entries, cancel.clone()));
+    Ok(())
+}
+
+async fn follow(
+    mut attacher: Attacher,
+    mut links: mpsc::Receiver<LinkEvent>,
+    synced: Box<dyn FnOnce() + Send>,
+    attached: Box<dyn Fn(&'static str, u64) + Send>,
+    cancel: CancellationToken,
+) {
+    let mut synced = Some(synced);
+    loop {
+        let event = tokio::select! {
+            event = links.recv() => event,
+            () = cancel.cancelled() => None,
+        };
+        match event {
+            None => break,
+            Some(LinkEvent::Up(link)) => {
+                if let Err(error) = attacher.up(&link) {
+                    warn!(%error, "interface not followed");
+                }
+            }
+            Some(LinkEvent::Gone { ifindex, .. }) => attacher.gone(ifindex),
+            Some(LinkEvent::Synced) => {
+                if let Some(synced) = synced.take() {
+                    synced();
+                }
+            }
+        }
+        let (pods, uplinks) = attacher.followed();
+        attached("pods", pods as u64);
+        attached("uplinks", uplinks as u64);
+    }
+}
+
+async fn count(
+    mut drain: Drain,
+    mut sweep: Sweep,
+    reasons: Reasons,
+    engine: mpsc::Sender<Input>,
+    entries: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    cancel: CancellationToken,
+) {
+    let mut tick = tokio::time::interval(DRAIN_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut warned = false;
+    loop {
+        // One last drain after the cancellation, so that a stop loses nothing that was counted.
+        let last = tokio::select! {
+            _ = tick.tick() => false,
+            () = cancel.cancelled() => true,
+        };
+        let names = reasons.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let drained = drain.take(&names);
+            let swept = sweep.run(Clock::read(), &names);
+            (drain, sweep, drained, swept)
+        });
+        let Ok((d, s, drained, swept)) = done.await else { return };
+        (drain, sweep) = (d, s);
+        entries("pairs", drain.pairs_seen);
+        entries("handshakes", sweep.entries);
+        let drained = drained.unwrap_or_else(|error| {
+            if !std::mem::replace(&mut warned, true) {
+                warn!(%error, "counters could not be drained");
+            }
+            Vec::new()
+        });
+        for input in drained.into_iter().chain(swept) {
+            if engine.send(input).await.is_err() {
+                return;
+            }
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// Prints what the probes log. Only called when asked for.
+pub(super) fn forward_log(ebpf: &mut Ebpf) {
+    match aya_log::EbpfLogger::init(ebpf) {
+        Ok(logger) => {
+            tokio::spawn(async move {
+                let Ok(mut logger) = tokio::io::unix::AsyncFd::new(logger) else { return };
+                while let Ok(mut ready) = logger.readable_mut().await {
+                    ready.get_inner_mut().flush();
+                    ready.clear_ready();
+                }
+            });
+        }
+        Err(error) => warn!(%error, "the probes' log can't be read"),
+    }
+}
