@@ -1,1 +1,16 @@
-//! See ARCHITECTURE.md.
+//! What the kernel says over netlink: interfaces, default routes, pod-facing prefixes, conntrack entries.
+//!
+//! Only the attributes needed are decoded, so that a kernel that grows an attribute can't make a link unreadable,
+//! and the kernel's receive buffer is the only queue: when it overflows we are told, dump again and reconcile.
+
+pub mod conntrack;
+mod error;
+mod link_table;
+pub mod links;
+pub mod routes;
+mod socket;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+pub use error::NetlinkError;

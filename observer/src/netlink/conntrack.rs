@@ -1,0 +1,1 @@
+//! Connections that were open before we came.

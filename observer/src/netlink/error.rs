@@ -1,0 +1,47 @@
+//! The error of this edge.
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+/// Why netlink could not be read.
+#[derive(Debug, Error)]
+pub enum NetlinkError {
+    /// The socket could not be opened or set up.
+    #[error("cannot open a netlink socket: {0}")]
+    Open(#[source] Errno),
+    /// Sending or receiving failed.
+    #[error("netlink {what}: {errno}")]
+    Io {
+        /// What we were doing.
+        what: &'static str,
+        /// The kernel's answer.
+        #[source]
+        errno: Errno,
+    },
+    /// The async runtime refused the socket.
+    #[error("cannot wait for a netlink socket: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The kernel refused a request.
+    #[error("the kernel refused the {what} dump: {errno}")]
+    Refused {
+        /// What was asked for.
+        what: &'static str,
+        /// The kernel's answer.
+        #[source]
+        errno: Errno,
+    },
+    /// What was dumped kept changing meanwhile.
+    #[error("the {what} dump was interrupted by changes {tries} times in a row")]
+    Unstable {
+        /// What was asked for.
+        what: &'static str,
+        /// Tries made.
+        tries: u32,
+    },
+    /// The kernel has no connection tracking, or its module is not loaded.
+    #[error("connection tracking is not available: {0}")]
+    NoConntrack(#[source] Errno),
+    /// Reading conntrack needs CAP_NET_ADMIN.
+    #[error("not allowed to read conntrack (needs CAP_NET_ADMIN): {0}")]
+    ConntrackDenied(#[source] Errno),
+}
