@@ -1,4 +1,5 @@
 //! What was sent is what is counted: 10,000 connections over 200 pairs at full speed.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

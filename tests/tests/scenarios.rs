@@ -1,4 +1,5 @@
 //! What happens to connections on k3s nodes, and what the agent says about it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
