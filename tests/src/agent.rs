@@ -219,7 +219,8 @@ impl Agent {
 
     fn wait_end(&mut self, deadline: Duration) -> Result<ExitStatus> {
         let child = &mut self.child;
-        wait::until("the agent to end", deadline, || child.try_wait().transpose())?.context("wait for the agent")
+        wait::until("the agent to end", deadline, || child.try_wait().transpose())?
+            .context("wait for the agent")
     }
 }
 

@@ -233,10 +233,7 @@ mod tests {
 
     #[test]
     fn owners_need_a_hash() {
-        assert_eq!(
-            owners("pal-e-docs-6b55489545-v4jvv"),
-            Some(("pal-e-docs", "pal-e-docs-6b55489545"))
-        );
+        assert_eq!(owners("pal-e-docs-6b55489545-v4jvv"), Some(("pal-e-docs", "pal-e-docs-6b55489545")));
         assert_eq!(owners("pal-e-postgres-1"), None);
     }
 

@@ -1,6 +1,7 @@
 //! Runs the system's tools and says what they said when they fail.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -38,6 +39,8 @@ fn spawn_and_feed(line: &str, input: &str) -> Result<Output> {
     let program = words.next().context("empty command line")?;
     let mut child = Command::new(program)
         .args(words)
+        // Ctrl-C is for us to handle, not for the `ip` that is just removing a namespace.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

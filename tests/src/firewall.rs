@@ -55,8 +55,7 @@ impl Firewall {
     /// When iptables or ipset fails.
     pub fn new(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal) -> Result<Self> {
         static FIREWALLS: AtomicU32 = AtomicU32::new(1);
-        let firewall =
-            Self { ns: node.ns.clone(), tag: FIREWALLS.fetch_add(1, Ordering::Relaxed) };
+        let firewall = Self { ns: node.ns.clone(), tag: FIREWALLS.fetch_add(1, Ordering::Relaxed) };
         for (ip, family) in [(IpAddr::V4(pod.ip4), "inet"), (IpAddr::V6(pod.ip6), "inet6")] {
             let set = firewall.set(ip);
             firewall.ns.exec(format!("ipset create {set} hash:ip family {family}"))?;
@@ -124,7 +123,11 @@ impl Firewall {
         add(format!(
             "-A {policy} -m set --match-set {set} src -p tcp --dport {low}:{high} -j MARK --set-xmark 0x10000/0x10000"
         ));
-        add(format!("-A {pod} -m mark ! --mark 0x10000/0x10000 {}-j {}", tcp_only(refusal), refusal.target(ip.is_ipv4())));
+        add(format!(
+            "-A {pod} -m mark ! --mark 0x10000/0x10000 {}-j {}",
+            tcp_only(refusal),
+            refusal.target(ip.is_ipv4())
+        ));
         add(format!("-A {pod} -j MARK --set-xmark 0x20000/0x20000"));
         add("COMMIT".to_owned());
         rules

@@ -26,7 +26,8 @@ pub enum Where {
 /// Attached for as long as this lives.
 #[derive(Debug)]
 pub struct Foreign {
-    _ebpf: Ebpf,
+    ebpf: Option<Ebpf>,
+    ns: Netns,
 }
 
 impl Foreign {
@@ -53,7 +54,15 @@ impl Foreign {
             }
             Ok(())
         })?;
-        Ok(Self { _ebpf: ebpf })
+        Ok(Self { ebpf: Some(ebpf), ns: ns.clone() })
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // A filter is detached by its interface's index, which means something in its own namespace only.
+        let ebpf = self.ebpf.take();
+        self.ns.run(|| drop(ebpf));
     }
 }
 

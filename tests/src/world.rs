@@ -102,7 +102,8 @@ impl World {
     pub fn service(&self, spec: &ServiceSpec<'_>, backend: &Pod) -> Result<()> {
         self.cluster.service(spec, &[backend])?;
         for ip in spec.cluster_ips {
-            let target = if ip.is_ipv4() { backend.at(spec.target_port) } else { backend.at6(spec.target_port) };
+            let target =
+                if ip.is_ipv4() { backend.at(spec.target_port) } else { backend.at6(spec.target_port) };
             service::forward(&self.node, SocketAddr::new(*ip, spec.port), target)?;
         }
         Ok(())

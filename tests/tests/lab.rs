@@ -64,10 +64,10 @@ fn firewalls_refuse_in_many_ways() {
         let _firewall = Firewall::new(&world.node, &server, (8080, 8080), refusal).unwrap();
         for to in [server.at(8080), server.at6(8080)] {
             let error = connect_within(&client.ns, to, Duration::from_secs(1)).unwrap_err();
-            eprintln!("{refusal:?} {to} {error} {:?} {:?}", world.node.ns.proc_net("snmp6").unwrap().lines().find(|l| l.contains("OutDestUnr")), client.ns.proc_net("snmp6").unwrap().lines().find(|l| l.contains("InDestUnr")));
-            let v6_prohibited = to.is_ipv6() && error.raw_os_error() == Some(13);
-            if 1 == 1 {continue;}
-            assert!(error.kind() == kind || v6_prohibited, "{refusal:?} {to}: {error}");
+            // Over IPv6 these errors are soft: the client goes on trying, though it heard them.
+            let soft = to.is_ipv6() && kind == ErrorKind::HostUnreachable;
+            let expected = if soft { ErrorKind::TimedOut } else { kind };
+            assert_eq!(error.kind(), expected, "{refusal:?} {to}: {error}");
         }
     }
 }
@@ -105,7 +105,8 @@ fn an_address_can_be_reused_at_once() {
     for round in 0..3 {
         let client = world.pod_at(99, "web", "front").unwrap();
         for to in [server.at(8080), server.at6(8080)] {
-            let answer = connect_within(&client.ns, to, Duration::from_millis(900)).and_then(|mut c| c.echo());
+            let answer =
+                connect_within(&client.ns, to, Duration::from_millis(900)).and_then(|mut c| c.echo());
             answer.unwrap_or_else(|e| panic!("round {round}: {e}"));
         }
         world.delete_pod(client).unwrap();
@@ -117,8 +118,7 @@ fn a_scanner_resets_by_itself() {
     let world = World::new().unwrap();
     let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
     let _serving = Server::start(&server.ns, 8080).unwrap();
-    for (count, from, to) in
-        [(1, client.at(4000), server.at(8080)), (2, client.at6(4000), server.at6(8080))]
+    for (count, from, to) in [(1, client.at(4000), server.at(8080)), (2, client.at6(4000), server.at6(8080))]
     {
         Packet::syn(from, to, 7).send(&client.ns).unwrap();
         let resets = || client.ns.counter("Tcp", "OutRsts").ok().filter(|n| *n == count);
