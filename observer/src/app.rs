@@ -174,10 +174,11 @@ fn follow_links(
 }
 
 fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
-    let (attached, entries) = (Arc::clone(shared), Arc::clone(shared));
+    let (attached, followed, entries) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
     Hooks {
         synced: Box::new(move || drop(attaching)),
-        attached: Box::new(move |probe, n| attached.metrics.set_probe_attached(probe, n)),
+        attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
+        followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
     }
 }

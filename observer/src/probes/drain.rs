@@ -10,7 +10,7 @@ use observer_abi::{Counters, DropKey, PairKey, lost, vantage};
 use super::ProbeError;
 use super::convert;
 use super::reasons::Reasons;
-use crate::core::input::{Counts, DropDelta, Input, LostStage, PairDelta};
+use crate::core::input::{Counts, Input, LostStage, PairDelta};
 
 /// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`: <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
 const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
@@ -30,7 +30,7 @@ pub(super) struct Drain {
     seen_remainder: Counters,
     seen_lost: [u64; lost::COUNT as usize],
     /// Pairs in the generation drained last.
-    pub(super) pairs_seen: u64,
+    pub(super) pairs_seen: usize,
 }
 
 impl Drain {
@@ -57,10 +57,10 @@ impl Drain {
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         grace_period()?;
         let generation = &mut self.generations[old as usize];
-        let mut pairs = empty(&mut generation.pairs, |k, v| convert::pair_delta(k, v)).map_err(ProbeError::map("PAIRS"))?;
+        let mut pairs = empty(&mut generation.pairs, convert::pair_delta).map_err(ProbeError::map("PAIRS"))?;
         let mut drops =
             empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons)).map_err(ProbeError::map("DROPS"))?;
-        self.pairs_seen = pairs.len() as u64;
+        self.pairs_seen = pairs.len();
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
         drops.extend(lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)));
