@@ -1,0 +1,190 @@
+//! What the drop tracepoint must know of the running kernel, from its own type description.
+//!
+//! Everything is found by type, never by kernel version: distributions move changes between versions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use thiserror::Error;
+
+use self::walker::{Btf, Kind, Type};
+
+#[cfg(test)]
+mod tests;
+mod walker;
+
+/// Where a kernel built with `CONFIG_DEBUG_INFO_BTF` describes itself.
+pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// Why the kernel's types are not known.
+#[derive(Debug, Error)]
+pub enum BtfError {
+    /// The kernel has none, or it can't be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The magic number is missing, or of the other byte order.
+    #[error("not BTF of this machine")]
+    NotBtf,
+    /// A section or a type ends too early.
+    #[error("the BTF is truncated")]
+    Truncated,
+    /// A kind of type from a newer format: what follows it can't be found.
+    #[error("BTF type {id} has the unknown kind {kind}")]
+    UnknownKind {
+        /// Its number in the format.
+        kind: u32,
+        /// Number of the type.
+        id: usize,
+    },
+    /// A type that we need is not described.
+    #[error("the BTF has no {0}")]
+    Missing(&'static str),
+}
+
+/// Layouts and names of the running kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelTypes {
+    /// Where `struct sk_buff` keeps what we read.
+    pub sk_buff: SkBuff,
+    /// How the `kfree_skb` tracepoint is called.
+    pub kfree_skb: KfreeSkb,
+    /// Names of `enum skb_drop_reason` by value, without `SKB_DROP_REASON_`; empty before 5.17.
+    pub drop_reasons: BTreeMap<u32, String>,
+    /// Names of `enum skb_drop_reason_subsys` by value: the upper half of a reason that a subsystem numbers itself.
+    pub subsystems: BTreeMap<u32, String>,
+}
+
+/// Offsets in `struct sk_buff`, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SkBuff {
+    /// Pointer to the buffer that the header offsets count from.
+    pub head: u32,
+    /// Pointer to where the current layer starts.
+    pub data: u32,
+    /// u32, bytes of data.
+    pub len: u32,
+    /// u16, big-endian EtherType.
+    pub protocol: u32,
+    /// u16, from `head`.
+    pub mac_header: u32,
+    /// u16, from `head`.
+    pub network_header: u32,
+    /// u16, from `head`.
+    pub transport_header: u32,
+}
+
+/// Positions among the arguments of the raw tracepoint `kfree_skb`, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KfreeSkb {
+    /// `struct sk_buff *`.
+    pub skb_arg: u32,
+    /// `enum skb_drop_reason`; absent before 5.17.
+    pub reason_arg: Option<u32>,
+}
+
+impl KernelTypes {
+    /// Reads the running kernel's.
+    ///
+    /// # Errors
+    /// When the kernel has no BTF, or it lacks what we need.
+    pub fn read() -> Result<Self, BtfError> {
+        Self::read_from(Path::new(VMLINUX))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can't be read, is not BTF, or lacks what we need.
+    pub fn read_from(path: &Path) -> Result<Self, BtfError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| BtfError::Read { path: path.display().to_string(), source })?;
+        Self::parse(&bytes)
+    }
+
+    /// Finds in BTF what we need.
+    ///
+    /// # Errors
+    /// When it is not BTF, or lacks what we need.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
+        let btf = Btf::parse(bytes)?;
+        Ok(Self {
+            sk_buff: sk_buff(&btf)?,
+            kfree_skb: kfree_skb(&btf)?,
+            drop_reasons: names(&btf, "skb_drop_reason", &["SKB_DROP_REASON_", "SKB_"]),
+            subsystems: names(&btf, "skb_drop_reason_subsys", &["SKB_DROP_REASON_SUBSYS_"]),
+        })
+    }
+
+    /// The name of a reason. One that a subsystem numbers itself is the subsystem's name and its number, since its
+    /// names are in a module's BTF; an unknown one is its number.
+    #[must_use]
+    pub fn drop_reason(&self, value: u32) -> String {
+        if let Some(name) = self.drop_reasons.get(&value) {
+            return name.clone();
+        }
+        match self.subsystems.get(&(value >> 16)) {
+            Some(subsystem) if value >> 16 != 0 => format!("{subsystem}_{}", value & 0xffff),
+            _ => format!("{value:#x}"),
+        }
+    }
+}
+
+fn sk_buff(btf: &Btf<'_>) -> Result<SkBuff, BtfError> {
+    let skb = btf.find(Kind::Struct, "sk_buff").ok_or(BtfError::Missing("struct sk_buff"))?;
+    let offset = |name, missing| btf.member_offset(&skb, name).ok_or(BtfError::Missing(missing));
+    Ok(SkBuff {
+        head: offset("head", "sk_buff.head")?,
+        data: offset("data", "sk_buff.data")?,
+        len: offset("len", "sk_buff.len")?,
+        protocol: offset("protocol", "sk_buff.protocol")?,
+        mac_header: offset("mac_header", "sk_buff.mac_header")?,
+        network_header: offset("network_header", "sk_buff.network_header")?,
+        transport_header: offset("transport_header", "sk_buff.transport_header")?,
+    })
+}
+
+/// `btf_trace_kfree_skb` is a pointer to the tracepoint's function, whose first parameter, `void *__data`, is not
+/// among the raw tracepoint's arguments.
+fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, BtfError> {
+    const MISSING: BtfError = BtfError::Missing("tracepoint kfree_skb");
+    let typedef = btf.find(Kind::Typedef, "btf_trace_kfree_skb").ok_or(MISSING)?;
+    let pointer = btf.target(&typedef).filter(|found| found.kind == Kind::Ptr).ok_or(MISSING)?;
+    let function = btf.target(&pointer).filter(|found| found.kind == Kind::FuncProto).ok_or(MISSING)?;
+    let arguments: Vec<Option<Type<'_>>> =
+        btf.parameters(&function).skip(1).map(|id| btf.resolve(id)).collect();
+    let position = |wanted: &dyn Fn(&Type<'_>) -> bool| {
+        let found = arguments.iter().position(|argument| argument.as_ref().is_some_and(wanted))?;
+        u32::try_from(found).ok()
+    };
+    let is_skb = |found: &Type<'_>| {
+        found.kind == Kind::Ptr
+            && btf.target(found).is_some_and(|to| to.kind == Kind::Struct && to.name == b"sk_buff")
+    };
+    let is_reason = |found: &Type<'_>| is_enum(found) && found.name == b"skb_drop_reason";
+    Ok(KfreeSkb { skb_arg: position(&is_skb).ok_or(MISSING)?, reason_arg: position(&is_reason) })
+}
+
+fn is_enum(found: &Type<'_>) -> bool {
+    matches!(found.kind, Kind::Enum | Kind::Enum64)
+}
+
+/// Names of an enum by value, without the first of `prefixes` that fits; empty when there is no such enum.
+fn names(btf: &Btf<'_>, name: &str, prefixes: &[&str]) -> BTreeMap<u32, String> {
+    let found = btf.find(Kind::Enum, name).or_else(|| btf.find(Kind::Enum64, name));
+    let Some(found) = found else { return BTreeMap::new() };
+    let short = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name);
+        prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name).to_owned()
+    };
+    btf.enumerators(&found)
+        .map(|(name, value)| (value, short(name)))
+        // A mask and a count, not reasons.
+        .filter(|(_, name)| !matches!(name.as_str(), "SUBSYS_MASK" | "MAX" | "NUM"))
+        .collect()
+}

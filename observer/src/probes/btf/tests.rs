@@ -1,0 +1,298 @@
+//! Hand-made BTF of each kernel generation, damage, and the running kernel.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Writes BTF; types number from 1 in the order of the calls.
+#[derive(Default)]
+struct Writer {
+    types: Vec<u8>,
+    strings: Vec<u8>,
+    count: u32,
+}
+
+const PTR: u32 = 2;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const ENUM: u32 = 6;
+const TYPEDEF: u32 = 8;
+const CONST: u32 = 10;
+const FUNC_PROTO: u32 = 13;
+const BITFIELDS: u32 = 1 << 31;
+
+impl Writer {
+    fn new() -> Self {
+        Self { strings: vec![0], ..Self::default() }
+    }
+
+    fn string(&mut self, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let offset = self.strings.len() as u32;
+        self.strings.extend(text.as_bytes());
+        self.strings.push(0);
+        offset
+    }
+
+    fn add(&mut self, kind: u32, name: &str, reference: u32, entries: &[(&str, &[u32])]) -> u32 {
+        let name = self.string(name);
+        let flag = kind & BITFIELDS;
+        let info = flag | (kind & !BITFIELDS) << 24 | entries.len() as u32;
+        self.words(&[name, info, reference]);
+        for (name, rest) in entries {
+            let name = self.string(name);
+            self.words(&[name]);
+            self.words(rest);
+        }
+        self.count += 1;
+        self.count
+    }
+
+    fn words(&mut self, words: &[u32]) {
+        self.types.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+    }
+
+    fn finish(&self) -> Vec<u8> {
+        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        let mut out = 0xeb9f_u16.to_ne_bytes().to_vec();
+        out.extend([1, 0]);
+        out.extend([24, 0, types, types, strings].iter().flat_map(|word: &u32| word.to_ne_bytes()));
+        out.extend(&self.types);
+        out.extend(&self.strings);
+        out
+    }
+}
+
+/// As 5.10: flat members, no reason.
+fn old_kernel() -> Vec<u8> {
+    let mut w = Writer::new();
+    let int = w.add(TYPEDEF, "u", 0, &[]);
+    let skb = w.add(
+        STRUCT,
+        "sk_buff",
+        232,
+        &[
+            ("len", &[int, 112 * 8]),
+            ("protocol", &[int, 180 * 8]),
+            ("transport_header", &[int, 182 * 8]),
+            ("network_header", &[int, 184 * 8]),
+            ("mac_header", &[int, 186 * 8]),
+            ("head", &[int, 200 * 8]),
+            ("data", &[int, 208 * 8]),
+        ],
+    );
+    let void = w.add(PTR, "", 0, &[]);
+    let skb = w.add(PTR, "", skb, &[]);
+    let function = w.add(FUNC_PROTO, "", 0, &[("__data", &[void]), ("skb", &[skb]), ("location", &[void])]);
+    let pointer = w.add(PTR, "", function, &[]);
+    w.add(TYPEDEF, "btf_trace_kfree_skb", pointer, &[]);
+    w.finish()
+}
+
+/// As 6.11 and later: headers in a struct group, bit fields, a socket after the reason.
+fn new_kernel() -> Vec<u8> {
+    kernel_with_arguments(&["skb", "location", "reason", "rx_sk"])
+}
+
+fn kernel_with_arguments(arguments: &[&str]) -> Vec<u8> {
+    let mut w = Writer::new();
+    let int = w.add(TYPEDEF, "u", 0, &[]);
+    let headers = w.add(
+        STRUCT,
+        "",
+        60,
+        &[
+            ("protocol", &[int, 52 * 8]),
+            ("transport_header", &[int, 54 * 8]),
+            ("network_header", &[int, 56 * 8]),
+            ("mac_header", &[int, 58 * 8]),
+        ],
+    );
+    let group = w.add(UNION, "", 60, &[("", &[headers, 0]), ("headers", &[headers, 0])]);
+    let bit = 1 << 24;
+    let skb = w.add(
+        STRUCT | BITFIELDS,
+        "sk_buff",
+        232,
+        &[
+            ("len", &[int, 112 * 8]),
+            ("cloned", &[int, bit | (126 * 8 + 1)]),
+            ("", &[group, 128 * 8]),
+            ("head", &[int, 200 * 8]),
+            ("data", &[int, 208 * 8]),
+        ],
+    );
+    let void = w.add(PTR, "", 0, &[]);
+    let skb = w.add(PTR, "", skb, &[]);
+    let sock = w.add(STRUCT, "sock", 760, &[]);
+    let sock = w.add(CONST, "", sock, &[]);
+    let sock = w.add(PTR, "", sock, &[]);
+    let reason = w.add(
+        ENUM,
+        "skb_drop_reason",
+        4,
+        &[
+            ("SKB_NOT_DROPPED_YET", &[0]),
+            ("SKB_CONSUMED", &[1]),
+            ("SKB_DROP_REASON_NETFILTER_DROP", &[12]),
+            ("SKB_DROP_REASON_MAX", &[128]),
+            ("SKB_DROP_REASON_SUBSYS_MASK", &[0xffff_0000]),
+        ],
+    );
+    let subsystem =
+        &[("SKB_DROP_REASON_SUBSYS_CORE", &[0][..]), ("SKB_DROP_REASON_SUBSYS_OPENVSWITCH", &[3])];
+    w.add(ENUM, "skb_drop_reason_subsys", 4, subsystem);
+    let type_of = |name: &&str| match *name {
+        "skb" => [skb],
+        "reason" => [reason],
+        "rx_sk" => [sock],
+        _ => [void],
+    };
+    let types: Vec<[u32; 1]> = arguments.iter().map(type_of).collect();
+    let mut parameters = vec![("__data", &[0][..])];
+    parameters.extend(arguments.iter().zip(&types).map(|(name, id)| (*name, &id[..])));
+    let function = w.add(FUNC_PROTO, "", 0, &parameters);
+    let pointer = w.add(PTR, "", function, &[]);
+    w.add(TYPEDEF, "btf_trace_kfree_skb", pointer, &[]);
+    w.finish()
+}
+
+const LAYOUT: SkBuff = SkBuff {
+    head: 200,
+    data: 208,
+    len: 112,
+    protocol: 180,
+    mac_header: 186,
+    network_header: 184,
+    transport_header: 182,
+};
+
+#[test]
+fn a_kernel_without_reasons() {
+    let types = KernelTypes::parse(&old_kernel()).unwrap();
+    assert_eq!(types.sk_buff, LAYOUT);
+    assert_eq!(types.kfree_skb, KfreeSkb { skb_arg: 0, reason_arg: None });
+    assert_eq!(types.drop_reasons, BTreeMap::new());
+}
+
+#[test]
+fn a_kernel_with_reasons_and_nested_headers() {
+    let types = KernelTypes::parse(&new_kernel()).unwrap();
+    assert_eq!(types.sk_buff, LAYOUT);
+    assert_eq!(types.kfree_skb, KfreeSkb { skb_arg: 0, reason_arg: Some(2) });
+    let names = [(0, "NOT_DROPPED_YET"), (1, "CONSUMED"), (12, "NETFILTER_DROP")];
+    assert_eq!(types.drop_reasons, names.map(|(value, name)| (value, name.to_owned())).into());
+    let check = |value, expected: &str| assert_eq!(types.drop_reason(value), expected);
+    check(12, "NETFILTER_DROP");
+    check(0x3_0002, "OPENVSWITCH_2");
+    check(99, "0x63");
+    check(0x9_0001, "0x90001");
+}
+
+#[test]
+fn arguments_are_found_by_type() {
+    let check = |arguments: &[&str], skb_arg, reason_arg| {
+        let types = KernelTypes::parse(&kernel_with_arguments(arguments)).unwrap();
+        assert_eq!(types.kfree_skb, KfreeSkb { skb_arg, reason_arg }, "{arguments:?}");
+    };
+    check(&["skb", "location"], 0, None);
+    check(&["skb", "location", "reason"], 0, Some(2));
+    check(&["skb", "location", "rx_sk", "reason"], 0, Some(3));
+    check(&["location", "reason", "skb"], 2, Some(1));
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let whole = new_kernel();
+    for len in 0..whole.len() {
+        KernelTypes::parse(&whole[..len]).unwrap_err();
+    }
+}
+
+#[test]
+fn an_unknown_kind_is_named() {
+    let mut w = Writer::new();
+    w.add(TYPEDEF, "u", 0, &[]);
+    w.add(27, "future", 0, &[]);
+    let error = KernelTypes::parse(&w.finish()).unwrap_err();
+    assert_eq!(error.to_string(), "BTF type 2 has the unknown kind 27");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let mut w = Writer::new();
+    let skb = w.add(STRUCT, "sk_buff", 8, &[("head", &[1, 0])]);
+    w.add(TYPEDEF, "btf_trace_kfree_skb", skb, &[]);
+    let error = KernelTypes::parse(&w.finish()).unwrap_err();
+    assert_eq!(error.to_string(), "the BTF has no sk_buff.data");
+}
+
+#[test]
+fn cycles_end() {
+    // A typedef of itself, and an anonymous member that is its own parent, many times over.
+    let mut w = Writer::new();
+    let itself: &[u32] = &[1, 0];
+    w.add(STRUCT, "sk_buff", 8, &[("", itself); 64]);
+    w.add(TYPEDEF, "btf_trace_kfree_skb", 2, &[]);
+    KernelTypes::parse(&w.finish()).unwrap_err();
+}
+
+#[test]
+fn the_running_kernel_agrees_with_its_tracepoint() {
+    let types = KernelTypes::read().expect("these tests need a kernel with BTF");
+    let format = tracepoint_format();
+    let print = format.lines().find(|line| line.starts_with("print fmt")).expect("a print format");
+    let mut compared = 0;
+    for (value, name) in &types.drop_reasons {
+        if *value >= 2 {
+            assert!(print.contains(&format!("{{ {value}, \"{name}\" }}")), "{value} {name}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared > 0, format.contains("enum skb_drop_reason"), "{compared} reasons");
+    assert_eq!(types.kfree_skb.skb_arg, 0);
+    // Where a kernel passes the receiving socket too, it comes last, although the format lists it first.
+    assert_eq!(types.kfree_skb.reason_arg, (compared > 0).then_some(2));
+    let skb = types.sk_buff;
+    assert_eq!(skb.data, skb.head + 8);
+    assert_eq!(skb.mac_header, skb.network_header + 2);
+}
+
+/// Reads it from tracefs, which is mounted for the purpose where it is not.
+fn tracepoint_format() -> String {
+    const PATH: &str = "events/skb/kfree_skb/format";
+    if let Ok(format) = fs::read_to_string(format!("/sys/kernel/tracing/{PATH}")) {
+        return format;
+    }
+    let at = tempfile::tempdir().unwrap();
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tracefs", "none"]).arg(at.path()).status().unwrap();
+    assert!(mounted.success(), "these tests need root: mount -t tracefs");
+    let format = fs::read_to_string(at.path().join(PATH));
+    let unmounted = std::process::Command::new("umount").arg(at.path()).status().unwrap();
+    assert!(unmounted.success());
+    format.unwrap()
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_end_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        KernelTypes::parse(&bytes).unwrap_err();
+    }
+
+    #[test]
+    fn damaged_btf_ends_in_an_answer(damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut bytes = new_kernel();
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(types) = KernelTypes::parse(&bytes) {
+            prop_assert!(types.kfree_skb.skb_arg < 0x1_0000);
+        }
+    }
+}
