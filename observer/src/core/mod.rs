@@ -7,3 +7,4 @@ pub mod inventory;
 pub mod output;
 pub mod pairs;
 pub mod record;
+pub mod recording;
