@@ -17,6 +17,9 @@ pub const PREFIX: &str = "fo-";
 
 const LOCK: &str = "flow-observer-lab.lock";
 
+/// Directories of labs start with this.
+const TEMP: &str = "flow-observer-lab-";
+
 /// Held for as long as a lab lives.
 #[derive(Debug)]
 pub struct Guard {
@@ -40,7 +43,7 @@ impl Guard {
             .map_err(|(_, errno)| errno)
             .with_context(|| format!("lock {}", path.display()))?;
         sweep()?;
-        let temp = tempfile::Builder::new().prefix("flow-observer-lab-").tempdir()?;
+        let temp = tempfile::Builder::new().prefix(TEMP).tempdir()?;
         Ok(Arc::new(Self { _lock: lock, prefix: unique_prefix(), temp }))
     }
 
@@ -62,8 +65,14 @@ fn unique_prefix() -> String {
     format!("{PREFIX}{}-{}-", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Removes namespaces whose maker is dead, and the processes left inside them.
+/// Removes namespaces whose maker is dead, the processes left inside them, and directories of dead labs.
 fn sweep() -> Result<()> {
+    for entry in fs::read_dir(std::env::temp_dir())?.flatten() {
+        // The lock is ours, so no lab is alive that could own one.
+        if entry.file_name().to_string_lossy().starts_with(TEMP) {
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
     let Ok(entries) = fs::read_dir("/run/netns") else { return Ok(()) };
     for entry in entries {
         let name = entry?.file_name().to_string_lossy().into_owned();
