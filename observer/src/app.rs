@@ -145,9 +145,14 @@ fn follow_cluster(
         }
         ClusterSource::None => Ok(()),
         ClusterSource::Dir(path) => {
-            let follower = cluster::dir::spawn(path.clone(), inventory, cancel.clone()).context("the cluster directory")?;
+            let (_, follower) = cluster::spawn(path, inventory, cancel.clone())
+                .with_context(|| format!("--cluster dir:{}", path.display()))?;
             shared.metrics.set_cluster_synced("dir", true);
-            tasks.spawn(follower);
+            tasks.spawn(async move {
+                if let Err(error) = follower.await {
+                    error!(%error, "the cluster directory is no longer followed");
+                }
+            });
             Ok(())
         }
     }

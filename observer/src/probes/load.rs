@@ -48,7 +48,7 @@ pub struct Loaded {
 /// # Errors
 /// When the kernel refuses the object or one of the classifiers.
 pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<Loaded, ProbeError> {
-    let reasons = types.as_ref().map(Reasons::new).unwrap_or_default();
+    let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(types.clone()));
     let mut ebpf = object(settings, types.as_ref().ok(), &reasons)?;
     for name in CLASSIFIERS {
         classifier(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
