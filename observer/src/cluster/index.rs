@@ -41,9 +41,10 @@ impl Index {
         self.kinds.insert(kind.into(), objects);
     }
 
-    /// Replaces everything. Of two objects with the same name the later stays.
+    /// Replaces everything. Of two objects with the same name the later stays. A kind of which nothing is left
+    /// is counted as 0, so that its metric goes down.
     pub fn replace(&mut self, objects: impl IntoIterator<Item = Object>) {
-        self.kinds.clear();
+        self.kinds.values_mut().for_each(BTreeMap::clear);
         objects.into_iter().for_each(|object| self.apply(object));
     }
 
@@ -164,8 +165,11 @@ impl Index {
     }
 }
 
-/// What makes a backend the same, then what decides between two of them: ready first.
-fn order(b: &Backend) -> ((Option<&ArcStr>, IpAddr, u16, &ArcStr), bool, Option<&ArcStr>) {
+/// What makes two backends the same.
+type Place<'a> = (Option<&'a ArcStr>, IpAddr, u16, &'a ArcStr);
+
+/// The place, then what decides between two of the same: ready first.
+fn order(b: &Backend) -> (Place<'_>, bool, Option<&ArcStr>) {
     ((b.port_name.as_ref(), b.ip, b.port, &b.protocol), !b.ready, b.pod.as_ref())
 }
 

@@ -159,7 +159,7 @@ fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Resul
         "EndpointSlice" => {
             // v1beta1 differs from v1 only in fields that are not used here.
             value["apiVersion"] = Value::from("discovery.k8s.io/v1");
-            Body::Slice(convert::slice(typed::<discovery::EndpointSlice>(value)?, notes))
+            Body::Slice(convert::slice(&typed::<discovery::EndpointSlice>(value)?, notes))
         }
         "Endpoints" => Body::Endpoints(convert::endpoints(typed::<core::Endpoints>(value)?, notes)),
         "Node" => Body::Node(Arc::new(convert::node(key, typed::<core::Node>(value)?, notes))),

@@ -42,7 +42,7 @@ fn service_port(p: core::ServicePort, notes: &mut Vec<String>) -> Option<Service
     })
 }
 
-pub(in crate::cluster) fn slice(slice: discovery::EndpointSlice, notes: &mut Vec<String>) -> SliceBody {
+pub(in crate::cluster) fn slice(slice: &discovery::EndpointSlice, notes: &mut Vec<String>) -> SliceBody {
     let label = slice.metadata.labels.as_ref().and_then(|l| l.get("kubernetes.io/service-name"));
     let owner =
         || controller(&slice.metadata).filter(|owner| owner.kind == "Service").map(|owner| owner.name);

@@ -126,7 +126,7 @@ fn damage_names_the_block_and_keeps_what_came_before() {
     assert_eq!(got, entries[..3]);
     match error {
         Some(RecordingError::Corrupt { offset, entries, .. }) => {
-            assert_eq!((offset, entries), (second as u64, 3))
+            assert_eq!((offset, entries), (second as u64, 3));
         }
         other => panic!("{other:?}"),
     }
