@@ -145,7 +145,7 @@ impl Apt {
              Dir::Etc::sourcelist \"{dir}/sources.list\";\nDir::Etc::sourceparts \"{dir}/empty\";\n\
              Dir::Etc::preferences \"{dir}/preferences\";\nDir::Etc::preferencesparts \"{dir}/empty\";\n\
              Dir::State::lists \"{dir}/lists\";\nDir::Cache \"{dir}/cache\";\n\
-             Acquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\nAcquire::Retries \"3\";\n\
+             Acquire::Languages \"none\";Acquire::GzipIndexes \"true\";\nAcquire::Check-Valid-Until \"false\";\nAcquire::Retries \"3\";\n\
              APT::Architecture \"amd64\";\nAPT::Sandbox::User \"\";\nDebug::NoLocking \"1\";\n"
         )
     }

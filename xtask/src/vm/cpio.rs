@@ -102,7 +102,7 @@ mod tests {
         let names: Vec<_> = text.match_indices("070701").map(|(at, _)| &text[at + 110..]).collect();
         assert_eq!(names.len(), 4);
         assert!(names[0].starts_with("a\0"));
-        assert!(names[1].starts_with("a/b\0\0\0hello\0\0\0") && names[1][12..].starts_with("070701"));
+        assert!(names[1].starts_with("a/b\0\0\0hello\0\0\0") && names[1][14..].starts_with("070701"));
         assert!(names[2].starts_with("c\0a/b\0"), "{:?}", names[2]);
         assert!(names[3].starts_with("TRAILER!!!\0"));
         assert_eq!(&text[14..22], "000041ED", "a directory of mode 755");

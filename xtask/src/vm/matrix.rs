@@ -115,7 +115,11 @@ mod tests {
         let mut console = Console::default();
         lines.lines().for_each(|line| console.line(line));
         let ended = Ended { console, took: Duration::ZERO, timed_out };
-        assert_eq!(verdict(&ended).as_ref().map_err(String::as_str), expect.as_ref().map_err(|why| *why), "{lines}");
+        assert_eq!(
+            verdict(&ended).as_ref().map_err(String::as_str),
+            expect.as_ref().map_err(|why| *why),
+            "{lines}"
+        );
     }
 
     #[test]
