@@ -6,6 +6,7 @@ mod run;
 mod setup;
 mod test;
 mod tidy;
+mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Task {
     Test(test::TestArgs),
     /// Measure: nanoseconds per packet, and the agent under a connection storm (needs root)
     Bench(demo::BenchArgs),
+    /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
+    Vm(vm::VmArgs),
     /// Check the rules that the compiler can't: layering, file sizes, white space
     Tidy,
     /// What CI runs: formatting, lints, docs, tidy, tests
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::demo(&root, &args),
         Task::Test(args) => test::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => demo::bench(&root, &args),
+        Task::Vm(args) => setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
     };
