@@ -79,8 +79,10 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let attaching = shared.readiness.guard("interfaces");
     follow_cluster(&options, inventory, &shared, tasks, cancel)?;
 
+    host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());
-    let mut loaded = probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
+    let mut loaded =
+        probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
     loaded.attach_drops();
     let mode = options.attach.unwrap_or(AttachMode::Auto).resolve(host::has_tcx());
     shared.set_info("node", node.as_str());
@@ -141,7 +143,9 @@ fn follow_cluster(
 ) -> anyhow::Result<()> {
     match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
         ClusterSource::Kube => {
-            anyhow::bail!("--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints")
+            anyhow::bail!(
+                "--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints"
+            )
         }
         ClusterSource::None => Ok(()),
         ClusterSource::Dir(path) => {

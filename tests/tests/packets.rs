@@ -96,7 +96,7 @@ fn every_form_of_a_syn_is_counted() {
         ("one VLAN tag", ethernet(&[0x8100], 0x0800, &ipv4(0, 0, 6, &tcp(SYN)))),
         ("two VLAN tags", ethernet(&[0x88a8, 0x8100], 0x0800, &ipv4(4, 0, 6, &tcp(SYN)))),
         ("plain IPv6", ethernet(&[], 0x86dd, &ipv6(&[], 6, &tcp(SYN)))),
-        ("IPv6 hop-by-hop", ethernet(&[], 0x86dd, &ipv6(&[hop_by_hop.clone()], 6, &tcp(SYN)))),
+        ("IPv6 hop-by-hop", ethernet(&[], 0x86dd, &ipv6(std::slice::from_ref(&hop_by_hop), 6, &tcp(SYN)))),
         (
             "IPv6 with three extension headers",
             ethernet(&[0x8100], 0x86dd, &ipv6(&[hop_by_hop, destination, first_fragment], 6, &tcp(SYN))),
@@ -125,19 +125,28 @@ fn what_is_no_syn_is_not_counted() {
         ("UDP with SYN's bytes", ethernet(&[], 0x0800, &ipv4(0, 0, 17, &tcp(SYN)))),
         ("later fragment", ethernet(&[], 0x0800, &ipv4(0, 0x0010, 6, &tcp(SYN)))),
         ("IPv6 later fragment", ethernet(&[], 0x86dd, &ipv6(&[later_fragment], 6, &tcp(SYN)))),
-        ("IPv4 header length of 4 words", ethernet(&[], 0x0800, &{
-            let mut p = ipv4(0, 0, 6, &tcp(SYN));
-            p[0] = 0x44;
-            p
-        })),
-        ("TCP header length of 4 words", ethernet(&[], 0x0800, &{
-            let mut p = ipv4(0, 0, 6, &tcp(SYN));
-            p[32] = 0x40;
-            p
-        })),
+        (
+            "IPv4 header length of 4 words",
+            ethernet(&[], 0x0800, &{
+                let mut p = ipv4(0, 0, 6, &tcp(SYN));
+                p[0] = 0x44;
+                p
+            }),
+        ),
+        (
+            "TCP header length of 4 words",
+            ethernet(&[], 0x0800, &{
+                let mut p = ipv4(0, 0, 6, &tcp(SYN));
+                p[32] = 0x40;
+                p
+            }),
+        ),
         ("version 4 in an IPv6 frame", ethernet(&[], 0x86dd, &ipv4(20, 0, 6, &tcp(SYN)))),
         ("ARP", ethernet(&[], 0x0806, &[0; 46])),
-        ("extension header of 2 KiB past the end", ethernet(&[], 0x86dd, &ipv6(&[(0, vec![255, 0, 0, 0, 0, 0, 0])], 6, &tcp(SYN)))),
+        (
+            "extension header of 2 KiB past the end",
+            ethernet(&[], 0x86dd, &ipv6(&[(0, vec![255, 0, 0, 0, 0, 0, 0])], 6, &tcp(SYN))),
+        ),
         ("ten extension headers", ethernet(&[], 0x86dd, &ipv6(&vec![(60u8, vec![0; 7]); 10], 6, &tcp(SYN)))),
     ];
     for (name, packet) in none {
@@ -152,14 +161,20 @@ fn truncated_anywhere_nothing_faults() {
         ethernet(&[], 0x0800, &ipv4(8, 0, 6, &tcp(SYN))),
         ethernet(&[0x8100], 0x0800, &ipv4(8, 0, 6, &tcp(SYN))),
         ethernet(&[0x8100], 0x86dd, &ipv6(&[(0, vec![0; 7])], 6, &tcp(RST))),
-        ethernet(&[0x8100], 0x0800, &ipv4(0, 0, 1, &[vec![3, 3, 0, 0, 0, 0, 0, 0], ipv4(0, 0, 6, &tcp(SYN))].concat())),
+        ethernet(
+            &[0x8100],
+            0x0800,
+            &ipv4(0, 0, 1, &[vec![3, 3, 0, 0, 0, 0, 0, 0], ipv4(0, 0, 6, &tcp(SYN))].concat()),
+        ),
     ];
     for packet in &whole {
         // Newer kernels refuse to run a frame whose EtherType promises an IP header that is not there; behind a
         // VLAN tag they don't look.
         let shortest = if packet[12..14] == [0x08, 0x00] { 34 } else { 14 };
         for len in shortest..packet.len() {
-            for program in [Classifier::PodOut, Classifier::PodIn, Classifier::UplinkIn, Classifier::L3UplinkIn] {
+            for program in
+                [Classifier::PodOut, Classifier::PodIn, Classifier::UplinkIn, Classifier::L3UplinkIn]
+            {
                 let (verdict, _) = bed.run(program, &packet[..len], 1).unwrap();
                 assert_eq!(verdict, UNSPEC, "{program:?} with {len} bytes");
             }

@@ -43,7 +43,10 @@ fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
     need_root(&format!("`cargo xtask {bin}`"))?;
     setup::ensure(root, false)?;
     say("building (release)");
-    run(&mut cargo(root, &["build", "--quiet", "--locked", "--release", "-p", "observer", "-p", "lab", "--bins"]))?;
+    run(&mut cargo(
+        root,
+        &["build", "--quiet", "--locked", "--release", "-p", "observer", "-p", "lab", "--bins"],
+    ))?;
     let built = target_dir(root)?.join("release");
     let mut program = Command::new(built.join(bin));
     program.args(args).env("FLOW_OBSERVER_BIN", built.join("flow-observer"));

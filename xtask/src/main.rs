@@ -46,7 +46,9 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::demo(&root, &args),
         Task::Test(args) => test::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => demo::bench(&root, &args),
-        Task::Vm(args) => setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS),
+        Task::Vm(args) => {
+            setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
+        }
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
     };

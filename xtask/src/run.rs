@@ -66,7 +66,8 @@ pub(crate) fn target_dir(root: &Path) -> Result<std::path::PathBuf> {
     let out = cargo(root, &["metadata", "--no-deps", "--format-version=1", "--locked"])
         .output()
         .context("`cargo metadata` could not be started")?;
-    let json: serde_json::Value = serde_json::from_slice(&out.stdout).context("`cargo metadata` printed no JSON")?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&out.stdout).context("`cargo metadata` printed no JSON")?;
     Ok(json["target_directory"].as_str().context("`cargo metadata` names no target directory")?.into())
 }
 

@@ -22,7 +22,11 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     say("building the agent");
     run_cargo(root, &["build", "--locked", "-p", "observer"])?;
     say("unit tests");
-    run_cargo(root, &[&["test", "--locked", "-p", "observer", "-p", "observer-ebpf", "-p", "xtask"], filter.as_slice()].concat())?;
+    run_cargo(
+        root,
+        &[&["test", "--locked", "-p", "observer", "-p", "observer-ebpf", "-p", "xtask"], filter.as_slice()]
+            .concat(),
+    )?;
     say("scenarios on this kernel");
     let agent = target_dir(root)?.join("debug/flow-observer");
     // The drop tracepoint hears of the whole machine, so that labs run one at a time.

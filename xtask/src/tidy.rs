@@ -30,7 +30,17 @@ const RULES: &[Rule] = &[
     Rule {
         under: "observer/src/core/",
         except: &[],
-        forbidden: &["tokio::", "aya::", "kube::", "axum::", "std::fs", "Instant::now", "SystemTime::now", "Timestamp::now", "k8s_openapi"],
+        forbidden: &[
+            "tokio::",
+            "aya::",
+            "kube::",
+            "axum::",
+            "std::fs",
+            "Instant::now",
+            "SystemTime::now",
+            "Timestamp::now",
+            "k8s_openapi",
+        ],
         why: "core is pure: no I/O, no clock, no async",
     },
     Rule {
@@ -85,7 +95,11 @@ fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
     if !out.status.success() {
         bail!("`git ls-files` failed: {}", String::from_utf8_lossy(&out.stderr).trim());
     }
-    Ok(String::from_utf8_lossy(&out.stdout).split('\0').filter(|f| !f.is_empty()).map(PathBuf::from).collect())
+    Ok(String::from_utf8_lossy(&out.stdout)
+        .split('\0')
+        .filter(|f| !f.is_empty())
+        .map(PathBuf::from)
+        .collect())
 }
 
 fn check(file: &str, text: &str) -> Vec<String> {
@@ -110,10 +124,12 @@ fn check(file: &str, text: &str) -> Vec<String> {
 }
 
 fn breaches<'a>(file: &'a str, line: &'a str) -> impl Iterator<Item = (&'static str, &'static str)> + 'a {
-    let applies = move |rule: &&Rule| file.starts_with(rule.under) && !rule.except.iter().any(|e| file.starts_with(e));
-    RULES.iter().filter(applies).flat_map(move |rule| {
-        rule.forbidden.iter().filter(|f| line.contains(**f)).map(|f| (*f, rule.why))
-    })
+    let applies =
+        move |rule: &&Rule| file.starts_with(rule.under) && !rule.except.iter().any(|e| file.starts_with(e));
+    RULES
+        .iter()
+        .filter(applies)
+        .flat_map(move |rule| rule.forbidden.iter().filter(|f| line.contains(**f)).map(|f| (*f, rule.why)))
 }
 
 #[cfg(test)]

@@ -121,7 +121,8 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Creates the file; one that is there is replaced.
     pub(super) fn create(path: &Path, node: &ArcStr) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("the recording {} can't be created", path.display()))?;
+        let file = File::create(path)
+            .with_context(|| format!("the recording {} can't be created", path.display()))?;
         let header =
             Header { node: node.clone(), started: Timestamp::now(), agent: env!("CARGO_PKG_VERSION").into() };
         let writer = Writer::new(file, &header)

@@ -42,7 +42,8 @@ impl Drain {
             ],
             active: Array::try_from(take(ebpf, "ACTIVE")?).map_err(ProbeError::map("ACTIVE"))?,
             current: 0,
-            remainder: PerCpuArray::try_from(take(ebpf, "REMAINDER")?).map_err(ProbeError::map("REMAINDER"))?,
+            remainder: PerCpuArray::try_from(take(ebpf, "REMAINDER")?)
+                .map_err(ProbeError::map("REMAINDER"))?,
             lost: PerCpuArray::try_from(take(ebpf, "LOST")?).map_err(ProbeError::map("LOST"))?,
             seen_remainder: Counters::default(),
             seen_lost: [0; lost::COUNT as usize],
@@ -57,13 +58,16 @@ impl Drain {
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         grace_period()?;
         let generation = &mut self.generations[old as usize];
-        let mut pairs = empty(&mut generation.pairs, convert::pair_delta).map_err(ProbeError::map("PAIRS"))?;
-        let mut drops =
-            empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons)).map_err(ProbeError::map("DROPS"))?;
+        let mut pairs =
+            empty(&mut generation.pairs, convert::pair_delta).map_err(ProbeError::map("PAIRS"))?;
+        let mut drops = empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons))
+            .map_err(ProbeError::map("DROPS"))?;
         self.pairs_seen = pairs.len();
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
-        drops.extend(lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)));
+        drops.extend(
+            lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)),
+        );
         let mut inputs: Vec<Input> =
             lost.into_iter().map(|(stage, count)| Input::Lost { stage, count }).collect();
         if !pairs.is_empty() {
@@ -166,8 +170,7 @@ mod tests {
 
     #[test]
     fn a_correction_is_a_negative_delta() {
-        let mut before = Counters::default();
-        before.syn = 3;
+        let before = Counters { syn: 3, ..Counters::default() };
         let mut after = before;
         after.syn = after.syn.wrapping_sub(4);
         assert_eq!(convert::counts(&subtract(&after, &before)).syn, -4);

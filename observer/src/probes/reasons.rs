@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn interest_leaves_out_the_ordinary() {
-        let r = reasons(&[(2, "NOT_SPECIFIED"), (3, "NO_SOCKET"), (12, "NETFILTER_DROP"), (70, "CPU_BACKLOG")]);
+        let r =
+            reasons(&[(2, "NOT_SPECIFIED"), (3, "NO_SOCKET"), (12, "NETFILTER_DROP"), (70, "CPU_BACKLOG")]);
         assert_eq!(r.interest(), [1 << 12, 1 << 6, 0, 0]);
     }
 

@@ -61,10 +61,16 @@ impl TestBed {
     ///
     /// # Errors
     /// When the kernel refuses the packet.
-    pub fn run(&mut self, program: Classifier, packet: &[u8], repeat: u32) -> Result<(i32, Duration), ProbeError> {
+    pub fn run(
+        &mut self,
+        program: Classifier,
+        packet: &[u8],
+        repeat: u32,
+    ) -> Result<(i32, Duration), ProbeError> {
         let name = program.name();
         let options = TestRunOptions { data_in: Some(packet), repeat, ..TestRunOptions::new() };
-        let result = classifier(&mut self.ebpf, name)?.test_run(options).map_err(ProbeError::program(name))?;
+        let result =
+            classifier(&mut self.ebpf, name)?.test_run(options).map_err(ProbeError::program(name))?;
         Ok((result.return_value.cast_signed(), result.duration))
     }
 
@@ -74,7 +80,9 @@ impl TestBed {
     /// When a map can't be read.
     pub fn counted(&mut self) -> Result<Vec<PairDelta>, ProbeError> {
         let inputs = self.drain.take(&Reasons::default())?;
-        let pairs = inputs.into_iter().filter_map(|i| if let Input::Pairs { deltas } = i { Some(deltas) } else { None });
+        let pairs = inputs
+            .into_iter()
+            .filter_map(|i| if let Input::Pairs { deltas } = i { Some(deltas) } else { None });
         Ok(pairs.flatten().filter(|d| d.counts != Counts::default()).collect())
     }
 }

@@ -14,8 +14,12 @@ pub(super) fn ensure(root: &Path, tools: &Path) -> Result<bool> {
     if tools.join("bin/bpf-linker").exists() {
         return Ok(false);
     }
-    say(&format!("building bpf-linker {VERSION} into {}: links the eBPF object (about a minute)", tools.display()));
-    let mut install = cargo(root, &["install", "--quiet", "bpf-linker", "--version", VERSION, "--locked", "--root"]);
+    say(&format!(
+        "building bpf-linker {VERSION} into {}: links the eBPF object (about a minute)",
+        tools.display()
+    ));
+    let mut install =
+        cargo(root, &["install", "--quiet", "bpf-linker", "--version", VERSION, "--locked", "--root"]);
     // A wrapper or flags meant for the workspace have no business here, and its build files would linger.
     install.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
     run(install.arg(tools))?;

@@ -27,16 +27,23 @@ pub(super) fn ensure() -> Result<bool> {
     let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
     if output("apt-get", &["--version"]).is_none() {
         let wanted = names.join(", ");
-        return Err(Environment(format!("this system has no apt-get; install what Debian calls {wanted}, then run again")).into());
+        return Err(Environment(format!(
+            "this system has no apt-get; install what Debian calls {wanted}, then run again"
+        ))
+        .into());
     }
     if !nix::unistd::geteuid().is_root() {
         let line = names.join(" ");
-        return Err(Environment(format!("packages are missing; as root: apt-get install --no-install-recommends {line}")).into());
+        return Err(Environment(format!(
+            "packages are missing; as root: apt-get install --no-install-recommends {line}"
+        ))
+        .into());
     }
     for (name, why) in &missing {
         say(&format!("installing Debian package {name}: {why}"));
     }
-    let apt = |args: &[&str]| run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args));
+    let apt =
+        |args: &[&str]| run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args));
     apt(&["update", "-q"])?;
     let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
     args.extend(&names);

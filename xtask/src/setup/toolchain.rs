@@ -38,7 +38,9 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
         })?,
         Some("nightly") => nightly()?,
         Some("debian") => debian(tools)?,
-        Some(other) => return Err(Environment(format!("{CHOICE}={other}: expected `nightly` or `debian`")).into()),
+        Some(other) => {
+            return Err(Environment(format!("{CHOICE}={other}: expected `nightly` or `debian`")).into());
+        }
     };
     let text = format!(
         "kind={}\nrustc={}\nlibraries={}\n",
@@ -56,7 +58,8 @@ fn usable(state: &Path, choice: Option<&str>) -> bool {
     let Ok(text) = fs::read_to_string(state) else { return false };
     let value = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
     let kind = choice.is_none_or(|wanted| value("kind") == Some(wanted));
-    let there = ["rustc", "libraries"].iter().all(|key| value(key).is_some_and(|path| Path::new(path).exists()));
+    let there =
+        ["rustc", "libraries"].iter().all(|key| value(key).is_some_and(|path| Path::new(path).exists()));
     kind && there
 }
 
@@ -68,13 +71,23 @@ fn nightly() -> Result<Toolchain> {
         bail!("rustup is not installed");
     }
     say("installing a minimal rustup nightly with rust-src: compiles the eBPF programs, changes no default");
-    let args = ["toolchain", "install", "nightly", "--profile", "minimal", "--component", "rust-src", "--no-self-update"];
+    let args = [
+        "toolchain",
+        "install",
+        "nightly",
+        "--profile",
+        "minimal",
+        "--component",
+        "rust-src",
+        "--no-self-update",
+    ];
     run(Command::new("timeout").arg(RUSTUP_SECONDS).arg("rustup").args(args))?;
     installed_nightly()
 }
 
 fn installed_nightly() -> Result<Toolchain> {
-    let sysroot = output("rustup", &["run", "nightly", "rustc", "--print", "sysroot"]).context("there is no nightly")?;
+    let sysroot = output("rustup", &["run", "nightly", "rustc", "--print", "sysroot"])
+        .context("there is no nightly")?;
     let sysroot = PathBuf::from(sysroot.trim());
     if !sysroot.join("lib/rustlib/src/rust/library/core").exists() {
         bail!("the nightly lacks rust-src");
@@ -112,11 +125,14 @@ fn debian(tools: &Path) -> Result<Toolchain> {
 }
 
 fn complete(unpacked: &Path) -> bool {
-    unpacked.join("usr/bin/rustc").exists() && has_llvm(&unpacked.join("usr/lib/x86_64-linux-gnu")) && source(unpacked).is_some()
+    unpacked.join("usr/bin/rustc").exists()
+        && has_llvm(&unpacked.join("usr/lib/x86_64-linux-gnu"))
+        && source(unpacked).is_some()
 }
 
 fn download(unpacked: &Path) -> Result<()> {
-    let mut packages: Vec<String> = ["rustc-web", "rust-web-src", "libstd-rust-web-dev"].map(String::from).to_vec();
+    let mut packages: Vec<String> =
+        ["rustc-web", "rust-web-src", "libstd-rust-web-dev"].map(String::from).to_vec();
     packages.extend(depends("libstd-rust-web-dev", "libstd-rust-web-"));
     let owners = packages.clone();
     packages.extend(owners.iter().flat_map(|owner| depends(owner, "libllvm")));
@@ -125,7 +141,11 @@ fn download(unpacked: &Path) -> Result<()> {
     if !packages.iter().any(|p| p.starts_with("libllvm")) {
         return Err(Environment("this system's packages have no rustc-web; install rustup's nightly with rust-src, then run again".into()).into());
     }
-    say(&format!("unpacking Debian packages {} (144 MB) into {}: compile the eBPF programs", packages.join(", "), unpacked.display()));
+    say(&format!(
+        "unpacking Debian packages {} (144 MB) into {}: compile the eBPF programs",
+        packages.join(", "),
+        unpacked.display()
+    ));
     let debs = unpacked.with_extension("debs");
     drop(fs::remove_dir_all(&debs));
     fs::create_dir_all(&debs)?;

@@ -26,7 +26,12 @@ pub(crate) fn run() -> Result<()> {
             println!(
                 "  {name:<14} {:<10} {:>4} ({} to {}), empty {} ({} to {}): {:+} over empty",
                 format!("{program:?}"),
-                full[1], full[0], full[2], empty[1], empty[0], empty[2],
+                full[1],
+                full[0],
+                full[2],
+                empty[1],
+                empty[0],
+                empty[2],
                 i128::from(full[1]) - i128::from(empty[1]),
             );
         }
@@ -47,7 +52,12 @@ fn fresh(bed: &mut TestBed) -> Result<()> {
         Ok(times[times.len() / 2])
     };
     let (empty, full) = (of(Classifier::Empty)?, of(Classifier::PodOut)?);
-    println!("  {:<14} {:<10} {full:>4} one by one, empty {empty}: {:+} over empty", "SYN, first", "PodOut", i128::from(full) - i128::from(empty));
+    println!(
+        "  {:<14} {:<10} {full:>4} one by one, empty {empty}: {:+} over empty",
+        "SYN, first",
+        "PodOut",
+        i128::from(full) - i128::from(empty)
+    );
     bed.counted()?;
     Ok(())
 }

@@ -32,7 +32,8 @@ pub(crate) fn run() -> Result<()> {
     let cpu = cpu_seconds(&agent)? - before;
     let (rss, peak) = (memory_kib(&agent, "VmRSS:")?, memory_kib(&agent, "VmHWM:")?);
     let counted = agent.wait_for("every connection to be counted", |a| {
-        let established = a.metric("flow_observer_connection_attempts_total", &[("outcome", "established")]).ok()?;
+        let established =
+            a.metric("flow_observer_connection_attempts_total", &[("outcome", "established")]).ok()?;
         (established >= made as f64).then_some(established)
     })?;
     let lost = agent.metric("flow_observer_events_lost_total", &[("stage", "ring")])?;
@@ -42,8 +43,16 @@ pub(crate) fn run() -> Result<()> {
         pod.ns.run(|| drop(TcpStream::connect(pod.at(PORT))));
         drop(server.join());
     }
-    println!("load: {made} connections in {seconds:.1} s ({:.0} a second of {RATE} asked for), {PODS} pods known", made as f64 / seconds);
-    println!("  agent CPU {:.1} % of one core, RSS {:.1} MiB, peak {:.1} MiB", cpu / seconds * 100.0, rss / 1024.0, peak / 1024.0);
+    println!(
+        "load: {made} connections in {seconds:.1} s ({:.0} a second of {RATE} asked for), {PODS} pods known",
+        made as f64 / seconds
+    );
+    println!(
+        "  agent CPU {:.1} % of one core, RSS {:.1} MiB, peak {:.1} MiB",
+        cpu / seconds * 100.0,
+        rss / 1024.0,
+        peak / 1024.0
+    );
     println!("  counted {counted}, ring records lost {lost}");
     agent.stop()
 }
