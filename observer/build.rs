@@ -25,7 +25,8 @@ fn build() -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
     println!("cargo::rerun-if-changed={}", tools.join("ebpf-toolchain").display());
     let toolchain = toolchain(&tools)?;
-    let target = if var("CARGO_CFG_TARGET_ENDIAN")? == "big" { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
+    let target =
+        if var("CARGO_CFG_TARGET_ENDIAN")? == "big" { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
     let flags = [
         format!("--cfg=bpf_target_arch=\"{}\"", var("CARGO_CFG_TARGET_ARCH")?),
         format!("-Clinker={}", tools.join("bin/bpf-linker").display()),
@@ -33,7 +34,8 @@ fn build() -> Result<(), String> {
         "-Clink-arg=--btf".into(),
     ];
     let mut cargo = Command::new(var("CARGO")?);
-    for inherited in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "RUSTFLAGS", "CARGO_TARGET_DIR"] {
+    for inherited in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "RUSTFLAGS", "CARGO_TARGET_DIR"]
+    {
         cargo.env_remove(inherited);
     }
     // The compiler is newer than the rust-version that the workspace promises, so this is no stable feature's loss.

@@ -40,9 +40,7 @@ impl Record {
             kind::DROP => size_of::<DropRecord>(),
             other => return Err(DecodeError::UnknownKind(other)),
         };
-        let bytes = bytes
-            .get(..size)
-            .ok_or(DecodeError::Short { need: size, got: bytes.len() })?;
+        let bytes = bytes.get(..size).ok_or(DecodeError::Short { need: size, got: bytes.len() })?;
         let mut r = Reader(bytes);
         let header = r.header();
         let tuple = r.tuple();

@@ -79,8 +79,10 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let attaching = shared.readiness.guard("interfaces");
     follow_cluster(&options, inventory, &shared, tasks, cancel)?;
 
+    host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());
-    let mut loaded = probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
+    let mut loaded =
+        probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
     loaded.attach_drops();
     let mode = options.attach.unwrap_or(AttachMode::Auto).resolve(host::has_tcx());
     shared.set_info("node", node.as_str());
@@ -141,13 +143,20 @@ fn follow_cluster(
 ) -> anyhow::Result<()> {
     match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
         ClusterSource::Kube => {
-            anyhow::bail!("--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints")
+            anyhow::bail!(
+                "--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints"
+            )
         }
         ClusterSource::None => Ok(()),
         ClusterSource::Dir(path) => {
-            let follower = cluster::dir::spawn(path.clone(), inventory, cancel.clone()).context("the cluster directory")?;
+            let (_, follower) = cluster::spawn(path, inventory, cancel.clone())
+                .with_context(|| format!("--cluster dir:{}", path.display()))?;
             shared.metrics.set_cluster_synced("dir", true);
-            tasks.spawn(follower);
+            tasks.spawn(async move {
+                if let Err(error) = follower.await {
+                    error!(%error, "the cluster directory is no longer followed");
+                }
+            });
             Ok(())
         }
     }
@@ -174,10 +183,11 @@ fn follow_links(
 }
 
 fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
-    let (attached, entries) = (Arc::clone(shared), Arc::clone(shared));
+    let (attached, followed, entries) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
     Hooks {
         synced: Box::new(move || drop(attaching)),
-        attached: Box::new(move |probe, n| attached.metrics.set_probe_attached(probe, n)),
+        attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
+        followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
     }
 }

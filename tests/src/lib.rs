@@ -1,1 +1,23 @@
-//! The lab.
+//! The lab: k3s-like nodes built from network namespaces, real traffic, and the real agent inside.
+//!
+//! Everything is torn down by `Drop`, also after a panic; what a killed process left is removed at the next start.
+//! It needs root and Debian's iproute2, iptables and ipset.
+
+pub mod agent;
+pub mod cluster;
+pub mod cmd;
+pub mod firewall;
+pub mod foreign;
+pub mod guard;
+pub mod http;
+pub mod lan;
+pub mod metrics;
+pub mod netns;
+pub mod node;
+pub mod overlay;
+pub mod pod;
+pub mod service;
+pub mod tcx;
+pub mod traffic;
+pub mod wait;
+pub mod world;

@@ -1,1 +1,64 @@
-fn main() {}
+//! `cargo xtask`: set-up, demo, tests, benchmarks and checks of this repository.
+
+mod check;
+mod demo;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+mod vm;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, demo, tests, benchmarks and checks of Flow Observer.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what is missing: Debian packages, bpf-linker, a toolchain for the eBPF target
+    Setup,
+    /// Play an incident with real packets and the real agent; no cluster needed
+    Demo(demo::DemoArgs),
+    /// Run all tests: units, and the scenarios on this machine's kernel (needs root)
+    Test(test::TestArgs),
+    /// Measure: nanoseconds per packet, and the agent under a connection storm (needs root)
+    Bench(demo::BenchArgs),
+    /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
+    Vm(vm::VmArgs),
+    /// Check the rules that the compiler can't: layering, file sizes, white space
+    Tidy,
+    /// What CI runs: formatting, lints, docs, tidy, tests
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let result = match Cli::parse().task {
+        Task::Setup => setup::ensure(&root, true).map(|()| ExitCode::SUCCESS),
+        Task::Demo(args) => demo::demo(&root, &args),
+        Task::Test(args) => test::run(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Bench(args) => demo::bench(&root, &args),
+        Task::Vm(args) => {
+            setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
+        Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        run::complain(&format!("{error:#}"));
+        ExitCode::from(if error.is::<run::Environment>() { 2 } else { 1 })
+    })
+}
+
+/// The workspace: this crate lies directly below.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

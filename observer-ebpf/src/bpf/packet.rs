@@ -19,7 +19,6 @@ pub(super) const SYN: u8 = 0x02;
 pub(super) const RST: u8 = 0x04;
 pub(super) const ACK: u8 = 0x10;
 
-
 const MAX_VLAN_TAGS: usize = 2;
 const MAX_EXTENSIONS: usize = 8;
 

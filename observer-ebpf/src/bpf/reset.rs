@@ -1,6 +1,8 @@
 //! RST segments: an answer to a SYN, the end of a connection, or an orphan.
 
-use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, PairKey, Tuple, hook, outcome, phase, side, vantage};
+use observer_abi::{
+    ConnKey, ConnValue, FlowKey, FlowValue, PairKey, Tuple, hook, outcome, phase, side, vantage,
+};
 
 use super::packet::ACK;
 use super::tables::{CLOSED, CONNS, FLOWS, add, counters};
@@ -79,12 +81,8 @@ fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
 /// The client takes back a SYN that has no answer yet.
 #[inline(always)]
 fn gave_up(seen: &Seen<'_>) -> bool {
-    let key = ConnKey {
-        src: seen.ip.src,
-        isn: seen.tcp.seq.wrapping_sub(1),
-        sport: seen.tcp.sport,
-        _pad: [0; 2],
-    };
+    let key =
+        ConnKey { src: seen.ip.src, isn: seen.tcp.seq.wrapping_sub(1), sport: seen.tcp.sport, _pad: [0; 2] };
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
     // SAFETY: see `refused`.
     let conn = unsafe { &*conn };
@@ -114,7 +112,8 @@ fn known(seen: &Seen<'_>, key: &FlowKey, flow: &FlowValue, by: u8) {
     }
     // A client that sent nothing after its SYN, and whose RST acknowledges nothing, never completed the handshake.
     let bare = by == side::CLIENT && seen.tcp.flags & ACK == 0 && seen.tcp.seq == flow.isn.wrapping_add(1);
-    let phase = if bare && flow.flags & FlowValue::SEEDED == 0 { phase::HANDSHAKE } else { phase::ESTABLISHED };
+    let phase =
+        if bare && flow.flags & FlowValue::SEEDED == 0 { phase::HANDSHAKE } else { phase::ESTABLISHED };
     let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
     count(&pair, by, phase);
     let tuple = Tuple {

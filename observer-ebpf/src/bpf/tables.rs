@@ -4,7 +4,9 @@ use core::arch::asm;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
-use observer_abi::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, iface, lost, vantage};
+use observer_abi::{
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, iface, lost, vantage,
+};
 
 /// Handshakes: pending ones, and rejected ones for a while.
 #[map]

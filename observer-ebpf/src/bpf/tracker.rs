@@ -41,7 +41,9 @@ fn known(seen: &Seen<'_>, key: &ConnKey, conn: &mut ConnValue) {
             *conn = fresh(seen);
             count_syn(&pair(key, conn), false);
         }
-        Sighting::AfterPod | Sighting::AfterUplink if seen.hook == hook::POD_IN => arrived(seen, key, conn, same),
+        Sighting::AfterPod | Sighting::AfterUplink if seen.hook == hook::POD_IN => {
+            arrived(seen, key, conn, same)
+        }
         Sighting::AfterPod | Sighting::AfterUplink => {}
     }
 }

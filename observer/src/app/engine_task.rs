@@ -121,14 +121,16 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Creates the file; one that is there is replaced.
     pub(super) fn create(path: &Path, node: &ArcStr) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("the recording {} can't be created", path.display()))?;
-        let writer = Writer::new(file, &Header::new(node.clone(), Timestamp::now()))
+        let file = File::create(path)
+            .with_context(|| format!("the recording {} can't be created", path.display()))?;
+        let header =
+            Header { node: node.clone(), started: Timestamp::now(), agent: env!("CARGO_PKG_VERSION").into() };
+        let writer = Writer::new(file, &header)
             .with_context(|| format!("the recording {} can't be written", path.display()))?;
         Ok(Self { path: path.to_owned(), writer })
     }
 
     fn write(&mut self, now: Timestamp, input: &Input) -> Result<(), crate::core::recording::WriteError> {
-        // Ticks make held records due; a recording needs them, but not twenty a second when nothing happens.
         self.writer.write(now, input)
     }
 }

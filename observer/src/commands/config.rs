@@ -114,7 +114,8 @@ impl Options {
     /// # Errors
     /// When it can't be read or holds a key that is not a setting.
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("the config file {} can't be read", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the config file {} can't be read", path.display()))?;
         Self::from_toml(&text).with_context(|| format!("the config file {} is not valid", path.display()))
     }
 
@@ -154,7 +155,10 @@ mod tests {
 
     #[test]
     fn flags_stand_before_the_file() {
-        let file = Options::from_toml("listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"").unwrap();
+        let file = Options::from_toml(
+            "listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"",
+        )
+        .unwrap();
         let flags = Options { node_name: Some("flag".into()), ..Options::default() };
         let both = flags.or(file);
         assert_eq!(both.node_name.as_deref(), Some("flag"));

@@ -44,7 +44,11 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
     };
     result.unwrap_or_else(|error| {
-        anstream::eprintln!("{}error:{} {error:#}", anstyle::AnsiColor::Red.on_default().render(), anstyle::Reset.render());
+        anstream::eprintln!(
+            "{}error:{} {error:#}",
+            anstyle::AnsiColor::Red.on_default().render(),
+            anstyle::Reset.render()
+        );
         ExitCode::from(EXIT_USAGE)
     })
 }

@@ -50,7 +50,9 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     print(&mut engine, &mut printer)?;
     std::io::stdout().flush().ok();
     match damage {
-        Some(error) => Err(error).with_context(|| format!("{path} was read up to entry {}", reader.entries())),
+        Some(error) => {
+            Err(error).with_context(|| format!("{path} was read up to entry {}", reader.entries()))
+        }
         None => Ok(ExitCode::SUCCESS),
     }
 }

@@ -31,7 +31,9 @@ pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     log_to_stderr();
     if !nix::unistd::geteuid().is_root() && !may_load() {
-        bail!("the agent needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; `flow-observer doctor` tells what is missing");
+        bail!(
+            "the agent needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; `flow-observer doctor` tells what is missing"
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -46,7 +48,8 @@ pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 fn may_load() -> bool {
     use caps::{CapSet, Capability};
     let has = |c| caps::has_cap(None, CapSet::Effective, c).unwrap_or(false);
-    has(Capability::CAP_NET_ADMIN) && (has(Capability::CAP_SYS_ADMIN) || (has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON)))
+    has(Capability::CAP_NET_ADMIN)
+        && (has(Capability::CAP_SYS_ADMIN) || (has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON)))
 }
 
 fn log_to_stderr() {

@@ -21,22 +21,13 @@ pub enum Input {
     /// A packet was freed.
     Drop(DropSeen),
     /// Counter increments drained from the kernel.
-    Pairs {
-        deltas: Vec<PairDelta>,
-    },
+    Pairs { deltas: Vec<PairDelta> },
     /// Drop counter increments drained from the kernel.
-    Drops {
-        deltas: Vec<DropDelta>,
-    },
+    Drops { deltas: Vec<DropDelta> },
     /// Records or increments lost since the last input of this kind.
-    Lost {
-        stage: LostStage,
-        count: u64,
-    },
+    Lost { stage: LostStage, count: u64 },
     /// A new picture of the cluster.
-    Cluster {
-        inventory: Arc<Inventory>,
-    },
+    Cluster { inventory: Arc<Inventory> },
     /// Time passes: held-back records are released, old addresses forgotten.
     Tick,
 }

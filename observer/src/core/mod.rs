@@ -6,6 +6,6 @@ pub mod identity;
 pub mod input;
 pub mod inventory;
 pub mod output;
-pub mod recording;
 pub mod record;
+pub mod recording;
 mod signal;

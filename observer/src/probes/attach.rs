@@ -124,12 +124,16 @@ impl Attacher {
                 Ok(one) => links.push(one),
                 Err(source) if vanished(&source) => return Ok(()),
                 Err(source) => {
-                    return Err(ProbeError::Attach { interface: link.name.clone(), source: Box::new(source) });
+                    return Err(ProbeError::Attach {
+                        interface: link.name.clone(),
+                        source: Box::new(source),
+                    });
                 }
             }
         }
         info!(interface = link.name, role = ?link.role, "following interface");
-        let attached = Attached { name: link.name.clone(), role: link.role, ethernet: link.ethernet, _links: links };
+        let attached =
+            Attached { name: link.name.clone(), role: link.role, ethernet: link.ethernet, _links: links };
         self.attached.insert(link.ifindex, attached);
         Ok(())
     }

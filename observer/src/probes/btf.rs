@@ -48,7 +48,7 @@ pub enum BtfError {
 }
 
 /// Layouts and names of the running kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelTypes {
     /// Where `struct sk_buff` keeps what we read.
     pub sk_buff: SkBuff,
@@ -61,7 +61,7 @@ pub struct KernelTypes {
 }
 
 /// Offsets in `struct sk_buff`, bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SkBuff {
     /// Pointer to the buffer that the header offsets count from.
     pub head: u32,
@@ -80,7 +80,7 @@ pub struct SkBuff {
 }
 
 /// Positions among the arguments of the raw tracepoint `kfree_skb`, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KfreeSkb {
     /// `struct sk_buff *`.
     pub skb_arg: u32,

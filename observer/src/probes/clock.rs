@@ -15,9 +15,13 @@ impl Clock {
         Self { offset_ns: read_ns(ClockId::CLOCK_REALTIME) - read_ns(ClockId::CLOCK_MONOTONIC) }
     }
 
-    /// A kernel time as wall time.
+    /// A kernel time as wall time, in whole microseconds: the two clocks are not read at the same instant.
     pub(super) fn wall(self, monotonic_ns: u64) -> Timestamp {
-        Timestamp::from_nanosecond(i128::from(monotonic_ns) + self.offset_ns).unwrap_or(Timestamp::UNIX_EPOCH)
+        let ns = i128::from(monotonic_ns) + self.offset_ns;
+        i64::try_from(ns / 1_000)
+            .ok()
+            .and_then(|us| Timestamp::from_microsecond(us).ok())
+            .unwrap_or(Timestamp::UNIX_EPOCH)
     }
 }
 

@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use arcstr::ArcStr;
 use observer_abi::{
-    AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, PairKey, Record, ResetRecord, Tuple, outcome,
-    phase, side, vantage,
+    AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, PairKey, Record, ResetRecord, Tuple,
+    outcome, phase, side, vantage,
 };
 
 use super::clock::Clock;
 use super::reasons::Reasons;
-use crate::core::input::{AttemptSeen, Counts, DropDelta, DropSeen, FlowTuple, Input, Pair, PairDelta, ResetSeen};
+use crate::core::input::{
+    AttemptSeen, Counts, DropDelta, DropSeen, FlowTuple, Input, Pair, PairDelta, ResetSeen,
+};
 use crate::core::record::{Outcome, Phase, Side, Vantage};
 
 pub(super) fn ip(bytes: [u8; 16]) -> IpAddr {
@@ -95,7 +97,13 @@ fn drop(d: &DropRecord, clock: Clock, reasons: &Reasons) -> DropSeen {
 }
 
 /// An attempt that nobody answered, from its map entry.
-pub(super) fn unanswered(key: &ConnKey, conn: &ConnValue, now_ns: u64, clock: Clock, reasons: &Reasons) -> AttemptSeen {
+pub(super) fn unanswered(
+    key: &ConnKey,
+    conn: &ConnValue,
+    now_ns: u64,
+    clock: Clock,
+    reasons: &Reasons,
+) -> AttemptSeen {
     AttemptSeen {
         time: clock.wall(now_ns),
         tuple: FlowTuple {
@@ -117,7 +125,12 @@ pub(super) fn unanswered(key: &ConnKey, conn: &ConnValue, now_ns: u64, clock: Cl
 
 /// The pair an attempt is counted under.
 pub(super) fn pair_of(attempt: &AttemptSeen) -> Pair {
-    Pair { src: attempt.tuple.src, dst: attempt.tuple.dst, dport: attempt.tuple.dport, vantage: attempt.vantage }
+    Pair {
+        src: attempt.tuple.src,
+        dst: attempt.tuple.dst,
+        dport: attempt.tuple.dport,
+        vantage: attempt.vantage,
+    }
 }
 
 /// One drained entry.

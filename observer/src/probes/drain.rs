@@ -10,7 +10,7 @@ use observer_abi::{Counters, DropKey, PairKey, lost, vantage};
 use super::ProbeError;
 use super::convert;
 use super::reasons::Reasons;
-use crate::core::input::{Counts, DropDelta, Input, LostStage, PairDelta};
+use crate::core::input::{Counts, Input, LostStage, PairDelta};
 
 /// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`: <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
 const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
@@ -30,7 +30,7 @@ pub(super) struct Drain {
     seen_remainder: Counters,
     seen_lost: [u64; lost::COUNT as usize],
     /// Pairs in the generation drained last.
-    pub(super) pairs_seen: u64,
+    pub(super) pairs_seen: usize,
 }
 
 impl Drain {
@@ -42,7 +42,8 @@ impl Drain {
             ],
             active: Array::try_from(take(ebpf, "ACTIVE")?).map_err(ProbeError::map("ACTIVE"))?,
             current: 0,
-            remainder: PerCpuArray::try_from(take(ebpf, "REMAINDER")?).map_err(ProbeError::map("REMAINDER"))?,
+            remainder: PerCpuArray::try_from(take(ebpf, "REMAINDER")?)
+                .map_err(ProbeError::map("REMAINDER"))?,
             lost: PerCpuArray::try_from(take(ebpf, "LOST")?).map_err(ProbeError::map("LOST"))?,
             seen_remainder: Counters::default(),
             seen_lost: [0; lost::COUNT as usize],
@@ -57,13 +58,16 @@ impl Drain {
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         grace_period()?;
         let generation = &mut self.generations[old as usize];
-        let mut pairs = empty(&mut generation.pairs, |k, v| convert::pair_delta(k, v)).map_err(ProbeError::map("PAIRS"))?;
-        let mut drops =
-            empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons)).map_err(ProbeError::map("DROPS"))?;
-        self.pairs_seen = pairs.len() as u64;
+        let mut pairs =
+            empty(&mut generation.pairs, convert::pair_delta).map_err(ProbeError::map("PAIRS"))?;
+        let mut drops = empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons))
+            .map_err(ProbeError::map("DROPS"))?;
+        self.pairs_seen = pairs.len();
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
-        drops.extend(lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)));
+        drops.extend(
+            lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)),
+        );
         let mut inputs: Vec<Input> =
             lost.into_iter().map(|(stage, count)| Input::Lost { stage, count }).collect();
         if !pairs.is_empty() {
@@ -166,8 +170,7 @@ mod tests {
 
     #[test]
     fn a_correction_is_a_negative_delta() {
-        let mut before = Counters::default();
-        before.syn = 3;
+        let before = Counters { syn: 3, ..Counters::default() };
         let mut after = before;
         after.syn = after.syn.wrapping_sub(4);
         assert_eq!(convert::counts(&subtract(&after, &before)).syn, -4);

@@ -13,8 +13,14 @@ use super::reasons::Reasons;
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
 
 /// The classifiers, in the order of [`observer_abi::hook`], Ethernet first.
-pub(super) const CLASSIFIERS: [&str; 6] =
-    ["flow_obs_p_out", "flow_obs_p_in", "flow_obs_u_in", "flow_obs_u_out", "flow_obs_u3_in", "flow_obs_u3_out"];
+pub(super) const CLASSIFIERS: [&str; 6] = [
+    "flow_obs_p_out",
+    "flow_obs_p_in",
+    "flow_obs_u_in",
+    "flow_obs_u_out",
+    "flow_obs_u3_in",
+    "flow_obs_u3_out",
+];
 const DROPS: &str = "flow_obs_drops";
 
 /// Sizes and switches that users may set.
@@ -48,7 +54,7 @@ pub struct Loaded {
 /// # Errors
 /// When the kernel refuses the object or one of the classifiers.
 pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<Loaded, ProbeError> {
-    let reasons = types.as_ref().map(Reasons::new).unwrap_or_default();
+    let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(types.clone()));
     let mut ebpf = object(settings, types.as_ref().ok(), &reasons)?;
     for name in CLASSIFIERS {
         classifier(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
@@ -93,7 +99,10 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
     Ok(loader.load(OBJECT)?)
 }
 
-pub(super) fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, ProbeError> {
+pub(super) fn classifier<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, ProbeError> {
     let program = ebpf.program_mut(name).ok_or(ProbeError::NoProgram(name))?;
     program.try_into().map_err(ProbeError::program(name))
 }

@@ -13,6 +13,7 @@ mod reasons;
 mod ring;
 mod sweep;
 mod tasks;
+pub mod test_run;
 
 pub use attach::{AttachMode, Attacher};
 pub use load::{Loaded, Settings, load};

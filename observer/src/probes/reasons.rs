@@ -1,6 +1,6 @@
 //! Drop reasons: names from BTF, and which of them mean that a packet was lost.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arcstr::{ArcStr, literal};
 use observer_abi::{REASON_BITS, REASON_NONE};
@@ -34,22 +34,21 @@ const ORDINARY: &[&str] = &[
 ];
 
 /// Names by value. Values shift between kernels, so both come from the running kernel's BTF.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Reasons {
-    names: BTreeMap<u32, ArcStr>,
-}
+#[derive(Clone, Default)]
+pub(super) struct Reasons(Option<Arc<KernelTypes>>);
 
 impl Reasons {
-    pub(super) fn new(types: &KernelTypes) -> Self {
-        Self { names: types.drop_reasons.iter().map(|(v, n)| (*v, ArcStr::from(n.as_str()))).collect() }
+    pub(super) fn new(types: KernelTypes) -> Self {
+        Self(Some(Arc::new(types)))
     }
 
-    /// The kernel's name; a number where BTF has none (a subsystem's reason).
+    /// The kernel's name; a number where BTF has none.
     pub(super) fn name(&self, reason: u32) -> ArcStr {
-        if reason == REASON_NONE {
-            return literal!("NOT_SPECIFIED");
+        match &self.0 {
+            _ if reason == REASON_NONE => literal!("NOT_SPECIFIED"),
+            Some(types) => types.drop_reason(reason).into(),
+            None => arcstr::format!("{reason:#x}"),
         }
-        self.names.get(&reason).cloned().unwrap_or_else(|| arcstr::format!("{reason:#x}"))
     }
 
     /// From a map entry, where 0 is none and a value is stored plus one.
@@ -61,7 +60,7 @@ impl Reasons {
     /// The set of reasons that the kernel side reports.
     pub(super) fn interest(&self) -> [u64; REASON_BITS / 64] {
         let mut bits = [0; REASON_BITS / 64];
-        for (&value, name) in &self.names {
+        for (&value, name) in self.0.iter().flat_map(|types| &types.drop_reasons) {
             let word = value as usize / 64;
             if word < bits.len() && !ORDINARY.contains(&name.as_str()) {
                 bits[word] |= 1 << (value % 64);
@@ -76,12 +75,16 @@ mod tests {
     use super::*;
 
     fn reasons(names: &[(u32, &str)]) -> Reasons {
-        Reasons { names: names.iter().map(|(v, n)| (*v, ArcStr::from(*n))).collect() }
+        Reasons::new(KernelTypes {
+            drop_reasons: names.iter().map(|(v, n)| (*v, (*n).to_owned())).collect(),
+            ..KernelTypes::default()
+        })
     }
 
     #[test]
     fn interest_leaves_out_the_ordinary() {
-        let r = reasons(&[(2, "NOT_SPECIFIED"), (3, "NO_SOCKET"), (12, "NETFILTER_DROP"), (70, "CPU_BACKLOG")]);
+        let r =
+            reasons(&[(2, "NOT_SPECIFIED"), (3, "NO_SOCKET"), (12, "NETFILTER_DROP"), (70, "CPU_BACKLOG")]);
         assert_eq!(r.interest(), [1 << 12, 1 << 6, 0, 0]);
     }
 

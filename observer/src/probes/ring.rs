@@ -1,5 +1,7 @@
 //! Reads the event ring.
 
+use std::os::fd::AsRawFd;
+
 use aya::maps::{MapData, RingBuf};
 use observer_abi::Record;
 use tokio::io::unix::AsyncFd;
@@ -23,7 +25,7 @@ pub(super) async fn read(
     engine: mpsc::Sender<Input>,
     cancel: CancellationToken,
 ) -> std::io::Result<()> {
-    let mut ring = AsyncFd::new(ring)?;
+    let mut ring = poll(ring)?;
     let mut warned = false;
     loop {
         let mut ready = tokio::select! {
@@ -64,4 +66,11 @@ fn batch(ring: &mut RingBuf<MapData>, reasons: &Reasons, warned: &mut bool) -> V
         }
     }
     out
+}
+
+/// Registers the owner of a descriptor with the runtime.
+pub(super) fn poll<T: AsRawFd>(owner: T) -> std::io::Result<AsyncFd<T>> {
+    #![expect(unsafe_code, reason = "tokio can't check that the descriptor stays open")]
+    // SAFETY: `owner` keeps its descriptor open and the same until it is dropped, and `AsyncFd` owns it.
+    Ok(unsafe { AsyncFd::register(owner) }?)
 }

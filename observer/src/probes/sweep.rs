@@ -22,7 +22,7 @@ const CROWDED: usize = 32_768;
 pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
     /// Entries found by the last sweep.
-    pub(super) entries: u64,
+    pub(super) entries: usize,
 }
 
 /// What to do with an entry.
@@ -57,7 +57,7 @@ impl Sweep {
         let now_ns = monotonic_ns();
         // An entry removed while we walk may end the walk early or repeat a part; the next sweep sees the rest.
         let entries: Vec<(ConnKey, ConnValue)> = self.conns.iter().filter_map(Result::ok).collect();
-        self.entries = entries.len() as u64;
+        self.entries = entries.len();
         let crowded = entries.len() > CROWDED;
         let mut inputs = Vec::new();
         let mut deltas = Vec::new();

@@ -18,7 +18,7 @@ use super::reasons::Reasons;
 use super::sweep::Sweep;
 use super::{ProbeError, ring};
 use crate::core::input::Input;
-use crate::netlink::links::LinkEvent;
+use crate::netlink::links::{LinkEvent, Role};
 
 const DRAIN_EVERY: Duration = Duration::from_millis(500);
 
@@ -26,10 +26,12 @@ const DRAIN_EVERY: Duration = Duration::from_millis(500);
 pub struct Hooks {
     /// The first dump of links is done and every one of them is attached.
     pub synced: Box<dyn FnOnce() + Send>,
-    /// Whether a probe is attached: `pods`, `uplinks`, `drops`.
-    pub attached: Box<dyn Fn(&'static str, u64) + Send>,
+    /// Whether a probe works: `pods`, `uplinks`, `drops`.
+    pub attached: Box<dyn Fn(&'static str, bool) + Send>,
+    /// Interfaces followed, by role.
+    pub followed: Box<dyn Fn(&'static str, usize) + Send>,
     /// Entries of a map.
-    pub entries: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
 }
 
 /// Starts the tasks. They end when cancelled, and everything is detached when they have ended.
@@ -49,9 +51,9 @@ pub fn spawn(
     let drain = Drain::new(&mut ebpf)?;
     let sweep = Sweep::new(&mut ebpf)?;
     let attacher = Attacher::from_ebpf(ebpf, mode)?;
-    let Hooks { synced, attached, entries } = hooks;
-    attached("drops", u64::from(drops.is_ok()));
-    tasks.spawn(follow(attacher, links, synced, attached, cancel.clone()));
+    let Hooks { synced, attached, followed, entries } = hooks;
+    attached("drops", drops.is_ok());
+    tasks.spawn(follow(attacher, links, synced, attached, followed, cancel.clone()));
     let (reader, stop) = (ring::read(ring, reasons.clone(), engine.clone(), cancel.clone()), cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = reader.await {
@@ -67,10 +69,13 @@ async fn follow(
     mut attacher: Attacher,
     mut links: mpsc::Receiver<LinkEvent>,
     synced: Box<dyn FnOnce() + Send>,
-    attached: Box<dyn Fn(&'static str, u64) + Send>,
+    attached: Box<dyn Fn(&'static str, bool) + Send>,
+    followed: Box<dyn Fn(&'static str, usize) + Send>,
     cancel: CancellationToken,
 ) {
     let mut synced = Some(synced);
+    attached("pods", true);
+    attached("uplinks", true);
     loop {
         let event = tokio::select! {
             event = links.recv() => event,
@@ -81,6 +86,7 @@ async fn follow(
             Some(LinkEvent::Up(link)) => {
                 if let Err(error) = attacher.up(&link) {
                     warn!(%error, "interface not followed");
+                    attached(if link.role == Role::Uplink { "uplinks" } else { "pods" }, false);
                 }
             }
             Some(LinkEvent::Gone { ifindex, .. }) => attacher.gone(ifindex),
@@ -91,8 +97,8 @@ async fn follow(
             }
         }
         let (pods, uplinks) = attacher.followed();
-        attached("pods", pods as u64);
-        attached("uplinks", uplinks as u64);
+        followed("pod", pods);
+        followed("uplink", uplinks);
     }
 }
 
@@ -101,7 +107,7 @@ async fn count(
     mut sweep: Sweep,
     reasons: Reasons,
     engine: mpsc::Sender<Input>,
-    entries: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     cancel: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(DRAIN_EVERY);
@@ -145,7 +151,7 @@ pub(super) fn forward_log(ebpf: &mut Ebpf) {
     match aya_log::EbpfLogger::init(ebpf) {
         Ok(logger) => {
             tokio::spawn(async move {
-                let Ok(mut logger) = tokio::io::unix::AsyncFd::new(logger) else { return };
+                let Ok(mut logger) = ring::poll(logger) else { return };
                 while let Ok(mut ready) = logger.readable_mut().await {
                     ready.get_inner_mut().flush();
                     ready.clear_ready();

@@ -1,1 +1,87 @@
-//! See ARCHITECTURE.md.
+//! Where the engine's outputs go: the live tail, metrics and the pair table.
+//!
+//! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
+//! than it takes to copy a few cursors under a lock.
+
+pub mod metrics;
+pub mod pairs;
+pub mod readiness;
+pub mod state;
+pub mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
+
+use crate::core::output::Output;
+use crate::core::record::{Event, Outcome};
+
+pub use metrics::MetricsConfig;
+pub use state::Shared;
+pub use tail::TailConfig;
+
+/// Sizes of everything kept here.
+#[derive(Clone, Debug)]
+pub struct SinkConfig {
+    /// This node's name, for the `lost` records that the tail writes itself.
+    pub node: ArcStr,
+    pub tail: TailConfig,
+    pub metrics: MetricsConfig,
+    /// Rows of `/api/v1/pairs`; the least recently updated give way.
+    pub max_pairs: usize,
+}
+
+impl SinkConfig {
+    /// Defaults for a node of this name.
+    #[must_use]
+    pub fn new(node: ArcStr) -> Self {
+        Self { node, tail: TailConfig::default(), metrics: MetricsConfig::default(), max_pairs: 20_000 }
+    }
+}
+
+/// The writing side. There is one, and the engine's task owns it.
+#[derive(Debug)]
+pub struct Sinks {
+    shared: Arc<Shared>,
+}
+
+impl Sinks {
+    /// Empty sinks and a handle for the readers.
+    #[must_use]
+    pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
+        let shared = Arc::new(Shared::new(config));
+        (Self { shared: Arc::clone(&shared) }, shared)
+    }
+
+    /// Takes one output of the engine. `now` drives expiry and must not run backwards.
+    pub fn emit(&mut self, output: Output, now: Timestamp) {
+        let Shared { tail, metrics, pairs, .. } = &*self.shared;
+        match output {
+            Output::Record(record) => {
+                if let Event::Attempt(attempt) = &record.event
+                    && attempt.outcome == Outcome::Established
+                    && let Some(us) = attempt.latency_us
+                {
+                    metrics.observe_handshake(attempt.vantage, us);
+                }
+                tail.push(&record);
+            }
+            Output::Pair(update) => {
+                metrics.add_pair(&update, now);
+                pairs.update(update);
+            }
+            Output::Drops(update) => metrics.add_drops(update, now),
+            Output::Lost { stage, count } => metrics.add_lost(stage, count),
+            Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
+            Output::Departed(workloads) => metrics.depart(&workloads, now),
+        }
+    }
+}
+
+/// Locks, and goes on with what a panicked holder left: counters are worth more than an abort.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

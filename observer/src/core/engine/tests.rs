@@ -35,8 +35,13 @@ fn cluster() -> Input {
         ready: true,
         pod: Some("pg-0".into()),
     };
-    let port =
-        ServicePort { name: None, protocol: "TCP".into(), port: 5432, node_port: None, target_port: Some("5432".into()) };
+    let port = ServicePort {
+        name: None,
+        protocol: "TCP".into(),
+        port: 5432,
+        node_port: None,
+        target_port: Some("5432".into()),
+    };
     let service = Service {
         namespace: "postgres".into(),
         name: "pg".into(),

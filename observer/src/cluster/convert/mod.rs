@@ -1,0 +1,53 @@
+//! `k8s_openapi` types to ours. Nothing here fails: a value that makes no sense is noted and left out.
+
+mod node;
+mod pod;
+mod service;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+pub(super) use node::node;
+pub(super) use pod::pod;
+pub(super) use service::{endpoints, service, slice};
+
+use crate::core::inventory::{Labels, Workload};
+
+pub(super) fn labels(labels: Option<BTreeMap<String, String>>) -> Labels {
+    labels.unwrap_or_default().into_iter().map(|(k, v)| (k.into(), v.into())).collect()
+}
+
+/// The owner that controls the object.
+pub(super) fn controller(meta: &ObjectMeta) -> Option<Workload> {
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    Some(Workload { kind: (*owner.kind).into(), name: (*owner.name).into() })
+}
+
+/// Parses addresses, without repeats; IPv4 in IPv6 clothes becomes IPv4.
+fn ips<'a>(what: &str, texts: impl IntoIterator<Item = &'a str>, notes: &mut Vec<String>) -> Vec<IpAddr> {
+    let mut out = Vec::new();
+    for text in texts.into_iter().filter(|text| !text.is_empty()) {
+        match text.parse::<IpAddr>() {
+            Ok(ip) if out.contains(&ip.to_canonical()) => {}
+            Ok(ip) => out.push(ip.to_canonical()),
+            Err(_) => notes.push(format!("{what} `{text}` is not an IP address")),
+        }
+    }
+    out
+}
+
+fn port(what: &str, number: i32, notes: &mut Vec<String>) -> Option<u16> {
+    let port = u16::try_from(number).ok().filter(|port| *port != 0);
+    if port.is_none() {
+        notes.push(format!("{what} {number} is not a port"));
+    }
+    port
+}
+
+fn protocol(protocol: Option<String>) -> ArcStr {
+    protocol.map_or(arcstr::literal!("TCP"), ArcStr::from)
+}

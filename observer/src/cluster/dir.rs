@@ -1,0 +1,121 @@
+//! The directory source: `--cluster dir:PATH`.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch::Sender;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::read::Files;
+use super::watch::Watch;
+use super::{ClusterError, Index, Loaded, Problem};
+use crate::core::inventory::Inventory;
+
+/// How often to look for what inotify doesn't tell: network file systems, targets of symlinks elsewhere,
+/// a directory that was removed and made anew.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// Reads a directory (recursively) or a single file once.
+///
+/// # Errors
+/// When the path is missing or may not be read. A bad document is a [`Problem`], not an error.
+pub fn load(path: &Path) -> Result<Loaded, ClusterError> {
+    let mut index = Index::default();
+    let files = Files::open(path)?;
+    Ok(take(&files, &mut index))
+}
+
+/// Reads it once, at once, and from then on whenever it changes; `tx` gets the first inventory too, and
+/// a new one only when it differs. Needs a tokio runtime. The task ends when `cancel` says so.
+///
+/// A change is read when its writer has been quiet for 75 ms, or has closed the file. A file that is damaged
+/// keeps what it gave before for 30 s beside what can be read, so that one being written doesn't flap.
+/// While the directory itself is gone, everything stays.
+///
+/// # Errors
+/// When the path is missing or may not be read at the start.
+pub fn spawn(
+    path: &Path,
+    tx: Sender<Arc<Inventory>>,
+    cancel: CancellationToken,
+) -> Result<(Loaded, JoinHandle<()>), ClusterError> {
+    // The watch comes first: what changes during the first reading is read again.
+    let watch = Watch::new(path);
+    let mut source =
+        Source { files: Files::open(path)?, watch, index: Index::default(), told: HashSet::new() };
+    let loaded = take(&source.files, &mut source.index);
+    source.log_new();
+    tx.send_replace(Arc::clone(&loaded.inventory));
+    Ok((loaded, tokio::spawn(source.run(tx, cancel))))
+}
+
+/// Puts the files' objects into the index.
+fn take(files: &Files, index: &mut Index) -> Loaded {
+    index.replace(files.objects().cloned());
+    let problems: Vec<_> = files.problems().cloned().collect();
+    index.set_unreadable(problems.len() as u64);
+    let inventory = index.publish().unwrap_or_else(|| index.published());
+    Loaded { inventory, problems }
+}
+
+struct Source {
+    files: Files,
+    watch: Watch,
+    index: Index,
+    /// Problems that were logged and still exist.
+    told: HashSet<Problem>,
+}
+
+impl Source {
+    async fn run(mut self, tx: Sender<Arc<Inventory>>, cancel: CancellationToken) {
+        let changes = self.watch.changes();
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = changes.settled() => {}
+                _ = sweep.tick() => if !changes.quiet() { continue },
+            }
+            let reading = tokio::task::spawn_blocking(move || {
+                let inventory = self.read_again();
+                (self, inventory)
+            });
+            let inventory;
+            (self, inventory) = match reading.await {
+                Ok(done) => done,
+                Err(error) => {
+                    tracing::error!(%error, "reading the cluster directory failed; its last picture stays");
+                    return;
+                }
+            };
+            if let Some(inventory) = inventory {
+                tx.send_replace(inventory);
+            }
+        }
+    }
+
+    fn read_again(&mut self) -> Option<Arc<Inventory>> {
+        self.watch.renew();
+        if !self.files.refresh(std::time::Instant::now()) {
+            return None;
+        }
+        let before = self.index.published();
+        let after = take(&self.files, &mut self.index).inventory;
+        self.log_new();
+        (!Arc::ptr_eq(&before, &after)).then_some(after)
+    }
+
+    /// Each problem is logged once, for as long as it exists.
+    fn log_new(&mut self) {
+        let now: HashSet<_> = self.files.problems().cloned().collect();
+        for problem in now.difference(&self.told) {
+            tracing::warn!("{problem}");
+        }
+        self.told = now;
+    }
+}

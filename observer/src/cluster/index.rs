@@ -1,0 +1,218 @@
+//! The cluster's current objects, and the inventory that they make.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+
+use super::object::{Body, Key, Object, PodBody};
+use crate::core::inventory::{Backend, Inventory, Pod, Service, Workload};
+
+/// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
+pub const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
+
+type Objects = BTreeMap<Key, Body>;
+
+/// All current objects, by kind and name. One task owns it; others see what it publishes.
+#[derive(Debug, Default)]
+pub struct Index {
+    kinds: BTreeMap<ArcStr, Objects>,
+    unreadable: u64,
+    published: Arc<Inventory>,
+}
+
+impl Index {
+    /// Adds an object, or replaces the one of its kind and name.
+    pub fn apply(&mut self, object: Object) {
+        self.kinds.entry(object.kind).or_default().insert(object.key, object.body);
+    }
+
+    /// Removes an object; one that isn't there is no error.
+    pub fn delete(&mut self, kind: &str, key: &Key) {
+        if let Some(objects) = self.kinds.get_mut(kind) {
+            objects.remove(key);
+        }
+    }
+
+    /// Replaces all objects of one kind.
+    pub fn reset(&mut self, kind: &str, objects: impl IntoIterator<Item = Object>) {
+        let objects = objects.into_iter().map(|object| (object.key, object.body)).collect();
+        self.kinds.insert(kind.into(), objects);
+    }
+
+    /// Replaces everything. Of two objects with the same name the later stays. A kind of which nothing is left
+    /// is counted as 0, so that its metric goes down.
+    pub fn replace(&mut self, objects: impl IntoIterator<Item = Object>) {
+        self.kinds.values_mut().for_each(BTreeMap::clear);
+        objects.into_iter().for_each(|object| self.apply(object));
+    }
+
+    /// How many documents and objects of the source can't be read now; counted with the objects.
+    pub fn set_unreadable(&mut self, count: u64) {
+        self.unreadable = count;
+    }
+
+    /// The inventory, if it differs from the one published last.
+    pub fn publish(&mut self) -> Option<Arc<Inventory>> {
+        let inventory = self.inventory();
+        if inventory == *self.published {
+            return None;
+        }
+        self.published = Arc::new(inventory);
+        Some(self.published())
+    }
+
+    /// The inventory published last, empty at first.
+    #[must_use]
+    pub fn published(&self) -> Arc<Inventory> {
+        Arc::clone(&self.published)
+    }
+
+    fn inventory(&self) -> Inventory {
+        let pods: Vec<_> = self.pods().map(|pod| self.resolve_workload(pod)).collect();
+        let mut slices = self.slices();
+        let services = self.bodies("Service").filter_map(|(key, body)| match body {
+            Body::Service(service) => Some(self.with_backends(key, service, slices.remove(key))),
+            _ => None,
+        });
+        Inventory {
+            services: services.collect(),
+            nodes: self.bodies("Node").filter_map(|(_, body)| node(body)).collect(),
+            namespaces: self.bodies("Namespace").filter_map(|(_, body)| namespace(body)).collect(),
+            objects: self.counts(),
+            pods,
+        }
+    }
+
+    fn bodies(&self, kind: &str) -> impl Iterator<Item = (&Key, &Body)> {
+        self.kinds.get(kind).into_iter().flatten()
+    }
+
+    fn pods(&self) -> impl Iterator<Item = &PodBody> {
+        self.bodies("Pod").filter_map(|(_, body)| match body {
+            Body::Pod(pod) => Some(pod),
+            _ => None,
+        })
+    }
+
+    fn counts(&self) -> BTreeMap<ArcStr, u64> {
+        let mut counts: BTreeMap<_, _> =
+            self.kinds.iter().map(|(k, o)| (k.clone(), o.len() as u64)).collect();
+        if self.unreadable > 0 {
+            counts.insert(UNREADABLE, self.unreadable);
+        }
+        counts
+    }
+
+    /// Replaces a ReplicaSet by its Deployment and a Job by its CronJob, where those objects are known.
+    fn resolve_workload(&self, body: &PodBody) -> Arc<Pod> {
+        let Some(workload) = body.owner.as_ref().and_then(|owner| self.owner_of(&body.pod, owner)) else {
+            return Arc::clone(&body.pod);
+        };
+        if workload == body.pod.workload {
+            return Arc::clone(&body.pod);
+        }
+        Arc::new(Pod { workload, ..Pod::clone(&body.pod) })
+    }
+
+    /// The controller of a pod's controller; a ReplicaSet or Job that nobody controls stands for itself.
+    fn owner_of(&self, pod: &Pod, owner: &Workload) -> Option<Workload> {
+        let key = Key { namespace: pod.namespace.clone(), name: owner.name.clone() };
+        match self.kinds.get(&owner.kind)?.get(&key)? {
+            Body::Owner(above) => Some(above.as_ref().unwrap_or(owner).clone()),
+            _ => None,
+        }
+    }
+
+    /// Backends by Service; a Service with a slice that is empty is here too.
+    fn slices(&self) -> HashMap<Key, Vec<Backend>> {
+        let mut out: HashMap<Key, Vec<Backend>> = HashMap::new();
+        for (key, body) in self.bodies("EndpointSlice") {
+            if let Body::Slice(slice) = body
+                && let Some(name) = &slice.service
+            {
+                let key = Key { namespace: key.namespace.clone(), name: name.clone() };
+                out.entry(key).or_default().extend(slice.backends.iter().cloned());
+            }
+        }
+        out
+    }
+
+    /// Slices first; without any, Endpoints; without those, the pods that the selector finds.
+    fn with_backends(&self, key: &Key, service: &Arc<Service>, slices: Option<Vec<Backend>>) -> Arc<Service> {
+        let mut backends = match (slices, self.kinds.get("Endpoints").and_then(|all| all.get(key))) {
+            (Some(backends), _) => backends,
+            (None, Some(Body::Endpoints(backends))) => backends.clone(),
+            (None, _) => self.selected(service),
+        };
+        if backends.is_empty() {
+            return Arc::clone(service);
+        }
+        // A backend may be in two slices while it moves from one to the other.
+        backends.sort_by(|a, b| order(a).cmp(&order(b)));
+        backends.dedup_by(|a, b| order(a).0 == order(b).0);
+        Arc::new(Service { backends, ..Service::clone(service) })
+    }
+
+    fn selected(&self, service: &Service) -> Vec<Backend> {
+        if service.selector.is_empty() {
+            return Vec::new();
+        }
+        let selects = |pod: &Pod| service.selector.iter().all(|(k, v)| pod.labels.get(k) == Some(v));
+        let matching = self.pods().filter(|p| p.pod.namespace == service.namespace && selects(&p.pod));
+        matching.flat_map(|body| pod_backends(service, body)).collect()
+    }
+}
+
+/// What makes two backends the same.
+type Place<'a> = (Option<&'a ArcStr>, IpAddr, u16, &'a ArcStr);
+
+/// The place, then what decides between two of the same: ready first.
+fn order(b: &Backend) -> (Place<'_>, bool, Option<&ArcStr>) {
+    ((b.port_name.as_ref(), b.ip, b.port, &b.protocol), !b.ready, b.pod.as_ref())
+}
+
+fn pod_backends<'a>(service: &'a Service, body: &'a PodBody) -> impl Iterator<Item = Backend> + 'a {
+    let pod = &body.pod;
+    let families = &service.cluster_ips;
+    let served = |ip: &IpAddr| families.is_empty() || families.iter().any(|c| c.is_ipv4() == ip.is_ipv4());
+    let ips = pod.ips.iter().copied().filter(served).collect::<Vec<_>>();
+    service.ports.iter().flat_map(move |p| {
+        let port = match &p.target_port {
+            None => Some(p.port),
+            Some(target) => target.parse().ok().or_else(|| {
+                let same = |c: &&_| container_port_matches(c, target, &p.protocol);
+                pod.ports.iter().find(same).map(|c| c.port)
+            }),
+        };
+        let backend = move |port, ip| Backend {
+            ip,
+            port,
+            protocol: p.protocol.clone(),
+            port_name: p.name.clone(),
+            ready: body.ready,
+            pod: Some(pod.name.clone()),
+        };
+        let ips = ips.clone();
+        port.into_iter().flat_map(move |port| ips.clone().into_iter().map(move |ip| backend(port, ip)))
+    })
+}
+
+fn container_port_matches(port: &crate::core::inventory::ContainerPort, name: &str, protocol: &str) -> bool {
+    port.name.as_deref() == Some(name) && port.protocol == protocol
+}
+
+fn node(body: &Body) -> Option<Arc<crate::core::inventory::Node>> {
+    match body {
+        Body::Node(node) => Some(Arc::clone(node)),
+        _ => None,
+    }
+}
+
+fn namespace(body: &Body) -> Option<Arc<crate::core::inventory::Namespace>> {
+    match body {
+        Body::Namespace(namespace) => Some(Arc::clone(namespace)),
+        _ => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! One Kubernetes object, reduced to what the inventory needs of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::convert;
+use crate::core::inventory::{Backend, Namespace, Node, Pod, Service, Workload};
+
+/// Which object: with its kind, unique in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Empty for kinds without namespace.
+    pub namespace: ArcStr,
+    /// `metadata.name`.
+    pub name: ArcStr,
+}
+
+/// An object, converted. Made outside the index, so that the index only stores.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its kind, as counted: `Pod`; `Service.serving.knative.dev` for one that is not what its kind suggests.
+    pub kind: ArcStr,
+    /// Its name.
+    pub key: Key,
+    pub(super) body: Body,
+}
+
+/// What is kept, by kind.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    Pod(PodBody),
+    /// A ReplicaSet or a Job: only its controller matters.
+    Owner(Option<Workload>),
+    Service(Arc<Service>),
+    Slice(SliceBody),
+    Endpoints(Vec<Backend>),
+    Node(Arc<Node>),
+    Namespace(Arc<Namespace>),
+    /// Counted only.
+    Other,
+}
+
+/// A pod whose workload may have to be looked up.
+#[derive(Clone, Debug)]
+pub(super) struct PodBody {
+    /// With the workload that the pod alone tells.
+    pub(super) pod: Arc<Pod>,
+    /// Controller, as the pod names it.
+    pub(super) owner: Option<Workload>,
+    pub(super) ready: bool,
+}
+
+/// Backends of a Service, or some of them.
+#[derive(Clone, Debug)]
+pub(super) struct SliceBody {
+    pub(super) service: Option<ArcStr>,
+    pub(super) backends: Vec<Backend>,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.is_empty() {
+            true => f.write_str(&self.name),
+            false => write!(f, "{}/{}", self.namespace, self.name),
+        }
+    }
+}
+
+/// Kinds whose content is read, with their API groups.
+const READ: [(&str, &str); 8] = [
+    ("", "Pod"),
+    ("", "Service"),
+    ("", "Endpoints"),
+    ("", "Node"),
+    ("", "Namespace"),
+    ("apps", "ReplicaSet"),
+    ("batch", "Job"),
+    ("discovery.k8s.io", "EndpointSlice"),
+];
+
+impl Object {
+    /// Converts one object. What is wrong goes into `notes`: with `None` the object can't be used at all,
+    /// else it is used without the values that the notes name.
+    pub(super) fn from_value(value: Value, notes: &mut Vec<String>) -> Option<Self> {
+        let identity = match identify(&value) {
+            Ok(identity) => identity,
+            Err(why) => {
+                notes.push(why);
+                return None;
+            }
+        };
+        let mut found = Vec::new();
+        let body = body(&identity, value, &mut found);
+        let (kind, key) = (&identity.kind, &identity.key);
+        match body {
+            Ok(body) => {
+                notes.extend(found.into_iter().map(|note| format!("{kind} {key}: {note}")));
+                Some(Self { kind: kind.clone(), key: key.clone(), body })
+            }
+            Err(why) => {
+                notes.push(format!("{kind} {key} is left out: {why}"));
+                None
+            }
+        }
+    }
+}
+
+/// What an object says of itself, before its content is read.
+struct Identity {
+    kind: ArcStr,
+    key: Key,
+    /// Its content is read, not only counted.
+    read: bool,
+}
+
+fn identify(value: &Value) -> Result<Identity, String> {
+    let Some(kind) = value.get("kind").and_then(Value::as_str).filter(|kind| !kind.is_empty()) else {
+        return Err("not a Kubernetes object: it has no `kind`".to_owned());
+    };
+    let text = |field: &str| {
+        let text = value.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty())
+    };
+    let namespace = text("namespace");
+    let name = text("name").ok_or_else(|| match namespace {
+        Some(namespace) => format!("{kind} in namespace {namespace} has no `metadata.name`"),
+        None => format!("{kind} has no `metadata.name`"),
+    })?;
+    let api_version = value.get("apiVersion").and_then(Value::as_str);
+    let group = api_version.map(|v| v.split_once('/').map_or("", |(group, _)| group));
+    let known = READ.iter().find(|(_, k)| *k == kind);
+    let read = known.is_some_and(|(g, _)| group.is_none_or(|group| group == *g));
+    let kind = match (known, read) {
+        (Some(_), false) => arcstr::format!("{kind}.{}", group.unwrap_or_default()),
+        _ => ArcStr::from(kind),
+    };
+    let namespace = match &*kind {
+        "Node" | "Namespace" => "",
+        _ => namespace.unwrap_or("default"),
+    };
+    Ok(Identity { kind, key: Key { namespace: namespace.into(), name: name.into() }, read })
+}
+
+fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {
+    if !identity.read {
+        return Ok(Body::Other);
+    }
+    let key = &identity.key;
+    Ok(match &*identity.kind {
+        "Pod" => Body::Pod(convert::pod(key, typed::<core::Pod>(value)?, notes)),
+        "ReplicaSet" | "Job" => Body::Owner(convert::controller(&metadata(&mut value)?)),
+        "Service" => Body::Service(Arc::new(convert::service(key, typed::<core::Service>(value)?, notes))),
+        "EndpointSlice" => {
+            // v1beta1 differs from v1 only in fields that are not used here.
+            value["apiVersion"] = Value::from("discovery.k8s.io/v1");
+            Body::Slice(convert::slice(&typed::<discovery::EndpointSlice>(value)?, notes))
+        }
+        "Endpoints" => Body::Endpoints(convert::endpoints(typed::<core::Endpoints>(value)?, notes)),
+        "Node" => Body::Node(Arc::new(convert::node(key, typed::<core::Node>(value)?, notes))),
+        "Namespace" => {
+            let labels = convert::labels(metadata(&mut value)?.labels);
+            Body::Namespace(Arc::new(Namespace { name: key.name.clone(), labels }))
+        }
+        _ => Body::Other,
+    })
+}
+
+/// Parses the whole object; an error names the field.
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|e| e.to_string())
+}
+
+fn metadata(value: &mut Value) -> Result<ObjectMeta, String> {
+    typed(value["metadata"].take()).map_err(|e| format!("metadata.{e}"))
+}

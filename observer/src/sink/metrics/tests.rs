@@ -1,0 +1,124 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::core::input::Counts;
+use crate::core::output::Output;
+use crate::core::record::{Endpoint, Outcome};
+use crate::sink::testing::{attempt, external, host, pair, pod, service};
+use crate::sink::{Shared, SinkConfig, Sinks};
+
+const HOSTILE: &str = "a\"b\\c\nd{e}=\u{e9}";
+
+/// Sinks that have seen one of everything.
+fn filled() -> Arc<Shared> {
+    let (mut sinks, shared) = Sinks::new(&SinkConfig::new("node1".into()));
+    let front = pod("web", "front-5d-1");
+    let odd = Endpoint { workload: Some(HOSTILE.into()), ..front.clone() };
+    let counts = Counts { syn: 5, syn_retransmits: 2, rst: [[1, 2, 3], [4, 5, 6]], outcomes: [0, 0, 4, 0] };
+    let drops = |pair| DropUpdate { pair, reason: "NETFILTER_DROP".into(), count: 3 };
+    let outputs = [
+        Output::Record(attempt(0, front.clone(), service("data", "db"), Outcome::Established)),
+        Output::Pair(pair(front.clone(), service("data", "db"), counts)),
+        Output::Pair(pair(odd, external(), counts)),
+        Output::Pair(PairUpdate { pair: None, counts }),
+        Output::Drops(drops(Some((front, host("node1"), Vantage::Source)))),
+        Output::Drops(drops(None)),
+        Output::Lost { stage: LostStage::Ring, count: 9 },
+        Output::ClusterObjects(vec![("Pod".into(), 12), ("Service".into(), 3)]),
+        Output::ClusterObjects(vec![("Pod".into(), 11)]),
+    ];
+    outputs.into_iter().for_each(|output| sinks.emit(output, Timestamp::now()));
+    shared.metrics.set_probe_attached("tc", true);
+    shared.metrics.set_probe_attached("drops", false);
+    shared.metrics.set_interfaces_followed("pod", 12);
+    shared.metrics.set_map_entries("pairs", 200);
+    shared.metrics.set_cluster_synced("Pod", true);
+    shared
+}
+
+fn scrape(format: Format) -> String {
+    filled().metrics.encode(format).unwrap()
+}
+
+#[test]
+fn promtool_finds_no_fault() {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is needed: apt-get install --no-install-recommends prometheus");
+    promtool.stdin.take().unwrap().write_all(scrape(Format::Text).as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// One sample whose labels contain all of these.
+#[track_caller]
+fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let prefix = format!("{name}{{");
+    let matching = |line: &&str| {
+        (line.starts_with(&prefix) || (labels.is_empty() && line.starts_with(&format!("{name} "))))
+            && labels.iter().all(|label| line.contains(label))
+    };
+    let lines: Vec<&str> = text.lines().filter(matching).collect();
+    assert_eq!(lines.len(), 1, "{name} {labels:?} in\n{text}");
+    lines[0].rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn counts_and_labels_arrive() {
+    let text = scrape(Format::Text);
+    let front = r#"src_namespace="web",src_workload="front",dst_namespace="data",dst_workload="db",dst_port="5432",vantage="source""#;
+    let value = |name: &str, labels: &[&str]| value(&text, &format!("flow_observer_{name}"), labels);
+    assert_eq!(value("tcp_syn_total", &[front]), 5.0);
+    assert_eq!(value("tcp_syn_retransmits_total", &[front]), 2.0);
+    assert_eq!(value("tcp_rst_total", &[front, r#"by="client",phase="orphan""#]), 3.0);
+    assert_eq!(value("tcp_rst_total", &[front, r#"by="server",phase="established""#]), 5.0);
+    assert_eq!(value("connection_attempts_total", &[front, r#"outcome="rejected",verdict="unknown""#]), 4.0);
+    assert_eq!(value("connection_attempts_total", &[front, r#"outcome="refused""#]), 0.0);
+
+    let other = r#"src_namespace="_other",src_workload="_other",dst_namespace="_other",dst_workload="_other",dst_port="0",vantage="_other""#;
+    assert_eq!(value("tcp_syn_total", &[other]), 5.0);
+    assert_eq!(value("drops_total", &[other, r#"reason="NETFILTER_DROP""#]), 3.0);
+    assert_eq!(value("drops_total", &[r#"dst_namespace="",dst_workload="_host""#]), 3.0);
+
+    assert_eq!(value("events_lost_total", &[r#"stage="ring""#]), 9.0);
+    for stage in LostStage::ALL.iter().filter(|stage| **stage != LostStage::Ring) {
+        assert_eq!(value("events_lost_total", &[&format!("stage=\"{}\"", stage.as_str())]), 0.0);
+    }
+    assert_eq!(value("handshake_seconds_count", &[r#"vantage="source""#]), 1.0);
+    assert_eq!(value("handshake_seconds_bucket", &[r#"vantage="source""#, r#"le="0.0005""#]), 1.0);
+    assert_eq!(value("handshake_seconds_bucket", &[r#"vantage="source""#, r#"le="0.00025""#]), 0.0);
+    assert_eq!(value("handshake_seconds_count", &[r#"vantage="transit""#]), 0.0);
+    assert_eq!(value("cluster_objects", &[r#"kind="Pod""#]), 11.0);
+    assert_eq!(value("cluster_objects", &[r#"kind="Service""#]), 0.0);
+    assert_eq!(value("probe_attached", &[r#"probe="tc""#]), 1.0);
+    assert_eq!(value("probe_attached", &[r#"probe="drops""#]), 0.0);
+    assert_eq!(value("interfaces_followed", &[r#"role="pod""#]), 12.0);
+    assert_eq!(value("pair_series", &[]), 3.0);
+    assert_eq!(value("build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")]), 1.0);
+}
+
+#[test]
+fn hostile_label_values_are_escaped() {
+    let text = scrape(Format::Text);
+    let escaped = "src_workload=\"a\\\"b\\\\c\\nd{e}=\u{e9}\"";
+    assert_eq!(value(&text, "flow_observer_tcp_syn_total", &[escaped, "_external"]), 5.0);
+}
+
+#[test]
+fn openmetrics_names_families_without_the_suffix_and_ends_properly() {
+    let openmetrics = scrape(Format::OpenMetrics);
+    assert!(openmetrics.contains("# TYPE flow_observer_tcp_syn counter\n"));
+    assert!(openmetrics.contains("# TYPE process_cpu_seconds counter\n"));
+    assert!(openmetrics.ends_with("\n# EOF\n"));
+    assert_eq!(openmetrics.matches("# EOF").count(), 1);
+    let text = scrape(Format::Text);
+    assert!(text.contains("# TYPE flow_observer_tcp_syn_total counter\n") && text.ends_with("\n# EOF\n"));
+    let samples = |text: &str| text.lines().filter(|l| l.starts_with("flow_observer")).count();
+    assert_eq!(samples(&openmetrics), samples(&text));
+}

@@ -1,0 +1,70 @@
+//! Small builders for the tests of `sink/` and `http/`.
+
+use jiff::Timestamp;
+
+use crate::core::input::{Counts, Pair};
+use crate::core::output::PairUpdate;
+use crate::core::record::{Attempt, Endpoint, Event, FlowRecord, Outcome, Phase, Reset, Side, Vantage};
+
+/// Seconds after some fixed time.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+}
+
+/// A pod whose workload is its name without the last two parts: `front-5d9c-x1`, or without one: `db-0`.
+pub(crate) fn pod(namespace: &str, name: &str) -> Endpoint {
+    let parts: Vec<&str> = name.split('-').collect();
+    let workload = parts[..parts.len().saturating_sub(2).max(1)].join("-");
+    Endpoint {
+        namespace: Some(namespace.into()),
+        pod: Some(name.into()),
+        workload: Some(workload.into()),
+        workload_kind: Some("Deployment".into()),
+        ..Endpoint::bare([10, 42, 0, 10].into(), 5432)
+    }
+}
+
+pub(crate) fn service(namespace: &str, name: &str) -> Endpoint {
+    Endpoint {
+        service: Some(format!("{namespace}/{name}").into()),
+        ..Endpoint::bare([10, 43, 0, 1].into(), 5432)
+    }
+}
+
+pub(crate) fn host(node: &str) -> Endpoint {
+    Endpoint { node: Some(node.into()), ..Endpoint::bare([192, 168, 0, 1].into(), 9) }
+}
+
+pub(crate) fn external() -> Endpoint {
+    Endpoint::bare([1, 1, 1, 1].into(), 443)
+}
+
+/// An attempt at this second, whose source port is the same number so that records can be told apart.
+pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcome) -> FlowRecord {
+    let port = u16::try_from(second.rem_euclid(65_536)).unwrap();
+    let event = Event::Attempt(Attempt {
+        vantage: Vantage::Source,
+        outcome,
+        signal: None,
+        icmp_type: None,
+        icmp_code: None,
+        drop_reason: None,
+        src: Endpoint { port, ..src },
+        dst,
+        latency_us: Some(300),
+        syn_retransmits: 0,
+    });
+    FlowRecord { time: at(second), node: "node1".into(), event }
+}
+
+pub(crate) fn reset(second: i64, src: Endpoint, dst: Endpoint) -> FlowRecord {
+    let (vantage, by, phase) = (Vantage::Source, Side::Server, Phase::Orphan);
+    let event = Event::Reset(Reset { vantage, by, phase, src, dst });
+    FlowRecord { time: at(second), node: "node1".into(), event }
+}
+
+/// Increments between two sides, by their addresses.
+pub(crate) fn pair(src: Endpoint, dst: Endpoint, counts: Counts) -> PairUpdate {
+    let pair = Pair { src: src.ip, dst: dst.ip, dport: dst.port, vantage: Vantage::Source };
+    PairUpdate { pair: Some((pair, src, dst)), counts }
+}

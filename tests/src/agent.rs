@@ -1,0 +1,240 @@
+//! The real agent, run inside a node.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::http::{self, Response};
+use crate::metrics::{self, Sample};
+use crate::netns::Netns;
+use crate::wait;
+
+/// Where the agent listens, inside its node.
+pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
+
+/// The contract: SIGTERM ends the agent within this time.
+pub const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// A running agent. Dropping it kills it; in a panic its log is printed.
+#[derive(Debug)]
+pub struct Agent {
+    ns: Netns,
+    child: Child,
+    log: PathBuf,
+}
+
+/// `$FLOW_OBSERVER_BIN`, else the binary beside the running test or demo.
+///
+/// # Errors
+/// When there is none; it says how to build it.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("FLOW_OBSERVER_BIN") {
+        return Ok(path.into());
+    }
+    let exe = std::env::current_exe()?;
+    exe.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("flow-observer"))
+        .find(|path| path.is_file())
+        .context("no flow-observer binary: run `cargo build -p observer`, or set FLOW_OBSERVER_BIN")
+}
+
+impl Agent {
+    /// Starts `flow-observer run` on a node and waits until it is ready. `cluster` is the value of `--cluster`; `logs`
+    /// a directory for its log.
+    ///
+    /// # Errors
+    /// When it can't be started, ends, or isn't ready in time; the error holds its log.
+    pub fn start(ns: &Netns, node: &str, cluster: &str, logs: &Path, args: &[&str]) -> Result<Self> {
+        let mut agent = Self::launch(ns, node, cluster, logs, args)?;
+        let deadline = wait::DEADLINE;
+        let end = Instant::now() + deadline;
+        while !agent.is_ready() {
+            if let Some(status) = agent.child.try_wait()? {
+                bail!("the agent ended ({status}) before it was ready:\n{}", agent.log());
+            }
+            if wait::interrupted() || Instant::now() > end {
+                bail!("the agent was not ready within {deadline:?}:\n{}", agent.log());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(agent)
+    }
+
+    fn launch(ns: &Netns, node: &str, cluster: &str, logs: &Path, args: &[&str]) -> Result<Self> {
+        static LOGS: AtomicU32 = AtomicU32::new(0);
+        let binary = binary()?;
+        let log = logs.join(format!("agent-{node}-{}.log", LOGS.fetch_add(1, Ordering::Relaxed)));
+        let mut command = Command::new(&binary);
+        command
+            .args(["run", "--cluster", cluster, "--node-name", node, "--listen", &LISTEN.to_string()])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(File::create(&log)?)
+            .stderr(File::options().append(true).open(&log)?);
+        // A child starts in the namespace of the thread that spawns it.
+        let child = ns.run(|| command.spawn()).with_context(|| format!("start {}", binary.display()))?;
+        Ok(Self { ns: ns.clone(), child, log })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.get("/readyz").is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it for `path`.
+    ///
+    /// # Errors
+    /// When it doesn't answer.
+    pub fn get(&self, path: &str) -> Result<Response> {
+        http::get(&self.ns, LISTEN, path)
+    }
+
+    fn get_ok(&self, path: &str) -> Result<String> {
+        let answer = self.get(path)?;
+        ensure!(answer.status == 200, "GET {path}: status {}: {}", answer.status, answer.body);
+        Ok(answer.body)
+    }
+
+    /// The records of the last ten minutes that pass the filters in `query`, e.g. `kind=attempt&outcome=refused`.
+    ///
+    /// # Errors
+    /// When it doesn't answer, or not in JSON.
+    pub fn flows(&self, query: &str) -> Result<Vec<Value>> {
+        let body = self.get_ok(&format!("/api/v1/flows?since=10m&follow=false&{query}"))?;
+        body.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    }
+
+    /// `/api/v1/pairs`.
+    ///
+    /// # Errors
+    /// When it doesn't answer, or not in JSON.
+    pub fn pairs(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.get_ok("/api/v1/pairs")?)?)
+    }
+
+    /// All metrics.
+    ///
+    /// # Errors
+    /// When it doesn't answer.
+    pub fn metrics(&self) -> Result<Vec<Sample>> {
+        Ok(metrics::parse(&self.get_ok("/metrics")?))
+    }
+
+    /// Sum of the series of `name` (without the product's prefix) that have all of `labels`; 0 if there is none.
+    ///
+    /// # Errors
+    /// When it doesn't answer.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        let name = format!("flow_observer_{name}");
+        Ok(self.metrics()?.iter().filter(|s| s.matches(&name, labels)).map(|s| s.value).sum())
+    }
+
+    /// Waits for `what`.
+    ///
+    /// # Errors
+    /// When it doesn't happen within [`wait::DEADLINE`].
+    pub fn wait_for<T>(&self, what: &str, mut probe: impl FnMut(&Self) -> Option<T>) -> Result<T> {
+        wait::until(what, wait::DEADLINE, || probe(self))
+    }
+
+    /// Waits for the first record that passes `query` and `wanted`.
+    ///
+    /// # Errors
+    /// When none comes in time; it lists what came instead.
+    pub fn wait_flow(&self, query: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        self.wait_for("a flow record", |a| a.flows(query).ok()?.into_iter().find(|r| wanted(r)))
+            .with_context(|| self.tell_flows(query))
+    }
+
+    fn tell_flows(&self, query: &str) -> String {
+        let mut told = format!("records for `{query}`, of all kinds:");
+        for record in self.flows("").unwrap_or_default() {
+            told.push('\n');
+            told.push_str(&record.to_string());
+        }
+        told
+    }
+
+    /// Waits until a metric has a value.
+    ///
+    /// # Errors
+    /// When it doesn't in time; it says what it has.
+    pub fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: f64) -> Result<()> {
+        let what = format!("{name}{labels:?} to be {wanted}");
+        self.wait_for(&what, |a| a.metric(name, labels).ok().filter(|have| *have == wanted).map(drop))
+            .with_context(|| format!("it is {:?}", self.metric(name, labels)))
+    }
+
+    /// Stops it with SIGTERM, as a service manager does.
+    ///
+    /// # Errors
+    /// When it takes longer than [`STOP_WITHIN`] or ends with a code other than 0.
+    pub fn stop(mut self) -> Result<()> {
+        let started = Instant::now();
+        self.signal(Signal::SIGTERM)?;
+        let status = self.wait_end(wait::DEADLINE)?;
+        let took = started.elapsed();
+        ensure!(status.success(), "the agent ended with {status} on SIGTERM:\n{}", self.log());
+        ensure!(took <= STOP_WITHIN, "the agent took {took:?} to stop:\n{}", self.log());
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL.
+    ///
+    /// # Errors
+    /// When it was dead already.
+    pub fn kill(mut self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        let status = self.wait_end(wait::DEADLINE)?;
+        ensure!(status.signal() == Some(Signal::SIGKILL as i32), "the agent had ended with {status}");
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().try_into()?), signal)?)
+    }
+
+    fn wait_end(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let child = &mut self.child;
+        wait::until("the agent to end", deadline, || child.try_wait().transpose())?
+            .context("wait for the agent")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            report(&self.log());
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a failed test shows what its agent said")]
+fn report(log: &str) {
+    eprintln!("--- the agent's log:\n{log}---");
+}

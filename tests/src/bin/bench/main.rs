@@ -1,0 +1,39 @@
+//! What the agent costs: nanoseconds a packet in the kernel, and CPU and memory under a connection storm.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+mod classifiers;
+mod load;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "usage: bench [classifiers|load]...   (both without arguments)";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            println!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut wanted: Vec<String>) -> Result<ExitCode> {
+    if wanted.is_empty() {
+        wanted = vec!["classifiers".into(), "load".into()];
+    }
+    for what in wanted {
+        match what.as_str() {
+            "classifiers" => classifiers::run()?,
+            "load" => load::run()?,
+            _ => {
+                println!("{USAGE}");
+                return Ok(ExitCode::from(2));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

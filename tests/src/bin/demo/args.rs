@@ -1,0 +1,40 @@
+//! `demo [postgres] [--keep] [--json]`
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Args {
+    /// Leave the lab running until a signal.
+    pub(crate) keep: bool,
+    /// NDJSON instead of prose.
+    pub(crate) json: bool,
+}
+
+const USAGE: &str = "usage: demo [postgres] [--keep] [--json]";
+
+impl Args {
+    /// Reads the command line; an error is the text to show.
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut args = Self::default();
+        for word in words {
+            match word.as_str() {
+                "postgres" => {}
+                "--keep" => args.keep = true,
+                "--json" => args.json = true,
+                other => return Err(format!("demo: unknown argument `{other}`\n{USAGE}")),
+            }
+        }
+        Ok(args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_in_any_order_and_typos_named() {
+        let parse = |line: &str| Args::parse(line.split_whitespace().map(str::to_owned));
+        assert_eq!(parse("--json postgres --keep"), Ok(Args { keep: true, json: true }));
+        assert!(parse("--kep").unwrap_err().contains("--kep"));
+    }
+}

@@ -1,0 +1,36 @@
+//! Plays an incident with real packets and the real agent, and shows what the agent says.
+
+mod args;
+mod narrator;
+mod signals;
+mod story;
+mod tail;
+
+use std::process::ExitCode;
+
+use lab::wait;
+
+use args::Args;
+use narrator::Narrator;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(usage) => return complain(&usage, 2),
+    };
+    if let Err(error) = signals::watch() {
+        return complain(&format!("{error:#}"), 2);
+    }
+    match story::play(&args, &mut Narrator::new(args.json)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // What failed, failed because we were told to stop; the lab is gone by now.
+        Err(_) if wait::interrupted() => ExitCode::from(130),
+        Err(error) => complain(&format!("demo: {error:#}"), 1),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command's errors go to standard error")]
+fn complain(message: &str, code: u8) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,250 @@
+//! Kubernetes objects that describe the lab, as files for `--cluster dir:PATH`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::node::Node;
+use crate::pod::Pod;
+
+/// A directory with one object a file. Files change by rename, so a reader never sees half of one.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: PathBuf,
+    staging: PathBuf,
+}
+
+/// A Service with one port.
+#[derive(Clone, Debug)]
+pub struct ServiceSpec<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub cluster_ips: &'a [std::net::IpAddr],
+    pub port: u16,
+    pub target_port: u16,
+}
+
+impl Cluster {
+    /// An empty directory below `parent`.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn new(parent: &Path) -> Result<Self> {
+        let (dir, staging) = (parent.join("cluster"), parent.join("cluster-staging"));
+        fs::create_dir_all(&dir)?;
+        fs::create_dir_all(&staging)?;
+        Ok(Self { dir, staging })
+    }
+
+    /// The value of `--cluster`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        format!("dir:{}", self.dir.display())
+    }
+
+    /// Where the files are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Adds an object or replaces it.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn apply(&self, object: &Value) -> Result<()> {
+        let name = file_name(
+            text(object, "/kind"),
+            text(object, "/metadata/namespace"),
+            text(object, "/metadata/name"),
+        );
+        let staged = self.staging.join(&name);
+        fs::write(&staged, serde_yaml_ng::to_string(object)?)?;
+        fs::rename(&staged, self.dir.join(&name)).with_context(|| name)
+    }
+
+    /// Removes an object.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
+        let file = file_name(kind, namespace, name);
+        fs::remove_file(self.dir.join(&file)).with_context(|| file)
+    }
+
+    /// A Namespace, with the label every namespace has.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn namespace(&self, name: &str) -> Result<()> {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+        }))
+    }
+
+    /// A Node.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn node(&self, node: &Node) -> Result<()> {
+        let cidrs = [format!("{}/24", node.pod_ip4(0)), format!("{}/64", node.pod_ip6(0))];
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
+            "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
+            "status": {"addresses": [
+                {"type": "InternalIP", "address": node.ip4()},
+                {"type": "InternalIP", "address": node.ip6()},
+                {"type": "Hostname", "address": node.name},
+            ]},
+        }))
+    }
+
+    /// A running Pod of a Deployment, with its ReplicaSet. The pod's name is `DEPLOYMENT-HASH-SUFFIX`; other names
+    /// make a bare Pod.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn pod(&self, node: &str, pod: &Pod) -> Result<()> {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let mut metadata = json!({
+            "namespace": pod.namespace, "name": pod.name, "uid": uid(&pod.namespace, &pod.name),
+            "creationTimestamp": now,
+        });
+        if let Some((deployment, set)) = owners(&pod.name) {
+            metadata["labels"] = json!({"app": deployment});
+            metadata["ownerReferences"] = json!([owner("ReplicaSet", &pod.namespace, set)]);
+            self.replica_set(&pod.namespace, deployment, set)?;
+        }
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+            "spec": {"nodeName": node, "containers": [{"name": "main", "image": "lab"}]},
+            "status": {
+                "phase": "Running", "startTime": now,
+                "podIP": pod.ip4, "podIPs": [{"ip": pod.ip4}, {"ip": pod.ip6}],
+            },
+        }))
+    }
+
+    fn replica_set(&self, namespace: &str, deployment: &str, name: &str) -> Result<()> {
+        self.apply(&json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet",
+            "metadata": {
+                "namespace": namespace, "name": name, "uid": uid(namespace, name),
+                "ownerReferences": [owner("Deployment", namespace, deployment)],
+            },
+        }))
+    }
+
+    /// A Service and its EndpointSlices, one an address family.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn service(&self, spec: &ServiceSpec<'_>, backends: &[&Pod]) -> Result<()> {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": spec.namespace, "name": spec.name},
+            "spec": {
+                "type": "ClusterIP",
+                "clusterIP": spec.cluster_ips.first(), "clusterIPs": spec.cluster_ips,
+                "ports": [{"name": "main", "protocol": "TCP", "port": spec.port, "targetPort": spec.target_port}],
+            },
+        }))?;
+        for family in ["IPv4", "IPv6"] {
+            self.endpoint_slice(spec, family, backends)?;
+        }
+        Ok(())
+    }
+
+    fn endpoint_slice(&self, spec: &ServiceSpec<'_>, family: &str, backends: &[&Pod]) -> Result<()> {
+        let endpoints: Vec<_> = backends
+            .iter()
+            .map(|pod| {
+                let ip = if family == "IPv4" { pod.ip4.to_string() } else { pod.ip6.to_string() };
+                json!({
+                    "addresses": [ip], "conditions": {"ready": true},
+                    "targetRef": {"kind": "Pod", "namespace": pod.namespace, "name": pod.name},
+                })
+            })
+            .collect();
+        self.apply(&json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+            "metadata": {
+                "namespace": spec.namespace, "name": format!("{}-{}", spec.name, family.to_lowercase()),
+                "labels": {"kubernetes.io/service-name": spec.name},
+            },
+            "endpoints": endpoints,
+            "ports": [{"name": "main", "protocol": "TCP", "port": spec.target_port}],
+        }))
+    }
+
+    /// A NetworkPolicy for all pods of a namespace that admits the given namespaces to a port.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn ingress_policy(&self, namespace: &str, name: &str, from: &[&str], port: u16) -> Result<()> {
+        let rules: Vec<_> = from
+            .iter()
+            .map(|ns| {
+                json!({
+                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}}}],
+                    "ports": [{"protocol": "TCP", "port": port}],
+                })
+            })
+            .collect();
+        self.apply(&json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
+        }))
+    }
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn file_name(kind: &str, namespace: &str, name: &str) -> String {
+    format!("{}_{namespace}_{name}.yaml", kind.to_lowercase())
+}
+
+/// Deployment and ReplicaSet in a pod's name.
+fn owners(pod: &str) -> Option<(&str, &str)> {
+    let (set, _suffix) = pod.rsplit_once('-')?;
+    let (deployment, hash) = set.rsplit_once('-')?;
+    (hash.len() == 10).then_some((deployment, set))
+}
+
+fn owner(kind: &str, namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid(namespace, name), "controller": true})
+}
+
+fn uid(namespace: &str, name: &str) -> String {
+    format!("uid-{namespace}-{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_need_a_hash() {
+        assert_eq!(owners("pal-e-docs-6b55489545-v4jvv"), Some(("pal-e-docs", "pal-e-docs-6b55489545")));
+        assert_eq!(owners("pal-e-postgres-1"), None);
+    }
+
+    #[test]
+    fn objects_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let cluster = Cluster::new(dir.path()).unwrap();
+        cluster.namespace("web").unwrap();
+        let path = cluster.dir().join("namespace__web.yaml");
+        assert!(fs::read_to_string(&path).unwrap().contains("kind: Namespace"));
+        cluster.delete("Namespace", "", "web").unwrap();
+        assert!(!path.exists() && cluster.delete("Namespace", "", "web").is_err());
+    }
+}

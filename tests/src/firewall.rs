@@ -1,0 +1,150 @@
+//! A pod firewall in the shape of kube-router's, with the other ways a firewall can refuse.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+
+use crate::cmd;
+use crate::netns::Netns;
+use crate::node::{Node, tool};
+use crate::pod::Pod;
+
+/// What happens to a packet that no policy admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// ICMP port unreachable: kube-router's own choice.
+    PortUnreachable,
+    /// ICMP host (IPv6: address) unreachable.
+    HostUnreachable,
+    /// ICMP administratively prohibited.
+    AdminProhibited,
+    /// A RST made by the firewall.
+    TcpReset,
+    /// Silence.
+    Drop,
+}
+
+impl Refusal {
+    fn target(self, v4: bool) -> &'static str {
+        match (self, v4) {
+            (Self::PortUnreachable, true) => "REJECT --reject-with icmp-port-unreachable",
+            (Self::PortUnreachable, false) => "REJECT --reject-with icmp6-port-unreachable",
+            (Self::HostUnreachable, true) => "REJECT --reject-with icmp-host-unreachable",
+            (Self::HostUnreachable, false) => "REJECT --reject-with icmp6-addr-unreachable",
+            (Self::AdminProhibited, true) => "REJECT --reject-with icmp-admin-prohibited",
+            (Self::AdminProhibited, false) => "REJECT --reject-with icmp6-adm-prohibited",
+            (Self::TcpReset, _) => "REJECT --reject-with tcp-reset",
+            (Self::Drop, _) => "DROP",
+        }
+    }
+}
+
+/// The firewall in front of one pod: admits sources of a set to a range of ports, refuses the rest.
+#[derive(Debug)]
+pub struct Firewall {
+    ns: Netns,
+    tag: u32,
+}
+
+impl Firewall {
+    /// Puts a firewall in front of `pod` on its node. Nobody is admitted yet.
+    ///
+    /// # Errors
+    /// When iptables or ipset fails.
+    pub fn new(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal) -> Result<Self> {
+        static FIREWALLS: AtomicU32 = AtomicU32::new(1);
+        let firewall = Self { ns: node.ns.clone(), tag: FIREWALLS.fetch_add(1, Ordering::Relaxed) };
+        for (ip, family) in [(IpAddr::V4(pod.ip4), "inet"), (IpAddr::V6(pod.ip6), "inet6")] {
+            let set = firewall.set(ip);
+            firewall.ns.exec(format!("ipset create {set} hash:ip family {family}"))?;
+            let rules = firewall.rules(ip, ports, refusal);
+            firewall.ns.run(|| cmd::feed(format!("{}-restore -w --noflush", tool(ip)), &rules))?;
+            firewall.log(ip);
+        }
+        Ok(firewall)
+    }
+
+    /// Admits new connections from `source`.
+    ///
+    /// # Errors
+    /// When ipset fails.
+    pub fn allow(&self, source: IpAddr) -> Result<()> {
+        self.ns.exec(format!("ipset -exist add {} {source}", self.set(source))).map(drop)
+    }
+
+    /// Admits the pod, on both families.
+    ///
+    /// # Errors
+    /// When ipset fails.
+    pub fn allow_pod(&self, pod: &Pod) -> Result<()> {
+        self.allow(pod.ip4.into())?;
+        self.allow(pod.ip6.into())
+    }
+
+    /// Refuses new connections from `source`; open ones go on.
+    ///
+    /// # Errors
+    /// When ipset fails.
+    pub fn deny(&self, source: IpAddr) -> Result<()> {
+        self.ns.exec(format!("ipset -exist del {} {source}", self.set(source))).map(drop)
+    }
+
+    /// Refuses the pod, on both families.
+    ///
+    /// # Errors
+    /// When ipset fails.
+    pub fn deny_pod(&self, pod: &Pod) -> Result<()> {
+        self.deny(pod.ip4.into())?;
+        self.deny(pod.ip6.into())
+    }
+
+    fn set(&self, family: IpAddr) -> String {
+        format!("KUBE-SRC{}-{:08X}", if family.is_ipv4() { 4 } else { 6 }, self.tag)
+    }
+
+    /// The order is kube-router's: invalid, established, policies that mark, refuse what has no mark.
+    fn rules(&self, ip: IpAddr, (low, high): (u16, u16), refusal: Refusal) -> String {
+        let (tag, set) = (self.tag, self.set(ip));
+        let (pod, policy) = (format!("KUBE-POD-FW-{tag:08X}"), format!("KUBE-NWPLCY-{tag:08X}"));
+        let mut rules = String::from("*filter\n");
+        let mut add = |rule: String| writeln!(rules, "{rule}").unwrap_or_default();
+        add(format!(":{pod} - [0:0]"));
+        add(format!(":{policy} - [0:0]"));
+        add(format!("-A FORWARD -d {ip} -j {pod}"));
+        add(format!("-A {pod} -m conntrack --ctstate INVALID -j DROP"));
+        add(format!("-A {pod} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
+        if !ip.is_ipv4() {
+            // Neighbour discovery crosses the bridge's FORWARD too.
+            add(format!("-A {pod} -p ipv6-icmp -j ACCEPT"));
+        }
+        add(format!("-A {pod} -j {policy}"));
+        add(format!(
+            "-A {policy} -m set --match-set {set} src -p tcp --dport {low}:{high} -j MARK --set-xmark 0x10000/0x10000"
+        ));
+        add(format!(
+            "-A {pod} -m mark ! --mark 0x10000/0x10000 {}-j {}",
+            tcp_only(refusal),
+            refusal.target(ip.is_ipv4())
+        ));
+        add(format!("-A {pod} -j MARK --set-xmark 0x20000/0x20000"));
+        add("COMMIT".to_owned());
+        rules
+    }
+
+    /// kube-router logs before it refuses. It changes no packet, so a kernel without NFLOG does without.
+    fn log(&self, ip: IpAddr) {
+        let pod = format!("KUBE-POD-FW-{:08X}", self.tag);
+        let at = if ip.is_ipv4() { 4 } else { 5 };
+        drop(self.ns.exec(format!(
+            "{} -w -I {pod} {at} -m mark ! --mark 0x10000/0x10000 -m limit --limit 10/minute --limit-burst 10 -j NFLOG --nflog-group 100",
+            tool(ip)
+        )));
+    }
+}
+
+/// A RST can only answer TCP, and iptables insists.
+fn tcp_only(refusal: Refusal) -> &'static str {
+    if refusal == Refusal::TcpReset { "-p tcp " } else { "" }
+}

@@ -1,0 +1,51 @@
+//! Who is on the clsact qdiscs of a namespace.
+
+use anyhow::Result;
+
+use crate::netns::Netns;
+
+/// Names of our programs start with this.
+pub const OURS: &str = "flow_obs";
+
+/// Both directions of a device.
+pub const DIRECTIONS: [&str; 2] = ["ingress", "egress"];
+
+/// Filters on the clsact qdisc of a device whose name has `part`, as tc shows them.
+///
+/// # Errors
+/// When tc fails.
+pub fn filters(ns: &Netns, device: &str, part: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    if !ns.exec(format!("tc qdisc show dev {device}"))?.contains("clsact") {
+        return Ok(found);
+    }
+    for direction in DIRECTIONS {
+        let shown = ns.exec(format!("tc filter show dev {device} {direction}"))?;
+        found.extend(
+            shown.lines().filter(|l| l.contains(part)).map(|l| format!("{device} {direction}: {}", l.trim())),
+        );
+    }
+    Ok(found)
+}
+
+/// Filters of ours on any device of a namespace.
+///
+/// # Errors
+/// When a tool fails.
+pub fn our_filters(ns: &Netns) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for device in devices(ns)? {
+        found.extend(filters(ns, &device, OURS)?);
+    }
+    Ok(found)
+}
+
+/// Names of all devices of a namespace.
+///
+/// # Errors
+/// When `ip` fails.
+pub fn devices(ns: &Netns) -> Result<Vec<String>> {
+    let links = ns.ip("-o link")?;
+    let name = |line: &str| Some(line.split(": ").nth(1)?.split('@').next()?.to_owned());
+    Ok(links.lines().filter_map(name).collect())
+}

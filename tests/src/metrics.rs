@@ -1,0 +1,83 @@
+//! Reads the text exposition: names, labels, values.
+
+use std::collections::BTreeMap;
+
+/// One sample of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+impl Sample {
+    /// Whether it is of `name` and has all of `labels`.
+    #[must_use]
+    pub fn matches(&self, name: &str, labels: &[(&str, &str)]) -> bool {
+        self.name == name && labels.iter().all(|(k, v)| self.labels.get(*k).is_some_and(|have| have == v))
+    }
+}
+
+/// All samples of an exposition; lines that are none are skipped.
+#[must_use]
+pub fn parse(text: &str) -> Vec<Sample> {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect()
+}
+
+fn sample(line: &str) -> Option<Sample> {
+    let name_end = line.find(['{', ' '])?;
+    let (name, rest) = line.split_at(name_end);
+    let (labels, rest) = match rest.strip_prefix('{') {
+        Some(rest) => labels(rest)?,
+        None => (BTreeMap::new(), rest),
+    };
+    let value = rest.split_whitespace().next()?.parse().ok()?;
+    Some(Sample { name: name.to_owned(), labels, value })
+}
+
+/// Labels up to the closing brace, and what follows it.
+fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
+    let mut labels = BTreeMap::new();
+    loop {
+        rest = rest.trim_start_matches(',');
+        if let Some(after) = rest.strip_prefix('}') {
+            return Some((labels, after));
+        }
+        let (name, after) = rest.split_once("=\"")?;
+        let (value, after) = quoted(after)?;
+        labels.insert(name.to_owned(), value);
+        rest = after;
+    }
+}
+
+/// A value up to its closing quote, unescaped.
+fn quoted(rest: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut chars = rest.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, &rest[at + 1..])),
+            '\\' => value.push(match chars.next()?.1 {
+                'n' => '\n',
+                other => other,
+            }),
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_and_values() {
+        let text = "# HELP a b\na_total{x=\"1\",y=\"a \\\"b\\\"\"} 3\nb 2.5 1700000\n# EOF\n";
+        let samples = parse(text);
+        assert_eq!(samples.len(), 2);
+        assert!(samples[0].matches("a_total", &[("y", "a \"b\""), ("x", "1")]));
+        assert!(!samples[0].matches("a_total", &[("x", "2")]));
+        assert_eq!((samples[1].name.as_str(), samples[1].value), ("b", 2.5));
+    }
+}

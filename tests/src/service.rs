@@ -1,0 +1,42 @@
+//! Services as kube-proxy's iptables mode makes them: DNAT in `KUBE-SERVICES`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::Result;
+
+use crate::node::Node;
+
+/// Makes the empty chain, reached from outside and from the node itself.
+pub(crate) fn prepare(node: &Node) -> Result<()> {
+    for family in [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)] {
+        node.iptables(family, "-t nat -N KUBE-SERVICES")?;
+        node.iptables(family, "-t nat -A PREROUTING -j KUBE-SERVICES")?;
+        node.iptables(family, "-t nat -A OUTPUT -j KUBE-SERVICES")?;
+    }
+    Ok(())
+}
+
+/// Sends what is addressed to `front` on to `backend`. `front` is a ClusterIP, an external IP, or the node's own
+/// address and a node port.
+///
+/// # Errors
+/// When iptables fails.
+pub fn forward(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()> {
+    node.iptables(front.ip(), &rule("-A", front, backend)).map(drop)
+}
+
+/// Takes back a [`forward`].
+///
+/// # Errors
+/// When there was none.
+pub fn remove(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()> {
+    node.iptables(front.ip(), &rule("-D", front, backend)).map(drop)
+}
+
+fn rule(action: &str, front: SocketAddr, backend: SocketAddr) -> String {
+    format!(
+        "-t nat {action} KUBE-SERVICES -d {} -p tcp --dport {} -j DNAT --to-destination {backend}",
+        front.ip(),
+        front.port()
+    )
+}

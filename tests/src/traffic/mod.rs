@@ -1,0 +1,14 @@
+//! Real TCP traffic. The first byte a client sends says what the server shall do.
+
+pub mod burst;
+pub mod client;
+pub mod raw;
+mod server;
+
+pub use client::{Conversation, connect, connect_within};
+pub use server::Server;
+
+/// The server resets the connection when it reads this byte; every other byte comes back.
+pub const RESET: u8 = b'r';
+/// A byte that comes back.
+pub const ECHO: u8 = b'e';

@@ -1,0 +1,202 @@
+//! What must work on every kernel we support. It also runs inside small guests, so it needs only ip, iptables, ipset and tc.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use lab::agent::Agent;
+use lab::firewall::{Firewall, Refusal};
+use lab::foreign;
+use lab::pod::Pod;
+use lab::tcx::{FOREIGN, Foreign, Where};
+use lab::traffic::{Server, connect};
+use lab::world::World;
+use serde_json::Value;
+
+struct Scene {
+    agent: Agent,
+    _serving: Server,
+    client: Pod,
+    server: Pod,
+    world: World,
+}
+
+impl Scene {
+    fn new(args: &[&str]) -> Self {
+        let world = World::new().unwrap();
+        let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+        let _serving = Server::start(&server.ns, 8080).unwrap();
+        let agent = world.agent(args).unwrap();
+        Self { agent, _serving, client, server, world }
+    }
+
+    /// The only record of an attempt to `port`; a second one is a packet counted twice.
+    fn only_attempt(&self, to: std::net::SocketAddr) -> Value {
+        let of = |r: &Value| r["dst"]["ip"] == to.ip().to_string() && r["dst"]["port"] == to.port();
+        let record = self.agent.wait_flow("kind=attempt", of).unwrap();
+        let all: Vec<_> = self.agent.flows("kind=attempt").unwrap().into_iter().filter(of).collect();
+        assert_eq!(all.len(), 1, "{all:#?}");
+        record
+    }
+
+    fn check_names(&self, record: &Value) {
+        assert_eq!(record["node"], "node1", "{record}");
+        assert_eq!(record["vantage"], "source", "{record}");
+        assert_eq!(record["src"]["pod"], self.client.name.as_str(), "{record}");
+        assert_eq!(record["src"]["workload"], "front", "{record}");
+        assert_eq!(record["dst"]["namespace"], "data", "{record}");
+        assert_eq!(record["dst"]["pod"], self.server.name.as_str(), "{record}");
+    }
+}
+
+#[test]
+fn connect_is_established() {
+    let scene = Scene::new(&[]);
+    for to in [scene.server.at(8080), scene.server.at6(8080)] {
+        let mut open = connect(&scene.client.ns, to).unwrap();
+        open.echo().unwrap();
+        let record = scene.only_attempt(to);
+        scene.check_names(&record);
+        assert_eq!(record["outcome"], "established", "{record}");
+        assert_eq!(record["src"]["port"], open.local_port().unwrap(), "{record}");
+        let latency = record["latency_us"].as_u64().unwrap();
+        assert!(latency < 10_000_000, "{record}");
+    }
+    let labels = [("src_workload", "front"), ("dst_workload", "cache"), ("dst_port", "8080")];
+    scene.agent.wait_metric("tcp_syn_total", &labels, 2.0).unwrap();
+    scene.agent.wait_metric("connection_attempts_total", &[("outcome", "established")], 2.0).unwrap();
+}
+
+#[test]
+fn a_closed_port_refuses() {
+    let scene = Scene::new(&[]);
+    for to in [scene.server.at(9), scene.server.at6(9)] {
+        assert_eq!(connect(&scene.client.ns, to).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let record = scene.only_attempt(to);
+        scene.check_names(&record);
+        assert_eq!(record["outcome"], "refused", "{record}");
+        assert_eq!(record.get("icmp_type"), None, "{record}");
+    }
+    let handshake = [("by", "server"), ("phase", "handshake")];
+    scene.agent.wait_metric("tcp_rst_total", &handshake, 2.0).unwrap();
+    scene.agent.wait_metric("connection_attempts_total", &[("outcome", "refused")], 2.0).unwrap();
+}
+
+#[test]
+fn a_policy_rejects_with_icmp() {
+    let scene = Scene::new(&[]);
+    let _firewall =
+        Firewall::new(&scene.world.node, &scene.server, (8080, 8080), Refusal::PortUnreachable).unwrap();
+    for (to, icmp) in [(scene.server.at(8080), (3, 3)), (scene.server.at6(8080), (1, 4))] {
+        assert_eq!(connect(&scene.client.ns, to).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let record = scene.only_attempt(to);
+        scene.check_names(&record);
+        assert_eq!(record["outcome"], "rejected", "{record}");
+        assert_eq!(
+            (record["icmp_type"].as_u64(), record["icmp_code"].as_u64()),
+            (Some(icmp.0), Some(icmp.1))
+        );
+    }
+    scene.agent.wait_metric("connection_attempts_total", &[("outcome", "rejected")], 2.0).unwrap();
+    scene.agent.wait_metric("tcp_rst_total", &[], 0.0).unwrap();
+}
+
+#[test]
+fn a_rejected_syn_is_a_drop_with_a_reason() {
+    let scene = Scene::new(&[]);
+    let _firewall =
+        Firewall::new(&scene.world.node, &scene.server, (8080, 8080), Refusal::PortUnreachable).unwrap();
+    for to in [scene.server.at(8080), scene.server.at6(8080)] {
+        connect(&scene.client.ns, to).unwrap_err();
+        let ip = to.ip().to_string();
+        let drop = scene.agent.wait_flow("kind=drop", |r| r["dst"]["ip"] == ip.as_str()).unwrap();
+        assert_eq!(drop["src"]["pod"], scene.client.name.as_str(), "{drop}");
+        assert_eq!(drop["dst"]["pod"], scene.server.name.as_str(), "{drop}");
+        assert_eq!(drop["tcp_flags"], "SYN", "{drop}");
+        if kernel_gives_reasons() {
+            assert_eq!(drop["reason"], "NETFILTER_DROP", "{drop}");
+        }
+    }
+    let labels = [("src_workload", "front"), ("dst_workload", "cache")];
+    let seen = |a: &Agent| a.metric("drops_total", &labels).ok().filter(|n| *n >= 2.0);
+    scene.agent.wait_for("two drops in the metrics", seen).unwrap();
+}
+
+/// 5.17 and newer: the tracepoint's format names a reason.
+fn kernel_gives_reasons() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+    (numbers.next().unwrap(), numbers.next().unwrap()) >= (5, 17)
+}
+
+#[test]
+fn every_probe_is_attached() {
+    let scene = Scene::new(&[]);
+    let metrics = scene.agent.metrics().unwrap();
+    let probes: Vec<_> = metrics.iter().filter(|s| s.matches("flow_observer_probe_attached", &[])).collect();
+    assert!(!probes.is_empty());
+    for probe in probes {
+        assert!(probe.value >= 1.0, "{probe:?}\n{}", scene.agent.log());
+    }
+}
+
+/// Foreign programs before and after ours, on clsact, which every kernel has.
+#[test]
+fn foreign_programs_on_clsact_survive() {
+    let world = World::new().unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let _serving = Server::start(&server.ns, 8080).unwrap();
+    let ns = &world.node.ns;
+    let _before = Foreign::attach(ns, &client.veth, Where::Clsact).unwrap();
+    let attached = |expected: usize, when: &str| {
+        let filters = foreign::filters(ns, &client.veth, FOREIGN).unwrap();
+        assert_eq!(filters.len(), expected, "{when}: {filters:?}");
+    };
+    let sees_traffic = |agent: &Agent| {
+        let before = agent.metric("tcp_syn_total", &[]).unwrap();
+        connect(&client.ns, server.at(8080)).unwrap().echo().unwrap();
+        agent.wait_metric("tcp_syn_total", &[], before + 1.0).unwrap();
+    };
+    let agent = world.agent(&["--attach", "clsact"]).unwrap();
+    attached(2, "after the start");
+    sees_traffic(&agent);
+    let _after = Foreign::attach(ns, &client.veth, Where::Clsact).unwrap();
+    sees_traffic(&agent);
+    agent.stop().unwrap();
+    attached(4, "after the stop");
+    assert_eq!(foreign::our_filters(ns).unwrap(), Vec::<String>::new());
+
+    let agent = world.agent(&["--attach", "clsact"]).unwrap();
+    agent.kill().unwrap();
+    attached(4, "after SIGKILL");
+    connect(&client.ns, server.at(8080)).unwrap().echo().unwrap();
+    let left = foreign::our_filters(ns).unwrap().len();
+    assert!(left > 0, "a killed agent can't take its filters along");
+
+    let agent = world.agent(&["--attach", "clsact"]).unwrap();
+    attached(4, "after the restart");
+    assert_eq!(foreign::our_filters(ns).unwrap().len(), left, "old filters are replaced, not added to");
+    sees_traffic(&agent);
+    agent.stop().unwrap();
+    attached(4, "at the end");
+    assert_eq!(foreign::our_filters(ns).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn sigterm_ends_the_agent_in_time() {
+    let scene = Scene::new(&[]);
+    let proc = format!("/proc/{}", scene.agent.pid());
+    assert!(Path::new(&proc).exists());
+    // A follower that never reads must not hold it up.
+    let follower = scene.world.node.ns.run(|| {
+        use std::io::Write;
+        let mut stream = std::net::TcpStream::connect(lab::agent::LISTEN).unwrap();
+        stream.write_all(b"GET /api/v1/flows HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        stream
+    });
+    scene.agent.stop().unwrap();
+    assert!(!Path::new(&proc).exists());
+    drop(follower);
+}

@@ -1,0 +1,63 @@
+//! The lab's own programs, built in release mode.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::run::{cargo, need_root, run, say, target_dir};
+use crate::setup;
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Which incident
+    #[arg(default_value = "postgres")]
+    name: String,
+    /// Leave it running to explore, until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+    /// One JSON object a line, for machines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    /// `classifiers` (ns per packet) or `load` (the agent under a connection storm) [default: both]
+    what: Vec<String>,
+}
+
+pub(crate) fn demo(root: &Path, args: &DemoArgs) -> Result<ExitCode> {
+    let mut rest = vec![args.name.as_str()];
+    rest.extend(args.keep.then_some("--keep"));
+    rest.extend(args.json.then_some("--json"));
+    exec(root, "demo", &rest)
+}
+
+pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
+    exec(root, "bench", &args.what.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
+    need_root(&format!("`cargo xtask {bin}`"))?;
+    setup::ensure(root, false)?;
+    say("building (release)");
+    run(&mut cargo(
+        root,
+        &["build", "--quiet", "--locked", "--release", "-p", "observer", "-p", "lab", "--bins"],
+    ))?;
+    let built = target_dir(root)?.join("release");
+    let mut program = Command::new(built.join(bin));
+    program.args(args).env("FLOW_OBSERVER_BIN", built.join("flow-observer"));
+    // Ctrl-C reaches the program as well: it cleans up, and we wait for it.
+    ignore_interrupts()?;
+    let status = program.status().with_context(|| format!("{bin} could not be started"))?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+fn ignore_interrupts() -> Result<()> {
+    // Blocked rather than ignored: a blocked mask would be inherited, so it is the parent that must not die. The
+    // program installs its own handlers.
+    ctrlc::set_handler(|| {}).context("Ctrl-C could not be caught")
+}

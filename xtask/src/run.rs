@@ -1,0 +1,81 @@
+//! Running commands, and saying so.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Something the user has to mend: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Environment(pub(crate) String);
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Environment {}
+
+/// Says what comes next, on standard error.
+pub(crate) fn say(what: &str) {
+    let style = anstyle::AnsiColor::Cyan.on_default().bold();
+    anstream::eprintln!("{style}==>{style:#} {what}");
+}
+
+/// Says what went wrong.
+pub(crate) fn complain(what: &str) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    anstream::eprintln!("{style}error:{style:#} {what}");
+}
+
+/// Runs a command with our terminal; fails when it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let name = display(command);
+    let status = command.status().with_context(|| format!("`{name}` could not be started"))?;
+    if !status.success() {
+        bail!("`{name}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// What a command prints, or `None` when it fails or is not there.
+pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(args).stderr(Stdio::null()).stdin(Stdio::null()).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(args);
+    command
+}
+
+/// Fails with the remedy unless we are root.
+pub(crate) fn need_root(what: &str) -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Environment(format!("{what} needs root: network namespaces and eBPF programs. Run it as root, e.g. `sudo -E env PATH=$PATH cargo xtask ...`")).into())
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir(root: &Path) -> Result<std::path::PathBuf> {
+    let out = cargo(root, &["metadata", "--no-deps", "--format-version=1", "--locked"])
+        .output()
+        .context("`cargo metadata` could not be started")?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&out.stdout).context("`cargo metadata` printed no JSON")?;
+    Ok(json["target_directory"].as_str().context("`cargo metadata` names no target directory")?.into())
+}
+
+fn display(command: &Command) -> String {
+    let mut name = command.get_program().to_string_lossy().into_owned();
+    for arg in command.get_args() {
+        name.push(' ');
+        name.push_str(&arg.to_string_lossy());
+    }
+    name
+}

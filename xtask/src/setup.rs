@@ -1,0 +1,25 @@
+//! Everything a fresh Debian or Ubuntu machine with git and rustup's stable toolchain lacks.
+
+mod linker;
+mod packages;
+mod toolchain;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::run::say;
+
+/// Installs what is missing, saying what and why before. Quick and quiet when nothing is.
+pub(crate) fn ensure(root: &Path, explicit: bool) -> Result<()> {
+    let tools = root.join("target/tools");
+    fs::create_dir_all(&tools).with_context(|| format!("{} can't be created", tools.display()))?;
+    let mut did = packages::ensure()?;
+    did |= linker::ensure(root, &tools)?;
+    did |= toolchain::ensure(&tools)?;
+    if explicit && !did {
+        say("set-up is complete, nothing to do");
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! The directory that keeps downloads between runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{Flock, FlockArg};
+
+/// `$FLOW_OBSERVER_CACHE/vm`, else `~/.cache/flow-observer/vm`.
+#[derive(Debug)]
+pub(super) struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    pub(super) fn open() -> Result<Self> {
+        let root = match std::env::var_os("FLOW_OBSERVER_CACHE") {
+            Some(dir) => PathBuf::from(dir),
+            None => std::env::home_dir()
+                .context("no home directory: set FLOW_OBSERVER_CACHE")?
+                .join(".cache/flow-observer"),
+        };
+        let root = std::path::absolute(root)?.join("vm");
+        fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
+        Ok(Self { root })
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Waits until no other process fills the cache.
+    pub(super) fn lock(&self) -> Result<Flock<File>> {
+        let file = File::create(self.path("lock"))?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
+    }
+
+    /// The directory `name`, made by `fill` unless it exists. It appears only once it is complete.
+    pub(super) fn dir(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let dir = self.path(name);
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        let partial = self.path(&format!("{name}.partial"));
+        if partial.exists() {
+            fs::remove_dir_all(&partial)?;
+        }
+        fs::create_dir_all(&partial)?;
+        fill(&partial)?;
+        fs::rename(&partial, &dir)?;
+        Ok(dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_could_not_be_filled_does_not_exist() {
+        let root = std::env::temp_dir().join(format!("xtask-vm-cache-{}", std::process::id()));
+        let cache = Cache { root: root.clone() };
+        assert!(cache.dir("a", |_| anyhow::bail!("no")).is_err());
+        assert!(!cache.path("a").exists());
+        cache.dir("a", |dir| Ok(fs::write(dir.join("f"), "1")?)).unwrap();
+        let again = cache.dir("a", |_| anyhow::bail!("filled twice")).unwrap();
+        assert_eq!(fs::read_to_string(again.join("f")).unwrap(), "1");
+        fs::remove_dir_all(root).unwrap();
+    }
+}

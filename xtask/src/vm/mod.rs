@@ -1,0 +1,88 @@
+//! `cargo xtask vm`: the tests on other kernels, each in a QEMU guest.
+//!
+//! Nothing is installed: what the machine lacks is unpacked in a cache outside the checkout. A guest is a Debian cloud
+//! kernel with an initramfs made of this machine's own tools, so that the binaries built here find the same libc there.
+
+mod apt;
+mod cache;
+mod console;
+mod cpio;
+mod guest;
+mod kernel;
+mod matrix;
+mod payload;
+mod qemu;
+mod tools;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use apt::Apt;
+use cache::Cache;
+use guest::Guest;
+use kernel::Kernel;
+use payload::Payload;
+use tools::Tools;
+
+/// What to run, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VmArgs {
+    /// Kernel series, as Debian packages them
+    #[arg(value_name = "KERNEL", default_values = ["5.10", "6.1", "6.12"])]
+    pub(crate) kernels: Vec<String>,
+    /// Guests that run at the same time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) jobs: u8,
+    /// Keep the consoles of guests that passed, too, in target/vm
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Run only the tests whose name contains this
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+    /// Check only that the guests offer what the tests need; build nothing
+    #[arg(long)]
+    pub(crate) smoke: bool,
+    /// Seconds a guest may take, from power on to power off
+    #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+    pub(crate) timeout: u64,
+}
+
+/// Runs the tests on each kernel and prints a line for each.
+///
+/// # Errors
+/// When something can't be downloaded, built or started, and when a kernel fails.
+pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
+    let out = workspace.join("target/vm");
+    std::fs::create_dir_all(&out)?;
+    let payload = if args.smoke { None } else { Some(Payload::build(workspace, args.filter.clone())?) };
+    let (tools, kernels) = prepare(&args.kernels)?;
+    let guest = Guest::pack(&tools, payload.as_ref(), &out)?;
+    let plan = matrix::Plan {
+        jobs: args.jobs.into(),
+        timeout: Duration::from_secs(args.timeout),
+        keep: args.keep,
+        out: &out,
+    };
+    let failed = matrix::run(&plan, &tools, &guest, &kernels)?;
+    say(&format!("{} passed, {failed} failed", kernels.len() - failed));
+    if failed > 0 {
+        bail!("{failed} of {} kernels failed", kernels.len());
+    }
+    Ok(())
+}
+
+/// One process at a time fills the cache.
+fn prepare(series: &[String]) -> Result<(Tools, Vec<Kernel>)> {
+    let cache = Cache::open()?;
+    let _lock = cache.lock()?;
+    let apt = Apt::open(&cache)?;
+    let tools = Tools::obtain(&cache, &apt)?;
+    let kernels = series.iter().map(|s| Kernel::obtain(&cache, &apt, &tools, s)).collect::<Result<_>>()?;
+    Ok((tools, kernels))
+}
+
+fn say(line: &str) {
+    anstream::println!("{line}");
+}
