@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::NetlinkError;
 use super::link_table::{LinkTable, RawLink};
 use super::routes::{self, DELROUTE, NEWROUTE, Route};
-use super::socket::Socket;
+use super::socket::{RECEIVE_BUFFER, Socket};
 use super::wire::{Message, messages};
 
 const NEWLINK: u16 = 16;
@@ -94,9 +94,18 @@ pub async fn follow(
     tx: Sender<LinkEvent>,
     cancel: CancellationToken,
 ) -> Result<(), NetlinkError> {
+    follow_with(config, tx, cancel, RECEIVE_BUFFER).await
+}
+
+async fn follow_with(
+    config: UplinkChoice,
+    tx: Sender<LinkEvent>,
+    cancel: CancellationToken,
+    buffer: usize,
+) -> Result<(), NetlinkError> {
     // Subscribed before the first dump: what changes meanwhile is queued, not lost.
-    let notifications = Socket::open(SockProtocol::NetlinkRoute, GROUPS)?;
-    let requests = Socket::open(SockProtocol::NetlinkRoute, 0)?;
+    let notifications = Socket::subscribe(SockProtocol::NetlinkRoute, GROUPS, buffer)?;
+    let requests = Socket::open(SockProtocol::NetlinkRoute)?;
     let follower =
         Follower { notifications, requests, table: LinkTable::new(config), stale: Stale::default() };
     tokio::select! {

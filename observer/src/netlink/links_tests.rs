@@ -1,7 +1,7 @@
 //! On the real kernel, each test in a network namespace of its own. Empty bridges stand for plain interfaces: every
 //! kernel that runs pods has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{Receiver, channel};
@@ -22,13 +22,13 @@ struct Watch {
 impl Watch {
     /// Starts to follow and takes everything up to `Synced`.
     async fn start(choice: UplinkChoice) -> (Self, Vec<LinkEvent>) {
-        Self::start_with(choice, 1024).await
+        Self::start_with(choice, 1024, RECEIVE_BUFFER).await
     }
 
-    async fn start_with(choice: UplinkChoice, room: usize) -> (Self, Vec<LinkEvent>) {
+    async fn start_with(choice: UplinkChoice, room: usize, buffer: usize) -> (Self, Vec<LinkEvent>) {
         let (tx, rx) = channel(room);
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(follow(choice, tx, cancel.clone()));
+        let task = tokio::spawn(follow_with(choice, tx, cancel.clone(), buffer));
         let mut watch = Self { rx, cancel, task };
         let mut before = Vec::new();
         loop {
@@ -198,7 +198,7 @@ fn two_hundred_pods_at_once_are_all_seen() {
     let names: BTreeSet<String> = (0..200).map(|i| format!("veth{i}")).collect();
     node.block_on(async {
         // A queue of one holds the follower back for most of the storm.
-        let (mut watch, _) = Watch::start_with(UplinkChoice::DefaultRoute, 1).await;
+        let (mut watch, _) = Watch::start_with(UplinkChoice::DefaultRoute, 1, RECEIVE_BUFFER).await;
         let add =
             |name: &String| format!("link add {name} type veth peer name p{name} netns {}\n", pods.path());
         batch(&node, &names.iter().map(add).collect::<String>());
@@ -216,6 +216,32 @@ fn two_hundred_pods_at_once_are_all_seen() {
                 seen.remove(&name);
             }
         }
+        watch.stop().await;
+    });
+}
+
+#[test]
+fn an_overrun_is_repaired() {
+    let (node, pods) = (Namespace::new(), Namespace::new());
+    node.block_on(async {
+        // Nobody reads meanwhile, and the kernel has room for a few notifications only.
+        let (mut watch, before) = Watch::start_with(UplinkChoice::DefaultRoute, 1, 4096).await;
+        let add = |i| format!("link add veth{i} type veth peer name p{i} netns {}\n", pods.path());
+        batch(&node, &(0..60).map(add).collect::<String>());
+        batch(&node, &(0..40).map(|i| format!("link del veth{i}\n")).collect::<String>());
+        let expected: BTreeSet<String> = (40..60).map(|i| format!("veth{i}")).collect();
+        let mut pods: BTreeMap<u32, String> = BTreeMap::new();
+        assert_eq!(up(&before, "veth40"), None);
+        while pods.values().cloned().collect::<BTreeSet<_>>() != expected {
+            match watch.next().await {
+                LinkEvent::Up(link) if link.role == Role::Pod => pods.insert(link.ifindex, link.name),
+                LinkEvent::Gone { ifindex, .. } => pods.remove(&ifindex),
+                _ => None,
+            };
+        }
+        // Later changes are told as ever.
+        node.ip("link del veth59");
+        watch.until_gone("veth59").await;
         watch.stop().await;
     });
 }

@@ -59,7 +59,7 @@ impl Prefix {
 /// # Errors
 /// When netlink does not answer.
 pub async fn pod_facing_prefixes(ifindexes: &BTreeSet<u32>) -> Result<BTreeSet<Prefix>, NetlinkError> {
-    let mut socket = Socket::open(SockProtocol::NetlinkRoute, 0)?;
+    let mut socket = Socket::open(SockProtocol::NetlinkRoute)?;
     Ok(prefixes_to(&dump(&mut socket).await?, ifindexes))
 }
 

@@ -14,8 +14,8 @@ use super::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, dump_request, messages
 
 /// The kernel's largest dump datagram is 32 KiB; one notification stays far below this.
 const DATAGRAM: usize = 128 << 10;
-/// A thousand veths appearing at once make about 5 MiB of notifications.
-const RECEIVE_BUFFER: usize = 16 << 20;
+/// Bytes the kernel queues for us: a thousand veths appearing at once make about 5 MiB of notifications.
+pub(super) const RECEIVE_BUFFER: usize = 16 << 20;
 /// An interrupted dump is started again this many times.
 const TRIES: u32 = 10;
 
@@ -34,14 +34,24 @@ enum DumpEnd {
 }
 
 impl Socket {
-    /// Opens a socket of `protocol`, subscribed to `groups` (a bit each).
-    pub(super) fn open(protocol: SockProtocol, groups: u32) -> Result<Self, NetlinkError> {
+    /// Opens a socket for requests.
+    pub(super) fn open(protocol: SockProtocol) -> Result<Self, NetlinkError> {
+        Self::subscribe(protocol, 0, RECEIVE_BUFFER)
+    }
+
+    /// Opens a socket of `protocol`, subscribed to `groups` (a bit each), for which the kernel queues up to `buffer`
+    /// bytes.
+    pub(super) fn subscribe(
+        protocol: SockProtocol,
+        groups: u32,
+        buffer: usize,
+    ) -> Result<Self, NetlinkError> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd =
             socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).map_err(NetlinkError::Open)?;
         // Beyond rmem_max needs CAP_NET_ADMIN; without it the system's limit applies, and overruns are repaired.
-        if setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER).map_err(NetlinkError::Open)?;
+        if setsockopt(&fd, sockopt::RcvBufForce, &buffer).is_err() {
+            setsockopt(&fd, sockopt::RcvBuf, &buffer).map_err(NetlinkError::Open)?;
         }
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups)).map_err(NetlinkError::Open)?;
         #[expect(
@@ -77,7 +87,9 @@ impl Socket {
 
     /// Throws away what is queued: after an overrun it is older than the dump that follows.
     pub(super) fn discard_queued(&mut self) {
-        while !matches!(read(self.fd.get_ref(), &mut self.buffer), Err(Errno::EAGAIN)) {}
+        while matches!(read(self.fd.get_ref(), &mut self.buffer), Ok(_) | Err(Errno::ENOBUFS | Errno::EINTR))
+        {
+        }
     }
 
     /// Asks for a dump and decodes it, again from the start when it was interrupted by a change.
@@ -101,6 +113,22 @@ impl Socket {
             }
         }
         Err(NetlinkError::Unstable { what, tries: TRIES })
+    }
+
+    /// Asks for a dump and hands over each message's type and body as it comes, so that a large one is never in
+    /// memory as a whole. What changes meanwhile may be missing or come twice.
+    pub(super) async fn stream(
+        &mut self,
+        what: &'static str,
+        kind: u16,
+        body: &[u8],
+        mut each: impl FnMut(u16, &[u8]),
+    ) -> Result<(), NetlinkError> {
+        match self.dump_once(kind, body, |message| each(message.kind, message.body)).await {
+            Ok(DumpEnd::Complete | DumpEnd::Interrupted) => Ok(()),
+            Ok(DumpEnd::Refused(errno)) => Err(NetlinkError::Refused { what, errno }),
+            Err(errno) => Err(NetlinkError::Io { what, errno }),
+        }
     }
 
     async fn dump_once(
