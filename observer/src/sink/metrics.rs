@@ -207,7 +207,7 @@ impl Metrics {
         lock(&self.series).depart(workloads, now);
     }
 
-    pub(super) fn tail_counters(&self) -> TailCounters {
+    pub(crate) fn tail_counters(&self) -> TailCounters {
         self.tail.clone()
     }
 }

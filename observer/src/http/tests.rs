@@ -1,0 +1,136 @@
+//! A real listener and real clients.
+
+mod client;
+mod streams;
+
+use serde_json::{Value, json};
+
+use self::client::Agent;
+use crate::core::input::Counts;
+use crate::core::output::Output;
+use crate::core::record::Outcome;
+use crate::sink::testing::{at, attempt, external, pair, pod, service};
+
+#[tokio::test]
+async fn each_path_answers_with_its_type() {
+    let agent = Agent::start().await;
+    agent.shared.set_info("kernel", "6.12.0");
+    for (path, content_type, part) in [
+        ("/", "text/plain; charset=utf-8", "/api/v1/flows"),
+        ("/", "text/plain; charset=utf-8", "\nkernel: 6.12.0\n"),
+        ("/healthz", "text/plain; charset=utf-8", "ok\n"),
+        ("/readyz", "text/plain; charset=utf-8", "ready\n"),
+        (
+            "/metrics",
+            "text/plain; version=0.0.4; charset=utf-8",
+            "# TYPE flow_observer_tcp_syn_total counter",
+        ),
+        ("/api/v1/pairs", "application/json", "\"pairs\":[]"),
+        ("/api/v1/flows?follow=false", "application/x-ndjson", ""),
+    ] {
+        let answer = agent.get(path, &[]).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("content-type"), content_type, "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(answer.body.contains(part), "{path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn openmetrics_for_those_who_accept_it() {
+    let agent = Agent::start().await;
+    let answer = agent.get("/metrics", &[("accept", "application/openmetrics-text;version=1.0.0")]).await;
+    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(answer.body.contains("# TYPE flow_observer_tcp_syn counter\n"));
+    assert!(answer.body.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn not_ready_says_what_is_pending() {
+    let agent = Agent::start().await;
+    let guards = [agent.shared.readiness.guard("probes"), agent.shared.readiness.guard("cluster")];
+    let answer = agent.get("/readyz", &[]).await;
+    assert_eq!((answer.status, answer.json()), (503, json!({"pending": ["cluster", "probes"]})));
+    drop(guards);
+    assert_eq!(agent.get("/readyz", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn failures_are_json_and_name_the_cause() {
+    let agent = Agent::start().await;
+    for (path, status, part) in [
+        ("/nothing", 404, "no such path"),
+        ("/api/v1/flows?kin=attempt", 400, "`kin`"),
+        ("/api/v1/flows?since=soon", 400, "`since`"),
+        ("/api/v1/pairs?kind=attempt", 400, "`kind`"),
+    ] {
+        let answer = agent.get(path, &[]).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.header("content-type"), "application/json", "{path}");
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(part), "{path}: {error}");
+    }
+    let answer = agent.request("POST", "/metrics", &[]).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET,HEAD"));
+    assert!(answer.json()["error"].is_string());
+    let events = [("accept", "text/event-stream"), ("last-event-id", "7")];
+    assert_eq!(agent.get("/api/v1/flows", &events).await.status, 400);
+}
+
+#[tokio::test]
+async fn pairs_have_names_counters_and_filters() {
+    let mut agent = Agent::start().await;
+    let counts = Counts { syn: 5, syn_retransmits: 2, rst: [[1, 2, 3], [4, 5, 6]], outcomes: [7, 8, 9, 10] };
+    agent.emit(Output::Pair(pair(pod("web", "front-5d-1"), service("data", "db"), counts)));
+    agent.emit(Output::Pair(pair(external(), pod("jobs", "batch-1-a"), Counts { syn: 1, ..counts })));
+    let all = agent.get("/api/v1/pairs", &[]).await.json();
+    assert_eq!(all["pairs"].as_array().unwrap().len(), 2);
+
+    let some = agent.get("/api/v1/pairs?namespace=data", &[]).await.json();
+    let counters = json!({
+        "syn": 5, "syn_retransmits": 2,
+        "rst": {"client": {"handshake": 1, "established": 2, "orphan": 3},
+                "server": {"handshake": 4, "established": 5, "orphan": 6}},
+        "attempts": {"established": 7, "refused": 8, "rejected": 9, "unanswered": 10},
+    });
+    let mut expected = json!({
+        "src": {"ip": "10.42.0.10", "namespace": "web", "pod": "front-5d-1", "workload": "front", "kind": "Deployment"},
+        "dst": {"ip": "10.43.0.1", "port": 5432, "service": "data/db"},
+        "vantage": "source",
+    });
+    expected.as_object_mut().unwrap().extend(counters.as_object().unwrap().clone());
+    assert_eq!(some["pairs"], json!([expected]));
+    assert_eq!(some["other"]["syn"], 0);
+
+    let by_pod = agent.get("/api/v1/pairs?pod=jobs/batch-1-a", &[]).await.json();
+    assert_eq!(by_pod["pairs"][0]["syn"], 1);
+    assert_eq!(by_pod["pairs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn flows_replay_with_filters() {
+    let mut agent = Agent::start().await;
+    for (second, outcome) in [(0, Outcome::Established), (1, Outcome::Rejected), (2, Outcome::Refused)] {
+        agent.emit(Output::Record(attempt(second, pod("web", "front-5d-1"), external(), outcome)));
+    }
+    agent.emit(Output::Record(attempt(3, external(), external(), Outcome::Refused)));
+    let ports = async |query: &str| -> Vec<i64> {
+        let since = at(0);
+        let path = format!("/api/v1/flows?follow=false&since={since}&{query}");
+        let answer = agent.get(&path, &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let lines = answer.body.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|record| record["src"]["port"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(ports("").await, [0, 1, 2, 3]);
+    assert_eq!(ports("namespace=web").await, [0, 1, 2]);
+    assert_eq!(ports("pod=web/front-5d-1&outcome=rejected,refused").await, [1, 2]);
+    assert_eq!(ports("outcome=rejected&outcome=established").await, [0, 1]);
+    assert_eq!(ports("kind=reset").await, [0; 0]);
+    assert_eq!(ports(&format!("since={}", at(2))).await, [2, 3], "the later since counts");
+    assert_eq!(
+        agent.get("/api/v1/flows?follow=false", &[]).await.body,
+        "",
+        "without since there is no replay"
+    );
+}

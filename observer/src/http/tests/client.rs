@@ -1,0 +1,122 @@
+//! An agent's HTTP side on a port of its own, and clients for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::output::Output;
+use crate::http::{App, serve_app};
+use crate::sink::{Shared, SinkConfig, Sinks};
+
+/// Nothing here takes long; a test that waits this long has failed.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+const KEEP_ALIVE: Duration = Duration::from_millis(50);
+
+pub(super) struct Agent {
+    pub(super) shared: Arc<Shared>,
+    pub(super) address: SocketAddr,
+    pub(super) cancel: CancellationToken,
+    pub(super) server: JoinHandle<std::io::Result<()>>,
+    sinks: Sinks,
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Agent {
+    pub(super) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(super) async fn with(configure: impl FnOnce(&mut SinkConfig)) -> Self {
+        let mut config = SinkConfig::new("node1".into());
+        configure(&mut config);
+        let (sinks, shared) = Sinks::new(&config);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cancel = CancellationToken::new();
+        let app = App { shared: Arc::clone(&shared), cancel: cancel.clone(), keep_alive: KEEP_ALIVE };
+        let server = tokio::spawn(serve_app(listener, app));
+        Self { shared, address, cancel, server, sinks }
+    }
+
+    pub(super) fn emit(&mut self, output: Output) {
+        self.sinks.emit(output, Timestamp::now());
+    }
+
+    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request("GET", path, headers).await
+    }
+
+    pub(super) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let (head, body) = self.open(method, path, headers).await.into_parts();
+        let body = timeout(PATIENCE, body.collect()).await.unwrap().unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    pub(super) async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Lines {
+        let response = self.open("GET", path, headers).await;
+        assert_eq!(response.status(), 200);
+        Lines { body: response.into_body(), buffer: BytesMut::new() }
+    }
+
+    async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Incoming> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// A body, read line by line.
+pub(super) struct Lines {
+    body: Incoming,
+    buffer: BytesMut,
+}
+
+impl Lines {
+    /// The next line; `None` at the proper end.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(end + 1);
+                return Some(String::from_utf8(line[..end].to_vec()).unwrap());
+            }
+            let frame = timeout(PATIENCE, self.body.frame()).await.expect("a line in time")?;
+            self.buffer.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+    }
+}
