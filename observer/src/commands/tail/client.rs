@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Collected, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
@@ -99,7 +99,7 @@ impl Target {
     async fn refused(&self, response: Response<Incoming>) -> TailError {
         let status = response.status().as_u16();
         let body = timeout(PATIENCE, Limited::new(response.into_body(), 64 << 10).collect()).await;
-        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        let body = body.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
         let error = serde_json::from_slice::<serde_json::Value>(&body)
             .ok()
             .and_then(|json| Some(json.get("error")?.as_str()?.to_owned()))
