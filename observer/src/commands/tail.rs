@@ -1,0 +1,154 @@
+//! `flow-observer tail`: an agent's flow records, as they happen.
+
+mod client;
+mod events;
+mod follow;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::io::{self, BufWriter, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use self::client::Target;
+use self::follow::Follower;
+use self::text::Text;
+use crate::core::record::{FlowRecord, Kind, Outcome};
+use crate::sink::tail::PodName;
+
+/// Show connection attempts, resets and drops as they happen.
+#[derive(Args, Clone, Debug)]
+pub struct TailArgs {
+    /// The agent to read from.
+    #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
+    pub url: String,
+    /// Only flows with a side in this namespace.
+    #[arg(long, short, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// Only flows from or to this pod.
+    #[arg(long, value_name = "NS/NAME")]
+    pub pod: Option<PodName>,
+    /// Only records of these kinds: attempt, reset, drop, announcement, lost.
+    #[arg(long, value_name = "K", value_delimiter = ',')]
+    pub kind: Vec<Kind>,
+    /// Only attempts that ended so: established, refused, rejected, unanswered.
+    #[arg(long, value_name = "O", value_delimiter = ',')]
+    pub outcome: Vec<Outcome>,
+    /// Begin with what happened in the last 5m, or since a time like 2026-11-21T02:53:08Z.
+    #[arg(long, value_parser = parse_since)]
+    pub since: Option<String>,
+    /// Stop after what is there already.
+    #[arg(long)]
+    pub no_follow: bool,
+    /// `json` prints the records as they come, one a line.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+    /// Colour the text: auto does on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// How records are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Why there is no tail. Each is for exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum TailError {
+    #[error("`{0}` is not a URL like http://127.0.0.1:9477")]
+    Url(String),
+    #[error(
+        "can't reach an agent at {url}: {reason}; start one with `flow-observer run`, or name another with --url or \
+         FLOW_OBSERVER_URL"
+    )]
+    Unreachable { url: String, reason: String },
+    #[error("{url} answered {status}: {error}")]
+    Refused { url: String, status: u16, error: String },
+    #[error("{url} is not a Flow Observer agent: it answered with `{content_type}`, not events")]
+    NotAnAgent { url: String, content_type: String },
+}
+
+/// Prints records until the replay ends (`--no-follow`) or the reader of stdout goes away.
+///
+/// # Errors
+/// A [`TailError`] when there is nothing to read from; an I/O error when stdout can't be written.
+pub async fn run(args: TailArgs) -> anyhow::Result<()> {
+    let stdout = io::stdout();
+    let colour = match args.color {
+        Color::Auto => AutoStream::choice(&stdout) != ColorChoice::Never,
+        Color::Always => true,
+        Color::Never => false,
+    };
+    let printer = Printer {
+        out: BufWriter::new(stdout),
+        text: (args.output == Output::Text).then(|| Text::new(TimeZone::system(), colour)),
+    };
+    match tail(&args, printer, io::stderr()).await {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// The command with its outputs as parameters. `notes` is told about lost and regained connections.
+async fn tail(args: &TailArgs, mut out: Printer<impl Write>, notes: impl Write) -> anyhow::Result<()> {
+    let target = Target::parse(&args.url)?;
+    let mut follower = Follower::new(target, args, notes);
+    while let Some(line) = follower.next().await? {
+        let record = out.print(&line)?;
+        follower.printed(record);
+        if !follower.has_more() {
+            out.out.flush()?;
+        }
+    }
+    Ok(out.out.flush()?)
+}
+
+/// Where records go. Without `text`, as they came.
+struct Printer<W> {
+    out: W,
+    text: Option<Text>,
+}
+
+impl<W: Write> Printer<W> {
+    /// Returns the record's time, if it is one that this version understands.
+    fn print(&mut self, line: &str) -> io::Result<Option<Timestamp>> {
+        let record: Option<FlowRecord> = serde_json::from_str(line).ok();
+        let time = record.as_ref().map(|record| record.time);
+        match (&mut self.text, record) {
+            (Some(text), Some(record)) => writeln!(self.out, "{}", text.line(&record))?,
+            // A newer agent's kind of record is better shown raw than not at all.
+            (Some(_), None) => writeln!(self.out, "{}", text::printable(line))?,
+            (None, _) => writeln!(self.out, "{line}")?,
+        }
+        Ok(time)
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Checked here for a quicker answer, but sent as written: the agent's clock counts.
+fn parse_since(since: &str) -> Result<String, String> {
+    if humantime::parse_duration(since).is_ok() || since.parse::<Timestamp>().is_ok() {
+        return Ok(since.to_owned());
+    }
+    Err("neither a duration like 5m nor a time like 2026-11-21T02:53:08Z".to_owned())
+}

@@ -1,0 +1,172 @@
+//! One request to an agent.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::TailError;
+
+/// For the connection and the head of the answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An agent's address.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// As the user wrote it.
+    url: String,
+    host: String,
+    port: u16,
+    authority: String,
+    /// Path before `/api`, without a slash at the end.
+    base: String,
+}
+
+impl Target {
+    pub(super) fn parse(url: &str) -> Result<Self, TailError> {
+        let bad = || TailError::Url(url.to_owned());
+        let uri: Uri = url.parse().map_err(|_| bad())?;
+        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
+        if authority.host().is_empty() || authority.as_str().contains('@') || uri.query().is_some() {
+            return Err(bad());
+        }
+        Ok(Self {
+            url: url.to_owned(),
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: authority.to_string(),
+            base: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Opens the stream of events at `path`, after the event of this id.
+    pub(super) async fn open(&self, path: &str, last_id: Option<&str>) -> Result<Incoming, TailError> {
+        let response = match timeout(PATIENCE, self.request(path, last_id)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.unreachable(&*error)),
+            Err(elapsed) => return Err(self.unreachable(&elapsed)),
+        };
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response).await);
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        match content_type {
+            Some(media) if media.starts_with("text/event-stream") => Ok(response.into_body()),
+            other => {
+                let content_type = other.unwrap_or_default().to_owned();
+                Err(TailError::NotAnAgent { url: self.url.clone(), content_type })
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        path: &str,
+        last_id: Option<&str>,
+    ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to the agent");
+            }
+        });
+        let mut request = Request::get(format!("{}{path}", self.base))
+            .header(HOST, &self.authority)
+            .header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        Ok(sender.send_request(request.body(Empty::<Bytes>::new())?).await?)
+    }
+
+    fn unreachable(&self, error: &dyn Error) -> TailError {
+        TailError::Unreachable { url: self.url.clone(), reason: causes(error) }
+    }
+
+    async fn refused(&self, response: Response<Incoming>) -> TailError {
+        let status = response.status().as_u16();
+        let body = timeout(PATIENCE, Limited::new(response.into_body(), 64 << 10).collect()).await;
+        let body = body.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
+        let error = serde_json::from_slice::<serde_json::Value>(&body)
+            .ok()
+            .and_then(|json| Some(json.get("error")?.as_str()?.to_owned()))
+            .unwrap_or_else(|| "no reason given".to_owned());
+        TailError::Refused { url: self.url.clone(), status, error }
+    }
+}
+
+/// An error with what caused it: hyper says only `connection error` by itself.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A query string from names and values.
+pub(super) fn query(parameters: &[(&str, String)]) -> String {
+    let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", percent_encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn percent_encode(value: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:,".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            // Writing to a String does not fail.
+            write!(out, "%{byte:02X}").ok();
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://127.0.0.1:9477", "127.0.0.1", 9477, "")]
+    #[case("http://[::1]:9477/", "::1", 9477, "")]
+    #[case("http://node1", "node1", 80, "")]
+    #[case("http://gateway/agents/node1/", "gateway", 80, "/agents/node1")]
+    fn urls(#[case] url: &str, #[case] host: &str, #[case] port: u16, #[case] base: &str) {
+        let target = Target::parse(url).unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.base.as_str()), (host, port, base));
+    }
+
+    #[rstest]
+    fn not_urls(
+        #[values("", "127.0.0.1:9477", "https://x", "http://", "http://u@x", "http://x?a=b", "ftp://x")]
+        url: &str,
+    ) {
+        assert!(Target::parse(url).unwrap_err().to_string().contains("is not a URL"));
+    }
+
+    #[test]
+    fn values_are_encoded() {
+        let parameters = [("since", "1h 5m".to_owned()), ("namespace", "a&b=\u{e9}+".to_owned())];
+        assert_eq!(query(&parameters), "since=1h%205m&namespace=a%26b%3D%C3%A9%2B");
+    }
+}
