@@ -86,7 +86,7 @@ fn other_icmp_codes_are_told() {
     let client = world.pod("web", "front").unwrap();
     let agent = world.agent(&[]).unwrap();
     for (refusal, v4, v6) in
-        [(Refusal::HostUnreachable, (3, 1), (1, 3)), (Refusal::AdminProhibited, (3, 10), (1, 1))]
+        [(Refusal::HostUnreachable, (3, 1), (1, 3)), (Refusal::AdminProhibited, (3, 13), (1, 1))]
     {
         let server = world.pod("data", "cache").unwrap();
         let _firewall = Firewall::new(&world.node, &server, (PORT, PORT), refusal).unwrap();
@@ -419,7 +419,7 @@ fn a_replay_tells_the_same_flows() {
         connect(&client.ns, server.at(PORT)).unwrap().be_reset().unwrap();
         connect(&client.ns, server.at(9)).unwrap_err();
     }
-    let told = agent.wait_for("all flows", |a| a.flows("").ok().filter(|f| f.len() >= 40)).unwrap();
+    let told = agent.wait_for("all flows", |a| a.flows("").ok().filter(|f| f.len() >= 30)).unwrap();
     agent.stop().unwrap();
     let output =
         Command::new(agent::binary().unwrap()).arg("replay").arg(&recording).args(["-o", "json"]).output();
