@@ -1,7 +1,7 @@
 //! `skb:kfree_skb` as a raw tracepoint: packets that the kernel gave up, with its reason.
 //!
-//! Arguments by kernel: (skb, location), 5.17+ (skb, location, reason), 6.11+ (skb, location, rx_sk, reason).
-//! Userspace finds the position through BTF.
+//! Up to 5.16 its arguments are (skb, location); 5.17 adds the reason, 6.11 the receiving socket. Userspace finds the
+//! reason's position by its type, through BTF.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;

@@ -1,6 +1,6 @@
 //! Attaching to interfaces as they come, letting go as they leave.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
@@ -52,13 +52,14 @@ pub struct Attacher {
     ifaces: Array<MapData, u8>,
     mode: AttachMode,
     attached: HashMap<u32, Attached>,
+    pod_links: BTreeSet<u32>,
 }
 
 impl Attacher {
     pub(super) fn from_ebpf(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
         let ifaces = ebpf.take_map("IFACES").ok_or(ProbeError::NoMap("IFACES"))?;
         let ifaces = Array::try_from(ifaces).map_err(ProbeError::map("IFACES"))?;
-        Ok(Self { ebpf, ifaces, mode, attached: HashMap::new() })
+        Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new() })
     }
 
     /// A link is there, new or changed: its role decides whether and how we look at it.
@@ -97,7 +98,18 @@ impl Attacher {
         (pods, self.attached.len() - pods)
     }
 
+    /// Interfaces that lead to pods: their veths, and the bridges that these are ports of.
+    #[must_use]
+    pub fn pod_links(&self) -> BTreeSet<u32> {
+        self.pod_links.clone()
+    }
+
     fn mark(&mut self, ifindex: u32, role: u8) {
+        if role == iface::POD {
+            self.pod_links.insert(ifindex);
+        } else {
+            self.pod_links.remove(&ifindex);
+        }
         if ifindex < iface::MAX
             && let Err(error) = self.ifaces.set(ifindex, role, 0)
         {

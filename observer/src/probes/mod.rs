@@ -11,6 +11,7 @@ pub mod host;
 mod load;
 mod reasons;
 mod ring;
+mod seed;
 mod sweep;
 mod tasks;
 pub mod test_run;

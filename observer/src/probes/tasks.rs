@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::drain::Drain;
 use super::load::Loaded;
 use super::reasons::Reasons;
+use super::seed::Seed;
 use super::sweep::Sweep;
 use super::{ProbeError, ring};
 use crate::core::input::Input;
@@ -50,10 +51,11 @@ pub fn spawn(
     let Loaded { mut ebpf, ring, reasons, drops } = loaded;
     let drain = Drain::new(&mut ebpf)?;
     let sweep = Sweep::new(&mut ebpf)?;
+    let seed = Seed::new(&mut ebpf)?;
     let attacher = Attacher::from_ebpf(ebpf, mode)?;
     let Hooks { synced, attached, followed, entries } = hooks;
     attached("drops", drops.is_ok());
-    tasks.spawn(follow(attacher, links, synced, attached, followed, cancel.clone()));
+    tasks.spawn(follow(attacher, links, seed, synced, attached, followed, cancel.clone()));
     let (reader, stop) = (ring::read(ring, reasons.clone(), engine.clone(), cancel.clone()), cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = reader.await {
@@ -68,12 +70,13 @@ pub fn spawn(
 async fn follow(
     mut attacher: Attacher,
     mut links: mpsc::Receiver<LinkEvent>,
+    seed: Seed,
     synced: Box<dyn FnOnce() + Send>,
     attached: Box<dyn Fn(&'static str, bool) + Send>,
     followed: Box<dyn Fn(&'static str, usize) + Send>,
     cancel: CancellationToken,
 ) {
-    let mut synced = Some(synced);
+    let mut first = Some((seed, synced));
     attached("pods", true);
     attached("uplinks", true);
     loop {
@@ -91,8 +94,13 @@ async fn follow(
             }
             Some(LinkEvent::Gone { ifindex, .. }) => attacher.gone(ifindex),
             Some(LinkEvent::Synced) => {
-                if let Some(synced) = synced.take() {
-                    synced();
+                if let Some((seed, synced)) = first.take() {
+                    // Aside, so that a long table does not hold up new interfaces.
+                    let seeding = seed.run(attacher.pod_links());
+                    tokio::spawn(async move {
+                        seeding.await;
+                        synced();
+                    });
                 }
             }
         }
