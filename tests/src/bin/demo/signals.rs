@@ -2,19 +2,12 @@
 
 use anyhow::{Context, Result};
 use lab::wait;
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-/// Must run before any other thread starts: they inherit the mask.
+/// Handlers rather than a blocked mask: children would inherit the mask, and the agent must hear its SIGTERM.
 pub(crate) fn watch() -> Result<()> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block().context("block signals")?;
-    std::thread::spawn(move || {
-        while signals.wait().is_ok() {
-            wait::interrupt();
-        }
-    });
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("handle signals")?;
+    std::thread::spawn(move || signals.forever().for_each(|_| wait::interrupt()));
     Ok(())
 }

@@ -57,8 +57,7 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
 
     narrator.step("Five days later the pod of pal-e-docs restarts, and connects anew");
     drop(open);
-    stage.world.delete_pod(docs)?;
-    let new = stage.start("pal-e-docs", "pal-e-docs-6b55489545-v4jvv")?;
+    let new = stage.restart(docs)?;
     for _ in 0..TRIES {
         stage.be_refused(&new, narrator)?;
     }
@@ -99,8 +98,15 @@ impl Stage {
         Ok((stage, docs))
     }
 
-    fn start(&self, namespace: &str, name: &str) -> Result<Pod> {
-        start(&self.world, namespace, name)
+    /// Replaces the pod. Each change is waited for: a cluster's pods are listed long before they connect.
+    fn restart(&self, docs: Pod) -> Result<Pod> {
+        let pods = [("kind", "Pod")];
+        let before = self.agent.metric("cluster_objects", &pods)?;
+        self.world.delete_pod(docs)?;
+        self.agent.wait_metric("cluster_objects", &pods, before - 1.0)?;
+        let new = start(&self.world, "pal-e-docs", "pal-e-docs-6b55489545-v4jvv")?;
+        self.agent.wait_metric("cluster_objects", &pods, before)?;
+        Ok(new)
     }
 
     fn connect(&self, pod: &Pod, narrator: &Narrator) -> Result<Conversation> {
