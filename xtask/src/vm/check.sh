@@ -76,7 +76,12 @@ nft delete table inet lab
 for tables in iptables ip6tables; do
     for table in filter nat; do "$tables" -w -t "$table" -F && "$tables" -w -t "$table" -X; done
 done
-ipset destroy
+# nf_tables lets go of a set some time after the rule is gone.
+for _ in {1..50}; do
+    ipset destroy 2>/dev/null && break
+    sleep 0.1
+done
+[ -z "$(ipset list -n)" ] || fail "sets remain"
 ip netns del pod2
 ip netns del pod3
 ip link del vxlan1

@@ -26,21 +26,21 @@ const LINKS: [(&str, &str); 5] = [
     ("usr/sbin", "bin"),
 ];
 
-/// The part of the initramfs that is the same for every kernel. The file goes with the value.
+/// The part of the initramfs that is the same for every kernel.
 #[derive(Debug)]
 pub(super) struct Guest {
     base: PathBuf,
 }
 
 impl Guest {
-    /// Packs everything into a file in `out`.
-    pub(super) fn pack(tools: &Tools, payload: Option<&Payload>, out: &Path) -> Result<Self> {
+    /// Packs everything into a file in `scratch`.
+    pub(super) fn pack(tools: &Tools, payload: Option<&Payload>, scratch: &Path) -> Result<Self> {
         let mut root = Root { archive: Archive::default(), tools, libraries: BTreeSet::new() };
         root.skeleton();
         root.userland()?;
-        root.run_script(payload, out)?;
+        root.run_script(payload, scratch)?;
         root.copy_libraries()?;
-        let guest = Self { base: out.join(format!("guest-{}.cpio", std::process::id())) };
+        let guest = Self { base: scratch.join("guest.cpio") };
         root.archive.write(&mut io::BufWriter::new(File::create(&guest.base)?))?;
         Ok(guest)
     }
@@ -53,12 +53,6 @@ impl Guest {
             io::copy(&mut part, &mut out)?;
         }
         Ok(out.flush()?)
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.base));
     }
 }
 
@@ -132,11 +126,11 @@ impl Root<'_> {
         Ok(())
     }
 
-    fn run_script(&mut self, payload: Option<&Payload>, out: &Path) -> Result<()> {
+    fn run_script(&mut self, payload: Option<&Payload>, scratch: &Path) -> Result<()> {
         let mut script = String::from("#!/usr/bin/bash\nset -e\n/vm/check\n");
         if let Some(payload) = payload {
-            self.stripped("vm/flow-observer", &payload.agent, out)?;
-            self.stripped("vm/core", &payload.tests, out)?;
+            self.stripped("vm/flow-observer", &payload.agent, scratch)?;
+            self.stripped("vm/core", &payload.tests, scratch)?;
             script += "/vm/flow-observer doctor\nexport FLOW_OBSERVER_BIN=/vm/flow-observer\n";
             script += "/vm/core --test-threads=1";
             if let Some(filter) = &payload.filter {
@@ -149,8 +143,8 @@ impl Root<'_> {
     }
 
     /// Debug information would fill the guest's memory.
-    fn stripped(&mut self, path: &str, from: &Path, out: &Path) -> Result<()> {
-        let small = out.join(format!("stripped-{}", std::process::id()));
+    fn stripped(&mut self, path: &str, from: &Path, scratch: &Path) -> Result<()> {
+        let small = scratch.join("stripped");
         output(Command::new("strip").arg("-o").arg(&small).arg(from))?;
         let added = self.program(path, &small);
         fs::remove_file(small)?;

@@ -22,7 +22,10 @@ pub(super) struct Plan<'a> {
     pub(super) jobs: usize,
     pub(super) timeout: Duration,
     pub(super) keep: bool,
+    /// Where consoles are kept.
     pub(super) out: &'a Path,
+    /// Where files live that only this run needs.
+    pub(super) scratch: &'a Path,
 }
 
 /// Runs every kernel, prints a line for each at the end, and returns how many failed.
@@ -54,7 +57,7 @@ fn take<T>(next: &Mutex<impl Iterator<Item = T>>) -> Result<Option<T>> {
 /// Runs one kernel and returns whether it passed, and its line.
 fn one(plan: &Plan<'_>, tools: &Tools, guest: &Guest, kernel: &Kernel) -> Result<(bool, String)> {
     let name = &kernel.series;
-    let initramfs = plan.out.join(format!("initramfs-{name}-{}.cpio", std::process::id()));
+    let initramfs = plan.scratch.join(format!("initramfs-{name}.cpio"));
     guest.initramfs(kernel, &initramfs)?;
     let boot = || qemu::boot(tools, kernel, &initramfs, plan.timeout, |line| progress(name, line));
     let mut ended = boot();

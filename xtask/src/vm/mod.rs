@@ -12,6 +12,7 @@ mod kernel;
 mod matrix;
 mod payload;
 mod qemu;
+mod scratch;
 mod tools;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use cache::Cache;
 use guest::Guest;
 use kernel::Kernel;
 use payload::Payload;
+use scratch::Scratch;
 use tools::Tools;
 
 /// What to run, and where.
@@ -55,15 +57,16 @@ pub(crate) struct VmArgs {
 /// When something can't be downloaded, built or started, and when a kernel fails.
 pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
     let out = workspace.join("target/vm");
-    std::fs::create_dir_all(&out)?;
+    let scratch = Scratch::new(&out)?;
     let payload = if args.smoke { None } else { Some(Payload::build(workspace, args.filter.clone())?) };
     let (tools, kernels) = prepare(&args.kernels)?;
-    let guest = Guest::pack(&tools, payload.as_ref(), &out)?;
+    let guest = Guest::pack(&tools, payload.as_ref(), scratch.dir())?;
     let plan = matrix::Plan {
         jobs: args.jobs.into(),
         timeout: Duration::from_secs(args.timeout),
         keep: args.keep,
         out: &out,
+        scratch: scratch.dir(),
     };
     let failed = matrix::run(&plan, &tools, &guest, &kernels)?;
     say(&format!("{} passed, {failed} failed", kernels.len() - failed));
