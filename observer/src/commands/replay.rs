@@ -1,14 +1,14 @@
 //! `flow-observer replay`: a recording through the same core, without a kernel or root.
 
 use std::fs::File;
-use std::io::{BufReader, Write as _};
+use std::io::{BufReader, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::tail::print::{Format, Printer};
+use super::tail::{Color, Output as Format, Printer, is_broken_pipe};
 use crate::core::engine::Engine;
 use crate::core::output::Output;
 use crate::core::recording::Reader;
@@ -18,9 +18,12 @@ use crate::core::recording::Reader;
 pub struct ReplayArgs {
     /// File written by `run --record`
     recording: PathBuf,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    /// `json` prints one record a line, as the API does
+    #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    /// Colour the text: auto does on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
 }
 
 /// Prints the flows; a damaged recording is read up to the damage, which ends with an error.
@@ -28,11 +31,17 @@ pub struct ReplayArgs {
 /// # Errors
 /// When the file is not a recording, or is damaged.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    match replay(args, &mut Printer::stdout(args.output, args.color)) {
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        result => result.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn replay<W: Write>(args: &ReplayArgs, printer: &mut Printer<W>) -> anyhow::Result<()> {
     let path = args.recording.display();
     let file = File::open(&args.recording).with_context(|| format!("{path} can't be read"))?;
-    let mut reader = Reader::open(BufReader::new(file)).with_context(|| format!("{path}"))?;
+    let mut reader = Reader::open(BufReader::new(file)).with_context(|| path.to_string())?;
     let mut engine = Engine::new(reader.header().node.clone());
-    let mut printer = Printer::stdout(args.output);
     let mut damage = None;
     for entry in &mut reader {
         match entry {
@@ -42,29 +51,22 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
                 break;
             }
         }
-        if !print(&mut engine, &mut printer)? {
-            return Ok(ExitCode::SUCCESS);
-        }
+        print(&mut engine, printer)?;
     }
     engine.finish();
-    print(&mut engine, &mut printer)?;
-    std::io::stdout().flush().ok();
+    print(&mut engine, printer)?;
+    printer.flush()?;
     match damage {
-        Some(error) => {
-            Err(error).with_context(|| format!("{path} was read up to entry {}", reader.entries()))
-        }
-        None => Ok(ExitCode::SUCCESS),
+        Some(error) => Err(error).with_context(|| format!("{path} is damaged; what came before is printed")),
+        None => Ok(()),
     }
 }
 
-/// False when nobody reads any more.
-fn print(engine: &mut Engine, printer: &mut Printer) -> anyhow::Result<bool> {
+fn print<W: Write>(engine: &mut Engine, printer: &mut Printer<W>) -> std::io::Result<()> {
     while let Some(output) = engine.next_output() {
-        if let Output::Record(record) = output
-            && !printer.record(&record)?
-        {
-            return Ok(false);
+        if let Output::Record(record) = output {
+            printer.record(&record)?;
         }
     }
-    Ok(true)
+    Ok(())
 }

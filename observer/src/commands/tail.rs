@@ -90,17 +90,7 @@ pub enum TailError {
 /// # Errors
 /// A [`TailError`] when there is nothing to read from; an I/O error when stdout can't be written.
 pub async fn run(args: TailArgs) -> anyhow::Result<()> {
-    let stdout = io::stdout();
-    let colour = match args.color {
-        Color::Auto => AutoStream::choice(&stdout) != ColorChoice::Never,
-        Color::Always => true,
-        Color::Never => false,
-    };
-    let printer = Printer {
-        out: BufWriter::new(stdout),
-        text: (args.output == Output::Text).then(|| Text::new(TimeZone::system(), colour)),
-    };
-    match tail(&args, printer, io::stderr()).await {
+    match tail(&args, Printer::stdout(args.output, args.color), io::stderr()).await {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         result => result,
     }
@@ -121,12 +111,39 @@ async fn tail(args: &TailArgs, mut out: Printer<impl Write>, notes: impl Write) 
 }
 
 /// Where records go. Without `text`, as they came.
-struct Printer<W> {
+pub(super) struct Printer<W> {
     out: W,
     text: Option<Text>,
 }
 
+impl Printer<BufWriter<io::Stdout>> {
+    /// To standard output, as asked for.
+    pub(super) fn stdout(output: Output, color: Color) -> Self {
+        let stdout = io::stdout();
+        let colour = match color {
+            Color::Auto => AutoStream::choice(&stdout) != ColorChoice::Never,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        let text = (output == Output::Text).then(|| Text::new(TimeZone::system(), colour));
+        Self { out: BufWriter::new(stdout), text }
+    }
+}
+
 impl<W: Write> Printer<W> {
+    /// Prints a record that did not come over HTTP.
+    pub(super) fn record(&mut self, record: &FlowRecord) -> io::Result<()> {
+        match &mut self.text {
+            Some(text) => writeln!(self.out, "{}", text.line(record)),
+            None => writeln!(self.out, "{}", serde_json::to_string(record)?),
+        }
+    }
+
+    /// Writes what is buffered.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Returns the record's time, if it is one that this version understands.
     fn print(&mut self, line: &str) -> io::Result<Option<Timestamp>> {
         let record: Option<FlowRecord> = serde_json::from_str(line).ok();
@@ -141,7 +158,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 

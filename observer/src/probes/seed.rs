@@ -41,7 +41,7 @@ impl Seed {
         match dumped.await {
             Ok(()) => debug!(known, "connections older than the agent"),
             Err(error) => {
-                warn!(%error, "connections older than the agent are not known: their resets read as orphans")
+                warn!(%error, "connections older than the agent are not known: their resets read as orphans");
             }
         }
     }
