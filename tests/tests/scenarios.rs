@@ -350,13 +350,24 @@ fn the_last_reset_of_a_deleted_pod_names_it() {
 fn connections_older_than_the_agent_are_known() {
     let world = World::new().unwrap();
     let (client, server, _serving) = two_pods(&world);
-    let mut open = connect(&client.ns, server.at(PORT)).unwrap();
-    open.echo().unwrap();
-    let port = open.local_port().unwrap();
+    let vip: IpAddr = "10.43.0.80".parse().unwrap();
+    let spec =
+        ServiceSpec { namespace: "data", name: "cache", cluster_ips: &[vip], port: 80, target_port: PORT };
+    world.service(&spec, &server).unwrap();
+    let targets = [server.at(PORT), server.at6(PORT), (vip, 80).into()];
+    let mut open: Vec<_> = targets.map(|to| connect(&client.ns, to).unwrap()).into();
+    open.iter_mut().for_each(|c| c.echo().unwrap());
     let agent = world.agent(&[]).unwrap();
-    open.be_reset().unwrap();
-    let record = resets(&agent, |r| r["src"]["port"] == port);
-    assert_eq!((&record["by"], &record["phase"]), (&"server".into(), &"established".into()), "{record}");
+    for (to, conversation) in targets.into_iter().zip(open) {
+        let port = conversation.local_port().unwrap();
+        conversation.be_reset().unwrap();
+        let record = resets(&agent, |r| r["src"]["port"] == port);
+        assert_eq!((&record["by"], &record["phase"]), (&"server".into(), &"established".into()), "{record}");
+        assert_eq!(record["dst"]["ip"], to.ip().to_string(), "as the client addressed it: {record}");
+        assert_eq!(record["vantage"], "source", "{record}");
+    }
+    agent.wait_metric("tcp_rst_total", &[], 3.0).unwrap();
+    agent.wait_metric("connection_attempts_total", &[], 0.0).unwrap();
 }
 
 #[test]
