@@ -7,10 +7,10 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Header, REASON_NONE, Tuple};
+use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, REASON_NONE, Tuple, kind, lost};
 
 use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, mapped};
-use super::tables::{CLOSED, CONNS, FLOWS, count_drop};
+use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, lose};
 use super::{emit, settings};
 
 #[raw_tracepoint(tracepoint = "kfree_skb")]
@@ -56,6 +56,11 @@ struct Freed {
     flags: u8,
 }
 
+impl Freed {
+    const EMPTY: Self =
+        Self { src: [0; 16], dst: [0; 16], sport: 0, dport: 0, seq: 0, protocol: 0, flags: 0 };
+}
+
 #[inline(always)]
 fn read<T: Copy>(at: u64) -> Option<T> {
     // SAFETY: the helper copies, and fails on an address that is not readable.
@@ -70,87 +75,114 @@ fn freed(skb: u64, reason: u32) -> Option<()> {
     }
     let head: u64 = read(skb + u64::from(settings::skb_head()))?;
     let network: u16 = read(skb + u64::from(settings::skb_network_header()))?;
-    let packet = parse(head + u64::from(network), ethertype)?;
+    let mut packet = Freed::EMPTY;
+    if !parse(head + u64::from(network), ethertype, &mut packet) {
+        return None;
+    }
     let is_syn = packet.protocol == IPPROTO_TCP && packet.flags & (SYN | ACK) == SYN;
     // Without a reason a freed data packet may have been delivered; only SYNs are told.
     if reason == REASON_NONE && !is_syn {
         return None;
     }
-    report(&packet, is_syn, reason);
+    if is_syn {
+        join(&packet, reason);
+    }
+    let oriented = orient(&mut packet, is_syn);
+    count(&packet, reason);
+    tell(&packet, oriented, reason);
     Some(())
 }
 
+// Each of these is a function of its own, so that their frames are not on the stack together: kernels before 6.12
+// add up what is at most 512 bytes more coarsely.
+
+#[inline(never)]
+fn parse(at: u64, ethertype: u16, out: &mut Freed) -> bool {
+    headers(at, ethertype, out).is_some()
+}
+
 #[inline(always)]
-fn parse(at: u64, ethertype: u16) -> Option<Freed> {
-    let (src, dst, protocol, payload) = if ethertype == ETH_P_IP {
+fn headers(at: u64, ethertype: u16, out: &mut Freed) -> Option<()> {
+    let payload = if ethertype == ETH_P_IP {
         let h: [u8; 20] = read(at)?;
         let fragment = u16::from_be_bytes([h[6], h[7]]) & 0x1fff;
         if h[0] >> 4 != 4 || h[0] & 0x0f < 5 || fragment != 0 {
             return None;
         }
-        let src = mapped([h[12], h[13], h[14], h[15]]);
-        (src, mapped([h[16], h[17], h[18], h[19]]), h[9], at + u64::from(h[0] & 0x0f) * 4)
+        out.src = mapped([h[12], h[13], h[14], h[15]]);
+        out.dst = mapped([h[16], h[17], h[18], h[19]]);
+        out.protocol = h[9];
+        at + u64::from(h[0] & 0x0f) * 4
     } else {
         let h: [u8; 8] = read(at)?;
         if h[0] >> 4 != 6 {
             return None;
         }
-        (read(at + 8)?, read(at + 24)?, h[6], at + 40)
+        out.src = read(at + 8)?;
+        out.dst = read(at + 24)?;
+        out.protocol = h[6];
+        at + 40
     };
     let ports: [u8; 4] = read(payload)?;
-    let mut freed = Freed {
-        src,
-        dst,
-        sport: u16::from_be_bytes([ports[0], ports[1]]),
-        dport: u16::from_be_bytes([ports[2], ports[3]]),
-        seq: 0,
-        protocol,
-        flags: 0,
-    };
-    match protocol {
+    out.sport = u16::from_be_bytes([ports[0], ports[1]]);
+    out.dport = u16::from_be_bytes([ports[2], ports[3]]);
+    match out.protocol {
         IPPROTO_TCP => {
-            freed.seq = u32::from_be(read(payload + 4)?);
-            freed.flags = read(payload + 13)?;
+            out.seq = u32::from_be(read(payload + 4)?);
+            out.flags = read(payload + 13)?;
         }
         IPPROTO_UDP => {}
         _ => return None,
     }
-    Some(freed)
+    Some(())
+}
+
+/// Turns the packet so that its source is the side that opened the flow. True if that is known, not guessed.
+#[inline(never)]
+fn orient(p: &mut Freed, is_syn: bool) -> bool {
+    if is_syn {
+        return true;
+    }
+    let tcp = p.protocol == IPPROTO_TCP;
+    if tcp && known(&FlowKey { src: p.src, dst: p.dst, sport: p.sport, dport: p.dport }) {
+        return true;
+    }
+    let answer = tcp && p.flags & SYN != 0;
+    let reverse = FlowKey { src: p.dst, dst: p.src, sport: p.dport, dport: p.sport };
+    let oriented = answer || (tcp && known(&reverse));
+    // Servers listen on the lower port.
+    if oriented || p.sport < p.dport {
+        p.src = reverse.src;
+        p.dst = reverse.dst;
+        p.sport = reverse.sport;
+        p.dport = reverse.dport;
+    }
+    oriented
 }
 
 #[inline(never)]
-fn report(p: &Freed, is_syn: bool, reason: u32) {
-    let mut key = FlowKey { src: p.src, dst: p.dst, sport: p.sport, dport: p.dport };
-    let mut oriented = is_syn;
-    if is_syn {
-        join(p, reason);
-    } else if p.protocol == IPPROTO_TCP {
-        let reverse = FlowKey { src: p.dst, dst: p.src, sport: p.dport, dport: p.sport };
-        if known(&key) {
-            oriented = true;
-        } else if known(&reverse) || p.flags & SYN != 0 {
-            oriented = true;
-            key = reverse;
-        } else if p.sport < p.dport {
-            key = reverse;
-        }
-    } else if p.sport < p.dport {
-        key = FlowKey { src: p.dst, dst: p.src, sport: p.dport, dport: p.sport };
-    }
-    count_drop(&DropKey { src: key.src, dst: key.dst, reason, dport: key.dport, _pad: [0; 2] });
-    let tuple = Tuple {
-        src: key.src,
-        dst: key.dst,
-        backend: [0; 16],
-        sport: key.sport,
-        dport: key.dport,
-        backend_port: 0,
-        _pad: [0; 2],
-    };
-    let (kind, vantage) = (0, 0);
-    let oriented = u8::from(oriented);
-    let header = Header { kind, vantage, a: p.protocol, b: p.flags, c: oriented, _pad: [0; 3], time_ns: 0 };
-    emit::drop(&DropRecord { header, tuple, reason, seq: p.seq });
+fn count(p: &Freed, reason: u32) {
+    count_drop(&DropKey { src: p.src, dst: p.dst, reason, dport: p.dport, _pad: [0; 2] });
+}
+
+#[inline(never)]
+fn tell(p: &Freed, oriented: bool, reason: u32) {
+    let Some(mut slot) = EVENTS.reserve::<DropRecord>(0) else { return lose(lost::RING) };
+    slot.write(DropRecord {
+        header: emit::header(kind::DROP, 0, p.protocol, p.flags, u8::from(oriented)),
+        tuple: Tuple {
+            src: p.src,
+            dst: p.dst,
+            backend: [0; 16],
+            sport: p.sport,
+            dport: p.dport,
+            backend_port: 0,
+            _pad: [0; 2],
+        },
+        reason,
+        seq: p.seq,
+    });
+    slot.submit(0);
 }
 
 #[inline(always)]
@@ -159,7 +191,7 @@ fn known(key: &FlowKey) -> bool {
 }
 
 /// The dropped SYN carries the destination after DNAT: it names the backend of its attempt.
-#[inline(always)]
+#[inline(never)]
 fn join(p: &Freed, reason: u32) {
     let key = ConnKey { src: p.src, isn: p.seq, sport: p.sport, _pad: [0; 2] };
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return };

@@ -1,7 +1,7 @@
 //! Records into the ring buffer. One that finds no room is counted; the counters in the maps stay exact.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use observer_abi::{AttemptRecord, ConnKey, ConnValue, DropRecord, Header, ResetRecord, Tuple, kind, lost};
+use observer_abi::{AttemptRecord, ConnKey, ConnValue, Header, ResetRecord, Tuple, kind, lost};
 
 use super::tables::{EVENTS, lose};
 
@@ -37,17 +37,9 @@ pub(super) fn reset(tuple: &Tuple, vantage: u8, side: u8, phase: u8) {
     slot.submit(0);
 }
 
-/// A drop; the caller fills all but the kind and the time.
-#[inline(never)]
-pub(super) fn drop(record: &DropRecord) {
-    let Some(mut slot) = EVENTS.reserve::<DropRecord>(0) else { return lose(lost::RING) };
-    let h = &record.header;
-    slot.write(DropRecord { header: header(kind::DROP, h.vantage, h.a, h.b, h.c), ..*record });
-    slot.submit(0);
-}
-
+/// What every record starts with.
 #[inline(always)]
-fn header(kind: u8, vantage: u8, a: u8, b: u8, c: u8) -> Header {
+pub(super) fn header(kind: u8, vantage: u8, a: u8, b: u8, c: u8) -> Header {
     // SAFETY: the helper only reads the clock.
     Header { kind, vantage, a, b, c, _pad: [0; 3], time_ns: unsafe { bpf_ktime_get_ns() } }
 }
