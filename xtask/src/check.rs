@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, run, say};
-use crate::{setup, test, tidy};
+use crate::{setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     ("docs", |root| {
         run(cargo(root, &["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
+    ("other kernels", |root| vm::run(&vm::VmArgs::matrix(), root)),
     ("tests", |root| test::run(root, &test::TestArgs::default())),
 ];
 

@@ -121,9 +121,14 @@ fn probe(name: &'static str, required: bool, needs: &[&str], checks: &[Check]) -
         (Status::Warn, true) => {
             Check::warn(name, format!("may not run: {}", lacking.join(", ")), "see the lines of these names")
         }
-        (_, false) => {
+        (Status::Warn, false) => Check::warn(
+            name,
+            format!("runs, within the limits of: {}", lacking.join(", ")),
+            "see the lines of these names",
+        ),
+        (Status::Fail, false) => {
             let advice = "the agent runs without it: no drop records, no drop reasons in attempts";
-            Check::warn(name, format!("may not run: {}", lacking.join(", ")), advice)
+            Check::warn(name, format!("can't run: {}", lacking.join(", ")), advice)
         }
     }
 }
@@ -147,7 +152,8 @@ mod tests {
         assert_eq!(check(true, &[KERNEL, LOCKDOWN]), (Status::Ok, "can run".into()));
         assert_eq!(check(true, &[KERNEL, RING, BTF]), (Status::Fail, "can't run: ring buffer, BTF".into()));
         assert_eq!(check(true, &[BTF]), (Status::Warn, "may not run: BTF".into()));
-        assert_eq!(check(false, &[RING]), (Status::Warn, "may not run: ring buffer".into()));
+        assert_eq!(check(false, &[RING]), (Status::Warn, "can't run: ring buffer".into()));
+        assert_eq!(check(false, &[BTF]), (Status::Warn, "runs, within the limits of: BTF".into()));
     }
 
     #[test]
