@@ -32,11 +32,10 @@ pub(crate) fn run() -> Result<()> {
     let cpu = cpu_seconds(&agent)? - before;
     let (rss, peak) = (memory_kib(&agent, "VmRSS:")?, memory_kib(&agent, "VmHWM:")?);
     let counted = agent.wait_for("every connection to be counted", |a| {
-        let established =
-            a.metric("flow_observer_connection_attempts_total", &[("outcome", "established")]).ok()?;
+        let established = a.metric("connection_attempts_total", &[("outcome", "established")]).ok()?;
         (established >= made as f64).then_some(established)
     })?;
-    let lost = agent.metric("flow_observer_events_lost_total", &[("stage", "ring")])?;
+    let lost = agent.metric("events_lost_total", &[("stage", "ring")])?;
     stop.store(true, Ordering::Relaxed);
     for (server, pod) in servers.into_iter().zip(&pods[CLIENTS..]) {
         // A last connection wakes the acceptor.
