@@ -13,6 +13,8 @@ use crate::run::{Environment, output, run, say};
 
 /// What `bpf-linker` loads.
 const LLVM: &str = "22";
+/// The nightly to install: later ones come with an LLVM that `bpf-linker` can't load.
+const NIGHTLY: &str = "nightly-2026-05-20";
 /// Forces `nightly` or `debian`.
 const CHOICE: &str = "FLOW_OBSERVER_EBPF_TOOLCHAIN";
 /// Seconds that rustup may take: 100 MB, or a network that leads nowhere.
@@ -35,13 +37,14 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
         None => nightly().or_else(|why| {
             say(&format!("no rustup nightly for the eBPF target ({why:#}); trying Debian's packages"));
             debian(tools)
-        })?,
-        Some("nightly") => nightly()?,
-        Some("debian") => debian(tools)?,
+        }),
+        Some("nightly") => nightly(),
+        Some("debian") => debian(tools),
         Some(other) => {
             return Err(Environment(format!("{CHOICE}={other}: expected `nightly` or `debian`")).into());
         }
-    };
+    }
+    .map_err(|why| by_hand(&why))?;
     let text = format!(
         "kind={}\nrustc={}\nlibraries={}\n",
         toolchain.kind,
@@ -53,48 +56,59 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// The state file names a compiler that is still there, and of the kind asked for.
+/// Whatever was tried: what is left to the user.
+fn by_hand(why: &anyhow::Error) -> anyhow::Error {
+    let remedy = format!("`rustup toolchain install {NIGHTLY} --profile minimal --component rust-src`");
+    Environment(format!("no toolchain for the eBPF target: {why:#}; run {remedy}, then run again")).into()
+}
+
+/// The state file names a compiler that is still there, of the kind asked for, and with the LLVM that it had:
+/// `rustup update` changes a nightly in place.
 fn usable(state: &Path, choice: Option<&str>) -> bool {
     let Ok(text) = fs::read_to_string(state) else { return false };
     let value = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
     let kind = choice.is_none_or(|wanted| value("kind") == Some(wanted));
     let there =
         ["rustc", "libraries"].iter().all(|key| value(key).is_some_and(|path| Path::new(path).exists()));
-    kind && there
+    kind && there && value("libraries").is_some_and(|path| has_llvm(Path::new(path)))
 }
 
 fn nightly() -> Result<Toolchain> {
-    if let Ok(found) = installed_nightly() {
+    let list = output("rustup", &["toolchain", "list"]).context("rustup is not installed")?;
+    if let Some(found) = nightlies(&list).find_map(|name| installed_nightly(name).ok()) {
         return Ok(found);
     }
-    if output("rustup", &["--version"]).is_none() {
-        bail!("rustup is not installed");
-    }
-    say("installing a minimal rustup nightly with rust-src: compiles the eBPF programs, changes no default");
+    say(&format!("installing {NIGHTLY} with rust-src: compiles the eBPF programs, changes no default"));
     let args = [
         "toolchain",
         "install",
-        "nightly",
+        NIGHTLY,
         "--profile",
         "minimal",
         "--component",
         "rust-src",
         "--no-self-update",
     ];
-    run(Command::new("timeout").arg(RUSTUP_SECONDS).arg("rustup").args(args))?;
-    installed_nightly()
+    // In the foreground, so that Ctrl-C reaches rustup too.
+    run(Command::new("timeout").args(["--foreground", RUSTUP_SECONDS, "rustup"]).args(args))?;
+    installed_nightly(NIGHTLY)
 }
 
-fn installed_nightly() -> Result<Toolchain> {
-    let sysroot = output("rustup", &["run", "nightly", "rustc", "--print", "sysroot"])
-        .context("there is no nightly")?;
+/// The nightlies of `rustup toolchain list`, without its remarks.
+fn nightlies(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter_map(|l| l.split_whitespace().next()).filter(|name| name.starts_with("nightly"))
+}
+
+fn installed_nightly(name: &str) -> Result<Toolchain> {
+    let sysroot =
+        output("rustup", &["run", name, "rustc", "--print", "sysroot"]).context("it doesn't run")?;
     let sysroot = PathBuf::from(sysroot.trim());
     if !sysroot.join("lib/rustlib/src/rust/library/core").exists() {
-        bail!("the nightly lacks rust-src");
+        bail!("{name} lacks rust-src");
     }
     let libraries = sysroot.join("lib");
     if !has_llvm(&libraries) {
-        bail!("the nightly's LLVM is not version {LLVM}, which bpf-linker needs");
+        bail!("the LLVM of {name} is not version {LLVM}, which bpf-linker needs");
     }
     Ok(Toolchain { kind: "nightly", rustc: sysroot.join("bin/rustc"), libraries })
 }
@@ -107,16 +121,11 @@ fn has_llvm(libraries: &Path) -> bool {
 
 fn debian(tools: &Path) -> Result<Toolchain> {
     let unpacked = tools.join("rust-web");
-    let toolchain = Toolchain {
-        kind: "debian",
-        rustc: unpacked.join("usr/bin/rustc"),
-        libraries: unpacked.join("usr/lib/x86_64-linux-gnu"),
-    };
+    let toolchain =
+        Toolchain { kind: "debian", rustc: unpacked.join("usr/bin/rustc"), libraries: libraries(&unpacked) };
     if !complete(&unpacked) {
         if output("apt-get", &["--version"]).is_none() {
-            let message = "no toolchain for the eBPF target: install rustup's nightly with rust-src \
-                           (`rustup toolchain install nightly --component rust-src`), then run again";
-            return Err(Environment(message.into()).into());
+            bail!("this system has no apt-get");
         }
         download(&unpacked)?;
     }
@@ -124,10 +133,12 @@ fn debian(tools: &Path) -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+fn libraries(unpacked: &Path) -> PathBuf {
+    unpacked.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH))
+}
+
 fn complete(unpacked: &Path) -> bool {
-    unpacked.join("usr/bin/rustc").exists()
-        && has_llvm(&unpacked.join("usr/lib/x86_64-linux-gnu"))
-        && source(unpacked).is_some()
+    unpacked.join("usr/bin/rustc").exists() && has_llvm(&libraries(unpacked)) && source(unpacked).is_some()
 }
 
 fn download(unpacked: &Path) -> Result<()> {
@@ -139,7 +150,7 @@ fn download(unpacked: &Path) -> Result<()> {
     packages.sort();
     packages.dedup();
     if !packages.iter().any(|p| p.starts_with("libllvm")) {
-        return Err(Environment("this system's packages have no rustc-web; install rustup's nightly with rust-src, then run again".into()).into());
+        bail!("this system's packages have no rustc-web");
     }
     say(&format!(
         "unpacking Debian packages {} (144 MB) into {}: compile the eBPF programs",
@@ -149,13 +160,18 @@ fn download(unpacked: &Path) -> Result<()> {
     let debs = unpacked.with_extension("debs");
     drop(fs::remove_dir_all(&debs));
     fs::create_dir_all(&debs)?;
-    fs::create_dir_all(unpacked)?;
+    let part = unpacked.with_extension("part");
+    drop(fs::remove_dir_all(&part));
+    fs::create_dir_all(&part)?;
     // As root, apt-get drops to a user that may not write here; it then only warns.
     run(Command::new("apt-get").current_dir(&debs).args(["download", "-q"]).args(&packages))?;
     for deb in fs::read_dir(&debs)? {
-        run(Command::new("dpkg").arg("-x").arg(deb?.path()).arg(unpacked))?;
+        run(Command::new("dpkg").arg("-x").arg(deb?.path()).arg(&part))?;
     }
     fs::remove_dir_all(&debs)?;
+    // In one step: what is cut off half-way never looks complete.
+    drop(fs::remove_dir_all(unpacked));
+    fs::rename(&part, unpacked).with_context(|| format!("{} can't be put in place", unpacked.display()))?;
     Ok(())
 }
 
@@ -187,4 +203,21 @@ fn link_source(unpacked: &Path) -> Result<()> {
     }
     std::os::unix::fs::symlink(Path::new("../../../src").join(name), &link)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_nightlies() {
+        let list = "stable-x86_64-unknown-linux-gnu (active, default)\nnightly-x86_64-unknown-linux-gnu\n\
+                    nightly-2026-05-20-x86_64-unknown-linux-gnu (override)\n1.95.0-x86_64-unknown-linux-gnu\n";
+        let found: Vec<_> = nightlies(list).collect();
+        assert_eq!(
+            found,
+            ["nightly-x86_64-unknown-linux-gnu", "nightly-2026-05-20-x86_64-unknown-linux-gnu"]
+        );
+        assert_eq!(nightlies("no installed toolchains\n").count(), 0);
+    }
 }
