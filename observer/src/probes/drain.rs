@@ -4,10 +4,11 @@
 //! can still hold the old one (an RCU grace period), then read and empty it.
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use observer_abi::{Counters, DropKey, PairKey, lost, vantage};
 
 use super::ProbeError;
+use super::batch::Batches;
 use super::convert;
 use super::reasons::Reasons;
 use crate::core::input::{Counts, Input, LostStage, PairDelta};
@@ -16,8 +17,18 @@ use crate::core::input::{Counts, Input, LostStage, PairDelta};
 const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
 
 struct Generation {
-    pairs: HashMap<MapData, PairKey, Counters>,
-    drops: HashMap<MapData, DropKey, u64>,
+    pairs: Batches,
+    drops: Batches,
+    // The maps stay open as long as their batches are read; the programs hold them as well.
+    _maps: [Map; 2],
+}
+
+impl Generation {
+    fn new(ebpf: &mut Ebpf, pairs: &'static str, drops: &'static str) -> Result<Self, ProbeError> {
+        let maps = [take(ebpf, pairs)?, take(ebpf, drops)?];
+        let batches = |map| Batches::of(map).map_err(system("a counter map's descriptor"));
+        Ok(Self { pairs: batches(&maps[0])?, drops: batches(&maps[1])?, _maps: maps })
+    }
 }
 
 /// The maps that are drained.
@@ -37,8 +48,8 @@ impl Drain {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
         Ok(Self {
             generations: [
-                Generation { pairs: hash(ebpf, "PAIRS_0")?, drops: hash(ebpf, "DROPS_0")? },
-                Generation { pairs: hash(ebpf, "PAIRS_1")?, drops: hash(ebpf, "DROPS_1")? },
+                Generation::new(ebpf, "PAIRS_0", "DROPS_0")?,
+                Generation::new(ebpf, "PAIRS_1", "DROPS_1")?,
             ],
             active: Array::try_from(take(ebpf, "ACTIVE")?).map_err(ProbeError::map("ACTIVE"))?,
             current: 0,
@@ -57,11 +68,11 @@ impl Drain {
         self.current = 1 - old;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         grace_period()?;
-        let generation = &mut self.generations[old as usize];
-        let mut pairs =
-            empty(&mut generation.pairs, convert::pair_delta).map_err(ProbeError::map("PAIRS"))?;
-        let mut drops = empty(&mut generation.drops, |k, v| convert::drop_delta(k, *v, reasons))
-            .map_err(ProbeError::map("DROPS"))?;
+        let generation = &self.generations[old as usize];
+        let pairs = generation.pairs.take::<PairKey, Counters>().map_err(system("reading the pair map"))?;
+        let drops = generation.drops.take::<DropKey, u64>().map_err(system("reading the drop map"))?;
+        let mut pairs: Vec<_> = pairs.iter().map(|(k, v)| convert::pair_delta(k, v)).collect();
+        let mut drops: Vec<_> = drops.iter().map(|(k, n)| convert::drop_delta(k, *n, reasons)).collect();
         self.pairs_seen = pairs.len();
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
@@ -113,7 +124,7 @@ impl Drain {
     }
 }
 
-pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, ProbeError> {
+pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, ProbeError> {
     ebpf.take_map(name).ok_or(ProbeError::NoMap(name))
 }
 
@@ -124,20 +135,12 @@ pub(super) fn hash<K: aya::Pod, V: aya::Pod>(
     HashMap::try_from(take(ebpf, name)?).map_err(ProbeError::map(name))
 }
 
-/// Reads and removes every entry. Nothing writes to the map meanwhile.
-fn empty<K: aya::Pod, V: aya::Pod, T>(
-    map: &mut HashMap<MapData, K, V>,
-    convert: impl Fn(&K, &V) -> T,
-) -> Result<Vec<T>, MapError> {
-    let entries = map.iter().collect::<Result<Vec<(K, V)>, _>>()?;
-    for (key, _) in &entries {
-        map.remove(key)?;
-    }
-    Ok(entries.iter().map(|(k, v)| convert(k, v)).collect())
+fn system(what: &'static str) -> impl Fn(std::io::Error) -> ProbeError {
+    move |source| ProbeError::System { what, source }
 }
 
 fn grace_period() -> Result<(), ProbeError> {
-    membarrier().map_err(|source| ProbeError::System { what: "membarrier", source })
+    membarrier().map_err(system("membarrier"))
 }
 
 fn membarrier() -> std::io::Result<()> {

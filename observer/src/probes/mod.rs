@@ -3,6 +3,7 @@
 #![expect(clippy::module_name_repetitions, reason = "`Probes` is the name of the thing")]
 
 pub mod attach;
+mod batch;
 pub mod btf;
 mod clock;
 mod convert;

@@ -4,6 +4,7 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use observer_abi::{ConnKey, ConnValue, outcome};
 
+use super::batch::Batches;
 use super::clock::{Clock, monotonic_ns};
 use super::reasons::Reasons;
 use super::{ProbeError, convert, drain};
@@ -21,6 +22,7 @@ const CROWDED: usize = 32_768;
 
 pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
+    all: Batches,
     /// Entries found by the last sweep.
     pub(super) entries: usize,
 }
@@ -49,14 +51,18 @@ fn fate(conn: &ConnValue, now_ns: u64, crowded: bool) -> Fate {
 
 impl Sweep {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
-        Ok(Self { conns: drain::hash(ebpf, "CONNS")?, entries: 0 })
+        let map = drain::take(ebpf, "CONNS")?;
+        let all =
+            Batches::of(&map).map_err(|source| ProbeError::System { what: "the handshake map", source })?;
+        Ok(Self { conns: HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?, all, entries: 0 })
     }
 
     /// The attempts that became unanswered since the last sweep.
-    pub(super) fn run(&mut self, clock: Clock, reasons: &Reasons) -> Vec<Input> {
+    pub(super) fn run(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let now_ns = monotonic_ns();
-        // An entry removed while we walk may end the walk early or repeat a part; the next sweep sees the rest.
-        let entries: Vec<(ConnKey, ConnValue)> = self.conns.iter().filter_map(Result::ok).collect();
+        let entries = self.all.read::<ConnKey, ConnValue>();
+        let entries =
+            entries.map_err(|source| ProbeError::System { what: "reading the handshake map", source })?;
         self.entries = entries.len();
         let crowded = entries.len() > CROWDED;
         let mut inputs = Vec::new();
@@ -77,7 +83,7 @@ impl Sweep {
         if !deltas.is_empty() {
             inputs.push(Input::Pairs { deltas });
         }
-        inputs
+        Ok(inputs)
     }
 
     fn forget(&mut self, key: &ConnKey) {
@@ -85,7 +91,7 @@ impl Sweep {
         drop(self.conns.remove(key));
     }
 
-    /// Marks the entry as told. False if an answer came first, or the walk met it twice.
+    /// Marks the entry as told. False if an answer or another SYN came first.
     fn told(&mut self, key: &ConnKey, conn: ConnValue) -> bool {
         const EXIST: u64 = 2;
         let now = self.conns.get(key, 0);

@@ -137,12 +137,15 @@ async fn count(
         (drain, sweep) = (d, s);
         entries("pairs", drain.pairs_seen);
         entries("handshakes", sweep.entries);
-        let drained = drained.unwrap_or_else(|error| {
-            if !std::mem::replace(&mut warned, true) {
-                warn!(%error, "counters could not be drained");
-            }
-            Vec::new()
-        });
+        let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
+            result.unwrap_or_else(|error| {
+                if !std::mem::replace(&mut warned, true) {
+                    warn!(%error, "counters could not be read; this is logged once");
+                }
+                Vec::new()
+            })
+        };
+        let (drained, swept) = (or_warn(drained), or_warn(swept));
         for input in drained.into_iter().chain(swept) {
             if engine.send(input).await.is_err() {
                 return;
