@@ -87,6 +87,8 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
     let interest: [u64; REASON_BITS / 64] = reasons.interest();
     let mut loader = EbpfLoader::new();
     loader
+        // Rust programs have no CO-RE relocations; reading the kernel's BTF for them costs tens of megabytes.
+        .btf(None)
         .override_global("SKB_HEAD", &head, true)
         .override_global("SKB_NETWORK_HEADER", &network, true)
         .override_global("SKB_PROTOCOL", &protocol, true)

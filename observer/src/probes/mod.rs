@@ -10,6 +10,7 @@ mod convert;
 mod drain;
 pub mod host;
 mod load;
+mod memory;
 mod reasons;
 mod ring;
 mod seed;
@@ -19,6 +20,7 @@ pub mod test_run;
 
 pub use attach::{AttachMode, Attacher};
 pub use load::{Loaded, Settings, load};
+pub use memory::give_back;
 pub use tasks::{Hooks, spawn};
 
 /// What can go wrong between us and the kernel.

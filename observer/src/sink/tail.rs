@@ -39,7 +39,7 @@ pub struct TailConfig {
 
 impl Default for TailConfig {
     fn default() -> Self {
-        Self { max_records: 65_536, max_bytes: 16 << 20, max_clients: 64 }
+        Self { max_records: 65_536, max_bytes: 8 << 20, max_clients: 64 }
     }
 }
 
