@@ -141,7 +141,8 @@ fn complete(unpacked: &Path) -> bool {
     unpacked.join("usr/bin/rustc").exists() && has_llvm(&libraries(unpacked)) && source(unpacked).is_some()
 }
 
-fn download(unpacked: &Path) -> Result<()> {
+/// The compiler's packages with the versioned ones they depend on; `None` where there are none.
+fn compiler_packages() -> Option<Vec<String>> {
     let mut packages: Vec<String> =
         ["rustc-web", "rust-web-src", "libstd-rust-web-dev"].map(String::from).to_vec();
     packages.extend(depends("libstd-rust-web-dev", "libstd-rust-web-"));
@@ -149,9 +150,17 @@ fn download(unpacked: &Path) -> Result<()> {
     packages.extend(owners.iter().flat_map(|owner| depends(owner, "libllvm")));
     packages.sort();
     packages.dedup();
-    if !packages.iter().any(|p| p.starts_with("libllvm")) {
-        bail!("this system's packages have no rustc-web");
+    packages.iter().any(|p| p.starts_with("libllvm")).then_some(packages)
+}
+
+fn download(unpacked: &Path) -> Result<()> {
+    let mut packages = compiler_packages();
+    if packages.is_none() && nix::unistd::geteuid().is_root() {
+        say("reading apt's package lists: they may be empty or old");
+        run(Command::new("apt-get").args(["update", "-q"]))?;
+        packages = compiler_packages();
     }
+    let packages = packages.context("this system's packages have no rustc-web")?;
     say(&format!(
         "unpacking Debian packages {} (144 MB) into {}: compile the eBPF programs",
         packages.join(", "),
