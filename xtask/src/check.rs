@@ -1,4 +1,4 @@
-//! What CI runs.
+//! What CI runs. The tests come last, so that a log ends with what their runner says.
 
 use std::path::Path;
 use std::time::Instant;
