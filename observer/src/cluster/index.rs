@@ -8,6 +8,7 @@ use arcstr::ArcStr;
 
 use super::object::{Body, Key, Object, PodBody};
 use crate::core::inventory::{Backend, Inventory, Pod, Service, Workload};
+use crate::core::policy::model::Policies;
 
 /// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
 pub const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
@@ -80,6 +81,7 @@ impl Index {
             services: services.collect(),
             nodes: self.bodies("Node").filter_map(|(_, body)| node(body)).collect(),
             namespaces: self.bodies("Namespace").filter_map(|(_, body)| namespace(body)).collect(),
+            policies: Policies::default(),
             objects: self.counts(),
             pods,
         }

@@ -9,6 +9,7 @@ use super::held::Held;
 use super::identity::Identity;
 use super::input::{AttemptSeen, DropDelta, DropSeen, Input, LostStage, Pair, PairDelta, ResetSeen};
 use super::output::{DropUpdate, Output, PairUpdate};
+use super::policy::Decision;
 use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Reset, Vantage};
 use super::signal;
 
@@ -48,6 +49,7 @@ impl Engine {
                 self.identity.apply(inventory, now);
                 self.outputs.push_back(Output::ClusterObjects(objects));
             }
+            Input::Connections { .. } => {}
             Input::Tick => self.tick(now),
         }
         for due in self.held.due(now) {
@@ -88,6 +90,7 @@ impl Engine {
             dst: self.identity.server(t.dst, t.dport, t.backend, seen.time),
             latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),
             syn_retransmits: seen.syns.saturating_sub(1),
+            verdict: None,
         };
         self.record(seen.time, Event::Attempt(attempt));
     }
@@ -133,7 +136,11 @@ impl Engine {
             let dst = self.identity.server(pair.dst, pair.dport, None, now);
             (Pair { vantage: self.pair_vantage(&pair, now), ..pair }, src, dst)
         });
-        self.outputs.push_back(Output::Pair(PairUpdate { pair, counts: delta.counts }));
+        self.outputs.push_back(Output::Pair(PairUpdate {
+            pair,
+            verdict: Decision::Unknown,
+            counts: delta.counts,
+        }));
     }
 
     fn drops(&mut self, delta: DropDelta, now: Timestamp) {

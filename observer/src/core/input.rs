@@ -28,6 +28,8 @@ pub enum Input {
     Lost { stage: LostStage, count: u64 },
     /// A new picture of the cluster.
     Cluster { inventory: Arc<Inventory> },
+    /// Connections that opened and closed, by the kernel's connection table; the first input of this kind has all.
+    Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
     /// Time passes: held-back records are released, old addresses forgotten.
     Tick,
 }
@@ -84,6 +86,17 @@ pub struct DropSeen {
     pub seq: u32,
     /// The direction is known from a tracked flow, not guessed from the ports.
     pub oriented: bool,
+}
+
+/// A connection that is open now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenConnection {
+    pub tuple: FlowTuple,
+    /// When it was first seen open.
+    pub seen: Timestamp,
+    /// It was open before the agent came.
+    #[serde(default)]
+    pub older: bool,
 }
 
 /// Who talks to whom, as the kernel counts it.

@@ -8,6 +8,8 @@ use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::policy::model::Policies;
+
 /// Labels of an object.
 pub type Labels = BTreeMap<ArcStr, ArcStr>;
 
@@ -18,6 +20,8 @@ pub struct Inventory {
     pub services: Vec<Arc<Service>>,
     pub nodes: Vec<Arc<Node>>,
     pub namespaces: Vec<Arc<Namespace>>,
+    #[serde(default)]
+    pub policies: Policies,
     /// Objects per kind, for `cluster_objects`; kinds we don't read are counted too.
     pub objects: BTreeMap<ArcStr, u64>,
 }
@@ -69,6 +73,9 @@ pub struct Service {
     /// `spec.externalIPs`, `spec.loadBalancerIP` and `status.loadBalancer.ingress[].ip`.
     pub external_ips: Vec<IpAddr>,
     pub ports: Vec<ServicePort>,
+    /// `spec.externalTrafficPolicy: Local`: clients from outside keep their address.
+    #[serde(default)]
+    pub external_local: bool,
     /// From EndpointSlices (else Endpoints).
     pub backends: Vec<Backend>,
 }
@@ -110,5 +117,6 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Namespace {
     pub name: ArcStr,
+    /// Always with `kubernetes.io/metadata.name`, as the API server sets it.
     pub labels: Labels,
 }

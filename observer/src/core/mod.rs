@@ -1,11 +1,13 @@
 //! The pure core: no I/O, no clock, no async. Inputs carry time, outputs are values.
 
 pub mod engine;
+pub mod finding;
 mod held;
 pub mod identity;
 pub mod input;
 pub mod inventory;
 pub mod output;
+pub mod policy;
 pub mod record;
 pub mod recording;
 mod signal;

@@ -1,8 +1,13 @@
 //! Everything the engine has to say. `sink/` turns it into metrics, the tail and `/api/v1/pairs`.
 
+use std::sync::Arc;
+
 use arcstr::ArcStr;
 
+use super::finding::Finding;
 use super::input::{Counts, LostStage, Pair};
+use super::inventory::Inventory;
+use super::policy::Decision;
 use super::record::{Endpoint, FlowRecord, Vantage};
 
 /// One effect.
@@ -16,6 +21,12 @@ pub enum Output {
     Drops(DropUpdate),
     /// Something was lost before it reached the engine.
     Lost { stage: LostStage, count: u64 },
+    /// A finding appeared, was updated or resolved.
+    Finding(Finding),
+    /// Open connections that the policies would refuse now, by pair and policy; replaces what was told before.
+    LatentDenials(Vec<LatentCount>),
+    /// The newest inventory, for those who judge by it.
+    Cluster(Arc<Inventory>),
     /// Objects per kind in the newest inventory.
     ClusterObjects(Vec<(ArcStr, u64)>),
     /// Workloads (namespace, name) that have no pod left, present or remembered: their series may expire.
@@ -26,6 +37,8 @@ pub enum Output {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairUpdate {
     pub pair: Option<(Pair, Endpoint, Endpoint)>,
+    /// What the policies say of the pair now.
+    pub verdict: Decision,
     pub counts: Counts,
 }
 
@@ -34,5 +47,15 @@ pub struct PairUpdate {
 pub struct DropUpdate {
     pub pair: Option<(Endpoint, Endpoint, Vantage)>,
     pub reason: ArcStr,
+    pub count: u64,
+}
+
+/// Open connections of one pair that one policy would refuse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatentCount {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    pub vantage: Vantage,
+    pub policy: ArcStr,
     pub count: u64,
 }

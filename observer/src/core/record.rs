@@ -1,10 +1,13 @@
 //! What the agent tells the world: flow records, as DESIGN's contract spells them in JSON.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::policy::{Decision, Direction};
 
 /// One line of the live tail. Fields are absent where unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,6 +131,22 @@ pub struct Attempt {
     /// SYNs repeated before the answer.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub syn_retransmits: u32,
+    /// What the policies say of it, where a cluster is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Arc<FlowVerdict>>,
+}
+
+/// A verdict as a flow record tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowVerdict {
+    pub decision: Decision,
+    /// On deny, the direction that denies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// On deny, the policies that isolate the pod in that direction; on allow, those that allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<ArcStr>,
+    pub explanation: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -76,6 +76,7 @@ impl Sinks {
             Output::Drops(update) => metrics.add_drops(update, now),
             Output::Lost { stage, count } => metrics.add_lost(stage, count),
             Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
+            Output::Finding(_) | Output::LatentDenials(_) | Output::Cluster(_) => {}
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
     }

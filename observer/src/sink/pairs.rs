@@ -73,7 +73,7 @@ impl PairTable {
 }
 
 impl Inner {
-    fn update(&mut self, PairUpdate { pair, counts }: PairUpdate) {
+    fn update(&mut self, PairUpdate { pair, counts, .. }: PairUpdate) {
         let Some((pair, src, dst)) = pair else {
             add(&mut self.other, &counts);
             return;

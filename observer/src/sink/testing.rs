@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::core::input::{Counts, Pair};
 use crate::core::output::PairUpdate;
+use crate::core::policy::Decision;
 use crate::core::record::{Attempt, Endpoint, Event, FlowRecord, Outcome, Phase, Reset, Side, Vantage};
 
 /// Seconds after some fixed time.
@@ -43,6 +44,7 @@ pub(crate) fn external() -> Endpoint {
 pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcome) -> FlowRecord {
     let port = u16::try_from(second.rem_euclid(65_536)).unwrap();
     let event = Event::Attempt(Attempt {
+        verdict: None,
         vantage: Vantage::Source,
         outcome,
         signal: None,
@@ -66,5 +68,5 @@ pub(crate) fn reset(second: i64, src: Endpoint, dst: Endpoint) -> FlowRecord {
 /// Increments between two sides, by their addresses.
 pub(crate) fn pair(src: Endpoint, dst: Endpoint, counts: Counts) -> PairUpdate {
     let pair = Pair { src: src.ip, dst: dst.ip, dport: dst.port, vantage: Vantage::Source };
-    PairUpdate { pair: Some((pair, src, dst)), counts }
+    PairUpdate { pair: Some((pair, src, dst)), verdict: Decision::Unknown, counts }
 }

@@ -25,6 +25,7 @@ pub(in crate::cluster) fn service(key: &Key, service: core::Service, notes: &mut
         external_ips: ips("external IP", external, notes),
         ports: spec.ports.into_iter().flatten().filter_map(|p| service_port(p, notes)).collect(),
         selector: labels(spec.selector),
+        external_local: spec.external_traffic_policy.as_deref() == Some("Local"),
         backends: Vec::new(),
     }
 }

@@ -43,6 +43,7 @@ fn cluster() -> Input {
         target_port: Some("5432".into()),
     };
     let service = Service {
+        external_local: false,
         namespace: "postgres".into(),
         name: "pg".into(),
         labels: Default::default(),

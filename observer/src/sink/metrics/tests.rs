@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::core::input::Counts;
 use crate::core::output::Output;
+use crate::core::policy::Decision;
 use crate::core::record::{Endpoint, Outcome};
 use crate::sink::testing::{attempt, external, host, pair, pod, service};
 use crate::sink::{Shared, SinkConfig, Sinks};
@@ -21,7 +22,7 @@ fn filled() -> Arc<Shared> {
         Output::Record(attempt(0, front.clone(), service("data", "db"), Outcome::Established)),
         Output::Pair(pair(front.clone(), service("data", "db"), counts)),
         Output::Pair(pair(odd, external(), counts)),
-        Output::Pair(PairUpdate { pair: None, counts }),
+        Output::Pair(PairUpdate { pair: None, verdict: Decision::Unknown, counts }),
         Output::Drops(drops(Some((front, host("node1"), Vantage::Source)))),
         Output::Drops(drops(None)),
         Output::Lost { stage: LostStage::Ring, count: 9 },

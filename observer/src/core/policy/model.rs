@@ -1,0 +1,232 @@
+//! Policies as written, in our words. Defaults that the Kubernetes API leaves to readers are already applied here.
+//!
+//! Semantics: <https://kubernetes.io/docs/concepts/services-networking/network-policies/> and
+//! <https://network-policy-api.sigs.k8s.io/>.
+
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Every policy of one inventory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policies {
+    /// `networking.k8s.io/v1`, sorted by namespace and name.
+    pub namespaced: Vec<Arc<NetworkPolicy>>,
+    /// `policy.networking.k8s.io`, in any order.
+    pub tiered: Vec<Arc<TierPolicy>>,
+    /// Those that can't be judged: what could depend on one is unknown.
+    pub broken: Vec<Arc<BrokenPolicy>>,
+}
+
+/// A NetworkPolicy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkPolicy {
+    pub namespace: ArcStr,
+    pub name: ArcStr,
+    /// `spec.podSelector`.
+    pub selector: Selector,
+    /// `None`: it does not isolate in this direction. Empty: it isolates and admits nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Vec<Rule>>,
+    /// As [`NetworkPolicy::ingress`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Vec<Rule>>,
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// Who wrote a policy, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    pub uid: ArcStr,
+    /// `metadata.creationTimestamp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// The newest `metadata.managedFields[].time` of an entry that owns something in `spec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Timestamp>,
+    /// The field manager of that entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manager: Option<ArcStr>,
+    /// Annotation `flow-observer.io/audit-ignore`: the reason given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_ignore: Option<ArcStr>,
+}
+
+/// (any peer) and (any port).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Empty: any source or destination, also outside the cluster.
+    pub peers: Vec<Peer>,
+    /// Empty: all ports of all protocols.
+    pub ports: Vec<PortMatch>,
+}
+
+/// One entry of `from` or `to`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peer {
+    /// Pods; both selectors must match.
+    Pods {
+        /// `None`: the policy's own namespace.
+        namespaces: Option<Selector>,
+        /// `None`: every pod of those namespaces.
+        pods: Option<Selector>,
+    },
+    /// Addresses, also pods'.
+    Block { cidr: IpNet, except: Vec<IpNet> },
+}
+
+/// A label selector; all requirements must hold, so an empty one selects everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Selector {
+    /// `matchLabels` first (as [`Operator::In`] with one value), then `matchExpressions`.
+    pub requirements: Vec<Requirement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Requirement {
+    pub key: ArcStr,
+    pub operator: Operator,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operator {
+    /// The key is there and has one of the values.
+    In(Vec<ArcStr>),
+    /// The key is not there, or has another value.
+    NotIn(Vec<ArcStr>),
+    Exists,
+    DoesNotExist,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+/// One entry of `ports`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PortMatch {
+    pub protocol: Protocol,
+    pub port: PortSet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortSet {
+    /// Every port of the protocol.
+    All,
+    /// Inclusive; a single port is a range of one.
+    Range(u16, u16),
+    /// A container port's name, resolved on the destination pod.
+    Named(ArcStr),
+}
+
+/// Which side of NetworkPolicy a tiered policy stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    Admin,
+    Baseline,
+}
+
+/// ClusterNetworkPolicy, AdminNetworkPolicy or BaselineAdminNetworkPolicy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TierPolicy {
+    /// The object's kind.
+    pub kind: ArcStr,
+    pub name: ArcStr,
+    pub tier: Tier,
+    /// Lower goes first; 0 for the baseline singleton.
+    pub priority: i32,
+    pub subject: PodsPeer,
+    /// In order; the first match decides. Empty: says nothing of this direction.
+    pub ingress: Vec<TierRule>,
+    pub egress: Vec<TierRule>,
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// Pods by namespace and by label. Pods in their node's network never match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PodsPeer {
+    pub namespaces: Selector,
+    /// `None`: all pods of those namespaces.
+    pub pods: Option<Selector>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TierRule {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ArcStr>,
+    pub action: Action,
+    /// Any of them. A peer that we can't read makes the rule fail closed: see [`TierPeer::Unreadable`].
+    pub peers: Vec<TierPeer>,
+    /// `None`: all ports of all protocols. Some and empty never occurs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<TierPort>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `Allow` in v1alpha1.
+    Accept,
+    Deny,
+    /// Leave the tier.
+    Pass,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TierPeer {
+    Pods(PodsPeer),
+    /// Nodes by label: their addresses and the pods in their network. Egress only.
+    Nodes(Selector),
+    /// Egress only; also pods' addresses.
+    Networks(Vec<IpNet>),
+    /// Egress, Accept only. No address tells its name: what could match is unknown.
+    Domains(Vec<ArcStr>),
+    /// A field from a newer API. The rule fails closed: Accept matches nothing, Deny and Pass deny everything.
+    Unreadable(ArcStr),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TierPort {
+    /// Inclusive; a protocol without ports is 0 to 65535.
+    Range { protocol: Protocol, first: u16, last: u16 },
+    /// A container port's name on the destination pod, of whatever protocol it has there.
+    Named(ArcStr),
+}
+
+/// A policy that could not be read whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrokenPolicy {
+    pub kind: ArcStr,
+    /// Empty for a tiered policy.
+    pub namespace: ArcStr,
+    pub name: ArcStr,
+    /// What is wrong, naming the field.
+    pub why: ArcStr,
+    /// The pods it selects, where that could be read: of its namespace (NetworkPolicy), or of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<PodsPeer>,
+    /// Directions that it may act on.
+    pub ingress: bool,
+    pub egress: bool,
+    /// `None` for a NetworkPolicy. A tiered policy whose tier can't be read counts as Admin: it may decide first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+}
