@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -91,6 +92,15 @@ pub struct Options {
     /// Series of pairs kept in /metrics; what is over folds into `_other` [default: 2000]
     #[arg(long, value_name = "N", env = "FLOW_OBSERVER_MAX_SERIES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_series: Option<u32>,
+    /// How long firewalls may lag behind a new pod or a changed policy before a contradiction is a finding
+    /// [default: 15s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_ENFORCEMENT_GRACE", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub enforcement_grace: Option<Duration>,
+    /// Findings without news for this long are resolved [default: 10m]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_RESOLVE_AFTER", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub resolve_after: Option<Duration>,
     /// Log of the kernel programs, for debugging them [default: off]
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG")]
     pub probe_log: Option<ProbeLog>,
@@ -101,6 +111,11 @@ fn ring_bytes(s: &str) -> Result<u32, String> {
         Ok(n) if n >= 4096 && n.is_power_of_two() => Ok(n),
         _ => Err("expected a power of two of at least 4096".into()),
     }
+}
+
+fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(d)?;
+    humantime::parse_duration(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
 }
 
 fn attach_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<AttachMode>, D::Error> {
@@ -144,6 +159,8 @@ impl Options {
             ring_bytes: self.ring_bytes.or(other.ring_bytes),
             tail_records: self.tail_records.or(other.tail_records),
             max_series: self.max_series.or(other.max_series),
+            enforcement_grace: self.enforcement_grace.or(other.enforcement_grace),
+            resolve_after: self.resolve_after.or(other.resolve_after),
             probe_log: self.probe_log.or(other.probe_log),
         }
     }
@@ -174,6 +191,7 @@ mod tests {
             ("cluster = \"dir:\"", "dir:PATH"),
             ("ring_bytes = 5000", "power of two"),
             ("pair_map_entries = 0", "at least 1"),
+            ("enforcement_grace = \"soon\"", "soon"),
             ("attach = \"xdp\"", "xdp"),
         ] {
             let error = format!("{:#}", Options::from_toml(text).unwrap_err());

@@ -7,6 +7,7 @@ mod held;
 pub mod identity;
 pub mod input;
 pub mod inventory;
+mod judge;
 pub mod output;
 pub mod policy;
 pub mod record;

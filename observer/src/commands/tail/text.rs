@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 
-use crate::core::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Reset};
+use crate::core::policy::Decision;
+use crate::core::record::{Attempt, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset};
 
 /// A longer side is cut in its middle.
 const MAX_SRC: usize = 44;
@@ -145,7 +146,18 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if attempt.syn_retransmits > 0 {
         parts.push(format!("after {} retransmits", attempt.syn_retransmits));
     }
+    parts.extend(attempt.verdict.as_ref().and_then(|verdict| said(attempt.outcome, verdict)));
     f.write_str(&parts.join(" "))
+}
+
+/// What the policies say, where that is news.
+fn said(outcome: Outcome, verdict: &FlowVerdict) -> Option<String> {
+    match (verdict.decision, outcome) {
+        (Decision::Deny, Outcome::Established) => Some(format!("although {}", verdict.explanation)),
+        (Decision::Deny, _) => Some(format!("- {}", verdict.explanation)),
+        (Decision::Allow, Outcome::Rejected) => Some("although the policies allow it".to_owned()),
+        (Decision::Allow | Decision::Unknown, _) => None,
+    }
 }
 
 fn latency(us: u64) -> String {

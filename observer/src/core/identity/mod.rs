@@ -4,6 +4,7 @@
 //! together with a time. [`Identity`] is told each inventory, remembers who held which address when, and
 //! forgets five minutes after nobody does.
 
+mod networks;
 mod nodes;
 mod services;
 mod tenures;
@@ -18,16 +19,21 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
+pub(crate) use networks::PodNetworks;
 use nodes::Nodes;
 use services::{Front, Services};
 use tenures::Tenures;
 use workloads::Workloads;
 
-use super::inventory::{Inventory, Pod};
+use super::inventory::{Backend, Inventory, Pod, Service, ServicePort};
+use super::policy::{Party, Who};
 use super::record::Endpoint;
 
 /// How long a pod or a Service that is gone still gives its name to its address, unless somebody else took it.
 pub const RETENTION: SignedDuration = SignedDuration::from_mins(5);
+
+/// Why an address in a pod network may have no pod.
+const NO_POD: &str = "no known pod has this address, though it is in a pod network";
 
 /// Who is behind an address, and when. One writer: the engine.
 #[derive(Debug, Default)]
@@ -36,6 +42,7 @@ pub struct Identity {
     tenures: Tenures,
     services: Services,
     nodes: Nodes,
+    networks: PodNetworks,
     workloads: Workloads,
 }
 
@@ -50,6 +57,7 @@ impl Identity {
     pub fn apply(&mut self, inventory: Arc<Inventory>, now: Timestamp) {
         self.tenures.apply(&inventory.pods, now);
         self.nodes = Nodes::new(&inventory);
+        self.networks = PodNetworks::new(&inventory);
         self.services.apply(&inventory, &self.tenures, now);
         self.workloads.apply(&inventory);
         self.inventory = inventory;
@@ -103,6 +111,36 @@ impl Identity {
     #[must_use]
     pub fn pod(&self, ip: IpAddr, at: Timestamp) -> Option<&Arc<Pod>> {
         self.tenures.owner(ip.to_canonical(), at)
+    }
+
+    /// Who was behind the address, as policies see it.
+    #[must_use]
+    pub fn party(&self, ip: IpAddr, at: Timestamp) -> Party<'_> {
+        let address = ip.to_canonical();
+        let who = match (self.tenures.owner(address, at), self.nodes.node(address)) {
+            (Some(pod), _) => Who::Pod(pod),
+            (None, Some(node)) => Who::Node(node),
+            (None, None) if self.networks.contains(address) => Who::Unknown(NO_POD),
+            (None, None) => Who::External,
+        };
+        Party { ip: Some(address), who }
+    }
+
+    /// The Service whose port this is, and its TCP backends for that port: the ready ones, else all.
+    #[must_use]
+    pub fn backends(&self, dst: IpAddr, dport: u16, at: Timestamp) -> Option<(&Service, Vec<&Backend>)> {
+        let dst = dst.to_canonical();
+        let service = &*self.front(dst, dport, at)?.service;
+        let is_node = self.nodes.node(dst).is_some();
+        let addressed = |port: &&ServicePort| {
+            port.protocol == "TCP" && (port.port == dport || (is_node && port.node_port == Some(dport)))
+        };
+        let port = service.ports.iter().find(addressed)?;
+        let serves = |b: &&Backend| b.protocol == "TCP" && b.port_name == port.name;
+        let family = |b: &&Backend| b.ip.to_canonical().is_ipv4() == dst.is_ipv4();
+        let all: Vec<_> = service.backends.iter().filter(serves).filter(family).collect();
+        let ready: Vec<_> = all.iter().copied().filter(|backend| backend.ready).collect();
+        Some((service, if ready.is_empty() { all } else { ready }))
     }
 
     /// Whether the address belonged to a pod of this node; `None` where that isn't known.
