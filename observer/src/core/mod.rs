@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod facts;
 pub mod finding;
+pub mod findings;
 mod held;
 pub mod identity;
 pub mod input;
