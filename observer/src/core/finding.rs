@@ -1,5 +1,7 @@
 //! Findings: what a human should act on, with evidence and one sentence that explains it.
 
+use std::str::FromStr;
+
 use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -93,4 +95,40 @@ impl FindingKind {
             Self::LatentDenial => "latent_denial",
         }
     }
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Resolved];
+
+    /// The name used in JSON and filters.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl FromStr for FindingKind {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        named(&Self::ALL, |kind| kind.as_str(), s)
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        named(&Self::ALL, |state| state.as_str(), s)
+    }
+}
+
+fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Result<T, String> {
+    let names = || all.iter().map(|value| name(*value)).collect::<Vec<_>>().join(", ");
+    let found = all.iter().find(|value| name(**value) == wanted);
+    found.copied().ok_or_else(|| format!("`{wanted}` is none of {}", names()))
 }

@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod engine;
 pub mod facts;
 pub mod finding;
+pub mod findings;
 mod held;
 pub mod identity;
 pub mod input;

@@ -1,0 +1,248 @@
+//! One finding per subject, from its first failure to its end.
+
+use super::*;
+use Decision::{Allow, Deny, Unknown};
+
+fn resolved(told: Vec<Finding>) -> Finding {
+    let finding = one(told);
+    assert_eq!(finding.state, State::Resolved);
+    finding
+}
+
+#[test]
+fn a_storm_is_one_finding_told_once_a_second() {
+    let mut scene = Scene::new();
+    let mut told = Vec::new();
+    for n in 0..10_000_u16 {
+        let millis = at(0) + SignedDuration::from_millis(i64::from(n));
+        let src = storefront(n);
+        scene.findings.attempt(&facts(millis, &Attempt { src, ..rejected(Deny) }));
+        if n % 50 == 49 {
+            scene.findings.tick(millis);
+        }
+        told.extend(scene.told());
+    }
+    told.extend(scene.tick(11));
+    assert_eq!(scene.findings.len(), 1);
+    assert!((10..=12).contains(&told.len()), "{}", told.len());
+    assert!(told.iter().all(|finding| finding.id == told[0].id && finding.first_seen == at(0)));
+    let last = told.last().unwrap();
+    assert_eq!((last.count, last.state), (10_000, State::Active));
+    let ports = last.evidence.iter().map(|e| e.text[11..].split(' ').next().unwrap());
+    let expected = ["0", "1", "2", "9993", "9994", "9995", "9996", "9997", "9998", "9999"];
+    assert_eq!(ports.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn pods_of_a_workload_share_a_finding_and_ports_and_kinds_do_not() {
+    let mut scene = Scene::new();
+    let id = one(scene.attempt(0, &rejected(Deny))).id;
+    let sibling = Endpoint { pod: Some("storefront-9".into()), ip: [10, 42, 3, 3].into(), ..storefront(7) };
+    assert_eq!(scene.attempt(1, &Attempt { src: sibling, ..rejected(Deny) }), []);
+    let port = Endpoint { port: 6380, ..valkey() };
+    let others = [
+        one(scene.attempt(2, &Attempt { dst: port, ..rejected(Deny) })).id,
+        one(scene.attempt(3, &rejected(Allow))).id,
+        one(scene.attempt(4, &Attempt { src: valkey(), dst: storefront(1), ..rejected(Deny) })).id,
+    ];
+    assert_eq!(scene.findings.len(), 4);
+    assert!(others.iter().all(|other| *other != id));
+}
+
+/// Written down once: they must outlive restarts, and be the same on every node.
+#[test]
+fn ids_are_stable() {
+    let finding = one(Scene::new().attempt(0, &rejected(Deny)));
+    assert_eq!(finding.id, "6a147b341b77767a");
+    let mut elsewhere = Findings::new("node2".into(), FindingsConfig::default());
+    elsewhere.attempt(&facts(at(99), &rejected(Deny)));
+    assert_eq!(elsewhere.next_output().unwrap().id, finding.id);
+}
+
+#[test]
+fn a_success_resolves_after_it_has_settled() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &rejected(Deny)));
+    assert_eq!(scene.attempt(20, &established(Allow)), []);
+    assert_eq!(scene.tick(29), []);
+    let over = resolved(scene.tick(30));
+    assert_eq!((over.last_seen, over.resolved_at, over.count), (at(0), Some(at(30)), 1));
+    assert_eq!(scene.tick(31), []);
+}
+
+#[test]
+fn a_failure_takes_the_success_back() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &rejected(Deny)));
+    for second in [5, 14, 23, 32] {
+        scene.attempt(second, &established(Allow));
+        scene.attempt(second + 8, &rejected(Deny));
+        assert!(scene.tick(second + 8).iter().all(|f| f.state == State::Active));
+    }
+    assert!(scene.tick(60).iter().all(|f| f.state == State::Active));
+    scene.attempt(61, &established(Unknown));
+    scene.attempt(69, &established(Allow));
+    assert_eq!(scene.tick(70), []);
+    resolved(scene.tick(71));
+}
+
+#[test]
+fn only_what_came_after_the_failure_and_concerns_it_is_a_success() {
+    let mut scene = Scene::new();
+    one(scene.attempt(10, &rejected(Deny)));
+    scene.attempt(9, &established(Allow));
+    scene.attempt(10, &established(Allow));
+    scene.attempt(11, &Attempt { src: pod("jobs", "batch", [10, 42, 0, 11], 1), ..established(Allow) });
+    scene.attempt(11, &Attempt { dst: Endpoint { port: 80, ..valkey() }, ..established(Allow) });
+    assert_eq!(scene.tick(120), []);
+}
+
+#[test]
+fn one_address_outside_says_nothing_of_another() {
+    let to = |ip: [u8; 4], of: Attempt| Attempt { dst: Endpoint::bare(ip.into(), 443), ..of };
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &to([1, 1, 1, 1], attempt(Outcome::Unanswered, None, Allow))));
+    scene.attempt(1, &to([8, 8, 8, 8], established(Allow)));
+    assert_eq!(scene.tick(60), []);
+    scene.attempt(61, &to([1, 1, 1, 1], established(Allow)));
+    resolved(scene.tick(71));
+}
+
+#[test]
+fn a_mismatch_is_over_when_the_policy_bites() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &established(Deny)));
+    assert_eq!(one(scene.attempt(20, &rejected(Deny))).kind, FindingKind::PolicyDenied);
+    let over = resolved(scene.tick(30));
+    assert_eq!(over.kind, FindingKind::EnforcementMismatch);
+}
+
+#[test]
+fn what_connects_against_the_policies_does_not_end_their_refusals() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &rejected(Deny)));
+    one(scene.attempt(20, &established(Deny)));
+    assert_eq!(scene.tick(120), []);
+}
+
+#[test]
+fn silence_resolves_and_a_relapse_goes_on_counting() {
+    let mut scene = Scene::new();
+    let id = one(scene.attempt(0, &rejected(Deny))).id;
+    assert_eq!(scene.tick(599), []);
+    let over = resolved(scene.tick(600));
+    assert_eq!((over.first_seen, over.last_seen), (at(0), at(0)));
+    let back = one(scene.attempt(4000, &rejected(Deny)));
+    assert_eq!((back.id, back.state, back.count), (id, State::Active, 2));
+    assert_eq!((back.first_seen, back.last_seen, back.resolved_at), (at(0), at(4000), None));
+    assert_eq!(back.evidence.len(), 2);
+}
+
+#[test]
+fn what_is_resolved_is_kept_for_an_hour() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &rejected(Deny)));
+    resolved(scene.tick(600));
+    scene.tick(4200);
+    assert_eq!(scene.findings.len(), 1);
+    assert_eq!(scene.tick(4201), []);
+    assert!(scene.findings.is_empty());
+}
+
+#[test]
+fn policies_that_allow_resolve_at_once_and_say_so() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &rejected(Deny)));
+    one(scene.attempt(0, &attempt(Outcome::Unanswered, None, Allow)));
+    let mut asked = Vec::new();
+    let mut rejudge = |src: &Endpoint, dst: &Endpoint| {
+        asked.push((src.clone(), dst.clone()));
+        verdict(Allow)
+    };
+    scene.findings.policies_changed(&mut rejudge, at(5));
+    assert_eq!(asked, [(storefront(40_000), valkey())]);
+    let over = resolved(scene.told());
+    let why = format!("the policies allow it since {}", at(5));
+    assert_eq!((over.cause.as_ref(), *texts(&over).last().unwrap()), (Some(&why), why.as_str()));
+    assert_eq!(over.kind, FindingKind::PolicyDenied);
+
+    let back = one(scene.attempt(6, &rejected(Deny)));
+    assert_eq!(back.cause, None, "what ended it before did not bring it back");
+}
+
+#[test]
+fn policies_that_still_refuse_are_quoted_anew() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &rejected(Deny)));
+    let mut said = FlowVerdict::clone(&verdict(Deny).unwrap());
+    said.explanation = "refused by NetworkPolicy data/other".into();
+    said.policies = vec!["data/other".into()];
+    for answer in [None, verdict(Unknown), verdict(Deny)] {
+        scene.findings.policies_changed(&mut |_, _| answer.clone(), at(5));
+        assert_eq!(scene.tick(20), []);
+    }
+    scene.findings.policies_changed(&mut |_, _| Some(Arc::new(said.clone())), at(25));
+    let finding = one(scene.tick(30));
+    assert!(finding.summary.ends_with("refused by NetworkPolicy data/other"), "{}", finding.summary);
+    assert_eq!((finding.policies, finding.count), (said.policies, 1));
+}
+
+#[test]
+fn a_connection_that_the_policies_now_allow_is_no_mismatch() {
+    let mut scene = Scene::new();
+    one(scene.attempt(0, &established(Deny)));
+    scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(5));
+    resolved(scene.told());
+    one(scene.attempt(6, &rejected(Allow)));
+    scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(7));
+    assert_eq!(scene.told(), [], "a firewall's reject does not rest on what the policies said");
+}
+
+#[test]
+fn severity_that_changes_is_told_at_once() {
+    let mut scene = Scene::new();
+    let refused = |decision| attempt(Outcome::Refused, Some("rst"), decision);
+    assert_eq!(one(scene.attempt(0, &rejected(Unknown))).severity, Severity::Info);
+    assert_eq!(one(scene.attempt(0, &refused(Allow))).severity, Severity::Warning);
+    assert_eq!(scene.attempt(0, &refused(Allow)), []);
+}
+
+#[test]
+fn the_table_makes_room_and_counts_it() {
+    let mut scene = Scene::with(FindingsConfig { max: 3, ..FindingsConfig::default() });
+    let to = |port| Attempt { dst: Endpoint { port, ..valkey() }, ..rejected(Deny) };
+    let mut scan = |seconds, port| {
+        let src = Endpoint::bare([203, 0, 113, 9].into(), 1);
+        let dst = Endpoint { port, ..valkey() };
+        scene.attempt(seconds, &Attempt { src, dst, ..attempt(Outcome::Refused, Some("rst"), Allow) })
+    };
+    assert_eq!(one(scan(30, 22)).severity, Severity::Info);
+    let ports = |told: &[Finding]| -> Vec<_> {
+        told.iter().map(|f| (f.dst.as_ref().unwrap().port, f.state)).collect()
+    };
+    one(scene.attempt(0, &to(1)));
+    scene.attempt(1, &Attempt { dst: Endpoint { port: 1, ..valkey() }, ..established(Allow) });
+    resolved(scene.tick(11));
+    one(scene.attempt(20, &to(2)));
+    assert_eq!(ports(&scene.attempt(31, &to(3))), [(3, State::Active)], "the resolved one went");
+    let told = scene.attempt(32, &to(4));
+    assert_eq!(
+        ports(&told),
+        [(22, State::Resolved), (4, State::Active)],
+        "scans give way before the stalest"
+    );
+    assert_eq!(told[0].cause.as_deref(), Some("forgotten: there are too many findings"));
+    let told = scene.attempt(33, &to(5));
+    assert_eq!(ports(&told), [(2, State::Resolved), (5, State::Active)]);
+    assert_eq!((scene.findings.len(), scene.findings.take_crowded_out()), (3, 3));
+    assert_eq!(scene.findings.take_crowded_out(), 0);
+}
+
+#[test]
+fn a_clock_set_back_does_not_silence_anything() {
+    let mut scene = Scene::new();
+    one(scene.attempt(3600, &rejected(Deny)));
+    scene.attempt(0, &rejected(Deny));
+    let finding = one(scene.tick(1));
+    assert_eq!((finding.count, finding.first_seen, finding.last_seen), (2, at(0), at(3600)));
+}
