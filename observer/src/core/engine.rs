@@ -5,13 +5,18 @@ use std::collections::VecDeque;
 use arcstr::{ArcStr, literal};
 use jiff::Timestamp;
 
+use super::connections::Connections;
+use super::findings::{Findings, FindingsConfig};
 use super::held::Held;
 use super::identity::Identity;
 use super::input::{AttemptSeen, DropDelta, DropSeen, Input, LostStage, Pair, PairDelta, ResetSeen};
+use super::judge::Judge;
 use super::output::{DropUpdate, Output, PairUpdate};
-use super::policy::Decision;
+use super::policy::history::History;
 use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Reset, Vantage};
 use super::signal;
+
+mod verdicts;
 
 /// Turns what one node's kernel and cluster say into what people read. Sans-IO: feed [`Engine::handle`], then
 /// drain [`Engine::next_output`].
@@ -20,6 +25,10 @@ pub struct Engine {
     identity: Identity,
     /// Rejected attempts wait for the drop of their SYN, which follows and names the backend.
     held: Held,
+    judge: Judge,
+    findings: Findings,
+    connections: Connections,
+    history: History,
     outputs: VecDeque<Output>,
 }
 
@@ -27,7 +36,23 @@ impl Engine {
     /// An engine for the node of this name, which knows no cluster yet.
     #[must_use]
     pub fn new(node: impl Into<ArcStr>) -> Self {
-        Self { node: node.into(), identity: Identity::new(), held: Held::default(), outputs: VecDeque::new() }
+        Self::configured(node, FindingsConfig::default())
+    }
+
+    /// As [`Engine::new`], with other times for findings.
+    #[must_use]
+    pub fn configured(node: impl Into<ArcStr>, findings: FindingsConfig) -> Self {
+        let node = node.into();
+        Self {
+            findings: Findings::new(node.clone(), findings),
+            node,
+            identity: Identity::new(),
+            held: Held::default(),
+            judge: Judge::new(),
+            connections: Connections::default(),
+            history: History::default(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Handles one input.
@@ -44,17 +69,15 @@ impl Engine {
             Input::Pairs { deltas } => deltas.into_iter().for_each(|d| self.pair(d, now)),
             Input::Drops { deltas } => deltas.into_iter().for_each(|d| self.drops(d, now)),
             Input::Lost { stage, count } => self.lost(stage, count, now),
-            Input::Cluster { inventory } => {
-                let objects = inventory.objects.iter().map(|(k, n)| (k.clone(), *n)).collect();
-                self.identity.apply(inventory, now);
-                self.outputs.push_back(Output::ClusterObjects(objects));
-            }
-            Input::Connections { .. } => {}
+            Input::Cluster { inventory } => self.cluster(inventory, now),
+            Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
             Input::Tick => self.tick(now),
         }
         for due in self.held.due(now) {
             self.attempt(&due);
         }
+        self.judge_connections(now);
+        self.drain_findings();
     }
 
     /// The next effect, until there is none.
@@ -67,9 +90,12 @@ impl Engine {
         for seen in self.held.drain() {
             self.attempt(&seen);
         }
+        self.drain_findings();
     }
 
     fn tick(&mut self, now: Timestamp) {
+        self.judge.tick();
+        self.findings.tick(now);
         self.identity.prune(now);
         let gone = self.identity.departed(now);
         if !gone.is_empty() {
@@ -90,8 +116,9 @@ impl Engine {
             dst: self.identity.server(t.dst, t.dport, t.backend, seen.time),
             latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),
             syn_retransmits: seen.syns.saturating_sub(1),
-            verdict: None,
+            verdict: self.judge.verdict(&self.identity, t, seen.time),
         };
+        self.find(seen, &attempt);
         self.record(seen.time, Event::Attempt(attempt));
     }
 
@@ -136,9 +163,10 @@ impl Engine {
             let dst = self.identity.server(pair.dst, pair.dport, None, now);
             (Pair { vantage: self.pair_vantage(&pair, now), ..pair }, src, dst)
         });
+        let verdict = self.pair_verdict(delta.pair, now);
         self.outputs.push_back(Output::Pair(PairUpdate {
             pair,
-            verdict: Decision::Unknown,
+            verdict,
             counts: delta.counts,
         }));
     }

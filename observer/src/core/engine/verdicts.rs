@@ -1,4 +1,4 @@
-//! What the policies say of flows and connections, and the findings that follow.
+//! What the policies say of flows and open connections, and the findings that follow.
 
 use std::sync::Arc;
 
@@ -8,32 +8,126 @@ use super::Engine;
 use crate::core::connections;
 use crate::core::facts::{AttemptFacts, Backends, JudgedConnection};
 use crate::core::identity::Identity;
-use crate::core::input::{FlowTuple, OpenConnection};
+use crate::core::input::{AttemptSeen, FlowTuple, Pair};
 use crate::core::inventory::Inventory;
 use crate::core::judge::Judge;
 use crate::core::output::Output;
-use crate::core::policy::Decision;
-use crate::core::record::{Attempt, FlowVerdict, Vantage};
+use crate::core::policy::history::History;
+use crate::core::policy::{Connection, Decision};
+use crate::core::record::{Attempt, Endpoint, FlowVerdict, Outcome, Vantage};
 
 impl Engine {
+    /// A new picture of the cluster: names first, then what is judged by them.
     pub(super) fn cluster(&mut self, inventory: Arc<Inventory>, now: Timestamp) {
         let objects = inventory.objects.iter().map(|(k, n)| (k.clone(), *n)).collect();
         let before = Arc::clone(self.identity.inventory());
         self.identity.apply(Arc::clone(&inventory), now);
         self.judge.apply(&inventory);
-        let changed = self.history.apply(&before, &inventory, now);
+        self.history.apply(&before, &inventory, now);
+        self.connections.changed();
+        let (identity, judge) = (&self.identity, &mut self.judge);
+        let mut rejudge = |src: &Endpoint, dst: &Endpoint| judge.verdict(identity, &between(src, dst), now);
+        self.findings.policies_changed(&mut rejudge, now);
         self.outputs.push_back(Output::ClusterObjects(objects));
         self.outputs.push_back(Output::Cluster(inventory));
-        if changed {
-            let (identity, judge) = (&self.identity, &mut self.judge);
-            self.findings.policies_changed(&mut |tuple: &FlowTuple| judge.verdict(identity, tuple, now), now);
-            self.connections.judge_again();
-        }
-        self.judge_connections(now);
     }
 
-    pub(super) fn opened(&mut self, opened: Vec<OpenConnection>, closed: &[FlowTuple], now: Timestamp) {
-        self.connections.apply(opened, closed);
-        self.judge_connections(now);
+    /// What an attempt says beyond itself.
+    pub(super) fn find(&mut self, seen: &AttemptSeen, attempt: &Attempt) {
+        let t = &seen.tuple;
+        let start = |ip| self.identity.pod(ip, seen.time).and_then(|pod| pod.start);
+        let backends = self.identity.backends(t.dst, t.dport, seen.time).map(|(_, backends)| Backends {
+            ready: backends.iter().filter(|backend| backend.ready).count(),
+            all: backends.len(),
+        });
+        let denied = attempt.verdict.as_ref().is_some_and(|v| v.decision == Decision::Deny);
+        self.findings.attempt(&AttemptFacts {
+            time: seen.time,
+            attempt,
+            src_start: start(t.src),
+            dst_start: start(t.backend.map_or(t.dst, |(ip, _)| ip)),
+            policy_change: self.history.last_relevant_change(),
+            backends,
+        });
+        if denied && attempt.outcome == Outcome::Established {
+            self.connections.not_latent(t, seen.time);
+        }
     }
+
+    /// What the policies say of a pair of the counters, which don't know the backend.
+    pub(super) fn pair_verdict(&self, pair: Option<Pair>, now: Timestamp) -> Decision {
+        pair.map_or(Decision::Unknown, |Pair { src, dst, dport, .. }| {
+            let tuple = FlowTuple { src, sport: 0, dst, dport, backend: None };
+            self.judge.decide(&self.identity, &tuple, now)
+        })
+    }
+
+    pub(super) fn judge_connections(&mut self, now: Timestamp) {
+        if !self.connections.due(now) {
+            return;
+        }
+        let mut bench = Bench {
+            identity: &self.identity,
+            judge: &mut self.judge,
+            history: &self.history,
+            node: &self.node,
+            now,
+        };
+        let groups = self.connections.judge(&mut bench, now);
+        self.findings.latent(&groups, now);
+        self.outputs.push_back(Output::LatentDenials(self.connections.counts()));
+    }
+
+    pub(super) fn drain_findings(&mut self) {
+        let outputs = &mut self.outputs;
+        outputs.extend(std::iter::from_fn(|| self.findings.next_output()).map(Output::Finding));
+    }
+}
+
+/// Judges open connections.
+struct Bench<'a> {
+    identity: &'a Identity,
+    judge: &'a mut Judge,
+    history: &'a History,
+    node: &'a str,
+    now: Timestamp,
+}
+
+impl connections::Judge for Bench<'_> {
+    fn decide(&mut self, tuple: &FlowTuple) -> Decision {
+        self.judge.decide(self.identity, tuple, self.now)
+    }
+
+    fn detail(&mut self, tuple: &FlowTuple) -> Option<JudgedConnection> {
+        let verdict = self.judge.verdict(self.identity, tuple, self.now)?;
+        let src = self.identity.endpoint(tuple.src, tuple.sport, self.now);
+        let dst = self.identity.server(tuple.dst, tuple.dport, tuple.backend, self.now);
+        let local = |ip| self.identity.is_local_pod(ip, self.node, self.now) == Some(true);
+        let vantage = if local(tuple.src) {
+            Vantage::Source
+        } else if local(tuple.backend.map_or(tuple.dst, |(ip, _)| ip)) {
+            Vantage::Destination
+        } else {
+            Vantage::Transit
+        };
+        Some(JudgedConnection { src, dst, vantage, verdict })
+    }
+
+    fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<String> {
+        let (ip, port) = tuple.backend.unwrap_or((tuple.dst, tuple.dport));
+        let connection = Connection {
+            src: self.identity.party(tuple.src, self.now),
+            dst: self.identity.party(ip, self.now),
+            protocol: crate::core::policy::model::Protocol::Tcp,
+            port,
+        };
+        self.history.cause(self.identity.inventory(), &connection, &judged.verdict.policies)
+    }
+}
+
+/// The tuple of a finding's example.
+fn between(src: &Endpoint, dst: &Endpoint) -> FlowTuple {
+    let backend = dst.backend_ip.map(|ip| (ip, dst.backend_port.unwrap_or(dst.port)));
+    let backend = backend.or_else(|| dst.backend_port.map(|port| (dst.ip, port)));
+    FlowTuple { src: src.ip, sport: src.port, dst: dst.ip, dport: dst.port, backend }
 }
