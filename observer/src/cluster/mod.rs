@@ -9,6 +9,7 @@ mod dir;
 mod document;
 mod index;
 mod list;
+pub mod manifests;
 mod object;
 mod problem;
 mod read;

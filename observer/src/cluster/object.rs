@@ -85,6 +85,11 @@ const READ: [(&str, &str); 8] = [
 ];
 
 impl Object {
+    /// Kind and name of an object that has both, as [`Object::from_value`] gives them.
+    pub(super) fn identify(value: &Value) -> Option<(ArcStr, Key)> {
+        identify(value).ok().map(|identity| (identity.kind, identity.key))
+    }
+
     /// Converts one object. What is wrong goes into `notes`: with `None` the object can't be used at all,
     /// else it is used without the values that the notes name.
     pub(super) fn from_value(value: Value, notes: &mut Vec<String>) -> Option<Self> {
@@ -172,7 +177,7 @@ fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Resul
 }
 
 /// Parses the whole object; an error names the field.
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|e| e.to_string())
 }
 
