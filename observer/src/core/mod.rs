@@ -1,6 +1,7 @@
 //! The pure core: no I/O, no clock, no async. Inputs carry time, outputs are values.
 
 pub mod baseline;
+pub mod connections;
 pub mod engine;
 pub mod facts;
 pub mod finding;

@@ -44,4 +44,7 @@ pub enum NetlinkError {
     /// Reading conntrack needs CAP_NET_ADMIN.
     #[error("not allowed to read conntrack (needs CAP_NET_ADMIN): {0}")]
     ConntrackDenied(#[source] Errno),
+    /// A table given in place of conntrack could not be read.
+    #[error("the table of open connections can't be read: {0}")]
+    Table(#[source] std::io::Error),
 }

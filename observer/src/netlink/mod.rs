@@ -3,6 +3,7 @@
 //! Only the attributes needed are decoded, so that a kernel that grows an attribute can't make a link unreadable,
 //! and the kernel's receive buffer is the only queue: when it overflows we are told, dump again and reconcile.
 
+pub mod connections;
 pub mod conntrack;
 mod error;
 mod link_table;

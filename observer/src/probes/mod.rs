@@ -11,6 +11,7 @@ mod drain;
 pub mod host;
 mod load;
 mod memory;
+mod open;
 mod reasons;
 mod ring;
 mod seed;
@@ -21,6 +22,7 @@ pub mod test_run;
 pub use attach::{AttachMode, Attacher};
 pub use load::{Loaded, Settings, load};
 pub use memory::give_back;
+pub use open::Open;
 pub use tasks::{Hooks, spawn};
 
 /// What can go wrong between us and the kernel.

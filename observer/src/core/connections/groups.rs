@@ -1,0 +1,178 @@
+//! Denied connections, gathered into what a human acts on: two workloads and a port.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use arcstr::{ArcStr, literal};
+use jiff::Timestamp;
+
+use super::Judge;
+use crate::core::facts::{JudgedConnection, LatentGroup};
+use crate::core::input::FlowTuple;
+use crate::core::output::LatentCount;
+use crate::core::record::{Endpoint, Vantage};
+
+/// Connections named per group.
+const EXAMPLES: usize = 5;
+
+/// What the judgement depends on: everything but the client's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pair {
+    src: IpAddr,
+    dst: IpAddr,
+    dport: u16,
+    backend: Option<(IpAddr, u16)>,
+}
+
+impl Pair {
+    pub(super) fn of(tuple: &FlowTuple) -> Self {
+        let &FlowTuple { src, dst, dport, backend, .. } = tuple;
+        Self { src, dst, dport, backend }
+    }
+}
+
+/// Some connections, counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    open: u64,
+    older: bool,
+    /// The oldest ones, in order.
+    examples: Vec<(Timestamp, FlowTuple)>,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, seen: Timestamp, tuple: FlowTuple, older: bool) {
+        self.open += 1;
+        self.older |= older;
+        self.example((seen, tuple));
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.open += other.open;
+        self.older |= other.older;
+        other.examples.into_iter().for_each(|example| self.example(example));
+    }
+
+    /// Sorted all the way, so that the same connections give the same examples in each round.
+    fn example(&mut self, example: (Timestamp, FlowTuple)) {
+        let order = |(seen, t): &(Timestamp, FlowTuple)| (*seen, t.src, t.sport, t.dst, t.dport);
+        let at = self.examples.partition_point(|other| order(other) <= order(&example));
+        if at < EXAMPLES {
+            self.examples.truncate(EXAMPLES - 1);
+            self.examples.insert(at, example);
+        }
+    }
+
+    fn oldest(&self) -> Option<(Timestamp, FlowTuple)> {
+        self.examples.first().copied()
+    }
+}
+
+/// Namespace and name.
+type Side = (ArcStr, ArcStr);
+/// Source, destination, and the port as addressed.
+type GroupKey = (Side, Side, u16);
+
+struct Group {
+    tally: Tally,
+    judged: JudgedConnection,
+}
+
+/// What was found out about denied connections since everything was judged last.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    details: HashMap<Pair, Option<JudgedConnection>>,
+    causes: BTreeMap<GroupKey, Option<String>>,
+    counts: BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
+}
+
+impl Groups {
+    /// Everything is about to be judged anew.
+    pub(super) fn forget(&mut self) {
+        self.details.clear();
+        self.causes.clear();
+    }
+
+    pub(super) fn counts(&self) -> Vec<LatentCount> {
+        self.counts.values().cloned().collect()
+    }
+
+    pub(super) fn build(&mut self, denied: HashMap<Pair, Tally>, judge: &mut dyn Judge) -> Vec<LatentGroup> {
+        self.details.retain(|pair, _| denied.contains_key(pair));
+        self.counts.clear();
+        let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
+        for (pair, tally) in denied {
+            let Some((_, oldest)) = tally.oldest() else { continue };
+            let detail = self.details.entry(pair).or_insert_with(|| judge.detail(&oldest));
+            if let Some(judged) = detail {
+                count(&mut self.counts, judged, tally.open);
+                gather(&mut groups, judged, tally);
+            }
+        }
+        self.causes.retain(|key, _| groups.contains_key(key));
+        groups.into_iter().filter_map(|(key, group)| self.tell(key, group, judge)).collect()
+    }
+
+    fn tell(&mut self, key: GroupKey, group: Group, judge: &mut dyn Judge) -> Option<LatentGroup> {
+        let Group { tally, mut judged } = group;
+        let (since, oldest) = tally.oldest()?;
+        judged.src.port = oldest.sport;
+        let cause = self.causes.entry(key).or_insert_with(|| judge.cause(&oldest, &judged)).clone();
+        Some(LatentGroup {
+            src: judged.src,
+            dst: judged.dst,
+            vantage: judged.vantage,
+            verdict: judged.verdict,
+            open: tally.open,
+            since,
+            older: tally.older,
+            cause,
+            examples: tally.examples.into_iter().map(|(_, tuple)| tuple).collect(),
+        })
+    }
+}
+
+/// Adds to the group of the same workloads; the pair with the oldest connection gives the example.
+fn gather(groups: &mut BTreeMap<GroupKey, Group>, judged: &JudgedConnection, tally: Tally) {
+    let group = groups
+        .entry(key(judged))
+        .or_insert_with(|| Group { tally: Tally::default(), judged: judged.clone() });
+    let oldest = tally.oldest();
+    group.tally.merge(tally);
+    if group.tally.oldest() == oldest {
+        group.judged = judged.clone();
+    }
+}
+
+fn count(
+    counts: &mut BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
+    judged: &JudgedConnection,
+    open: u64,
+) {
+    for policy in &judged.verdict.policies {
+        let series = counts.entry((key(judged), judged.vantage, policy.clone())).or_insert_with(|| LatentCount {
+            src: judged.src.clone(),
+            dst: judged.dst.clone(),
+            vantage: judged.vantage,
+            policy: policy.clone(),
+            count: 0,
+        });
+        series.count += open;
+    }
+}
+
+fn key(judged: &JudgedConnection) -> GroupKey {
+    (side(&judged.src), side(&judged.dst), judged.dst.port)
+}
+
+/// As metrics name it, but nodes each by its own name. The world outside is one: a thousand browsers are one finding.
+fn side(endpoint: &Endpoint) -> Side {
+    let Endpoint { namespace, workload, pod, service, node, .. } = endpoint;
+    if let (Some(namespace), Some(name)) = (namespace, workload.as_ref().or(pod.as_ref())) {
+        return (namespace.clone(), name.clone());
+    }
+    if let Some((namespace, name)) = service.as_deref().and_then(|s| s.split_once('/')) {
+        return (namespace.into(), name.into());
+    }
+    (ArcStr::new(), node.clone().unwrap_or(literal!("_external")))
+}
