@@ -3,6 +3,7 @@
 //! Reads [`Shared`] and nothing else.
 
 mod answer;
+mod findings;
 mod flows;
 mod pairs;
 mod query;
@@ -79,6 +80,7 @@ fn router(app: App) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/flows", get(flows::get))
         .route("/api/v1/pairs", get(pairs::get))
+        .route("/api/v1/findings", get(findings::get))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists what there is"))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET only")
@@ -98,11 +100,12 @@ async fn index(State(app): State<App>) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "Flow Observer {}\n
-/metrics         metrics for Prometheus
-/healthz         200 while the agent runs
-/readyz          200 when ready, else what is pending
-/api/v1/flows    live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
-/api/v1/pairs    counters per pair: ?namespace= &pod=NS/NAME
+/metrics            metrics for Prometheus
+/healthz            200 while the agent runs
+/readyz             200 when ready, else what is pending
+/api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
+/api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
+/api/v1/findings    what to act on: ?kind= &state= &namespace=
 ",
         env!("CARGO_PKG_VERSION")
     );

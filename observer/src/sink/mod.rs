@@ -1,8 +1,9 @@
-//! Where the engine's outputs go: the live tail, metrics and the pair table.
+//! Where the engine's outputs go: the live tail, metrics, the pair table and the findings.
 //!
 //! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
 //! than it takes to copy a few cursors under a lock.
 
+pub mod findings;
 pub mod metrics;
 pub mod pairs;
 pub mod readiness;
@@ -16,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arcstr::ArcStr;
 use jiff::Timestamp;
 
+use self::findings::{Change, Journal};
+use crate::core::finding::Finding;
 use crate::core::output::Output;
 use crate::core::record::{Event, Outcome};
 
@@ -32,13 +35,21 @@ pub struct SinkConfig {
     pub metrics: MetricsConfig,
     /// Rows of `/api/v1/pairs`; the least recently updated give way.
     pub max_pairs: usize,
+    /// Findings of `/api/v1/findings`, active and resolved.
+    pub max_findings: usize,
 }
 
 impl SinkConfig {
     /// Defaults for a node of this name.
     #[must_use]
     pub fn new(node: ArcStr) -> Self {
-        Self { node, tail: TailConfig::default(), metrics: MetricsConfig::default(), max_pairs: 20_000 }
+        Self {
+            node,
+            tail: TailConfig::default(),
+            metrics: MetricsConfig::default(),
+            max_pairs: 20_000,
+            max_findings: 1_000,
+        }
     }
 }
 
@@ -46,6 +57,7 @@ impl SinkConfig {
 #[derive(Debug)]
 pub struct Sinks {
     shared: Arc<Shared>,
+    journal: Journal,
 }
 
 impl Sinks {
@@ -53,7 +65,7 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
-        (Self { shared: Arc::clone(&shared) }, shared)
+        (Self { shared: Arc::clone(&shared), journal: Journal::new() }, shared)
     }
 
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
@@ -76,9 +88,20 @@ impl Sinks {
             Output::Drops(update) => metrics.add_drops(update, now),
             Output::Lost { stage, count } => metrics.add_lost(stage, count),
             Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
-            Output::Finding(_) | Output::LatentDenials(_) | Output::Cluster(_) => {}
+            Output::Finding(finding) => self.finding(finding, now),
+            Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
+            Output::Cluster(_) => {}
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
+    }
+
+    fn finding(&mut self, finding: Finding, now: Timestamp) {
+        let Shared { findings, metrics, .. } = &*self.shared;
+        let (change, finding) = findings.put(finding, now);
+        if change != Change::None {
+            metrics.set_findings(findings.active());
+        }
+        self.journal.log(change, &finding, now);
     }
 }
 

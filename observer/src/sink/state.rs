@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use super::findings::FindingStore;
 use super::metrics::Metrics;
 use super::pairs::PairTable;
 use super::readiness::Readiness;
@@ -15,6 +16,7 @@ pub struct Shared {
     pub tail: Arc<Tail>,
     pub metrics: Metrics,
     pub pairs: PairTable,
+    pub findings: FindingStore,
     pub readiness: Readiness,
     info: Mutex<BTreeMap<String, String>>,
 }
@@ -27,6 +29,7 @@ impl Shared {
             tail: Arc::new(tail),
             metrics,
             pairs: PairTable::new(config.max_pairs),
+            findings: FindingStore::new(config.max_findings),
             readiness: Readiness::default(),
             info: Mutex::default(),
         }
