@@ -1,23 +1,25 @@
 //! The only place that sees everything: builds the parts, wires them, and takes them down in order.
 
 mod engine_task;
+mod follow;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arcstr::ArcStr;
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::cluster;
-use crate::commands::config::{ClusterSource, Options, ProbeLog};
+use crate::commands::config::{Options, ProbeLog};
+use crate::core::engine::Engine;
+use crate::core::findings::FindingsConfig;
 use crate::core::inventory::Inventory;
-use crate::netlink::links::{self, UplinkChoice};
 use crate::probes::{self, AttachMode, Hooks, btf, host};
 use crate::sink::{SinkConfig, Sinks, state::Shared};
 
@@ -77,7 +79,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     }
     let (sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
-    follow_cluster(&options, inventory, &shared, tasks, cancel)?;
+    follow::cluster(&options, inventory, &shared, tasks, cancel)?;
 
     host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());
@@ -90,11 +92,14 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     shared.set_info("attach", format!("{mode:?}").to_lowercase());
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
-    tasks.spawn(engine_task::run(node.clone(), sinks, engine_rx, inventories, recorder(&options, &node)?));
+    let (engine, look) = (Engine::configured(node.clone(), findings(&options)), Arc::new(Notify::new()));
+    let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
+    tasks.spawn(engine_task::run(stage, engine_rx, inventories));
+    let open = probes::Open::new(&loaded)?;
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
-    follow_links(&options, link_tx, tasks, cancel);
-    drop(engine_tx);
+    follow::links(&options, link_tx, tasks, cancel);
+    follow::connections(open, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
     let server = crate::http::serve(listener, shared, cancel.clone());
@@ -135,52 +140,17 @@ fn probe_settings(options: &Options) -> probes::Settings {
     settings
 }
 
-fn follow_cluster(
-    options: &Options,
-    inventory: watch::Sender<Arc<Inventory>>,
-    shared: &Arc<Shared>,
-    tasks: &TaskTracker,
-    cancel: &CancellationToken,
-) -> anyhow::Result<()> {
-    match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
-        ClusterSource::Kube => {
-            anyhow::bail!(
-                "--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints"
-            )
-        }
-        ClusterSource::None => Ok(()),
-        ClusterSource::Dir(path) => {
-            let (_, follower) = cluster::spawn(path, inventory, cancel.clone())
-                .with_context(|| format!("--cluster dir:{}", path.display()))?;
-            shared.metrics.set_cluster_synced("dir", true);
-            tasks.spawn(async move {
-                if let Err(error) = follower.await {
-                    error!(%error, "the cluster directory is no longer followed");
-                }
-            });
-            Ok(())
-        }
+fn findings(options: &Options) -> FindingsConfig {
+    let mut config = FindingsConfig::default();
+    // Longer than a signed number of nanoseconds is as good as for ever.
+    let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    if let Some(grace) = options.enforcement_grace {
+        config.grace = signed(grace);
     }
-}
-
-fn follow_links(
-    options: &Options,
-    to: mpsc::Sender<links::LinkEvent>,
-    tasks: &TaskTracker,
-    cancel: &CancellationToken,
-) {
-    let choice = if options.uplink.is_empty() {
-        UplinkChoice::DefaultRoute
-    } else {
-        UplinkChoice::Named(options.uplink.clone())
-    };
-    let cancel = cancel.clone();
-    tasks.spawn(async move {
-        if let Err(error) = links::follow(choice, to, cancel.clone()).await {
-            error!(%error, "interfaces can't be followed");
-            cancel.cancel();
-        }
-    });
+    if let Some(quiet) = options.resolve_after {
+        config.quiet = signed(quiet);
+    }
+    config
 }
 
 fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {

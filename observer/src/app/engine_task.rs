@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arcstr::ArcStr;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::error;
 
 use crate::core::engine::Engine;
 use crate::core::input::Input;
 use crate::core::inventory::Inventory;
+use crate::core::policy::model::Policies;
 use crate::core::recording::{Header, Writer};
 use crate::sink::Sinks;
 
@@ -27,13 +28,10 @@ const FLUSH_TICKS: u32 = 20;
 
 /// Runs until every sender has gone, then releases what is held.
 pub(super) async fn run(
-    node: ArcStr,
-    sinks: Sinks,
+    mut stage: Stage,
     mut inputs: mpsc::Receiver<Input>,
     mut inventories: watch::Receiver<Arc<Inventory>>,
-    recorder: Option<Recorder>,
 ) {
-    let mut stage = Stage { engine: Engine::new(node), sinks, recorder };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ticks = 0u32;
@@ -63,15 +61,27 @@ pub(super) async fn run(
     stage.finish();
 }
 
-struct Stage {
+/// The engine and what is around it.
+pub(super) struct Stage {
     engine: Engine,
     sinks: Sinks,
     recorder: Option<Recorder>,
+    /// Makes the open connections be read at once.
+    look: Arc<Notify>,
+    policies: Policies,
 }
 
 impl Stage {
+    pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
+        Self { engine, sinks, recorder, look, policies: Policies::default() }
+    }
+
     fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
         let inventory = Arc::clone(&inventories.borrow_and_update());
+        if inventory.policies != self.policies {
+            self.policies = inventory.policies.clone();
+            self.look.notify_one();
+        }
         self.handle(Input::Cluster { inventory }, Timestamp::now());
     }
 

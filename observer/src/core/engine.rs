@@ -164,11 +164,7 @@ impl Engine {
             (Pair { vantage: self.pair_vantage(&pair, now), ..pair }, src, dst)
         });
         let verdict = self.pair_verdict(delta.pair, now);
-        self.outputs.push_back(Output::Pair(PairUpdate {
-            pair,
-            verdict,
-            counts: delta.counts,
-        }));
+        self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
     }
 
     fn drops(&mut self, delta: DropDelta, now: Timestamp) {

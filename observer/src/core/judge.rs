@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arcstr::{ArcStr};
+use arcstr::ArcStr;
 use jiff::Timestamp;
 use lru::LruCache;
 
@@ -219,8 +219,12 @@ fn flow_verdict(verdict: Verdict) -> FlowVerdict {
 
 /// The policies whose rules allow.
 fn deciding(direction: &DirectionVerdict) -> Vec<ArcStr> {
-    let mut policies: Vec<ArcStr> =
-        direction.rules.iter().filter_map(|rule| rule.split_once('#')).map(|(policy, _)| policy.into()).collect();
+    let mut policies: Vec<ArcStr> = direction
+        .rules
+        .iter()
+        .filter_map(|rule| rule.split_once('#'))
+        .map(|(policy, _)| policy.into())
+        .collect();
     policies.dedup();
     policies
 }

@@ -3,6 +3,7 @@
 //! Reads [`Shared`] and nothing else.
 
 mod answer;
+mod findings;
 mod flows;
 mod pairs;
 mod query;
@@ -81,6 +82,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/flows", get(flows::get))
         .route("/api/v1/pairs", get(pairs::get))
         .route("/api/v1/snapshot", get(snapshot::get))
+        .route("/api/v1/findings", get(findings::get))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists what there is"))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET only")
@@ -100,12 +102,13 @@ async fn index(State(app): State<App>) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "Flow Observer {}\n
-/metrics         metrics for Prometheus
-/healthz         200 while the agent runs
-/readyz          200 when ready, else what is pending
-/api/v1/flows    live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
-/api/v1/pairs    counters per pair: ?namespace= &pod=NS/NAME
-/api/v1/snapshot flows seen and the cluster, for `flow-observer audit --flows`
+/metrics            metrics for Prometheus
+/healthz            200 while the agent runs
+/readyz             200 when ready, else what is pending
+/api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
+/api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
+/api/v1/findings    what to act on: ?kind= &state= &namespace=
+/api/v1/snapshot    flows seen and the cluster, for `flow-observer audit --flows`
 ",
         env!("CARGO_PKG_VERSION")
     );

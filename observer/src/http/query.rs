@@ -8,6 +8,7 @@ use axum::http::Uri;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Failure;
+use crate::core::finding::{Finding, FindingKind, State};
 use crate::core::record::{Kind, Outcome};
 use crate::sink::tail::Filter;
 
@@ -45,12 +46,47 @@ pub(super) fn names_only(uri: &Uri) -> Result<Filter, Failure> {
     Ok(filter)
 }
 
+/// Parameters of `/api/v1/findings`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct FindingsQuery {
+    kinds: Vec<FindingKind>,
+    states: Vec<State>,
+    names: Filter,
+}
+
+impl FindingsQuery {
+    pub(super) fn parse(uri: &Uri) -> Result<Self, Failure> {
+        let mut query = Self::default();
+        for (name, value) in parameters(uri)? {
+            match name.as_str() {
+                "kind" => query.kinds.extend(parse_list::<FindingKind>(&name, &value)?),
+                "state" => query.states.extend(parse_list::<State>(&name, &value)?),
+                "namespace" => parse_names(&mut query.names, &name, &value)?,
+                _ => return Err(unknown(&name)),
+            }
+        }
+        Ok(query)
+    }
+
+    pub(super) fn matches(&self, finding: &Finding) -> bool {
+        let Self { kinds, states, names } = self;
+        let named = match (&finding.src, &finding.dst) {
+            (Some(src), Some(dst)) => names.matches_endpoints(src, dst),
+            (Some(one), None) | (None, Some(one)) => names.matches_endpoints(one, one),
+            (None, None) => names.namespaces.is_empty(),
+        };
+        named
+            && (kinds.is_empty() || kinds.contains(&finding.kind))
+            && (states.is_empty() || states.contains(&finding.state))
+    }
+}
+
 fn parse_names(filter: &mut Filter, name: &str, value: &str) -> Result<(), Failure> {
     match name {
         "namespace" if value.is_empty() => return Err(bad(name, "it is empty")),
         "namespace" => filter.namespaces.push(value.to_owned()),
         "pod" => filter.pods.push(parse(name, value)?),
-        _ => return Err(Failure::bad_request(format!("unknown parameter `{name}`"))),
+        _ => return Err(unknown(name)),
     }
     Ok(())
 }
@@ -68,6 +104,10 @@ fn parse<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<T, Failure
 
 fn parse_list<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<Vec<T>, Failure> {
     value.split(',').map(|part| parse(name, part.trim())).collect()
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::bad_request(format!("unknown parameter `{name}`"))
 }
 
 fn bad(name: &str, error: impl Display) -> Failure {
@@ -91,7 +131,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::sink::testing::at;
+    use crate::sink::testing::{at, finding, resolved};
 
     fn flows(query: &str) -> Result<FlowsQuery, Failure> {
         FlowsQuery::parse(&format!("/api/v1/flows?{query}").parse().unwrap(), at(1000))
@@ -142,6 +182,42 @@ mod tests {
         let failure = flows(query).unwrap_err();
         assert!(format!("{failure:?}").contains(named), "{failure:?}");
         assert_eq!(failure.into_response().status(), 400);
+    }
+
+    #[rstest]
+    #[case("", "ab")]
+    #[case("kind=policy_denied", "ab")]
+    #[case("kind=latent_denial,policy_denied&state=active", "a")]
+    #[case("kind=latent_denial", "")]
+    #[case("state=active&state=resolved", "ab")]
+    #[case("state=resolved&namespace=web", "b")]
+    #[case("namespace=data", "ab")]
+    #[case("namespace=jobs", "")]
+    fn findings_are_filtered(#[case] query: &str, #[case] wanted: &str) {
+        let query = FindingsQuery::parse(&format!("/api/v1/findings?{query}").parse().unwrap()).unwrap();
+        let findings = [finding("a", 0), resolved(finding("b", 0), 0)];
+        let ids: String = findings.iter().filter(|f| query.matches(f)).map(|f| f.id.as_str()).collect();
+        assert_eq!(ids, wanted);
+    }
+
+    #[rstest]
+    #[case("pod=web/a", "`pod`")]
+    #[case("kind=attempt", "`kind`: `attempt` is none of policy_denied, service_refused,")]
+    #[case("state=over", "`state`: `over` is none of active, resolved")]
+    #[case("namespace=", "`namespace`")]
+    fn findings_name_what_is_wrong(#[case] query: &str, #[case] named: &str) {
+        let failure =
+            FindingsQuery::parse(&format!("/api/v1/findings?{query}").parse().unwrap()).unwrap_err();
+        assert!(format!("{failure:?}").contains(named), "{failure:?}");
+    }
+
+    #[test]
+    fn a_finding_without_sides_is_of_no_namespace() {
+        let parse = |query: &str| FindingsQuery::parse(&format!("/?{query}").parse().unwrap()).unwrap();
+        let bare = Finding { src: None, dst: None, ..finding("a", 0) };
+        assert!(parse("").matches(&bare) && !parse("namespace=web").matches(&bare));
+        let half = Finding { src: None, ..finding("a", 0) };
+        assert!(parse("namespace=data").matches(&half) && !parse("namespace=web").matches(&half));
     }
 
     #[test]

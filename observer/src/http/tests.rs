@@ -3,13 +3,15 @@
 mod client;
 mod streams;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::client::Agent;
+use crate::core::finding::Finding;
 use crate::core::input::Counts;
 use crate::core::output::Output;
 use crate::core::record::Outcome;
-use crate::sink::testing::{at, attempt, external, pair, pod, service};
+use crate::sink::testing::{at, attempt, external, finding, pair, pod, resolved, service};
 
 #[tokio::test]
 async fn each_path_answers_with_its_type() {
@@ -27,6 +29,7 @@ async fn each_path_answers_with_its_type() {
         ),
         ("/api/v1/pairs", "application/json", "\"pairs\":[]"),
         ("/api/v1/snapshot", "application/json", "\"version\":1,\"node\":\"node1\""),
+        ("/api/v1/findings", "application/json", "{\"findings\":[]}"),
         ("/api/v1/flows?follow=false", "application/x-ndjson", ""),
     ] {
         let answer = agent.get(path, &[]).await;
@@ -65,6 +68,8 @@ async fn failures_are_json_and_name_the_cause() {
         ("/api/v1/flows?since=soon", 400, "`since`"),
         ("/api/v1/pairs?kind=attempt", 400, "`kind`"),
         ("/api/v1/snapshot?namespace=web", 400, "`namespace`"),
+        ("/api/v1/findings?kind=attempt", 400, "`kind`"),
+        ("/api/v1/findings?pod=web/front", 400, "`pod`"),
     ] {
         let answer = agent.get(path, &[]).await;
         assert_eq!(answer.status, status, "{path}");
@@ -107,6 +112,35 @@ async fn pairs_have_names_counters_and_filters() {
     let by_pod = agent.get("/api/v1/pairs?pod=jobs/batch-1-a", &[]).await.json();
     assert_eq!(by_pod["pairs"][0]["syn"], 1);
     assert_eq!(by_pod["pairs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn findings_are_told_in_full_and_filtered() {
+    let mut agent = Agent::start().await;
+    let now = Timestamp::now();
+    let seen = |finding: Finding| Finding { first_seen: now, last_seen: now, ..finding };
+    let cause = Some("NetworkPolicy data/deny was changed".to_owned());
+    agent.emit(Output::Finding(Finding { cause, ..seen(finding("a1", 0)) }));
+    agent.emit(Output::Finding(seen(finding("b2", 0))));
+    let over = Finding { resolved_at: Some(now), count: 7, ..resolved(seen(finding("b2", 0)), 0) };
+    agent.emit(Output::Finding(over));
+
+    let all = agent.get("/api/v1/findings", &[]).await.json();
+    let expected = json!({
+        "id": "a1", "kind": "policy_denied", "state": "active", "severity": "warning", "count": 1,
+        "first_seen": now.to_string(), "last_seen": now.to_string(), "summary": "summary of a1",
+        "src": {"ip": "10.42.0.10", "port": 5432, "namespace": "web", "pod": "front-5d-1", "workload": "front",
+                "kind": "Deployment"},
+        "dst": {"ip": "10.43.0.1", "port": 5432, "service": "data/db"},
+        "policies": ["data/deny"], "nodes": ["node1"], "cause": "NetworkPolicy data/deny was changed",
+        "evidence": [],
+    });
+    assert_eq!(all["findings"][0], expected);
+    let over = agent.get("/api/v1/findings?state=resolved&namespace=web", &[]).await.json();
+    assert_eq!(over["findings"].as_array().unwrap().len(), 1);
+    assert_eq!((&over["findings"][0]["count"], &over["findings"][0]["id"]), (&json!(7), &json!("b2")));
+    let none = agent.get("/api/v1/findings?kind=latent_denial", &[]).await.json();
+    assert_eq!(none, json!({"findings": []}));
 }
 
 #[tokio::test]

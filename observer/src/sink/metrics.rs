@@ -4,6 +4,8 @@
 //! so it misses what `events_lost_total` says was lost.
 
 mod labels;
+mod latent;
+mod outcomes;
 mod pairs;
 mod process;
 mod series;
@@ -24,11 +26,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use self::labels::PairKey;
+use self::latent::LatentSeries;
 use self::series::SeriesStore;
 use super::lock;
 use super::tail::TailCounters;
+use crate::core::finding::FindingKind;
 use crate::core::input::LostStage;
-use crate::core::output::{DropUpdate, PairUpdate};
+use crate::core::output::{DropUpdate, LatentCount, PairUpdate};
 use crate::core::record::Vantage;
 
 pub use text::Format;
@@ -67,6 +71,9 @@ type Gauges = Family<Label, Gauge>;
 pub struct Metrics {
     registry: Registry,
     series: Arc<Mutex<SeriesStore>>,
+    latent: LatentSeries,
+    max_series: usize,
+    findings: Gauges,
     handshakes: Family<Label, Histogram, fn() -> Histogram>,
     lost: Family<Label, Counter>,
     tail: TailCounters,
@@ -83,6 +90,9 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             series: Arc::new(Mutex::new(SeriesStore::new(config))),
+            latent: LatentSeries::default(),
+            max_series: config.max_series,
+            findings: Family::default(),
             handshakes: Family::new_with_constructor(|| Histogram::new(HANDSHAKE_BUCKETS)),
             lost: Family::default(),
             tail: TailCounters::default(),
@@ -103,6 +113,7 @@ impl Metrics {
         for stage in LostStage::ALL {
             drop(self.lost.get_or_create(&label("stage", stage.as_str())));
         }
+        self.set_findings(FindingKind::ALL.map(|kind| (kind, 0)));
         self.tail.lost = self.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
         for vantage in [Vantage::Source, Vantage::Destination, Vantage::Transit] {
             drop(self.handshakes.get_or_create(&label("vantage", vantage.as_str())));
@@ -113,6 +124,8 @@ impl Metrics {
         self.registry.register_collector(Box::new(process::ProcessCollector));
         let registry = self.registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(pairs::PairCollector(Arc::clone(&self.series))));
+        registry.register_collector(Box::new(self.latent.clone()));
+        registry.register("findings", "Active findings, by kind", self.findings.clone());
         registry.register(
             "handshake_seconds",
             "Time from the first SYN to the SYN-ACK of established connections",
@@ -195,12 +208,22 @@ impl Metrics {
 
     pub(super) fn add_pair(&self, update: &PairUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(pair, src, dst)| PairKey::new(src, dst, pair.vantage));
-        lock(&self.series).add(key, &update.counts, now);
+        lock(&self.series).add(key, &update.counts, update.verdict, now);
     }
 
     pub(super) fn add_drops(&self, update: DropUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(src, dst, vantage)| PairKey::new(src, dst, *vantage));
         lock(&self.series).add_drops(key, update.reason, update.count, now);
+    }
+
+    pub(super) fn set_findings(&self, active: impl IntoIterator<Item = (FindingKind, usize)>) {
+        for (kind, count) in active {
+            self.findings.get_or_create(&label("kind", kind.as_str())).set(gauge(count));
+        }
+    }
+
+    pub(super) fn set_latent_denials(&self, counts: Vec<LatentCount>) {
+        self.latent.replace(counts, self.max_series);
     }
 
     pub(super) fn depart(&self, workloads: &[(ArcStr, ArcStr)], now: Timestamp) {

@@ -1,9 +1,10 @@
-//! Where the engine's outputs go: the live tail, metrics and the pair table.
+//! Where the engine's outputs go: the live tail, metrics, the pair table and the findings.
 //!
 //! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
 //! than it takes to copy a few cursors under a lock.
 
 pub mod baseline;
+pub mod findings;
 pub mod metrics;
 pub mod pairs;
 pub mod readiness;
@@ -17,6 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arcstr::ArcStr;
 use jiff::Timestamp;
 
+use self::findings::{Change, Journal};
+use crate::core::finding::Finding;
 use crate::core::output::Output;
 use crate::core::record::{Event, Outcome};
 
@@ -35,14 +38,22 @@ pub struct SinkConfig {
     pub max_pairs: usize,
     /// Flows of `/api/v1/snapshot`; the least recently seen give way.
     pub max_flows: usize,
+    /// Findings of `/api/v1/findings`, active and resolved.
+    pub max_findings: usize,
 }
 
 impl SinkConfig {
     /// Defaults for a node of this name.
     #[must_use]
     pub fn new(node: ArcStr) -> Self {
-        let (tail, metrics) = (TailConfig::default(), MetricsConfig::default());
-        Self { node, tail, metrics, max_pairs: 20_000, max_flows: 20_000 }
+        Self {
+            node,
+            tail: TailConfig::default(),
+            metrics: MetricsConfig::default(),
+            max_pairs: 20_000,
+            max_flows: 20_000,
+            max_findings: 1_000,
+        }
     }
 }
 
@@ -50,6 +61,7 @@ impl SinkConfig {
 #[derive(Debug)]
 pub struct Sinks {
     shared: Arc<Shared>,
+    journal: Journal,
 }
 
 impl Sinks {
@@ -57,7 +69,7 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
-        (Self { shared: Arc::clone(&shared) }, shared)
+        (Self { shared: Arc::clone(&shared), journal: Journal::new() }, shared)
     }
 
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
@@ -86,9 +98,19 @@ impl Sinks {
                 baseline.set_inventory(&inventory);
                 self.shared.set_inventory(inventory);
             }
-            Output::Finding(_) | Output::LatentDenials(_) => {}
+            Output::Finding(finding) => self.finding(finding, now),
+            Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
+    }
+
+    fn finding(&mut self, finding: Finding, now: Timestamp) {
+        let Shared { findings, metrics, .. } = &*self.shared;
+        let (change, finding) = findings.put(finding, now);
+        if change != Change::None {
+            metrics.set_findings(findings.active());
+        }
+        self.journal.log(change, &finding, now);
     }
 }
 

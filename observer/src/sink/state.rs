@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use arcstr::ArcStr;
 
 use super::baseline::BaselineTable;
+use super::findings::FindingStore;
 use super::metrics::Metrics;
 use super::pairs::PairTable;
 use super::readiness::Readiness;
@@ -20,6 +21,7 @@ pub struct Shared {
     pub metrics: Metrics,
     pub pairs: PairTable,
     pub baseline: BaselineTable,
+    pub findings: FindingStore,
     pub readiness: Readiness,
     node: ArcStr,
     inventory: Mutex<Arc<Inventory>>,
@@ -35,6 +37,7 @@ impl Shared {
             metrics,
             pairs: PairTable::new(config.max_pairs),
             baseline: BaselineTable::new(config.max_flows),
+            findings: FindingStore::new(config.max_findings),
             readiness: Readiness::default(),
             node: config.node.clone(),
             inventory: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::core::finding::{Finding, FindingKind, Severity, State};
 use crate::core::input::{Counts, Pair};
 use crate::core::output::PairUpdate;
 use crate::core::policy::Decision;
@@ -63,6 +64,32 @@ pub(crate) fn reset(second: i64, src: Endpoint, dst: Endpoint) -> FlowRecord {
     let (vantage, by, phase) = (Vantage::Source, Side::Server, Phase::Orphan);
     let event = Event::Reset(Reset { vantage, by, phase, src, dst });
     FlowRecord { time: at(second), node: "node1".into(), event }
+}
+
+/// An active finding of this id, seen last at this second.
+pub(crate) fn finding(id: &str, second: i64) -> Finding {
+    Finding {
+        id: id.into(),
+        kind: FindingKind::PolicyDenied,
+        state: State::Active,
+        first_seen: at(second),
+        last_seen: at(second),
+        resolved_at: None,
+        count: 1,
+        severity: Severity::Warning,
+        summary: format!("summary of {id}"),
+        src: Some(pod("web", "front-5d-1")),
+        dst: Some(service("data", "db")),
+        policies: vec!["data/deny".into()],
+        vip: None,
+        nodes: vec!["node1".into()],
+        cause: None,
+        evidence: vec![],
+    }
+}
+
+pub(crate) fn resolved(finding: Finding, second: i64) -> Finding {
+    Finding { state: State::Resolved, resolved_at: Some(at(second)), ..finding }
 }
 
 /// Increments between two sides, by their addresses.

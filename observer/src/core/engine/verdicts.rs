@@ -14,7 +14,7 @@ use crate::core::judge::Judge;
 use crate::core::output::Output;
 use crate::core::policy::history::History;
 use crate::core::policy::{Connection, Decision};
-use crate::core::record::{Attempt, Endpoint, FlowVerdict, Outcome, Vantage};
+use crate::core::record::{Attempt, Endpoint, Outcome, Vantage};
 
 impl Engine {
     /// A new picture of the cluster: names first, then what is judged by them.

@@ -3,8 +3,10 @@
 //! [`model`] is what was written, [`verdict`] what is answered. [`plain`] reads like the specification and explains;
 //! [`compiled`] gives the same decisions on the hot path.
 
+pub mod compiled;
 pub mod connection;
 mod explain;
+pub mod history;
 pub mod model;
 pub mod plain;
 pub mod selector;

@@ -9,14 +9,13 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 
 use super::labels::PairKey;
+use super::outcomes;
 use super::series::{Series, SeriesStore};
-use crate::core::record::{Outcome, Phase, Side};
+use crate::core::record::{Phase, Side};
 use crate::sink::lock;
 
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
 const PHASES: [Phase; 3] = [Phase::Handshake, Phase::Established, Phase::Orphan];
-const OUTCOMES: [Outcome; 4] =
-    [Outcome::Established, Outcome::Refused, Outcome::Rejected, Outcome::Unanswered];
 
 /// Reads the series at each scrape.
 #[derive(Debug)]
@@ -67,15 +66,13 @@ fn resets(rows: &Rows, encoder: &mut DescriptorEncoder) -> fmt::Result {
     Ok(())
 }
 
-/// A pair with any attempt shows all outcomes: `increase()` misses the first step of a series that was not there, and the
-/// first refusal after a week of successes is the one to see.
 fn attempts(rows: &Rows, encoder: &mut DescriptorEncoder) -> fmt::Result {
     let help = "Connection attempts ended, by outcome and by what the policies say of them.";
     let mut family = counters(encoder, "connection_attempts", help)?;
-    for (key, series) in rows.iter().filter(|(_, s)| s.outcomes.iter().any(|n| n.get() > 0)) {
-        for (outcome, count) in OUTCOMES.iter().zip(series.outcomes) {
-            let more = [("outcome", outcome.as_str()), ("verdict", "unknown")];
-            counter(&mut family, &(key, more), count.get())?;
+    for (key, series) in rows {
+        for (outcome, verdict, count) in series.outcomes.published() {
+            let more = [("outcome", outcome.as_str()), ("verdict", outcomes::label(verdict))];
+            counter(&mut family, &(key, more), count)?;
         }
     }
     Ok(())

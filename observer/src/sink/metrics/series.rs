@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::MetricsConfig;
 use super::labels::{PairKey, WorkloadName};
+use super::outcomes::Outcomes;
 use crate::core::input::Counts;
+use crate::core::policy::Decision;
 
 /// How often series are looked through for expired ones.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
@@ -22,17 +24,34 @@ pub(super) struct Monotone {
 impl Monotone {
     pub(super) fn add(&mut self, delta: i64) {
         let amount = delta.unsigned_abs();
-        if delta < 0 {
-            self.debt = self.debt.saturating_add(amount);
-        } else {
-            let paid = amount.min(self.debt);
-            self.debt -= paid;
-            self.published = self.published.saturating_add(amount - paid);
-        }
+        if delta < 0 { self.owe(amount) } else { self.give(amount) }
     }
 
     pub(super) fn get(self) -> u64 {
         self.published
+    }
+
+    /// What is published and not taken back.
+    pub(super) fn net(self) -> u64 {
+        self.published.saturating_sub(self.debt)
+    }
+
+    /// Holds back this much of later increments.
+    pub(super) fn owe(&mut self, amount: u64) {
+        self.debt = self.debt.saturating_add(amount);
+    }
+
+    /// Pays for what was taken back before it was given; how much of `amount` that takes.
+    pub(super) fn settle(&mut self, amount: u64) -> u64 {
+        let paid = amount.min(self.debt.saturating_sub(self.published));
+        self.debt -= paid;
+        paid
+    }
+
+    pub(super) fn give(&mut self, amount: u64) {
+        let paid = amount.min(self.debt);
+        self.debt -= paid;
+        self.published = self.published.saturating_add(amount - paid);
     }
 }
 
@@ -43,22 +62,19 @@ pub(super) struct Series {
     pub(super) syn_retransmits: Monotone,
     /// `[Side][Phase]`.
     pub(super) rst: [[Monotone; 3]; 2],
-    /// As [`Counts::outcomes`].
-    pub(super) outcomes: [Monotone; 4],
+    pub(super) outcomes: Outcomes,
     /// By reason.
     pub(super) drops: BTreeMap<ArcStr, u64>,
 }
 
 impl Series {
-    fn add(&mut self, counts: &Counts) {
+    fn add(&mut self, counts: &Counts, verdict: Decision) {
         self.syn.add(counts.syn);
         self.syn_retransmits.add(counts.syn_retransmits);
         for (to, from) in self.rst.iter_mut().flatten().zip(counts.rst.iter().flatten()) {
             to.add(*from);
         }
-        for (to, from) in self.outcomes.iter_mut().zip(counts.outcomes) {
-            to.add(from);
-        }
+        self.outcomes.add(verdict, counts.outcomes);
     }
 }
 
@@ -96,11 +112,11 @@ impl SeriesStore {
         }
     }
 
-    /// Adds to a pair's series, or to `_other`.
-    pub(super) fn add(&mut self, key: Option<PairKey>, counts: &Counts, now: Timestamp) {
+    /// Adds to a pair's series, or to `_other`, what was counted under this verdict.
+    pub(super) fn add(&mut self, key: Option<PairKey>, counts: &Counts, verdict: Decision, now: Timestamp) {
         // What is taken back from a series that is not there was folded, or has expired with it.
         let may_open = !takes_back(counts);
-        self.at(key, may_open, now).add(counts);
+        self.at(key, may_open, now).add(counts, verdict);
     }
 
     pub(super) fn add_drops(&mut self, key: Option<PairKey>, reason: ArcStr, count: u64, now: Timestamp) {
@@ -210,9 +226,9 @@ mod tests {
     fn pairs_past_the_limit_fold_and_nothing_is_lost() {
         let mut store = store(3);
         for client in 0..10 {
-            store.add(Some(key(client)), &syn(2), at(0));
+            store.add(Some(key(client)), &syn(2), Decision::Unknown, at(0));
         }
-        store.add(None, &syn(5), at(0));
+        store.add(None, &syn(5), Decision::Unknown, at(0));
         let all = store.snapshot(at(0));
         assert_eq!(all.len(), 4);
         assert_eq!(all.iter().map(|(_, s)| s.syn.get()).sum::<u64>(), 25);
@@ -222,46 +238,46 @@ mod tests {
     #[test]
     fn no_fold_is_published_before_it_is_needed() {
         let mut store = store(3);
-        store.add(Some(key(1)), &syn(1), at(0));
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
         assert_eq!(published(&mut store, &PairKey::other(), at(0)), None);
     }
 
     #[test]
     fn what_is_taken_back_does_not_open_a_series() {
         let mut store = store(3);
-        store.add(Some(key(1)), &syn(-1), at(0));
+        store.add(Some(key(1)), &syn(-1), Decision::Unknown, at(0));
         assert_eq!(store.len(), 0);
-        store.add(Some(key(2)), &syn(4), at(0));
-        store.add(Some(key(2)), &syn(-1), at(0));
+        store.add(Some(key(2)), &syn(4), Decision::Unknown, at(0));
+        store.add(Some(key(2)), &syn(-1), Decision::Unknown, at(0));
         assert_eq!(published(&mut store, &key(2), at(0)), Some(4), "a counter never goes down");
-        store.add(Some(key(2)), &syn(2), at(0));
+        store.add(Some(key(2)), &syn(2), Decision::Unknown, at(0));
         assert_eq!(published(&mut store, &key(2), at(0)), Some(5));
     }
 
     #[test]
     fn series_of_a_departed_workload_stay_for_the_grace_and_make_room() {
         let mut store = store(1);
-        store.add(Some(key(1)), &syn(1), at(0));
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
         store.depart(&[("web".into(), "c1".into())], at(60));
         assert_eq!(published(&mut store, &key(1), at(60 + 15 * 60)), Some(1));
         assert_eq!(published(&mut store, &key(1), at(60 + 15 * 60 + 11)), None);
-        store.add(Some(key(2)), &syn(1), at(1000));
+        store.add(Some(key(2)), &syn(1), Decision::Unknown, at(1000));
         assert_eq!(published(&mut store, &key(2), at(1000)), Some(1));
     }
 
     #[test]
     fn a_workload_that_comes_back_keeps_its_series() {
         let mut store = store(9);
-        store.add(Some(key(1)), &syn(1), at(0));
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
         store.depart(&[("data".into(), "db".into()), ("x".into(), "y".into())], at(10));
-        store.add(Some(key(1)), &syn(1), at(20));
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(20));
         assert_eq!(published(&mut store, &key(1), at(7200)), Some(2));
     }
 
     #[test]
     fn idle_series_expire() {
         let mut store = store(9);
-        store.add(Some(key(1)), &syn(1), at(0));
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
         let day = 24 * 3600;
         assert_eq!(published(&mut store, &key(1), at(day)), Some(1));
         assert_eq!(published(&mut store, &key(1), at(day + 20)), None);

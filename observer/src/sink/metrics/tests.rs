@@ -6,10 +6,20 @@ use crate::core::input::Counts;
 use crate::core::output::Output;
 use crate::core::policy::Decision;
 use crate::core::record::{Endpoint, Outcome};
-use crate::sink::testing::{attempt, external, host, pair, pod, service};
+use crate::sink::testing::{attempt, external, finding, host, pair, pod, resolved, service};
 use crate::sink::{Shared, SinkConfig, Sinks};
 
 const HOSTILE: &str = "a\"b\\c\nd{e}=\u{e9}";
+
+fn latent() -> LatentCount {
+    LatentCount {
+        src: pod("web", "front-5d-1"),
+        dst: service("data", "db"),
+        vantage: Vantage::Source,
+        policy: "data/default-deny".into(),
+        count: 3,
+    }
+}
 
 /// Sinks that have seen one of everything.
 fn filled() -> Arc<Shared> {
@@ -26,6 +36,18 @@ fn filled() -> Arc<Shared> {
         Output::Drops(drops(Some((front, host("node1"), Vantage::Source)))),
         Output::Drops(drops(None)),
         Output::Lost { stage: LostStage::Ring, count: 9 },
+        Output::Pair(PairUpdate {
+            verdict: Decision::Deny,
+            ..pair(
+                pod("jobs", "batch-1-a"),
+                service("data", "db"),
+                Counts { outcomes: [0, 0, 2, 0], ..counts },
+            )
+        }),
+        Output::Finding(finding("a", 0)),
+        Output::Finding(finding("b", 0)),
+        Output::Finding(resolved(finding("b", 0), 1)),
+        Output::LatentDenials(vec![latent()]),
         Output::ClusterObjects(vec![("Pod".into(), 12), ("Service".into(), 3)]),
         Output::ClusterObjects(vec![("Pod".into(), 11)]),
     ];
@@ -100,7 +122,15 @@ fn counts_and_labels_arrive() {
     assert_eq!(value("probe_attached", &[r#"probe="tc""#]), 1.0);
     assert_eq!(value("probe_attached", &[r#"probe="drops""#]), 0.0);
     assert_eq!(value("interfaces_followed", &[r#"role="pod""#]), 12.0);
-    assert_eq!(value("pair_series", &[]), 3.0);
+    assert_eq!(value("pair_series", &[]), 4.0);
+
+    let batch = r#"src_workload="batch""#;
+    assert_eq!(value("connection_attempts_total", &[batch, r#"outcome="rejected",verdict="deny""#]), 2.0);
+    assert_eq!(value("findings", &[r#"kind="policy_denied""#]), 1.0);
+    for kind in &FindingKind::ALL[1..] {
+        assert_eq!(value("findings", &[&format!("kind=\"{}\"", kind.as_str())]), 0.0);
+    }
+    assert_eq!(value("latent_denials", &[front, r#"policy="data/default-deny""#]), 3.0);
     assert_eq!(value("build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")]), 1.0);
 }
 

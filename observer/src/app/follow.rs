@@ -1,0 +1,84 @@
+//! The sources: the cluster, the node's interfaces, its open connections.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use crate::commands::config::{ClusterSource, Options};
+use crate::core::input::Input;
+use crate::core::inventory::Inventory;
+use crate::netlink::connections::{self as open_connections, Source};
+use crate::netlink::links::{self as node_links, UplinkChoice};
+use crate::probes::Open;
+use crate::sink::state::Shared;
+
+/// Follows the cluster source into `inventory`.
+pub(super) fn cluster(
+    options: &Options,
+    inventory: watch::Sender<Arc<Inventory>>,
+    shared: &Arc<Shared>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
+    match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
+        ClusterSource::Kube => {
+            anyhow::bail!(
+                "--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints"
+            )
+        }
+        ClusterSource::None => Ok(()),
+        ClusterSource::Dir(path) => {
+            let (_, follower) = crate::cluster::spawn(path, inventory, cancel.clone())
+                .with_context(|| format!("--cluster dir:{}", path.display()))?;
+            shared.metrics.set_cluster_synced("dir", true);
+            tasks.spawn(async move {
+                if let Err(error) = follower.await {
+                    error!(%error, "the cluster directory is no longer followed");
+                }
+            });
+            Ok(())
+        }
+    }
+}
+
+/// Follows the node's interfaces.
+pub(super) fn links(
+    options: &Options,
+    to: mpsc::Sender<node_links::LinkEvent>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let choice = if options.uplink.is_empty() {
+        UplinkChoice::DefaultRoute
+    } else {
+        UplinkChoice::Named(options.uplink.clone())
+    };
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        if let Err(error) = node_links::follow(choice, to, cancel.clone()).await {
+            error!(%error, "interfaces can't be followed");
+            cancel.cancel();
+        }
+    });
+}
+
+/// Follows the open connections; without them there are no latent denials, and everything else goes on.
+pub(super) fn connections(
+    tracker: Open,
+    look: Arc<Notify>,
+    to: mpsc::Sender<Input>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let source = Source::Conntrack { otherwise: Some(Box::new(move || tracker.read())) };
+    let following = open_connections::follow(source, Default::default(), look, to, cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = following.await {
+            warn!(%error, "open connections are not known: what policies would refuse later is not told");
+        }
+    });
+}
