@@ -36,6 +36,8 @@ fn a_fix_resolves_it_while_the_connection_stays() {
     let agent = platform.world.agent(&[]).unwrap();
     let mut open: Vec<_> = (0..3).map(|_| connect(&docs.ns, database()).unwrap()).collect();
     let _other = connect(&platform.app.ns, database()).unwrap();
+    // Judged by the policy that admitted them: what is let through against one is another finding.
+    agent.wait_for("the records", |a| a.flows("kind=attempt").ok().filter(|r| r.len() == 4)).unwrap();
     platform.lose(&docs);
     let latent = agent.wait_finding("latent_denial", "active", |f| f["count"] == 3).unwrap();
     assert!(of_docs(&latent), "{latent}");

@@ -56,9 +56,11 @@ fn a_black_hole_is_unanswered() {
     let client = world.pod("web", "front").unwrap();
     let nobody = lan::ip4(77);
     world.node.ns.ip(format!("neigh add {nobody} lladdr 02:00:00:00:00:77 dev eth0 nud permanent")).unwrap();
-    let agent = world.agent(&[]).unwrap();
-    connect_within(&client.ns, (nobody, 443).into(), Duration::from_millis(500)).unwrap_err();
-    let found = agent.wait_finding("unanswered", "active", |_| true).unwrap();
+    // In a pod's first seconds silence may be an enforcer that lags.
+    let agent = world.agent(&["--enforcement-grace", "1s"]).unwrap();
+    let knock =
+        || drop(connect_within(&client.ns, (nobody, 443).into(), Duration::from_millis(500)).unwrap_err());
+    let found = agent.provoke("unanswered", "active", knock, |_| true).unwrap();
     assert!(summary(&found).starts_with("web/front can't reach 10.0.20.77:443"), "{found}");
     assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
 }

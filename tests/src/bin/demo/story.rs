@@ -72,10 +72,10 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
 
     narrator.step("The fix: the policy admits pal-e-docs again");
     stage.fix_policy(&new)?;
+    stage.find("latent_denial", "resolved", narrator)?;
+    stage.find("policy_denied", "resolved", narrator)?;
     drop(stage.connect(&new, narrator)?);
     stage.show(1, narrator)?;
-    stage.find("policy_denied", "resolved", narrator)?;
-    stage.find("latent_denial", "resolved", narrator)?;
 
     narrator.step("The same rename as a pull request: audit judges it by the flows that the agent has seen");
     audit::play(&stage.world, &broken(), narrator)?;
@@ -180,7 +180,7 @@ impl Stage {
         lines.extend(urls.iter().map(|url| format!("   {url}")));
         if args.keep {
             lines.push(format!(
-                "The lab runs until Ctrl-C. Reach it with e.g.\n   ip netns exec {node} curl -sN {}",
+                "The lab runs until Ctrl-C, the policy broken again. Reach it with e.g.\n   ip netns exec {node} curl -sN {}",
                 urls[1]
             ));
         } else {
@@ -194,8 +194,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Keeps the incident going until a signal, so that the live tail has something to tell.
+    /// Breaks the policy again and keeps the incident going until a signal, so that there is something to explore.
     fn keep(&self, docs: &Pod) -> Result<()> {
+        let _open = connect(&docs.ns, database())?;
+        self.break_policy(docs)?;
         loop {
             drop(connect(&docs.ns, database()));
             drop(connect(&self.app.ns, database()));
