@@ -112,7 +112,7 @@ impl Agent {
         http::get(&self.ns, LISTEN, path)
     }
 
-    fn get_ok(&self, path: &str) -> Result<String> {
+    pub(crate) fn get_ok(&self, path: &str) -> Result<String> {
         let answer = self.get(path)?;
         ensure!(answer.status == 200, "GET {path}: status {}: {}", answer.status, answer.body);
         Ok(answer.body)

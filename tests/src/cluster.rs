@@ -66,6 +66,17 @@ impl Cluster {
         fs::rename(&staged, self.dir.join(&name)).with_context(|| name)
     }
 
+    /// Adds or replaces the objects of a text, parted by `---` lines.
+    ///
+    /// # Errors
+    /// When one is no YAML, or as [`Self::apply`].
+    pub fn apply_yaml(&self, text: &str) -> Result<()> {
+        for document in text.split("\n---\n") {
+            self.apply(&serde_yaml_ng::from_str(document).context("lab object")?)?;
+        }
+        Ok(())
+    }
+
     /// Removes an object.
     ///
     /// # Errors
@@ -80,10 +91,19 @@ impl Cluster {
     /// # Errors
     /// As [`Self::apply`].
     pub fn namespace(&self, name: &str) -> Result<()> {
-        self.apply(&json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-        }))
+        self.namespace_labelled(name, &[])
+    }
+
+    /// A Namespace with labels of its own as well.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn namespace_labelled(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let mut metadata = json!({"name": name, "labels": {"kubernetes.io/metadata.name": name}});
+        for (key, value) in labels {
+            metadata["labels"][key] = json!(value);
+        }
+        self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
     }
 
     /// A Node.
@@ -110,13 +130,24 @@ impl Cluster {
     /// # Errors
     /// As [`Self::apply`].
     pub fn pod(&self, node: &str, pod: &Pod) -> Result<()> {
+        self.pod_labelled(node, pod, &[])
+    }
+
+    /// The same with labels of its own; `app` names the Deployment anyway.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn pod_labelled(&self, node: &str, pod: &Pod, labels: &[(&str, &str)]) -> Result<()> {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let mut metadata = json!({
             "namespace": pod.namespace, "name": pod.name, "uid": uid(&pod.namespace, &pod.name),
             "creationTimestamp": now,
         });
+        for (key, value) in labels {
+            metadata["labels"][key] = json!(value);
+        }
         if let Some((deployment, set)) = owners(&pod.name) {
-            metadata["labels"] = json!({"app": deployment});
+            metadata["labels"]["app"] = json!(deployment);
             metadata["ownerReferences"] = json!([owner("ReplicaSet", &pod.namespace, set)]);
             self.replica_set(&pod.namespace, deployment, set)?;
         }
@@ -179,27 +210,6 @@ impl Cluster {
             },
             "endpoints": endpoints,
             "ports": [{"name": "main", "protocol": "TCP", "port": spec.target_port}],
-        }))
-    }
-
-    /// A NetworkPolicy for all pods of a namespace that admits the given namespaces to a port.
-    ///
-    /// # Errors
-    /// As [`Self::apply`].
-    pub fn ingress_policy(&self, namespace: &str, name: &str, from: &[&str], port: u16) -> Result<()> {
-        let rules: Vec<_> = from
-            .iter()
-            .map(|ns| {
-                json!({
-                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}}}],
-                    "ports": [{"protocol": "TCP", "port": port}],
-                })
-            })
-            .collect();
-        self.apply(&json!({
-            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-            "metadata": {"namespace": namespace, "name": name},
-            "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
         }))
     }
 }

@@ -41,21 +41,52 @@ impl Refusal {
     }
 }
 
-/// The firewall in front of one pod: admits sources of a set to a range of ports, refuses the rest.
+/// Which of a pod's connections a firewall stands in the way of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+impl Way {
+    /// How iptables names the pod's side of a packet, and how a set is to match the other.
+    fn sides(self) -> (&'static str, &'static str) {
+        match self {
+            Self::In => ("-d", "src"),
+            Self::Out => ("-s", "dst"),
+        }
+    }
+}
+
+/// The firewall in front of one pod: admits peers of a set, at a range of ports, and refuses the rest. The node's own
+/// traffic to its pods never passes it, as kube-router would have it. What was open when a peer is taken out goes on.
 #[derive(Debug)]
 pub struct Firewall {
     ns: Netns,
     tag: u32,
+    way: Way,
 }
 
 impl Firewall {
-    /// Puts a firewall in front of `pod` on its node. Nobody is admitted yet.
+    /// Refuses what comes to `pod` at its node, except from sources admitted: nobody yet.
     ///
     /// # Errors
     /// When iptables or ipset fails.
     pub fn new(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal) -> Result<Self> {
+        Self::build(node, pod, ports, refusal, Way::In)
+    }
+
+    /// Refuses what `pod` sends, except to destinations admitted: none yet. It sees them after DNAT.
+    ///
+    /// # Errors
+    /// When iptables or ipset fails.
+    pub fn egress(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal) -> Result<Self> {
+        Self::build(node, pod, ports, refusal, Way::Out)
+    }
+
+    fn build(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal, way: Way) -> Result<Self> {
         static FIREWALLS: AtomicU32 = AtomicU32::new(1);
-        let firewall = Self { ns: node.ns.clone(), tag: FIREWALLS.fetch_add(1, Ordering::Relaxed) };
+        let firewall = Self { ns: node.ns.clone(), tag: FIREWALLS.fetch_add(1, Ordering::Relaxed), way };
         for (ip, family) in [(IpAddr::V4(pod.ip4), "inet"), (IpAddr::V6(pod.ip6), "inet6")] {
             let set = firewall.set(ip);
             firewall.ns.exec(format!("ipset create {set} hash:ip family {family}"))?;
@@ -66,12 +97,12 @@ impl Firewall {
         Ok(firewall)
     }
 
-    /// Admits new connections from `source`.
+    /// Admits new connections from (or to) `peer`.
     ///
     /// # Errors
     /// When ipset fails.
-    pub fn allow(&self, source: IpAddr) -> Result<()> {
-        self.ns.exec(format!("ipset -exist add {} {source}", self.set(source))).map(drop)
+    pub fn allow(&self, peer: IpAddr) -> Result<()> {
+        self.ns.exec(format!("ipset -exist add {} {peer}", self.set(peer))).map(drop)
     }
 
     /// Admits the pod, on both families.
@@ -83,12 +114,12 @@ impl Firewall {
         self.allow(pod.ip6.into())
     }
 
-    /// Refuses new connections from `source`; open ones go on.
+    /// Refuses new connections from (or to) `peer`; open ones go on.
     ///
     /// # Errors
     /// When ipset fails.
-    pub fn deny(&self, source: IpAddr) -> Result<()> {
-        self.ns.exec(format!("ipset -exist del {} {source}", self.set(source))).map(drop)
+    pub fn deny(&self, peer: IpAddr) -> Result<()> {
+        self.ns.exec(format!("ipset -exist del {} {peer}", self.set(peer))).map(drop)
     }
 
     /// Refuses the pod, on both families.
@@ -101,27 +132,35 @@ impl Firewall {
     }
 
     fn set(&self, family: IpAddr) -> String {
-        format!("KUBE-SRC{}-{:08X}", if family.is_ipv4() { 4 } else { 6 }, self.tag)
+        let way = if self.way == Way::In { "SRC" } else { "DST" };
+        format!("KUBE-{way}{}-{:08X}", if family.is_ipv4() { 4 } else { 6 }, self.tag)
     }
 
     /// The order is kube-router's: invalid, established, policies that mark, refuse what has no mark.
     fn rules(&self, ip: IpAddr, (low, high): (u16, u16), refusal: Refusal) -> String {
         let (tag, set) = (self.tag, self.set(ip));
         let (pod, policy) = (format!("KUBE-POD-FW-{tag:08X}"), format!("KUBE-NWPLCY-{tag:08X}"));
+        let (own, other) = self.way.sides();
         let mut rules = String::from("*filter\n");
         let mut add = |rule: String| writeln!(rules, "{rule}").unwrap_or_default();
         add(format!(":{pod} - [0:0]"));
         add(format!(":{policy} - [0:0]"));
-        add(format!("-A FORWARD -d {ip} -j {pod}"));
+        add(format!("-A FORWARD {own} {ip} -j {pod}"));
+        if self.way == Way::Out {
+            // What a pod sends to its own node is policed as well.
+            add(format!("-A INPUT {own} {ip} -j {pod}"));
+        }
         add(format!("-A {pod} -m conntrack --ctstate INVALID -j DROP"));
         add(format!("-A {pod} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
         if !ip.is_ipv4() {
             // Neighbour discovery crosses the bridge's FORWARD too.
             add(format!("-A {pod} -p ipv6-icmp -j ACCEPT"));
         }
+        // The firewall of the other pod may have left its mark.
+        add(format!("-A {pod} -j MARK --set-xmark 0x0/0x10000"));
         add(format!("-A {pod} -j {policy}"));
         add(format!(
-            "-A {policy} -m set --match-set {set} src -p tcp --dport {low}:{high} -j MARK --set-xmark 0x10000/0x10000"
+            "-A {policy} -m set --match-set {set} {other} -p tcp --dport {low}:{high} -j MARK --set-xmark 0x10000/0x10000"
         ));
         add(format!(
             "-A {pod} -m mark ! --mark 0x10000/0x10000 {}-j {}",
@@ -136,7 +175,7 @@ impl Firewall {
     /// kube-router logs before it refuses. It changes no packet, so a kernel without NFLOG does without.
     fn log(&self, ip: IpAddr) {
         let pod = format!("KUBE-POD-FW-{:08X}", self.tag);
-        let at = if ip.is_ipv4() { 4 } else { 5 };
+        let at = if ip.is_ipv4() { 5 } else { 6 };
         drop(self.ns.exec(format!(
             "{} -w -I {pod} {at} -m mark ! --mark 0x10000/0x10000 -m limit --limit 10/minute --limit-burst 10 -j NFLOG --nflog-group 100",
             tool(ip)

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod cluster;
 pub mod cmd;
+pub mod findings;
 pub mod firewall;
 pub mod foreign;
 pub mod guard;
@@ -16,6 +17,8 @@ pub mod netns;
 pub mod node;
 pub mod overlay;
 pub mod pod;
+pub mod policy;
+pub mod product;
 pub mod service;
 pub mod tcx;
 pub mod traffic;

@@ -33,6 +33,24 @@ pub fn remove(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()>
     node.iptables(front.ip(), &rule("-D", front, backend)).map(drop)
 }
 
+/// Refuses what is addressed to `front`, as kube-proxy does while a Service has no backend.
+///
+/// # Errors
+/// When iptables fails.
+pub fn refuse(node: &Node, front: SocketAddr) -> Result<()> {
+    let icmp = if front.is_ipv4() { "icmp-port-unreachable" } else { "icmp6-port-unreachable" };
+    let (ip, port) = (front.ip(), front.port());
+    for chain in ["FORWARD", "OUTPUT"] {
+        node.iptables(
+            ip,
+            &format!(
+                "-I {chain} -m conntrack --ctstate NEW -d {ip} -p tcp --dport {port} -j REJECT --reject-with {icmp}"
+            ),
+        )?;
+    }
+    Ok(())
+}
+
 fn rule(action: &str, front: SocketAddr, backend: SocketAddr) -> String {
     format!(
         "-t nat {action} KUBE-SERVICES -d {} -p tcp --dport {} -j DNAT --to-destination {backend}",

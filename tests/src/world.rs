@@ -74,6 +74,44 @@ impl World {
         Ok(pod)
     }
 
+    /// A pod on the first node with labels of its own.
+    ///
+    /// # Errors
+    /// When it can't be built.
+    pub fn pod_labelled(&self, namespace: &str, workload: &str, labels: &[(&str, &str)]) -> Result<Pod> {
+        let pod = self.node.add_pod(namespace, &pod_name(workload))?;
+        self.cluster.namespace(namespace)?;
+        self.cluster.pod_labelled(&self.node.name, &pod, labels)?;
+        Ok(pod)
+    }
+
+    /// A pod on the first node by its full name.
+    ///
+    /// # Errors
+    /// When it can't be built.
+    pub fn pod_named(&self, namespace: &str, name: &str) -> Result<Pod> {
+        let pod = self.node.add_pod(namespace, name)?;
+        self.cluster.namespace(namespace)?;
+        self.cluster.pod(&self.node.name, &pod)?;
+        Ok(pod)
+    }
+
+    /// Restarts a pod: it gets another name and address. Each change is waited for: a cluster's pods are listed long
+    /// before they connect.
+    ///
+    /// # Errors
+    /// When it can't be built, or the agent doesn't notice.
+    pub fn replace_pod(&self, agent: &Agent, old: Pod, name: &str) -> Result<Pod> {
+        let pods = [("kind", "Pod")];
+        let before = agent.metric("cluster_objects", &pods)?;
+        let namespace = old.namespace.clone();
+        self.delete_pod(old)?;
+        agent.wait_metric("cluster_objects", &pods, before - 1.0)?;
+        let new = self.pod_named(&namespace, name)?;
+        agent.wait_metric("cluster_objects", &pods, before)?;
+        Ok(new)
+    }
+
     /// A pod at a given address of the first node.
     ///
     /// # Errors

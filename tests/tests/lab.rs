@@ -49,6 +49,44 @@ fn a_firewall_refuses_new_connections_only() {
     }
 }
 
+/// Both pods' policies must admit: a mark that the client's firewall sets opens nothing at the server's.
+#[test]
+fn a_firewall_for_what_a_pod_sends() {
+    let world = World::new().unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let _serving = Server::start(&server.ns, 8080).unwrap();
+    let refusal = Refusal::PortUnreachable;
+    let egress = Firewall::egress(&world.node, &client, (8080, 8080), refusal).unwrap();
+    let ingress = Firewall::new(&world.node, &server, (8080, 8080), refusal).unwrap();
+    let refused = |to| connect(&client.ns, to).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+    for to in [server.at(8080), server.at6(8080)] {
+        let (from, peer) = if to.is_ipv4() {
+            (client.ip4.into(), server.ip4.into())
+        } else {
+            (client.ip6.into(), server.ip6.into())
+        };
+        assert!(refused(to), "{to}: neither admits");
+        egress.allow(peer).unwrap();
+        assert!(refused(to), "{to}: the server's does not admit");
+        ingress.allow(from).unwrap();
+        connect(&client.ns, to).unwrap().echo().unwrap();
+        egress.deny(peer).unwrap();
+        assert!(refused(to), "{to}: the client's does not admit");
+    }
+}
+
+#[test]
+fn a_service_without_backends_is_rejected() {
+    let world = World::new().unwrap();
+    let client = world.pod("web", "front").unwrap();
+    for front in ["10.43.0.80:80".parse().unwrap(), "[fd43::80]:80".parse().unwrap()] {
+        service::refuse(&world.node, front).unwrap();
+        let resets = world.node.ns.counter("Tcp", "OutRsts").unwrap();
+        assert_eq!(connect(&client.ns, front).unwrap_err().kind(), ErrorKind::ConnectionRefused, "{front}");
+        assert_eq!(world.node.ns.counter("Tcp", "OutRsts").unwrap(), resets, "an ICMP error, no RST");
+    }
+}
+
 #[test]
 fn firewalls_refuse_in_many_ways() {
     let world = World::new().unwrap();

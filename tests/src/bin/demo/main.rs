@@ -1,6 +1,7 @@
 //! Plays an incident with real packets and the real agent, and shows what the agent says.
 
 mod args;
+mod audit;
 mod narrator;
 mod signals;
 mod story;

@@ -49,6 +49,31 @@ impl Narrator {
         say(&json!({"type": "record", "step": self.steps, "record": record}).to_string());
     }
 
+    /// What the agent found: its sentence, what brought it about, and that it is over.
+    pub(crate) fn finding(&self, finding: &Value) {
+        if self.json {
+            return say(&json!({"type": "finding", "step": self.steps, "finding": finding}).to_string());
+        }
+        let text = |key: &str| finding[key].as_str().unwrap_or_default();
+        let state = if finding["state"] == "resolved" { " (resolved)" } else { "" };
+        say(&format!("   ! {}{state}: {}", text("kind"), text("summary")));
+        if !text("cause").is_empty() {
+            say(&format!("     cause: {}", text("cause")));
+        }
+    }
+
+    /// A command, what it printed, and how it ended.
+    pub(crate) fn command(&self, line: &str, output: &str, code: Option<i32>) {
+        let code = code.unwrap_or(-1);
+        if self.json {
+            let told = json!({"type": "command", "step": self.steps, "command": line, "output": output, "exit": code});
+            return say(&told.to_string());
+        }
+        say(&format!("   $ {line}"));
+        output.lines().for_each(|l| say(&format!("   | {l}")));
+        say(&format!("   exit {code}"));
+    }
+
     /// The end.
     pub(crate) fn summary(&self, lines: &[String], facts: &Value) {
         if self.json {

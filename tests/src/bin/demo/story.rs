@@ -9,18 +9,22 @@ use lab::agent::{Agent, LISTEN};
 use lab::cluster::ServiceSpec;
 use lab::firewall::{Firewall, Refusal};
 use lab::pod::Pod;
+use lab::policy;
 use lab::traffic::{Conversation, Server, connect};
 use lab::wait;
 use lab::world::World;
 use serde_json::{Value, json};
 
 use crate::args::Args;
+use crate::audit;
 use crate::narrator::Narrator;
 use crate::tail::Tail;
 
 const PORT: u16 = 5432;
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 43, 239, 89));
 const POLICY: &str = "default-deny-ingress";
+/// Namespaces that the policy admits, before the rename and after.
+const ADMITTED: [&str; 2] = ["pal-e-app", "pal-e-docs"];
 /// Times the new pod tries, as a crash loop does.
 const TRIES: usize = 3;
 /// How long the last lines of the tail may take.
@@ -54,15 +58,27 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
     open.echo()?;
     narrator.client(&docs.name, "the open connection goes on: policies act on new connections only");
     stage.show(0, narrator)?;
+    stage.find("latent_denial", "active", narrator)?;
 
     narrator.step("Five days later the pod of pal-e-docs restarts, and connects anew");
     drop(open);
-    let new = stage.restart(docs)?;
+    let new = stage.world.replace_pod(&stage.agent, docs, "pal-e-docs-6b55489545-v4jvv")?;
     for _ in 0..TRIES {
         stage.be_refused(&new, narrator)?;
     }
     drop(stage.connect(&stage.app, narrator)?);
     stage.show(TRIES + 1, narrator)?;
+    stage.find("policy_denied", "active", narrator)?;
+
+    narrator.step("The fix: the policy admits pal-e-docs again");
+    stage.fix_policy(&new)?;
+    stage.find("latent_denial", "resolved", narrator)?;
+    stage.find("policy_denied", "resolved", narrator)?;
+    drop(stage.connect(&new, narrator)?);
+    stage.show(1, narrator)?;
+
+    narrator.step("The same rename as a pull request: audit judges it by the flows that the agent has seen");
+    audit::play(&stage.world, &broken(), narrator)?;
 
     stage.sum_up(args, narrator)?;
     if args.keep {
@@ -75,9 +91,9 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
 impl Stage {
     fn build(quiet: bool) -> Result<(Self, Pod)> {
         let world = World::named("archbox")?;
-        let postgres = start(&world, "postgres", "pal-e-postgres-1")?;
-        let docs = start(&world, "pal-e-docs", "pal-e-docs-6c7fdd96d7-fll8h")?;
-        let app = start(&world, "pal-e-app", "pal-e-app-7d9c6b5f48-x2k9p")?;
+        let postgres = world.pod_named("postgres", "pal-e-postgres-1")?;
+        let docs = world.pod_named("pal-e-docs", "pal-e-docs-6c7fdd96d7-fll8h")?;
+        let app = world.pod_named("pal-e-app", "pal-e-app-7d9c6b5f48-x2k9p")?;
         let serving = Server::start(&postgres.ns, PORT)?;
         let spec = ServiceSpec {
             namespace: "postgres",
@@ -87,7 +103,7 @@ impl Stage {
             target_port: PORT,
         };
         world.service(&spec, &postgres)?;
-        world.cluster.ingress_policy("postgres", POLICY, &["pal-e-app", "pal-e-docs"], PORT)?;
+        world.cluster.apply(&policy::managed_by(whole(), "kubectl"))?;
         let firewall = Firewall::new(&world.node, &postgres, (PORT, PORT), Refusal::PortUnreachable)?;
         firewall.allow_pod(&docs)?;
         firewall.allow_pod(&app)?;
@@ -96,17 +112,6 @@ impl Stage {
         let stage =
             Self { tail, agent, firewall, _serving: serving, app, _postgres: postgres, world, shown: 0 };
         Ok((stage, docs))
-    }
-
-    /// Replaces the pod. Each change is waited for: a cluster's pods are listed long before they connect.
-    fn restart(&self, docs: Pod) -> Result<Pod> {
-        let pods = [("kind", "Pod")];
-        let before = self.agent.metric("cluster_objects", &pods)?;
-        self.world.delete_pod(docs)?;
-        self.agent.wait_metric("cluster_objects", &pods, before - 1.0)?;
-        let new = start(&self.world, "pal-e-docs", "pal-e-docs-6b55489545-v4jvv")?;
-        self.agent.wait_metric("cluster_objects", &pods, before)?;
-        Ok(new)
     }
 
     fn connect(&self, pod: &Pod, narrator: &Narrator) -> Result<Conversation> {
@@ -125,8 +130,20 @@ impl Stage {
     }
 
     fn break_policy(&self, docs: &Pod) -> Result<()> {
-        self.world.cluster.ingress_policy("postgres", POLICY, &["pal-e-app"], PORT)?;
+        self.world.cluster.apply(&policy::managed_by(broken(), "OpenTofu"))?;
         self.firewall.deny_pod(docs)
+    }
+
+    fn fix_policy(&self, docs: &Pod) -> Result<()> {
+        self.world.cluster.apply(&policy::managed_by(whole(), "OpenTofu"))?;
+        self.firewall.allow_pod(docs)
+    }
+
+    /// Shows a finding about pal-e-docs once it is there.
+    fn find(&self, kind: &str, state: &str, narrator: &Narrator) -> Result<()> {
+        let of_docs = |f: &Value| f["src"]["namespace"] == "pal-e-docs";
+        narrator.finding(&self.agent.wait_finding(kind, state, of_docs)?);
+        Ok(())
     }
 
     /// Shows what the agent said since the last time: at least `attempts` attempts, once they are known.
@@ -155,14 +172,15 @@ impl Stage {
         let node = self.world.node.ns.name();
         let mut lines = vec!["Summary: what the agent on archbox counted towards postgres:5432".to_owned()];
         lines.extend(outcomes.iter().map(|((who, outcome), n)| format!("   {n} {outcome:<12} from {who}")));
-        lines.push("The client saw \"Connection refused\", as from a closed port. The agent saw no RST but an ICMP reject:".to_owned());
-        lines.push("a policy said no, and only to pal-e-docs.".to_owned());
-        let urls = ["metrics", "api/v1/flows", "api/v1/pairs"].map(|path| format!("http://{LISTEN}/{path}"));
+        lines.push("The client saw \"Connection refused\", as from a closed port. The agent named the policy, and five days earlier".to_owned());
+        lines.push("the open connection that the policy would refuse.".to_owned());
+        let urls = ["metrics", "api/v1/flows", "api/v1/pairs", "api/v1/findings"]
+            .map(|path| format!("http://{LISTEN}/{path}"));
         lines.push(format!("\nURLs, inside the node's namespace {node}:"));
         lines.extend(urls.iter().map(|url| format!("   {url}")));
         if args.keep {
             lines.push(format!(
-                "The lab runs until Ctrl-C. Reach it with e.g.\n   ip netns exec {node} curl -sN {}",
+                "The lab runs until Ctrl-C, the policy broken again. Reach it with e.g.\n   ip netns exec {node} curl -sN {}",
                 urls[1]
             ));
         } else {
@@ -176,8 +194,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Keeps the incident going until a signal, so that the live tail has something to tell.
+    /// Breaks the policy again and keeps the incident going until a signal, so that there is something to explore.
     fn keep(&self, docs: &Pod) -> Result<()> {
+        let _open = connect(&docs.ns, database())?;
+        self.break_policy(docs)?;
         loop {
             drop(connect(&docs.ns, database()));
             drop(connect(&self.app.ns, database()));
@@ -193,9 +213,12 @@ fn database() -> SocketAddr {
     SocketAddr::new(VIP, PORT)
 }
 
-fn start(world: &World, namespace: &str, name: &str) -> Result<Pod> {
-    let pod = world.node.add_pod(namespace, name)?;
-    world.cluster.namespace(namespace)?;
-    world.cluster.pod(&world.node.name, &pod)?;
-    Ok(pod)
+/// The policy as it should be.
+fn whole() -> Value {
+    policy::admitting("postgres", POLICY, &ADMITTED)
+}
+
+/// The policy after the rename.
+fn broken() -> Value {
+    policy::admitting("postgres", POLICY, &ADMITTED[..1])
 }

@@ -1,0 +1,111 @@
+//! What the agent finds.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::agent::Agent;
+use crate::wait;
+
+/// Time a finding gets. Silence alone takes 5 s to be known as such.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lines of each part of a failure's report.
+const TOLD: usize = 40;
+
+impl Agent {
+    /// `/api/v1/findings`, active and resolved.
+    ///
+    /// # Errors
+    /// When it doesn't answer, or has no list of findings.
+    pub fn findings(&self) -> Result<Vec<Value>> {
+        let mut body: Value = serde_json::from_str(&self.get_ok("/api/v1/findings")?)?;
+        serde_json::from_value(body["findings"].take()).context("`findings` is no list")
+    }
+
+    /// Those of a kind and state.
+    ///
+    /// # Errors
+    /// As [`Self::findings`].
+    pub fn findings_of(&self, kind: &str, state: &str) -> Result<Vec<Value>> {
+        let mut found = self.findings()?;
+        found.retain(|f| f["kind"] == kind && f["state"] == state);
+        Ok(found)
+    }
+
+    /// Waits for a finding of a kind and state that `wanted` accepts.
+    ///
+    /// # Errors
+    /// When none comes within [`PATIENCE`]; it tells the findings and attempts that there are.
+    pub fn wait_finding(&self, kind: &str, state: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        self.provoke(kind, state, || {}, wanted)
+    }
+
+    /// The same, doing something again before each look.
+    ///
+    /// # Errors
+    /// As [`Self::wait_finding`].
+    pub fn provoke(
+        &self,
+        kind: &str,
+        state: &str,
+        mut act: impl FnMut(),
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let what = format!("a finding {kind} ({state})");
+        wait::until(&what, PATIENCE, || {
+            act();
+            self.findings_of(kind, state).ok()?.into_iter().find(|f| wanted(f))
+        })
+        .with_context(|| self.tell_findings())
+    }
+
+    /// Everything that a human needs to see why a finding isn't as expected.
+    #[must_use]
+    pub fn tell_findings(&self) -> String {
+        let mut told = String::from("findings:");
+        list(&mut told, self.findings());
+        told.push_str("\nnewest attempts:");
+        list(&mut told, self.flows("kind=attempt"));
+        told
+    }
+}
+
+fn list(told: &mut String, values: Result<Vec<Value>>) {
+    match values {
+        Ok(values) => {
+            for value in values.iter().rev().take(TOLD).rev() {
+                write!(told, "\n  {value}").unwrap_or_default();
+            }
+        }
+        Err(error) => write!(told, " {error:#}").unwrap_or_default(),
+    }
+}
+
+/// A finding's sentence.
+#[must_use]
+pub fn summary(finding: &Value) -> &str {
+    finding["summary"].as_str().unwrap_or_default()
+}
+
+/// Whether a text of a finding or record has all of `parts`.
+#[must_use]
+pub fn says(text: &Value, parts: &[&str]) -> bool {
+    text.as_str().is_some_and(|text| parts.iter().all(|part| text.contains(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_says_all_or_it_does_not_say_it() {
+        assert!(says(&json!("no rule admits web"), &["admits", "web"]));
+        assert!(!says(&json!("no rule admits web"), &["admits", "data"]));
+        assert!(!says(&Value::Null, &[]), "an absent text says nothing");
+    }
+}

@@ -1,0 +1,56 @@
+//! NetworkPolicies, and who wrote them.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// Isolates a whole namespace and admits other namespaces, one a rule and at every port: `netpol_postgres` of the incident.
+#[must_use]
+pub fn admitting(namespace: &str, name: &str, from: &[&str]) -> Value {
+    let rules: Vec<_> = from
+        .iter()
+        .map(|ns| json!({"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}}}]}))
+        .collect();
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
+    })
+}
+
+/// The object as it is after `manager` applied it just now.
+#[must_use]
+pub fn managed_by(mut object: Value, manager: &str) -> Value {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    object["metadata"]["managedFields"] = json!([{
+        "manager": manager, "operation": "Apply", "apiVersion": object["apiVersion"], "time": now,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:podSelector": {}, "f:policyTypes": {}, "f:ingress": {}}},
+    }]);
+    object
+}
+
+/// Writes an object as a manifest, as a pull request has it.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn write(path: &Path, object: &Value) -> Result<()> {
+    fs::write(path, serde_yaml_ng::to_string(object)?).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manager_is_named_and_the_spec_stays() {
+        let plain = admitting("postgres", "default-deny-ingress", &["pal-e-app"]);
+        let managed = managed_by(plain.clone(), "OpenTofu");
+        assert_eq!(managed["spec"], plain["spec"]);
+        assert_eq!(managed["metadata"]["managedFields"][0]["manager"], "OpenTofu");
+        assert_eq!(managed["metadata"]["managedFields"][0]["apiVersion"], "networking.k8s.io/v1");
+    }
+}
