@@ -18,7 +18,7 @@ use crate::core::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, 
 pub(crate) use policies::{broken, network_policy, tier_policy};
 
 pub(crate) const METADATA_NAME: &str = "kubernetes.io/metadata.name";
-const NAMESPACES: [&str; 4] = ["red", "green", "blue", "grey"];
+const NAMESPACES: [&str; 3] = ["red", "green", "blue"];
 const NODES: [&str; 3] = ["n1", "n2", "gone"];
 const KEYS: [&str; 3] = ["app", "role", "env"];
 const VALUES: [&str; 2] = ["x", "y"];
@@ -47,19 +47,23 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
 
 fn policies() -> impl Strategy<Value = Policies> {
     let few = |some: f64| prop::bool::weighted(some);
-    let namespaced = prop::collection::btree_map(0u8..12, network_policy(), 0..10);
+    let namespaced = prop::collection::btree_map(0u8..12, network_policy(), 0..13);
     let tiered = prop::collection::vec(tier_policy(), 1..5);
     let broken = prop::collection::vec(broken(), 1..3);
-    (namespaced, few(0.4), tiered, few(0.15), broken).prop_map(|(namespaced, with_tiers, tiered, with_broken, broken)| {
-        let mut policies = Policies::default();
-        for (n, mut policy) in namespaced {
-            policy.name = arcstr::format!("p{n}");
-            put_policy(&mut policies, policy);
-        }
-        policies.tiered = if with_tiers { tiered.into_iter().map(Arc::new).collect() } else { Vec::new() };
-        policies.broken = if with_broken { broken.into_iter().map(Arc::new).collect() } else { Vec::new() };
-        policies
-    })
+    (namespaced, few(0.4), tiered, few(0.15), broken).prop_map(
+        |(namespaced, with_tiers, tiered, with_broken, broken)| {
+            let mut policies = Policies::default();
+            for (n, mut policy) in namespaced {
+                policy.name = arcstr::format!("p{n}");
+                put_policy(&mut policies, policy);
+            }
+            policies.tiered =
+                if with_tiers { tiered.into_iter().map(Arc::new).collect() } else { Vec::new() };
+            policies.broken =
+                if with_broken { broken.into_iter().map(Arc::new).collect() } else { Vec::new() };
+            policies
+        },
+    )
 }
 
 /// Adds a policy in its place, or replaces the one of that name.

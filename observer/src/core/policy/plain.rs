@@ -23,6 +23,7 @@ use super::{Connection, Decision, Direction, Ruling, Verdict, Who};
 use crate::core::inventory::{Inventory, Labels, Pod};
 
 pub(super) use matching::{Match, Why};
+pub(super) use ports::is_protocol;
 pub(super) use tiers::TierRef;
 pub(super) use view::{View, settle};
 

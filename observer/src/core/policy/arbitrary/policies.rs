@@ -7,20 +7,27 @@ use proptest::sample::select;
 
 use super::{KEYS, METADATA_NAME, NAMESPACES, PORT_NAMES, PORTS, VALUES, word};
 use crate::core::policy::model::{
-    Action, BrokenPolicy, NetworkPolicy, Operator, Origin, Peer, PodsPeer, PortMatch, PortSet, Protocol, Requirement,
-    Rule, Selector, Tier, TierPeer, TierPolicy, TierPort, TierRule,
+    Action, BrokenPolicy, NetworkPolicy, Operator, Origin, Peer, PodsPeer, PortMatch, PortSet, Protocol,
+    Requirement, Rule, Selector, Tier, TierPeer, TierPolicy, TierPort, TierRule,
 };
 
 pub(crate) fn network_policy() -> impl Strategy<Value = NetworkPolicy> {
-    let rules = || prop::option::weighted(0.7, prop::collection::vec(rule(), 0..4));
-    (word(&NAMESPACES), pod_selector(), rules(), rules()).prop_map(|(namespace, selector, ingress, egress)| {
-        NetworkPolicy { namespace, name: "p".into(), selector, ingress, egress, origin: Origin::default() }
-    })
+    let rules = || prop::option::weighted(0.7, prop::collection::vec(rule(), 0..3));
+    (word(&NAMESPACES), pod_selector(), rules(), rules()).prop_map(
+        |(namespace, selector, ingress, egress)| NetworkPolicy {
+            namespace,
+            name: "p".into(),
+            selector,
+            ingress,
+            egress,
+            origin: Origin::default(),
+        },
+    )
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let peers = prop::collection::vec(peer(), 0..4);
-    let ports = prop::collection::vec(port_match(), 0..3);
+    let peers = prop_oneof![1 => Just(Vec::new()), 6 => prop::collection::vec(peer(), 1..4)];
+    let ports = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec(port_match(), 1..3)];
     (peers, ports).prop_map(|(peers, ports)| Rule { peers, ports })
 }
 
@@ -36,8 +43,19 @@ fn peer() -> impl Strategy<Value = Peer> {
 
 fn net() -> impl Strategy<Value = IpNet> {
     let nets = [
-        "0.0.0.0/0", "10.42.0.0/16", "10.42.0.0/24", "10.42.0.7/24", "10.42.0.4/30", "10.42.1.3/32", "203.0.113.0/24",
-        "192.168.1.0/24", "::/0", "fd00::/8", "fd00:42::1:0/112", "fd00:42::3/128", "2001:db8::/32",
+        "0.0.0.0/0",
+        "10.42.0.0/16",
+        "10.42.0.0/24",
+        "10.42.0.7/24",
+        "10.42.0.4/30",
+        "10.42.1.3/32",
+        "203.0.113.0/24",
+        "192.168.1.0/24",
+        "::/0",
+        "fd00::/8",
+        "fd00:42::1:0/112",
+        "fd00:42::3/128",
+        "2001:db8::/32",
     ];
     select(nets.map(|net| net.parse::<IpNet>().expect("a network")).to_vec())
 }
@@ -114,8 +132,12 @@ pub(crate) fn tier_policy() -> impl Strategy<Value = TierPolicy> {
 fn tier_rule() -> impl Strategy<Value = TierRule> {
     let action = select(&[Action::Accept, Action::Deny, Action::Pass][..]);
     let ports = prop::option::of(prop::collection::vec(tier_port(), 1..3));
-    (action, prop::collection::vec(tier_peer(), 1..4), ports)
-        .prop_map(|(action, peers, ports)| TierRule { name: None, action, peers, ports })
+    (action, prop::collection::vec(tier_peer(), 1..4), ports).prop_map(|(action, peers, ports)| TierRule {
+        name: None,
+        action,
+        peers,
+        ports,
+    })
 }
 
 fn tier_peer() -> impl Strategy<Value = TierPeer> {

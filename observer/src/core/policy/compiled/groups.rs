@@ -1,6 +1,7 @@
 //! Pods that no policy can tell apart: of one namespace, with the same labels.
 
 use super::intern::Interner;
+use super::labels::LabelSets;
 use super::program::{Broken, Policy, Stage, Tables, TierPolicy};
 use super::truth::Truth;
 
@@ -37,10 +38,6 @@ impl Groups {
         (id, new)
     }
 
-    pub(super) fn reuse(&mut self, group: u32) {
-        self.keys.reuse(group);
-    }
-
     /// Gives back one use; the group's namespace and labels if it was the last.
     pub(super) fn release(&mut self, group: u32) -> Option<(u32, u32)> {
         if !self.keys.release(group) {
@@ -66,13 +63,10 @@ impl Groups {
         self.keys.iter().map(|(id, _)| id).collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.keys.iter().count()
-    }
-
     pub(super) fn memory(&self) -> usize {
         let of_group = |group: &Group| {
-            let selecting: usize = group.selecting.iter().map(|list| list.capacity() * size_of::<u32>()).sum();
+            let selecting: usize =
+                group.selecting.iter().map(|list| list.capacity() * size_of::<u32>()).sum();
             let tiers: usize = group.tiers.iter().map(|list| list.capacity() * size_of::<Subject>()).sum();
             selecting + tiers
         };
@@ -83,8 +77,8 @@ impl Groups {
 
 impl Group {
     /// Notes a NetworkPolicy of its namespace, if it selects its pods.
-    pub(super) fn add(&mut self, slot: u32, policy: &Policy, tables: &Tables) {
-        let selects = policy.selector.is_none_or(|selector| tables.labels.holds(selector, self.labels));
+    pub(super) fn add(&mut self, slot: u32, policy: &Policy, labels: &LabelSets) {
+        let selects = policy.selector.is_none_or(|selector| labels.holds(selector, self.labels));
         for (list, rules) in self.selecting.iter_mut().zip(&policy.rules) {
             if selects && rules.is_some() {
                 list.push(slot);
@@ -100,7 +94,8 @@ impl Group {
     pub(super) fn refill(&mut self, tiers: &[Vec<TierPolicy>; 2], broken: &[Broken], tables: &Tables) {
         let (space, labels) = (self.space, self.labels);
         for (list, tier) in self.tiers.iter_mut().zip(tiers) {
-            let subjects = (0..).zip(tier).map(|(slot, policy)| (slot, tables.holds(policy.subject, space, labels)));
+            let subjects =
+                (0..).zip(tier).map(|(slot, policy)| (slot, tables.holds(policy.subject, space, labels)));
             list.clear();
             list.extend(subjects.filter(|(_, subject)| *subject != Truth::No));
         }

@@ -26,20 +26,15 @@ impl<K: Clone + Eq + Hash> Interner<K> {
         Q: Eq + Hash + ?Sized,
     {
         if let Some(&id) = self.ids.get(value) {
-            self.reuse(id);
+            if let Some(Some((_, users))) = self.slots.get_mut(id as usize) {
+                *users += 1;
+            }
             return (id, false);
         }
         let value = make();
         let id = insert(&mut self.slots, &mut self.free, (value.clone(), 1));
         self.ids.insert(value, id);
         (id, true)
-    }
-
-    /// One user more of a number in use.
-    pub(super) fn reuse(&mut self, id: u32) {
-        if let Some(Some((_, users))) = self.slots.get_mut(id as usize) {
-            *users += 1;
-        }
     }
 
     /// One user less; whether it was the last.
@@ -116,6 +111,9 @@ mod tests {
         assert!(names.release(0));
         assert_eq!(names.find("a"), None);
         assert_eq!(names.acquire("c", || "c".to_owned()), (0, true));
-        assert_eq!(names.iter().map(|(id, name)| (id, name.as_str())).collect::<Vec<_>>(), [(0, "c"), (1, "b")]);
+        assert_eq!(
+            names.iter().map(|(id, name)| (id, name.as_str())).collect::<Vec<_>>(),
+            [(0, "c"), (1, "b")]
+        );
     }
 }

@@ -76,7 +76,17 @@ impl LabelSets {
     pub(super) fn memory(&self) -> usize {
         let rows: usize = self.rows.iter().map(|row| row.len().div_ceil(8)).sum();
         let selectors: usize = self.selectors.iter().map(|(_, selector)| selector_memory(selector)).sum();
-        self.sets.memory() + self.selectors.memory() + selectors + rows + self.rows.capacity() * size_of::<FixedBitSet>()
+        self.sets.memory()
+            + self.selectors.memory()
+            + selectors
+            + rows
+            + self.rows.capacity() * size_of::<FixedBitSet>()
+    }
+
+    /// Sets and selectors.
+    #[cfg(test)]
+    pub(super) fn in_use(&self) -> [usize; 2] {
+        [self.sets.iter().count(), self.selectors.iter().count()]
     }
 }
 

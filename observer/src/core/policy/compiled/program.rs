@@ -35,7 +35,9 @@ pub(super) struct Rule {
     /// It has no peers, so it admits whoever it is.
     pub(super) anybody: bool,
     pub(super) pods: Box<[PodsPeer]>,
-    /// All its blocks together.
+    /// It has blocks as peers.
+    pub(super) has_blocks: bool,
+    /// All of them together.
     pub(super) blocks: Ranges,
     pub(super) ports: Box<[PortMatch]>,
 }
@@ -187,8 +189,12 @@ impl Compiler<'_> {
         let mut pods = Vec::new();
         for peer in &rule.peers {
             if let Peer::Pods { namespaces, pods: selector } = peer {
-                let namespaces = namespaces.as_ref().map_or(Where::In(own), |selector| self.namespaces(selector));
-                pods.push(PodsPeer { namespaces, pods: selector.as_ref().and_then(|selector| self.pods(selector)) });
+                let namespaces =
+                    namespaces.as_ref().map_or(Where::In(own), |selector| self.namespaces(selector));
+                pods.push(PodsPeer {
+                    namespaces,
+                    pods: selector.as_ref().and_then(|selector| self.pods(selector)),
+                });
             }
         }
         let blocks = rule.peers.iter().filter_map(|peer| match peer {
@@ -197,6 +203,7 @@ impl Compiler<'_> {
         });
         Rule {
             anybody: rule.peers.is_empty(),
+            has_blocks: rule.peers.iter().any(|peer| matches!(peer, Peer::Block { .. })),
             pods: pods.into(),
             blocks: Ranges::new(blocks),
             ports: rule.ports.clone().into(),
@@ -213,7 +220,9 @@ impl Compiler<'_> {
         match peer {
             TierPeer::Pods(peer) => Some(AnyPeer::Pods(self.pods_peer(peer))),
             TierPeer::Nodes(selector) => Some(AnyPeer::Nodes(selector.clone())),
-            TierPeer::Networks(nets) => Some(AnyPeer::Networks(Ranges::new(nets.iter().map(|net| (net, &[][..]))))),
+            TierPeer::Networks(nets) => {
+                Some(AnyPeer::Networks(Ranges::new(nets.iter().map(|net| (net, &[][..])))))
+            }
             TierPeer::Domains(_) => Some(AnyPeer::Domains),
             TierPeer::Unreadable(_) => None,
         }

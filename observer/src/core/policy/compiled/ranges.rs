@@ -32,10 +32,6 @@ impl Ranges {
         after.checked_sub(1).and_then(|at| family.get(at)).is_some_and(|(_, last)| ip <= *last)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
-    }
-
     pub(super) fn memory(&self) -> usize {
         (self.v4.capacity() + self.v6.capacity()) * size_of::<Range>()
     }
@@ -107,7 +103,8 @@ mod tests {
 
     #[test]
     fn everything_of_one_family_is_nothing_of_the_other() {
-        for (all, inside, outside) in [("0.0.0.0/0", "255.255.255.255", "::"), ("::/0", "ff::1", "10.0.0.1")] {
+        for (all, inside, outside) in [("0.0.0.0/0", "255.255.255.255", "::"), ("::/0", "ff::1", "10.0.0.1")]
+        {
             let ranges = Ranges::new([(&net(all), &[][..])].into_iter());
             assert!(ranges.contains(inside.parse().unwrap()), "{all} {inside}");
             assert!(!ranges.contains(outside.parse().unwrap()), "{all} {outside}");

@@ -9,9 +9,9 @@ use super::groups::Group;
 use super::program::{PodsPeer, Where};
 use super::truth::Truth;
 use crate::core::inventory::Pod;
-use crate::core::policy::model::{Policies, Protocol};
+use crate::core::policy::model::Protocol;
 use crate::core::policy::plain::settle;
-use crate::core::policy::{Connection, Direction, Party, Who};
+use crate::core::policy::{Direction, Party, Who};
 
 /// One side.
 #[derive(Clone, Copy, Debug)]

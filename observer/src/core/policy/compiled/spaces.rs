@@ -116,6 +116,12 @@ impl Spaces {
             + self.spaces.capacity() * size_of::<Space>()
             + self.spaces.iter().map(of_space).sum::<usize>()
     }
+
+    /// Names and selectors.
+    #[cfg(test)]
+    pub(super) fn in_use(&self) -> [usize; 2] {
+        [self.names.iter().count(), self.selectors.iter().count()]
+    }
 }
 
 /// Of a namespace whose object is absent, the label that the API server sets is known all the same.
