@@ -8,7 +8,6 @@ pub(crate) mod arbitrary;
 pub mod compiled;
 pub mod connection;
 mod explain;
-pub mod history;
 pub mod model;
 pub mod plain;
 pub mod selector;
