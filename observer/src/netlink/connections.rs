@@ -93,8 +93,12 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
                     return Ok(());
                 }
             }
-            Err(error @ (NetlinkError::NoConntrack(_) | NetlinkError::ConntrackDenied(_))) => return Err(error),
-            Err(error) if failed.first() => warn!(%error, "open connections could not be read; this is logged once"),
+            Err(error @ (NetlinkError::NoConntrack(_) | NetlinkError::ConntrackDenied(_))) => {
+                return Err(error);
+            }
+            Err(error) if failed.first() => {
+                warn!(%error, "open connections could not be read; this is logged once")
+            }
             Err(_) => {}
         }
         let (open, left_out) = (looker.set.len(), looker.set.left_out());
@@ -143,7 +147,8 @@ impl Looker {
 async fn tell(delta: Delta, older: bool, tx: &mpsc::Sender<Input>) -> bool {
     let seen = Timestamp::now();
     let opened = |tuple: &FlowTuple| OpenConnection { tuple: *tuple, seen, older };
-    let closed = delta.closed.chunks(CHUNK).map(|c| Input::Connections { opened: vec![], closed: c.to_vec() });
+    let closed =
+        delta.closed.chunks(CHUNK).map(|c| Input::Connections { opened: vec![], closed: c.to_vec() });
     let opened = delta
         .opened
         .chunks(CHUNK)

@@ -150,13 +150,14 @@ fn count(
     open: u64,
 ) {
     for policy in &judged.verdict.policies {
-        let series = counts.entry((key(judged), judged.vantage, policy.clone())).or_insert_with(|| LatentCount {
-            src: judged.src.clone(),
-            dst: judged.dst.clone(),
-            vantage: judged.vantage,
-            policy: policy.clone(),
-            count: 0,
-        });
+        let series =
+            counts.entry((key(judged), judged.vantage, policy.clone())).or_insert_with(|| LatentCount {
+                src: judged.src.clone(),
+                dst: judged.dst.clone(),
+                vantage: judged.vantage,
+                policy: policy.clone(),
+                count: 0,
+            });
         series.count += open;
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod connection;
 mod explain;
+pub mod history;
 pub mod model;
 pub mod plain;
 pub mod selector;
@@ -15,5 +16,6 @@ mod tests;
 pub mod verdict;
 
 pub use connection::{Connection, Party, Who};
+pub use history::History;
 pub use plain::Plain;
 pub use verdict::{Decision, Direction, DirectionVerdict, Nearest, Ruling, Verdict};
