@@ -8,6 +8,7 @@ pub(crate) mod arbitrary;
 pub mod compiled;
 pub mod connection;
 mod explain;
+pub mod history;
 pub mod model;
 pub mod plain;
 pub mod selector;
@@ -19,5 +20,6 @@ pub mod verdict;
 
 pub use compiled::Compiled;
 pub use connection::{Connection, Party, Who};
+pub use history::History;
 pub use plain::Plain;
 pub use verdict::{Decision, Direction, DirectionVerdict, Nearest, Ruling, Verdict};
