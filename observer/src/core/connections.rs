@@ -40,7 +40,7 @@ pub trait Judge {
     /// port only. `None`: nobody that can be named; they are left out.
     fn detail(&mut self, tuple: &FlowTuple) -> Option<JudgedConnection>;
 
-    /// What brought it about. Asked once per group.
+    /// What brought it about. Asked once per group and set of policies, for a few groups in each round.
     fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<String>;
 }
 
@@ -137,7 +137,7 @@ impl Connections {
             self.groups.forget();
             self.judged = Some(now);
         }
-        (self.stale, self.moved) = (false, false);
+        self.stale = false;
         let mut denied: HashMap<Pair, Tally> = HashMap::new();
         for (key, open) in &mut self.open {
             let tuple = key.tuple(open.backend);
@@ -148,7 +148,9 @@ impl Connections {
                 denied.entry(Pair::of(&tuple)).or_default().add(open.seen, tuple, open.older);
             }
         }
-        self.groups.build(denied, judge)
+        let groups = self.groups.build(denied, judge);
+        self.moved = self.groups.unexplained();
+        groups
     }
 
     /// How many connections each policy would refuse, as judged last.

@@ -28,7 +28,7 @@ pub enum Input {
     Lost { stage: LostStage, count: u64 },
     /// A new picture of the cluster.
     Cluster { inventory: Arc<Inventory> },
-    /// Connections that opened and closed, by the kernel's connection table; the first input of this kind has all.
+    /// Connections that opened and closed, by the kernel's connection table, in pieces; at first all that are open.
     Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
     /// Time passes: held-back records are released, old addresses forgotten.
     Tick,

@@ -97,7 +97,7 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
                 return Err(error);
             }
             Err(error) if failed.first() => {
-                warn!(%error, "open connections could not be read; this is logged once")
+                warn!(%error, "open connections could not be read; this is logged once");
             }
             Err(_) => {}
         }

@@ -14,6 +14,8 @@ use crate::core::record::{Endpoint, Vantage};
 
 /// Connections named per group.
 const EXAMPLES: usize = 5;
+/// Causes looked for in one round; the others have theirs in the next ones.
+const CAUSES: usize = 16;
 
 /// What the judgement depends on: everything but the client's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,11 +80,21 @@ struct Group {
     judged: JudgedConnection,
 }
 
-/// What was found out about denied connections since everything was judged last.
+#[derive(Debug)]
+struct Cause {
+    policies: Vec<ArcStr>,
+    text: Option<String>,
+}
+
+/// What was found out about denied connections.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
+    /// Since everything was judged last.
     details: HashMap<Pair, Option<JudgedConnection>>,
-    causes: BTreeMap<GroupKey, Option<String>>,
+    /// What brought a refusal about stays so for as long as the same policies refuse.
+    causes: BTreeMap<GroupKey, Cause>,
+    /// A group waits for its cause.
+    unexplained: bool,
     counts: BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
 }
 
@@ -90,7 +102,11 @@ impl Groups {
     /// Everything is about to be judged anew.
     pub(super) fn forget(&mut self) {
         self.details.clear();
-        self.causes.clear();
+    }
+
+    /// Whether [`Groups::build`] has more to tell without anything having changed.
+    pub(super) fn unexplained(&self) -> bool {
+        self.unexplained
     }
 
     pub(super) fn counts(&self) -> Vec<LatentCount> {
@@ -109,15 +125,28 @@ impl Groups {
                 gather(&mut groups, judged, tally);
             }
         }
-        self.causes.retain(|key, _| groups.contains_key(key));
-        groups.into_iter().filter_map(|(key, group)| self.tell(key, group, judge)).collect()
+        let same = |key: &GroupKey, cause: &mut Cause| {
+            groups.get(key).is_some_and(|group| group.judged.verdict.policies == cause.policies)
+        };
+        self.causes.retain(same);
+        self.explain(&groups, judge);
+        groups.into_iter().filter_map(|(key, group)| self.tell(&key, group)).collect()
     }
 
-    fn tell(&mut self, key: GroupKey, group: Group, judge: &mut dyn Judge) -> Option<LatentGroup> {
+    fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, judge: &mut dyn Judge) {
+        let mut new = groups.iter().filter(|(key, _)| !self.causes.contains_key(*key)).collect::<Vec<_>>();
+        self.unexplained = new.len() > CAUSES;
+        new.truncate(CAUSES);
+        for (key, Group { tally, judged }) in new {
+            let text = tally.oldest().and_then(|(_, oldest)| judge.cause(&oldest, judged));
+            self.causes.insert(key.clone(), Cause { policies: judged.verdict.policies.clone(), text });
+        }
+    }
+
+    fn tell(&self, key: &GroupKey, group: Group) -> Option<LatentGroup> {
         let Group { tally, mut judged } = group;
         let (since, oldest) = tally.oldest()?;
         judged.src.port = oldest.sport;
-        let cause = self.causes.entry(key).or_insert_with(|| judge.cause(&oldest, &judged)).clone();
         Some(LatentGroup {
             src: judged.src,
             dst: judged.dst,
@@ -126,7 +155,7 @@ impl Groups {
             open: tally.open,
             since,
             older: tally.older,
-            cause,
+            cause: self.causes.get(key).and_then(|cause| cause.text.clone()),
             examples: tally.examples.into_iter().map(|(_, tuple)| tuple).collect(),
         })
     }

@@ -207,6 +207,22 @@ fn a_tuple_used_again_for_another_backend_is_another_connection() {
 }
 
 #[test]
+fn causes_are_looked_for_a_few_at_a_time() {
+    let mut table = Connections::default();
+    let many: Vec<_> = (0..20).map(|n| opened(tuple(n * 10, 1, 51), 1)).collect();
+    table.apply(&many, &[]);
+    let mut policy = Policy::denying(&(0..200).collect::<Vec<_>>());
+    let explained = |groups: Vec<LatentGroup>| groups.iter().filter(|g| g.cause.is_some()).count();
+    assert_eq!(explained(table.judge(&mut policy, at(1))), 16);
+    assert!(table.due(at(1)));
+    assert_eq!(explained(table.judge(&mut policy, at(1))), 20);
+    assert!(!table.due(at(1)));
+    table.changed();
+    table.judge(&mut policy, at(2));
+    assert_eq!(policy.explained, 20, "the same policies refuse still");
+}
+
+#[test]
 fn the_world_outside_is_one_group() {
     let mut table = Connections::default();
     table.apply(&[opened(tuple(201, 1, 51), 1), opened(tuple(202, 2, 51), 2)], &[]);
@@ -232,6 +248,11 @@ fn who_cannot_be_named_is_left_out() {
     assert_eq!(table.judge(&mut Nobody, at(1)).len(), 0);
 }
 
+/// Of this thread, so that a busy machine makes no difference.
+fn cpu_time() -> std::time::Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
+}
+
 #[test]
 fn ten_thousand_are_judged_in_a_blink() {
     let mut table = Connections::default();
@@ -240,9 +261,9 @@ fn ten_thousand_are_judged_in_a_blink() {
         .collect();
     table.apply(&many, &[]);
     let mut policy = Policy::denying(&(0..200).collect::<Vec<_>>());
-    let started = std::time::Instant::now();
+    let started = cpu_time();
     let groups = table.judge(&mut policy, at(60));
-    let took = started.elapsed();
+    let took = cpu_time() - started;
     assert_eq!(groups.iter().map(|g| g.open).sum::<u64>(), 10_000);
     assert!(policy.detailed <= 700, "once per pair: {}", policy.detailed);
     assert!(took.as_millis() < 100, "{took:?}");

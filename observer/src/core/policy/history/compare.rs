@@ -22,29 +22,34 @@ pub(super) fn changes(
     let asked = |policies: &Policies, key: &ArcStr| {
         policies.namespaced.iter().any(|p| p.asks_for(key)) || policies.tiered.iter().any(|p| p.asks_for(key))
     };
-    let looked_at =
-        |key: &ArcStr| asked(&before.policies, key) || asked(&after.policies, key) || remembers(key);
-    let differ = |b: &Labels, a: &Labels| changed_labels(b, a).any(looked_at);
+    // Asked once per label: a rollout may change one on thousands of pods.
+    let mut known: HashMap<ArcStr, bool> = HashMap::new();
+    let mut looked_at = |key: &ArcStr| {
+        let find = || asked(&before.policies, key) || asked(&after.policies, key) || remembers(key);
+        *known.entry(key.clone()).or_insert_with(find)
+    };
     let mut changes = Vec::new();
-    for edit in edits(&before.namespaces, &after.namespaces, |namespace| &namespace.name) {
-        if let Edit { before: Some(before), after: Some(after) } = edit
-            && differ(&before.labels, &after.labels)
-        {
-            changes.push(What::Namespace(before, after));
-        }
-    }
-    for edit in edits(&before.pods, &after.pods, |pod| (&pod.namespace, &pod.name, &pod.uid)) {
-        if let Edit { before: Some(before), after: Some(after) } = edit
-            && differ(&before.labels, &after.labels)
-        {
-            changes.push(What::Pod(before, after));
-        }
-    }
+    let namespaces = edits(&before.namespaces, &after.namespaces, |namespace| &namespace.name);
+    let namespaces = relabelled(namespaces, |namespace| &namespace.labels, &mut looked_at);
+    changes.extend(namespaces.map(|(before, after)| What::Namespace(before, after)));
+    let pods = edits(&before.pods, &after.pods, |pod| (&pod.namespace, &pod.name, &pod.uid));
+    let pods = relabelled(pods, |pod| &pod.labels, &mut looked_at);
+    changes.extend(pods.map(|(before, after)| What::Pod(before, after)));
     let (before, after) = (&before.policies, &after.policies);
     changes.extend(policies(&before.tiered, &after.tiered).map(What::Tiered));
     changes.extend(policies(&before.namespaced, &after.namespaced).map(What::Policy));
     changes.sort_by_key(is_deletion);
     changes
+}
+
+/// Those that were and are there, with other labels under keys that matter.
+fn relabelled<T>(
+    edits: Vec<Edit<T>>,
+    labels: impl Fn(&T) -> &Labels,
+    mut matters: impl FnMut(&ArcStr) -> bool,
+) -> impl Iterator<Item = (Arc<T>, Arc<T>)> {
+    let both = edits.into_iter().filter_map(|edit| edit.before.zip(edit.after));
+    both.filter(move |(before, after)| changed_labels(labels(before), labels(after)).any(&mut matters))
 }
 
 fn is_deletion(what: &What) -> bool {
