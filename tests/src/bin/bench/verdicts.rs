@@ -66,7 +66,10 @@ fn kinds<'a>(inventory: &'a Inventory, compiled: &Compiled) -> Vec<(&'static str
 
 fn verdicts(name: &str, connections: &[Connection<'_>], compiled: &Compiled, plain: &Plain) -> Result<()> {
     let each = |time: [Duration; 3], of: usize| time.map(|time| time.as_nanos() / of as u128);
-    let fast = each(rounds(|| connections.iter().for_each(|c| drop(black_box(compiled.rule(c))))), connections.len());
+    let fast = each(
+        rounds(|| connections.iter().for_each(|c| drop(black_box(compiled.rule(c))))),
+        connections.len(),
+    );
     let few = &connections[..connections.len() / 20];
     let slow = each(rounds(|| few.iter().for_each(|c| drop(black_box(plain.rule(c))))), few.len());
     let within = if fast[1] <= BUDGET_VERDICT { "within" } else { "OVER" };

@@ -74,13 +74,17 @@ fn node(n: usize) -> Node {
 pub(super) fn namespace(n: usize) -> Namespace {
     let name = format!("ns-{n:03}");
     let labels = [("kubernetes.io/metadata.name", name.clone()), ("team", format!("team-{}", n % 10))];
-    Namespace { name: name.into(), labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect() }
+    Namespace {
+        name: name.into(),
+        labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+    }
 }
 
 /// Deny by default in both directions, then a policy per workload, an egress policy for all, and two with blocks.
 fn policies(space: usize) -> Result<Vec<NetworkPolicy>> {
     let mut policies = vec![policy(space, "default-deny", Selector::default(), Some(vec![]), Some(vec![]))];
-    let anywhere = vec![rule(vec![pods(Some(Selector::default()), None)], vec![]), rule(vec![block(10, 0)?], vec![])];
+    let anywhere =
+        vec![rule(vec![pods(Some(Selector::default()), None)], vec![]), rule(vec![block(10, 0)?], vec![])];
     policies.push(policy(space, "egress", Selector::default(), None, Some(anywhere)));
     policies.extend((0..6).map(|workload| admit(space, workload, 0)));
     for (name, app) in [("from-outside", "app-0"), ("from-office", "app-1")] {
@@ -93,7 +97,8 @@ fn policies(space: usize) -> Result<Vec<NetworkPolicy>> {
 
 /// Admits to one workload its neighbours of one tier, a few namespaces by name, and a team by label.
 pub(super) fn admit(space: usize, workload: usize, change: usize) -> NetworkPolicy {
-    let names: Vec<_> = (0..4).map(|n| format!("ns-{:03}", (space * 31 + workload * 7 + n + change) % NAMESPACES)).collect();
+    let names: Vec<_> =
+        (0..4).map(|n| format!("ns-{:03}", (space * 31 + workload * 7 + n + change) % NAMESPACES)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let tier = ["front", "back", "data"][(workload + 1) % 3];
     let named = PortMatch { protocol: Protocol::Tcp, port: PortSet::Named("http".into()) };
