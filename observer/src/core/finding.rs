@@ -115,7 +115,7 @@ impl FromStr for FindingKind {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        named(&Self::ALL, |kind| kind.as_str(), s)
+        named(&Self::ALL, Self::as_str, s)
     }
 }
 
@@ -123,7 +123,7 @@ impl FromStr for State {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        named(&Self::ALL, |state| state.as_str(), s)
+        named(&Self::ALL, Self::as_str, s)
     }
 }
 

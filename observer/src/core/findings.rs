@@ -181,8 +181,8 @@ impl Findings {
         // All of the world outside is one subject, but one address that answers says nothing of another.
         let same = |seen: Option<&Endpoint>, now: &Endpoint| seen.is_some_and(|seen| seen.ip == now.ip);
         let Finding { src, dst, .. } = entry.finding();
-        if (!subject.from_outside() || same(src.as_ref(), &facts.attempt.src))
-            && (!subject.to_outside() || same(dst.as_ref(), &facts.attempt.dst))
+        if (!subject.src_is_outside() || same(src.as_ref(), &facts.attempt.src))
+            && (!subject.dst_is_outside() || same(dst.as_ref(), &facts.attempt.dst))
         {
             entry.succeeded(facts.time);
         }
@@ -194,7 +194,7 @@ impl Findings {
             // Refused, as it should be.
             self.succeeded(subject, FindingKind::EnforcementMismatch, facts);
             cause = self.cause_of_latent(subject, facts.attempt);
-        } else if subject.from_outside() {
+        } else if subject.src_is_outside() {
             // Whoever scans addresses from outside shall not push aside what happens inside.
             failure.severity = Severity::Info;
         }

@@ -42,11 +42,11 @@ impl Subject {
         Key { kind, subject: self.clone() }
     }
 
-    pub(super) fn from_outside(&self) -> bool {
+    pub(super) fn src_is_outside(&self) -> bool {
         self.src == Side::External
     }
 
-    pub(super) fn to_outside(&self) -> bool {
+    pub(super) fn dst_is_outside(&self) -> bool {
         self.dst == Side::External
     }
 }
