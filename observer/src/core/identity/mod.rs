@@ -18,6 +18,8 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
+pub(in crate::core) use nodes::own_addresses;
+
 use nodes::Nodes;
 use services::{Front, Services};
 use tenures::Tenures;

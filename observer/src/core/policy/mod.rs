@@ -7,6 +7,7 @@ pub mod connection;
 mod explain;
 pub mod model;
 pub mod plain;
+pub mod query;
 pub mod selector;
 #[cfg(test)]
 pub(crate) mod testing;
