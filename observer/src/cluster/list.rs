@@ -13,6 +13,13 @@ pub(super) struct Item {
     pub(super) value: Value,
 }
 
+impl Item {
+    /// The place in words, to stand before a message: `items[3]: `.
+    pub(super) fn place(&self) -> String {
+        self.path.iter().map(|index| format!("items[{index}]: ")).collect()
+    }
+}
+
 /// Unpacks lists. An item of a typed list may leave out what the list says: the API's own answers do.
 pub(super) fn items(value: Value) -> Vec<Item> {
     let mut out = Vec::new();

@@ -60,16 +60,30 @@ struct Content {
     damaged: bool,
 }
 
+/// Files with their sizes, and what is wrong with the listing.
+type Found = (Vec<(PathBuf, u64)>, Vec<Problem>);
+
+/// The files that a path stands for: those of a directory, or itself.
+pub(super) fn manifest_files(root: &Path) -> Result<Found, ClusterError> {
+    probe(root)?;
+    let listing =
+        Listing::of(root).map_err(|source| ClusterError::Unreadable { path: root.to_owned(), source })?;
+    Ok((listing.files.into_iter().map(|(path, stamp)| (path, stamp.size)).collect(), listing.problems))
+}
+
+/// A file's content, or why there is none.
+pub(super) fn bytes(path: &Path, size: u64) -> Result<Vec<u8>, String> {
+    if size > MAX_FILE_BYTES {
+        return Err(format!("larger than {} MiB: left out", MAX_FILE_BYTES >> 20));
+    }
+    fs::read(path).map_err(|error| format!("can't be read: {error}"))
+}
+
 impl Files {
     /// Reads everything once.
     pub(super) fn open(root: &Path) -> Result<Self, ClusterError> {
-        let path = root.to_owned();
-        match probe(root) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ClusterError::Missing { path }),
-            Err(source) => return Err(ClusterError::Unreadable { path, source }),
-        }
-        let mut files = Self { root: path, files: BTreeMap::new(), listing: Vec::new() };
+        probe(root)?;
+        let mut files = Self { root: root.to_owned(), files: BTreeMap::new(), listing: Vec::new() };
         files.refresh(Instant::now());
         Ok(files)
     }
@@ -142,12 +156,9 @@ impl File {
 
 impl Content {
     fn of(path: &Path, size: u64) -> Self {
-        if size > MAX_FILE_BYTES {
-            return Self::unreadable(path, format!("larger than {} MiB: left out", MAX_FILE_BYTES >> 20));
-        }
-        match fs::read(path) {
+        match bytes(path, size) {
             Ok(bytes) => Self::parse(path, &bytes),
-            Err(error) => Self::unreadable(path, format!("can't be read: {error}")),
+            Err(message) => Self::unreadable(path, message),
         }
     }
 
@@ -174,8 +185,8 @@ impl Content {
     fn add(&mut self, path: &Path, document: Document) {
         let mut notes = Vec::new();
         for item in list::items(document.value) {
+            let place = item.place();
             self.objects.extend(Object::from_value(item.value, &mut notes));
-            let place: String = item.path.iter().map(|index| format!("items[{index}]: ")).collect();
             self.problems.extend(notes.drain(..).map(|note| Problem {
                 file: path.to_owned(),
                 line: document.line,
@@ -276,11 +287,16 @@ impl Listing {
 }
 
 /// Whether the path is there and may be read.
-fn probe(root: &Path) -> io::Result<()> {
-    match fs::metadata(root)?.is_dir() {
+fn probe(root: &Path) -> Result<(), ClusterError> {
+    let opened = fs::metadata(root).and_then(|meta| match meta.is_dir() {
         true => fs::read_dir(root).map(drop),
         false => fs::File::open(root).map(drop),
-    }
+    });
+    let path = || root.to_owned();
+    opened.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ClusterError::Missing { path: path() },
+        _ => ClusterError::Unreadable { path: path(), source },
+    })
 }
 
 fn is_manifest(path: &Path) -> bool {

@@ -9,15 +9,25 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
 pub(super) use node::node;
-pub(super) use pod::pod;
+pub(super) use pod::{pod, ports};
 pub(super) use service::{endpoints, service, slice};
 
 use crate::core::inventory::{Labels, Workload};
 
+/// The label that the API server sets on every namespace, whatever its author wrote.
+pub(super) const NAME_LABEL: ArcStr = arcstr::literal!("kubernetes.io/metadata.name");
+
 pub(super) fn labels(labels: Option<BTreeMap<String, String>>) -> Labels {
     labels.unwrap_or_default().into_iter().map(|(k, v)| (k.into(), v.into())).collect()
+}
+
+/// The values of a map that are text.
+pub(super) fn texts(map: &Value) -> Labels {
+    let entries = map.as_object().into_iter().flatten();
+    entries.filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into()))).collect()
 }
 
 /// The owner that controls the object.

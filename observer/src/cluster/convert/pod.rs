@@ -49,7 +49,7 @@ fn is_ready(status: &core::PodStatus) -> bool {
 }
 
 /// Ports of ordinary containers and of sidecars (init containers that go on running).
-fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -> Vec<ContainerPort> {
+pub(in crate::cluster) fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -> Vec<ContainerPort> {
     let sidecars =
         spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
     let containers = spec.containers.iter().chain(sidecars);
