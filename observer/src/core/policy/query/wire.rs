@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::parse::{excerpt, name, port, protocol};
@@ -13,7 +13,7 @@ use crate::core::policy::{Decision, DirectionVerdict, Verdict};
 pub const MAX_LINE: usize = 64 << 10;
 
 /// The answer to one line. It always has a decision: what can't be answered is unknown, and `error` says why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The question's, whatever it is.
     pub id: Value,
@@ -29,7 +29,7 @@ pub struct Reply {
     pub ingress: DirectionVerdict,
     pub egress: DirectionVerdict,
     pub explanation: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
