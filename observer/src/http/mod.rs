@@ -3,6 +3,7 @@
 //! Reads [`Shared`] and nothing else.
 
 mod answer;
+mod explain;
 mod findings;
 mod flows;
 mod pairs;
@@ -81,11 +82,12 @@ fn router(app: App) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/flows", get(flows::get))
         .route("/api/v1/pairs", get(pairs::get))
+        .route("/api/v1/explain", get(explain::get).post(explain::post))
         .route("/api/v1/snapshot", get(snapshot::get))
         .route("/api/v1/findings", get(findings::get))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists what there is"))
         .method_not_allowed_fallback(async || {
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET only")
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
         })
         .layer(map_response(common_headers))
         .with_state(app)
@@ -108,6 +110,7 @@ async fn index(State(app): State<App>) -> String {
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
 /api/v1/findings    what to act on: ?kind= &state= &namespace=
+/api/v1/explain     what the policies say: ?src=NS/POD &dst=NS/SVC:5432/TCP; POST takes questions, one JSON a line
 /api/v1/snapshot    flows seen and the cluster, for `flow-observer audit --flows`
 ",
         env!("CARGO_PKG_VERSION")

@@ -1,6 +1,7 @@
 //! A real listener and real clients.
 
 mod client;
+mod explain;
 mod streams;
 
 use jiff::Timestamp;

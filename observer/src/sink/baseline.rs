@@ -93,6 +93,7 @@ impl BaselineTable {
         let name = |pod: &Arc<Pod>| ((pod.namespace.clone(), pod.name.clone()), Arc::clone(pod));
         let pods = Arc::new(inventory.pods.iter().map(name).collect());
         let old = std::mem::replace(&mut lock(&self.inner).pods, pods);
+        // Not under the lock: many pods take a while to go.
         drop(old);
     }
 

@@ -1,7 +1,7 @@
 //! The read side of the sinks: what `http/` is given.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arcstr::ArcStr;
 
@@ -13,6 +13,7 @@ use super::readiness::Readiness;
 use super::tail::Tail;
 use super::{SinkConfig, lock};
 use crate::core::inventory::Inventory;
+use crate::core::policy::query::Explainer;
 
 /// Shared by the writer and all readers.
 #[derive(Debug)]
@@ -24,8 +25,15 @@ pub struct Shared {
     pub findings: FindingStore,
     pub readiness: Readiness,
     node: ArcStr,
-    inventory: Mutex<Arc<Inventory>>,
+    cluster: Mutex<Arc<Cluster>>,
     info: Mutex<BTreeMap<String, String>>,
+}
+
+/// A picture of the cluster, indexed when somebody asks.
+#[derive(Debug, Default)]
+struct Cluster {
+    inventory: Arc<Inventory>,
+    explainer: OnceLock<Arc<Explainer>>,
 }
 
 impl Shared {
@@ -40,7 +48,7 @@ impl Shared {
             findings: FindingStore::new(config.max_findings),
             readiness: Readiness::default(),
             node: config.node.clone(),
-            inventory: Mutex::default(),
+            cluster: Mutex::default(),
             info: Mutex::default(),
         }
     }
@@ -54,11 +62,25 @@ impl Shared {
     /// The newest picture of the cluster; empty at first.
     #[must_use]
     pub fn inventory(&self) -> Arc<Inventory> {
-        Arc::clone(&lock(&self.inventory))
+        Arc::clone(&self.cluster().inventory)
+    }
+
+    /// Answers questions by the newest picture of the cluster. The first one who asks of a picture waits for its index.
+    #[must_use]
+    pub fn explainer(&self) -> Arc<Explainer> {
+        let cluster = self.cluster();
+        let new = || Arc::new(Explainer::new(Arc::clone(&cluster.inventory)));
+        Arc::clone(cluster.explainer.get_or_init(new))
+    }
+
+    fn cluster(&self) -> Arc<Cluster> {
+        Arc::clone(&lock(&self.cluster))
     }
 
     pub(super) fn set_inventory(&self, inventory: Arc<Inventory>) {
-        let old = std::mem::replace(&mut *lock(&self.inventory), inventory);
+        let cluster = Arc::new(Cluster { inventory, explainer: OnceLock::new() });
+        let old = std::mem::replace(&mut *lock(&self.cluster), cluster);
+        // Not under the lock: a large picture takes a while to go.
         drop(old);
     }
 

@@ -20,6 +20,8 @@ use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use networks::PodNetworks;
+pub(in crate::core) use nodes::own_addresses;
+
 use nodes::Nodes;
 use services::{Front, Services};
 use tenures::Tenures;

@@ -67,7 +67,7 @@ impl Nodes {
 /// The addresses in its pod network that a node takes for itself by the convention of flannel and of the
 /// bridge plugin: the first two, for the overlay device and the bridge. The node's own traffic to pods, such as
 /// the kubelet's probes, comes from there.
-fn own_addresses(cidr: &str) -> Option<[IpAddr; 2]> {
+pub(in crate::core) fn own_addresses(cidr: &str) -> Option<[IpAddr; 2]> {
     let (ip, bits) = cidr.split_once('/')?;
     let bits: u32 = bits.parse().ok()?;
     match ip.parse().ok()? {

@@ -11,6 +11,7 @@ mod explain;
 pub mod history;
 pub mod model;
 pub mod plain;
+pub mod query;
 pub mod selector;
 #[cfg(test)]
 pub(crate) mod testing;

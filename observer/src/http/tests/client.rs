@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -65,19 +65,33 @@ impl Agent {
     }
 
     pub(super) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let (head, body) = self.open(method, path, headers).await.into_parts();
+        Self::answer(self.open(method, path, headers, Bytes::new()).await).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: String) -> Answer {
+        Self::answer(self.open("POST", path, &[], body.into()).await).await
+    }
+
+    async fn answer(response: Response<Incoming>) -> Answer {
+        let (head, body) = response.into_parts();
         let body = timeout(PATIENCE, body.collect()).await.unwrap().unwrap().to_bytes();
         let body = String::from_utf8(body.to_vec()).unwrap();
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     pub(super) async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Lines {
-        let response = self.open("GET", path, headers).await;
+        let response = self.open("GET", path, headers, Bytes::new()).await;
         assert_eq!(response.status(), 200);
         Lines { body: response.into_body(), buffer: BytesMut::new() }
     }
 
-    async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Incoming> {
+    async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -86,7 +100,7 @@ impl Agent {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let request = request.body(Full::new(body)).unwrap();
         timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap()
     }
 }

@@ -1,0 +1,31 @@
+//! Why a question can't be answered.
+
+use arcstr::ArcStr;
+
+/// What is asked for isn't there, or isn't said well enough. Each is one sentence with a way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    #[error("{what} {namespace}/{name} does not exist; {hint}")]
+    Missing {
+        /// `pod`, `Service`, or what else was looked for.
+        what: &'static str,
+        namespace: ArcStr,
+        name: ArcStr,
+        /// What there is instead.
+        hint: String,
+    },
+    #[error("pod {0} has finished: it owns no address, opens no connection and takes none")]
+    Finished(String),
+    #[error("Service {0} has no pod behind it that could open a connection")]
+    NoPodBehind(String),
+    #[error("Service {service} has no port {port}; it has {has}")]
+    NotOfService { service: String, port: String, has: String },
+    #[error("pod {pod} has no container port named {port}; it has {has}")]
+    NotOfPod { pod: String, port: String, has: String },
+    #[error("{what} has {has}; say which port is meant")]
+    WhichPort { what: String, has: String },
+    #[error("{0} has no names for its ports; give a number")]
+    NoNames(String),
+    #[error("give a port: that of {0} is not known")]
+    NoPort(String),
+}
