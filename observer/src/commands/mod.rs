@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 pub mod config;
 pub mod doctor;
+pub mod explain;
 pub mod replay;
 pub mod run;
 pub mod tail;
@@ -27,6 +28,8 @@ enum Command {
     Run(run::RunArgs),
     /// Print an agent's live flow tail
     Tail(tail::TailArgs),
+    /// Say whether the policies allow a connection, and why
+    Explain(explain::ExplainArgs),
     /// Print the flows of a recording, without a kernel or root
     Replay(replay::ReplayArgs),
     /// Say what this kernel and these permissions allow, line by line
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
