@@ -6,6 +6,7 @@ mod answer;
 mod flows;
 mod pairs;
 mod query;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -79,6 +80,7 @@ fn router(app: App) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/flows", get(flows::get))
         .route("/api/v1/pairs", get(pairs::get))
+        .route("/api/v1/snapshot", get(snapshot::get))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists what there is"))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET only")
@@ -103,6 +105,7 @@ async fn index(State(app): State<App>) -> String {
 /readyz          200 when ready, else what is pending
 /api/v1/flows    live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs    counters per pair: ?namespace= &pod=NS/NAME
+/api/v1/snapshot flows seen and the cluster, for `flow-observer audit --flows`
 ",
         env!("CARGO_PKG_VERSION")
     );

@@ -55,7 +55,7 @@ fn parse_names(filter: &mut Filter, name: &str, value: &str) -> Result<(), Failu
     Ok(())
 }
 
-fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Failure> {
     match Query::<Vec<(String, String)>>::try_from_uri(uri) {
         Ok(Query(parameters)) => Ok(parameters),
         Err(rejection) => Err(Failure::bad_request(rejection.body_text())),

@@ -26,6 +26,7 @@ async fn each_path_answers_with_its_type() {
             "# TYPE flow_observer_tcp_syn_total counter",
         ),
         ("/api/v1/pairs", "application/json", "\"pairs\":[]"),
+        ("/api/v1/snapshot", "application/json", "\"version\":1,\"node\":\"node1\""),
         ("/api/v1/flows?follow=false", "application/x-ndjson", ""),
     ] {
         let answer = agent.get(path, &[]).await;
@@ -63,6 +64,7 @@ async fn failures_are_json_and_name_the_cause() {
         ("/api/v1/flows?kin=attempt", 400, "`kin`"),
         ("/api/v1/flows?since=soon", 400, "`since`"),
         ("/api/v1/pairs?kind=attempt", 400, "`kind`"),
+        ("/api/v1/snapshot?namespace=web", 400, "`namespace`"),
     ] {
         let answer = agent.get(path, &[]).await;
         assert_eq!(answer.status, status, "{path}");

@@ -3,6 +3,7 @@
 //! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
 //! than it takes to copy a few cursors under a lock.
 
+pub mod baseline;
 pub mod metrics;
 pub mod pairs;
 pub mod readiness;
@@ -32,13 +33,16 @@ pub struct SinkConfig {
     pub metrics: MetricsConfig,
     /// Rows of `/api/v1/pairs`; the least recently updated give way.
     pub max_pairs: usize,
+    /// Flows of `/api/v1/snapshot`; the least recently seen give way.
+    pub max_flows: usize,
 }
 
 impl SinkConfig {
     /// Defaults for a node of this name.
     #[must_use]
     pub fn new(node: ArcStr) -> Self {
-        Self { node, tail: TailConfig::default(), metrics: MetricsConfig::default(), max_pairs: 20_000 }
+        let (tail, metrics) = (TailConfig::default(), MetricsConfig::default());
+        Self { node, tail, metrics, max_pairs: 20_000, max_flows: 20_000 }
     }
 }
 
@@ -58,14 +62,16 @@ impl Sinks {
 
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
     pub fn emit(&mut self, output: Output, now: Timestamp) {
-        let Shared { tail, metrics, pairs, .. } = &*self.shared;
+        let Shared { tail, metrics, pairs, baseline, .. } = &*self.shared;
         match output {
             Output::Record(record) => {
                 if let Event::Attempt(attempt) = &record.event
                     && attempt.outcome == Outcome::Established
-                    && let Some(us) = attempt.latency_us
                 {
-                    metrics.observe_handshake(attempt.vantage, us);
+                    baseline.observe(attempt, record.time);
+                    if let Some(us) = attempt.latency_us {
+                        metrics.observe_handshake(attempt.vantage, us);
+                    }
                 }
                 tail.push(&record);
             }
@@ -76,7 +82,11 @@ impl Sinks {
             Output::Drops(update) => metrics.add_drops(update, now),
             Output::Lost { stage, count } => metrics.add_lost(stage, count),
             Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
-            Output::Finding(_) | Output::LatentDenials(_) | Output::Cluster(_) => {}
+            Output::Cluster(inventory) => {
+                baseline.set_inventory(&inventory);
+                self.shared.set_inventory(inventory);
+            }
+            Output::Finding(_) | Output::LatentDenials(_) => {}
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
     }
