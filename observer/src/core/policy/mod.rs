@@ -4,8 +4,16 @@
 //! [`compiled`] gives the same decisions on the hot path.
 
 pub mod connection;
+mod explain;
 pub mod model;
+pub mod plain;
+pub mod selector;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
 pub use connection::{Connection, Party, Who};
+pub use plain::Plain;
 pub use verdict::{Decision, Direction, DirectionVerdict, Nearest, Ruling, Verdict};

@@ -1,0 +1,50 @@
+//! Whether an entry of `ports` matches.
+
+use super::super::model::{PortMatch, PortSet, Protocol, TierPort};
+use super::{Match, View};
+use crate::core::inventory::ContainerPort;
+use crate::core::policy::Who;
+
+/// An entry of a NetworkPolicy. A name counts for the container ports of its protocol.
+pub(super) fn port(entry: &PortMatch, view: &View<'_>) -> Match {
+    if entry.protocol != view.protocol {
+        return Match::No;
+    }
+    match &entry.port {
+        PortSet::All => Match::Yes,
+        PortSet::Range(first, last) => (*first..=*last).contains(&view.port).into(),
+        PortSet::Named(name) => named(name, view),
+    }
+}
+
+/// An entry of a tiered policy.
+pub(super) fn tier_port(entry: &TierPort, view: &View<'_>) -> Match {
+    match entry {
+        TierPort::Range { protocol, first, last } => {
+            (*protocol == view.protocol && (*first..=*last).contains(&view.port)).into()
+        }
+        TierPort::Named(name) => named(name, view),
+    }
+}
+
+/// Whether the destination pod has a container port of this name at the connection's port and protocol. Several
+/// may share a name. Nothing but a pod has names for ports.
+fn named(name: &str, view: &View<'_>) -> Match {
+    let at = |port: &ContainerPort| {
+        port.name.as_deref() == Some(name) && port.port == view.port && is_protocol(port, view.protocol)
+    };
+    match view.destination() {
+        Who::Pod(pod) => pod.ports.iter().any(at).into(),
+        Who::Node(_) | Who::External => Match::No,
+        Who::Unknown(why) => Match::Maybe(why.into()),
+    }
+}
+
+pub(in crate::core::policy) fn is_protocol(port: &ContainerPort, protocol: Protocol) -> bool {
+    port.protocol
+        == match protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        }
+}
