@@ -1,14 +1,18 @@
 //! The cluster's current objects, and the inventory that they make.
 
+mod backends;
+mod reuse;
+
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 
 use super::object::{Body, Key, Object, PodBody};
+use super::policy::PolicyBody;
 use crate::core::inventory::{Backend, Inventory, Pod, Service, Workload};
 use crate::core::policy::model::Policies;
+use backends::{order, pod_backends};
 
 /// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
 pub const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
@@ -54,10 +58,11 @@ impl Index {
         self.unreadable = count;
     }
 
-    /// The inventory, if it differs from the one published last.
+    /// The inventory, if it differs from the one published last. An object that is the same in both is the same
+    /// `Arc` in both.
     pub fn publish(&mut self) -> Option<Arc<Inventory>> {
-        let inventory = self.inventory();
-        if inventory == *self.published {
+        let mut inventory = self.inventory();
+        if reuse::reuse(&mut inventory, &self.published) {
             return None;
         }
         self.published = Arc::new(inventory);
@@ -81,7 +86,7 @@ impl Index {
             services: services.collect(),
             nodes: self.bodies("Node").filter_map(|(_, body)| node(body)).collect(),
             namespaces: self.bodies("Namespace").filter_map(|(_, body)| namespace(body)).collect(),
-            policies: Policies::default(),
+            policies: self.policies(),
             objects: self.counts(),
             pods,
         }
@@ -96,6 +101,20 @@ impl Index {
             Body::Pod(pod) => Some(pod),
             _ => None,
         })
+    }
+
+    fn policies(&self) -> Policies {
+        let mut policies = Policies::default();
+        // Kinds are in order here, and names within them: so are the lists.
+        for body in self.kinds.values().flat_map(BTreeMap::values) {
+            match body {
+                Body::Policy(PolicyBody::Namespaced(policy)) => policies.namespaced.push(Arc::clone(policy)),
+                Body::Policy(PolicyBody::Tiered(policy)) => policies.tiered.push(Arc::clone(policy)),
+                Body::Policy(PolicyBody::Broken(policy)) => policies.broken.push(Arc::clone(policy)),
+                _ => {}
+            }
+        }
+        policies
     }
 
     fn counts(&self) -> BTreeMap<ArcStr, u64> {
@@ -165,44 +184,6 @@ impl Index {
         let matching = self.pods().filter(|p| p.pod.namespace == service.namespace && selects(&p.pod));
         matching.flat_map(|body| pod_backends(service, body)).collect()
     }
-}
-
-/// What makes two backends the same.
-type Place<'a> = (Option<&'a ArcStr>, IpAddr, u16, &'a ArcStr);
-
-/// The place, then what decides between two of the same: ready first.
-fn order(b: &Backend) -> (Place<'_>, bool, Option<&ArcStr>) {
-    ((b.port_name.as_ref(), b.ip, b.port, &b.protocol), !b.ready, b.pod.as_ref())
-}
-
-fn pod_backends<'a>(service: &'a Service, body: &'a PodBody) -> impl Iterator<Item = Backend> + 'a {
-    let pod = &body.pod;
-    let families = &service.cluster_ips;
-    let served = |ip: &IpAddr| families.is_empty() || families.iter().any(|c| c.is_ipv4() == ip.is_ipv4());
-    let ips = pod.ips.iter().copied().filter(served).collect::<Vec<_>>();
-    service.ports.iter().flat_map(move |p| {
-        let port = match &p.target_port {
-            None => Some(p.port),
-            Some(target) => target.parse().ok().or_else(|| {
-                let same = |c: &&_| container_port_matches(c, target, &p.protocol);
-                pod.ports.iter().find(same).map(|c| c.port)
-            }),
-        };
-        let backend = move |port, ip| Backend {
-            ip,
-            port,
-            protocol: p.protocol.clone(),
-            port_name: p.name.clone(),
-            ready: body.ready,
-            pod: Some(pod.name.clone()),
-        };
-        let ips = ips.clone();
-        port.into_iter().flat_map(move |port| ips.clone().into_iter().map(move |ip| backend(port, ip)))
-    })
-}
-
-fn container_port_matches(port: &crate::core::inventory::ContainerPort, name: &str, protocol: &str) -> bool {
-    port.name.as_deref() == Some(name) && port.protocol == protocol
 }
 
 fn node(body: &Body) -> Option<Arc<crate::core::inventory::Node>> {

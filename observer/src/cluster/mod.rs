@@ -11,6 +11,7 @@ mod index;
 mod list;
 pub mod manifests;
 mod object;
+mod policy;
 mod problem;
 mod read;
 mod watch;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::convert;
+use super::policy::{self, PolicyBody};
 use crate::core::inventory::{Backend, Namespace, Node, Pod, Service, Workload};
 
 /// Which object: with its kind, unique in a cluster.
@@ -42,6 +43,7 @@ pub(super) enum Body {
     Endpoints(Vec<Backend>),
     Node(Arc<Node>),
     Namespace(Arc<Namespace>),
+    Policy(PolicyBody),
     /// Counted only.
     Other,
 }
@@ -73,7 +75,7 @@ impl fmt::Display for Key {
 }
 
 /// Kinds whose content is read, with their API groups.
-const READ: [(&str, &str); 8] = [
+const READ: [(&str, &str); 13] = [
     ("", "Pod"),
     ("", "Service"),
     ("", "Endpoints"),
@@ -82,6 +84,12 @@ const READ: [(&str, &str); 8] = [
     ("apps", "ReplicaSet"),
     ("batch", "Job"),
     ("discovery.k8s.io", "EndpointSlice"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    // Its first home; a version that is not read, but no other kind either.
+    ("extensions", "NetworkPolicy"),
+    ("policy.networking.k8s.io", "AdminNetworkPolicy"),
+    ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"),
+    ("policy.networking.k8s.io", "ClusterNetworkPolicy"),
 ];
 
 impl Object {
@@ -133,20 +141,26 @@ fn identify(value: &Value) -> Result<Identity, String> {
         text.filter(|text| !text.is_empty())
     };
     let namespace = text("namespace");
+    let metadata = value.get("metadata");
+    if metadata.and_then(|m| m.get("namespace")).is_some_and(|n| !n.is_null() && !n.is_string()) {
+        return Err(format!("{kind}: `metadata.namespace` must be text"));
+    }
     let name = text("name").ok_or_else(|| match namespace {
         Some(namespace) => format!("{kind} in namespace {namespace} has no `metadata.name`"),
         None => format!("{kind} has no `metadata.name`"),
     })?;
     let api_version = value.get("apiVersion").and_then(Value::as_str);
     let group = api_version.map(|v| v.split_once('/').map_or("", |(group, _)| group));
-    let known = READ.iter().find(|(_, k)| *k == kind);
-    let read = known.is_some_and(|(g, _)| group.is_none_or(|group| group == *g));
-    let kind = match (known, read) {
-        (Some(_), false) => arcstr::format!("{kind}.{}", group.unwrap_or_default()),
+    let mut known = READ.iter().filter(|(_, k)| *k == kind).peekable();
+    let same_name = known.peek().is_some();
+    let read = known.any(|(g, _)| group.is_none_or(|group| group == *g));
+    let kind = match (same_name, read) {
+        (true, false) => arcstr::format!("{kind}.{}", group.unwrap_or_default()),
         _ => ArcStr::from(kind),
     };
     let namespace = match &*kind {
         "Node" | "Namespace" => "",
+        "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" | "ClusterNetworkPolicy" => "",
         _ => namespace.unwrap_or("default"),
     };
     Ok(Identity { kind, key: Key { namespace: namespace.into(), name: name.into() }, read })
@@ -169,8 +183,16 @@ fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Resul
         "Endpoints" => Body::Endpoints(convert::endpoints(typed::<core::Endpoints>(value)?, notes)),
         "Node" => Body::Node(Arc::new(convert::node(key, typed::<core::Node>(value)?, notes))),
         "Namespace" => {
-            let labels = convert::labels(metadata(&mut value)?.labels);
+            let mut labels = convert::labels(metadata(&mut value)?.labels);
+            labels.insert(convert::NAME_LABEL, key.name.clone());
             Body::Namespace(Arc::new(Namespace { name: key.name.clone(), labels }))
+        }
+        "NetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" | "ClusterNetworkPolicy" => {
+            let policy = policy::read(&identity.kind, key, &value);
+            if let PolicyBody::Broken(broken) = &policy {
+                notes.push(broken.why.to_string());
+            }
+            Body::Policy(policy)
         }
         _ => Body::Other,
     })

@@ -17,6 +17,9 @@ pub(super) use service::{endpoints, service, slice};
 
 use crate::core::inventory::{Labels, Workload};
 
+/// The label that the API server sets on every namespace, whatever its author wrote.
+pub(super) const NAME_LABEL: ArcStr = arcstr::literal!("kubernetes.io/metadata.name");
+
 pub(super) fn labels(labels: Option<BTreeMap<String, String>>) -> Labels {
     labels.unwrap_or_default().into_iter().map(|(k, v)| (k.into(), v.into())).collect()
 }
