@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod config;
 pub mod doctor;
 pub mod replay;
@@ -29,6 +30,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Print the flows of a recording, without a kernel or root
     Replay(replay::ReplayArgs),
+    /// Say which observed connections proposed policies would refuse
+    Audit(audit::AuditArgs),
     /// Say what this kernel and these permissions allow, line by line
     Doctor(doctor::DoctorArgs),
 }
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args),
+        Command::Audit(args) => block_on(audit::run(args)),
         Command::Doctor(args) => doctor::run(&args),
     };
     result.unwrap_or_else(|error| {

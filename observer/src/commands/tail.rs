@@ -1,11 +1,11 @@
 //! `flow-observer tail`: an agent's flow records, as they happen.
 
-mod client;
+pub(super) mod client;
 mod events;
 mod follow;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 
 use std::io::{self, BufWriter, Write};
 

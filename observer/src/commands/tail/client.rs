@@ -1,4 +1,4 @@
-//! One request to an agent.
+//! Requests to an agent.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,10 +17,14 @@ use super::TailError;
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For the rest of an answer that is read whole.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of such an answer.
+const LARGEST: usize = 256 << 20;
 
 /// An agent's address.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(in crate::commands) struct Target {
     /// As the user wrote it.
     url: String,
     host: String,
@@ -31,7 +35,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn parse(url: &str) -> Result<Self, TailError> {
+    pub(in crate::commands) fn parse(url: &str) -> Result<Self, TailError> {
         let bad = || TailError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
@@ -53,14 +57,7 @@ impl Target {
 
     /// Opens the stream of events at `path`, after the event of this id.
     pub(super) async fn open(&self, path: &str, last_id: Option<&str>) -> Result<Incoming, TailError> {
-        let response = match timeout(PATIENCE, self.request(path, last_id)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.unreachable(&*error)),
-            Err(elapsed) => return Err(self.unreachable(&elapsed)),
-        };
-        if response.status() != StatusCode::OK {
-            return Err(self.refused(response).await);
-        }
+        let response = self.answer(path, "text/event-stream", last_id).await?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         match content_type {
             Some(media) if media.starts_with("text/event-stream") => Ok(response.into_body()),
@@ -71,9 +68,38 @@ impl Target {
         }
     }
 
+    /// The JSON at `path`, whole.
+    pub(in crate::commands) async fn get(&self, path: &str) -> Result<Bytes, TailError> {
+        let response = self.answer(path, "application/json", None).await?;
+        let body = Limited::new(response.into_body(), LARGEST).collect();
+        match timeout(BODY_PATIENCE, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(self.unreachable(&*error)),
+            Err(elapsed) => Err(self.unreachable(&elapsed)),
+        }
+    }
+
+    async fn answer(
+        &self,
+        path: &str,
+        accept: &str,
+        last_id: Option<&str>,
+    ) -> Result<Response<Incoming>, TailError> {
+        let response = match timeout(PATIENCE, self.request(path, accept, last_id)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.unreachable(&*error)),
+            Err(elapsed) => return Err(self.unreachable(&elapsed)),
+        };
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            _ => Err(self.refused(response).await),
+        }
+    }
+
     async fn request(
         &self,
         path: &str,
+        accept: &str,
         last_id: Option<&str>,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
@@ -85,7 +111,7 @@ impl Target {
         });
         let mut request = Request::get(format!("{}{path}", self.base))
             .header(HOST, &self.authority)
-            .header(ACCEPT, "text/event-stream");
+            .header(ACCEPT, accept);
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
         }
