@@ -1,5 +1,7 @@
 //! A file's bytes to documents, each with the line it starts at. One bad document costs no other.
 
+mod old_booleans;
+
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -92,7 +94,11 @@ fn parse_chunk(chunk: &Chunk<'_>, out: &mut Vec<Result<Document, Broken>>) {
 fn parse_yaml(text: &str, line: usize) -> Result<Option<Document>, Broken> {
     match Value::deserialize(serde_yaml_ng::Deserializer::from_str(text)) {
         Ok(Value::Null) => Ok(None),
-        Ok(value) => Ok(Some(Document { line: line + leading_lines(text), value })),
+        Ok(value) => {
+            let again = |text: &str| Value::deserialize(serde_yaml_ng::Deserializer::from_str(text)).ok();
+            let value = old_booleans::restore(text, value, again);
+            Ok(Some(Document { line: line + leading_lines(text), value }))
+        }
         Err(error) => {
             let at = error.location().map_or(0, |l| l.line().saturating_sub(1));
             Err(Broken { line: line + at, message: format!("not valid YAML: {}", yaml_message(&error)) })

@@ -2,8 +2,13 @@
 
 mod damage;
 mod follow;
+mod manifests;
+mod mutations;
 mod objects;
+mod policies;
+mod reuse;
 mod services;
+mod tiers;
 
 use std::fs;
 use std::sync::Arc;
