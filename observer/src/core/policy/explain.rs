@@ -1,12 +1,15 @@
 //! Verdicts in words.
 
-use std::fmt::Display;
+mod miss;
+mod names;
+mod nearest;
+mod why;
 
-use arcstr::ArcStr;
-
-use super::model::{Action, NetworkPolicy, TierPolicy};
-use super::plain::{Basis, Judgement, Plain, RuleRef, TierRef, View};
-use super::{Connection, Decision, Direction, DirectionVerdict, Verdict, Who};
+use super::model::{Action, TierPeer};
+use super::plain::{Basis, Judgement, Plain, TierRef, View, tier_rules};
+use super::{Connection, Decision, Direction, DirectionVerdict, Nearest, Verdict, Who};
+use names::{listed, policies, policy_name, rule_name, rules, tier_rule_name, word};
+use nearest::Candidate;
 
 /// Judges both directions and says why.
 pub(super) fn verdict(plain: &Plain, connection: &Connection<'_>) -> Verdict {
@@ -18,96 +21,126 @@ pub(super) fn verdict(plain: &Plain, connection: &Connection<'_>) -> Verdict {
     verdict
 }
 
-/// What decides, or on allow both directions.
-fn whole(verdict: &Verdict) -> String {
-    let both = [&verdict.ingress, &verdict.egress];
-    let deciding = both.into_iter().filter(|direction| direction.decision == verdict.decision);
-    deciding.map(|direction| direction.explanation.as_str()).collect::<Vec<_>>().join("; ")
-}
-
 fn direction(plain: &Plain, view: &View<'_>) -> DirectionVerdict {
     let judgement = plain.direction(view);
+    let nearest = match (&judgement.basis, view.subject.who) {
+        (Basis::Isolated, Who::Pod(pod)) => nearest::nearest(plain, view, pod),
+        _ => None,
+    };
     DirectionVerdict {
         decision: judgement.basis.decision(),
         policies: policies(&judgement),
         rules: rules(&judgement.basis, view.direction),
-        nearest: None,
-        explanation: sentence(&judgement, view),
+        explanation: sentence(plain, view, &judgement, nearest.as_ref()),
+        nearest: nearest.map(|candidate| told(plain, view, &candidate)),
     }
 }
 
-fn policies(judgement: &Judgement<'_>) -> Vec<ArcStr> {
-    let tiered = judgement.tiered.iter().map(|policy| policy.name.clone());
-    tiered.chain(judgement.selecting.iter().map(|policy| policy_name(policy))).collect()
-}
-
-fn rules(basis: &Basis<'_>, direction: Direction) -> Vec<ArcStr> {
-    match basis {
-        Basis::Rules(rules) => rules.iter().map(|rule| rule_name(*rule, direction)).collect(),
-        Basis::Tier(rule) => vec![tier_rule_name(*rule, direction)],
-        _ => Vec::new(),
+fn told(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> Nearest {
+    Nearest {
+        policy: policy_name(candidate.rule.policy),
+        rule: rule_name(candidate.rule, view.direction),
+        why: why::all(plain, view, candidate),
     }
 }
 
-fn sentence(judgement: &Judgement<'_>, view: &View<'_>) -> String {
-    let direction = view.direction;
-    match &judgement.basis {
-        Basis::Rules(_) => format!("allowed by {}", listed("", &rules(&judgement.basis, direction))),
-        Basis::Tier(rule) if rule.action == Action::Deny => {
-            format!("refused by {}", tier_rule_name(*rule, direction))
+/// What decides: on allow both directions, on deny those that deny, else what isn't known.
+fn whole(verdict: &Verdict) -> String {
+    let Verdict { ingress, egress, .. } = verdict;
+    match verdict.decision {
+        Decision::Allow => allowed(ingress, egress),
+        Decision::Deny if ingress.decision == egress.decision => {
+            format!("{}; also {}", ingress.explanation, egress.explanation)
         }
-        Basis::Tier(rule) => format!("allowed by {}", tier_rule_name(*rule, direction)),
-        Basis::Isolated => format!("refused by {}", isolating(&judgement.selecting)),
+        decision if ingress.decision != decision => egress.explanation.clone(),
+        decision if egress.decision != decision => ingress.explanation.clone(),
+        _ if ingress.explanation == egress.explanation => ingress.explanation.clone(),
+        _ => format!("{}; {}", ingress.explanation, egress.explanation),
+    }
+}
+
+fn allowed(ingress: &DirectionVerdict, egress: &DirectionVerdict) -> String {
+    let (ruled, open): (Vec<_>, Vec<_>) =
+        [ingress, egress].into_iter().partition(|one| !one.rules.is_empty());
+    let mut open: Vec<_> = open.into_iter().map(|one| one.explanation.clone()).collect();
+    open.dedup();
+    if ruled.is_empty() {
+        return format!("allowed: {}", open.join("; "));
+    }
+    let by: Vec<_> = ruled.into_iter().map(|one| listed(&one.rules)).collect();
+    [format!("allowed by {}", by.join(" and "))].into_iter().chain(open).collect::<Vec<_>>().join("; ")
+}
+
+fn sentence(
+    plain: &Plain,
+    view: &View<'_>,
+    judgement: &Judgement<'_>,
+    nearest: Option<&Candidate<'_>>,
+) -> String {
+    match &judgement.basis {
+        Basis::Rules(_) => format!("allowed by {}", listed(&rules(&judgement.basis, view.direction))),
+        Basis::Tier(rule) => by_tier(*rule, view.direction),
+        Basis::Isolated => {
+            format!("refused by {}; {}", isolating(judgement), missing(plain, view, judgement, nearest))
+        }
         Basis::Unknown(why) => format!("not known: {why}"),
-        Basis::NotIsolated => format!("no policy selects {} for {}", subject(view), word(direction)),
-        Basis::Outside => "policies do not select what is outside the cluster".to_owned(),
-        Basis::HostNetwork => "policies do not select nodes".to_owned(),
+        Basis::NotIsolated => match view.subject.who {
+            Who::Pod(pod) => {
+                format!("no policy selects {}/{} for {}", pod.namespace, pod.name, word(view.direction))
+            }
+            _ => format!("no policy isolates any pod for {}", word(view.direction)),
+        },
+        Basis::Outside => format!("the {} is outside the cluster", side(view.direction)),
+        Basis::HostNetwork => {
+            format!("the {} is a node or in its network, which no policy selects", side(view.direction))
+        }
         Basis::Itself => "a pod can't block itself".to_owned(),
-        Basis::OwnNode => "a pod and its own node are always let through".to_owned(),
+        Basis::OwnNode => "traffic between a pod and its own node is always allowed".to_owned(),
     }
 }
 
-fn subject(view: &View<'_>) -> String {
-    match view.subject.who {
-        Who::Pod(pod) => format!("{}/{}", pod.namespace, pod.name),
-        Who::Node(node) => format!("node {node}"),
-        Who::External | Who::Unknown(_) => "it".to_owned(),
+fn by_tier(rule: TierRef<'_>, direction: Direction) -> String {
+    let name = tier_rule_name(rule, direction);
+    let body = tier_rules(rule.policy, direction).get(rule.index);
+    let unreadable = body.into_iter().flat_map(|body| &body.peers).find_map(|peer| match peer {
+        TierPeer::Unreadable(field) => Some(field),
+        _ => None,
+    });
+    match (rule.action, unreadable) {
+        (Action::Deny, Some(field)) => {
+            format!("refused by {name}; it denies everything, as its peer {field} can't be read")
+        }
+        (Action::Deny, None) => format!("refused by {name}"),
+        (Action::Accept | Action::Pass, _) => format!("allowed by {name}"),
     }
 }
 
-fn isolating(policies: &[&NetworkPolicy]) -> String {
-    let names: Vec<_> = policies.iter().map(|policy| policy_name(policy)).collect();
-    listed(if names.len() == 1 { "NetworkPolicy " } else { "NetworkPolicies " }, &names)
+fn isolating(judgement: &Judgement<'_>) -> String {
+    let names: Vec<_> = judgement.selecting.iter().map(|policy| policy_name(policy)).collect();
+    let what = if names.len() == 1 { "NetworkPolicy" } else { "NetworkPolicies" };
+    format!("{what} {}", listed(&names))
 }
 
-/// At most three by name: "a, b and c", "a, b, c and 2 more".
-fn listed(what: &str, names: &[impl Display]) -> String {
-    let shown: Vec<_> = names.iter().take(3).map(ToString::to_string).collect();
-    let list = match (shown.as_slice(), names.len().saturating_sub(3)) {
-        (shown, more @ 1..) => format!("{} and {more} more", shown.join(", ")),
-        ([all @ .., last], 0) if !all.is_empty() => format!("{} and {last}", all.join(", ")),
-        (shown, 0) => shown.join(""),
-    };
-    format!("{what}{list}")
+/// What no rule admits, and what the nearest does.
+fn missing(
+    plain: &Plain,
+    view: &View<'_>,
+    judgement: &Judgement<'_>,
+    nearest: Option<&Candidate<'_>>,
+) -> String {
+    let ruled = judgement.selecting.iter().any(|policy| names::has_rules(policy, view.direction));
+    let default_deny = format!("default deny: no policy has an {} rule for this pod", word(view.direction));
+    match nearest {
+        None => default_deny,
+        Some(nearest) if ruled => why::short(plain, view, nearest),
+        Some(nearest) => format!("{default_deny}; {}", why::short(plain, view, nearest)),
+    }
 }
 
-pub(super) fn policy_name(policy: &NetworkPolicy) -> ArcStr {
-    format!("{}/{}", policy.namespace, policy.name).into()
-}
-
-pub(super) fn rule_name(rule: RuleRef<'_>, direction: Direction) -> ArcStr {
-    let NetworkPolicy { namespace, name, .. } = rule.policy;
-    format!("{namespace}/{name}#{}[{}]", word(direction), rule.index).into()
-}
-
-fn tier_rule_name(rule: TierRef<'_>, direction: Direction) -> ArcStr {
-    let TierPolicy { kind, name, .. } = rule.policy;
-    format!("{kind} {name}#{}[{}]", word(direction), rule.index).into()
-}
-
-pub(super) fn word(direction: Direction) -> &'static str {
+/// The side that policies of this direction select.
+fn side(direction: Direction) -> &'static str {
     match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
+        Direction::Ingress => "destination",
+        Direction::Egress => "source",
     }
 }

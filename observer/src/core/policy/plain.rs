@@ -23,14 +23,18 @@ use super::{Connection, Decision, Direction, Ruling, Verdict, Who};
 use crate::core::inventory::{Inventory, Labels, Pod};
 
 pub(super) use matching::{Match, Why};
+pub(super) use namespaced::ports_match;
+pub(super) use ports::is_protocol;
 pub(super) use tiers::TierRef;
-pub(super) use view::{View, settle};
+pub(super) use view::View;
 
 /// Judges connections by the policies of one inventory.
 #[derive(Clone, Debug)]
 pub struct Plain {
     inventory: Arc<Inventory>,
     namespaces: HashMap<ArcStr, Labels>,
+    /// By namespace, without those that have finished.
+    pods: HashMap<ArcStr, Vec<Arc<Pod>>>,
     nodes: HashMap<ArcStr, Labels>,
     node_of: HashMap<IpAddr, ArcStr>,
     policies: HashMap<ArcStr, Vec<Arc<NetworkPolicy>>>,
@@ -87,6 +91,10 @@ impl Plain {
         for policy in &inventory.policies.namespaced {
             policies.entry(policy.namespace.clone()).or_default().push(policy.clone());
         }
+        let mut pods: HashMap<ArcStr, Vec<_>> = HashMap::new();
+        for pod in inventory.pods.iter().filter(|pod| !pod.finished) {
+            pods.entry(pod.namespace.clone()).or_default().push(pod.clone());
+        }
         let nodes = inventory.nodes.iter();
         Self {
             namespaces: inventory.namespaces.iter().map(|ns| (ns.name.clone(), ns.labels.clone())).collect(),
@@ -94,6 +102,7 @@ impl Plain {
             node_of: nodes
                 .flat_map(|node| node.ips.iter().map(|ip| (ip.to_canonical(), node.name.clone())))
                 .collect(),
+            pods,
             policies,
             admin: of_tier(&inventory, Tier::Admin),
             baseline: of_tier(&inventory, Tier::Baseline),

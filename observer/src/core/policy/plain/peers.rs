@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::model::{Peer, PodsPeer, Selector, TierPeer};
 use super::super::selector::METADATA_NAME;
 use super::{Match, Plain, View, Why};
-use crate::core::inventory::Pod;
+use crate::core::inventory::{Labels, Pod};
 use crate::core::policy::{Direction, Party, Who};
 
 impl Plain {
@@ -55,6 +55,26 @@ impl Plain {
             Some(labels) => requirement.admits(labels.get(&requirement.key)).into(),
             None => Match::Maybe(format!("namespace {name} is not known").into()),
         }))
+    }
+
+    /// Whether a pod that runs is of these namespaces and has these labels.
+    pub(in crate::core::policy) fn any_pod(
+        &self,
+        in_namespace: impl Fn(&ArcStr) -> bool,
+        pods: &Selector,
+    ) -> bool {
+        let mut there = self.pods.iter().filter(|(namespace, _)| in_namespace(namespace));
+        there.any(|(_, all)| all.iter().any(|pod| pods.matches(&pod.labels)))
+    }
+
+    /// Whether a namespace, as an object or as that of a pod, has these labels, or may have them.
+    pub(in crate::core::policy) fn any_namespace(&self, selector: &Selector) -> bool {
+        self.namespaces.keys().chain(self.pods.keys()).any(|name| self.namespace(selector, name) != Match::No)
+    }
+
+    /// A label of a namespace, as far as is known.
+    pub(in crate::core::policy) fn namespace_labels(&self, name: &ArcStr) -> Option<&Labels> {
+        self.namespaces.get(name)
     }
 
     fn is_node(&self, selector: &Selector, party: &Party<'_>) -> Match {

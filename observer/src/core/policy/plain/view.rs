@@ -56,7 +56,7 @@ impl<'a> View<'a> {
 
 /// Who it is as far as policies go: a pod in its node's network is the node, and a finished pod owns no address,
 /// so somebody else may have it.
-pub(in crate::core::policy) fn settle(who: Who<'_>) -> Who<'_> {
+fn settle(who: Who<'_>) -> Who<'_> {
     match who {
         Who::Pod(pod) if pod.finished => Who::Unknown("the pod has finished and owns no address"),
         Who::Pod(pod) if pod.host_network => Who::Node(pod.node.as_ref().unwrap_or(&NOWHERE)),

@@ -1,8 +1,8 @@
 //! What policies say, case by case.
 
 mod broken;
-mod namespaced;
 mod pitfalls;
+mod sentences;
 mod tiers;
 
 use rstest::rstest;

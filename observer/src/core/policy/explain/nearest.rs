@@ -1,0 +1,35 @@
+//! The rule that comes closest.
+
+use super::miss::{Miss, misses};
+use crate::core::inventory::Pod;
+use crate::core::policy::plain::{Match, Plain, RuleRef, View, rules};
+
+/// A rule, and every condition of it that fails.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) rule: RuleRef<'a>,
+    pub(super) misses: Vec<Miss<'a>>,
+}
+
+/// Fewest conditions failing first, then the kind of the failing one, then names that look alike, then order.
+pub(super) fn nearest<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> Option<Candidate<'a>> {
+    let selecting =
+        plain.rules_for(view, pod).map(|rule| Candidate { rule, misses: misses(plain, rule, view) });
+    let rank = |candidate: &Candidate<'_>| {
+        let Candidate { rule, misses } = candidate;
+        let unlike = misses.iter().map(|miss| 1000 - miss.likeness(plain, *rule, view)).sum::<u32>();
+        (misses.len(), misses.iter().map(Miss::class).min(), unlike)
+    };
+    selecting.chain(elsewhere(plain, view, pod)).min_by_key(rank)
+}
+
+/// Rules that would admit, of policies in the pod's namespace whose podSelector doesn't select it.
+fn elsewhere<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> impl Iterator<Item = Candidate<'a>> {
+    let others = plain.of_namespace(&pod.namespace).filter(|policy| !policy.selector.matches(&pod.labels));
+    others.filter(|policy| rules(policy, view.direction).is_some()).filter_map(move |policy| {
+        let mut would = RuleRef::all(policy, view.direction);
+        let rule = would.find(|rule| plain.rule_matches(*rule, view) == Match::Yes)?;
+        let barren = !plain.any_pod(|namespace| *namespace == pod.namespace, &policy.selector);
+        Some(Candidate { rule, misses: vec![Miss::Selection { pod, barren }] })
+    })
+}
