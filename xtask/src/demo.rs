@@ -24,7 +24,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// `classifiers` (ns per packet) or `load` (the agent under a connection storm) [default: both]
+    /// `classifiers` (ns per packet), `verdicts` (ns per verdict) or `load` (the agent under a connection storm)
+    /// [default: all]
     what: Vec<String>,
 }
 

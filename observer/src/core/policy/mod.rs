@@ -3,6 +3,9 @@
 //! [`model`] is what was written, [`verdict`] what is answered. [`plain`] reads like the specification and explains;
 //! [`compiled`] gives the same decisions on the hot path.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+pub mod compiled;
 pub mod connection;
 mod explain;
 pub mod model;
@@ -14,6 +17,7 @@ pub(crate) mod testing;
 mod tests;
 pub mod verdict;
 
+pub use compiled::Compiled;
 pub use connection::{Connection, Party, Who};
 pub use plain::Plain;
 pub use verdict::{Decision, Direction, DirectionVerdict, Nearest, Ruling, Verdict};

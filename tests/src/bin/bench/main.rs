@@ -1,15 +1,17 @@
-//! What the agent costs: nanoseconds a packet in the kernel, and CPU and memory under a connection storm.
+//! What the agent costs: nanoseconds a packet in the kernel, nanoseconds a verdict, and CPU and memory under a
+//! connection storm.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod classifiers;
 mod load;
+mod verdicts;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-const USAGE: &str = "usage: bench [classifiers|load]...   (both without arguments)";
+const USAGE: &str = "usage: bench [classifiers|verdicts|load]...   (all without arguments)";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -23,11 +25,12 @@ fn main() -> ExitCode {
 
 fn run(mut wanted: Vec<String>) -> Result<ExitCode> {
     if wanted.is_empty() {
-        wanted = vec!["classifiers".into(), "load".into()];
+        wanted = vec!["classifiers".into(), "verdicts".into(), "load".into()];
     }
     for what in wanted {
         match what.as_str() {
             "classifiers" => classifiers::run()?,
+            "verdicts" => verdicts::run()?,
             "load" => load::run()?,
             _ => {
                 println!("{USAGE}");

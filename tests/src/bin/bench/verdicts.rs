@@ -1,0 +1,176 @@
+//! Verdicts at 1,000 policies and 10,000 pods: nanoseconds each, what a change costs, and memory. The plain evaluator
+//! beside it, which must agree on every connection.
+
+mod cluster;
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use observer::core::inventory::Inventory;
+use observer::core::policy::model::Protocol;
+use observer::core::policy::{Compiled, Connection, Decision, Party, Plain, Who};
+
+use cluster::{NAMESPACES, PODS, POLICIES, PORT};
+
+const CONNECTIONS: usize = 10_000;
+/// The machine is shared: the middle of several rounds is quoted.
+const ROUNDS: usize = 21;
+/// Nanoseconds, at 1,000 policies and 10,000 pods.
+const BUDGET_VERDICT: u128 = 1_000;
+const BUDGET_CHANGE: Duration = Duration::from_millis(10);
+const BUDGET_OPEN: Duration = Duration::from_millis(100);
+
+pub(crate) fn run() -> Result<()> {
+    let inventory = Arc::new(cluster::inventory()?);
+    println!("verdicts: {POLICIES} policies, {PODS} pods, median of {ROUNDS} rounds (min to max)");
+    let full = rounds(|| drop(black_box(Compiled::new(Arc::clone(&inventory)))));
+    let compiled = Compiled::new(Arc::clone(&inventory));
+    let plain = Plain::new(Arc::clone(&inventory));
+    let kinds = kinds(&inventory, &compiled);
+    for (name, connections) in &kinds {
+        verdicts(name, connections, &compiled, &plain)?;
+    }
+    open_connections(&kinds, &compiled);
+    line("full compile", full, None);
+    changes(&inventory, compiled.clone())?;
+    println!("  {:<34} {:.1} MiB beside the inventory, estimated", "memory", mib(compiled.memory()));
+    Ok(())
+}
+
+/// Connections by what they are and what becomes of them.
+fn kinds<'a>(inventory: &'a Inventory, compiled: &Compiled) -> Vec<(&'static str, Vec<Connection<'a>>)> {
+    let random = |n: usize| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+    let pod = |n: usize| {
+        let pod = &inventory.pods[n % PODS];
+        Party { ip: pod.ips.first().copied(), who: Who::Pod(pod) }
+    };
+    let to = |src, dst| Connection { src, dst, protocol: Protocol::Tcp, port: PORT };
+    let between = |decision: Decision| {
+        let all = (0..).map(|n| to(pod(random(n)), pod(random(n ^ 0x5555))));
+        all.filter(|connection| compiled.rule(connection).decision() == decision).take(CONNECTIONS).collect()
+    };
+    let outside = |n: usize| {
+        let ip = Ipv4Addr::new(198, n as u8 % 16, n as u8, 7);
+        Party { ip: Some(IpAddr::V4(ip)), who: Who::External }
+    };
+    let external = (0..CONNECTIONS).map(|n| to(outside(random(n)), pod(random(n ^ 0x3333)))).collect();
+    vec![
+        ("pod to pod, allowed", between(Decision::Allow)),
+        ("pod to pod, denied", between(Decision::Deny)),
+        ("external to pod", external),
+    ]
+}
+
+fn verdicts(name: &str, connections: &[Connection<'_>], compiled: &Compiled, plain: &Plain) -> Result<()> {
+    let each = |time: [Duration; 3], of: usize| time.map(|time| time.as_nanos() / of as u128);
+    let fast = each(
+        rounds(|| connections.iter().for_each(|c| drop(black_box(compiled.rule(c))))),
+        connections.len(),
+    );
+    let few = &connections[..connections.len() / 20];
+    let slow = each(rounds(|| few.iter().for_each(|c| drop(black_box(plain.rule(c))))), few.len());
+    let within = if fast[1] <= BUDGET_VERDICT { "within" } else { "OVER" };
+    println!(
+        "  {name:<34} {} ns ({} to {}), {within} the {BUDGET_VERDICT} ns budget; plain {} ns ({} to {})",
+        fast[1], fast[0], fast[2], slow[1], slow[0], slow[2]
+    );
+    let disagree = connections.iter().filter(|c| compiled.rule(c) != plain.rule(c)).count();
+    ensure!(disagree == 0, "{name}: the two evaluators disagree on {disagree} connections");
+    Ok(())
+}
+
+fn open_connections(kinds: &[(&str, Vec<Connection<'_>>)], compiled: &Compiled) {
+    let mixed = |n: usize| &kinds[n % kinds.len()].1;
+    let open: Vec<_> = (0..CONNECTIONS).map(|n| mixed(n)[n % mixed(n).len()]).collect();
+    let time = rounds(|| {
+        let denied = open.iter().filter(|c| compiled.rule(c).decision() == Decision::Deny).count();
+        drop(black_box(denied));
+    });
+    line("10,000 open connections", time, Some(BUDGET_OPEN));
+}
+
+/// What one change costs, each time another one.
+fn changes(inventory: &Arc<Inventory>, mut compiled: Compiled) -> Result<()> {
+    let mut next = Inventory::clone(inventory);
+    let mut change = |name: &str, edit: &dyn Fn(&mut Inventory, usize)| {
+        let times = (0..ROUNDS).map(|n| {
+            edit(&mut next, n);
+            let published = Arc::new(next.clone());
+            let began = Instant::now();
+            compiled.update(published);
+            began.elapsed()
+        });
+        line(name, spread(times.collect()), Some(BUDGET_CHANGE));
+    };
+    change("one policy changes", &|inventory, n| {
+        let changed = Arc::new(cluster::admit(n, n % 6, n + 1));
+        let policies = &mut inventory.policies.namespaced;
+        let same = |policy: &str, namespace: &str| policy == changed.name && namespace == changed.namespace;
+        if let Some(policy) = policies.iter_mut().find(|policy| same(&policy.name, &policy.namespace)) {
+            *policy = changed;
+        }
+    });
+    change("one policy goes", &|inventory, n| drop(inventory.policies.namespaced.remove(n * 7)));
+    change("one pod comes", &|inventory, n| {
+        let mut pod = cluster::pod(n);
+        pod.name = format!("new-{n}").into();
+        pod.labels.insert("new".into(), format!("{n}").into());
+        inventory.pods.push(Arc::new(pod));
+    });
+    change("one pod goes", &|inventory, n| drop(inventory.pods.swap_remove(n)));
+    change("one namespace's labels change", &|inventory, n| {
+        let mut namespace = cluster::namespace(n % NAMESPACES);
+        namespace.labels.insert("team".into(), format!("team-{}", n + 1).into());
+        inventory.namespaces[n % NAMESPACES] = Arc::new(namespace);
+    });
+    change("everything is read again", &|inventory, _| {
+        inventory.pods.iter_mut().for_each(|pod| *pod = Arc::new((**pod).clone()));
+        inventory.policies.namespaced.iter_mut().for_each(|policy| *policy = Arc::new((**policy).clone()));
+        inventory.namespaces.iter_mut().for_each(|namespace| *namespace = Arc::new((**namespace).clone()));
+    });
+    same_as_new(&compiled)
+}
+
+/// After all these changes it is still what compiling at once makes.
+fn same_as_new(compiled: &Compiled) -> Result<()> {
+    let fresh = Compiled::new(Arc::clone(compiled.inventory()));
+    for (name, connections) in kinds(compiled.inventory(), compiled) {
+        let disagree = connections.iter().filter(|c| compiled.rule(c) != fresh.rule(c)).count();
+        ensure!(disagree == 0, "{name}: after changes {disagree} connections are judged otherwise");
+    }
+    Ok(())
+}
+
+fn line(name: &str, [min, median, max]: [Duration; 3], budget: Option<Duration>) {
+    let within = budget.map_or_else(String::new, |budget| {
+        let within = if median <= budget { "within" } else { "OVER" };
+        format!(", {within} the {} ms budget", budget.as_millis())
+    });
+    println!("  {name:<34} {:.2} ms ({:.2} to {:.2}){within}", millis(median), millis(min), millis(max));
+}
+
+fn rounds(mut what: impl FnMut()) -> [Duration; 3] {
+    let time = |()| {
+        let began = Instant::now();
+        what();
+        began.elapsed()
+    };
+    spread(std::iter::repeat_n((), ROUNDS).map(time).collect())
+}
+
+/// Minimum, median and maximum.
+fn spread(mut times: Vec<Duration>) -> [Duration; 3] {
+    times.sort_unstable();
+    [times[0], times[times.len() / 2], times[times.len() - 1]]
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
