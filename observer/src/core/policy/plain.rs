@@ -1,7 +1,7 @@
 //! The plain evaluator: it reads like the specification, and explains.
 //!
 //! Ingress is judged at the destination and egress at the source, each on its own. A fact that is missing makes a
-//! match [`Match::Maybe`]; it becomes `unknown` only where the decision depends on it.
+//! match "maybe"; it becomes `unknown` only where the decision depends on it.
 
 mod broken;
 mod matching;

@@ -11,10 +11,10 @@ use crate::core::policy::plain::{Match, Plain, RuleRef, View, ports_match};
 /// One condition that doesn't hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Miss<'a> {
-    /// The policy's own podSelector: the pod at the selected side, and whether any other pod is selected.
+    /// The policy's own podSelector: the pod at the selected side, and whether it was most likely meant.
     Selection {
         pod: &'a Pod,
-        barren: bool,
+        meant: bool,
     },
     Port(&'a Rule),
     /// A peer's podSelector.
@@ -47,13 +47,12 @@ impl Miss<'_> {
     /// Of rules that miss equally often, the one with the smaller class is nearer.
     pub(super) fn class(&self) -> u8 {
         match self {
-            // A selector that matches nothing at all is a mistake, and so the likeliest cause.
-            Self::Selection { barren: true, .. } => 0,
+            Self::Selection { meant: true, .. } => 0,
             Self::Port(_) => 1,
             Self::Pods { .. } => 2,
             Self::Namespace { .. } => 3,
             Self::Block { .. } => 4,
-            Self::Selection { barren: false, .. } => 5,
+            Self::Selection { meant: false, .. } => 5,
             Self::NoPod => 6,
         }
     }
@@ -76,15 +75,28 @@ impl Miss<'_> {
     }
 }
 
+/// How near a rule is, the smallest nearest: fewest conditions failing first, then the kind of the failing one, then
+/// names that look alike.
+pub(super) fn rank(
+    plain: &Plain,
+    rule: RuleRef<'_>,
+    misses: &[Miss<'_>],
+    view: &View<'_>,
+) -> impl Ord + use<> {
+    let unlike: u32 = misses.iter().map(|miss| 1000 - miss.likeness(plain, rule, view)).sum();
+    (misses.len(), misses.iter().map(Miss::class).min(), unlike)
+}
+
+/// A podSelector that selects nothing at all is a mistake; one that nearly selects this pod was meant for it.
+pub(super) fn meant(plain: &Plain, selector: &Selector, pod: &Pod) -> bool {
+    alike(selector, &pod.labels) >= 800 && !plain.any_pod(|namespace| *namespace == pod.namespace, selector)
+}
+
 /// What keeps a rule of a policy that selects the pod from matching: by the peer that comes closest, and the port.
 pub(super) fn misses<'a>(plain: &Plain, rule: RuleRef<'a>, view: &View<'a>) -> Vec<Miss<'a>> {
     let Some(body) = rule.body(view.direction) else { return Vec::new() };
     let peers = body.peers.iter().map(|peer| of_peer(plain, rule, peer, view));
-    let rank = |misses: &Vec<Miss<'_>>| {
-        let likeness = misses.iter().map(|miss| 1000 - miss.likeness(plain, rule, view)).sum::<u32>();
-        (misses.len(), misses.iter().map(Miss::class).min(), likeness)
-    };
-    let mut misses = peers.min_by_key(rank).unwrap_or_default();
+    let mut misses = peers.min_by_key(|misses| rank(plain, rule, misses, view)).unwrap_or_default();
     if ports_match(body, view) == Match::No {
         misses.push(Miss::Port(body));
     }

@@ -1,6 +1,6 @@
 //! The rule that comes closest.
 
-use super::miss::{Miss, misses};
+use super::miss::{Miss, meant, misses, rank};
 use crate::core::inventory::Pod;
 use crate::core::policy::plain::{Match, Plain, RuleRef, View, rules};
 
@@ -11,16 +11,11 @@ pub(super) struct Candidate<'a> {
     pub(super) misses: Vec<Miss<'a>>,
 }
 
-/// Fewest conditions failing first, then the kind of the failing one, then names that look alike, then order.
+/// The first of those that rank the same.
 pub(super) fn nearest<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> Option<Candidate<'a>> {
     let selecting =
         plain.rules_for(view, pod).map(|rule| Candidate { rule, misses: misses(plain, rule, view) });
-    let rank = |candidate: &Candidate<'_>| {
-        let Candidate { rule, misses } = candidate;
-        let unlike = misses.iter().map(|miss| 1000 - miss.likeness(plain, *rule, view)).sum::<u32>();
-        (misses.len(), misses.iter().map(Miss::class).min(), unlike)
-    };
-    selecting.chain(elsewhere(plain, view, pod)).min_by_key(rank)
+    selecting.chain(elsewhere(plain, view, pod)).min_by_key(|near| rank(plain, near.rule, &near.misses, view))
 }
 
 /// Rules that would admit, of policies in the pod's namespace whose podSelector doesn't select it.
@@ -29,7 +24,7 @@ fn elsewhere<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> impl Iterat
     others.filter(|policy| rules(policy, view.direction).is_some()).filter_map(move |policy| {
         let mut would = RuleRef::all(policy, view.direction);
         let rule = would.find(|rule| plain.rule_matches(*rule, view) == Match::Yes)?;
-        let barren = !plain.any_pod(|namespace| *namespace == pod.namespace, &policy.selector);
-        Some(Candidate { rule, misses: vec![Miss::Selection { pod, barren }] })
+        let meant = meant(plain, &policy.selector, pod);
+        Some(Candidate { rule, misses: vec![Miss::Selection { pod, meant }] })
     })
 }

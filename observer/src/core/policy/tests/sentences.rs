@@ -251,13 +251,15 @@ fn policies_on_other_pods_come_last() {
     );
 }
 
-/// One that selects nothing at all was meant for somebody.
-#[test]
-fn policies_on_no_pod_come_first() {
-    let typo = policy("data", "z").on("app=chache").ingress(&["ns(team=a)"]);
-    let verdict =
-        shop().policy(typo).policy(ingress(&["ns(team=c)"])).judge("web/storefront", "data/cache", "9090");
-    assert_eq!(verdict.ingress.nearest.unwrap().policy, "data/z");
+/// One that selects nothing at all, and nearly this pod, was meant for it; one for an app that isn't there was not.
+#[rstest]
+#[case("app=chache", "data/z")]
+#[case("app=postgres", "data/cache-ingress")]
+fn policies_on_no_pod(#[case] on: &str, #[case] expected: &str) {
+    let idle = policy("data", "z").on(on).ingress(&["ns(team=a)"]);
+    let cluster = shop().policy(idle).policy(ingress(&["ns(team=c)"]));
+    let verdict = cluster.judge("web/storefront", "data/cache", "9090");
+    assert_eq!(verdict.ingress.nearest.unwrap().policy, expected);
 }
 
 #[rstest]
