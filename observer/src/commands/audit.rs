@@ -86,7 +86,10 @@ async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> a
 
 fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
     let from_stdin = args.manifests.iter().chain(&args.plan).filter(|path| path.as_os_str() == STDIN).count();
-    anyhow::ensure!(from_stdin <= 1, "standard input can be read once: only one of --manifests and --plan may be -");
+    anyhow::ensure!(
+        from_stdin <= 1,
+        "standard input can be read once: only one of --manifests and --plan may be -"
+    );
     let mut change = Change::default();
     for path in &args.manifests {
         change.extend(match path.as_os_str() == STDIN {

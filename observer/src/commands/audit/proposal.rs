@@ -59,7 +59,8 @@ type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
 
 /// In the audit's words.
 pub(super) fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
-    let Manifests { inventory, templates, places, namespace_annotations, bound_accounts, problems } = manifests;
+    let Manifests { inventory, templates, places, namespace_annotations, bound_accounts, problems } =
+        manifests;
     let at = |kind: &str, namespace: &ArcStr, name: &ArcStr| {
         let place = places.get(&(kind.into(), namespace.clone(), name.clone()));
         place.map_or_else(|| Place::Resource(arcstr::format!("{kind} {name}")), locate)

@@ -15,7 +15,11 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     findings(&report.findings, out)?;
     ignored(&report.ignored, out)?;
     unsure(&report.unknown, out)?;
-    list("Not checked, for want of facts:", report.not_run.iter().map(|n| format!("{}: {}", n.rule.as_str(), n.why)), out)?;
+    list(
+        "Not checked, for want of facts:",
+        report.not_run.iter().map(|n| format!("{}: {}", n.rule.as_str(), n.why)),
+        out,
+    )?;
     list("Notes:", report.notes.iter().cloned(), out)?;
     writeln!(out, "{}", summary(report))
 }
@@ -104,19 +108,28 @@ pub(super) fn summary(report: &Report) -> String {
         true => "Nothing found".to_owned(),
         false => {
             let levels = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")];
-            let counted = levels.map(|(level, word)| (count(level), word)).into_iter().filter(|(n, _)| *n > 0);
+            let counted =
+                levels.map(|(level, word)| (count(level), word)).into_iter().filter(|(n, _)| *n > 0);
             counted.map(|(n, word)| plural(n, word)).collect::<Vec<_>>().join(", ")
         }
     };
     // Writing to a String does not fail.
-    write!(text, " in {}", if report.policies == 1 { "1 policy".into() } else { format!("{} policies", report.policies) }).ok();
+    write!(
+        text,
+        " in {}",
+        if report.policies == 1 { "1 policy".into() } else { format!("{} policies", report.policies) }
+    )
+    .ok();
     if !report.ignored.is_empty() {
         write!(text, "; {} ignored", report.ignored.len()).ok();
     }
     match report.flows {
-        Some(Judged { judged, allowed, denied, unknown }) => {
-            write!(text, ". {} judged: {allowed} allowed, {denied} refused, {unknown} unknown.", plural(judged, "flow")).ok()
-        }
+        Some(Judged { judged, allowed, denied, unknown }) => write!(
+            text,
+            ". {} judged: {allowed} allowed, {denied} refused, {unknown} unknown.",
+            plural(judged, "flow")
+        )
+        .ok(),
         None => write!(text, ". No flows were judged; give observed ones with --flows or --url.").ok(),
     };
     text

@@ -109,9 +109,8 @@ impl Target {
                 tracing::debug!(%error, "connection to the agent");
             }
         });
-        let mut request = Request::get(format!("{}{path}", self.base))
-            .header(HOST, &self.authority)
-            .header(ACCEPT, accept);
+        let mut request =
+            Request::get(format!("{}{path}", self.base)).header(HOST, &self.authority).header(ACCEPT, accept);
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
         }

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use crate::core::inventory::Inventory;
-use crate::core::policy::{Connection, Decision, Plain, Verdict};
+use crate::core::policy::{Compiled, Connection, Decision, Plain, Verdict};
 
 /// Judges by one inventory.
 pub(super) struct Judge {
+    compiled: Compiled,
     plain: Plain,
 }
 
 impl Judge {
     pub(super) fn new(inventory: &Arc<Inventory>) -> Self {
-        Self { plain: Plain::new(Arc::clone(inventory)) }
+        Self { compiled: Compiled::new(Arc::clone(inventory)), plain: Plain::new(Arc::clone(inventory)) }
     }
 
     pub(super) fn decide(&self, connection: &Connection<'_>) -> Decision {
-        self.plain.rule(connection).decision()
+        self.compiled.rule(connection).decision()
     }
 
     pub(super) fn explain(&self, connection: &Connection<'_>) -> Verdict {

@@ -105,6 +105,11 @@ impl<'a> View<'a> {
         self.change.policies.iter()
     }
 
+    /// Whether anything speaks of the namespace.
+    pub(super) fn knows_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains_key(name)
+    }
+
     /// Labels of all namespaces, as far as known.
     pub(super) fn namespace_labels(&self) -> impl Iterator<Item = &Labels> + Clone {
         self.namespaces.values().map(|n| &n.labels)

@@ -2,7 +2,7 @@
 
 mod targets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
@@ -11,24 +11,39 @@ use super::super::change::Place;
 use super::super::draft::{Draft, Drafts, Subject};
 use super::super::judge::Judge;
 use super::super::report::RuleId;
+use super::super::selector::{NAME, example};
+use super::super::suggest;
 use super::super::uses::{self, Use};
 use super::super::view::View;
 use crate::core::inventory::{Labels, Pod, Workload};
-use crate::core::policy::model::{NetworkPolicy, Peer};
+use crate::core::policy::model::Peer;
 use crate::core::policy::{Connection, Decision, Direction, Party, Verdict, Who};
 use targets::{Target, targets};
 
 const RULE: RuleId = RuleId::ConsumerNotAdmitted;
+/// Sets of labels tried at most for pods that aren't known, per side that asks for labels.
+const MADE_UP: usize = 16;
 
 pub(super) fn check(view: &View<'_>, judge: &Judge, out: &mut Drafts) {
     for consumer in consumers(view, out) {
         for (wanted, how) in &consumer.uses {
-            let targets = targets(view, wanted);
-            if let Some((verdict, policies)) = refused(view, judge, &consumer, &targets) {
+            if !view.knows_namespace(&wanted.namespace) {
+                // Texts may speak of anything; an annotation is meant.
+                if matches!(how, How::Annotated) {
+                    out.not_run(RULE, unheard_of(view, &consumer, wanted));
+                }
+            } else if let Some((verdict, policies)) = refused(view, judge, &consumer, wanted) {
                 out.push(finding(view, &consumer, wanted, *how, &verdict, policies));
             }
         }
     }
+}
+
+fn unheard_of(view: &View<'_>, consumer: &Consumer<'_>, wanted: &Use) -> String {
+    let names: Vec<_> = view.namespace_labels().filter_map(|labels| labels.get(NAME)).collect();
+    let near = suggest::names(&wanted.namespace, names.into_iter());
+    let question = suggest::question(&near.iter().map(ToString::to_string).collect::<Vec<_>>());
+    format!("{} uses {wanted}, of which nothing is known{question}", consumer.name)
 }
 
 /// Pods that use something.
@@ -38,9 +53,8 @@ struct Consumer<'s> {
     place: &'s Place,
     namespace: &'s ArcStr,
     workload: Option<&'s Workload>,
+    /// Empty where only the namespace is known.
     pods: Vec<Arc<Pod>>,
-    /// The pod stands for pods of which only the namespace is known.
-    made_up: bool,
     uses: BTreeMap<Use, How>,
 }
 
@@ -55,11 +69,9 @@ fn consumers<'s>(view: &'s View<'_>, out: &mut Drafts) -> Vec<Consumer<'s>> {
     let namespaces = view.change.namespaces.iter().filter_map(|namespace| {
         let name = &namespace.namespace.name;
         let uses = annotated(namespace.notes.uses.as_ref()?, &namespace.place, out);
-        let known: Vec<_> = view.groups(name).iter().map(|group| Arc::clone(&group.pod)).collect();
-        let made_up = known.is_empty();
-        let pods = if made_up { vec![Arc::new(pod_of(name, Labels::new()))] } else { known };
+        let pods = view.groups(name).iter().map(|group| Arc::clone(&group.pod)).collect();
         let (place, title) = (&namespace.place, arcstr::format!("Namespace {name}"));
-        Some(Consumer { name: title, place, namespace: name, workload: None, pods, made_up, uses })
+        Some(Consumer { name: title, place, namespace: name, workload: None, pods, uses })
     });
     let mut consumers: Vec<_> = namespaces.collect();
     for template in &view.change.templates {
@@ -81,7 +93,6 @@ fn consumers<'s>(view: &'s View<'_>, out: &mut Drafts) -> Vec<Consumer<'s>> {
             namespace,
             workload: Some(workload),
             pods: vec![Arc::clone(&template.pod)],
-            made_up: false,
             uses,
         });
     }
@@ -124,12 +135,15 @@ fn refused(
     view: &View<'_>,
     judge: &Judge,
     consumer: &Consumer<'_>,
-    targets: &[Target],
+    wanted: &Use,
 ) -> Option<(Verdict, Vec<ArcStr>)> {
     let party = |pod| Party { ip: None, who: Who::Pod(pod) };
+    let targets = targets(view, wanted);
+    let made_up = consumer.pods.is_empty().then(|| made_up(view, consumer.namespace, &wanted.namespace));
+    let pods = made_up.as_ref().unwrap_or(&consumer.pods);
     let mut first = None;
-    for pod in &consumer.pods {
-        for Target { pod: target, port, protocol } in targets {
+    for pod in pods {
+        for Target { pod: target, port, protocol } in &targets {
             let connection =
                 Connection { src: party(pod), dst: party(target), protocol: *protocol, port: *port };
             match judge.decide(&connection) {
@@ -140,31 +154,30 @@ fn refused(
     }
     let verdict = judge.explain(&first?);
     let policies = match verdict.denied_in()? {
-        Direction::Ingress => &verdict.ingress.policies,
-        Direction::Egress => &verdict.egress.policies,
+        Direction::Ingress => verdict.ingress.policies.clone(),
+        Direction::Egress => verdict.egress.policies.clone(),
     };
-    // Rules may look at labels of pods that aren't known: one that admits any pod of the namespace is enough.
-    let admitted = consumer.made_up
-        && policies.iter().any(|name| admits_some(view, name, consumer.namespace, verdict.denied_in()));
-    let policies = policies.clone();
-    (!admitted).then_some((verdict, policies))
+    Some((verdict, policies))
 }
 
-/// Whether a policy admits some pod of the namespace; or, at the source, whether it may select none of its pods.
-fn admits_some(view: &View<'_>, policy: &str, namespace: &ArcStr, denied: Option<Direction>) -> bool {
-    let Some((of, name)) = policy.split_once('/') else { return false };
-    let Some(policy) = view.policies(of).iter().find(|p| p.name == name) else { return false };
-    if denied == Some(Direction::Egress) {
-        return !policy.selector.requirements.is_empty();
-    }
-    let admits = |peer: &Peer| match peer {
-        Peer::Pods { namespaces, .. } => {
-            view.peer_namespaces(policy, namespaces.as_ref()).contains(namespace)
-        }
-        Peer::Block { .. } => false,
+/// Pods that a namespace of which none is known may have: without labels, and with those that rules for it ask for.
+fn made_up(view: &View<'_>, namespace: &ArcStr, wanted: &ArcStr) -> Vec<Arc<Pod>> {
+    let rules = view.policies(wanted).iter().flat_map(|p| p.ingress.iter().flatten());
+    let asked = rules.flat_map(|rule| &rule.peers).filter_map(|peer| match peer {
+        Peer::Pods { pods: Some(pods), .. } => Some(example(pods)),
+        Peer::Pods { pods: None, .. } | Peer::Block { .. } => None,
+    });
+    let selected = view.policies(namespace).iter().map(|p| example(&p.selector));
+    let some = |labels: &mut dyn Iterator<Item = Labels>| -> BTreeSet<Labels> {
+        labels.take(MADE_UP).chain([Labels::new()]).collect()
     };
-    let NetworkPolicy { ingress, .. } = &***policy;
-    ingress.iter().flatten().any(|rule| rule.peers.is_empty() || rule.peers.iter().any(admits))
+    let (asked, selected) = (some(&mut { asked }), some(&mut { selected }));
+    let both = asked.iter().flat_map(|a| {
+        selected
+            .iter()
+            .map(move |b| b.iter().chain(a).map(|(k, v)| (k.clone(), v.clone())).collect::<Labels>())
+    });
+    both.map(|labels| Arc::new(pod_of(namespace, labels))).collect()
 }
 
 fn finding(
