@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Compiled;
+use super::address::{ByAddress, address};
 use super::nodes::Nodes;
-use super::policies::address;
 use crate::core::inventory::{Inventory, Pod};
 use crate::core::policy::Direction;
 use crate::core::policy::model::Tier;
@@ -126,7 +126,8 @@ impl Compiled {
     }
 
     fn update_pods(&mut self, new: &[Arc<Pod>]) {
-        let mut old = std::mem::replace(&mut self.pods, HashMap::with_capacity(new.len()));
+        let room = ByAddress::with_capacity_and_hasher(new.len(), Default::default());
+        let mut old = std::mem::replace(&mut self.pods, room);
         for pod in new.iter().filter(|pod| !pod.finished && !pod.host_network) {
             // One that is known hands on its use.
             let group = old.remove(&address(pod)).unwrap_or_else(|| self.acquire_group(pod));
