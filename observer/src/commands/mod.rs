@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod config;
 pub mod doctor;
 pub mod explain;
@@ -32,6 +33,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the flows of a recording, without a kernel or root
     Replay(replay::ReplayArgs),
+    /// Say which observed connections proposed policies would refuse
+    Audit(audit::AuditArgs),
     /// Say what this kernel and these permissions allow, line by line
     Doctor(doctor::DoctorArgs),
 }
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
+        Command::Audit(args) => block_on(audit::run(args)),
         Command::Doctor(args) => doctor::run(&args),
     };
     result.unwrap_or_else(|error| {

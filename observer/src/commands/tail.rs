@@ -5,7 +5,7 @@ mod events;
 mod follow;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 
 use std::io::{self, BufWriter, Write};
 

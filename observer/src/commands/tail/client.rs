@@ -1,4 +1,4 @@
-//! One request to an agent.
+//! Requests to an agent.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,6 +18,10 @@ use super::TailError;
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For the rest of an answer that is read whole.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of such an answer.
+const LARGEST: usize = 256 << 20;
 
 /// An agent's address.
 #[derive(Clone, Debug)]
@@ -66,6 +70,17 @@ impl Target {
                 let content_type = other.unwrap_or_default().to_owned();
                 Err(TailError::NotAnAgent { url: self.url.clone(), content_type })
             }
+        }
+    }
+
+    /// The JSON at `path`, whole.
+    pub(in crate::commands) async fn get(&self, path: &str) -> Result<Bytes, TailError> {
+        let request = self.request(Method::GET, path).header(ACCEPT, "application/json");
+        let body = Limited::new(self.send(request, Bytes::new()).await?.into_body(), LARGEST).collect();
+        match timeout(BODY_PATIENCE, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(self.unreachable(&*error)),
+            Err(elapsed) => Err(self.unreachable(&elapsed)),
         }
     }
 
