@@ -119,7 +119,7 @@ fn changes(shape: Shape, inventory: &Arc<Inventory>, mut compiled: Compiled) -> 
         }
     });
     change("one policy goes", Some(BUDGET_CHANGE), &|inventory, n| {
-        drop(inventory.policies.namespaced.remove(n * 7))
+        drop(inventory.policies.namespaced.remove(n * 7));
     });
     change("one pod comes", Some(BUDGET_CHANGE), &|inventory, n| {
         let mut pod = shape.pod(n);

@@ -14,8 +14,8 @@ impl Compiled {
     /// Goes on with another inventory. What has not changed costs little, the less if it is the same allocation.
     pub fn update(&mut self, inventory: Arc<Inventory>) {
         // The old one lives until the end, so that an address in memory means one thing.
-        let old = std::mem::replace(&mut self.inventory, Arc::clone(&inventory));
-        let new = &inventory;
+        let old = std::mem::replace(&mut self.inventory, inventory);
+        let new = &*Arc::clone(&self.inventory);
         if !is_same(&old.nodes, &new.nodes) {
             self.nodes = Nodes::new(&new.nodes);
         }
