@@ -42,11 +42,11 @@ impl Addresses {
     /// Indexes an inventory.
     #[must_use]
     pub fn new(inventory: Arc<Inventory>) -> Self {
-        let mut addresses = Self { inventory: Arc::clone(&inventory), ..Self::default() };
+        let mut addresses = Self::default();
         addresses.add_services(&inventory);
         addresses.add_nodes(&inventory);
         addresses.add_pods(&inventory);
-        addresses
+        Self { inventory, ..addresses }
     }
 
     /// The party at an address. IPv4 in IPv6 clothes counts as IPv4.
