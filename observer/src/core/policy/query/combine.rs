@@ -62,14 +62,15 @@ pub(super) fn backends(cases: &[Case]) -> String {
     parts.join("; ")
 }
 
-/// The decision comes first, whatever words the explanation has.
+/// The explanation, with the decision before it where it doesn't begin with that itself.
 fn told(verdict: &Verdict) -> String {
     let word = match verdict.decision {
-        Decision::Allow => "allow",
-        Decision::Deny => "deny",
-        Decision::Unknown => "unknown",
+        Decision::Allow => "allowed",
+        Decision::Deny => "refused",
+        Decision::Unknown => "not known",
     };
-    format!("{word}, {}", verdict.explanation)
+    let Verdict { explanation, .. } = verdict;
+    if explanation.starts_with(word) { explanation.clone() } else { format!("{word}: {explanation}") }
 }
 
 fn merge<'a>(all: impl Iterator<Item = &'a DirectionVerdict>, why: &str) -> DirectionVerdict {

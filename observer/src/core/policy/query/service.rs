@@ -115,7 +115,8 @@ pub(super) fn backends<'a>(service: &'a Service, port: &ServicePort, way: Way) -
         match place.and_then(|n| groups.get_mut(n)) {
             Some(group) => group.ips.push(backend.ip),
             None => {
-                groups.push(Group { pod: backend.pod.as_ref(), port: backend.port, ips: vec![backend.ip] })
+                let Backend { pod, port, ip, .. } = backend;
+                groups.push(Group { pod: pod.as_ref(), port: *port, ips: vec![*ip] });
             }
         }
     }

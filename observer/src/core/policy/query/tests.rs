@@ -185,12 +185,12 @@ fn resolution(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
 #[case::families(
     "web/front",
     "data/db-1:80",
-    "it depends on the address family: IPv4: deny, refused by NetworkPolicy data/db-1"
+    "it depends on the address family: IPv4: refused by NetworkPolicy data/db-1"
 )]
 #[case::backends(
     "web/front",
     "data/both",
-    "1 of 2 backends refuses it (data/db-1: deny, refused by NetworkPolicy data/db-1"
+    "1 of 2 backends refuses it (data/db-1: refused by NetworkPolicy data/db-1"
 )]
 #[case::common(
     "web/six",
@@ -202,10 +202,14 @@ fn resolution(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
 #[case::masquerade(
     "203.0.113.5",
     "data/shop:80",
-    "a node may put its own address in place of the client's (externalTrafficPolicy of Service data/shop is Cluster): from the client's own address: deny"
+    "a node may put its own address in place of the client's (externalTrafficPolicy of Service data/shop is Cluster): from the client's own address: refused"
 )]
-#[case::masquerade_at("203.0.113.5", "203.0.113.9:80", "from node n1: allow, a pod and its own node")]
-#[case::masquerade_port("203.0.113.5", "192.168.1.2:30080", "from node n1: allow")]
+#[case::masquerade_at(
+    "203.0.113.5",
+    "203.0.113.9:80",
+    "from node n1: allowed: traffic between a pod and its own node"
+)]
+#[case::masquerade_port("203.0.113.5", "192.168.1.2:30080", "from node n1: allowed")]
 fn unknown_says_why(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
     let verdict = ask(from, to).unwrap().verdict;
     assert_eq!(verdict.decision, Decision::Unknown, "{verdict:?}");
