@@ -81,6 +81,7 @@ fn flow(src: &Value, dst: &Value, port: u16) -> Value {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write JSON down")]
 fn snapshot(pods: &[Value], policies: Value, flows: &[Value]) -> Value {
     let mut namespaces: Vec<_> = pods.iter().map(|pod| pod["namespace"].as_str().unwrap()).collect();
     namespaces.sort_unstable();

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write JSON down")]
 fn manifest(spec: Value) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -20,6 +21,7 @@ fn admits(namespace: &str) -> Value {
     }))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write JSON down")]
 fn resource(actions: &[&str], before: Value, after: Value, unknown: Value) -> Value {
     let of = |manifest: Value| {
         if manifest.is_null() { manifest } else { json!({"manifest": manifest, "object": {}}) }

@@ -27,7 +27,7 @@ fn never(peer: &Peer) -> Option<String> {
         Peer::Pods { namespaces, pods } => {
             let selectors: [Option<&Selector>; 2] = [namespaces.as_ref(), pods.as_ref()];
             let (a, b) = selectors.into_iter().flatten().find_map(contradiction)?;
-            Some(format!("nothing has both {} and {}", a, b))
+            Some(format!("nothing has both {a} and {b}"))
         }
         Peer::Block { cidr, except } => {
             covered(*cidr, except).then(|| format!("except takes away all of {}", cidr.trunc()))

@@ -30,7 +30,7 @@ enum Problem {
 fn problem(view: &View<'_>, policy: &NetworkPolicy) -> Result<(), Problem> {
     let NetworkPolicy { selector, namespace, .. } = policy;
     if let Some((a, b)) = contradiction(selector) {
-        let message = format!("podSelector asks for {} and {}, which no pod can have", a, b);
+        let message = format!("podSelector asks for {a} and {b}, which no pod can have");
         return Err(Problem::Found(message));
     }
     if selector.requirements.is_empty() || view.selected(policy).next().is_some() {
@@ -39,8 +39,7 @@ fn problem(view: &View<'_>, policy: &NetworkPolicy) -> Result<(), Problem> {
     let mut of_node = view.after.pods.iter().filter(|p| p.host_network && p.namespace == *namespace);
     if of_node.any(|pod| selector.matches(&pod.labels)) {
         let message = format!(
-            "podSelector {} matches only pods in their node's network, which policies pass over",
-            selector
+            "podSelector {selector} matches only pods in their node's network, which policies pass over"
         );
         return Err(Problem::Found(message));
     }
@@ -50,6 +49,6 @@ fn problem(view: &View<'_>, policy: &NetworkPolicy) -> Result<(), Problem> {
     let near = suggest::labels(selector, view.groups(namespace).iter().map(|g| &g.pod.labels));
     let near: Vec<_> = near.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     let question = suggest::question(&near);
-    let message = format!("podSelector {} matches no pod of namespace {namespace}{question}", selector);
+    let message = format!("podSelector {selector} matches no pod of namespace {namespace}{question}");
     Err(Problem::Found(message))
 }
