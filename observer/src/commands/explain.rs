@@ -30,12 +30,14 @@ Examples:
   flow-observer explain --cluster dir:cluster.yaml 10.42.0.9 data/db-0:pg/TCP
   flow-observer explain --queries questions.ndjson > answers.ndjson
 
-A question is {\"id\":1,\"src\":{\"ns\":\"web\",\"pod\":\"a\"},\"dst\":{\"ip\":\"10.0.0.1\"},\"port\":5432,\"protocol\":\"TCP\"};
-either side may also be {\"ns\":...,\"service\":...}. What can't be answered is \"unknown\" with an \"error\".
+Questions are one JSON object a line; a side may also be an {\"ip\"} or a {\"ns\",\"service\"}:
+  {\"id\":1,\"src\":{\"ns\":\"web\",\"pod\":\"a\"},\"dst\":{\"ns\":\"data\",\"pod\":\"db\"},\"port\":5432}
+What can't be answered is \"unknown\", with an \"error\", and doesn't stop the others.
 
-Exit codes: 0 allowed, or not known (the answer says why); 1 denied (of --queries: at least one); 2 one of the two sides does not
-exist, the question can't be understood, or nobody could be asked. Scripts that must tell allowed from not known
-read `decision` of -o json.";
+Exit codes:
+  0  allowed, or not known: the answer says why, and `decision` of -o json tells which
+  1  denied; of --queries at least one
+  2  a side does not exist, the question isn't one, or nobody could be asked";
 
 /// Say whether the policies allow a connection, and why.
 #[derive(Args, Clone, Debug)]
@@ -61,7 +63,7 @@ pub struct ExplainArgs {
     #[arg(required_unless_present = "queries")]
     from: Option<String>,
     /// Where to: NS/POD, NS/SERVICE, NS/WORKLOAD or an IP address; the port is a number or a name, and may be left out where
-    /// there is only one. IPv6 with a port is [fd00::1]:80
+    /// there is only one. IPv6 with a port stands in brackets
     #[arg(required_unless_present = "queries", value_name = "TO[:PORT][/PROTO]")]
     to: Option<String>,
 }

@@ -153,6 +153,20 @@ impl Connections {
         groups
     }
 
+    /// All connections by what they have in common, the client's port aside: an example, when the oldest was first
+    /// seen, and how many there are.
+    #[must_use]
+    pub fn by_pair(&self) -> Vec<(FlowTuple, Timestamp, u64)> {
+        let mut pairs: HashMap<Pair, (FlowTuple, Timestamp, u64)> = HashMap::new();
+        for (key, open) in &self.open {
+            let tuple = key.tuple(open.backend);
+            let (_, since, count) = pairs.entry(Pair::of(&tuple)).or_insert((tuple, open.seen, 0));
+            *since = open.seen.min(*since);
+            *count += 1;
+        }
+        pairs.into_values().collect()
+    }
+
     /// How many connections each policy would refuse, as judged last.
     #[must_use]
     pub fn counts(&self) -> Vec<LatentCount> {

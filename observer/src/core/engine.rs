@@ -29,6 +29,8 @@ pub struct Engine {
     findings: Findings,
     connections: Connections,
     history: History,
+    /// When the open connections were told last.
+    told_open: Option<Timestamp>,
     outputs: VecDeque<Output>,
 }
 
@@ -51,6 +53,7 @@ impl Engine {
             judge: Judge::new(),
             connections: Connections::default(),
             history: History::default(),
+            told_open: None,
             outputs: VecDeque::new(),
         }
     }
@@ -96,6 +99,7 @@ impl Engine {
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
         self.findings.tick(now);
+        self.tell_open(now);
         self.identity.prune(now);
         let gone = self.identity.departed(now);
         if !gone.is_empty() {

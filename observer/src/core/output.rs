@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use jiff::Timestamp;
 
 use super::finding::Finding;
 use super::input::{Counts, LostStage, Pair};
@@ -25,6 +26,8 @@ pub enum Output {
     Finding(Finding),
     /// Open connections that the policies would refuse now, by pair and policy; replaces what was told before.
     LatentDenials(Vec<LatentCount>),
+    /// All open connections, by their two sides; replaces what was told before.
+    OpenFlows(Vec<OpenFlow>),
     /// The newest inventory, for those who judge by it.
     Cluster(Arc<Inventory>),
     /// Objects per kind in the newest inventory.
@@ -48,6 +51,16 @@ pub struct DropUpdate {
     pub pair: Option<(Endpoint, Endpoint, Vantage)>,
     pub reason: ArcStr,
     pub count: u64,
+}
+
+/// Connections that are open between two sides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenFlow {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    /// When the oldest of them was first seen.
+    pub since: Timestamp,
+    pub open: u64,
 }
 
 /// Open connections of one pair that one policy would refuse.

@@ -12,6 +12,7 @@ use lru::LruCache;
 use super::lock;
 use crate::core::baseline::{BaselineEnd, BaselineFlow};
 use crate::core::inventory::{Inventory, Pod};
+use crate::core::output::OpenFlow;
 use crate::core::policy::model::Protocol;
 use crate::core::record::{Attempt, Endpoint};
 
@@ -20,16 +21,6 @@ use crate::core::record::{Attempt, Endpoint};
 #[derive(Debug)]
 pub struct BaselineTable {
     inner: Mutex<Inner>,
-}
-
-/// Connections that are open, by the two sides.
-#[derive(Clone, Debug)]
-pub struct OpenFlow {
-    pub src: Endpoint,
-    pub dst: Endpoint,
-    /// When the oldest of them was first seen.
-    pub since: Timestamp,
-    pub open: u64,
 }
 
 #[derive(Debug)]

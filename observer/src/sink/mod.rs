@@ -100,6 +100,7 @@ impl Sinks {
             }
             Output::Finding(finding) => self.finding(finding, now),
             Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
+            Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
     }

@@ -1,5 +1,6 @@
 //! Open connections that today's policies would refuse, and what makes them so.
 
+use lab::agent::Agent;
 use lab::findings::says;
 use lab::traffic::connect;
 use serde_json::Value;
@@ -21,6 +22,12 @@ fn an_idle_connection_older_than_the_agent_is_found() {
     assert_eq!(latent["dst"]["service"], "postgres/pal-e-postgres-rw", "{latent}");
     assert!(says(&latent["cause"], &[POLICY, CHANGER]), "{latent}");
     assert_eq!(agent.flows("kind=attempt").unwrap(), Vec::<Value>::new(), "nothing was opened since");
+    let baseline = |agent: &Agent| {
+        let snapshot: Value = serde_json::from_str(&agent.get("/api/v1/snapshot").ok()?.body).ok()?;
+        let flow = snapshot["flows"].as_array()?.iter().find(|flow| flow["open"] == 1)?;
+        (flow["src"]["namespace"] == "pal-e-docs" && flow["port"] == 5432).then_some(())
+    };
+    agent.wait_for("the connection in the baseline", baseline).unwrap();
 
     agent.stop().unwrap();
     let restarted = platform.world.agent(&[]).unwrap();

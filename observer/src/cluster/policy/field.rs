@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// What was read, or what is wrong with it: "spec.ingress[0].from: must be a list".
+/// What was read, or what is wrong with it: `spec.ingress[0].from: must be a list`.
 pub(super) type Result<T> = std::result::Result<T, String>;
 
 /// A value and its path in the object.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use crate::core::connections;
@@ -11,10 +11,14 @@ use crate::core::identity::Identity;
 use crate::core::input::{AttemptSeen, FlowTuple, LostStage, Pair};
 use crate::core::inventory::Inventory;
 use crate::core::judge::Judge;
-use crate::core::output::Output;
+use crate::core::output::{OpenFlow, Output};
 use crate::core::policy::history::History;
 use crate::core::policy::{Connection, Decision};
 use crate::core::record::{Attempt, Endpoint, Outcome, Vantage};
+
+/// How often the open connections are told; more seldom when there are many.
+const TELL_OPEN: SignedDuration = SignedDuration::from_secs(5);
+const TELL_OPEN_EACH: SignedDuration = SignedDuration::from_micros(250);
 
 impl Engine {
     /// A new picture of the cluster: names first, then what is judged by them.
@@ -76,6 +80,25 @@ impl Engine {
         let groups = self.connections.judge(&mut bench, now);
         self.findings.latent(&groups, now);
         self.outputs.push_back(Output::LatentDenials(self.connections.counts()));
+    }
+
+    /// Tells the open connections now and then: a baseline must have those that are older than the agent.
+    pub(super) fn tell_open(&mut self, now: Timestamp) {
+        // A clock that was set back must not silence it.
+        let open = i32::try_from(self.connections.len()).unwrap_or(i32::MAX);
+        let pause = TELL_OPEN.saturating_add(TELL_OPEN_EACH.saturating_mul(open));
+        let recently = |told| (SignedDuration::ZERO..pause).contains(&now.duration_since(told));
+        if self.told_open.is_some_and(recently) || (self.told_open.is_none() && self.connections.is_empty()) {
+            return;
+        }
+        self.told_open = Some(now);
+        let flows = self.connections.by_pair().into_iter().map(|(t, since, open)| OpenFlow {
+            src: self.identity.endpoint(t.src, t.sport, now),
+            dst: self.identity.server(t.dst, t.dport, t.backend, now),
+            since,
+            open,
+        });
+        self.outputs.push_back(Output::OpenFlows(flows.collect()));
     }
 
     pub(super) fn drain_findings(&mut self) {

@@ -167,3 +167,22 @@ fn behind_a_masquerade_the_client_may_be_a_node() {
     assert_eq!(attempt(true, &inventory, &mut engine), Decision::Allow);
     assert_eq!(attempt(false, &inventory, &mut engine), Decision::Unknown);
 }
+
+#[test]
+fn open_connections_are_told_for_the_baseline_until_none_is_left() {
+    let mut engine = Engine::new("n1");
+    engine.handle(guarded(admitting(&["docs"])), at(0));
+    let open = open(true);
+    engine.handle(Input::Connections { opened: vec![open.clone()], closed: vec![] }, at(1));
+    let flows = |engine: &mut Engine, ms| {
+        engine.handle(Input::Tick, at(ms));
+        let out = told(engine);
+        out.into_iter().find_map(|o| if let Output::OpenFlows(flows) = o { Some(flows) } else { None })
+    };
+    let told = flows(&mut engine, 2).unwrap();
+    assert_eq!((told.len(), told[0].open, told[0].since), (1, 1, at(0)));
+    assert_eq!(told[0].dst.pod.as_deref(), Some("pg-0"));
+    assert_eq!(flows(&mut engine, 3), None, "not at every tick");
+    engine.handle(Input::Connections { opened: vec![], closed: vec![open.tuple] }, at(4));
+    assert_eq!(flows(&mut engine, 6_000), Some(vec![]));
+}

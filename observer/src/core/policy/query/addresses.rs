@@ -31,11 +31,11 @@ impl Addresses {
     #[must_use]
     pub fn new(inventory: Arc<Inventory>) -> Self {
         let pod_networks = PodNetworks::new(&inventory);
-        let mut addresses = Self { inventory: Arc::clone(&inventory), owners: HashMap::new(), pod_networks };
+        let mut addresses = Self { pod_networks, ..Self::default() };
         addresses.add_services(&inventory);
         addresses.add_nodes(&inventory);
         addresses.add_pods(&inventory);
-        addresses
+        Self { inventory, ..addresses }
     }
 
     /// The party at an address. IPv4 in IPv6 clothes counts as IPv4.
