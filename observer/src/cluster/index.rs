@@ -83,6 +83,7 @@ impl Index {
             _ => None,
         });
         Inventory {
+            announcers: Vec::new(),
             services: services.collect(),
             nodes: self.bodies("Node").filter_map(|(_, body)| node(body)).collect(),
             namespaces: self.bodies("Namespace").filter_map(|(_, body)| namespace(body)).collect(),

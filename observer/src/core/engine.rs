@@ -73,6 +73,8 @@ impl Engine {
             Input::Drops { deltas } => deltas.into_iter().for_each(|d| self.drops(d, now)),
             Input::Lost { stage, count } => self.lost(stage, count, now),
             Input::Cluster { inventory } => self.cluster(inventory, now),
+            Input::Announcement(_) | Input::Unclaimed { .. } | Input::Neighbours { .. } | Input::Check(_) => {
+            }
             Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
             Input::Tick => self.tick(now),
         }

@@ -57,6 +57,9 @@ pub enum FindingKind {
     Unanswered,
     EnforcementMismatch,
     LatentDenial,
+    VipFlap,
+    VipConflict,
+    RstBurst,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,12 +79,15 @@ pub enum Severity {
 
 impl FindingKind {
     /// Every kind, so that each has a series from the start.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::PolicyDenied,
         Self::ServiceRefused,
         Self::Unanswered,
         Self::EnforcementMismatch,
         Self::LatentDenial,
+        Self::VipFlap,
+        Self::VipConflict,
+        Self::RstBurst,
     ];
 
     /// The name used in JSON, filters and metric labels.
@@ -93,6 +99,9 @@ impl FindingKind {
             Self::Unanswered => "unanswered",
             Self::EnforcementMismatch => "enforcement_mismatch",
             Self::LatentDenial => "latent_denial",
+            Self::VipFlap => "vip_flap",
+            Self::VipConflict => "vip_conflict",
+            Self::RstBurst => "rst_burst",
         }
     }
 }

@@ -242,6 +242,11 @@ fn rests_on(key: &Key, example: &Attempt) -> bool {
     match key.kind {
         FindingKind::PolicyDenied => true,
         FindingKind::EnforcementMismatch => example.outcome == Outcome::Established,
-        FindingKind::ServiceRefused | FindingKind::Unanswered | FindingKind::LatentDenial => false,
+        FindingKind::ServiceRefused
+        | FindingKind::Unanswered
+        | FindingKind::LatentDenial
+        | FindingKind::VipFlap
+        | FindingKind::VipConflict
+        | FindingKind::RstBurst => false,
     }
 }

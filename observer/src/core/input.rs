@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::inventory::Inventory;
+use super::mac::Mac;
 use super::record::{Outcome, Phase, Side, Vantage};
 
 /// One input; the time of handling is given beside it.
@@ -30,6 +31,14 @@ pub enum Input {
     Cluster { inventory: Arc<Inventory> },
     /// Connections that opened and closed, by the kernel's connection table, in pieces; at first all that are open.
     Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
+    /// A host claimed an address that is a known VIP.
+    Announcement(AnnouncementSeen),
+    /// Claims of addresses that are no known VIPs, since the last input of this kind.
+    Unclaimed { count: u64 },
+    /// Ethernet addresses of neighbours, all of them, and of this node's own interfaces.
+    Neighbours { neighbours: Vec<(IpAddr, Mac)>, own: Vec<Mac> },
+    /// A synthetic check ended.
+    Check(CheckResult),
     /// Time passes: held-back records are released, old addresses forgotten.
     Tick,
 }
@@ -86,6 +95,54 @@ pub struct DropSeen {
     pub seq: u32,
     /// The direction is known from a tracked flow, not guessed from the ports.
     pub oriented: bool,
+}
+
+/// A frame in which a host says that an address is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnouncementSeen {
+    pub time: Timestamp,
+    pub ip: IpAddr,
+    pub mac: Mac,
+    pub how: Announced,
+    /// This node sent it.
+    pub outbound: bool,
+}
+
+/// The kind of frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Announced {
+    /// Gratuitous ARP request: sender and target address are the same.
+    GratuitousRequest,
+    /// Gratuitous ARP reply.
+    GratuitousReply,
+    /// An ordinary ARP reply, or an ordinary request whose sender has the address.
+    Arp,
+    /// IPv6 neighbour advertisement.
+    Advertisement,
+}
+
+/// How a synthetic check ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    pub time: Timestamp,
+    /// Its name in the configuration.
+    pub name: ArcStr,
+    pub tuple: FlowTuple,
+    /// `None`: all went well; else at which step it failed and why.
+    pub failed: Option<(CheckStep, ArcStr)>,
+    /// The whole check, microseconds.
+    pub duration_us: u64,
+}
+
+/// The steps of a synthetic check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStep {
+    Connect,
+    Hold,
+    Exchange,
+    Close,
 }
 
 /// A connection that is open now.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::policy::model::Policies;
+use super::vips::ClaimSource;
 
 /// Labels of an object.
 pub type Labels = BTreeMap<ArcStr, ArcStr>;
@@ -22,6 +23,9 @@ pub struct Inventory {
     pub namespaces: Vec<Arc<Namespace>>,
     #[serde(default)]
     pub policies: Policies,
+    /// Who announces what, by the API.
+    #[serde(default)]
+    pub announcers: Vec<Arc<Announcer>>,
     /// Objects per kind, for `cluster_objects`; kinds we don't read are counted too.
     pub objects: BTreeMap<ArcStr, u64>,
 }
@@ -72,6 +76,10 @@ pub struct Service {
     pub cluster_ips: Vec<IpAddr>,
     /// `spec.externalIPs`, `spec.loadBalancerIP` and `status.loadBalancer.ingress[].ip`.
     pub external_ips: Vec<IpAddr>,
+    /// Of those, the addresses that load balancers announce: ingress, `loadBalancerIP`, `externalIPs`, and those that
+    /// MetalLB's and kube-vip's annotations ask for.
+    #[serde(default)]
+    pub vips: Vec<IpAddr>,
     pub ports: Vec<ServicePort>,
     /// `spec.externalTrafficPolicy: Local`: clients from outside keep their address.
     #[serde(default)]
@@ -102,6 +110,24 @@ pub struct Backend {
     pub ready: bool,
     /// Pod named by `targetRef`, in the Service's namespace.
     pub pod: Option<ArcStr>,
+}
+
+/// An object that says which node announces a Service's address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Announcer {
+    pub source: ClaimSource,
+    /// The object's kind, for the remedy: `ServiceL2Status`, `Lease`, `Event`, `Service`.
+    pub kind: ArcStr,
+    pub namespace: ArcStr,
+    pub name: ArcStr,
+    /// `namespace/name` of the Service, where the object names one; a kube-vip lease may stand for all.
+    pub service: Option<ArcStr>,
+    /// Nodes it names, by name or by address; empty where the status is empty.
+    pub nodes: Vec<ArcStr>,
+    /// When it last changed hands: creation, `leaseTransitions`' time, the event's first time.
+    pub since: Option<Timestamp>,
+    /// `spec.leaseTransitions`.
+    pub transitions: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,15 +1,17 @@
 //! Everything the engine has to say. `sink/` turns it into metrics, the tail and `/api/v1/pairs`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
 
 use super::finding::Finding;
-use super::input::{Counts, LostStage, Pair};
+use super::input::{CheckStep, Counts, LostStage, Pair};
 use super::inventory::Inventory;
 use super::policy::Decision;
 use super::record::{Endpoint, FlowRecord, Vantage};
+use super::vips::{ClaimSource, Vip};
 
 /// One effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,18 @@ pub enum Output {
     LatentDenials(Vec<LatentCount>),
     /// All open connections, by their two sides; replaces what was told before.
     OpenFlows(Vec<OpenFlow>),
+    /// A VIP is known, or what is known of it changed.
+    Vip(Vip),
+    /// An address is no VIP any more.
+    VipGone(IpAddr),
+    /// A VIP changed hands, by this source.
+    VipMoved { vip: IpAddr, service: Option<ArcStr>, source: ClaimSource },
+    /// Claims of addresses that are no VIPs.
+    Unclaimed { count: u64 },
+    /// A burst of resets began towards this server.
+    RstBurst { dst: Endpoint, cause: ArcStr },
+    /// A synthetic check ended.
+    Check { name: ArcStr, step: Option<CheckStep>, duration_us: u64 },
     /// The newest inventory, for those who judge by it.
     Cluster(Arc<Inventory>),
     /// Objects per kind in the newest inventory.

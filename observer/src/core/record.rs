@@ -7,6 +7,8 @@ use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::input::{Announced, CheckStep};
+use super::mac::Mac;
 use super::policy::{Decision, Direction};
 
 /// One line of the live tail. Fields are absent where unknown.
@@ -30,6 +32,10 @@ pub enum Event {
     Reset(Reset),
     /// A packet the kernel freed.
     Drop(Drop),
+    /// A host claimed an address.
+    Announcement(Announcement),
+    /// A synthetic check ended.
+    Check(Check),
     /// This reader was too slow, or the ring lost records: how many.
     Lost(Lost),
 }
@@ -42,6 +48,7 @@ pub enum Kind {
     Reset,
     Drop,
     Announcement,
+    Check,
     Lost,
 }
 
@@ -172,6 +179,40 @@ pub struct Drop {
     pub dst: Endpoint,
 }
 
+/// A claim of a known VIP: told when the claimant changes, and once per claimant at first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    pub ip: IpAddr,
+    pub mac: Mac,
+    /// The node that has this MAC, where that is known; `node` of the record is who saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimant: Option<ArcStr>,
+    /// The claimant before, on a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ArcStr>,
+    /// The claimant is another than before.
+    pub r#move: bool,
+    pub how: Announced,
+    /// `namespace/name` of the Services that have the address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ArcStr>,
+}
+
+/// How a synthetic check ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    pub name: ArcStr,
+    pub ok: bool,
+    /// The step that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<CheckStep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ArcStr>,
+    pub duration_us: u64,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// Records not delivered.
@@ -192,6 +233,8 @@ impl Event {
             Self::Attempt(_) => Kind::Attempt,
             Self::Reset(_) => Kind::Reset,
             Self::Drop(_) => Kind::Drop,
+            Self::Announcement(_) => Kind::Announcement,
+            Self::Check(_) => Kind::Check,
             Self::Lost(_) => Kind::Lost,
         }
     }
@@ -203,7 +246,8 @@ impl Event {
             Self::Attempt(a) => Some((&a.src, &a.dst)),
             Self::Reset(r) => Some((&r.src, &r.dst)),
             Self::Drop(d) => Some((&d.src, &d.dst)),
-            Self::Lost(_) => None,
+            Self::Check(c) => Some((&c.src, &c.dst)),
+            Self::Announcement(_) | Self::Lost(_) => None,
         }
     }
 }
@@ -254,7 +298,7 @@ macro_rules! names {
 }
 
 names! {
-    Kind { Attempt = "attempt", Reset = "reset", Drop = "drop", Announcement = "announcement", Lost = "lost" }
+    Kind { Attempt = "attempt", Reset = "reset", Drop = "drop", Announcement = "announcement", Check = "check", Lost = "lost" }
     Vantage { Source = "source", Destination = "destination", Transit = "transit" }
     Outcome { Established = "established", Refused = "refused", Rejected = "rejected", Unanswered = "unanswered" }
     Side { Client = "client", Server = "server" }

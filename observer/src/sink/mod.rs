@@ -100,6 +100,12 @@ impl Sinks {
             }
             Output::Finding(finding) => self.finding(finding, now),
             Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
+            Output::Vip(_)
+            | Output::VipGone(_)
+            | Output::VipMoved { .. }
+            | Output::Unclaimed { .. }
+            | Output::RstBurst { .. }
+            | Output::Check { .. } => {}
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }

@@ -18,6 +18,7 @@ pub(in crate::cluster) fn service(key: &Key, service: core::Service, notes: &mut
     let external = external.chain(spec.load_balancer_ip.as_deref());
     let external = external.chain(balancer.iter().filter_map(|ingress| ingress.ip.as_deref()));
     Service {
+        vips: Vec::new(),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         labels: labels(service.metadata.labels),

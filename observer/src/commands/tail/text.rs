@@ -111,6 +111,8 @@ fn word(event: &Event) -> (&'static str, Style) {
         }
         Event::Reset(_) => ("reset", colour(AnsiColor::Magenta)),
         Event::Drop(_) => ("drop", colour(AnsiColor::Red)),
+        Event::Announcement(_) => ("announcement", colour(AnsiColor::Cyan)),
+        Event::Check(_) => ("check", colour(AnsiColor::Cyan)),
         Event::Lost(_) => ("lost", colour(AnsiColor::Yellow).bold()),
     }
 }
@@ -126,6 +128,7 @@ impl Display for Details<'_> {
                 write!(f, "{reason} {protocol}")?;
                 tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))
             }
+            Event::Announcement(_) | Event::Check(_) => Ok(()),
             Event::Lost(Lost { lost, stage }) => match stage.as_str() {
                 "client" => write!(f, "{lost} records: this reader was too slow"),
                 "ring" => write!(f, "{lost} records: the kernel's ring buffer was full"),

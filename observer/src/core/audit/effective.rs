@@ -30,6 +30,7 @@ pub(super) fn after(before: &Inventory, change: &Change) -> Inventory {
     let kept = before.namespaces.iter().filter(|n| !names.contains(&n.name) && !gone.namespace(&n.name));
     let namespaces = kept.chain(change.namespaces.iter().map(|n| &n.namespace)).cloned().collect();
     Inventory {
+        announcers: Vec::new(),
         pods: pods(before, change, &gone),
         services: services(before, change, &gone),
         nodes: before.nodes.clone(),

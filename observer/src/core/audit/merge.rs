@@ -58,6 +58,7 @@ fn union(newest: &Inventory, all: &[&Baseline]) -> Inventory {
         }
     }
     Inventory {
+        announcers: Vec::new(),
         pods: pods.into_values().collect(),
         services: services.into_values().collect(),
         nodes: nodes.into_values().collect(),

@@ -45,6 +45,7 @@ fn cluster() -> Input {
         target_port: Some("5432".into()),
     };
     let service = Service {
+        vips: vec![],
         external_local: false,
         namespace: "postgres".into(),
         name: "pg".into(),

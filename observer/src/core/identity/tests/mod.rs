@@ -55,6 +55,7 @@ fn mk_service(name: &str, ips: &[&str], port: u16, backends: &[&str]) -> Service
         Backend { ip: ip(address), port: 5432, protocol, port_name: None, ready: true, pod }
     };
     Service {
+        vips: Vec::new(),
         external_local: false,
         namespace: namespace.into(),
         name: name.into(),

@@ -31,6 +31,7 @@ pub(super) fn node(name: &str, ips: &[&str]) -> Node {
 /// Without ports and backends.
 pub(super) fn service(namespace: &str, name: &str, ips: &[&str]) -> Service {
     Service {
+        vips: Vec::new(),
         namespace: namespace.into(),
         name: name.into(),
         labels: Labels::new(),
