@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod config;
 pub mod doctor;
+pub mod explain;
 pub mod replay;
 pub mod run;
 pub mod tail;
@@ -27,8 +29,12 @@ enum Command {
     Run(run::RunArgs),
     /// Print an agent's live flow tail
     Tail(tail::TailArgs),
+    /// Say whether the policies allow a connection, and why
+    Explain(explain::ExplainArgs),
     /// Print the flows of a recording, without a kernel or root
     Replay(replay::ReplayArgs),
+    /// Say which observed connections proposed policies would refuse
+    Audit(audit::AuditArgs),
     /// Say what this kernel and these permissions allow, line by line
     Doctor(doctor::DoctorArgs),
 }
@@ -40,7 +46,9 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
+        Command::Audit(args) => block_on(audit::run(args)),
         Command::Doctor(args) => doctor::run(&args),
     };
     result.unwrap_or_else(|error| {

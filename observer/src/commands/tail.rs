@@ -1,11 +1,11 @@
 //! `flow-observer tail`: an agent's flow records, as they happen.
 
-mod client;
+pub(super) mod client;
 mod events;
 mod follow;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 
 use std::io::{self, BufWriter, Write};
 
@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use self::client::Target;
 use self::follow::Follower;
 use self::text::Text;
+pub(super) use self::text::printable;
 use crate::core::record::{FlowRecord, Kind, Outcome};
 use crate::sink::tail::PodName;
 
@@ -151,7 +152,7 @@ impl<W: Write> Printer<W> {
         match (&mut self.text, record) {
             (Some(text), Some(record)) => writeln!(self.out, "{}", text.line(&record))?,
             // A newer agent's kind of record is better shown raw than not at all.
-            (Some(_), None) => writeln!(self.out, "{}", text::printable(line))?,
+            (Some(_), None) => writeln!(self.out, "{}", printable(line))?,
             (None, _) => writeln!(self.out, "{line}")?,
         }
         Ok(time)

@@ -53,7 +53,7 @@ pub struct LatentGroup {
     /// At least one is older than the agent.
     pub older: bool,
     /// Which change brought it about, when, and by which field manager: "NetworkPolicy postgres/default-deny-ingress was changed
-    /// at 2026-04-29T10:12:03Z by OpenTofu: ingress[0] no longer admits namespace pal-e-docs".
+    /// at 2026-04-29T10:12:03Z by OpenTofu: `ingress[0]` no longer admits namespace pal-e-docs".
     pub cause: Option<String>,
     /// A few of the connections.
     pub examples: Vec<FlowTuple>,

@@ -152,12 +152,22 @@ pub enum LostStage {
     Queue,
     /// A ring record could not be decoded.
     Decode,
+    /// There were too many findings: one was forgotten before its time.
+    Findings,
 }
 
 impl LostStage {
     /// Every stage, so that each has a series from the start.
-    pub const ALL: [Self; 7] =
-        [Self::Ring, Self::Pairs, Self::Handshakes, Self::Drops, Self::Client, Self::Queue, Self::Decode];
+    pub const ALL: [Self; 8] = [
+        Self::Ring,
+        Self::Pairs,
+        Self::Handshakes,
+        Self::Drops,
+        Self::Client,
+        Self::Queue,
+        Self::Decode,
+        Self::Findings,
+    ];
 
     /// The label.
     #[must_use]
@@ -170,6 +180,7 @@ impl LostStage {
             Self::Client => "client",
             Self::Queue => "queue",
             Self::Decode => "decode",
+            Self::Findings => "findings",
         }
     }
 }

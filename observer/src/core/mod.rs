@@ -1,5 +1,6 @@
 //! The pure core: no I/O, no clock, no async. Inputs carry time, outputs are values.
 
+pub mod audit;
 pub mod baseline;
 pub mod connections;
 pub mod engine;

@@ -1,14 +1,15 @@
-//! One request to an agent.
+//! Requests to an agent.
 
 use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Collected, Empty, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::http::request::Builder;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,10 +18,14 @@ use super::TailError;
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For the rest of an answer that is read whole.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of such an answer.
+const LARGEST: usize = 256 << 20;
 
 /// An agent's address.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(in crate::commands) struct Target {
     /// As the user wrote it.
     url: String,
     host: String,
@@ -31,7 +36,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn parse(url: &str) -> Result<Self, TailError> {
+    pub(in crate::commands) fn parse(url: &str) -> Result<Self, TailError> {
         let bad = || TailError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
@@ -47,20 +52,17 @@ impl Target {
         })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(in crate::commands) fn url(&self) -> &str {
         &self.url
     }
 
     /// Opens the stream of events at `path`, after the event of this id.
     pub(super) async fn open(&self, path: &str, last_id: Option<&str>) -> Result<Incoming, TailError> {
-        let response = match timeout(PATIENCE, self.request(path, last_id)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.unreachable(&*error)),
-            Err(elapsed) => return Err(self.unreachable(&elapsed)),
-        };
-        if response.status() != StatusCode::OK {
-            return Err(self.refused(response).await);
+        let mut request = self.request(Method::GET, path).header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
         }
+        let response = self.send(request, Bytes::new()).await?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         match content_type {
             Some(media) if media.starts_with("text/event-stream") => Ok(response.into_body()),
@@ -71,10 +73,48 @@ impl Target {
         }
     }
 
-    async fn request(
+    /// The JSON at `path`, whole.
+    pub(in crate::commands) async fn get(&self, path: &str) -> Result<Bytes, TailError> {
+        let request = self.request(Method::GET, path).header(ACCEPT, "application/json");
+        let body = Limited::new(self.send(request, Bytes::new()).await?.into_body(), LARGEST).collect();
+        match timeout(BODY_PATIENCE, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(self.unreachable(&*error)),
+            Err(elapsed) => Err(self.unreachable(&elapsed)),
+        }
+    }
+
+    /// Sends a request and opens its answer.
+    pub(in crate::commands) async fn ask(
         &self,
+        method: Method,
         path: &str,
-        last_id: Option<&str>,
+        body: Bytes,
+    ) -> Result<Incoming, TailError> {
+        Ok(self.send(self.request(method, path), body).await?.into_body())
+    }
+
+    fn request(&self, method: Method, path: &str) -> Builder {
+        Request::builder().method(method).uri(format!("{}{path}", self.base)).header(HOST, &self.authority)
+    }
+
+    /// An answer with status 200.
+    async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Incoming>, TailError> {
+        let response = match timeout(PATIENCE, self.exchange(request, body)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.unreachable(&*error)),
+            Err(elapsed) => return Err(self.unreachable(&elapsed)),
+        };
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response).await);
+        }
+        Ok(response)
+    }
+
+    async fn exchange(
+        &self,
+        request: Builder,
+        body: Bytes,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -83,13 +123,7 @@ impl Target {
                 tracing::debug!(%error, "connection to the agent");
             }
         });
-        let mut request = Request::get(format!("{}{path}", self.base))
-            .header(HOST, &self.authority)
-            .header(ACCEPT, "text/event-stream");
-        if let Some(id) = last_id {
-            request = request.header("last-event-id", id);
-        }
-        Ok(sender.send_request(request.body(Empty::<Bytes>::new())?).await?)
+        Ok(sender.send_request(request.body(Full::new(body))?).await?)
     }
 
     fn unreachable(&self, error: &dyn Error) -> TailError {
@@ -109,7 +143,7 @@ impl Target {
 }
 
 /// An error with what caused it: hyper says only `connection error` by itself.
-pub(super) fn causes(error: &dyn Error) -> String {
+pub(in crate::commands) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -121,7 +155,7 @@ pub(super) fn causes(error: &dyn Error) -> String {
 }
 
 /// A query string from names and values.
-pub(super) fn query(parameters: &[(&str, String)]) -> String {
+pub(in crate::commands) fn query(parameters: &[(&str, String)]) -> String {
     let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", percent_encode(value)));
     pairs.collect::<Vec<_>>().join("&")
 }

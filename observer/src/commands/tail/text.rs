@@ -181,7 +181,7 @@ fn shorten(text: &str, max: usize) -> String {
 }
 
 /// Without what a terminal would take for a command: names come over the network.
-pub(super) fn printable(text: &str) -> String {
+pub(in crate::commands) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         out.write_char(if c.is_control() { '?' } else { c }).ok();
         out

@@ -1,3 +1,5 @@
+mod verdicts;
+
 use std::sync::Arc;
 
 use super::*;

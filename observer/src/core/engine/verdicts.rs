@@ -8,7 +8,7 @@ use super::Engine;
 use crate::core::connections;
 use crate::core::facts::{AttemptFacts, Backends, JudgedConnection};
 use crate::core::identity::Identity;
-use crate::core::input::{AttemptSeen, FlowTuple, Pair};
+use crate::core::input::{AttemptSeen, FlowTuple, LostStage, Pair};
 use crate::core::inventory::Inventory;
 use crate::core::judge::Judge;
 use crate::core::output::Output;
@@ -81,6 +81,10 @@ impl Engine {
     pub(super) fn drain_findings(&mut self) {
         let outputs = &mut self.outputs;
         outputs.extend(std::iter::from_fn(|| self.findings.next_output()).map(Output::Finding));
+        match self.findings.take_crowded_out() {
+            0 => {}
+            count => outputs.push_back(Output::Lost { stage: LostStage::Findings, count }),
+        }
     }
 }
 

@@ -42,10 +42,12 @@ impl<'a> Words<'a> {
     pub(super) fn stopped_by_firewall(&self, by: &str) -> String {
         let Attempt { src, dst, .. } = self.attempt;
         let stopped = self.stopped();
+        let says = self.attempt.verdict.as_ref().map(|verdict| format!(": {}", verdict.explanation));
         format!(
-            "{}'s connection to {} is {stopped} by a firewall ({by}) although the policies allow it",
+            "{}'s connection to {} is {stopped} by a firewall ({by}) although the policies allow it{}",
             who(src),
-            whom(dst)
+            whom(dst),
+            says.unwrap_or_default(),
         )
     }
 

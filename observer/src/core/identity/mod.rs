@@ -19,7 +19,7 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
-pub(crate) use networks::PodNetworks;
+pub(in crate::core) use networks::PodNetworks;
 pub(in crate::core) use nodes::own_addresses;
 
 use nodes::Nodes;
@@ -34,8 +34,10 @@ use super::record::Endpoint;
 /// How long a pod or a Service that is gone still gives its name to its address, unless somebody else took it.
 pub const RETENTION: SignedDuration = SignedDuration::from_mins(5);
 
-/// Why an address in a pod network may have no pod.
-const NO_POD: &str = "no known pod has this address, though it is in a pod network";
+// Why it is not known who is behind an address.
+pub(in crate::core) const STRANGE: &str = "no known pod has this address, though it is a pod network's";
+pub(in crate::core) const SERVICE: &str = "it is a Service's address, and the backend is not known";
+pub(in crate::core) const NOTHING: &str = "no pods and no nodes are known";
 
 /// Who is behind an address, and when. One writer: the engine.
 #[derive(Debug, Default)]
@@ -122,7 +124,9 @@ impl Identity {
         let who = match (self.tenures.owner(address, at), self.nodes.node(address)) {
             (Some(pod), _) => Who::Pod(pod),
             (None, Some(node)) => Who::Node(node),
-            (None, None) if self.networks.contains(address) => Who::Unknown(NO_POD),
+            (None, None) if self.services.have(address, at) => Who::Unknown(SERVICE),
+            (None, None) if self.networks.contain(address) => Who::Unknown(STRANGE),
+            (None, None) if self.is_empty() && self.nodes.is_empty() => Who::Unknown(NOTHING),
             (None, None) => Who::External,
         };
         Party { ip: Some(address), who }

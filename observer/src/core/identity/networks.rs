@@ -7,34 +7,44 @@ use ipnet::IpNet;
 
 use crate::core::inventory::Inventory;
 
-/// The pods' networks: those that nodes name, and the surroundings of every known pod where none does.
-#[derive(Debug, Default)]
-pub(crate) struct PodNetworks {
-    cidrs: Vec<IpNet>,
-    /// A node's pods share a /24 or a /64 in every default that we know of.
-    around: HashSet<IpNet>,
+/// The pods' networks: those that nodes name, and the neighbourhood of every pod that is in none of them. By prefix
+/// length, of which a cluster has few.
+#[derive(Clone, Debug, Default)]
+pub(in crate::core) struct PodNetworks {
+    lengths: HashSet<(bool, u8)>,
+    networks: HashSet<IpNet>,
 }
 
 impl PodNetworks {
-    pub(crate) fn new(inventory: &Inventory) -> Self {
+    pub(in crate::core) fn new(inventory: &Inventory) -> Self {
+        let mut networks = Self::default();
         let cidrs = inventory.nodes.iter().flat_map(|node| &node.pod_cidrs);
-        let pods = inventory.pods.iter().filter(|pod| !pod.host_network);
-        Self {
-            cidrs: cidrs.filter_map(|cidr| cidr.parse::<IpNet>().ok()).map(|net| net.trunc()).collect(),
-            around: pods.flat_map(|pod| &pod.ips).filter_map(|ip| around(*ip)).collect(),
+        cidrs.filter_map(|cidr| cidr.parse().ok()).for_each(|cidr| networks.add(cidr));
+        let pods = inventory.pods.iter().filter(|pod| !pod.host_network && !pod.finished);
+        for ip in pods.flat_map(|pod| &pod.ips).map(IpAddr::to_canonical) {
+            if !networks.contain(ip) {
+                networks.add(neighbourhood(ip));
+            }
         }
+        networks
     }
 
     /// Whether a pod may have the address.
-    pub(crate) fn contains(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        self.cidrs.iter().any(|cidr| cidr.contains(&ip))
-            || around(ip).is_some_and(|around| self.around.contains(&around))
+    pub(in crate::core) fn contain(&self, ip: IpAddr) -> bool {
+        self.lengths.iter().filter(|(v4, _)| *v4 == ip.is_ipv4()).any(|(_, length)| {
+            IpNet::new(ip, *length).is_ok_and(|network| self.networks.contains(&network.trunc()))
+        })
+    }
+
+    fn add(&mut self, network: IpNet) {
+        let network = network.trunc();
+        self.lengths.insert((network.addr().is_ipv4(), network.prefix_len()));
+        self.networks.insert(network);
     }
 }
 
-fn around(ip: IpAddr) -> Option<IpNet> {
-    let ip = ip.to_canonical();
-    let bits = if ip.is_ipv4() { 24 } else { 64 };
-    IpNet::new(ip, bits).ok().map(|net| net.trunc())
+/// The network to which an address is taken to belong where no node tells: a node's pods share a /24 or a /64 by
+/// every default that we know of.
+fn neighbourhood(ip: IpAddr) -> IpNet {
+    IpNet::new(ip, if ip.is_ipv4() { 24 } else { 64 }).map_or(IpNet::from(ip), |network| network.trunc())
 }

@@ -40,6 +40,10 @@ impl Nodes {
         nodes
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_ip.is_empty()
+    }
+
     /// The node that the address belongs to.
     pub(super) fn node(&self, ip: IpAddr) -> Option<&ArcStr> {
         self.by_ip.get(&ip)

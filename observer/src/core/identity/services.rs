@@ -67,6 +67,11 @@ impl Services {
         self.addresses.get(&ip)?.as_deref().filter(|front| front.covers(at))
     }
 
+    /// Whether a Service, or several, have the address.
+    pub(super) fn have(&self, ip: IpAddr, at: Timestamp) -> bool {
+        self.addresses.get(&ip).is_some_and(|front| front.as_ref().is_none_or(|front| front.covers(at)))
+    }
+
     /// The Service whose node port this is.
     pub(super) fn node_port(&self, port: u16, at: Timestamp) -> Option<&Front> {
         self.node_ports.get(&port).map(|front| &**front).filter(|front| front.covers(at))

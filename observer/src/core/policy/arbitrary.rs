@@ -117,7 +117,8 @@ pub(crate) fn pod() -> impl Strategy<Value = Pod> {
         |(namespace, n, labels, node, ports, ips, (host_network, finished, deleting))| Pod {
             namespace,
             name: arcstr::format!("pod{n}"),
-            uid: arcstr::format!("uid{n}"),
+            // Its successor of the same name is another pod.
+            uid: arcstr::format!("uid{n}-{deleting}"),
             labels,
             node,
             ips: if finished { Vec::new() } else { ips },

@@ -4,6 +4,7 @@
 //! changes. Pods of one namespace with the same labels form a group, which knows the policies that act on it. So a
 //! connection costs two look-ups of groups and a bit per peer of the rules that are asked. A change costs what depends on it.
 
+mod address;
 mod groups;
 mod intern;
 mod judge;
@@ -20,9 +21,9 @@ mod tiers;
 mod truth;
 mod update;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use address::ByAddress;
 use groups::Groups;
 use nodes::Nodes;
 use policies::Policies;
@@ -43,7 +44,7 @@ pub struct Compiled {
     broken: Vec<Broken>,
     groups: Groups,
     /// The group of each pod with a network of its own, by the pod's address in memory.
-    pods: HashMap<usize, u32>,
+    pods: ByAddress<u32>,
     nodes: Nodes,
     /// By direction: whether any policy could act on an unknown pod.
     acts: [bool; 2],
@@ -61,7 +62,7 @@ impl Compiled {
     /// What the policies say of a connection.
     #[must_use]
     pub fn rule(&self, connection: &Connection<'_>) -> Ruling {
-        let (src, dst) = (self.side(connection.src), self.side(connection.dst));
+        let [src, dst] = self.sides(connection);
         let &Connection { protocol, port, .. } = connection;
         let decide = |direction| {
             let (subject, peer) = match direction {

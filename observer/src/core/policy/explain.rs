@@ -95,7 +95,15 @@ fn sentence(
             format!("the {} is a node or in its network, which no policy selects", side(view.direction))
         }
         Basis::Itself => "a pod can't block itself".to_owned(),
-        Basis::OwnNode => "traffic between a pod and its own node is always allowed".to_owned(),
+        Basis::OwnNode => match view.direction {
+            Direction::Ingress => "a node may always reach its own pods".to_owned(),
+            // kube-router jumps to the pod chains from INPUT too: pkg/controllers/netpol/pod.go.
+            Direction::Egress => {
+                "a pod may reach its own node by the Kubernetes documentation, though k3s applies \
+                                  egress rules there too"
+                    .to_owned()
+            }
+        },
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) use matching::{Match, Why};
 pub(super) use namespaced::ports_match;
 pub(super) use ports::is_protocol;
 pub(super) use tiers::TierRef;
-pub(super) use view::{View, settle};
+pub(super) use view::View;
 
 /// Judges connections by the policies of one inventory.
 #[derive(Clone, Debug)]

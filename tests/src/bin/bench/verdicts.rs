@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use observer::core::inventory::Inventory;
 use observer::core::policy::model::Protocol;
-use observer::core::policy::{Compiled, Connection, Decision, Party, Plain, Who};
+use observer::core::policy::{Compiled, Connection, Decision, Party, Plain, Ruling, Who};
 
-use cluster::{NAMESPACES, PODS, POLICIES, PORT};
+use cluster::{PODS, POLICIES, PORT, Shape};
 
 const CONNECTIONS: usize = 10_000;
 /// The machine is shared: the middle of several rounds is quoted.
@@ -24,8 +24,13 @@ const BUDGET_CHANGE: Duration = Duration::from_millis(10);
 const BUDGET_OPEN: Duration = Duration::from_millis(100);
 
 pub(crate) fn run() -> Result<()> {
-    let inventory = Arc::new(cluster::inventory()?);
     println!("verdicts: {POLICIES} policies, {PODS} pods, median of {ROUNDS} rounds (min to max)");
+    [100, 1].into_iter().try_for_each(|namespaces| run_in(Shape { namespaces }))
+}
+
+fn run_in(shape: Shape) -> Result<()> {
+    println!(" in {} namespace(s)", shape.namespaces);
+    let inventory = Arc::new(shape.inventory()?);
     let full = rounds(|| drop(black_box(Compiled::new(Arc::clone(&inventory)))));
     let compiled = Compiled::new(Arc::clone(&inventory));
     let plain = Plain::new(Arc::clone(&inventory));
@@ -35,7 +40,7 @@ pub(crate) fn run() -> Result<()> {
     }
     open_connections(&kinds, &compiled);
     line("full compile", full, None);
-    changes(&inventory, compiled.clone())?;
+    changes(shape, &inventory, compiled.clone())?;
     println!("  {:<34} {:.1} MiB beside the inventory, estimated", "memory", mib(compiled.memory()));
     Ok(())
 }
@@ -65,13 +70,13 @@ fn kinds<'a>(inventory: &'a Inventory, compiled: &Compiled) -> Vec<(&'static str
 }
 
 fn verdicts(name: &str, connections: &[Connection<'_>], compiled: &Compiled, plain: &Plain) -> Result<()> {
-    let each = |time: [Duration; 3], of: usize| time.map(|time| time.as_nanos() / of as u128);
-    let fast = each(
-        rounds(|| connections.iter().for_each(|c| drop(black_box(compiled.rule(c))))),
-        connections.len(),
-    );
-    let few = &connections[..connections.len() / 20];
-    let slow = each(rounds(|| few.iter().for_each(|c| drop(black_box(plain.rule(c))))), few.len());
+    let each = |rule: &dyn Fn(&Connection<'_>) -> Ruling| {
+        let all =
+            || connections.iter().map(rule).filter(|ruling| ruling.decision() == Decision::Deny).count();
+        let time = rounds(|| drop(black_box(all().to_string())));
+        time.map(|time| time.as_nanos() / connections.len() as u128)
+    };
+    let (fast, slow) = (each(&|c| compiled.rule(c)), each(&|c| plain.rule(c)));
     let within = if fast[1] <= BUDGET_VERDICT { "within" } else { "OVER" };
     println!(
         "  {name:<34} {} ns ({} to {}), {within} the {BUDGET_VERDICT} ns budget; plain {} ns ({} to {})",
@@ -87,15 +92,15 @@ fn open_connections(kinds: &[(&str, Vec<Connection<'_>>)], compiled: &Compiled) 
     let open: Vec<_> = (0..CONNECTIONS).map(|n| mixed(n)[n % mixed(n).len()]).collect();
     let time = rounds(|| {
         let denied = open.iter().filter(|c| compiled.rule(c).decision() == Decision::Deny).count();
-        drop(black_box(denied));
+        drop(black_box(denied.to_string()));
     });
     line("10,000 open connections", time, Some(BUDGET_OPEN));
 }
 
 /// What one change costs, each time another one.
-fn changes(inventory: &Arc<Inventory>, mut compiled: Compiled) -> Result<()> {
+fn changes(shape: Shape, inventory: &Arc<Inventory>, mut compiled: Compiled) -> Result<()> {
     let mut next = Inventory::clone(inventory);
-    let mut change = |name: &str, edit: &dyn Fn(&mut Inventory, usize)| {
+    let mut change = |name: &str, budget, edit: &dyn Fn(&mut Inventory, usize)| {
         let times = (0..ROUNDS).map(|n| {
             edit(&mut next, n);
             let published = Arc::new(next.clone());
@@ -103,30 +108,32 @@ fn changes(inventory: &Arc<Inventory>, mut compiled: Compiled) -> Result<()> {
             compiled.update(published);
             began.elapsed()
         });
-        line(name, spread(times.collect()), Some(BUDGET_CHANGE));
+        line(name, spread(times.collect()), budget);
     };
-    change("one policy changes", &|inventory, n| {
-        let changed = Arc::new(cluster::admit(n, n % 6, n + 1));
+    change("one policy changes", Some(BUDGET_CHANGE), &|inventory, n| {
+        let changed = Arc::new(cluster::admit(n % shape.namespaces, n % 6, n + 1));
         let policies = &mut inventory.policies.namespaced;
         let same = |policy: &str, namespace: &str| policy == changed.name && namespace == changed.namespace;
         if let Some(policy) = policies.iter_mut().find(|policy| same(&policy.name, &policy.namespace)) {
             *policy = changed;
         }
     });
-    change("one policy goes", &|inventory, n| drop(inventory.policies.namespaced.remove(n * 7)));
-    change("one pod comes", &|inventory, n| {
-        let mut pod = cluster::pod(n);
+    change("one policy goes", Some(BUDGET_CHANGE), &|inventory, n| {
+        drop(inventory.policies.namespaced.remove(n * 7));
+    });
+    change("one pod comes", Some(BUDGET_CHANGE), &|inventory, n| {
+        let mut pod = shape.pod(n);
         pod.name = format!("new-{n}").into();
         pod.labels.insert("new".into(), format!("{n}").into());
         inventory.pods.push(Arc::new(pod));
     });
-    change("one pod goes", &|inventory, n| drop(inventory.pods.swap_remove(n)));
-    change("one namespace's labels change", &|inventory, n| {
-        let mut namespace = cluster::namespace(n % NAMESPACES);
+    change("one pod goes", Some(BUDGET_CHANGE), &|inventory, n| drop(inventory.pods.swap_remove(n)));
+    change("one namespace's labels change", Some(BUDGET_CHANGE), &|inventory, n| {
+        let mut namespace = cluster::namespace(n % shape.namespaces);
         namespace.labels.insert("team".into(), format!("team-{}", n + 1).into());
-        inventory.namespaces[n % NAMESPACES] = Arc::new(namespace);
+        inventory.namespaces[n % shape.namespaces] = Arc::new(namespace);
     });
-    change("everything is read again", &|inventory, _| {
+    change("everything is read again", None, &|inventory, _| {
         inventory.pods.iter_mut().for_each(|pod| *pod = Arc::new((**pod).clone()));
         inventory.policies.namespaced.iter_mut().for_each(|policy| *policy = Arc::new((**policy).clone()));
         inventory.namespaces.iter_mut().for_each(|namespace| *namespace = Arc::new((**namespace).clone()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 
+use super::address::{ByAddress, address};
 use super::intern::insert;
 use super::program::Policy;
 use crate::core::policy::model::NetworkPolicy;
@@ -14,7 +15,7 @@ pub(super) struct Policies {
     slots: Vec<Option<Policy>>,
     free: Vec<u32>,
     /// By the address of [`Policy::written`].
-    by_address: HashMap<usize, u32>,
+    by_address: ByAddress<u32>,
 }
 
 /// What another list of policies asks for.
@@ -88,9 +89,4 @@ impl Policies {
             + self.iter().map(Policy::memory).sum::<usize>()
             + self.by_address.capacity() * (size_of::<(usize, u32)>() + 1)
     }
-}
-
-/// Nothing else has it for as long as the value is kept.
-pub(super) fn address<T>(of: &Arc<T>) -> usize {
-    Arc::as_ptr(of).addr()
 }

@@ -10,8 +10,8 @@ use super::program::{PodsPeer, Where};
 use super::truth::Truth;
 use crate::core::inventory::Pod;
 use crate::core::policy::model::Protocol;
-use crate::core::policy::plain::settle;
-use crate::core::policy::{Direction, Party, Who};
+use crate::core::policy::plain;
+use crate::core::policy::{Connection, Direction, Party, Who};
 
 /// One side.
 #[derive(Clone, Copy, Debug)]
@@ -49,14 +49,20 @@ pub(super) struct View<'a> {
 }
 
 impl Compiled {
-    pub(super) fn side<'a>(&'a self, party: Party<'a>) -> Side<'a> {
-        let who = match settle(party.who) {
+    /// Source and destination.
+    pub(super) fn sides<'a>(&'a self, connection: &Connection<'a>) -> [Side<'a>; 2] {
+        let plain::View { subject, peer, .. } = plain::View::new(connection, Direction::Egress);
+        [self.side(subject), self.side(peer)]
+    }
+
+    fn side<'a>(&'a self, party: Party<'a>) -> Side<'a> {
+        let who = match party.who {
             Who::Pod(pod) => Known::Pod(self.seen(pod)),
             Who::Node(node) => Known::Node(node),
             Who::External => Known::External,
             Who::Unknown(_) => Known::Unknown,
         };
-        Side { ip: party.ip.map(|ip| ip.to_canonical()), who }
+        Side { ip: party.ip, who }
     }
 
     fn seen<'a>(&'a self, pod: &'a Pod) -> Seen<'a> {

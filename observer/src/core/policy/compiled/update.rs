@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Compiled;
+use super::address::{ByAddress, address};
 use super::nodes::Nodes;
-use super::policies::address;
 use crate::core::inventory::{Inventory, Pod};
 use crate::core::policy::Direction;
 use crate::core::policy::model::Tier;
@@ -14,8 +14,8 @@ impl Compiled {
     /// Goes on with another inventory. What has not changed costs little, the less if it is the same allocation.
     pub fn update(&mut self, inventory: Arc<Inventory>) {
         // The old one lives until the end, so that an address in memory means one thing.
-        let old = std::mem::replace(&mut self.inventory, Arc::clone(&inventory));
-        let new = &inventory;
+        let old = std::mem::replace(&mut self.inventory, inventory);
+        let new = &*Arc::clone(&self.inventory);
         if !is_same(&old.nodes, &new.nodes) {
             self.nodes = Nodes::new(&new.nodes);
         }
@@ -126,7 +126,8 @@ impl Compiled {
     }
 
     fn update_pods(&mut self, new: &[Arc<Pod>]) {
-        let mut old = std::mem::replace(&mut self.pods, HashMap::with_capacity(new.len()));
+        let room = ByAddress::with_capacity_and_hasher(new.len(), Default::default());
+        let mut old = std::mem::replace(&mut self.pods, room);
         for pod in new.iter().filter(|pod| !pod.finished && !pod.host_network) {
             // One that is known hands on its use.
             let group = old.remove(&address(pod)).unwrap_or_else(|| self.acquire_group(pod));

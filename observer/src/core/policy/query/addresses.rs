@@ -1,26 +1,21 @@
 //! Who is behind an address.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use ipnet::IpNet;
 
 use super::super::{Party, Who};
-use crate::core::identity::own_addresses;
+use crate::core::identity::{NOTHING, PodNetworks, SERVICE, STRANGE, own_addresses};
 use crate::core::inventory::{Inventory, Pod};
-
-const STRANGE: &str = "no known pod has this address, though it is a pod network's";
-const SERVICE: &str = "it is a Service's address, and the backend is not known";
-const NOTHING: &str = "no pods and no nodes are known";
 
 /// Every address of one inventory. A look-up takes a few hashes, whatever the cluster's size.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
     inventory: Arc<Inventory>,
     owners: HashMap<IpAddr, Owner>,
-    pod_networks: Networks,
+    pod_networks: PodNetworks,
 }
 
 #[derive(Clone, Debug)]
@@ -31,18 +26,12 @@ enum Owner {
     Service,
 }
 
-/// Networks by their prefix lengths, of which a cluster has few.
-#[derive(Clone, Debug, Default)]
-struct Networks {
-    lengths: HashSet<(bool, u8)>,
-    networks: HashSet<IpNet>,
-}
-
 impl Addresses {
     /// Indexes an inventory.
     #[must_use]
     pub fn new(inventory: Arc<Inventory>) -> Self {
-        let mut addresses = Self { inventory: Arc::clone(&inventory), ..Self::default() };
+        let pod_networks = PodNetworks::new(&inventory);
+        let mut addresses = Self { inventory: Arc::clone(&inventory), owners: HashMap::new(), pod_networks };
         addresses.add_services(&inventory);
         addresses.add_nodes(&inventory);
         addresses.add_pods(&inventory);
@@ -82,10 +71,6 @@ impl Addresses {
         for node in &inventory.nodes {
             let owner = || Owner::Node(node.name.clone());
             self.owners.extend(bridges(&node.pod_cidrs).map(|ip| (ip, owner())));
-            node.pod_cidrs
-                .iter()
-                .filter_map(|cidr| cidr.parse().ok())
-                .for_each(|net| self.pod_networks.add(net));
         }
         for pod in inventory.pods.iter().filter(|pod| pod.host_network && !pod.finished) {
             let Some(node) = &pod.node else { continue };
@@ -104,25 +89,8 @@ impl Addresses {
         for (n, pod) in pods {
             for ip in pod.ips.iter().map(IpAddr::to_canonical) {
                 self.owners.insert(ip, Owner::Pod(n));
-                if !self.pod_networks.contain(ip) {
-                    self.pod_networks.add(neighbourhood(ip));
-                }
             }
         }
-    }
-}
-
-impl Networks {
-    fn add(&mut self, network: IpNet) {
-        let network = network.trunc();
-        self.lengths.insert((network.addr().is_ipv4(), network.prefix_len()));
-        self.networks.insert(network);
-    }
-
-    fn contain(&self, ip: IpAddr) -> bool {
-        self.lengths.iter().filter(|(v4, _)| *v4 == ip.is_ipv4()).any(|(_, length)| {
-            IpNet::new(ip, *length).is_ok_and(|network| self.networks.contains(&network.trunc()))
-        })
     }
 }
 
@@ -133,11 +101,6 @@ pub(super) fn bridges(pod_cidrs: &[ArcStr]) -> impl Iterator<Item = IpAddr> {
 
 fn owns_addresses(pod: &Pod) -> bool {
     !pod.finished && !pod.host_network
-}
-
-/// The pod network to which an address is taken to belong where no node tells.
-fn neighbourhood(ip: IpAddr) -> IpNet {
-    IpNet::new(ip, if ip.is_ipv4() { 24 } else { 64 }).map_or(IpNet::from(ip), |network| network.trunc())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A made-up cluster: 100 namespaces of 10 workloads with 10 pods and of 10 policies each.
+//! Made-up clusters: as many workloads, of 10 pods each, as policies, spread over some namespaces.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,56 +9,88 @@ use observer::core::policy::model::{
     NetworkPolicy, Operator, Origin, Peer, PortMatch, PortSet, Protocol, Requirement, Rule, Selector,
 };
 
-pub(super) const NAMESPACES: usize = 100;
-const WORKLOADS: usize = 10;
+pub(super) const POLICIES: usize = 1_000;
 const REPLICAS: usize = 10;
-const NODES: usize = 50;
+pub(super) const PODS: usize = POLICIES * REPLICAS;
 pub(super) const PORT: u16 = 8080;
-pub(super) const POLICIES: usize = NAMESPACES * 10;
-pub(super) const PODS: usize = NAMESPACES * WORKLOADS * REPLICAS;
+const NODES: usize = 50;
+const TIERS: [&str; 3] = ["front", "back", "data"];
 
-pub(super) fn inventory() -> Result<Inventory> {
-    let mut inventory = Inventory {
-        pods: (0..PODS).map(|n| Arc::new(pod(n))).collect(),
-        nodes: (0..NODES).map(|n| Arc::new(node(n))).collect(),
-        namespaces: (0..NAMESPACES).map(|n| Arc::new(namespace(n))).collect(),
-        ..Inventory::default()
-    };
-    for space in 0..NAMESPACES {
-        inventory.policies.namespaced.extend(policies(space)?.into_iter().map(Arc::new));
-    }
-    inventory.policies.namespaced.sort_by_key(|policy| (policy.namespace.clone(), policy.name.clone()));
-    Ok(inventory)
+/// How much is in one namespace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// A divisor of [`POLICIES`].
+    pub(super) namespaces: usize,
 }
 
-/// With labels as Deployments and StatefulSets set them: every second workload's pods have each a label of its own.
-pub(super) fn pod(n: usize) -> Pod {
-    let (space, workload, replica) = (n / (WORKLOADS * REPLICAS), n / REPLICAS % WORKLOADS, n % REPLICAS);
-    let (app, name) = (format!("app-{workload}"), format!("app-{workload}-{replica}"));
-    let own = match workload % 2 {
-        0 => ("pod-template-hash", format!("{:x}", space * 7919 + workload)),
-        _ => ("statefulset.kubernetes.io/pod-name", name.clone()),
-    };
-    let labels = [
-        ("app", app.clone()),
-        ("app.kubernetes.io/name", app.clone()),
-        ("app.kubernetes.io/instance", format!("release-{space}")),
-        ("tier", ["front", "back", "data"][workload % 3].to_owned()),
-        own,
-    ];
-    Pod {
-        namespace: format!("ns-{space:03}").into(),
-        name: name.into(),
-        uid: format!("uid-{n}").into(),
-        labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
-        node: Some(format!("node-{}", n % NODES).into()),
-        ips: vec![pod_ip(n)],
-        host_network: false,
-        finished: false,
-        deleting: false,
-        start: None,
-        workload: Workload { kind: "Deployment".into(), name: app.into() },
-        ports: vec![ContainerPort { name: Some("http".into()), protocol: "TCP".into(), port: PORT }],
+impl Shape {
+    pub(super) fn inventory(self) -> Result<Inventory> {
+        let mut inventory = Inventory {
+            pods: (0..PODS).map(|n| Arc::new(self.pod(n))).collect(),
+            nodes: (0..NODES).map(|n| Arc::new(node(n))).collect(),
+            namespaces: (0..self.namespaces).map(|n| Arc::new(namespace(n))).collect(),
+            ..Inventory::default()
+        };
+        for space in 0..self.namespaces {
+            inventory.policies.namespaced.extend(self.policies(space)?.into_iter().map(Arc::new));
+        }
+        inventory.policies.namespaced.sort_by_key(|policy| (policy.namespace.clone(), policy.name.clone()));
+        Ok(inventory)
+    }
+
+    /// Policies of a namespace, and its workloads.
+    fn each(self) -> usize {
+        POLICIES / self.namespaces
+    }
+
+    /// With labels as Deployments and StatefulSets set them: every second workload's pods have each a label of its own.
+    pub(super) fn pod(self, n: usize) -> Pod {
+        let (space, workload, replica) =
+            (n / REPLICAS / self.each(), n / REPLICAS % self.each(), n % REPLICAS);
+        let (app, name) = (format!("app-{workload}"), format!("app-{workload}-{replica}"));
+        let own = match workload % 2 {
+            0 => ("pod-template-hash", format!("{:x}", space * 7919 + workload)),
+            _ => ("statefulset.kubernetes.io/pod-name", name.clone()),
+        };
+        let labels = [
+            ("app", app.clone()),
+            ("app.kubernetes.io/name", app.clone()),
+            ("app.kubernetes.io/instance", format!("release-{space}")),
+            ("tier", TIERS[workload % 3].to_owned()),
+            own,
+        ];
+        Pod {
+            namespace: format!("ns-{space:03}").into(),
+            name: name.into(),
+            uid: format!("uid-{n}").into(),
+            labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            node: Some(format!("node-{}", n % NODES).into()),
+            ips: vec![pod_ip(n)],
+            host_network: false,
+            finished: false,
+            deleting: false,
+            start: None,
+            workload: Workload { kind: "Deployment".into(), name: app.into() },
+            ports: vec![ContainerPort { name: Some("http".into()), protocol: "TCP".into(), port: PORT }],
+        }
+    }
+
+    /// Deny by default in both directions, then a policy per workload, an egress policy for all, and two with blocks.
+    fn policies(self, space: usize) -> Result<Vec<NetworkPolicy>> {
+        let mut policies =
+            vec![policy(space, "default-deny", Selector::default(), Some(vec![]), Some(vec![]))];
+        let anywhere = vec![
+            rule(vec![pods(Some(Selector::default()), None)], vec![]),
+            rule(vec![block(10, 0)?], vec![]),
+        ];
+        policies.push(policy(space, "egress", Selector::default(), None, Some(anywhere)));
+        policies.extend((0..self.each() - 4).map(|workload| admit(space, workload, 0)));
+        for (name, app) in [("from-outside", "app-0"), ("from-office", "app-1")] {
+            let blocks = (0..8).map(|n| block(198, n)).collect::<Result<_>>()?;
+            let ingress = vec![rule(blocks, vec![port(PORT), port(8443)])];
+            policies.push(policy(space, name, selector("app", &[app]), Some(ingress), None));
+        }
+        Ok(policies)
     }
 }
 
@@ -80,27 +112,12 @@ pub(super) fn namespace(n: usize) -> Namespace {
     }
 }
 
-/// Deny by default in both directions, then a policy per workload, an egress policy for all, and two with blocks.
-fn policies(space: usize) -> Result<Vec<NetworkPolicy>> {
-    let mut policies = vec![policy(space, "default-deny", Selector::default(), Some(vec![]), Some(vec![]))];
-    let anywhere =
-        vec![rule(vec![pods(Some(Selector::default()), None)], vec![]), rule(vec![block(10, 0)?], vec![])];
-    policies.push(policy(space, "egress", Selector::default(), None, Some(anywhere)));
-    policies.extend((0..6).map(|workload| admit(space, workload, 0)));
-    for (name, app) in [("from-outside", "app-0"), ("from-office", "app-1")] {
-        let blocks = (0..8).map(|n| block(198, n)).collect::<Result<_>>()?;
-        let ingress = vec![rule(blocks, vec![port(PORT), port(8443)])];
-        policies.push(policy(space, name, selector("app", &[app]), Some(ingress), None));
-    }
-    Ok(policies)
-}
-
 /// Admits to one workload its neighbours of one tier, a few namespaces by name, and a team by label.
 pub(super) fn admit(space: usize, workload: usize, change: usize) -> NetworkPolicy {
     let names: Vec<_> =
-        (0..4).map(|n| format!("ns-{:03}", (space * 31 + workload * 7 + n + change) % NAMESPACES)).collect();
+        (0..4).map(|n| format!("ns-{:03}", (space * 31 + workload * 7 + n + change) % 100)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let tier = ["front", "back", "data"][(workload + 1) % 3];
+    let tier = TIERS[(workload + 1) % 3];
     let named = PortMatch { protocol: Protocol::Tcp, port: PortSet::Named("http".into()) };
     let ingress = vec![
         rule(vec![pods(None, Some(selector("tier", &[tier])))], vec![named]),

@@ -1,0 +1,107 @@
+//! Arguments, files and exit codes.
+
+use std::path::Path;
+
+use super::*;
+
+async fn command(arguments: &[&str], stdin: &str) -> Result<(ExitCode, String), String> {
+    let args =
+        Cli::try_parse_from(["audit"].iter().chain(arguments)).map_err(|error| error.to_string())?.audit;
+    let mut out = Vec::new();
+    let code =
+        run_with(&args, &mut stdin.as_bytes(), &mut out).await.map_err(|error| format!("{error:#}"))?;
+    Ok((code, String::from_utf8(out).unwrap()))
+}
+
+fn clean() -> String {
+    policy("a", "p", "{podSelector: {}}")
+}
+
+fn bad() -> String {
+    policy("a", "p", "{podSelector: {}, ingress: [{}, {}]}")
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn exit_codes() {
+    let (code, text) = command(&["--manifests", "-"], &clean()).await.unwrap();
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert!(text.contains("Nothing found in 1 policy. No flows were judged"), "{text}");
+    let (code, _) = command(&["--manifests", "-", "-o", "json"], &bad()).await.unwrap();
+    assert_eq!(code, ExitCode::from(1));
+    let ignored =
+        bad().replace("name: p,", "name: p, annotations: {flow-observer.io/audit-ignore: why not},");
+    let (code, text) = command(&["--manifests", "-"], &ignored).await.unwrap();
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert!(text.contains("why not"), "{text}");
+}
+
+#[tokio::test]
+async fn usage() {
+    let error = command(&[], "").await.unwrap_err();
+    assert!(error.contains("--manifests") && error.contains("--plan"), "{error}");
+    let error = command(&["--manifests", "-", "--flows", "f", "--url", "http://x"], "").await.unwrap_err();
+    assert!(error.contains("cannot be used with"), "{error}");
+    let error = command(&["--manifests", "-", "--plan", "-"], "").await.unwrap_err();
+    assert!(error.contains("standard input can be read once"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_missing_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let broken = write(directory.path(), "flows.json", "[]");
+    let gone = format!("{path}/gone");
+    for (arguments, says) in [
+        (vec!["--manifests", &gone], "does not exist; name a directory"),
+        (vec!["--manifests", "-"], "holds no Kubernetes objects; pipe"),
+        (vec!["--plan", &gone], "tofu show -json"),
+        (vec!["--plan", "-"], "it is not JSON"),
+        (vec!["--manifests", path], "holds no Kubernetes objects in .yaml"),
+    ] {
+        std::fs::remove_file(&broken).ok();
+        let error = command(&arguments, "").await.unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+    let broken = write(directory.path(), "flows.json", "[]");
+    for (file, says) in [(&gone, "curl http://NODE:9477/api/v1/snapshot"), (&broken, "holds no flows as")] {
+        let error = command(&["--manifests", "-", "--flows", file], &clean()).await.unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_named_with_their_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "a.yaml", &format!("{}{}", clean().replace("name: p", "name: q"), bad()));
+    let (_, text) =
+        command(&["--manifests", directory.path().to_str().unwrap(), "-o", "json"], "").await.unwrap();
+    let read: Value = serde_json::from_str(&text).unwrap();
+    let finding = &read["findings"][0];
+    assert!(finding["file"].as_str().unwrap().ends_with("/a.yaml"), "{finding}");
+    assert_eq!(finding["line"], 7);
+}
+
+#[tokio::test]
+async fn flows_come_from_an_agent_too() {
+    let pods = [pod("web", "shop", "10.42.0.5", &json!({})), pod("a", "pg", "10.42.0.6", &json!({}))];
+    let seen = snapshot(&pods, json!([]), &[flow(&end(&pods[0]), &end(&pods[1]), 5432)]);
+    let answer = axum::Json(seen);
+    let router =
+        axum::Router::new().route("/api/v1/snapshot", axum::routing::get(async move || answer.clone()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let (code, text) = command(&["--manifests", "-", "--url", &url], &clean()).await.unwrap();
+    assert_eq!(code, ExitCode::from(1));
+    assert!(text.contains("1 flow judged: 0 allowed, 1 refused, 0 unknown."), "{text}");
+    let error =
+        command(&["--manifests", "-", "--url", &format!("{url}/elsewhere")], &clean()).await.unwrap_err();
+    assert!(error.contains("404"), "{error}");
+    server.abort();
+}

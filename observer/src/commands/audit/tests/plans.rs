@@ -1,0 +1,219 @@
+//! Plans of Terraform and OpenTofu.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn manifest(spec: Value) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "p", "namespace": "db", "labels": null}, "spec": spec,
+    })
+}
+
+fn admits(namespace: &str) -> Value {
+    let labels = json!({"kubernetes.io/metadata.name": namespace});
+    let peer = json!({"ipBlock": null, "namespaceSelector": {"matchExpressions": null, "matchLabels": labels}, "podSelector": null});
+    manifest(json!({
+        "egress": null, "ingress": [{"from": [peer], "ports": null}], "podSelector": {"matchLabels": {}},
+        "policyTypes": ["Ingress"],
+    }))
+}
+
+fn resource(actions: &[&str], before: Value, after: Value, unknown: Value) -> Value {
+    let of = |manifest: Value| {
+        if manifest.is_null() { manifest } else { json!({"manifest": manifest, "object": {}}) }
+    };
+    json!({
+        "address": "module.net.kubernetes_manifest.netpol", "mode": "managed", "type": "kubernetes_manifest", "name": "netpol",
+        "change": {"actions": actions, "before": of(before), "after": of(after), "after_unknown": {"manifest": unknown, "object": true}},
+    })
+}
+
+fn plan(resources: &[Value]) -> Vec<u8> {
+    json!({"format_version": "1.2", "terraform_version": "1.9.0", "resource_changes": resources})
+        .to_string()
+        .into_bytes()
+}
+
+fn seen() -> Baseline {
+    let pods = [pod("web", "shop", "10.42.0.5", &json!({})), pod("db", "pg", "10.42.0.6", &json!({}))];
+    let default = proposal::stdin(policy("db", "default", "{podSelector: {}}").as_bytes()).unwrap();
+    let p = proposal::stdin(admits("web").to_string().as_bytes()).unwrap();
+    let policies: Vec<_> =
+        [&default, &p].map(|change| serde_json::to_value(&change.policies[0].object).unwrap()).into();
+    read(&snapshot(&pods, json!(policies), &[flow(&end(&pods[0]), &end(&pods[1]), 5432)]))
+}
+
+fn audited(plan: &[u8]) -> Report {
+    audit(&plan::change(plan).unwrap(), &[seen()])
+}
+
+#[test]
+fn what_stays_as_it_is_is_clean() {
+    let report = audited(&plan(&[resource(&["no-op"], admits("web"), admits("web"), json!({}))]));
+    assert_eq!((report.findings.as_slice(), report.policies), (&[][..], 1));
+}
+
+#[test]
+fn an_update_is_judged_and_named_by_its_address() {
+    let report = audited(&plan(&[resource(&["update"], admits("web"), admits("db"), json!({}))]));
+    let finding = only(&report, "flow-denied");
+    assert_eq!(finding.place.as_ref().unwrap().to_string(), "module.net.kubernetes_manifest.netpol");
+}
+
+#[test]
+fn a_deletion_takes_away_what_it_admitted() {
+    let report = audited(&plan(&[resource(&["delete"], admits("web"), Value::Null, json!({}))]));
+    let finding = only(&report, "flow-denied");
+    assert_eq!(finding.place.as_ref().unwrap().to_string(), "module.net.kubernetes_manifest.netpol");
+    assert!(finding.message.contains("db/default"), "{}", finding.message);
+}
+
+#[test]
+fn a_replacement_under_another_name_takes_away_the_old_one() {
+    let mut renamed = admits("db");
+    renamed["metadata"]["name"] = json!("q");
+    let report = audited(&plan(&[resource(&["delete", "create"], admits("web"), renamed, json!({}))]));
+    assert_eq!(rules(&report), ["flow-denied"]);
+}
+
+#[test]
+fn what_terraform_forgets_stays_in_the_cluster() {
+    let report = audited(&plan(&[resource(&["forget"], admits("web"), Value::Null, json!({}))]));
+    assert_eq!(report.findings, []);
+}
+
+#[test]
+fn a_value_known_after_apply_makes_the_policy_unknown() {
+    let unknown = json!({"spec": {"ingress": [{"from": [{"namespaceSelector": {"matchLabels": true}}]}]}});
+    let report = audited(&plan(&[resource(&["update"], admits("web"), admits("web"), unknown)]));
+    assert_eq!(rules(&report), ["broken-policy"]);
+    assert!(report.findings[0].message.contains("matchLabels"), "{}", report.findings[0].message);
+    assert_eq!(report.unknown.len(), 1);
+    let report = audited(&plan(&[resource(&["create"], Value::Null, Value::Null, json!(true))]));
+    assert!(report.findings[0].message.contains("only known when the plan is applied"));
+}
+
+#[test]
+fn unknown_values_elsewhere_do_not_matter() {
+    let unknown = json!({"metadata": {"uid": true, "labels": {"x": true}}});
+    let report = audited(&plan(&[resource(&["update"], admits("web"), admits("web"), unknown)]));
+    assert_eq!(report.findings, []);
+}
+
+#[test]
+fn planned_values_and_their_modules_are_the_fallback() {
+    let of = |manifest: Value| json!({"address": "a.b", "mode": "managed", "type": "kubernetes_manifest", "values": {"manifest": manifest}});
+    let module =
+        json!({"resources": [], "child_modules": [{"child_modules": [{"resources": [of(admits("db"))]}]}]});
+    let json = json!({"planned_values": {"root_module": module}});
+    assert_eq!(rules(&audited(json.to_string().as_bytes())), ["flow-denied"]);
+}
+
+#[test]
+fn namespaces_and_yaml_of_other_providers_are_read() {
+    let change = |kind: &str, after: Value| {
+        json!({
+            "address": format!("{kind}.x"), "type": kind, "change": {"actions": ["create"], "before": null, "after": after, "after_unknown": {}},
+        })
+    };
+    let metadata = json!([{"name": "docs", "labels": {"team": "a"}, "annotations": {"flow-observer.io/uses": "db"}, "generate_name": null}]);
+    let resources = [
+        change("kubernetes_namespace_v1", json!({"metadata": metadata})),
+        change("kubectl_manifest", json!({"yaml_body": policy("db", "p", "{podSelector: {}}")})),
+        change("kubernetes_network_policy_v1", json!({})),
+    ];
+    let change = plan::change(&plan(&resources)).unwrap();
+    assert_eq!(change.namespaces[0].namespace.labels.get("team").map(|v| &**v), Some("a"));
+    assert_eq!(change.policies[0].place.to_string(), "kubectl_manifest.x");
+    assert!(change.notes[0].contains("kubernetes_network_policy_v1 not read"), "{:?}", change.notes);
+    assert_eq!(rules(&audit(&change, &[])), ["consumer-not-admitted"]);
+}
+
+#[test]
+fn what_is_no_plan_says_what_to_do() {
+    for (text, says) in [("PK\u{3}", "it is not JSON"), ("{}", "neither resource_changes nor planned_values")]
+    {
+        let error = plan::change(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains("tofu show -json"), "{error}");
+    }
+}
+
+/// Any JSON, with the words that plans and snapshots have.
+fn any_json() -> impl Strategy<Value = Value> {
+    let word = prop::sample::select(vec![
+        "resource_changes",
+        "planned_values",
+        "root_module",
+        "child_modules",
+        "resources",
+        "address",
+        "type",
+        "values",
+        "change",
+        "actions",
+        "before",
+        "after",
+        "after_unknown",
+        "manifest",
+        "kubernetes_manifest",
+        "kubernetes_namespace",
+        "kubectl_manifest",
+        "yaml_body",
+        "metadata",
+        "name",
+        "namespace",
+        "kind",
+        "NetworkPolicy",
+        "apiVersion",
+        "networking.k8s.io/v1",
+        "spec",
+        "podSelector",
+        "ingress",
+        "create",
+        "delete",
+        "version",
+        "inventory",
+        "flows",
+        "node",
+        "time",
+        "src",
+        "dst",
+        "ip",
+    ]);
+    let word = word.prop_map(str::to_owned).boxed();
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(8, 64, 6, move |inner| {
+        let object = prop::collection::vec((word.clone(), inner.clone()), 0..6);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            object.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_plan_and_no_baseline_panics(json in any_json()) {
+        if let Ok(change) = plan::change(json.to_string().as_bytes()) {
+            drop(audit(&change, &[]));
+        }
+        drop(Baseline::from_json(json.to_string().as_bytes()));
+    }
+
+    #[test]
+    fn no_resource_panics(before in any_json(), after in any_json(), unknown in any_json(), values in any_json()) {
+        let mut odd = resource(&["update"], before, after.clone(), unknown);
+        let change = plan::change(&plan(&[odd.clone()])).unwrap();
+        drop(audit(&change, &[seen()]));
+        odd["change"]["after"] = values;
+        odd["change"]["after_unknown"] = after;
+        drop(audit(&plan::change(&plan(&[odd])).unwrap(), &[seen()]));
+    }
+}

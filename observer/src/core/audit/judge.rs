@@ -1,0 +1,26 @@
+//! The evaluators as the audit uses them: the quick one for every connection, the explaining one for few.
+
+use std::sync::Arc;
+
+use crate::core::inventory::Inventory;
+use crate::core::policy::{Compiled, Connection, Decision, Plain, Verdict};
+
+/// Judges by one inventory.
+pub(super) struct Judge {
+    compiled: Compiled,
+    plain: Plain,
+}
+
+impl Judge {
+    pub(super) fn new(inventory: &Arc<Inventory>) -> Self {
+        Self { compiled: Compiled::new(Arc::clone(inventory)), plain: Plain::new(Arc::clone(inventory)) }
+    }
+
+    pub(super) fn decide(&self, connection: &Connection<'_>) -> Decision {
+        self.compiled.rule(connection).decision()
+    }
+
+    pub(super) fn explain(&self, connection: &Connection<'_>) -> Verdict {
+        self.plain.judge(connection)
+    }
+}

@@ -1,0 +1,32 @@
+//! Things by their address in memory.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+/// A map from addresses.
+pub(super) type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<Spread>>;
+
+/// Nothing else has it for as long as the value is kept.
+pub(super) fn address<T>(of: &Arc<T>) -> usize {
+    Arc::as_ptr(of).addr()
+}
+
+/// Nobody outside chooses an address, so one multiplication is hash enough.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write_usize(&mut self, address: usize) {
+        // The golden ratio; the map looks at the lowest and the highest bits, and the high half is spread best.
+        self.0 = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
