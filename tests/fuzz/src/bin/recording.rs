@@ -41,6 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// The first line is the header, each later one an entry.
 fn framed(bytes: &[u8]) -> Vec<u8> {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let mut contents = MAGIC.to_vec();
     contents.extend(VERSION.to_le_bytes());
     let mut file = Vec::new();
