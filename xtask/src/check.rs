@@ -12,7 +12,10 @@ type Step = (&'static str, fn(&Path) -> Result<()>);
 
 const STEPS: &[Step] = &[
     ("set-up", |root| setup::ensure(root, true)),
-    ("formatting", |root| run(&mut cargo(root, &["fmt", "--all", "--check"]))),
+    ("formatting", |root| {
+        run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
+        run(&mut cargo(root, &["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))
+    }),
     ("tidy", tidy::run),
     ("lints", |root| {
         run(&mut cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod fuzz;
 mod run;
 mod setup;
 mod test;
@@ -33,6 +34,8 @@ enum Task {
     Bench(demo::BenchArgs),
     /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
     Vm(vm::VmArgs),
+    /// Look for inputs that crash or hang the loaders and the evaluators, or make those two disagree
+    Fuzz(fuzz::FuzzArgs),
     /// Check the rules that the compiler can't: layering, file sizes, white space
     Tidy,
     /// What CI runs: formatting, lints, docs, tidy, tests
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => {
             setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
         }
+        Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
     };

@@ -100,7 +100,9 @@ fn parse_yaml(text: &str, line: usize) -> Result<Option<Document>, Broken> {
             Ok(Some(Document { line: line + leading_lines(text), value }))
         }
         Err(error) => {
-            let at = error.location().map_or(0, |l| l.line().saturating_sub(1));
+            // At the end of a text that ends without a line break, the parser is a line past it.
+            let at =
+                error.location().map_or(0, |l| l.line().saturating_sub(1)).min(newlines(text.as_bytes()));
             Err(Broken { line: line + at, message: format!("not valid YAML: {}", yaml_message(&error)) })
         }
     }

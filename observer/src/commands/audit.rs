@@ -3,7 +3,7 @@
 mod baseline;
 mod github;
 mod json;
-mod plan;
+pub mod plan;
 mod proposal;
 mod sarif;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::run::{Environment, output, run, say};
 /// Package, and what it is for.
 const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "links the agent"),
+    ("g++", "builds libFuzzer"),
     ("libc6-dev", "links the agent"),
     ("iproute2", "builds the lab's namespaces and links"),
     ("iptables", "the lab's Services and pod firewalls"),

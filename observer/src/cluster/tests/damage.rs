@@ -55,6 +55,13 @@ fn one_bad_document_between_two_good_ones(#[case] bad: &str, #[case] expect: &st
 }
 
 #[test]
+fn an_error_at_the_end_has_a_line_that_is_there() {
+    let (_, problems) = problems("x.yaml", "kind: Pod\nmetadata: [");
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("2: not valid YAML"), "{problems:?}");
+}
+
+#[test]
 fn a_bad_list_item_is_named_by_place_and_name() {
     let text = format!(
         "kind: List\napiVersion: v1\nitems:\n- {}- {{kind: Service, apiVersion: v1, metadata: {{name: s, namespace: n}}, spec: {{ports: 7}}}}\n- 5\n- {}",

@@ -22,15 +22,20 @@ const CLUSTER_WIDE: [&str; 5] =
 
 /// Why a plan can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PlanError {
+pub enum PlanError {
+    /// Rather the plan file itself.
     #[error("it is not JSON: {0}; use the output of `tofu show -json PLAN`, not the plan itself")]
     NotJson(serde_json::Error),
+    /// Some other JSON.
     #[error("it has neither resource_changes nor planned_values; use the output of `tofu show -json PLAN`")]
     NotAPlan,
 }
 
 /// What applying the plan would change in the cluster.
-pub(super) fn change(json: &[u8]) -> Result<Change, PlanError> {
+///
+/// # Errors
+/// When it is not JSON, or no plan.
+pub fn change(json: &[u8]) -> Result<Change, PlanError> {
     let plan: Value = serde_json::from_slice(json).map_err(PlanError::NotJson)?;
     let mut out = Collected::default();
     if let Some(changes) = plan["resource_changes"].as_array() {

@@ -1,5 +1,7 @@
 //! Random small clusters, and connections in them. Names, labels and addresses come from a few each, so that selectors
 //! and blocks match often.
+//!
+//! For tests, and for fuzzing by the feature `arbitrary`.
 
 mod policies;
 
@@ -26,7 +28,7 @@ const PORT_NAMES: [&str; 2] = ["http", "db"];
 const PORTS: [u16; 4] = [53, 80, 443, 5432];
 
 /// A cluster with up to 12 policies.
-pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
+pub fn inventory() -> impl Strategy<Value = Inventory> {
     let pods = prop::collection::vec(pod(), 1..9);
     let namespaces = prop::collection::vec(prop::option::weighted(0.85, labels()), NAMESPACES.len());
     let nodes = prop::collection::vec(labels(), 0..3);
@@ -150,7 +152,7 @@ fn outside_ip() -> impl Strategy<Value = IpAddr> {
 
 /// A connection to ask about, in whatever cluster.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub struct Asked {
     src: Side,
     dst: Side,
     protocol: Protocol,
@@ -168,7 +170,8 @@ enum Side {
     Unknown(Option<IpAddr>),
 }
 
-pub(crate) fn asked() -> impl Strategy<Value = Asked> {
+/// Any question.
+pub fn asked() -> impl Strategy<Value = Asked> {
     let protocol = prop_oneof![
         6 => Just(Protocol::Tcp),
         2 => Just(Protocol::Udp),
@@ -191,7 +194,9 @@ fn side() -> impl Strategy<Value = Side> {
 }
 
 impl Asked {
-    pub(crate) fn of<'a>(&'a self, inventory: &'a Inventory) -> Connection<'a> {
+    /// The connection that it means in this cluster.
+    #[must_use]
+    pub fn of<'a>(&'a self, inventory: &'a Inventory) -> Connection<'a> {
         let party = |side: &'a Side| side.of(inventory);
         Connection { src: party(&self.src), dst: party(&self.dst), protocol: self.protocol, port: self.port }
     }
@@ -216,7 +221,7 @@ impl Side {
 
 /// One change of a cluster.
 #[derive(Clone, Debug)]
-pub(crate) enum Edit {
+pub enum Edit {
     PutPolicy(u8, NetworkPolicy),
     RemovePolicy(Index),
     PutTiered(Index, TierPolicy),
@@ -232,7 +237,8 @@ pub(crate) enum Edit {
     ReadAgain,
 }
 
-pub(crate) fn edit() -> impl Strategy<Value = Edit> {
+/// Any change.
+pub fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         4 => (0u8..12, network_policy()).prop_map(|(n, policy)| Edit::PutPolicy(n, policy)),
         2 => any::<Index>().prop_map(Edit::RemovePolicy),
@@ -250,7 +256,8 @@ pub(crate) fn edit() -> impl Strategy<Value = Edit> {
 }
 
 impl Edit {
-    pub(crate) fn apply(&self, inventory: &mut Inventory) {
+    /// Makes the change.
+    pub fn apply(&self, inventory: &mut Inventory) {
         let Inventory { policies, pods, nodes, .. } = inventory;
         match self {
             Self::PutPolicy(n, policy) => {
@@ -283,7 +290,7 @@ fn remove<T>(from: &mut Vec<T>, n: Index) {
 }
 
 /// Equal, and no allocation shared.
-pub(crate) fn read_again(inventory: &Inventory) -> Inventory {
+pub fn read_again(inventory: &Inventory) -> Inventory {
     fn each<T: Clone>(of: &[Arc<T>]) -> Vec<Arc<T>> {
         of.iter().map(|one| Arc::new(T::clone(one))).collect()
     }

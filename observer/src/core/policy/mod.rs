@@ -3,8 +3,8 @@
 //! [`model`] is what was written, [`verdict`] what is answered. [`plain`] reads like the specification and explains;
 //! [`compiled`] gives the same decisions on the hot path.
 
-#[cfg(test)]
-pub(crate) mod arbitrary;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;
 pub mod compiled;
 pub mod connection;
 mod explain;

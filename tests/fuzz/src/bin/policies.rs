@@ -1,0 +1,48 @@
+//! Any bytes as manifests: every policy is there, read or broken, every problem has its place, and what was read can be
+//! judged by.
+#![no_main]
+
+use std::collections::BTreeSet;
+
+use fuzz::agree_everywhere;
+use libfuzzer_sys::fuzz_target;
+use observer::cluster::manifests::{self, Manifests};
+use observer::core::policy::query::Explainer;
+
+const FILE: &str = "fuzz.yaml";
+const KINDS: [&str; 4] =
+    ["NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"];
+
+fuzz_target!(|bytes: &[u8]| {
+    let manifests = manifests::parse(FILE, bytes);
+    none_is_lost(&manifests);
+    places_exist(&manifests, bytes);
+    agree_everywhere(&manifests.inventory);
+    drop(Explainer::new(manifests.inventory));
+});
+
+/// A policy that isn't there would allow.
+fn none_is_lost(manifests: &Manifests) {
+    let found = manifests.places.keys().filter(|(kind, _, _)| KINDS.contains(&&**kind));
+    let written: BTreeSet<_> =
+        found.map(|(kind, namespace, name)| (&**kind, &**namespace, &**name)).collect();
+    let policies = &manifests.inventory.policies;
+    let namespaced = policies.namespaced.iter().map(|p| ("NetworkPolicy", &*p.namespace, &*p.name));
+    let tiered = policies.tiered.iter().map(|p| (&*p.kind, "", &*p.name));
+    let broken = policies.broken.iter().map(|p| (&*p.kind, &*p.namespace, &*p.name));
+    let read: Vec<_> = namespaced.chain(tiered).chain(broken).collect();
+    assert_eq!(read.len(), written.len(), "one of each: {read:?} of {written:?}");
+    assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), written);
+    for broken in &policies.broken {
+        let named = manifests.problems.iter().any(|problem| problem.message.contains(&*broken.why));
+        assert!(named, "nobody is told of {broken:?}");
+    }
+}
+
+fn places_exist(manifests: &Manifests, bytes: &[u8]) {
+    let last = bytes.split(|byte| *byte == b'\n').count();
+    let problems = manifests.problems.iter().map(|problem| problem.line);
+    for line in problems.chain(manifests.places.values().map(|place| place.line)) {
+        assert!((1..=last).contains(&line), "line {line} of {last}: {:?}", manifests.problems);
+    }
+}
