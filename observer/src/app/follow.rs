@@ -11,8 +11,9 @@ use tracing::{error, warn};
 use crate::commands::config::{ClusterSource, Options};
 use crate::core::input::Input;
 use crate::core::inventory::Inventory;
-use crate::netlink::connections::{self as open_connections, Source};
+use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
+use crate::netlink::sockets;
 use crate::probes::Open;
 use crate::sink::state::Shared;
 
@@ -74,7 +75,12 @@ pub(super) fn connections(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
-    let source = Source::Conntrack { otherwise: Some(Box::new(move || tracker.read())) };
+    // Sockets know what is older than the agent; where their namespaces can't be entered, the probes know the rest.
+    let otherwise = move || match sockets::established() {
+        Ok(open) => Ok(Listing { open, all: true }),
+        Err(_) => tracker.read().map(|open| Listing { open, all: false }),
+    };
+    let source = Source::Conntrack { otherwise: Some(Box::new(otherwise)) };
     let following = open_connections::follow(source, Default::default(), look, to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {

@@ -83,7 +83,7 @@ pub struct Options {
     /// Pairs that the kernel can count in half a second; what is over is counted together [default: 16384]
     #[arg(long, value_name = "N", env = "FLOW_OBSERVER_PAIR_MAP_ENTRIES", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     pub pair_map_entries: Option<u32>,
-    /// Size of the event ring: a power of two, at least a page [default: 1048576]
+    /// Size of the event ring: a power of two, at least a page [default: 2097152]
     #[arg(long, value_name = "BYTES", env = "FLOW_OBSERVER_RING_BYTES", value_parser = ring_bytes)]
     pub ring_bytes: Option<u32>,
     /// Flow records kept for `since` [default: 65536]

@@ -79,8 +79,13 @@ impl Findings {
     /// Takes an attempt whose outcome is known.
     pub fn attempt(&mut self, facts: &AttemptFacts<'_>) {
         let attempt = facts.attempt;
+        let reading = classify::read(facts, self.config.grace, &self.node);
+        // Most attempts succeed, and most of the time nothing is wrong: no names are made for those.
+        if reading == Reading::Nothing || (reading == Reading::Success && self.entries.is_empty()) {
+            return;
+        }
         let subject = Subject::new(&attempt.src, &attempt.dst, attempt.verdict.is_some());
-        match classify::read(facts, self.config.grace, &self.node) {
+        match reading {
             Reading::Nothing => {}
             Reading::Success => {
                 for kind in OF_ATTEMPTS {

@@ -29,7 +29,15 @@ use crate::core::input::{FlowTuple, Input, OpenConnection};
 const CHUNK: usize = 4_096;
 
 /// Reads a table of open connections other than conntrack's. Called on a thread that may block.
-pub type Table = Box<dyn FnMut() -> io::Result<Vec<FlowTuple>> + Send>;
+pub type Table = Box<dyn FnMut() -> io::Result<Listing> + Send>;
+
+/// What such a table holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub open: Vec<FlowTuple>,
+    /// Also connections that are older than the agent.
+    pub all: bool,
+}
 
 /// Where connections are read from.
 pub enum Source {
@@ -88,7 +96,7 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
         looker = back;
         match look.read {
             Ok(from) => {
-                let older = std::mem::take(&mut first) && from == From::Conntrack;
+                let older = std::mem::take(&mut first) && from == From::Everything;
                 if !tell(look.delta, older, tx).await {
                     return Ok(());
                 }

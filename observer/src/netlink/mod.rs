@@ -10,6 +10,7 @@ mod link_table;
 pub mod links;
 pub mod routes;
 mod socket;
+pub mod sockets;
 #[cfg(test)]
 mod testing;
 mod wire;

@@ -36,7 +36,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { pair_entries: 16_384, ring_bytes: 1 << 20, log_level: 0 }
+        Self { pair_entries: 16_384, ring_bytes: 2 << 20, log_level: 0 }
     }
 }
 

@@ -1,6 +1,17 @@
-//! Loading parses megabytes of BTF and ELF once; glibc would keep them for an agent that needs little after.
+//! What glibc keeps for itself.
 
-/// Gives freed memory back to the kernel.
+/// Makes all threads share one heap. By default each thread gets its own and keeps what it frees there; an agent whose
+/// threads hand records to each other pays for that with a third of its memory. Call it before there are threads.
+pub fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    {
+        #![expect(unsafe_code, reason = "mallopt(3) has no safe wrapper")]
+        // SAFETY: it takes no pointers; that it comes before other threads is for effect, not for safety.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}
+
+/// Gives freed memory back to the kernel: loading parses megabytes of BTF and ELF once.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     {

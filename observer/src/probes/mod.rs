@@ -21,7 +21,7 @@ pub mod test_run;
 
 pub use attach::{AttachMode, Attacher};
 pub use load::{Loaded, Settings, load};
-pub use memory::give_back;
+pub use memory::{give_back, share_heap};
 pub use open::Open;
 pub use tasks::{Hooks, spawn};
 

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use super::{Source, Table};
+use super::{Listing, Source, Table};
 use crate::core::input::FlowTuple;
 use crate::netlink::NetlinkError;
 use crate::netlink::conntrack::{Conn, State, connections};
@@ -10,8 +10,10 @@ use crate::netlink::conntrack::{Conn, State, connections};
 /// Who told the connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum From {
-    Conntrack,
-    Table,
+    /// Conntrack, or a table that knows as much: also what is older than the agent.
+    Everything,
+    /// A table of what opened since.
+    Recent,
 }
 
 pub(super) struct Reader {
@@ -43,12 +45,12 @@ impl Reader {
         match (dumped, otherwise) {
             // Without a rule that needs it, the kernel tracks nothing and says so with an empty table.
             (Ok(()), Some(table)) if !tracks => from_table(table, each),
-            (Ok(()), _) => Ok(From::Conntrack),
+            (Ok(()), _) => Ok(From::Everything),
             (
                 Err(error @ (NetlinkError::NoConntrack(_) | NetlinkError::ConntrackDenied(_))),
                 otherwise @ Some(_),
             ) => {
-                warn!(%error, "open connections are those that the probes saw open; older ones are not known");
+                warn!(%error, "open connections are read from sockets, or from what the probes saw open");
                 self.source = otherwise.take().map_or(Source::Conntrack { otherwise: None }, Source::Table);
                 match &mut self.source {
                     Source::Table(table) => from_table(table, each),
@@ -61,9 +63,9 @@ impl Reader {
 }
 
 fn from_table(table: &mut Table, each: impl FnMut(FlowTuple)) -> Result<From, NetlinkError> {
-    let tuples = table().map_err(NetlinkError::Table)?;
-    tuples.into_iter().filter(|tuple| !is_local(tuple)).for_each(each);
-    Ok(From::Table)
+    let Listing { open, all } = table().map_err(NetlinkError::Table)?;
+    open.into_iter().filter(|tuple| !is_local(tuple)).for_each(each);
+    Ok(if all { From::Everything } else { From::Recent })
 }
 
 /// As the client addressed it; `None` for what is not open, or only on loopback.

@@ -62,7 +62,7 @@ fn table<const N: usize>(script: [Option<Vec<u16>>; N]) -> Table {
     Box::new(move || {
         last = script.next().or(last.take());
         let sports = last.clone().flatten().ok_or_else(|| io::Error::other("broken"))?;
-        Ok(sports.into_iter().map(tuple).collect())
+        Ok(Listing { open: sports.into_iter().map(tuple).collect(), all: false })
     })
 }
 

@@ -207,7 +207,7 @@ fn resolution(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
 #[case::masquerade_at(
     "203.0.113.5",
     "203.0.113.9:80",
-    "from node n1: allowed: traffic between a pod and its own node"
+    "from node n1: allowed: a node may always reach its own pods"
 )]
 #[case::masquerade_port("203.0.113.5", "192.168.1.2:30080", "from node n1: allowed")]
 fn unknown_says_why(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
