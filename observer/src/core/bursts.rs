@@ -222,7 +222,13 @@ impl Bursts {
     }
 
     /// The client, if its resets alone are more than usual.
-    fn add_to_pair(&mut self, server: &Server, reset: &Reset, at: Timestamp, now: Timestamp) -> Option<Client> {
+    fn add_to_pair(
+        &mut self,
+        server: &Server,
+        reset: &Reset,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Client> {
         let key = (server.clone(), Client::of(&reset.src)?);
         if !self.pairs.contains(&key) {
             let mut rate = Rate::new(&self.config, self.silent_pairs, now);

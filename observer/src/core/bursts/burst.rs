@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::BurstConfig;
 use super::cause::{self, AFTER, Cause, Causes, Kind};
 use super::server::{Client, Server};
 use super::watch::{Clients, Watch};
 use super::window::Counts;
-use super::BurstConfig;
 
 /// How often a burst that goes on is looked at more closely, and told.
 const EVERY: SignedDuration = SignedDuration::from_secs(1);
@@ -63,7 +63,10 @@ pub(super) enum Step {
     Wait,
     Tell,
     /// And why, in words; `learn` if it belongs to what is usual.
-    End { learn: bool, because: String },
+    End {
+        learn: bool,
+        because: String,
+    },
 }
 
 impl Burst {

@@ -132,7 +132,11 @@ pub(super) fn newest(
     since: Timestamp,
     causes: &dyn Causes,
 ) -> Option<Timestamp> {
-    all(server, scene, since, causes).into_iter().filter(|cause| cause.kind == kind).map(|cause| cause.at).max()
+    all(server, scene, since, causes)
+        .into_iter()
+        .filter(|cause| cause.kind == kind)
+        .map(|cause| cause.at)
+        .max()
 }
 
 fn all(server: &Server, scene: &Scene, since: Timestamp, causes: &dyn Causes) -> Vec<Cause> {
@@ -158,9 +162,8 @@ fn concerns(moved: &VipMove, server: &Server, scene: &Scene, causes: &dyn Causes
     match server {
         Server::Vip(vip) => moved.vip.to_canonical() == *vip,
         Server::Service(name) => services.any(|service| service == name),
-        Server::Workload { namespace, name } => services.any(|service| {
-            scene.services.contains(service) || causes.has_backend(service, namespace, name)
-        }),
+        Server::Workload { namespace, name } => services
+            .any(|service| scene.services.contains(service) || causes.has_backend(service, namespace, name)),
     }
 }
 

@@ -81,7 +81,13 @@ impl Endpoints {
         recent.filter(concerns).map(EndpointChange::told).collect()
     }
 
-    fn compare(&mut self, old: Option<&Service>, new: Option<&Service>, pods: [&Pods<'_>; 2], now: Timestamp) {
+    fn compare(
+        &mut self,
+        old: Option<&Service>,
+        new: Option<&Service>,
+        pods: [&Pods<'_>; 2],
+        now: Timestamp,
+    ) {
         let Some(service) = new.or(old) else { return };
         let (old, new) = (old.map(backends).unwrap_or_default(), new.map(backends).unwrap_or_default());
         let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
@@ -102,7 +108,8 @@ impl Endpoints {
                 service: arcstr::format!("{}/{}", service.namespace, service.name),
                 namespace: service.namespace.clone(),
                 workload,
-                backend: pod.map_or_else(|| ip.to_string(), |pod| format!("{}/{pod} ({ip})", service.namespace)),
+                backend: pod
+                    .map_or_else(|| ip.to_string(), |pod| format!("{}/{pod} ({ip})", service.namespace)),
                 how,
             });
         }

@@ -51,7 +51,8 @@ impl Habit {
             self.learn(0.0);
         }
         let whole = window.saturating_mul(i32::try_from(passed).unwrap_or(i32::MAX));
-        self.since = if passed > LONG_SILENCE { now } else { self.since.saturating_add(whole).unwrap_or(now) };
+        self.since =
+            if passed > LONG_SILENCE { now } else { self.since.saturating_add(whole).unwrap_or(now) };
     }
 
     /// Goes on from here, as if no time had passed since the last window.

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
+use super::ResetFacts;
 use super::cause::Scene;
 use super::rate::Rate;
-use super::ResetFacts;
 use crate::core::record::{Endpoint, Phase, Side};
 
 /// Clients told apart within a window.
