@@ -1,7 +1,7 @@
 //! Bursts of resets: more than a floor and more than usual, and what probably brought them about.
 //!
 //! Resets of established connections and orphans are counted per server and per client of it, in a sliding window. Those of
-//! handshakes are refusals, which findings of other kinds tell. What is usual is learnt ([`habit`]) while no burst is on.
+//! handshakes are refusals, which findings of other kinds tell. What is usual is learnt while no burst is on.
 //!
 //! A habit must not raise for ever, and a burst must not be forgotten for a habit:
 //! - A burst without a known cause belongs to what is usual once it is over, or once it has gone on for ten minutes. So a
