@@ -132,7 +132,8 @@ impl Engine {
         let t = &seen.tuple;
         let src = self.identity.endpoint(t.src, t.sport, seen.time);
         let dst = self.identity.server(t.dst, t.dport, t.backend, seen.time);
-        let reset = Reset { vantage: seen.vantage, by: seen.by, phase: seen.phase, src, dst };
+        let vip = self.identity.vip(t.dst, t.dport, seen.time).map(|vip| arcstr::format!("{vip}"));
+        let reset = Reset { vantage: seen.vantage, by: seen.by, phase: seen.phase, vip, src, dst };
         self.record(seen.time, Event::Reset(reset));
     }
 

@@ -1,10 +1,12 @@
 //! Findings: from attempts and open connections to what a human should act on.
 //!
 //! One finding per kind, source workload, destination workload and port. It is updated while it lasts, and resolved when
-//! it works again, when the policies change their mind, or when nobody tries any more.
+//! it works again, when the policies change their mind, or when nobody tries any more. Other detectors raise and lower
+//! findings of theirs ([`Findings::raise`]), which live the same life.
 
 mod classify;
 mod entry;
+mod raised;
 mod sentence;
 mod subject;
 #[cfg(test)]
@@ -23,6 +25,8 @@ use super::facts::{AttemptFacts, LatentGroup};
 use super::finding::{Finding, FindingKind, Severity};
 use super::policy::Decision;
 use super::record::{Attempt, Endpoint, FlowVerdict, Outcome};
+
+pub use self::raised::Raised;
 
 /// Kinds made from attempts.
 const OF_ATTEMPTS: [FindingKind; 4] = [

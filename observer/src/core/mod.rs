@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod baseline;
+pub mod bursts;
 pub mod connections;
 pub mod engine;
 pub mod facts;

@@ -161,6 +161,9 @@ pub struct Reset {
     pub vantage: Vantage,
     pub by: Side,
     pub phase: Phase,
+    /// The load-balancer address through which the client addressed the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vip: Option<ArcStr>,
     pub src: Endpoint,
     pub dst: Endpoint,
 }

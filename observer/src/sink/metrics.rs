@@ -3,6 +3,7 @@
 //! Counts per pair come from the kernel's exact counters through the engine; the handshake histogram comes from records,
 //! so it misses what `events_lost_total` says was lost.
 
+mod bursts;
 mod labels;
 mod latent;
 mod outcomes;
@@ -25,6 +26,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::bursts::BurstSeries;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::series::SeriesStore;
@@ -33,7 +35,7 @@ use super::tail::TailCounters;
 use crate::core::finding::FindingKind;
 use crate::core::input::LostStage;
 use crate::core::output::{DropUpdate, LatentCount, PairUpdate};
-use crate::core::record::Vantage;
+use crate::core::record::{Endpoint, Vantage};
 
 pub use text::Format;
 
@@ -72,6 +74,7 @@ pub struct Metrics {
     registry: Registry,
     series: Arc<Mutex<SeriesStore>>,
     latent: LatentSeries,
+    bursts: BurstSeries,
     max_series: usize,
     findings: Gauges,
     handshakes: Family<Label, Histogram, fn() -> Histogram>,
@@ -91,6 +94,7 @@ impl Metrics {
             registry: Registry::default(),
             series: Arc::new(Mutex::new(SeriesStore::new(config))),
             latent: LatentSeries::default(),
+            bursts: BurstSeries::new(config),
             max_series: config.max_series,
             findings: Family::default(),
             handshakes: Family::new_with_constructor(|| Histogram::new(HANDSHAKE_BUCKETS)),
@@ -125,6 +129,7 @@ impl Metrics {
         let registry = self.registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(pairs::PairCollector(Arc::clone(&self.series))));
         registry.register_collector(Box::new(self.latent.clone()));
+        registry.register_collector(Box::new(self.bursts.clone()));
         registry.register("findings", "Active findings, by kind", self.findings.clone());
         registry.register(
             "handshake_seconds",
@@ -226,7 +231,12 @@ impl Metrics {
         self.latent.replace(counts, self.max_series);
     }
 
+    pub(super) fn add_burst(&self, dst: &Endpoint, cause: &ArcStr, now: Timestamp) {
+        self.bursts.add(dst, cause, now);
+    }
+
     pub(super) fn depart(&self, workloads: &[(ArcStr, ArcStr)], now: Timestamp) {
+        self.bursts.depart(workloads, now);
         lock(&self.series).depart(workloads, now);
     }
 

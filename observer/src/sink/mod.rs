@@ -92,6 +92,7 @@ impl Sinks {
                 pairs.update(update);
             }
             Output::Drops(update) => metrics.add_drops(update, now),
+            Output::RstBurst { dst, cause } => metrics.add_burst(&dst, &cause, now),
             Output::Lost { stage, count } => metrics.add_lost(stage, count),
             Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
             Output::Cluster(inventory) => {
@@ -104,7 +105,6 @@ impl Sinks {
             | Output::VipGone(_)
             | Output::VipMoved { .. }
             | Output::Unclaimed { .. }
-            | Output::RstBurst { .. }
             | Output::Check { .. } => {}
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),

@@ -123,7 +123,10 @@ impl Display for Details<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Event::Attempt(attempt) => fmt_attempt(attempt, f),
-            Event::Reset(Reset { by, phase, .. }) => write!(f, "by {by}, {phase}"),
+            Event::Reset(Reset { by, phase, vip, .. }) => {
+                write!(f, "by {by}, {phase}")?;
+                vip.iter().try_for_each(|vip| write!(f, ", VIP {vip}"))
+            }
             Event::Drop(Drop { reason, protocol, tcp_flags, .. }) => {
                 write!(f, "{reason} {protocol}")?;
                 tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))

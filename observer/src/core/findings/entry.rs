@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::FindingsConfig;
 use super::classify::Failure;
+use super::raised::Raised;
 use super::sentence;
 use super::subject::Key;
 use crate::core::facts::LatentGroup;
@@ -113,6 +114,30 @@ impl Entry {
             group.examples.iter().map(evidence).for_each(|evidence| self.trail.push(evidence));
         }
         self.seen(now, Severity::Warning)
+    }
+
+    /// What a detector says of it now. True if that is news that must be told at once.
+    pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> bool {
+        self.finding.cause.take_if(|_| self.finding.state == State::Resolved);
+        self.finding.cause = raised.cause.or_else(|| self.finding.cause.take());
+        self.finding.count = raised.count;
+        self.finding.summary = raised.summary;
+        self.finding.src = raised.src;
+        self.finding.dst = raised.dst;
+        self.finding.vip = raised.vip;
+        self.finding.policies = raised.policies;
+        self.trail = Trail::default();
+        raised.evidence.into_iter().for_each(|evidence| self.trail.push(evidence));
+        self.seen(now, raised.severity)
+    }
+
+    /// Its detector says that it has ended; what brought it about stays told.
+    pub(super) fn lowered(&mut self, now: Timestamp, because: Option<String>) {
+        self.resolve(now);
+        if let Some(text) = because {
+            self.explain(Some(text.clone()));
+            self.trail.push(Evidence { time: now, text });
+        }
     }
 
     /// What brought it about, if that isn't known yet.

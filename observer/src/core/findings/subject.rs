@@ -9,7 +9,14 @@ use crate::core::record::Endpoint;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) kind: FindingKind,
-    pub(super) subject: Subject,
+    about: About,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Flow(Subject),
+    /// What another detector named.
+    Parts(Vec<ArcStr>),
 }
 
 /// Who talks to whom, on which port as the client addressed it.
@@ -39,7 +46,7 @@ impl Subject {
     }
 
     pub(super) fn of_kind(&self, kind: FindingKind) -> Key {
-        Key { kind, subject: self.clone() }
+        Key { kind, about: About::Flow(self.clone()) }
     }
 
     pub(super) fn src_is_outside(&self) -> bool {
@@ -72,14 +79,26 @@ impl Side {
 }
 
 impl Key {
+    pub(super) fn of_parts(kind: FindingKind, parts: impl Iterator<Item = ArcStr>) -> Self {
+        Self { kind, about: About::Parts(parts.collect()) }
+    }
+
     /// The same for the same subject on every node and after every restart.
     pub(super) fn id(&self) -> ArcStr {
-        let Subject { src, dst, port } = &self.subject;
-        let port = port.to_string();
-        let [src_type, src] = src.parts();
-        let [dst_type, dst] = dst.parts();
-        let parts = [self.kind.as_str(), src_type, src, dst_type, dst, &port];
-        arcstr::format!("{:016x}", fnv1a(parts.iter().flat_map(|part| part.bytes().chain([0]))))
+        match &self.about {
+            About::Flow(Subject { src, dst, port }) => {
+                let port = port.to_string();
+                let [src_type, src] = src.parts();
+                let [dst_type, dst] = dst.parts();
+                self.hash(&[src_type, src, dst_type, dst, &port])
+            }
+            About::Parts(parts) => self.hash(&parts.iter().map(ArcStr::as_str).collect::<Vec<_>>()),
+        }
+    }
+
+    fn hash(&self, parts: &[&str]) -> ArcStr {
+        let parts = std::iter::once(self.kind.as_str()).chain(parts.iter().copied());
+        arcstr::format!("{:016x}", fnv1a(parts.flat_map(|part| part.bytes().chain([0]))))
     }
 }
 

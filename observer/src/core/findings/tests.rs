@@ -4,6 +4,7 @@ mod kinds;
 mod latent;
 mod life;
 mod model;
+mod raised;
 
 use std::sync::Arc;
 

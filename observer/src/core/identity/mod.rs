@@ -111,6 +111,16 @@ impl Identity {
         endpoint
     }
 
+    /// The VIP through which a server was addressed. A node's address is a VIP (k3s' load balancer) on the ports of its
+    /// Service only.
+    #[must_use]
+    pub fn vip(&self, dst: IpAddr, dport: u16, at: Timestamp) -> Option<IpAddr> {
+        let dst = dst.to_canonical();
+        let of_service = || self.front(dst, dport, at).is_some_and(|front| front.has_vip(dst));
+        let is_vip = self.services.is_vip(dst) && (self.nodes.node(dst).is_none() || of_service());
+        is_vip.then_some(dst)
+    }
+
     /// The pod that held an address of its own at that time.
     #[must_use]
     pub fn pod(&self, ip: IpAddr, at: Timestamp) -> Option<&Arc<Pod>> {

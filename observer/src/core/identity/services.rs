@@ -1,6 +1,6 @@
 //! Which Service an address and port belong to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub(super) struct Services {
     ports: HashMap<(IpAddr, u16), Arc<Front>>,
     /// `None` where several Services share the address.
     addresses: HashMap<IpAddr, Option<Arc<Front>>>,
+    vips: HashSet<IpAddr>,
     node_ports: HashMap<u16, Arc<Front>>,
 }
 
@@ -72,6 +73,11 @@ impl Services {
         self.addresses.get(&ip).is_some_and(|front| front.as_ref().is_none_or(|front| front.covers(at)))
     }
 
+    /// Whether load balancers announce the address for a Service.
+    pub(super) fn is_vip(&self, ip: IpAddr) -> bool {
+        self.vips.contains(&ip)
+    }
+
     /// The Service whose node port this is.
     pub(super) fn node_port(&self, port: u16, at: Timestamp) -> Option<&Front> {
         self.node_ports.get(&port).map(|front| &**front).filter(|front| front.covers(at))
@@ -99,6 +105,7 @@ impl Services {
         self.ports.clear();
         self.addresses.clear();
         self.node_ports.clear();
+        self.vips = self.fronts.values().flat_map(|f| &f.service.vips).map(IpAddr::to_canonical).collect();
         let mut fronts: Vec<_> = self.fronts.values().cloned().collect();
         fronts.sort_by(|a, b| (a.until.is_none(), &b.name).cmp(&(b.until.is_none(), &a.name)));
         for front in fronts {
@@ -129,13 +136,20 @@ impl Services {
 }
 
 impl Front {
+    /// Whether the address is one of its VIPs.
+    pub(super) fn has_vip(&self, ip: IpAddr) -> bool {
+        self.service.vips.iter().any(|vip| vip.to_canonical() == ip)
+    }
+
     fn covers(&self, at: Timestamp) -> bool {
         self.until.is_none_or(|until| at.duration_since(until) <= RETENTION)
     }
 }
 
-fn addresses(service: &Service) -> impl Iterator<Item = IpAddr> {
-    service.cluster_ips.iter().chain(&service.external_ips).map(IpAddr::to_canonical)
+/// Each once: an address of one Service is not shared.
+fn addresses(service: &Service) -> BTreeSet<IpAddr> {
+    let all = service.cluster_ips.iter().chain(&service.external_ips).chain(&service.vips);
+    all.map(IpAddr::to_canonical).collect()
 }
 
 fn front<'a>(

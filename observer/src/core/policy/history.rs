@@ -59,6 +59,21 @@ impl History {
         self.changes.back().map(|change| change.seen)
     }
 
+    /// Changes that concern pods of these namespaces since then, in words, oldest first. Those of one moment are told as one:
+    /// a Deployment's pods get their labels together.
+    #[must_use]
+    pub fn changes_in(&self, namespaces: &[ArcStr], since: Timestamp) -> Vec<(Timestamp, String)> {
+        let recent = self.changes.iter().filter(|change| change.seen >= since);
+        let concerning = recent.filter(|change| change.what.touches(namespaces));
+        let mut told: Vec<(Timestamp, String)> = Vec::new();
+        for change in concerning {
+            if told.last().is_none_or(|(seen, _)| *seen != change.seen) {
+                told.push((change.seen, words::named_only(change)));
+            }
+        }
+        told
+    }
+
     /// Which change made the policies of `inventory` refuse this connection; where none of those seen did, when the
     /// policies `denying` it (as a verdict names them) changed last. `None` where nothing is known, and for a connection
     /// that is not refused.

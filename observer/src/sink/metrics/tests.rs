@@ -36,6 +36,7 @@ fn filled() -> Arc<Shared> {
         Output::Drops(drops(Some((front, host("node1"), Vantage::Source)))),
         Output::Drops(drops(None)),
         Output::Lost { stage: LostStage::Ring, count: 9 },
+        Output::RstBurst { dst: service("dbaas", "postgresql-lb"), cause: "vip_move".into() },
         Output::Pair(PairUpdate {
             verdict: Decision::Deny,
             ..pair(
@@ -152,4 +153,14 @@ fn openmetrics_names_families_without_the_suffix_and_ends_properly() {
     assert!(text.contains("# TYPE flow_observer_tcp_syn_total counter\n") && text.ends_with("\n# EOF\n"));
     let samples = |text: &str| text.lines().filter(|l| l.starts_with("flow_observer")).count();
     assert_eq!(samples(&openmetrics), samples(&text));
+}
+
+#[test]
+fn bursts_are_counted_by_server_and_cause() {
+    let shared = filled();
+    let of = ["dst_namespace=\"dbaas\"", "dst_workload=\"postgresql-lb\"", "cause=\"vip_move\""];
+    for expect in [0.0, 1.0, 1.0] {
+        let text = shared.metrics.encode(Format::Text).unwrap();
+        assert_eq!(value(&text, "flow_observer_rst_bursts_total", &of), expect);
+    }
 }

@@ -122,3 +122,27 @@ fn services_may_share_an_address() {
         assert_eq!(service(9), None, "which of the three can't be told");
     }
 }
+
+/// k3s' load balancer gives nodes' addresses to Services; annotations ask for addresses that no status names yet.
+#[rstest::rstest]
+#[case::vip("10.0.20.200", 5432, true)]
+#[case::mapped("::ffff:10.0.20.200", 5432, true)]
+#[case::another_port("10.0.20.200", 22, true)]
+#[case::only_asked_for("10.0.20.201", 5432, true)]
+#[case::node_on_its_port("192.168.0.1", 5432, true)]
+#[case::node("192.168.0.1", 22, false)]
+#[case::cluster_ip("10.43.0.9", 5432, false)]
+#[case::stranger("192.0.2.1", 5432, false)]
+fn a_vip_and_its_service(#[case] address: &str, #[case] port: u16, #[case] expect: bool) {
+    let mut lb = mk_service("dbaas/postgresql-lb", &["10.43.0.9"], 5432, &[]);
+    lb.external_ips = ["10.0.20.200", "192.168.0.1"].map(ip).to_vec();
+    lb.vips = ["10.0.20.200", "192.168.0.1", "10.0.20.201"].map(ip).to_vec();
+    let mut inventory = mk_inventory([], [lb]);
+    inventory.nodes.push(Arc::new(mk_node("k1", "192.168.0.1", "10.42.0.0/24")));
+    let mut identity = Identity::new();
+    identity.apply(Arc::new(inventory), t(0.0));
+    let vip = identity.vip(ip(address), port, t(1.0));
+    assert_eq!(vip, expect.then(|| ip(address).to_canonical()));
+    let service = identity.server(ip(address), port, None, t(1.0)).service;
+    assert_eq!(service.is_some(), expect || address == "10.43.0.9");
+}

@@ -183,6 +183,16 @@ impl What {
         }
     }
 
+    /// Whether it concerns pods of one of these namespaces.
+    pub(super) fn touches(&self, namespaces: &[ArcStr]) -> bool {
+        let (_, namespace, name) = self.key();
+        match self {
+            Self::Policy(_) | Self::Pod(..) => namespaces.contains(&namespace),
+            Self::Namespace(..) => namespaces.contains(&name),
+            Self::Tiered(_) => true,
+        }
+    }
+
     /// Whether it can make a difference to this connection.
     pub(super) fn concerns(&self, connection: &Connection<'_>) -> bool {
         let mut pods = [connection.src.who, connection.dst.who].into_iter().filter_map(|who| match who {

@@ -371,3 +371,21 @@ fn pods_that_stay_are_no_change() {
     history.apply(&many.inventory, &after, at(1));
     assert_eq!(history.last_relevant_change(), None);
 }
+
+#[test]
+fn changes_that_concern_a_namespace() {
+    let web = || policy("web", "deny").ingress(&[]);
+    let clusters = [&with([]), &with([web()]), &with([web(), policy("data", "deny").ingress(&[])])];
+    let history = history(&clusters);
+    let told = |namespaces: &[&str], since| {
+        let namespaces: Vec<_> = namespaces.iter().map(|name| ArcStr::from(*name)).collect();
+        history.changes_in(&namespaces, at(since))
+    };
+    let of_web = told(&["web"], 0);
+    assert_eq!(of_web.len(), 1);
+    assert_eq!(of_web[0].0, at(60));
+    assert!(of_web[0].1.starts_with("NetworkPolicy web/deny was "), "{}", of_web[0].1);
+    assert_eq!(told(&["web", "data"], 0).len(), 2);
+    assert_eq!(told(&["web", "data"], 61).len(), 1);
+    assert_eq!(told(&["other"], 0), []);
+}

@@ -35,6 +35,22 @@ pub(super) fn told(change: &Change, after: &Scene<'_>) -> String {
     }
 }
 
+/// What changed and how, but not which of its parts.
+pub(super) fn named_only(change: &Change) -> String {
+    match &change.what {
+        What::Namespace(before, now) => labelled(parts::of_namespace(before, now), change.seen),
+        What::Pod(before, now) => labelled(parts::of_pod(before, now), change.seen),
+        What::Policy(edit) if edit.after.is_none() => deleted(edit, change.seen, None),
+        What::Policy(edit) => edited(edit, change.seen, ""),
+        What::Tiered(edit) if edit.after.is_none() => deleted(edit, change.seen, None),
+        What::Tiered(edit) => edited(edit, change.seen, ""),
+    }
+}
+
+fn labelled(parts: Vec<Part>, seen: Timestamp) -> String {
+    format!("{} at {}", all(parts.into_iter().map(|part| part.text).collect()), second(seen))
+}
+
 /// When the policies that deny changed last, for want of a change that was seen.
 pub(super) fn last_change(
     policies: &Policies,
