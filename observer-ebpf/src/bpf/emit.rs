@@ -2,7 +2,8 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use observer_abi::{
-    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Header, ResetRecord, Tuple, VipValue, kind, lost, vantage,
+    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Header, ResetRecord, Tuple, VipValue, kind, lost,
+    vantage,
 };
 
 use super::tables::{EVENTS, lose};

@@ -2,12 +2,12 @@
 
 use core::arch::asm;
 
-use aya_ebpf::macros::map;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_VIPS, PairKey, VipValue, claims, iface, lost,
-    vantage,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_VIPS, PairKey, VipValue, claims, iface,
+    lost, vantage,
 };
 
 /// Handshakes: pending ones, and rejected ones for a while.

@@ -8,8 +8,8 @@ use aya_ebpf::programs::TcContext;
 use observer_abi::{hook, iface};
 
 use super::packet::{
-    self, ACK, ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, FIN, IPPROTO_ICMP, IPPROTO_ICMPV6,
-    IPPROTO_TCP, Ip, RST, SYN, Tcp,
+    self, ACK, ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, FIN, IPPROTO_ICMP,
+    IPPROTO_ICMPV6, IPPROTO_TCP, Ip, RST, SYN, Tcp,
 };
 use super::{announce, icmp, reset, tables, tracker};
 

@@ -123,7 +123,8 @@ impl TestBed {
     /// When the map can't be read.
     pub fn missed(&mut self) -> Result<Vec<AnnouncementSeen>, ProbeError> {
         let claims = self.reader.claims();
-        let newest = claims.read().map_err(|source| ProbeError::System { what: "the map of VIPs", source })?;
+        let newest =
+            claims.read().map_err(|source| ProbeError::System { what: "the map of VIPs", source })?;
         Ok(announcements(claims.missed(&newest, Clock::read())).collect())
     }
 

@@ -50,8 +50,7 @@ impl Vips {
     /// # Errors
     /// When the kernel refuses an entry; the others are made, and the next call tries again.
     pub fn set(&mut self, vips: &BTreeSet<IpAddr>) -> Result<(), ProbeError> {
-        let wanted: BTreeSet<_> =
-            vips.iter().map(|ip| convert::bytes(*ip)).take(MAX_VIPS as usize).collect();
+        let wanted: BTreeSet<_> = vips.iter().map(|ip| convert::bytes(*ip)).take(MAX_VIPS as usize).collect();
         let left_out = vips.len().saturating_sub(MAX_VIPS as usize);
         if left_out > std::mem::replace(&mut self.left_out, left_out) {
             warn!(left_out, "more VIPs than the kernel can watch: nobody hears who claims the others");
@@ -130,10 +129,7 @@ fn in_order(handed: &mut HashMap<Address, Handed>, record: &AnnouncementRecord) 
 }
 
 /// Claims by another host than told last, or that show that it is still there. Forgets VIPs that are no longer known.
-fn missed(
-    handed: &mut HashMap<Address, Handed>,
-    newest: &[(Address, VipValue)],
-) -> Vec<(Address, VipValue)> {
+fn missed(handed: &mut HashMap<Address, Handed>, newest: &[(Address, VipValue)]) -> Vec<(Address, VipValue)> {
     let known: BTreeSet<_> = newest.iter().map(|(ip, _)| *ip).collect();
     handed.retain(|ip, _| known.contains(ip));
     let untold = |ip: &Address, vip: &VipValue| {
