@@ -1,6 +1,6 @@
 //! Ring bytes to [`Record`], without `unsafe` and without trust.
 
-use crate::{AttemptRecord, DropRecord, Header, Record, ResetRecord, Tuple, kind};
+use crate::{AnnouncementRecord, AttemptRecord, DropRecord, Header, Record, ResetRecord, Tuple, kind};
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,28 +38,36 @@ impl Record {
             kind::ATTEMPT => size_of::<AttemptRecord>(),
             kind::RESET => size_of::<ResetRecord>(),
             kind::DROP => size_of::<DropRecord>(),
+            kind::ANNOUNCEMENT => size_of::<AnnouncementRecord>(),
             other => return Err(DecodeError::UnknownKind(other)),
         };
         let bytes = bytes.get(..size).ok_or(DecodeError::Short { need: size, got: bytes.len() })?;
         let mut r = Reader(bytes);
         let header = r.header();
-        let tuple = r.tuple();
         Ok(match kind {
             kind::ATTEMPT => Self::Attempt(AttemptRecord {
                 header,
-                tuple,
+                tuple: r.tuple(),
                 first_ns: u64::from_ne_bytes(r.take()),
                 isn: u32::from_ne_bytes(r.take()),
                 syns: u32::from_ne_bytes(r.take()),
                 drop_reason: u32::from_ne_bytes(r.take()),
                 _pad: 0,
             }),
-            kind::RESET => Self::Reset(ResetRecord { header, tuple }),
-            _ => Self::Drop(DropRecord {
+            kind::RESET => Self::Reset(ResetRecord { header, tuple: r.tuple() }),
+            kind::DROP => Self::Drop(DropRecord {
                 header,
-                tuple,
+                tuple: r.tuple(),
                 reason: u32::from_ne_bytes(r.take()),
                 seq: u32::from_ne_bytes(r.take()),
+            }),
+            _ => Self::Announcement(AnnouncementRecord {
+                header,
+                ip: r.take(),
+                mac: r.take(),
+                _pad: r.take(),
+                ifindex: u32::from_ne_bytes(r.take()),
+                _pad2: 0,
             }),
         })
     }

@@ -10,8 +10,8 @@ mod maps;
 mod record;
 
 pub use decode::DecodeError;
-pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey};
-pub use record::{AttemptRecord, DropRecord, Header, Record, ResetRecord, Tuple};
+pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, VipValue};
+pub use record::{AnnouncementRecord, AttemptRecord, DropRecord, Header, Record, ResetRecord, Tuple};
 
 /// Which packets a program sees; an attempt's vantage follows from it.
 pub mod hook {
@@ -89,7 +89,36 @@ pub mod kind {
     pub const RESET: u8 = 2;
     /// A [`super::DropRecord`].
     pub const DROP: u8 = 3;
+    /// An [`super::AnnouncementRecord`].
+    pub const ANNOUNCEMENT: u8 = 4;
 }
+
+/// In which kind of frame a host claimed an address.
+pub mod announced {
+    /// ARP request whose sender and target address are the same.
+    pub const GRATUITOUS_REQUEST: u8 = 0;
+    /// ARP reply whose sender and target address are the same.
+    pub const GRATUITOUS_REPLY: u8 = 1;
+    /// Any other ARP request or reply.
+    pub const ARP: u8 = 2;
+    /// IPv6 neighbour advertisement.
+    pub const ADVERTISEMENT: u8 = 3;
+}
+
+/// Slots of the per-CPU `CLAIMS` array: announcements that made no record.
+pub mod claims {
+    /// Of an address that is no known VIP.
+    pub const UNKNOWN: u32 = 0;
+    /// Malformed, or by an address that no host can have.
+    pub const IGNORED: u32 = 1;
+    /// Of a known VIP, but its records come too fast; the newest claimant is in the map.
+    pub const THROTTLED: u32 = 2;
+    /// How many slots there are.
+    pub const COUNT: u32 = 3;
+}
+
+/// VIPs that the kernel can watch.
+pub const MAX_VIPS: u32 = 4_096;
 
 /// Slots of the per-CPU `LOST` array: increments or records that found no room.
 pub mod lost {

@@ -132,6 +132,50 @@ pub struct DropKey {
     pub _pad: [u8; 2],
 }
 
+/// Who claims a VIP. Userspace makes the entry, under the address; claims can't. Every field is one word, so that a
+/// reader or another CPU never sees half a claim.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VipValue {
+    /// The newest claim, see [`VipValue::claim`]; 0 if there was none.
+    pub newest: u64,
+    /// `bpf_ktime_get_ns` of the newest claim.
+    pub newest_ns: u64,
+    /// The claim of the newest record; 0 if there was none.
+    pub told: u64,
+    /// `bpf_ktime_get_ns` of the newest record.
+    pub told_ns: u64,
+    /// When this VIP's records would have come if each had waited for its turn.
+    pub due_ns: u64,
+}
+
+impl VipValue {
+    /// Bits of a claim that are its Ethernet address.
+    const MAC: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+
+    /// A claim as one word: Ethernet address, one of [`crate::announced`], whether this node sent it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn claim(mac: [u8; 6], how: u8, outbound: bool) -> u64 {
+        u64::from_ne_bytes([mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], how, outbound as u8])
+    }
+
+    /// The parts of a claim.
+    #[inline(always)]
+    #[must_use]
+    pub const fn parts(claim: u64) -> ([u8; 6], u8, bool) {
+        let [a, b, c, d, e, f, how, outbound] = claim.to_ne_bytes();
+        ([a, b, c, d, e, f], how, outbound != 0)
+    }
+
+    /// Whether two claims are by the same Ethernet address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn same_host(one: u64, other: u64) -> bool {
+        (one ^ other) & Self::MAC == 0
+    }
+}
+
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
 const _: () = assert!(size_of::<ConnKey>() == 24);
@@ -139,11 +183,12 @@ const _: () = assert!(size_of::<ConnValue>() == 64);
 const _: () = assert!(size_of::<FlowKey>() == 36);
 const _: () = assert!(size_of::<FlowValue>() == 44);
 const _: () = assert!(size_of::<DropKey>() == 40);
+const _: () = assert!(size_of::<VipValue>() == 40);
 
 #[cfg(feature = "user")]
 mod pod {
     #![expect(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
-    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey};
+    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, VipValue};
 
     macro_rules! pod {
         ($($t:ty),*) => {$(
@@ -152,5 +197,5 @@ mod pod {
             unsafe impl aya::Pod for $t {}
         )*};
     }
-    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey);
+    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey, VipValue);
 }

@@ -76,11 +76,27 @@ pub struct DropRecord {
     pub seq: u32,
 }
 
+/// A host claimed a known VIP. `a` is one of [`crate::announced`], `b` is 1 if this node sent it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnouncementRecord {
+    pub header: Header,
+    /// The VIP.
+    pub ip: [u8; 16],
+    /// Who claims it.
+    pub mac: [u8; 6],
+    pub _pad: [u8; 2],
+    /// The uplink that the frame passed.
+    pub ifindex: u32,
+    pub _pad2: u32,
+}
+
 const _: () = assert!(size_of::<Header>() == 16);
 const _: () = assert!(size_of::<Tuple>() == 56);
 const _: () = assert!(size_of::<AttemptRecord>() == 96);
 const _: () = assert!(size_of::<ResetRecord>() == 72);
 const _: () = assert!(size_of::<DropRecord>() == 80);
+const _: () = assert!(size_of::<AnnouncementRecord>() == 48);
 
 /// A decoded ring record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,4 +104,18 @@ pub enum Record {
     Attempt(AttemptRecord),
     Reset(ResetRecord),
     Drop(DropRecord),
+    Announcement(AnnouncementRecord),
+}
+
+impl Record {
+    /// What every kind starts with.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        match self {
+            Self::Attempt(record) => &record.header,
+            Self::Reset(record) => &record.header,
+            Self::Drop(record) => &record.header,
+            Self::Announcement(record) => &record.header,
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Ring bytes: round trips, short, unknown and arbitrary records.
 
 use observer_abi::{
-    AttemptRecord, DecodeError, DropRecord, Header, Record, ResetRecord, Tuple, kind, outcome, phase, side,
-    vantage,
+    AnnouncementRecord, AttemptRecord, DecodeError, DropRecord, Header, Record, ResetRecord, Tuple, VipValue,
+    announced, kind, outcome, phase, side, vantage,
 };
 use proptest::prelude::*;
 
@@ -24,10 +24,15 @@ fn tuple() -> Tuple {
     }
 }
 
-/// The bytes the kernel writes: every field in order, native endian.
-fn bytes(header: &Header, tuple: &Tuple, rest: &[u8]) -> Vec<u8> {
+fn head(header: &Header) -> Vec<u8> {
     let mut out = vec![header.kind, header.vantage, header.a, header.b, header.c, 0, 0, 0];
     out.extend(header.time_ns.to_ne_bytes());
+    out
+}
+
+/// The bytes the kernel writes: every field in order, native endian.
+fn bytes(header: &Header, tuple: &Tuple, rest: &[u8]) -> Vec<u8> {
+    let mut out = head(header);
     out.extend(tuple.src);
     out.extend(tuple.dst);
     out.extend(tuple.backend);
@@ -53,6 +58,15 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
         rest.extend(word.to_ne_bytes());
     }
     let reset = ResetRecord { header: header(kind::RESET, side::SERVER, phase::ORPHAN, 0), tuple: tuple() };
+    let announcement = AnnouncementRecord {
+        header: header(kind::ANNOUNCEMENT, announced::ADVERTISEMENT, 1, 0),
+        ip: [3; 16],
+        mac: [2, 0, 0, 0, 0, 9],
+        _pad: [0; 2],
+        ifindex: 0x0a0b_0c0d,
+        _pad2: 0,
+    };
+    let claim = [&[3; 16][..], &[2, 0, 0, 0, 0, 9, 0, 0], &0x0a0b_0c0d_u32.to_ne_bytes(), &[0; 4]].concat();
     let drop = DropRecord { header: header(kind::DROP, 6, 2, 1), tuple: tuple(), reason: 12, seq: 77 };
     vec![
         (bytes(&attempt.header, &attempt.tuple, &rest), Record::Attempt(attempt)),
@@ -61,6 +75,7 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
             bytes(&drop.header, &drop.tuple, &[12u32.to_ne_bytes(), 77u32.to_ne_bytes()].concat()),
             Record::Drop(drop),
         ),
+        ([head(&announcement.header), claim].concat(), Record::Announcement(announcement)),
     ]
 }
 
@@ -90,6 +105,14 @@ fn an_unknown_kind_is_named() {
 }
 
 proptest! {
+    #[test]
+    fn a_claim_is_its_parts(mac: [u8; 6], how: u8, outbound: bool, other: [u8; 6]) {
+        let claim = VipValue::claim(mac, how, outbound);
+        prop_assert_eq!(VipValue::parts(claim), (mac, how, outbound));
+        prop_assert!(VipValue::same_host(claim, VipValue::claim(mac, !how, !outbound)));
+        prop_assert_eq!(VipValue::same_host(claim, VipValue::claim(other, how, outbound)), mac == other);
+    }
+
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Err(error) = Record::decode(&bytes) {

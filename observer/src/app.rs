@@ -94,6 +94,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
     let (engine, look) = (Engine::configured(node.clone(), findings(&options)), Arc::new(Notify::new()));
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
+    follow::vips(probes::Vips::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories));
     let open = probes::Open::new(&loaded)?;
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);

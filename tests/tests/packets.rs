@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
+#[path = "packets/announcements.rs"]
+mod announcements;
+
 use observer::core::input::Counts;
 use observer::core::record::Vantage;
 use observer::probes::Settings;
@@ -195,11 +198,18 @@ fn random_bytes_never_fault() {
         state
     };
     for round in 0..5_000 {
-        let len = 54 + usize::try_from(random() % 120).unwrap();
+        let len = 56 + usize::try_from(random() % 120).unwrap();
         let mut packet: Vec<u8> = (0..len).map(|_| random().to_be_bytes()[0]).collect();
         let ethertype: u16 = [0x0800, 0x86dd, 0x8100, 0x0806][round % 4];
         packet[12..14].copy_from_slice(&ethertype.to_be_bytes());
-        for program in [Classifier::PodOut, Classifier::UplinkIn, Classifier::L3UplinkIn] {
+        if round % 8 == 1 {
+            // As far as its options.
+            packet[18..22].copy_from_slice(&[0, 40, 58, 255]);
+            packet[54..56].copy_from_slice(&[136, 0]);
+        }
+        for program in
+            [Classifier::PodOut, Classifier::UplinkIn, Classifier::UplinkOut, Classifier::L3UplinkIn]
+        {
             assert_eq!(bed.run(program, &packet, 1).unwrap().0, UNSPEC);
         }
     }

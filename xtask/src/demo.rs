@@ -24,7 +24,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// `classifiers` (ns per packet), `verdicts` (ns per verdict) or `load` (the agent under a connection storm)
+    /// `classifiers` (ns per packet), `announcements` (ns per ARP frame, and the agent under an ARP flood), `verdicts` (ns
+    /// per verdict) or `load` (the agent under a connection storm)
     /// [default: all]
     what: Vec<String>,
 }

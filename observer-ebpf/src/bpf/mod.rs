@@ -1,6 +1,8 @@
-//! Kernel programs: `tc` classifies, `tracker` and `icmp` follow handshakes, `drops` hears of freed packets.
+//! Kernel programs: `tc` classifies, `tracker` and `icmp` follow handshakes, `announce` hears who claims a VIP, `drops`
+//! hears of freed packets.
 #![expect(unsafe_code, reason = "helpers, map values and kernel memory are raw pointers here")]
 
+mod announce;
 mod drops;
 mod emit;
 mod icmp;

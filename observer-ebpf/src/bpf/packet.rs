@@ -4,6 +4,7 @@ use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 
 pub(super) const ETH_P_IP: u16 = 0x0800;
+pub(super) const ETH_P_ARP: u16 = 0x0806;
 pub(super) const ETH_P_IPV6: u16 = 0x86dd;
 pub(super) const ETH_P_8021Q: u16 = 0x8100;
 pub(super) const ETH_P_8021AD: u16 = 0x88a8;
@@ -27,6 +28,8 @@ const MAX_EXTENSIONS: usize = 8;
 pub(super) struct Ip {
     pub(super) src: [u8; 16],
     pub(super) dst: [u8; 16],
+    /// Offset of the header from the skb's start.
+    pub(super) header: u32,
     /// Offset of the payload from the skb's start.
     pub(super) payload: u32,
     pub(super) protocol: u8,
@@ -43,7 +46,7 @@ pub(super) struct Tcp {
 }
 
 impl Ip {
-    pub(super) const EMPTY: Self = Self { src: [0; 16], dst: [0; 16], payload: 0, protocol: 0 };
+    pub(super) const EMPTY: Self = Self { src: [0; 16], dst: [0; 16], header: 0, payload: 0, protocol: 0 };
 }
 
 impl Tcp {
@@ -100,6 +103,7 @@ fn ipv4(skb: *mut __sk_buff, offset: u32) -> Option<Ip> {
     Some(Ip {
         src: mapped([header[12], header[13], header[14], header[15]]),
         dst: mapped([header[16], header[17], header[18], header[19]]),
+        header: offset,
         payload: offset + header_len,
         protocol: header[9],
     })
@@ -114,6 +118,7 @@ fn ipv6(skb: *mut __sk_buff, offset: u32) -> Option<Ip> {
     let mut ip = Ip {
         src: load(skb, offset + 8)?,
         dst: load(skb, offset + 24)?,
+        header: offset,
         payload: offset + 40,
         protocol: header[6],
     };

@@ -2,10 +2,12 @@
 
 use core::arch::asm;
 
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, iface, lost, vantage,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_VIPS, PairKey, VipValue, claims, iface,
+    lost, vantage,
 };
 
 /// Handshakes: pending ones, and rejected ones for a while.
@@ -39,6 +41,15 @@ static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
 /// Role of each interface, by ifindex.
 #[map]
 static IFACES: Array<u8> = Array::with_max_entries(iface::MAX, 0);
+/// The known VIPs. Only userspace makes entries, so that no claim can take memory.
+#[map]
+pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(MAX_VIPS, BPF_F_NO_PREALLOC);
+/// See [`claims`].
+#[map]
+static CLAIMS: PerCpuArray<u64> = PerCpuArray::with_max_entries(claims::COUNT, 0);
+/// When the announcements of all VIPs together would be due, see [`VipValue::due_ns`].
+#[map]
+pub(super) static DUE: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub(super) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
@@ -94,6 +105,14 @@ pub(super) fn count_drop(key: &DropKey) {
 #[inline(always)]
 pub(super) fn lose(slot: u32) {
     if let Some(n) = LOST.get_ptr_mut(slot) {
+        add(n, 1);
+    }
+}
+
+/// Counts an announcement without a record.
+#[inline(always)]
+pub(super) fn count_claim(slot: u32) {
+    if let Some(n) = CLAIMS.get_ptr_mut(slot) {
         add(n, 1);
     }
 }

@@ -8,10 +8,10 @@ use aya_ebpf::programs::TcContext;
 use observer_abi::{hook, iface};
 
 use super::packet::{
-    self, ACK, ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIN, IPPROTO_ICMP, IPPROTO_ICMPV6,
-    IPPROTO_TCP, Ip, RST, SYN, Tcp,
+    self, ACK, ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, FIN, IPPROTO_ICMP,
+    IPPROTO_ICMPV6, IPPROTO_TCP, Ip, RST, SYN, Tcp,
 };
-use super::{icmp, reset, tables, tracker};
+use super::{announce, icmp, reset, tables, tracker};
 
 const ICMP_DEST_UNREACH: u8 = 3;
 const ICMPV6_DEST_UNREACH: u8 = 1;
@@ -20,7 +20,7 @@ macro_rules! entry_points {
     ($($name:ident: $hook:expr, $ethernet:literal;)*) => {$(
         #[classifier]
         pub(super) fn $name(ctx: TcContext) -> i32 {
-            if wanted::<$ethernet>(&ctx) {
+            if wanted::<$ethernet, { announces($hook, $ethernet) }>(&ctx) {
                 follow(&ctx, $hook, $ethernet);
             }
             TC_ACT_UNSPEC
@@ -38,6 +38,11 @@ entry_points! {
     flow_obs_u3_out: hook::UPLINK_OUT, false;
 }
 
+/// Whether a hook's frames can announce an address: on an Ethernet uplink, in either direction.
+const fn announces(hook: u8, ethernet: bool) -> bool {
+    ethernet && matches!(hook, hook::UPLINK_IN | hook::UPLINK_OUT)
+}
+
 /// What the benchmark compares with.
 #[classifier]
 pub(super) fn flow_obs_empty(_: TcContext) -> i32 {
@@ -47,7 +52,7 @@ pub(super) fn flow_obs_empty(_: TcContext) -> i32 {
 /// The flag test. True for what may concern the tracker, and for packets that this test can't judge
 /// because their headers are odd or not in the linear part of the skb.
 #[inline(always)]
-fn wanted<const ETHERNET: bool>(ctx: &TcContext) -> bool {
+fn wanted<const ETHERNET: bool, const ANNOUNCES: bool>(ctx: &TcContext) -> bool {
     let (start, end) = (ctx.data(), ctx.data_end());
     let offset = if ETHERNET { ETH_HLEN as usize } else { 0 };
     // Shorter than an Ethernet and an IPv4 header: nothing of ours, or not linear.
@@ -67,6 +72,7 @@ fn wanted<const ETHERNET: bool>(ctx: &TcContext) -> bool {
         ETH_P_IP => (byte(offset + 9), offset + usize::from(byte(offset) & 0x0f) * 4),
         ETH_P_IPV6 => (byte(offset + 6), offset + 40),
         ETH_P_8021Q | ETH_P_8021AD => return true,
+        ETH_P_ARP => return ANNOUNCES,
         _ => return false,
     };
     let header = opaque(start + payload);
@@ -78,7 +84,9 @@ fn wanted<const ETHERNET: bool>(ctx: &TcContext) -> bool {
     match next {
         IPPROTO_TCP => transport(13) & (SYN | RST | FIN) != 0,
         IPPROTO_ICMP => transport(0) == ICMP_DEST_UNREACH,
-        IPPROTO_ICMPV6 => transport(0) == ICMPV6_DEST_UNREACH,
+        IPPROTO_ICMPV6 => {
+            transport(0) == ICMPV6_DEST_UNREACH || (ANNOUNCES && transport(0) == announce::ADVERTISEMENT)
+        }
         other => is_extension(protocol, other),
     }
 }
@@ -139,42 +147,57 @@ fn sighting(skb: *mut __sk_buff, hook: u8) -> Sighting {
 fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
     let mut ip = Ip::EMPTY;
     let mut tcp = Tcp::EMPTY;
-    if !parse(ctx, ethernet, &mut ip, &mut tcp) {
-        return 0;
-    }
+    let found = parse(ctx, ethernet, &mut ip, &mut tcp);
     let skb = ctx.skb.skb;
-    if ip.protocol == IPPROTO_TCP {
-        segment(&Seen { hook, sighting: sighting(skb, hook), ip: &ip, tcp: &tcp });
-    } else {
-        icmp::error(skb, &ip);
+    match found {
+        Found::Tcp => segment(&Seen { hook, sighting: sighting(skb, hook), ip: &ip, tcp: &tcp }),
+        Found::Icmp if announces(hook, ethernet) && announce::advertisement(skb, ip.header, hook) => {}
+        Found::Icmp => icmp::error(skb, &ip),
+        Found::Arp if announces(hook, ethernet) => announce::arp(skb, ip.header, hook),
+        Found::Arp | Found::Nothing => {}
     }
     0
 }
 
-/// A function of its own, so that its copies of headers are off the stack when the tracker runs. True for TCP
-/// and ICMP that parsed.
+/// What a frame holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Found {
+    Nothing,
+    Tcp,
+    /// ICMP or ICMPv6.
+    Icmp,
+    /// Of the IP header only the offset is set.
+    Arp,
+}
+
+/// A function of its own, so that its copies of headers are off the stack when the tracker runs.
 #[inline(never)]
-fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> bool {
+fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> Found {
     let skb = ctx.skb.skb;
-    let Some((protocol, offset)) = packet::network(skb, ethernet) else { return false };
+    let Some((protocol, offset)) = packet::network(skb, ethernet) else { return Found::Nothing };
+    if protocol == ETH_P_ARP {
+        ip.header = offset;
+        return Found::Arp;
+    }
     match packet::ip(skb, protocol, offset) {
         Some(parsed) => *ip = parsed,
         None => {
             if protocol == ETH_P_IP || protocol == ETH_P_IPV6 {
                 aya_log_ebpf::debug!(ctx, "no transport header: ethertype {:x}", protocol);
             }
-            return false;
+            return Found::Nothing;
         }
     }
     match ip.protocol {
         IPPROTO_TCP => match packet::tcp(skb, ip.payload) {
             Some(parsed) => *tcp = parsed,
-            None => return false,
+            None => return Found::Nothing,
         },
-        IPPROTO_ICMP | IPPROTO_ICMPV6 => {}
-        _ => return false,
+        IPPROTO_ICMP | IPPROTO_ICMPV6 => return Found::Icmp,
+        _ => return Found::Nothing,
     }
-    true
+    Found::Tcp
 }
 
 #[inline(always)]

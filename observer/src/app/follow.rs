@@ -1,5 +1,7 @@
 //! The sources: the cluster, the node's interfaces, its open connections.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,6 +17,7 @@ use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::sockets;
 use crate::probes::Open;
+use crate::probes::{Open, Vips};
 use crate::sink::state::Shared;
 
 /// Follows the cluster source into `inventory`.
@@ -44,6 +47,35 @@ pub(super) fn cluster(
             Ok(())
         }
     }
+}
+
+/// Tells the kernel which addresses of Services are load-balancer VIPs.
+pub(super) fn vips(
+    mut kernel: Vips,
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        loop {
+            let known = known_vips(&inventories.borrow_and_update());
+            if let Err(error) = kernel.set(&known) {
+                warn!(%error, "announcements of some VIPs are not told");
+            }
+            let changed = tokio::select! {
+                changed = inventories.changed() => changed.is_ok(),
+                () = cancel.cancelled() => false,
+            };
+            if !changed {
+                return;
+            }
+        }
+    });
+}
+
+fn known_vips(inventory: &Inventory) -> BTreeSet<IpAddr> {
+    inventory.services.iter().flat_map(|service| service.vips.iter().copied()).collect()
 }
 
 /// Follows the node's interfaces.

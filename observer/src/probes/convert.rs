@@ -4,19 +4,29 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use arcstr::ArcStr;
 use observer_abi::{
-    AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, PairKey, Record, ResetRecord, Tuple,
-    outcome, phase, side, vantage,
+    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, PairKey, Record,
+    ResetRecord, Tuple, VipValue, announced, outcome, phase, side, vantage,
 };
 
 use super::clock::Clock;
 use super::reasons::Reasons;
 use crate::core::input::{
-    AttemptSeen, Counts, DropDelta, DropSeen, FlowTuple, Input, Pair, PairDelta, ResetSeen,
+    Announced, AnnouncementSeen, AttemptSeen, Counts, DropDelta, DropSeen, FlowTuple, Input, Pair, PairDelta,
+    ResetSeen,
 };
+use crate::core::mac::Mac;
 use crate::core::record::{Outcome, Phase, Side, Vantage};
 
 pub(super) fn ip(bytes: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(bytes).to_canonical()
+}
+
+/// An address as the kernel maps have it.
+pub(super) fn bytes(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
 }
 
 fn vantage(v: u8) -> Vantage {
@@ -52,6 +62,7 @@ pub(super) fn input(record: &Record, clock: Clock, reasons: &Reasons) -> Input {
         Record::Attempt(a) => Input::Attempt(attempt(a, clock, reasons)),
         Record::Reset(r) => Input::Reset(reset(r, clock)),
         Record::Drop(d) => Input::Drop(drop(d, clock, reasons)),
+        Record::Announcement(a) => Input::Announcement(announcement(a, clock)),
     }
 }
 
@@ -93,6 +104,32 @@ fn drop(d: &DropRecord, clock: Clock, reasons: &Reasons) -> DropSeen {
         tcp_flags: d.header.b,
         seq: d.seq,
         oriented: d.header.c != 0,
+    }
+}
+
+fn announcement(a: &AnnouncementRecord, clock: Clock) -> AnnouncementSeen {
+    AnnouncementSeen {
+        time: clock.wall(a.header.time_ns),
+        ip: ip(a.ip),
+        mac: Mac(a.mac),
+        how: announced(a.header.a),
+        outbound: a.header.b != 0,
+    }
+}
+
+/// The newest claim of a VIP, from its map entry.
+pub(super) fn newest_claim(key: [u8; 16], vip: &VipValue, clock: Clock) -> AnnouncementSeen {
+    let (mac, how, outbound) = VipValue::parts(vip.newest);
+    let time = clock.wall(vip.newest_ns);
+    AnnouncementSeen { time, ip: ip(key), mac: Mac(mac), how: announced(how), outbound }
+}
+
+fn announced(how: u8) -> Announced {
+    match how {
+        announced::GRATUITOUS_REQUEST => Announced::GratuitousRequest,
+        announced::GRATUITOUS_REPLY => Announced::GratuitousReply,
+        announced::ADVERTISEMENT => Announced::Advertisement,
+        _ => Announced::Arp,
     }
 }
 

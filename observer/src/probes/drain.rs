@@ -11,6 +11,7 @@ use super::ProbeError;
 use super::batch::Batches;
 use super::convert;
 use super::reasons::Reasons;
+use super::vips::Unrecorded;
 use crate::core::input::{Counts, Input, LostStage, PairDelta};
 
 /// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`: <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
@@ -40,6 +41,7 @@ pub(super) struct Drain {
     lost: PerCpuArray<MapData, u64>,
     seen_remainder: Counters,
     seen_lost: [u64; lost::COUNT as usize],
+    pub(super) unrecorded: Unrecorded,
     /// Pairs in the generation drained last.
     pub(super) pairs_seen: usize,
 }
@@ -58,6 +60,7 @@ impl Drain {
             lost: PerCpuArray::try_from(take(ebpf, "LOST")?).map_err(ProbeError::map("LOST"))?,
             seen_remainder: Counters::default(),
             seen_lost: [0; lost::COUNT as usize],
+            unrecorded: Unrecorded::new(ebpf)?,
             pairs_seen: 0,
         })
     }
@@ -87,6 +90,7 @@ impl Drain {
         if !drops.is_empty() {
             inputs.push(Input::Drops { deltas: drops });
         }
+        inputs.extend(self.unrecorded.take()?.input());
         Ok(inputs)
     }
 

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::ProbeError;
 use super::btf::KernelTypes;
 use super::reasons::Reasons;
+use super::vips::Claims;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
 
@@ -44,6 +45,7 @@ impl Default for Settings {
 pub struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) ring: RingBuf<MapData>,
+    pub(super) claims: Claims,
     pub(super) reasons: Reasons,
     /// Whether the drop probe is attached; if not, why.
     pub drops: Result<(), String>,
@@ -62,10 +64,11 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     // The ring is opened before anything is attached, or the first events would find no reader.
     let ring = ebpf.take_map("EVENTS").ok_or(ProbeError::NoMap("EVENTS"))?;
     let ring = RingBuf::try_from(ring).map_err(ProbeError::map("EVENTS"))?;
+    let claims = Claims::new(&ebpf)?;
     if settings.log_level > 0 {
         super::tasks::forward_log(&mut ebpf);
     }
-    Ok(Loaded { ebpf, ring, reasons, drops: types.map(|_| ()) })
+    Ok(Loaded { ebpf, ring, claims, reasons, drops: types.map(|_| ()) })
 }
 
 impl Loaded {

@@ -18,12 +18,14 @@ mod seed;
 mod sweep;
 mod tasks;
 pub mod test_run;
+mod vips;
 
 pub use attach::{AttachMode, Attacher};
 pub use load::{Loaded, Settings, load};
 pub use memory::{give_back, share_heap};
 pub use open::Open;
 pub use tasks::{Hooks, spawn};
+pub use vips::{ClaimCounts, Vips};
 
 /// What can go wrong between us and the kernel.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use aya::maps::{HashMap, MapData};
 use observer_abi::{FlowKey, FlowValue, vantage};
 use tracing::{debug, warn};
 
+use super::convert::bytes;
 use super::{ProbeError, drain};
 use crate::netlink::conntrack::{Conn, State, connections};
 use crate::netlink::routes::{Prefix, pod_facing_prefixes};
@@ -84,13 +85,6 @@ fn entries(conn: &Conn, local: impl Fn(IpAddr) -> bool) -> Vec<(FlowKey, FlowVal
 
 fn key(src: (IpAddr, u16), dst: (IpAddr, u16)) -> FlowKey {
     FlowKey { src: bytes(src.0), dst: bytes(dst.0), sport: src.1, dport: dst.1 }
-}
-
-fn bytes(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::drain::Drain;
 use super::load::Loaded;
 use super::reasons::Reasons;
+use super::ring::Reader;
 use super::seed::Seed;
 use super::sweep::Sweep;
 use super::{ProbeError, ring};
@@ -48,7 +49,7 @@ pub fn spawn(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
-    let Loaded { mut ebpf, ring, reasons, drops } = loaded;
+    let Loaded { mut ebpf, ring, claims, reasons, drops } = loaded;
     let drain = Drain::new(&mut ebpf)?;
     let sweep = Sweep::new(&mut ebpf)?;
     let seed = Seed::new(&mut ebpf)?;
@@ -56,9 +57,10 @@ pub fn spawn(
     let Hooks { synced, attached, followed, entries } = hooks;
     attached("drops", drops.is_ok());
     tasks.spawn(follow(attacher, links, seed, synced, attached, followed, cancel.clone()));
-    let (reader, stop) = (ring::read(ring, reasons.clone(), engine.clone(), cancel.clone()), cancel.clone());
+    let reader = Reader::new(ring, reasons.clone(), claims);
+    let (reading, stop) = (ring::read(reader, engine.clone(), cancel.clone()), cancel.clone());
     tasks.spawn(async move {
-        if let Err(error) = reader.await {
+        if let Err(error) = reading.await {
             error!(%error, "the event ring can't be read");
             stop.cancel();
         }

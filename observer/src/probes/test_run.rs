@@ -2,15 +2,20 @@
 //!
 //! See <https://docs.kernel.org/bpf/bpf_prog_run.html>. The kernel wants at least 14 bytes.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use aya::Ebpf;
 use aya::programs::{TestRun as _, TestRunOptions};
 
+use super::clock::Clock;
 use super::drain::Drain;
 use super::load::{CLASSIFIERS, Loaded, Settings, classifier, load};
+use super::ring::Reader;
+use super::vips::{ClaimCounts, Vips};
 use super::{ProbeError, reasons::Reasons};
-use crate::core::input::{Counts, Input, PairDelta};
+use crate::core::input::{AnnouncementSeen, Counts, Input, PairDelta};
 
 /// A program to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub enum Classifier {
     PodIn,
     /// An Ethernet uplink receives.
     UplinkIn,
+    /// An Ethernet uplink sends.
+    UplinkOut,
     /// An uplink without an Ethernet header receives.
     L3UplinkIn,
 }
@@ -34,6 +41,7 @@ impl Classifier {
             Self::PodOut => CLASSIFIERS[0],
             Self::PodIn => CLASSIFIERS[1],
             Self::UplinkIn => CLASSIFIERS[2],
+            Self::UplinkOut => CLASSIFIERS[3],
             Self::L3UplinkIn => CLASSIFIERS[4],
         }
     }
@@ -43,6 +51,8 @@ impl Classifier {
 pub struct TestBed {
     ebpf: Ebpf,
     drain: Drain,
+    reader: Reader,
+    vips: Vips,
 }
 
 impl TestBed {
@@ -51,10 +61,11 @@ impl TestBed {
     /// # Errors
     /// When the kernel refuses it, or the caller may not load programs.
     pub fn new(settings: &Settings) -> Result<Self, ProbeError> {
-        let Loaded { mut ebpf, .. } = load(settings, Err("not needed".into()))?;
+        let Loaded { mut ebpf, ring, claims, reasons, .. } = load(settings, Err("not needed".into()))?;
         classifier(&mut ebpf, "flow_obs_empty")?.load().map_err(ProbeError::program("flow_obs_empty"))?;
         let drain = Drain::new(&mut ebpf)?;
-        Ok(Self { ebpf, drain })
+        let vips = Vips::from_ebpf(&mut ebpf)?;
+        Ok(Self { ebpf, drain, reader: Reader::new(ring, reasons, claims), vips })
     }
 
     /// Runs a program `repeat` times on a packet: its verdict and the mean time of a run.
@@ -85,4 +96,47 @@ impl TestBed {
             .filter_map(|i| if let Input::Pairs { deltas } = i { Some(deltas) } else { None });
         Ok(pairs.flatten().filter(|d| d.counts != Counts::default()).collect())
     }
+
+    /// The known VIPs.
+    ///
+    /// # Errors
+    /// When the map refuses one.
+    pub fn know(&mut self, vips: &BTreeSet<IpAddr>) -> Result<(), ProbeError> {
+        self.vips.set(vips)
+    }
+
+    /// Announcements that the ring has since the last call.
+    pub fn announced(&mut self) -> Vec<AnnouncementSeen> {
+        let mut out = Vec::new();
+        loop {
+            let (batch, more) = self.reader.batch();
+            out.extend(announcements(batch));
+            if !more {
+                return out;
+            }
+        }
+    }
+
+    /// Claims that the map has and no record told.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn missed(&mut self) -> Result<Vec<AnnouncementSeen>, ProbeError> {
+        let claims = self.reader.claims();
+        let newest =
+            claims.read().map_err(|source| ProbeError::System { what: "the map of VIPs", source })?;
+        Ok(announcements(claims.missed(&newest, Clock::read())).collect())
+    }
+
+    /// Announcements without a record since the last call.
+    ///
+    /// # Errors
+    /// When the counters can't be read.
+    pub fn unrecorded(&mut self) -> Result<ClaimCounts, ProbeError> {
+        self.drain.unrecorded.take()
+    }
+}
+
+fn announcements(inputs: Vec<Input>) -> impl Iterator<Item = AnnouncementSeen> {
+    inputs.into_iter().filter_map(|i| if let Input::Announcement(seen) = i { Some(seen) } else { None })
 }

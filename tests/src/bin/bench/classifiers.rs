@@ -63,7 +63,7 @@ fn fresh(bed: &mut TestBed) -> Result<()> {
 }
 
 /// Minimum, median and maximum.
-fn median(bed: &mut TestBed, program: Classifier, packet: &[u8]) -> Result<[u64; 3]> {
+pub(crate) fn median(bed: &mut TestBed, program: Classifier, packet: &[u8]) -> Result<[u64; 3]> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         times.push(u64::try_from(bed.run(program, packet, REPEAT)?.1.as_nanos())?);

@@ -101,14 +101,14 @@ fn drive(to: SocketAddr, share: Duration, made: &AtomicU64) {
 }
 
 /// User and system time of the agent: fields 14 and 15 of `/proc/PID/stat`.
-fn cpu_seconds(agent: &Agent) -> Result<f64> {
+pub(crate) fn cpu_seconds(agent: &Agent) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid()))?;
     let rest = stat.rsplit_once(')').context("/proc/PID/stat has no name")?.1;
     let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
     Ok(ticks / TICKS_PER_SECOND)
 }
 
-fn memory_kib(agent: &Agent, field: &str) -> Result<f64> {
+pub(crate) fn memory_kib(agent: &Agent, field: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
     let line = status.lines().find_map(|l| l.strip_prefix(field)).with_context(|| format!("no {field}"))?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

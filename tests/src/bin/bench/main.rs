@@ -1,8 +1,9 @@
 //! What the agent costs: nanoseconds a packet in the kernel, nanoseconds a verdict, and CPU and memory under a
-//! connection storm.
+//! connection storm or an ARP flood.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod announcements;
 mod classifiers;
 mod load;
 mod verdicts;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-const USAGE: &str = "usage: bench [classifiers|verdicts|load]...   (all without arguments)";
+const USAGE: &str = "usage: bench [classifiers|announcements|verdicts|load]...   (all without arguments)";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -25,11 +26,12 @@ fn main() -> ExitCode {
 
 fn run(mut wanted: Vec<String>) -> Result<ExitCode> {
     if wanted.is_empty() {
-        wanted = vec!["classifiers".into(), "verdicts".into(), "load".into()];
+        wanted = vec!["classifiers".into(), "announcements".into(), "verdicts".into(), "load".into()];
     }
     for what in wanted {
         match what.as_str() {
             "classifiers" => classifiers::run()?,
+            "announcements" => announcements::run()?,
             "verdicts" => verdicts::run()?,
             "load" => load::run()?,
             _ => {
