@@ -95,7 +95,8 @@ impl Index {
     /// The Service whose namespace and name, joined by a dash, give this text.
     fn joined(&self, text: &str) -> Option<Key> {
         let split = |(at, _)| Key { namespace: text[..at].into(), name: text[at + 1..].into() };
-        let named = |key: &Key| !key.namespace.is_empty() && !key.name.is_empty();
+        let is_name = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
+        let named = |key: &Key| is_name(&key.namespace) && is_name(&key.name);
         let ways: Vec<Key> = text.match_indices('-').map(split).filter(named).collect();
         match &ways[..] {
             [only] => Some(only.clone()),

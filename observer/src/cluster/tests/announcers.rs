@@ -2,6 +2,7 @@
 
 mod events;
 mod leases;
+mod mutations;
 
 use rstest::rstest;
 
