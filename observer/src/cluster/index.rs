@@ -1,5 +1,6 @@
 //! The cluster's current objects, and the inventory that they make.
 
+mod announcers;
 mod backends;
 mod reuse;
 
@@ -79,11 +80,11 @@ impl Index {
         let pods: Vec<_> = self.pods().map(|pod| self.resolve_workload(pod)).collect();
         let mut slices = self.slices();
         let services = self.bodies("Service").filter_map(|(key, body)| match body {
-            Body::Service(service) => Some(self.with_backends(key, service, slices.remove(key))),
+            Body::Service(body) => Some(self.with_backends(key, &body.service, slices.remove(key))),
             _ => None,
         });
         Inventory {
-            announcers: Vec::new(),
+            announcers: self.announcers(),
             services: services.collect(),
             nodes: self.bodies("Node").filter_map(|(_, body)| node(body)).collect(),
             namespaces: self.bodies("Namespace").filter_map(|(_, body)| namespace(body)).collect(),

@@ -4,6 +4,7 @@
 //! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
 //! `k8s_openapi` types stay inside this module.
 
+mod announcers;
 mod convert;
 mod dir;
 mod document;

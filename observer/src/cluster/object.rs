@@ -1,6 +1,7 @@
 //! One Kubernetes object, reduced to what the inventory needs of it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
@@ -9,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::announcers::{self, AnnouncerBody};
 use super::convert;
 use super::policy::{self, PolicyBody};
 use crate::core::inventory::{Backend, Namespace, Node, Pod, Service, Workload};
@@ -38,12 +40,13 @@ pub(super) enum Body {
     Pod(PodBody),
     /// A ReplicaSet or a Job: only its controller matters.
     Owner(Option<Workload>),
-    Service(Arc<Service>),
+    Service(ServiceBody),
     Slice(SliceBody),
     Endpoints(Vec<Backend>),
     Node(Arc<Node>),
     Namespace(Arc<Namespace>),
     Policy(PolicyBody),
+    Announcer(AnnouncerBody),
     /// Counted only.
     Other,
 }
@@ -56,6 +59,14 @@ pub(super) struct PodBody {
     /// Controller, as the pod names it.
     pub(super) owner: Option<Workload>,
     pub(super) ready: bool,
+}
+
+/// A Service without its backends.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceBody {
+    pub(super) service: Arc<Service>,
+    /// `status.loadBalancer.ingress[].ip`.
+    pub(super) ingress: Vec<IpAddr>,
 }
 
 /// Backends of a Service, or some of them.
@@ -75,7 +86,7 @@ impl fmt::Display for Key {
 }
 
 /// Kinds whose content is read, with their API groups.
-const READ: [(&str, &str); 13] = [
+const READ: [(&str, &str); 17] = [
     ("", "Pod"),
     ("", "Service"),
     ("", "Endpoints"),
@@ -90,6 +101,11 @@ const READ: [(&str, &str); 13] = [
     ("policy.networking.k8s.io", "AdminNetworkPolicy"),
     ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"),
     ("policy.networking.k8s.io", "ClusterNetworkPolicy"),
+    ("metallb.io", "ServiceL2Status"),
+    ("coordination.k8s.io", "Lease"),
+    // Two forms of the same objects.
+    ("", "Event"),
+    ("events.k8s.io", "Event"),
 ];
 
 impl Object {
@@ -174,7 +190,7 @@ fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Resul
     Ok(match &*identity.kind {
         "Pod" => Body::Pod(convert::pod(key, typed::<core::Pod>(value)?, notes)),
         "ReplicaSet" | "Job" => Body::Owner(convert::controller(&metadata(&mut value)?)),
-        "Service" => Body::Service(Arc::new(convert::service(key, typed::<core::Service>(value)?, notes))),
+        "Service" => Body::Service(convert::service(key, typed::<core::Service>(value)?, notes)),
         "EndpointSlice" => {
             // v1beta1 differs from v1 only in fields that are not used here.
             value["apiVersion"] = Value::from("discovery.k8s.io/v1");
@@ -193,6 +209,9 @@ fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Resul
                 notes.push(broken.why.to_string());
             }
             Body::Policy(policy)
+        }
+        "ServiceL2Status" | "Lease" | "Event" => {
+            announcers::read(&identity.kind, key, value, notes)?.map_or(Body::Other, Body::Announcer)
         }
         _ => Body::Other,
     })

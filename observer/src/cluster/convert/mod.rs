@@ -3,6 +3,7 @@
 mod node;
 mod pod;
 mod service;
+mod vips;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ pub(super) use node::node;
 pub(super) use pod::{pod, ports};
 pub(super) use service::{endpoints, service, slice};
 
+use super::policy::shown;
 use crate::core::inventory::{Labels, Workload};
 
 /// The label that the API server sets on every namespace, whatever its author wrote.
@@ -44,7 +46,7 @@ fn ips<'a>(what: &str, texts: impl IntoIterator<Item = &'a str>, notes: &mut Vec
         match text.parse::<IpAddr>() {
             Ok(ip) if out.contains(&ip.to_canonical()) => {}
             Ok(ip) => out.push(ip.to_canonical()),
-            Err(_) => notes.push(format!("{what} `{text}` is not an IP address")),
+            Err(_) => notes.push(format!("{what} {} is not an IP address", shown(text))),
         }
     }
     out

@@ -4,11 +4,12 @@ use arcstr::ArcStr;
 use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::super::object::{Key, SliceBody};
+use super::super::object::{Key, ServiceBody, SliceBody};
+use super::vips::vips;
 use super::{controller, ips, labels, port, protocol};
 use crate::core::inventory::{Backend, Service, ServicePort};
 
-pub(in crate::cluster) fn service(key: &Key, service: core::Service, notes: &mut Vec<String>) -> Service {
+pub(in crate::cluster) fn service(key: &Key, service: core::Service, notes: &mut Vec<String>) -> ServiceBody {
     let spec = service.spec.unwrap_or_default();
     let cluster =
         spec.cluster_ip.as_deref().into_iter().chain(spec.cluster_ips.iter().flatten().map(|ip| &**ip));
@@ -16,19 +17,22 @@ pub(in crate::cluster) fn service(key: &Key, service: core::Service, notes: &mut
     let balancer = service.status.and_then(|s| s.load_balancer).and_then(|b| b.ingress).unwrap_or_default();
     let external = spec.external_ips.iter().flatten().map(|ip| &**ip);
     let external = external.chain(spec.load_balancer_ip.as_deref());
-    let external = external.chain(balancer.iter().filter_map(|ingress| ingress.ip.as_deref()));
-    Service {
-        vips: Vec::new(),
+    let ingress = || balancer.iter().filter_map(|ingress| ingress.ip.as_deref());
+    let external_ips = ips("external IP", external.chain(ingress()), notes);
+    let service = Service {
+        vips: vips(&external_ips, service.metadata.annotations.as_ref(), notes),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         labels: labels(service.metadata.labels),
         cluster_ips,
-        external_ips: ips("external IP", external, notes),
+        external_ips,
         ports: spec.ports.into_iter().flatten().filter_map(|p| service_port(p, notes)).collect(),
         selector: labels(spec.selector),
         external_local: spec.external_traffic_policy.as_deref() == Some("Local"),
         backends: Vec::new(),
-    }
+    };
+    // What is wrong with these is noted above.
+    ServiceBody { service: service.into(), ingress: ips("ingress", ingress(), &mut Vec::new()) }
 }
 
 fn service_port(p: core::ServicePort, notes: &mut Vec<String>) -> Option<ServicePort> {

@@ -13,6 +13,7 @@ pub(super) fn reuse(new: &mut Inventory, old: &Inventory) -> bool {
         list(&mut new.nodes, &old.nodes, |node| [&node.name, "", ""]),
         list(&mut new.namespaces, &old.namespaces, |namespace| [&namespace.name, "", ""]),
         policies(&mut new.policies, &old.policies),
+        list(&mut new.announcers, &old.announcers, |a| [&a.kind, &a.namespace, &a.name]),
         new.objects == old.objects,
     ];
     same.iter().all(|same| *same)

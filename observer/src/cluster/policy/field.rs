@@ -25,7 +25,7 @@ pub(super) struct Record<'a> {
 const SHOWN: usize = 80;
 
 /// Text from outside, fit for a message.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::cluster) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("`{}...`", &text[..end]),
         None => format!("`{text}`"),

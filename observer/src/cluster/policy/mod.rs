@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::object::Key;
 use crate::core::policy::model::{BrokenPolicy, NetworkPolicy, TierPolicy};
+pub(super) use field::shown;
 use field::{Field, Result};
 
 /// What became of a policy object.
@@ -63,9 +64,7 @@ fn version(kind: &str, object: &Value) -> Result<()> {
     let known = VERSIONS.iter().find(|(k, _)| *k == kind).map_or("", |(_, version)| *version);
     match object.get("apiVersion").and_then(Value::as_str) {
         Some(version) if version == known => Ok(()),
-        Some(version) => {
-            Err(format!("apiVersion: version {} is not known; {known} is", field::shown(version)))
-        }
+        Some(version) => Err(format!("apiVersion: version {} is not known; {known} is", shown(version))),
         None => Err(format!("apiVersion: is missing; {known} is known")),
     }
 }

@@ -1,5 +1,6 @@
 //! Through the door that users take: files in a directory, an inventory out.
 
+mod announcers;
 mod damage;
 mod follow;
 mod manifests;
@@ -9,6 +10,7 @@ mod policies;
 mod reuse;
 mod services;
 mod tiers;
+mod vips;
 
 use std::fs;
 use std::sync::Arc;

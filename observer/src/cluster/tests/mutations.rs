@@ -32,14 +32,14 @@ fn valid() -> [Value; 4] {
 
 /// What is done to one value in the tree.
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(super) enum Mutation {
     Drop,
     Replace(Value),
     Rename(String),
     Twice,
 }
 
-fn mutation() -> impl Strategy<Value = Mutation> {
+pub(super) fn mutation() -> impl Strategy<Value = Mutation> {
     let values = prop_oneof![
         Just(json!(null)),
         Just(json!(true)),
@@ -76,7 +76,7 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<(String, String)>) {
     }
 }
 
-fn mutate(value: &mut Value, pick: &Pick, mutation: Mutation) {
+pub(super) fn mutate(value: &mut Value, pick: &Pick, mutation: Mutation) {
     let mut all = Vec::new();
     pointers(value, "", &mut all);
     if all.is_empty() {

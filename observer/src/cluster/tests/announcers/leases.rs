@@ -1,0 +1,104 @@
+//! Leases, and the Services that they stand for.
+
+use super::*;
+
+fn mk_lease(namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "---\n{{kind: Lease, apiVersion: coordination.k8s.io/v1, metadata: {{namespace: {namespace}, name: {name}}}, \
+         spec: {{{spec}}}}}\n"
+    )
+}
+
+const SPEC: &str = "holderIdentity: node-a, acquireTime: '2026-05-16T12:14:00.000000Z', leaseTransitions: 3, leaseDurationSeconds: 5, renewTime: '2026-05-16T12:20:00.123456Z'";
+
+/// Services beside the lease: `namespace/name`, with a VIP if `!` follows.
+fn with_services(lease: &str, services: &[&str]) -> Vec<String> {
+    let service = |text: &&str| {
+        let (namespace, name) = text.trim_end_matches('!').split_once('/').unwrap();
+        mk_service(namespace, name, if text.ends_with('!') { "{ip: 10.0.20.1}" } else { "" })
+    };
+    lines(&inventory(&[lease.to_owned(), services.iter().map(service).collect()].concat()))
+}
+
+#[rstest]
+#[case("holderIdentity: node-a", "node-a - -")]
+#[case(SPEC, "node-a 2026-05-16T12:14:00Z 3")]
+#[case("holderIdentity: node-a_6f9c2b1e-77aa-4b0c-9d62-000000000001", "node-a - -")]
+#[case("holderIdentity: node.example.org", "node.example.org - -")]
+#[case("holderIdentity: ''", "- - -")]
+#[case("holderIdentity: _x", "- - -")]
+#[case("", "- - -")]
+fn a_holder(#[case] spec: &str, #[case] expect: &str) {
+    let found = inventory(&mk_lease("kube-system", "plndr-svcs-lock", spec));
+    assert_eq!(lines(&found), [format!("Lease kube-system/plndr-svcs-lock - {expect}")]);
+    assert_eq!(found.announcers[0].source.as_str(), "lease");
+}
+
+#[rstest]
+#[case("kube-system", "plndr-svcs-lock", &["web/a!"], Some("-"))]
+// The API server's address: no other Service's.
+#[case("kube-system", "plndr-cp-lock", &["web/a!"], Some("default/kubernetes"))]
+#[case("web", "kubevip-a", &["web/a!"], Some("web/a"))]
+#[case("web", "kubevip-a", &["other/a!"], Some("web/a"))]
+#[case("web", "kubevip-a-b", &[], Some("web/a-b"))]
+#[case("kube-system", "kubevip-a", &["web/a", "web/b"], Some("web/a"))]
+#[case("kube-system", "kubevip-a", &["kube-system/a", "web/a"], Some("kube-system/a"))]
+#[case("kube-system", "kubevip-a", &["other/a", "web/a!"], Some("web/a"))]
+#[case("kube-system", "kubevip-a", &["other/a!", "web/a!"], None)]
+#[case("kube-system", "kubevip-a", &["other/a", "web/a"], None)]
+#[case("kube-system", "kubevip-a", &[], None)]
+#[case("kube-system", "cilium-l2announce-web-a", &[], Some("web/a"))]
+#[case("kube-system", "cilium-l2announce-my-web-a", &["my-web/a"], Some("my-web/a"))]
+#[case("kube-system", "cilium-l2announce-my-web-a", &["my/web-a", "web/a"], Some("my/web-a"))]
+#[case("kube-system", "cilium-l2announce-my-web-a", &["my/web-a!", "my-web/a"], Some("my/web-a"))]
+#[case("kube-system", "cilium-l2announce-my-web-a", &["my/web-a!", "my-web/a!"], None)]
+#[case("kube-system", "cilium-l2announce-my-web-a", &["web/a"], None)]
+#[case("kube-system", "cilium-l2announce-weba", &["we/ba"], None)]
+#[case("kube-system", "cilium-l2announce--", &[], None)]
+#[case("kube-system", "cilium-l2announce--web-a-", &["web/a"], None)]
+fn which_service(
+    #[case] namespace: &str,
+    #[case] name: &str,
+    #[case] services: &[&str],
+    #[case] expect: Option<&str>,
+) {
+    let found = with_services(&mk_lease(namespace, name, "holderIdentity: x"), services);
+    let expect = expect.map(|service| format!("Lease {namespace}/{name} {service} x - -"));
+    assert_eq!(found, expect.into_iter().collect::<Vec<_>>());
+}
+
+#[rstest]
+#[case("kube-node-lease", "node-a")]
+#[case("kube-system", "kube-scheduler")]
+#[case("kube-system", "kubevip-")]
+#[case("kube-system", "cilium-l2announce-")]
+#[case("kube-system", "cilium-operator-resource-lock")]
+fn others_are_counted_only(#[case] namespace: &str, #[case] name: &str) {
+    // Not even their content is looked at.
+    let found = inventory(&mk_lease(namespace, name, "holderIdentity: 5"));
+    assert_eq!((&found.announcers[..], found.objects["Lease"]), (&[][..], 1));
+}
+
+#[rstest]
+#[case("holderIdentity: 5", "is left out: spec.holderIdentity: invalid type", 0)]
+#[case("acquireTime: yesterday", "is left out: spec.acquireTime: ", 0)]
+#[case("leaseTransitions: -1", ": leaseTransitions -1 is no number of transitions", 1)]
+fn what_is_wrong_is_told(#[case] spec: &str, #[case] why: &str, #[case] kept: usize) {
+    let found = loaded(&[("c.yaml", &mk_lease("kube-system", "plndr-svcs-lock", spec))]);
+    assert_eq!((found.inventory.announcers.len(), found.problems.len()), (kept, 1));
+    let message = &found.problems[0].message;
+    let rest = message.strip_prefix("Lease kube-system/plndr-svcs-lock").unwrap();
+    assert!(rest.trim_start().starts_with(why), "{message}");
+}
+
+#[test]
+fn a_renewal_is_no_change_and_a_service_that_appears_is_one() {
+    let lease = |at: &str| mk_lease("kube-system", "kubevip-a", &SPEC.replace("12:20", at));
+    let mut index = Index::default();
+    index.replace(objects(&[lease("12:20"), mk_service("web", "a", "")].concat()));
+    assert_eq!(index.publish().unwrap().announcers.len(), 1);
+    index.apply(objects(&lease("12:21")).remove(0));
+    assert_eq!(index.publish(), None);
+    index.apply(objects(&mk_service("other", "a", "")).remove(0));
+    assert_eq!(index.publish().unwrap().announcers.len(), 0);
+}
