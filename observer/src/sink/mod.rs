@@ -104,8 +104,8 @@ impl Sinks {
             | Output::VipGone(_)
             | Output::VipMoved { .. }
             | Output::Unclaimed { .. }
-            | Output::RstBurst { .. }
-            | Output::Check { .. } => {}
+            | Output::RstBurst { .. } => {}
+            Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
