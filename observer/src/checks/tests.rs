@@ -264,7 +264,7 @@ async fn the_end_waits_for_nothing() {
 async fn two_checks_of_one_target_take_turns() {
     let (listener, to) = listen().await;
     let table =
-        |name: &str| format!("name = \"{name}\"\ntarget = \"{to}\"\nhold = \"20ms\"\ninterval = \"1s\"");
+        |name: &str| format!("name = \"{name}\"\ntarget = \"{to}\"\nhold = \"300ms\"\ninterval = \"1s\"");
     let mut running = start(["a", "b", "c"].map(|name| spec(&table(name))).into());
     let serving = tokio::spawn(async move {
         for _ in 0..6 {
