@@ -57,14 +57,17 @@ impl Drop for Holder {
 
 fn hold(mut stream: &TcpStream, reset: &AtomicBool) {
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    while !reset.load(Ordering::SeqCst) {
+    loop {
+        // First of all, so that the client has seen that it is connected.
         match stream.read(&mut [0; 64]) {
             Ok(0) => return,
             Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
             Ok(_) | Err(_) => {}
         }
+        if reset.load(Ordering::SeqCst) {
+            return SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
     }
-    SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
 /// An agent with these `[[check]]` tables.
@@ -72,10 +75,6 @@ fn agent(world: &World, checks: &str) -> Agent {
     let file = world.guard.dir().join("agent.toml");
     fs::write(&file, checks).unwrap();
     world.agent(&["--config", file.to_str().unwrap()]).unwrap()
-}
-
-fn ended(agent: &Agent, ok: bool) -> Value {
-    agent.wait_flow("kind=check", |r| r["ok"] == ok).unwrap()
 }
 
 #[test]
@@ -92,7 +91,7 @@ fn a_connection_that_is_held_tells_when_it_is_reset() {
         "[[check]]\nname = \"lock\"\ntarget = \"dbaas/pg:5432\"\nhold = \"300ms\"\ninterval = \"1s\"\n",
     );
 
-    let record = ended(&agent, true);
+    let record = agent.wait_flow("kind=check", |r| r["ok"] == true).unwrap();
     assert_eq!(record["name"], "lock", "{record}");
     assert_eq!(record["src"]["node"], "node1", "{record}");
     assert_eq!(record["dst"]["service"], "dbaas/pg", "{record}");
@@ -103,8 +102,8 @@ fn a_connection_that_is_held_tells_when_it_is_reset() {
     assert_eq!(agent.metric("check_failures_total", &[lock]).unwrap().to_string(), "0");
 
     holder.reset_all();
-    let record = ended(&agent, false);
-    assert_eq!(record["step"], "hold", "{record}");
+    let record = agent.wait_flow("kind=check", |r| r["step"] == "hold").unwrap();
+    assert_eq!(record["ok"], false, "{record}");
     assert!(record["error"].as_str().unwrap().starts_with("connection reset after "), "{record}");
     agent.wait_metric("check_up", &[lock], 0.0).unwrap();
     agent

@@ -14,7 +14,7 @@ use crate::core::inventory::{Service, ServicePort};
 const LONG: Duration = Duration::from_secs(60);
 
 fn spec(more: &str) -> CheckSpec {
-    let table = format!("name = \"lock\"\ntarget = \"127.0.0.1:1\"\nhold = \"10ms\"\ntimeout = \"10s\"\n");
+    let table = "name = \"lock\"\ntarget = \"127.0.0.1:1\"\nhold = \"10ms\"\ntimeout = \"10s\"";
     let merged: toml::Table = table.parse().unwrap();
     let merged: toml::Table = merged.into_iter().chain(more.parse::<toml::Table>().unwrap()).collect();
     merged.try_into().unwrap()
@@ -118,9 +118,14 @@ async fn an_answer_that_ends_early_or_never_comes_fails_the_exchange() {
 
 #[tokio::test]
 async fn a_reset_of_the_idle_connection_fails_the_hold_at_once() {
-    let (to, served) = server(|stream| async move { reset(stream) }).await;
+    let (to, served) = server(|mut stream| async move {
+        // Reset any earlier, the client might see it before it sees that it is connected.
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        reset(stream);
+    })
+    .await;
     let started = Instant::now();
-    let run = steps::run(&spec("hold = \"10m\""), to).await;
+    let run = steps::run(&spec("send = \"lock\"\nhold = \"10m\""), to).await;
     check_failed(&run, CheckStep::Hold, "connection reset after ");
     assert!(run.failed.unwrap().why.ends_with(" of 10m"));
     assert!(started.elapsed() < LONG);
