@@ -1,5 +1,6 @@
 //! The only place that sees everything: builds the parts, wires them, and takes them down in order.
 
+mod checks;
 mod engine_task;
 mod follow;
 
@@ -64,6 +65,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
+    checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
     let listener = listen(&options).await?;
     for check in host::checks() {
@@ -95,11 +97,12 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let (engine, look) = (Engine::configured(node.clone(), findings(&options)), Arc::new(Notify::new()));
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
     follow::vips(probes::Vips::new(&mut loaded)?, inventories.clone(), tasks, cancel);
-    tasks.spawn(engine_task::run(stage, engine_rx, inventories));
+    tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
     let open = probes::Open::new(&loaded)?;
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
     follow::links(&options, link_tx, tasks, cancel);
+    checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::connections(open, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::{Deserialize, Deserializer};
 
+use crate::checks::spec::{self, CheckSpec};
 use crate::probes::AttachMode;
 
 /// Where the agent learns of pods and Services.
@@ -104,6 +105,9 @@ pub struct Options {
     /// Log of the kernel programs, for debugging them [default: off]
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG")]
     pub probe_log: Option<ProbeLog>,
+    /// Synthetic checks: `[[check]]` tables, in the file only.
+    #[arg(skip)]
+    pub check: Vec<CheckSpec>,
 }
 
 fn ring_bytes(s: &str) -> Result<u32, String> {
@@ -142,6 +146,7 @@ impl Options {
         if options.pair_map_entries == Some(0) {
             anyhow::bail!("pair_map_entries: must be at least 1");
         }
+        spec::validate(&options.check).map_err(anyhow::Error::msg)?;
         Ok(options)
     }
 
@@ -162,9 +167,13 @@ impl Options {
             enforcement_grace: self.enforcement_grace.or(other.enforcement_grace),
             resolve_after: self.resolve_after.or(other.resolve_after),
             probe_log: self.probe_log.or(other.probe_log),
+            check: if self.check.is_empty() { other.check } else { self.check },
         }
     }
 }
+
+#[cfg(test)]
+mod check_tests;
 
 #[cfg(test)]
 mod tests {

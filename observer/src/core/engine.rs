@@ -16,6 +16,7 @@ use super::policy::history::History;
 use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Reset, Vantage};
 use super::signal;
 
+mod checks;
 mod verdicts;
 
 /// Turns what one node's kernel and cluster say into what people read. Sans-IO: feed [`Engine::handle`], then
@@ -73,8 +74,8 @@ impl Engine {
             Input::Drops { deltas } => deltas.into_iter().for_each(|d| self.drops(d, now)),
             Input::Lost { stage, count } => self.lost(stage, count, now),
             Input::Cluster { inventory } => self.cluster(inventory, now),
-            Input::Announcement(_) | Input::Unclaimed { .. } | Input::Neighbours { .. } | Input::Check(_) => {
-            }
+            Input::Announcement(_) | Input::Unclaimed { .. } | Input::Neighbours { .. } => {}
+            Input::Check(result) => self.check(result),
             Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
             Input::Tick => self.tick(now),
         }

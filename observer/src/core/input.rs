@@ -128,6 +128,10 @@ pub struct CheckResult {
     pub time: Timestamp,
     /// Its name in the configuration.
     pub name: ArcStr,
+    /// `namespace/name` of the Service it is for; it may have no address, or not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ArcStr>,
+    /// Unspecified addresses and port 0 where nothing is known.
     pub tuple: FlowTuple,
     /// `None`: all went well; else at which step it failed and why.
     pub failed: Option<(CheckStep, ArcStr)>,
@@ -143,6 +147,22 @@ pub enum CheckStep {
     Hold,
     Exchange,
     Close,
+}
+
+impl CheckStep {
+    /// Every step, in the order of a check.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Exchange, Self::Hold, Self::Close];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Hold => "hold",
+            Self::Exchange => "exchange",
+            Self::Close => "close",
+        }
+    }
 }
 
 /// A connection that is open now.

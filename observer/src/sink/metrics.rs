@@ -4,6 +4,7 @@
 //! so it misses what `events_lost_total` says was lost.
 
 mod bursts;
+mod checks;
 mod labels;
 mod latent;
 mod outcomes;
@@ -27,13 +28,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use self::bursts::BurstSeries;
+use self::checks::CheckSeries;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::series::SeriesStore;
 use super::lock;
 use super::tail::TailCounters;
 use crate::core::finding::FindingKind;
-use crate::core::input::LostStage;
+use crate::core::input::{CheckStep, LostStage};
 use crate::core::output::{DropUpdate, LatentCount, PairUpdate};
 use crate::core::record::{Endpoint, Vantage};
 
@@ -86,6 +88,7 @@ pub struct Metrics {
     objects: Gauges,
     synced: Gauges,
     object_kinds: Mutex<BTreeSet<ArcStr>>,
+    checks: CheckSeries,
 }
 
 impl Metrics {
@@ -106,6 +109,7 @@ impl Metrics {
             objects: Family::default(),
             synced: Family::default(),
             object_kinds: Mutex::default(),
+            checks: CheckSeries::new(),
         };
         metrics.start_at_zero();
         metrics.register();
@@ -151,6 +155,7 @@ impl Metrics {
             self.synced.clone(),
         );
         registry.register("tail_clients", "Readers of the live tail", self.tail.clients.clone());
+        self.checks.register(registry);
         let build = Gauges::default();
         build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
         registry.register("build_info", "The version of this agent; always 1", build);
@@ -233,6 +238,15 @@ impl Metrics {
 
     pub(super) fn add_burst(&self, dst: &Endpoint, cause: &ArcStr, now: Timestamp) {
         self.bursts.add(dst, cause, now);
+    }
+
+    /// Announces a synthetic check before its first result.
+    pub fn declare_check(&self, name: &str) {
+        self.checks.declare(name);
+    }
+
+    pub(super) fn observe_check(&self, name: &ArcStr, failed: Option<CheckStep>, duration_us: u64) {
+        self.checks.observe(name, failed, Duration::from_micros(duration_us).as_secs_f64());
     }
 
     pub(super) fn depart(&self, workloads: &[(ArcStr, ArcStr)], now: Timestamp) {

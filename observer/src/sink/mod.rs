@@ -106,6 +106,8 @@ impl Sinks {
             | Output::VipMoved { .. }
             | Output::Unclaimed { .. }
             | Output::Check { .. } => {}
+            | Output::RstBurst { .. } => {}
+            Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }

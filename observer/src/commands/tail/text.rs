@@ -6,7 +6,9 @@ use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 
 use crate::core::policy::Decision;
-use crate::core::record::{Attempt, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset};
+use crate::core::record::{
+    Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset,
+};
 
 /// A longer side is cut in its middle.
 const MAX_SRC: usize = 44;
@@ -112,7 +114,9 @@ fn word(event: &Event) -> (&'static str, Style) {
         Event::Reset(_) => ("reset", colour(AnsiColor::Magenta)),
         Event::Drop(_) => ("drop", colour(AnsiColor::Red)),
         Event::Announcement(_) => ("announcement", colour(AnsiColor::Cyan)),
-        Event::Check(_) => ("check", colour(AnsiColor::Cyan)),
+        Event::Check(Check { ok, .. }) => {
+            ("check", colour(if *ok { AnsiColor::Green } else { AnsiColor::Red }))
+        }
         Event::Lost(_) => ("lost", colour(AnsiColor::Yellow).bold()),
     }
 }
@@ -131,12 +135,25 @@ impl Display for Details<'_> {
                 write!(f, "{reason} {protocol}")?;
                 tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))
             }
-            Event::Announcement(_) | Event::Check(_) => Ok(()),
+            Event::Announcement(_) => Ok(()),
+            Event::Check(check) => fmt_check(check, f),
             Event::Lost(Lost { lost, stage }) => match stage.as_str() {
                 "client" => write!(f, "{lost} records: this reader was too slow"),
                 "ring" => write!(f, "{lost} records: the kernel's ring buffer was full"),
                 stage => write!(f, "{lost} records at stage {stage}"),
             },
+        }
+    }
+}
+
+fn fmt_check(
+    Check { name, step, error, duration_us, .. }: &Check,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match step {
+        None => write!(f, "{name} ok {}", latency(*duration_us)),
+        Some(step) => {
+            write!(f, "{name} failed at {}: {}", step.as_str(), error.as_deref().unwrap_or("no reason told"))
         }
     }
 }
@@ -197,6 +214,7 @@ pub(in crate::commands) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::input::CheckStep;
     use crate::core::record::{Side, Vantage};
     use crate::sink::testing::{at, attempt, external, host, pod, reset};
 
@@ -294,6 +312,30 @@ mod tests {
             reset.by = Side::Client;
         }
         assert!(text(&[record])[0].ends_with("reset       by client, orphan"));
+    }
+
+    #[test]
+    fn checks_tell_their_step_and_why() {
+        let check = |step: Option<CheckStep>, error: Option<&str>| FlowRecord {
+            time: at(0),
+            node: "n".into(),
+            event: Event::Check(Check {
+                name: "tf-lock".into(),
+                ok: step.is_none(),
+                step,
+                error: error.map(Into::into),
+                duration_us: 5_000_400,
+                src: host("archbox"),
+                dst: external(),
+            }),
+        };
+        let lines = text(&[
+            check(None, None),
+            check(Some(CheckStep::Hold), Some("connection reset after 1s 200ms of 5s")),
+        ]);
+        assert!(lines[0].ends_with("node archbox -> 1.1.1.1:443  check       tf-lock ok 5.00s"), "{lines:?}");
+        let failed = "check       tf-lock failed at hold: connection reset after 1s 200ms of 5s";
+        assert!(lines[1].ends_with(failed), "{lines:?}");
     }
 
     #[test]

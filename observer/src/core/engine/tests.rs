@@ -1,3 +1,4 @@
+mod checks;
 mod verdicts;
 
 use std::sync::Arc;

@@ -53,6 +53,11 @@ fn filled() -> Arc<Shared> {
         Output::ClusterObjects(vec![("Pod".into(), 11)]),
     ];
     outputs.into_iter().for_each(|output| sinks.emit(output, Timestamp::now()));
+    shared.metrics.declare_check("lock");
+    shared.metrics.declare_check("idle");
+    for (step, duration_us) in [(None, 1_500_000), (Some(CheckStep::Hold), 300_000)] {
+        sinks.emit(Output::Check { name: "lock".into(), step, duration_us }, Timestamp::now());
+    }
     shared.metrics.set_probe_attached("tc", true);
     shared.metrics.set_probe_attached("drops", false);
     shared.metrics.set_interfaces_followed("pod", 12);
@@ -133,6 +138,20 @@ fn counts_and_labels_arrive() {
     }
     assert_eq!(value("latent_denials", &[front, r#"policy="data/default-deny""#]), 3.0);
     assert_eq!(value("build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")]), 1.0);
+}
+
+#[test]
+fn checks_count_their_failures_from_zero() {
+    let text = scrape(Format::Text);
+    let value = |name: &str, labels: &[&str]| value(&text, &format!("flow_observer_{name}"), labels);
+    for (step, failures) in [("connect", 0.0), ("exchange", 0.0), ("hold", 1.0), ("close", 0.0)] {
+        let step = format!("step=\"{step}\"");
+        assert_eq!(value("check_failures_total", &[r#"check="lock""#, &step]), failures, "{step}");
+        assert_eq!(value("check_failures_total", &[r#"check="idle""#, &step]), 0.0, "{step}");
+    }
+    assert_eq!(value("check_up", &["check="]), 0.0, "the last run counts, and none is no news of `idle`");
+    assert_eq!(value("check_duration_seconds_count", &[r#"check="lock""#]), 2.0);
+    assert_eq!(value("check_duration_seconds_bucket", &[r#"le="0.5""#]), 1.0);
 }
 
 #[test]
