@@ -43,6 +43,12 @@ impl Pattern {
         Self { every: Duration::ZERO, ..self }
     }
 
+    /// The same frames in half a second: no move is taken back before it was one.
+    #[must_use]
+    pub fn shortly(self) -> Self {
+        Self { every: Duration::from_millis(500) / self.rounds.max(1), ..self }
+    }
+
     /// Another number of rounds.
     #[must_use]
     pub fn rounds(self, rounds: u32) -> Self {
@@ -88,14 +94,17 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends `count` gratuitous replies as fast as they go, each by another host for another address of 198.18.0.0/15.
+    /// Sends `count` gratuitous replies as fast as they go, each naming another host and another address of 198.18.0.0/15.
     ///
     /// # Errors
     /// When a frame can't be sent.
     pub fn flood(&self, count: u32) -> Result<()> {
         for n in 0..count {
             let [_, b, c, d] = (n % (1 << 17)).to_be_bytes();
-            let frame = frames::gratuitous_reply(Ipv4Addr::new(198, 18 + b, c, d), Mac([2, 0xf1, 0, b, c, d]));
+            let claim = (Mac([2, 0xf1, 0, b, c, d]), Ipv4Addr::new(198, 18 + b, c, d));
+            let mut frame = frames::gratuitous_reply(claim.1, claim.0);
+            // One sender, so that the switch has one port to learn.
+            frame[6..12].copy_from_slice(&self.mac().0);
             self.send(&frame)?;
         }
         Ok(())

@@ -131,9 +131,9 @@ pub fn heal(nodes: &[&Node]) -> Result<()> {
 }
 
 fn rule(action: &str, nodes: &[&Node]) -> Result<()> {
-    nodes
-        .iter()
-        .try_for_each(|node| node.iptables(node.ip4().into(), &format!("{action} INPUT -p {VRRP} -j DROP")).map(drop))
+    nodes.iter().try_for_each(|node| {
+        node.iptables(node.ip4().into(), &format!("{action} INPUT -p {VRRP} -j DROP")).map(drop)
+    })
 }
 
 /// Version 3 has intervals below a second. A master repeats its claim every second, as it does where switches forget.

@@ -79,7 +79,7 @@ impl Vip {
         Ok(())
     }
 
-    /// The node takes the address and says so; then whoever had it lets go. Returns the MAC that claims it now.
+    /// The node takes the address, whoever had it lets go, and the node says that it has it. Returns the MAC that claims it now.
     ///
     /// # Errors
     /// When a tool fails.
@@ -88,9 +88,8 @@ impl Vip {
             return self.announce(node, pattern);
         }
         let new = Holder::take(&node.ns, self.at.ip(), self.hold)?;
-        let mac = self.announce(node, pattern)?;
         drop(self.holder.replace(new));
-        Ok(mac)
+        self.announce(node, pattern)
     }
 
     /// The node says that it has the address, true or not.

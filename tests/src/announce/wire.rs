@@ -42,7 +42,9 @@ impl Wire {
     /// # Errors
     /// When the kernel refuses it.
     pub fn send(&self, frame: &[u8]) -> Result<()> {
-        sendto(self.socket.as_raw_fd(), frame, &self.link, MsgFlags::empty()).context("send a frame").map(drop)
+        sendto(self.socket.as_raw_fd(), frame, &self.link, MsgFlags::empty())
+            .context("send a frame")
+            .map(drop)
     }
 }
 

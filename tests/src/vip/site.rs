@@ -1,8 +1,9 @@
 //! The site of the incident: Postgres on two nodes behind a load-balancer address, and a client on the LAN.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use observer::core::mac::Mac;
 
 use super::{Hold, Traffic, Vip, neighbour};
@@ -13,8 +14,8 @@ use crate::lan::Host;
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::traffic::{Conversation, Server, connect};
-use crate::wait;
 use crate::world::World;
+use crate::{overlay, wait};
 
 /// Postgres' port.
 pub const PORT: u16 = 5432;
@@ -29,6 +30,8 @@ pub const NODES: [&str; 2] = ["node3", "node4"];
 
 const NAMESPACE: &str = "dbaas";
 const NAME: &str = "postgresql-lb";
+const WORKLOAD: &str = "postgres";
+const KUBELET: u16 = 10250;
 const CLUSTER_IPS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(10, 43, 20, 200)), IpAddr::V6(Ipv6Addr::new(0xfd43, 0, 0, 0, 0, 0, 0, 200))];
 
@@ -39,20 +42,22 @@ pub struct Setup {
     pub vip: IpAddr,
     pub hold: Hold,
     pub traffic: Traffic,
+    /// Only the first node has a pod, which both serve.
+    pub shared: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: NODES, vip: VIP4, hold: Hold::Speaker, traffic: Traffic::Local }
+        Self { nodes: NODES, vip: VIP4, hold: Hold::Speaker, traffic: Traffic::Local, shared: false }
     }
 }
 
-/// Two nodes with a serving pod each. Field order is drop order.
+/// Two nodes and what they serve. Field order is drop order.
 #[derive(Debug)]
 pub struct Site {
     pub vip: Vip,
-    pub servings: [Server; 2],
-    pub pods: [Pod; 2],
+    pub servings: Vec<Server>,
+    pub pods: Vec<Pod>,
     pub client: Host,
     pub second: Node,
     pub world: World,
@@ -68,16 +73,30 @@ impl Site {
         let world = World::numbered(setup.nodes[0], 3)?;
         let second = world.add_node(setup.nodes[1], 4)?;
         let client = world.lan.host(&world.guard, "client", 50)?;
-        let pods =
-            [world.pod_on(&world.node, NAMESPACE, "postgres")?, world.pod_on(&second, NAMESPACE, "postgres")?];
-        let servings = [Server::start(&pods[0].ns, PORT)?, Server::start(&pods[1].ns, PORT)?];
+        let mut pods = vec![world.pod_on(&world.node, NAMESPACE, WORKLOAD)?];
+        if setup.shared {
+            overlay::join(&[&world.node, &second])?;
+        } else {
+            pods.push(world.pod_on(&second, NAMESPACE, WORKLOAD)?);
+        }
+        let servings = pods.iter().map(|pod| Server::start(&pod.ns, PORT)).collect::<Result<_>>()?;
         let vip = Vip::new(SocketAddr::new(setup.vip, PORT), setup.hold);
         let site = Self { vip, servings, pods, client, second, world, setup };
-        for (node, pod) in site.nodes().into_iter().zip(&site.pods) {
+        for (node, pod) in site.nodes().into_iter().zip(site.pods.iter().cycle()) {
             site.vip.serve(node, site.backend(pod), setup.traffic)?;
         }
-        site.describe(&[&site.pods[0], &site.pods[1]])?;
+        site.describe(&site.pods.iter().collect::<Vec<_>>())?;
+        site.meet()?;
         Ok(site)
+    }
+
+    /// Nodes of a cluster know each other's MAC: they talk all the time.
+    fn meet(&self) -> Result<()> {
+        let [first, second] = self.nodes();
+        match connect(&first.ns, (second.ip4(), KUBELET).into()) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            other => bail!("nodes without a kubelet refuse, not {other:?}"),
+        }
     }
 
     /// Both nodes.
@@ -147,7 +166,9 @@ impl Site {
     /// When it doesn't in time.
     pub fn client_follows(&self, mac: Mac) -> Result<()> {
         wait::until("the client to follow the address", wait::DEADLINE, || {
-            neighbour(&self.client, self.setup.vip).ok().filter(|known| known.is_none_or(|known| known == mac))
+            neighbour(&self.client, self.setup.vip)
+                .ok()
+                .filter(|known| known.is_none_or(|known| known == mac))
         })
         .map(drop)
     }
@@ -169,8 +190,6 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
-
     use super::*;
 
     /// What the incident rests on: a connection open across a move is reset at its next packet.
