@@ -79,8 +79,8 @@ impl Stage {
             assert_eq!(vip["history"][0]["node"], NODES[0], "{vip}");
             assert_eq!(vip["services"], json!([SERVICE]), "{vip}");
             self.counted(agent, 1.0);
-            let labels = self.labels();
-            let current = [labels.as_slice(), &[("node", NODES[1]), ("mac", &mac.to_string())]].concat();
+            let (labels, mac) = (self.labels(), mac.to_string());
+            let current = [labels.as_slice(), &[("node", NODES[1]), ("mac", mac.as_str())]].concat();
             agent.wait_metric("vip_announcer", &current, 1.0).unwrap();
             agent.wait_metric("vip_announcer", &labels, 1.0).unwrap();
             assert_eq!(

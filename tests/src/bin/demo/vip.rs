@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use lab::agent::{Agent, LISTEN};
 use lab::announce::Pattern;
+use lab::findings::says;
 use lab::traffic::Conversation;
 use lab::vip::{SERVICE, Setup, Site, VIP4};
 use lab::wait;
@@ -17,7 +18,7 @@ use crate::tail::Tail;
 const NODES: [&str; 2] = ["k8s-node3", "k8s-node4"];
 const STATUS: &str = "l2-rgt9d";
 /// Who takes the address, one after the other. The agent calls three moves in five minutes a flap.
-const FLAP: [usize; 4] = [1, 0, 1, 0];
+const FLAP: [usize; 5] = [1, 0, 1, 0, 1];
 /// Transactions open when the address moves first; five resets in ten seconds are a burst.
 const OPEN: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -54,12 +55,12 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
     stage.site.move_to(FLAP[0], metallb())?;
     stage.be_cut(open, narrator)?;
     stage.show(FLAP[0], "reset", OPEN, narrator)?;
-    stage.find(FLAP[0], "rst_burst", narrator)?;
+    stage.find(FLAP[0], "rst_burst", "", narrator)?;
     for to in &FLAP[1..] {
         stage.site.move_to(*to, metallb())?;
     }
-    stage.find(0, "vip_flap", narrator)?;
-    stage.find(0, "vip_conflict", narrator)?;
+    stage.find(0, "vip_flap", &format!("{} times", FLAP.len()), narrator)?;
+    stage.find(0, "vip_conflict", STATUS, narrator)?;
 
     narrator.step(&format!("The fix: kubectl delete servicel2status.metallb.io {STATUS} -n metallb-system"));
     stage.mend(narrator)?;
@@ -111,9 +112,9 @@ impl Stage {
         Ok(())
     }
 
-    /// Shows a finding about the address once the agent on node number `at` has it.
-    fn find(&self, at: usize, kind: &str, narrator: &Narrator) -> Result<()> {
-        let ours = |finding: &Value| finding["vip"] == VIP4.to_string();
+    /// Shows a finding about the address once the agent on node number `at` has one that says `said`.
+    fn find(&self, at: usize, kind: &str, said: &str, narrator: &Narrator) -> Result<()> {
+        let ours = |found: &Value| found["vip"] == VIP4.to_string() && says(&found["summary"], &[said]);
         narrator.finding(&self.agents[at].wait_finding(kind, "active", ours)?);
         Ok(())
     }
@@ -156,7 +157,7 @@ impl Stage {
 
     /// Goes on flapping until a signal, so that there is something to explore.
     fn keep(&mut self) -> Result<()> {
-        for to in FLAP.into_iter().cycle() {
+        for to in [0, 1].into_iter().cycle() {
             let mut open = self.site.converse(OPEN)?;
             self.site.move_to(to, metallb())?;
             open.iter_mut().for_each(|transaction| drop(transaction.echo()));
