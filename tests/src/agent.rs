@@ -1,7 +1,7 @@
 //! The real agent, run inside a node.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,7 +20,7 @@ use crate::netns::Netns;
 use crate::wait;
 
 /// Where the agent listens, inside its node.
-pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 
 /// The contract: SIGTERM ends the agent within this time.
 pub const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -133,6 +133,16 @@ impl Agent {
     /// When it doesn't answer, or not in JSON.
     pub fn pairs(&self) -> Result<Value> {
         Ok(serde_json::from_str(&self.get_ok("/api/v1/pairs")?)?)
+    }
+
+    /// What it knows of a VIP; `None` while it knows none of this address.
+    ///
+    /// # Errors
+    /// When it doesn't answer, or not in JSON.
+    pub fn vip(&self, ip: IpAddr) -> Result<Option<Value>> {
+        let mut body: Value = serde_json::from_str(&self.get_ok("/api/v1/vips")?)?;
+        let vips: Vec<Value> = serde_json::from_value(body["vips"].take()).context("`vips` is no list")?;
+        Ok(vips.into_iter().find(|vip| vip["ip"] == ip.to_string()))
     }
 
     /// All metrics.

@@ -27,6 +27,16 @@ pub struct ServiceSpec<'a> {
     pub target_port: u16,
 }
 
+/// A Service of type `LoadBalancer`.
+#[derive(Clone, Debug)]
+pub struct Balancer<'a> {
+    pub service: ServiceSpec<'a>,
+    /// Its addresses, as the load balancer assigned them.
+    pub vips: &'a [std::net::IpAddr],
+    /// `externalTrafficPolicy: Local`.
+    pub local: bool,
+}
+
 impl Cluster {
     /// An empty directory below `parent`.
     ///
@@ -176,19 +186,49 @@ impl Cluster {
     /// # Errors
     /// As [`Self::apply`].
     pub fn service(&self, spec: &ServiceSpec<'_>, backends: &[&Pod]) -> Result<()> {
+        self.apply(&service_object(spec))?;
+        self.endpoints(spec, backends)
+    }
+
+    /// A Service of type `LoadBalancer` with its EndpointSlices.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn balancer(&self, balancer: &Balancer<'_>, backends: &[&Pod]) -> Result<()> {
+        let mut service = service_object(&balancer.service);
+        service["spec"]["type"] = json!("LoadBalancer");
+        service["spec"]["externalTrafficPolicy"] = json!(if balancer.local { "Local" } else { "Cluster" });
+        let ingress: Vec<_> = balancer.vips.iter().map(|ip| json!({"ip": ip, "ipMode": "VIP"})).collect();
+        service["status"] = json!({"loadBalancer": {"ingress": ingress}});
+        self.apply(&service)?;
+        self.endpoints(&balancer.service, backends)
+    }
+
+    /// MetalLB's word that `node` announces the Service `(namespace, name)`.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn l2_status(&self, name: &str, service: (&str, &str), node: &str) -> Result<()> {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         self.apply(&json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"namespace": spec.namespace, "name": spec.name},
-            "spec": {
-                "type": "ClusterIP",
-                "clusterIP": spec.cluster_ips.first(), "clusterIPs": spec.cluster_ips,
-                "ports": [{"name": "main", "protocol": "TCP", "port": spec.port, "targetPort": spec.target_port}],
+            "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
+            "metadata": {
+                "namespace": "metallb-system", "name": name, "creationTimestamp": now,
+                "labels": {
+                    "metallb.io/node": node,
+                    "metallb.io/service-namespace": service.0, "metallb.io/service-name": service.1,
+                },
             },
-        }))?;
-        for family in ["IPv4", "IPv6"] {
-            self.endpoint_slice(spec, family, backends)?;
-        }
-        Ok(())
+            "spec": {},
+            "status": {
+                "node": node, "serviceNamespace": service.0, "serviceName": service.1,
+                "interfaces": [{"name": "eth0"}],
+            },
+        }))
+    }
+
+    fn endpoints(&self, spec: &ServiceSpec<'_>, backends: &[&Pod]) -> Result<()> {
+        ["IPv4", "IPv6"].iter().try_for_each(|family| self.endpoint_slice(spec, family, backends))
     }
 
     fn endpoint_slice(&self, spec: &ServiceSpec<'_>, family: &str, backends: &[&Pod]) -> Result<()> {
@@ -212,6 +252,18 @@ impl Cluster {
             "ports": [{"name": "main", "protocol": "TCP", "port": spec.target_port}],
         }))
     }
+}
+
+fn service_object(spec: &ServiceSpec<'_>) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"namespace": spec.namespace, "name": spec.name},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": spec.cluster_ips.first(), "clusterIPs": spec.cluster_ips,
+            "ports": [{"name": "main", "protocol": "TCP", "port": spec.port, "targetPort": spec.target_port}],
+        },
+    })
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

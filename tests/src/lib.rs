@@ -4,6 +4,7 @@
 //! It needs root and Debian's iproute2, iptables and ipset.
 
 pub mod agent;
+pub mod announce;
 pub mod cluster;
 pub mod cmd;
 pub mod findings;
@@ -11,6 +12,7 @@ pub mod firewall;
 pub mod foreign;
 pub mod guard;
 pub mod http;
+pub mod keepalived;
 pub mod lan;
 pub mod metrics;
 pub mod netns;
@@ -22,5 +24,6 @@ pub mod product;
 pub mod service;
 pub mod tcx;
 pub mod traffic;
+pub mod vip;
 pub mod wait;
 pub mod world;

@@ -37,10 +37,18 @@ impl World {
     /// # Errors
     /// When the lab can't be built.
     pub fn named(node: &str) -> Result<Self> {
+        Self::numbered(node, 1)
+    }
+
+    /// One node of the given name and number.
+    ///
+    /// # Errors
+    /// When the lab can't be built.
+    pub fn numbered(node: &str, index: u8) -> Result<Self> {
         let guard = Guard::take()?;
         let lan = Lan::new(&guard)?;
         let cluster = Cluster::new(guard.dir())?;
-        let node = Node::new(&guard, &lan, node, 1)?;
+        let node = Node::new(&guard, &lan, node, index)?;
         cluster.node(&node)?;
         Ok(Self { node, lan, cluster, guard })
     }

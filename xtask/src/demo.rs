@@ -11,7 +11,7 @@ use crate::setup;
 
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// Which incident
+    /// Which incident: `postgres` (a policy loses a namespace) or `vip` (a load-balancer address flaps)
     #[arg(default_value = "postgres")]
     name: String,
     /// Leave it running to explore, until Ctrl-C

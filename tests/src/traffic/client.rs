@@ -51,6 +51,14 @@ impl Conversation {
         Ok(self.0.local_addr()?.port())
     }
 
+    /// How long to wait for answers from now on.
+    ///
+    /// # Errors
+    /// When the socket refuses.
+    pub fn be_patient(&self, patience: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(patience))
+    }
+
     /// Sends a byte and waits for it to come back.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ fn pseudo_header(from: IpAddr, to: IpAddr, len: usize) -> Vec<u8> {
     out
 }
 
-fn checksum(bytes: &[u8]) -> u16 {
+pub(crate) fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = bytes
         .chunks(2)
         .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)])))

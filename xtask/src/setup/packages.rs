@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::services;
 use crate::run::{Environment, output, run, say};
 
 /// Package, and what it is for.
@@ -14,10 +15,14 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iproute2", "builds the lab's namespaces and links"),
     ("iptables", "the lab's Services and pod firewalls"),
     ("ipset", "the pod firewall's sets, as kube-router makes them"),
+    ("keepalived", "moves addresses between the lab's nodes; its service does not start"),
     ("procps", "sysctl, for the lab's nodes"),
     ("kmod", "loads kernel modules for the lab"),
     ("prometheus", "promtool checks /metrics"),
 ];
+
+/// Of those, services that only the lab starts.
+const SERVICES: &[&str] = &["keepalived"];
 
 /// True if something was installed.
 pub(super) fn ensure() -> Result<bool> {
@@ -48,7 +53,10 @@ pub(super) fn ensure() -> Result<bool> {
     apt(&["update", "-q"])?;
     let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
     args.extend(&names);
+    let held = services::Held::new()?;
     apt(&args)?;
+    drop(held);
+    SERVICES.iter().filter(|service| names.contains(service)).for_each(|service| services::disable(service));
     Ok(true)
 }
 

@@ -1,15 +1,26 @@
-//! `demo [postgres] [--keep] [--json]`
+//! `demo [postgres|vip] [--keep] [--json]`
+
+/// Which incident is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Incident {
+    /// A NetworkPolicy loses a namespace.
+    #[default]
+    Postgres,
+    /// A load-balancer address flaps.
+    Vip,
+}
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
+    pub(crate) incident: Incident,
     /// Leave the lab running until a signal.
     pub(crate) keep: bool,
     /// NDJSON instead of prose.
     pub(crate) json: bool,
 }
 
-const USAGE: &str = "usage: demo [postgres] [--keep] [--json]";
+const USAGE: &str = "usage: demo [postgres|vip] [--keep] [--json]";
 
 impl Args {
     /// Reads the command line; an error is the text to show.
@@ -17,7 +28,8 @@ impl Args {
         let mut args = Self::default();
         for word in words {
             match word.as_str() {
-                "postgres" => {}
+                "postgres" => args.incident = Incident::Postgres,
+                "vip" => args.incident = Incident::Vip,
                 "--keep" => args.keep = true,
                 "--json" => args.json = true,
                 other => return Err(format!("demo: unknown argument `{other}`\n{USAGE}")),
@@ -34,7 +46,12 @@ mod tests {
     #[test]
     fn words_in_any_order_and_typos_named() {
         let parse = |line: &str| Args::parse(line.split_whitespace().map(str::to_owned));
-        assert_eq!(parse("--json postgres --keep"), Ok(Args { keep: true, json: true }));
+        assert_eq!(
+            parse("--json postgres --keep"),
+            Ok(Args { incident: Incident::Postgres, keep: true, json: true })
+        );
+        assert_eq!(parse("vip"), Ok(Args { incident: Incident::Vip, ..Args::default() }));
+        assert_eq!(parse(""), Ok(Args::default()));
         assert!(parse("--kep").unwrap_err().contains("--kep"));
     }
 }

@@ -6,12 +6,13 @@ mod narrator;
 mod signals;
 mod story;
 mod tail;
+mod vip;
 
 use std::process::ExitCode;
 
 use lab::wait;
 
-use args::Args;
+use args::{Args, Incident};
 use narrator::Narrator;
 
 fn main() -> ExitCode {
@@ -22,7 +23,12 @@ fn main() -> ExitCode {
     if let Err(error) = signals::watch() {
         return complain(&format!("{error:#}"), 2);
     }
-    match story::play(&args, &mut Narrator::new(args.json)) {
+    let mut narrator = Narrator::new(args.json);
+    let played = match args.incident {
+        Incident::Postgres => story::play(&args, &mut narrator),
+        Incident::Vip => vip::play(&args, &mut narrator),
+    };
+    match played {
         Ok(()) => ExitCode::SUCCESS,
         // What failed, failed because we were told to stop; the lab is gone by now.
         Err(_) if wait::interrupted() => ExitCode::from(130),

@@ -1,0 +1,163 @@
+//! Ethernet frames in which a host says that an address is its own, or asks who has it.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use observer::core::mac::Mac;
+
+use crate::traffic::raw::checksum;
+
+/// `ff:ff:ff:ff:ff:ff`.
+pub const BROADCAST: Mac = Mac([0xff; 6]);
+
+/// Ethernet's least payload; Go's libraries pad to it.
+const MIN_PAYLOAD: usize = 46;
+
+const ARP: u16 = 0x0806;
+const IPV6: u16 = 0x86dd;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
+
+/// An ARP packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Arp {
+    /// 1 asks, 2 answers.
+    pub operation: u16,
+    pub sender: (Mac, Ipv4Addr),
+    pub target: (Mac, Ipv4Addr),
+}
+
+impl Arp {
+    /// The frame that carries it.
+    #[must_use]
+    pub fn frame(self, to: Mac) -> Vec<u8> {
+        let mut arp = vec![0, 1, 8, 0, 6, 4];
+        arp.extend(self.operation.to_be_bytes());
+        for (mac, ip) in [self.sender, self.target] {
+            arp.extend(mac.0);
+            arp.extend(ip.octets());
+        }
+        arp.resize(MIN_PAYLOAD, 0);
+        ethernet(to, self.sender.0, ARP, &arp)
+    }
+}
+
+/// Payload of some type between two hosts.
+#[must_use]
+pub fn ethernet(to: Mac, from: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
+    [to.0.as_slice(), &from.0, &kind.to_be_bytes(), payload].concat()
+}
+
+/// A gratuitous request, as MetalLB and arping send it.
+#[must_use]
+pub fn gratuitous_request(ip: Ipv4Addr, mac: Mac) -> Vec<u8> {
+    Arp { operation: 1, sender: (mac, ip), target: (BROADCAST, ip) }.frame(BROADCAST)
+}
+
+/// A gratuitous reply.
+#[must_use]
+pub fn gratuitous_reply(ip: Ipv4Addr, mac: Mac) -> Vec<u8> {
+    Arp { operation: 2, sender: (mac, ip), target: (BROADCAST, ip) }.frame(BROADCAST)
+}
+
+/// An unsolicited neighbour advertisement to all nodes: override flag, target link-layer address.
+#[must_use]
+pub fn advertisement(ip: Ipv6Addr, mac: Mac) -> Vec<u8> {
+    Advertisement::unsolicited(ip, mac).frame()
+}
+
+/// A neighbour advertisement with everything that can be wrong about it.
+#[derive(Clone, Debug)]
+pub struct Advertisement {
+    pub from: Mac,
+    pub to: (Mac, Ipv6Addr),
+    pub hop_limit: u8,
+    pub code: u8,
+    /// 0x20 override, 0x40 solicited, 0x80 router.
+    pub flags: u8,
+    pub target: Ipv6Addr,
+    pub options: Vec<u8>,
+}
+
+impl Advertisement {
+    /// As announcers send it.
+    #[must_use]
+    pub fn unsolicited(target: Ipv6Addr, mac: Mac) -> Self {
+        Self {
+            from: mac,
+            to: (ALL_NODES_MAC, ALL_NODES),
+            hop_limit: 255,
+            code: 0,
+            flags: 0x20,
+            target,
+            options: link_layer_option(mac),
+        }
+    }
+
+    /// The answer to a solicitation of `asker`.
+    #[must_use]
+    pub fn solicited(target: Ipv6Addr, mac: Mac, asker: (Mac, Ipv6Addr)) -> Self {
+        Self { to: asker, flags: 0x60, ..Self::unsolicited(target, mac) }
+    }
+
+    /// The frame that carries it.
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
+        let source = link_local(self.from);
+        let mut icmp = vec![136, self.code, 0, 0, self.flags, 0, 0, 0];
+        icmp.extend(self.target.octets());
+        icmp.extend(&self.options);
+        let length = u16::try_from(icmp.len()).unwrap_or(u16::MAX);
+        let pseudo =
+            [&source.octets()[..], &self.to.1.octets(), &[0, 0], &length.to_be_bytes(), &[0, 0, 0, 58]]
+                .concat();
+        let sum = checksum(&[pseudo, icmp.clone()].concat());
+        icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut packet = vec![0x60, 0, 0, 0];
+        packet.extend(length.to_be_bytes());
+        packet.extend([58, self.hop_limit]);
+        packet.extend(source.octets());
+        packet.extend(self.to.1.octets());
+        packet.extend(icmp);
+        ethernet(self.to.0, self.from, IPV6, &packet)
+    }
+}
+
+/// Option 2, one unit of eight bytes.
+#[must_use]
+pub fn link_layer_option(mac: Mac) -> Vec<u8> {
+    [&[2, 1], mac.0.as_slice()].concat()
+}
+
+/// The address that a host gives itself.
+fn link_local(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
+    let pair = |high, low| u16::from_be_bytes([high, low]);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 9]);
+
+    #[test]
+    fn arp_says_what_the_rfc_says() {
+        let frame = gratuitous_request(Ipv4Addr::new(10, 0, 20, 200), MAC);
+        assert_eq!(frame.len(), 60);
+        assert_eq!(frame[12..22], [8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        assert_eq!(frame[22..32], [2, 0, 0, 0, 0, 9, 10, 0, 20, 200]);
+        assert_eq!(frame[38..42], [10, 0, 20, 200], "sender and target are the same");
+    }
+
+    #[test]
+    fn an_advertisement_sums_to_zero() {
+        let ip: Ipv6Addr = "fd20::c8".parse().unwrap();
+        let frame = advertisement(ip, MAC);
+        let packet = &frame[14..];
+        let covered = [&packet[8..40], &[0, 0, 0, 32, 0, 0, 0, 58], &packet[40..]].concat();
+        assert_eq!(checksum(&covered), 0);
+        assert_eq!(packet[48..64], ip.octets());
+        assert_eq!(packet[64..72], [2, 1, 2, 0, 0, 0, 0, 9]);
+        assert_eq!(link_local(MAC), "fe80::ff:fe00:9".parse::<Ipv6Addr>().unwrap());
+    }
+}

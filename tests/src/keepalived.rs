@@ -1,0 +1,187 @@
+//! Real keepalived: VRRP between nodes, each with a process of its own inside the node's namespace.
+
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::node::Node;
+use crate::{netns, wait};
+
+/// VRRP's number among IP protocols.
+const VRRP: u8 = 112;
+
+/// A running keepalived. Dropping it ends it.
+#[derive(Debug)]
+pub struct Keepalived {
+    child: Child,
+    ns: netns::Netns,
+    vip: IpAddr,
+    log: PathBuf,
+}
+
+impl Keepalived {
+    /// Starts it on a node for an IPv4 address; `files` is a directory for its configuration, pids and log. Of several
+    /// nodes the one with the highest priority has the address.
+    ///
+    /// # Errors
+    /// When it isn't installed.
+    pub fn start(node: &Node, vip: IpAddr, priority: u8, files: &Path) -> Result<Self> {
+        ensure!(vip.is_ipv4(), "the lab's keepalived announces IPv4 addresses only");
+        let file = |kind: &str| files.join(format!("keepalived-{}.{kind}", node.name));
+        let log = file("log");
+        fs::write(file("conf"), configuration(&node.name, vip, priority))?;
+        let out = File::options().create(true).append(true).open(&log)?;
+        let mut command = Command::new("keepalived");
+        command
+            .args(["--dont-fork", "--vrrp", "--dont-respawn", "--log-console", "--log-detail", "--no-syslog"])
+            .arg("--use-file")
+            .arg(file("conf"))
+            // The pid files' usual places are one for the whole machine.
+            .arg("--pid")
+            .arg(file("pid"))
+            .arg("--vrrp_pid")
+            .arg(file("vrrp-pid"))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
+        let child =
+            node.ns.run(|| command.spawn()).context("start keepalived; `cargo xtask setup` installs it")?;
+        Ok(Self { child, ns: node.ns.clone(), vip, log })
+    }
+
+    /// Whether this node has the address.
+    #[must_use]
+    pub fn is_master(&self) -> bool {
+        let addresses = self.ns.ip("-o addr show dev eth0").unwrap_or_default();
+        addresses.contains(&format!(" {}/", self.vip))
+    }
+
+    /// Waits until this node has the address, or has it no more.
+    ///
+    /// # Errors
+    /// When that doesn't come; it holds the log.
+    pub fn wait_master(&self, master: bool) -> Result<()> {
+        let what = format!("keepalived to be master: {master}");
+        let done = || (self.is_master() == master).then_some(());
+        wait::until(&what, wait::DEADLINE, done).with_context(|| self.log())
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Stops it with SIGTERM: it gives the address away.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(mut self) -> Result<()> {
+        self.terminate().map(drop).with_context(|| self.log())
+    }
+
+    fn terminate(&mut self) -> Result<ExitStatus> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status);
+        }
+        kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
+        let child = &mut self.child;
+        let ended = wait::until("keepalived to end", wait::DEADLINE, || child.try_wait().transpose())?;
+        ended.context("wait for keepalived")
+    }
+}
+
+impl Drop for Keepalived {
+    fn drop(&mut self) {
+        if self.terminate().is_err() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+        if thread::panicking() {
+            report(&self.log());
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a failed test shows what keepalived said")]
+fn report(log: &str) {
+    eprintln!("--- keepalived's log:\n{log}---");
+}
+
+/// Keeps the nodes' VRRP from each other, so that each thinks itself alone.
+///
+/// # Errors
+/// When iptables fails.
+pub fn split(nodes: &[&Node]) -> Result<()> {
+    rule("-I", nodes)
+}
+
+/// Takes back a [`split`].
+///
+/// # Errors
+/// When there was none.
+pub fn heal(nodes: &[&Node]) -> Result<()> {
+    rule("-D", nodes)
+}
+
+fn rule(action: &str, nodes: &[&Node]) -> Result<()> {
+    nodes.iter().try_for_each(|node| {
+        node.iptables(node.ip4().into(), &format!("{action} INPUT -p {VRRP} -j DROP")).map(drop)
+    })
+}
+
+/// Version 3 has intervals below a second. A master repeats its claim every second, as it does where switches forget.
+fn configuration(router: &str, vip: IpAddr, priority: u8) -> String {
+    format!(
+        "global_defs {{
+    router_id {router}
+    vrrp_version 3
+}}
+vrrp_instance vip {{
+    state BACKUP
+    interface eth0
+    virtual_router_id 51
+    priority {priority}
+    advert_int 0.1
+    garp_master_delay 1
+    garp_master_refresh 1
+    virtual_ipaddress {{
+        {vip}/32 dev eth0
+    }}
+}}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::Guard;
+    use crate::lan::{self, Lan};
+
+    #[test]
+    fn one_master_then_the_other_then_two() {
+        let guard = Guard::take().unwrap();
+        let lan = Lan::new(&guard).unwrap();
+        let nodes = [(3, "node3"), (4, "node4")].map(|(n, name)| Node::new(&guard, &lan, name, n).unwrap());
+        let vip = IpAddr::V4(lan::ip4(200));
+        let start = |at: usize, priority| Keepalived::start(&nodes[at], vip, priority, guard.dir()).unwrap();
+        let (first, second) = (start(0, 200), start(1, 100));
+        first.wait_master(true).unwrap();
+        second.wait_master(false).unwrap();
+        split(&[&nodes[0], &nodes[1]]).unwrap();
+        second.wait_master(true).unwrap();
+        assert!(first.is_master(), "split brain: both have it");
+        heal(&[&nodes[0], &nodes[1]]).unwrap();
+        second.wait_master(false).unwrap();
+        first.stop().unwrap();
+        second.wait_master(true).unwrap();
+        second.stop().unwrap();
+    }
+}

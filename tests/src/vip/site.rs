@@ -1,0 +1,221 @@
+//! The site of the incident: Postgres on two nodes behind a load-balancer address, and a client on the LAN.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::{Context, Result, bail};
+use observer::core::mac::Mac;
+
+use super::{Hold, Traffic, Vip, neighbour};
+use crate::agent::Agent;
+use crate::announce::Pattern;
+use crate::cluster::{Balancer, ServiceSpec};
+use crate::lan::Host;
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::traffic::{Conversation, Server, connect};
+use crate::world::World;
+use crate::{overlay, wait};
+
+/// Postgres' port.
+pub const PORT: u16 = 5432;
+/// The address of the incident.
+pub const VIP4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 20, 200));
+/// Its IPv6 twin.
+pub const VIP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd20, 0, 0, 0, 0, 0, 0, 200));
+/// The Service that has them, as the agent names it.
+pub const SERVICE: &str = "dbaas/postgresql-lb";
+/// The nodes, unless a [`Setup`] has other names.
+pub const NODES: [&str; 2] = ["node3", "node4"];
+
+const NAMESPACE: &str = "dbaas";
+const NAME: &str = "postgresql-lb";
+const WORKLOAD: &str = "postgres";
+const KUBELET: u16 = 10250;
+const CLUSTER_IPS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(10, 43, 20, 200)), IpAddr::V6(Ipv6Addr::new(0xfd43, 0, 0, 0, 0, 0, 0, 200))];
+
+/// What may differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub nodes: [&'static str; 2],
+    pub vip: IpAddr,
+    pub hold: Hold,
+    pub traffic: Traffic,
+    /// Only the first node has a pod, which both serve.
+    pub shared: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { nodes: NODES, vip: VIP4, hold: Hold::Speaker, traffic: Traffic::Local, shared: false }
+    }
+}
+
+/// Two nodes and what they serve. Field order is drop order.
+#[derive(Debug)]
+pub struct Site {
+    pub vip: Vip,
+    pub servings: Vec<Server>,
+    pub pods: Vec<Pod>,
+    pub client: Host,
+    pub second: Node,
+    pub world: World,
+    setup: Setup,
+}
+
+impl Site {
+    /// Builds it; nobody has the address yet.
+    ///
+    /// # Errors
+    /// When a tool fails.
+    pub fn new(setup: Setup) -> Result<Self> {
+        let world = World::numbered(setup.nodes[0], 3)?;
+        let second = world.add_node(setup.nodes[1], 4)?;
+        let client = world.lan.host(&world.guard, "client", 50)?;
+        let mut pods = vec![world.pod_on(&world.node, NAMESPACE, WORKLOAD)?];
+        if setup.shared {
+            overlay::join(&[&world.node, &second])?;
+        } else {
+            pods.push(world.pod_on(&second, NAMESPACE, WORKLOAD)?);
+        }
+        let servings = pods.iter().map(|pod| Server::start(&pod.ns, PORT)).collect::<Result<_>>()?;
+        let vip = Vip::new(SocketAddr::new(setup.vip, PORT), setup.hold);
+        let site = Self { vip, servings, pods, client, second, world, setup };
+        for (node, pod) in site.nodes().into_iter().zip(site.pods.iter().cycle()) {
+            site.vip.serve(node, site.backend(pod), setup.traffic)?;
+        }
+        site.describe(&site.pods.iter().collect::<Vec<_>>())?;
+        site.meet()?;
+        Ok(site)
+    }
+
+    /// Nodes of a cluster know each other's MAC: they talk all the time.
+    fn meet(&self) -> Result<()> {
+        let [first, second] = self.nodes();
+        match connect(&first.ns, (second.ip4(), KUBELET).into()) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            other => bail!("nodes without a kubelet refuse, not {other:?}"),
+        }
+    }
+
+    /// Both nodes.
+    #[must_use]
+    pub fn nodes(&self) -> [&Node; 2] {
+        [&self.world.node, &self.second]
+    }
+
+    /// Where a pod serves, in the family of the VIP.
+    #[must_use]
+    pub fn backend(&self, pod: &Pod) -> SocketAddr {
+        if self.setup.vip.is_ipv4() { pod.at(PORT) } else { pod.at6(PORT) }
+    }
+
+    /// The client's address, in the family of the VIP.
+    #[must_use]
+    pub fn client_ip(&self) -> IpAddr {
+        if self.setup.vip.is_ipv4() { self.client.ip4.into() } else { self.client.ip6.into() }
+    }
+
+    /// Lists the Service with these backends.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn describe(&self, backends: &[&Pod]) -> Result<()> {
+        let service = ServiceSpec {
+            namespace: NAMESPACE,
+            name: NAME,
+            cluster_ips: &CLUSTER_IPS,
+            port: PORT,
+            target_port: PORT,
+        };
+        let local = self.setup.traffic == Traffic::Local;
+        self.world.cluster.balancer(&Balancer { service, vips: &[self.setup.vip], local }, backends)
+    }
+
+    /// Lists a `ServiceL2Status` that says that a node announces the Service.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn l2_status(&self, name: &str, node: &str) -> Result<()> {
+        self.world.cluster.l2_status(name, (NAMESPACE, NAME), node)
+    }
+
+    /// The agent on each node.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn agents(&self, args: &[&str]) -> Result<[Agent; 2]> {
+        Ok([self.world.agent_on(&self.world.node, args)?, self.world.agent_on(&self.second, args)?])
+    }
+
+    /// Moves the address to node number `to`, 0 or 1. When it returns, the client sends there.
+    ///
+    /// # Errors
+    /// When a tool fails, or the client doesn't follow.
+    pub fn move_to(&mut self, to: usize, pattern: Pattern) -> Result<Mac> {
+        let node = [&self.world.node, &self.second][to];
+        let mac = self.vip.move_to(node, pattern)?;
+        self.client_follows(mac)?;
+        Ok(mac)
+    }
+
+    /// Waits until the client, if it knows the address at all, sends to `mac`.
+    ///
+    /// # Errors
+    /// When it doesn't in time.
+    pub fn client_follows(&self, mac: Mac) -> Result<()> {
+        wait::until("the client to follow the address", wait::DEADLINE, || {
+            neighbour(&self.client, self.setup.vip)
+                .ok()
+                .filter(|known| known.is_none_or(|known| known == mac))
+        })
+        .map(drop)
+    }
+
+    /// Opens connections of the client to the address, each used once.
+    ///
+    /// # Errors
+    /// When one isn't served.
+    pub fn converse(&self, count: usize) -> Result<Vec<Conversation>> {
+        let to = self.vip.at();
+        let open = || -> Result<Conversation> {
+            let mut open = connect(&self.client.ns, to).with_context(|| format!("connect to {to}"))?;
+            open.echo().with_context(|| format!("talk to {to}"))?;
+            Ok(open)
+        };
+        (0..count).map(|_| open()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the incident rests on: a connection open across a move is reset at its next packet.
+    #[test]
+    fn a_move_resets_what_was_open() {
+        for (vip, hold) in [(VIP4, Hold::Speaker), (VIP4, Hold::Address), (VIP6, Hold::Speaker)] {
+            let mut site = Site::new(Setup { vip, hold, ..Setup::default() }).unwrap();
+            site.move_to(0, Pattern::METALLB.at_once()).unwrap();
+            let mut open = site.converse(1).unwrap().remove(0);
+            let again = site.move_to(0, Pattern::METALLB.at_once()).unwrap();
+            open.echo().unwrap();
+            let mac = site.move_to(1, Pattern::METALLB.at_once()).unwrap();
+            assert_ne!(mac, again);
+            assert_eq!(open.echo().unwrap_err().kind(), ErrorKind::ConnectionReset, "{vip} {hold:?}");
+            site.converse(1).unwrap();
+        }
+    }
+
+    #[test]
+    fn masqueraded_clients_have_the_nodes_address() {
+        let mut site = Site::new(Setup { traffic: Traffic::Cluster, ..Setup::default() }).unwrap();
+        site.move_to(0, Pattern::ARPING).unwrap();
+        let _open = site.converse(1).unwrap();
+        let seen = site.pods[0].ns.proc_net("tcp6").unwrap();
+        let hex = |ip: Ipv4Addr| format!("{:08X}", u32::from(ip).swap_bytes());
+        assert!(seen.contains(&hex(site.world.node.pod_ip4(1))), "{seen}");
+        assert!(!seen.contains(&hex(site.client.ip4)), "{seen}");
+    }
+}

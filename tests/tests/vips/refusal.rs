@@ -1,0 +1,59 @@
+//! A move that changes who a client is, in the eyes of a policy.
+
+use std::io::ErrorKind;
+
+use lab::firewall::{Firewall, Refusal};
+use lab::traffic::connect;
+use lab::vip::{NODES, PORT, SERVICE, Setup, Traffic};
+use serde_json::json;
+
+use crate::stage::{Stage, metallb};
+
+/// The policy admits the client by its address. At the pod's own node it has that; through the other node it comes with
+/// that node's address, and is refused.
+#[test]
+fn a_masqueraded_source_is_not_admitted() {
+    let mut stage = Stage::new(Setup { traffic: Traffic::Cluster, shared: true, ..Setup::default() });
+    let (client, pod) = (stage.site.client.ip4, &stage.site.pods[0]);
+    stage
+        .site
+        .world
+        .cluster
+        .apply(&json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"namespace": "dbaas", "name": "clients"},
+            "spec": {
+                "podSelector": {}, "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"ipBlock": {"cidr": format!("{client}/32")}}]}],
+            },
+        }))
+        .unwrap();
+    let firewall =
+        Firewall::new(&stage.site.world.node, pod, (PORT, PORT), Refusal::PortUnreachable).unwrap();
+    firewall.allow(client.into()).unwrap();
+    stage.site.converse(1).unwrap();
+
+    let mac = stage.site.move_to(1, metallb()).unwrap();
+    stage.moved_once(mac);
+    let to = stage.site.vip.at();
+    for _ in 0..3 {
+        let error = connect(&stage.site.client.ns, to).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    }
+    let [enforcer, announcer] = &stage.agents;
+    let of_client =
+        |r: &serde_json::Value| r["src"]["ip"] == client.to_string() && r["outcome"] == "rejected";
+    let at_vip = announcer.wait_flow("kind=attempt", of_client).unwrap();
+    assert_eq!(at_vip["dst"]["service"], SERVICE, "{at_vip}");
+    let masqueraded = stage.site.second.pod_ip4(0).to_string();
+    let at_pod = enforcer.wait_flow("kind=attempt", |r| r["src"]["ip"] == masqueraded.as_str()).unwrap();
+    assert_eq!(at_pod["outcome"], "rejected", "{at_pod}");
+    assert_eq!(at_pod["dst"]["pod"], stage.site.pods[0].name.as_str(), "{at_pod}");
+    assert_eq!(at_pod["verdict"]["decision"], "deny", "{at_pod}");
+    let found = enforcer.wait_finding("policy_denied", "active", |_| true).unwrap();
+    assert_eq!(found["policies"], json!(["dbaas/clients"]), "{found}");
+
+    stage.site.move_to(0, metallb()).unwrap();
+    stage.site.converse(1).unwrap();
+    stage.agents.iter().for_each(|agent| drop(stage.claimed_by(agent, NODES[0])));
+}
