@@ -38,7 +38,7 @@ impl PairKey {
 }
 
 /// Workload rather than pod, Service where no pod is known, and one name each for nodes and for the world outside.
-fn workload(endpoint: &Endpoint) -> WorkloadName {
+pub(super) fn workload(endpoint: &Endpoint) -> WorkloadName {
     let Endpoint { namespace, workload, pod, service, node, .. } = endpoint;
     if let (Some(namespace), Some(workload)) = (namespace, workload) {
         return (namespace.clone(), workload.clone());
