@@ -19,6 +19,7 @@ pub mod overlay;
 pub mod pod;
 pub mod policy;
 pub mod product;
+pub mod prometheus;
 pub mod service;
 pub mod tcx;
 pub mod traffic;

@@ -2,6 +2,7 @@
 
 mod linker;
 mod packages;
+mod services;
 mod toolchain;
 
 use std::fs;

@@ -11,9 +11,9 @@ const HEAD: &str =
 
 /// The announcers of a VIP in its window, for an annotation. Labels of the current one would change at every move, and
 /// with them the alert.
-const ANNOUNCERS: &str = "{{ range printf \"group by (node, mac, source) \
+const ANNOUNCERS: &str = "{{ range $i, $claim := printf \"group by (node, mac, source) \
     (max_over_time(flow_observer_vip_announcer{vip='%s'}[5m]))\" $labels.vip | query }}\
-    {{ or .Labels.node .Labels.mac }} ({{ .Labels.source }}) {{ else }}nobody{{ end }}";
+    {{ if $i }}, {{ end }}{{ or .Labels.node .Labels.mac }} ({{ .Labels.source }}){{ else }}nobody{{ end }}";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

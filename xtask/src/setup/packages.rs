@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::services::{self, NoStarts};
 use crate::run::{Environment, output, run, say};
 
 /// Package, and what it is for.
@@ -16,7 +17,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ipset", "the pod firewall's sets, as kube-router makes them"),
     ("procps", "sysctl, for the lab's nodes"),
     ("kmod", "loads kernel modules for the lab"),
-    ("prometheus", "promtool checks /metrics"),
+    ("prometheus", "promtool checks /metrics and the alert rules; the lab's Prometheus"),
+    ("prometheus-alertmanager", "the lab's Alertmanager"),
 ];
 
 /// True if something was installed.
@@ -48,7 +50,10 @@ pub(super) fn ensure() -> Result<bool> {
     apt(&["update", "-q"])?;
     let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
     args.extend(&names);
+    let no_starts = NoStarts::new()?;
     apt(&args)?;
+    drop(no_starts);
+    services::disable(&names)?;
     Ok(true)
 }
 
