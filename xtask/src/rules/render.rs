@@ -22,7 +22,6 @@ struct Source {
     counters: Vec<Counter>,
     records: Vec<Record>,
     alerts: Vec<Alert>,
-    agent_alerts: Vec<Alert>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,23 +126,14 @@ pub(super) struct Rendered {
 
 pub(super) fn render(source: &str) -> Result<Rendered> {
     let source: Source = serde_yaml_ng::from_str(source)?;
-    let alerts = || source.alerts.iter().chain(&source.agent_alerts);
-    let runbooks = alerts().map(|alert| alert.runbook.clone()).collect();
+    let runbooks = source.alerts.iter().map(|alert| alert.runbook.clone()).collect();
     let counters = source.counters.iter().map(Counter::rule);
-    let mut network: Vec<Rule> = counters.chain(source.records).map(|r| Rule::Record(r.trimmed())).collect();
+    let mut rules: Vec<Rule> = counters.chain(source.records).map(|r| Rule::Record(r.trimmed())).collect();
     for alert in &source.alerts {
-        network.extend(alert.rules(&source.runbooks)?);
+        rules.extend(alert.rules(&source.runbooks)?);
     }
-    let mut agents = Vec::new();
-    for alert in &source.agent_alerts {
-        agents.extend(alert.rules(&source.runbooks)?);
-    }
-    // A group is evaluated in order: an alert sees what was recorded at the same time.
-    let groups = vec![
-        Group { name: "flow-observer", rules: network },
-        Group { name: "flow-observer-agents", rules: agents },
-    ];
-    let groups = Groups { groups };
+    // One group is evaluated in order: an alert sees what was recorded at the same time.
+    let groups = Groups { groups: vec![Group { name: "flow-observer", rules }] };
     let plain = format!("{HEAD}{}", serde_yaml_ng::to_string(&groups)?);
     let object = Object {
         api_version: "monitoring.coreos.com/v1",

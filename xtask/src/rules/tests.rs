@@ -118,7 +118,7 @@ fn every_runbook_is_linked_and_says_how_to_silence() {
 fn a_critical_alert_does_not_wait_longer_than_its_warning() {
     let source = |critical: &str, warning: &str| {
         format!(
-            "{{runbooks: u, counters: [], records: [], agent_alerts: [], alerts: [{{alert: A, runbook: r, summary: s, \
+            "{{runbooks: u, counters: [], records: [], alerts: [{{alert: A, runbook: r, summary: s, \
              description: d, levels: {{critical: {{for: {critical}, expr: a}}, warning: {{for: {warning}, expr: b}}}}}}]}}"
         )
     };
