@@ -32,7 +32,8 @@ fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     let target = Target { name: "node1", ns: &world.node.ns, at: LISTEN };
     let monitor = Monitor::start(&world.guard, &[target]).unwrap();
     connect(&client.ns, server.at(8080)).unwrap().echo().unwrap();
-    let established = r#"flow_observer_connection_attempts_total{outcome="established",dst_workload="cache"}"#;
+    let established =
+        r#"flow_observer_connection_attempts_total{outcome="established",dst_workload="cache"}"#;
     monitor.wait_query(established, |n| n >= 1.0).unwrap();
 
     world.cluster.apply(&admitting("data", "lockdown", &["batch"])).unwrap();
@@ -52,7 +53,11 @@ fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     firewall.allow_pod(&client).unwrap();
     monitor.wait_alert("FlowObserverPolicyDenied", "resolved", || {}, named).unwrap();
     let refused = |alert: &Value| alert["labels"]["alertname"] == "FlowObserverConnectionsRefused";
-    assert!(!monitor.received().iter().any(refused), "a refusal by policy is told once: {:?}", monitor.received());
+    assert!(
+        !monitor.received().iter().any(refused),
+        "a refusal by policy is told once: {:?}",
+        monitor.received()
+    );
 
     agent.stop().unwrap();
     monitor.wait_alert("FlowObserverNoAgent", "firing", || {}, |_| true).unwrap();

@@ -53,7 +53,9 @@ fn a_vip_that_flaps_arrives_once_with_its_service_and_both_nodes() {
     monitor.wait_alert("FlowObserverVipFlapping", "resolved", || {}, critical).unwrap();
 
     let told = |alert: &&Value| {
-        alert["labels"]["alertname"] == "FlowObserverVipFlapping" && alert["status"] == "firing" && critical(alert)
+        alert["labels"]["alertname"] == "FlowObserverVipFlapping"
+            && alert["status"] == "firing"
+            && critical(alert)
     };
     let received = monitor.received();
     assert_eq!(received.iter().filter(told).count(), 1, "two nodes saw it, one alert: {received:?}");

@@ -162,10 +162,9 @@ impl Counter {
         );
         let labels = by.join(", ");
         let expr = match observer {
-            Some(observer) => format!(
-                "max by ({labels}) (sum by ({labels}, {observer}) (\n{}\n))",
-                indent(&increase)
-            ),
+            Some(observer) => {
+                format!("max by ({labels}) (sum by ({labels}, {observer}) (\n{}\n))", indent(&increase))
+            }
             None => format!("sum by ({labels}) (\n{}\n)", indent(&increase)),
         };
         Record { record: record.clone(), expr }
@@ -219,7 +218,9 @@ impl Level {
 /// Writes out the short forms.
 fn text(text: &str) -> String {
     let side = |side: &str| {
-        format!("{{{{ with $labels.{side}_namespace }}}}{{{{ . }}}}/{{{{ end }}}}{{{{ $labels.{side}_workload }}}}")
+        format!(
+            "{{{{ with $labels.{side}_namespace }}}}{{{{ . }}}}/{{{{ end }}}}{{{{ $labels.{side}_workload }}}}"
+        )
     };
     let port = "{{ with $labels.dst_port }}:{{ . }}{{ end }}";
     let vip = "{{ $labels.vip }}{{ with $labels.service }} (Service {{ $labels.service_namespace }}/{{ . }}){{ end }}";

@@ -88,13 +88,18 @@ fn story(test: &Value) -> BTreeMap<(String, String), Vec<bool>> {
 
 #[test]
 fn each_alert_and_severity_is_tested_silent_then_firing_then_resolved() {
-    let tests: Vec<Value> = test_files().iter().flat_map(|file| list(&yaml(file), "tests").cloned().collect::<Vec<_>>()).collect();
+    let tests: Vec<Value> = test_files()
+        .iter()
+        .flat_map(|file| list(&yaml(file), "tests").cloned().collect::<Vec<_>>())
+        .collect();
     let is_told = |steps: &Vec<bool>| {
         let (first, last) = (steps.iter().position(|fires| *fires), steps.iter().rposition(|fires| *fires));
         matches!((first, last), (Some(first), Some(last)) if first > 0 && last + 1 < steps.len())
     };
-    let told: BTreeSet<_> =
-        tests.iter().flat_map(|test| story(test).into_iter().filter(|(_, s)| is_told(s)).map(|(k, _)| k)).collect();
+    let told: BTreeSet<_> = tests
+        .iter()
+        .flat_map(|test| story(test).into_iter().filter(|(_, s)| is_told(s)).map(|(k, _)| k))
+        .collect();
     assert_eq!(told, alerts());
 }
 
@@ -108,7 +113,13 @@ fn every_runbook_is_linked_and_says_how_to_silence() {
         .collect();
     assert_eq!(pages.keys().cloned().collect::<BTreeSet<_>>(), rendered.runbooks);
     for (name, page) in pages {
-        for heading in ["## What it means", "## First commands", "## Likely causes", "## How to mend", "## How to silence"] {
+        for heading in [
+            "## What it means",
+            "## First commands",
+            "## Likely causes",
+            "## How to mend",
+            "## How to silence",
+        ] {
             assert!(page.contains(heading), "{name} has no `{heading}`");
         }
     }

@@ -13,7 +13,8 @@ use crate::run::{output, run};
 /// Asked by Debian's maintainer scripts before they start anything; 101 forbids it
 /// (<https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt>).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
-const FORBID: &str = "#!/bin/sh\n# Of `cargo xtask setup`, for the time of an installation. Safe to remove.\nexit 101\n";
+const FORBID: &str =
+    "#!/bin/sh\n# Of `cargo xtask setup`, for the time of an installation. Safe to remove.\nexit 101\n";
 
 /// Packages among those of the set-up that have a service of the same name.
 const SERVICES: &[&str] = &["prometheus", "prometheus-alertmanager"];
