@@ -114,7 +114,8 @@ fn body(request: &mut impl BufRead) -> io::Result<Vec<u8>> {
 
 fn alerts(body: &[u8]) -> Vec<Value> {
     let mut notification: Value = serde_json::from_slice(body).unwrap_or_default();
-    serde_json::from_value(notification["alerts"].take()).unwrap_or_default()
+    let alerts = notification.get_mut("alerts").map(Value::take).unwrap_or_default();
+    serde_json::from_value(alerts).unwrap_or_default()
 }
 
 #[cfg(test)]
