@@ -21,6 +21,7 @@ pub mod overlay;
 pub mod pod;
 pub mod policy;
 pub mod product;
+pub mod prometheus;
 pub mod service;
 pub mod tcx;
 pub mod traffic;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, run, say};
-use crate::{setup, test, tidy, vm};
+use crate::{rules, setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
         run(&mut cargo(root, &["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))
     }),
     ("tidy", tidy::run),
+    ("alert rules", |root| rules::run(root, &rules::RulesArgs::check())),
     ("lints", |root| {
         run(&mut cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod fuzz;
+mod rules;
 mod run;
 mod setup;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     Vm(vm::VmArgs),
     /// Look for inputs that crash or hang the loaders and the evaluators, or make those two disagree
     Fuzz(fuzz::FuzzArgs),
+    /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
+    Rules(rules::RulesArgs),
     /// Check the rules that the compiler can't: layering, file sizes, white space
     Tidy,
     /// What CI runs: formatting, lints, docs, tidy, tests
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
             setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
         }
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
     };

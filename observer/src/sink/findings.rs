@@ -18,9 +18,10 @@ pub(super) use journal::Journal;
 const KEEP: SignedDuration = SignedDuration::from_hours(1);
 
 /// The newest word on each finding. Bounded: what is resolved gives way, then what was seen longest ago.
-#[derive(Debug)]
+/// Clones share it.
+#[derive(Clone, Debug)]
 pub struct FindingStore {
-    inner: Mutex<HashMap<ArcStr, Arc<Finding>>>,
+    inner: Arc<Mutex<HashMap<ArcStr, Arc<Finding>>>>,
     max: usize,
 }
 
@@ -35,7 +36,7 @@ pub(super) enum Change {
 
 impl FindingStore {
     pub(super) fn new(max: usize) -> Self {
-        Self { inner: Mutex::default(), max: max.max(1) }
+        Self { inner: Arc::default(), max: max.max(1) }
     }
 
     pub(super) fn put(&self, finding: Finding, now: Timestamp) -> (Change, Arc<Finding>) {
@@ -62,6 +63,11 @@ impl FindingStore {
         drop(findings);
         all.sort_by(|a, b| order(a).cmp(&order(b)));
         all
+    }
+
+    /// All that are kept, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<Finding>> {
+        lock(&self.inner).values().cloned().collect()
     }
 
     /// How many of each kind are active.

@@ -3,6 +3,7 @@
 //! Counts per pair come from the kernel's exact counters through the engine; the handshake histogram comes from records,
 //! so it misses what `events_lost_total` says was lost.
 
+mod active;
 mod bursts;
 mod checks;
 mod labels;
@@ -32,6 +33,7 @@ use self::checks::CheckSeries;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::series::SeriesStore;
+use super::findings::FindingStore;
 use super::lock;
 use super::tail::TailCounters;
 use crate::core::finding::FindingKind;
@@ -159,6 +161,12 @@ impl Metrics {
         let build = Gauges::default();
         build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
         registry.register("build_info", "The version of this agent; always 1", build);
+    }
+
+    /// Publishes the active findings of this store.
+    pub(super) fn show_findings(&mut self, findings: FindingStore) {
+        let registry = self.registry.sub_registry_with_prefix("flow_observer");
+        registry.register_collector(Box::new(active::ActiveFindings(findings)));
     }
 
     /// What a scrape is answered, complete to the end marker.

@@ -104,9 +104,8 @@ impl Sinks {
             Output::Vip(_)
             | Output::VipGone(_)
             | Output::VipMoved { .. }
-            | Output::Unclaimed { .. }
-            | Output::Check { .. } => {}
-            | Output::RstBurst { .. } => {}
+            | Output::Unclaimed { .. } => {}
+            Output::RstBurst { dst, cause } => metrics.add_burst(&dst, &cause, now),
             Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),

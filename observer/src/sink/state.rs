@@ -38,14 +38,16 @@ struct Cluster {
 
 impl Shared {
     pub(super) fn new(config: &SinkConfig) -> Self {
-        let metrics = Metrics::new(&config.metrics);
+        let findings = FindingStore::new(config.max_findings);
+        let mut metrics = Metrics::new(&config.metrics);
+        metrics.show_findings(findings.clone());
         let tail = Tail::new(&config.tail, config.node.clone(), metrics.tail_counters());
         Self {
             tail: Arc::new(tail),
             metrics,
             pairs: PairTable::new(config.max_pairs),
             baseline: BaselineTable::new(config.max_flows),
-            findings: FindingStore::new(config.max_findings),
+            findings,
             readiness: Readiness::default(),
             node: config.node.clone(),
             cluster: Mutex::default(),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::services;
+use super::services::{self, NoStarts};
 use crate::run::{Environment, output, run, say};
 
 /// Package, and what it is for.
@@ -18,11 +18,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("keepalived", "moves addresses between the lab's nodes; its service does not start"),
     ("procps", "sysctl, for the lab's nodes"),
     ("kmod", "loads kernel modules for the lab"),
-    ("prometheus", "promtool checks /metrics"),
+    ("prometheus", "promtool checks /metrics and the alert rules; the lab's Prometheus"),
+    ("prometheus-alertmanager", "the lab's Alertmanager"),
 ];
-
-/// Of those, services that only the lab starts.
-const SERVICES: &[&str] = &["keepalived"];
 
 /// True if something was installed.
 pub(super) fn ensure() -> Result<bool> {
@@ -53,10 +51,10 @@ pub(super) fn ensure() -> Result<bool> {
     apt(&["update", "-q"])?;
     let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
     args.extend(&names);
-    let held = services::Held::new()?;
+    let no_starts = NoStarts::new()?;
     apt(&args)?;
-    drop(held);
-    SERVICES.iter().filter(|service| names.contains(service)).for_each(|service| services::disable(service));
+    drop(no_starts);
+    services::disable(&names)?;
     Ok(true)
 }
 

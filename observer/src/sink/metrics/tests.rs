@@ -136,6 +136,8 @@ fn counts_and_labels_arrive() {
     for kind in &FindingKind::ALL[1..] {
         assert_eq!(value("findings", &[&format!("kind=\"{}\"", kind.as_str())]), 0.0);
     }
+    let subject = r#"kind="policy_denied",src_namespace="web",src_workload="front",dst_namespace="data",dst_workload="db",dst_port="5432",policy="data/deny",vip="""#;
+    assert_eq!(value("active_findings", &[subject]), 1.0);
     assert_eq!(value("latent_denials", &[front, r#"policy="data/default-deny""#]), 3.0);
     assert_eq!(value("build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")]), 1.0);
 }

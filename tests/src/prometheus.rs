@@ -1,0 +1,278 @@
+//! Debian's Prometheus and Alertmanager with the rules that ship, in a namespace of their own.
+
+mod relay;
+mod webhook;
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use self::relay::Relay;
+use self::webhook::Webhook;
+use crate::guard::Guard;
+use crate::netns::Netns;
+use crate::{http, wait};
+
+/// Time an alert gets: a scrape, an evaluation, Alertmanager, and the shortened windows to pass.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The windows of the rules, shortened, so that an alert resolves within a test.
+const WINDOW: &str = "20s";
+
+/// Where the rules that ship are.
+pub const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus/rules.plain.yaml");
+
+/// An agent to be scraped.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    /// The `instance` label.
+    pub name: &'a str,
+    pub ns: &'a Netns,
+    pub at: SocketAddr,
+}
+
+/// Prometheus, Alertmanager and a receiver. Dropping it ends them.
+#[derive(Debug)]
+pub struct Monitor {
+    // In this order: the servers end before those they talk to.
+    prometheus: Daemon,
+    _alertmanager: Daemon,
+    webhook: Webhook,
+    _relays: Vec<Relay>,
+    ns: Netns,
+}
+
+#[derive(Debug)]
+struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The rules as they ship, but for the times: what must hold for minutes must hold once.
+#[must_use]
+pub fn hurried(rules: &str) -> String {
+    let mut out = String::new();
+    for line in rules.lines() {
+        let hurried = match line.split_once("for: ") {
+            Some((before, _)) if before.trim().is_empty() => format!("{before}for: 0s"),
+            _ => ["5m", "15m"].iter().fold(line.to_owned(), |line, window| {
+                line.replace(&format!("[{window}]"), &format!("[{WINDOW}]"))
+                    .replace(&format!("offset {window}"), &format!("offset {WINDOW}"))
+            }),
+        };
+        out.push_str(&hurried);
+        out.push('\n');
+    }
+    out
+}
+
+impl Monitor {
+    /// Starts them and waits until Prometheus has scraped every target.
+    ///
+    /// # Errors
+    /// When a program is missing, ends, or is not ready in time.
+    pub fn start(guard: &Arc<Guard>, targets: &[Target<'_>]) -> Result<Self> {
+        let (prometheus_at, alertmanager_at, webhook_at) = (local(9090), local(9093), local(9095));
+        let ns = Netns::new(guard, "monitor")?;
+        let dir = guard.dir().join("monitor");
+        fs::create_dir_all(&dir)?;
+        let webhook = Webhook::start(&ns, webhook_at)?;
+        let ports = 9500_u16..;
+        let relays: Vec<Relay> = targets
+            .iter()
+            .zip(ports)
+            .map(|(target, port)| Relay::start(&ns, local(port), target.ns, target.at))
+            .collect::<Result<_>>()?;
+        let alertmanager = alertmanager(&ns, &dir, alertmanager_at, webhook_at)?;
+        let scraped = targets.iter().zip(&relays).map(|(target, relay)| (target.name, relay.at()));
+        let prometheus = prometheus(&ns, &dir, prometheus_at, alertmanager_at, &scraped.collect::<Vec<_>>())?;
+        let monitor = Self { prometheus, _alertmanager: alertmanager, webhook, _relays: relays, ns };
+        monitor.wait_query("sum(up)", |up| up == targets.len() as f64)?;
+        Ok(monitor)
+    }
+
+    /// The values of an instant query.
+    ///
+    /// # Errors
+    /// When Prometheus doesn't answer, or the query is wrong.
+    pub fn query(&self, expr: &str) -> Result<Vec<f64>> {
+        let answer = http::get(&self.ns, local(9090), &format!("/api/v1/query?query={}", escape(expr)))?;
+        ensure!(answer.status == 200, "{expr}: {}", answer.body);
+        let body: Value = serde_json::from_str(&answer.body)?;
+        let result = body["data"]["result"].as_array().context("no result")?;
+        let value = |sample: &Value| sample["value"][1].as_str().and_then(|value| value.parse().ok());
+        Ok(result.iter().filter_map(value).collect())
+    }
+
+    /// Waits until some series of `expr` has a wanted value.
+    ///
+    /// # Errors
+    /// When none has in time.
+    pub fn wait_query(&self, expr: &str, wanted: impl Fn(f64) -> bool) -> Result<()> {
+        let found = || self.query(expr).ok()?.into_iter().any(&wanted).then_some(());
+        wait::until(&format!("`{expr}`"), PATIENCE, found)
+            .with_context(|| format!("it is {:?}\n{}", self.query(expr), self.prometheus.log()))
+    }
+
+    /// Waits for an alert that the webhook receives, doing something before each look.
+    ///
+    /// # Errors
+    /// When none comes within [`PATIENCE`]; it lists what came instead.
+    pub fn wait_alert(
+        &self,
+        name: &str,
+        status: &str,
+        mut act: impl FnMut(),
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let is_it = |alert: &Value| {
+            alert["labels"]["alertname"] == name && alert["status"] == status && wanted(alert)
+        };
+        wait::until(&format!("alert {name} ({status})"), PATIENCE, || {
+            act();
+            self.webhook.received().into_iter().find(is_it)
+        })
+        .with_context(|| self.tell())
+    }
+
+    /// Every alert received so far, oldest first; repeated ones again.
+    #[must_use]
+    pub fn received(&self) -> Vec<Value> {
+        self.webhook.received()
+    }
+
+    fn tell(&self) -> String {
+        let lines: Vec<String> = self.received().iter().map(|alert| format!("  {alert}\n")).collect();
+        format!("alerts received:\n{}Prometheus said:\n{}", lines.concat(), self.prometheus.log())
+    }
+}
+
+fn alertmanager(ns: &Netns, dir: &Path, at: SocketAddr, webhook: SocketAddr) -> Result<Daemon> {
+    let config = dir.join("alertmanager.yml");
+    let receiver = json!({
+        "name": "test",
+        "webhook_configs": [{"url": format!("http://{webhook}/"), "send_resolved": true}],
+    });
+    let route = json!({
+        "receiver": "test", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h",
+    });
+    write(&config, &json!({"route": route, "receivers": [receiver]}))?;
+    let mut command = Command::new("prometheus-alertmanager");
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.path={}", dir.join("alertmanager").display()))
+        .arg(format!("--web.listen-address={at}"))
+        .arg("--cluster.listen-address=");
+    Daemon::start(ns, command, dir.join("alertmanager.log"), at)
+}
+
+fn prometheus(
+    ns: &Netns,
+    dir: &Path,
+    at: SocketAddr,
+    alertmanager: SocketAddr,
+    targets: &[(&str, SocketAddr)],
+) -> Result<Daemon> {
+    let rules = dir.join("rules.yaml");
+    fs::write(&rules, hurried(&fs::read_to_string(RULES).context(RULES)?))?;
+    let scraped: Vec<Value> = targets
+        .iter()
+        .map(|(name, at)| json!({"targets": [at.to_string()], "labels": {"instance": name}}))
+        .collect();
+    let config = dir.join("prometheus.yml");
+    write(
+        &config,
+        &json!({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [rules],
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.to_string()]}]}]},
+            "scrape_configs": [{"job_name": "flow-observer", "static_configs": scraped}],
+        }),
+    )?;
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", dir.join("prometheus").display()))
+        .arg(format!("--web.listen-address={at}"))
+        .arg("--rules.alert.resend-delay=1s");
+    Daemon::start(ns, command, dir.join("prometheus.log"), at)
+}
+
+fn write(path: &Path, config: &Value) -> Result<()> {
+    fs::write(path, serde_yaml_ng::to_string(config)?).with_context(|| path.display().to_string())
+}
+
+impl Daemon {
+    fn start(ns: &Netns, mut command: Command, log: PathBuf, at: SocketAddr) -> Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(File::create(&log)?)
+            .stderr(File::options().append(true).open(&log)?);
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = ns.run(|| command.spawn()).with_context(|| {
+            format!("start {name}: `cargo xtask setup` installs prometheus and prometheus-alertmanager")
+        })?;
+        let daemon = Self { child, log };
+        let ready = || http::get(ns, at, "/-/ready").ok().filter(|answer| answer.status == 200);
+        wait::until(&format!("{name} to be ready"), PATIENCE, ready).with_context(|| daemon.log())?;
+        Ok(daemon)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            report(&self.log());
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
+fn report(log: &str) {
+    eprintln!("--- log of Prometheus or Alertmanager:\n{log}---");
+}
+
+/// Percent-encodes what is no plain letter or digit.
+fn escape(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_times_are_hurried() {
+        let rules =
+            "  expr: increase(a[5m]) unless b offset 15m\n  for: 10m\n  summary: wait for: it\n  x: a[1d]\n";
+        let wanted =
+            "  expr: increase(a[20s]) unless b offset 20s\n  for: 0s\n  summary: wait for: it\n  x: a[1d]\n";
+        assert_eq!(hurried(rules), wanted);
+    }
+
+    #[test]
+    fn queries_are_escaped() {
+        assert_eq!(escape("sum(a{b=\"c\"})"), "sum%28a%7Bb%3D%22c%22%7D%29");
+    }
+}

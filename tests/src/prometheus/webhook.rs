@@ -1,0 +1,136 @@
+//! What Alertmanager tells: a server that takes its notifications.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::netns::Netns;
+
+/// A client that says nothing must not keep the receiver.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More than any notification of the lab.
+const MAX_BODY: u64 = 4 << 20;
+
+/// Accepts connections on a thread that ends with it.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    at: SocketAddr,
+    ns: Netns,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Acceptor {
+    pub(super) fn start(
+        ns: &Netns,
+        listener: TcpListener,
+        mut serve: impl FnMut(TcpStream) + Send + 'static,
+    ) -> Result<Self> {
+        let at = listener.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                stream.map(&mut serve).unwrap_or_default();
+            }
+        });
+        Ok(Self { at, ns: ns.clone(), stop, thread: Some(thread) })
+    }
+
+    pub(super) fn at(&self) -> SocketAddr {
+        self.at
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes the thread, which then sees the flag.
+        let woken = self.ns.run(|| TcpStream::connect_timeout(&self.at, TIMEOUT)).is_ok();
+        if let Some(thread) = self.thread.take().filter(|_| woken) {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Keeps every alert it is told.
+#[derive(Debug)]
+pub(super) struct Webhook {
+    alerts: Arc<Mutex<Vec<Value>>>,
+    _acceptor: Acceptor,
+}
+
+impl Webhook {
+    pub(super) fn start(ns: &Netns, at: SocketAddr) -> Result<Self> {
+        let listener = ns.run(|| TcpListener::bind(at)).with_context(|| format!("listen on {at}"))?;
+        let alerts = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&alerts);
+        let serve = move |stream: TcpStream| {
+            let told = receive(&stream).unwrap_or_default();
+            kept.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+        };
+        Ok(Self { alerts, _acceptor: Acceptor::start(ns, listener, serve)? })
+    }
+
+    pub(super) fn received(&self) -> Vec<Value> {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// One request, one connection.
+fn receive(stream: &TcpStream) -> io::Result<Vec<Value>> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let body = body(&mut BufReader::new(stream))?;
+    let mut writer = stream;
+    writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    Ok(alerts(&body))
+}
+
+fn body(request: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut length = 0;
+    let mut line = String::new();
+    while request.read_line(&mut line)? > 0 && !line.trim().is_empty() {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+        line.clear();
+    }
+    let mut body = Vec::new();
+    request.take(u64::min(length, MAX_BODY)).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+fn alerts(body: &[u8]) -> Vec<Value> {
+    let mut notification: Value = serde_json::from_slice(body).unwrap_or_default();
+    let alerts = notification.get_mut("alerts").map(Value::take).unwrap_or_default();
+    serde_json::from_value(alerts).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_as_long_as_its_header_says() {
+        let mut request: &[u8] = b"POST / HTTP/1.1\r\ncontent-length: 3\r\nX: y\r\n\r\nabcd";
+        assert_eq!(body(&mut request).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn alerts_of_a_notification() {
+        assert_eq!(alerts(br#"{"alerts": [{"status": "firing"}]}"#).len(), 1);
+        assert!(alerts(b"no JSON").is_empty() && alerts(b"{}").is_empty() && alerts(b"[]").is_empty());
+    }
+}

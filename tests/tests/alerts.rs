@@ -1,0 +1,85 @@
+//! From packets to a notification: the rules that ship, in Debian's Prometheus and Alertmanager.
+
+use lab::agent::LISTEN;
+use lab::findings::says;
+use lab::firewall::{Firewall, Refusal};
+use lab::policy::admitting;
+use lab::prometheus::{Monitor, RULES, Target};
+use lab::traffic::{Server, connect};
+use lab::world::World;
+use serde_json::Value;
+
+/// Whom the alerts of this file are about.
+fn names_the_pair(alert: &Value) -> bool {
+    let labels = &alert["labels"];
+    labels["src_namespace"] == "web"
+        && labels["src_workload"] == "front"
+        && labels["dst_namespace"] == "data"
+        && labels["dst_workload"] == "cache"
+        && labels["dst_port"] == "8080"
+}
+
+/// It works, a policy changes, it is refused, it is mended; in the end the agent dies.
+#[test]
+fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
+    let world = World::new().unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let _serving = Server::start(&server.ns, 8080).unwrap();
+    let firewall = Firewall::new(&world.node, &server, (1, u16::MAX), Refusal::PortUnreachable).unwrap();
+    firewall.allow_pod(&client).unwrap();
+    world.cluster.apply(&admitting("data", "lockdown", &["web", "batch"])).unwrap();
+    let agent = world.agent(&[]).unwrap();
+    let target = Target { name: "node1", ns: &world.node.ns, at: LISTEN };
+    let monitor = Monitor::start(&world.guard, &[target]).unwrap();
+    connect(&client.ns, server.at(8080)).unwrap().echo().unwrap();
+    let established =
+        r#"flow_observer_connection_attempts_total{outcome="established",dst_workload="cache"}"#;
+    monitor.wait_query(established, |n| n >= 1.0).unwrap();
+
+    world.cluster.apply(&admitting("data", "lockdown", &["batch"])).unwrap();
+    let query = format!("/api/v1/explain?src=web/{}&dst=data/{}:8080", client.name, server.name);
+    let denied = |answer: &str| answer.contains(r#""decision":"deny""#);
+    agent.wait_for("the policy", |a| a.get(&query).ok().filter(|answer| denied(&answer.body))).unwrap();
+    firewall.deny_pod(&client).unwrap();
+    let try_again = || drop(connect(&client.ns, server.at(8080)).unwrap_err());
+    let named = |alert: &Value| alert["labels"]["policy"] == "data/lockdown" && names_the_pair(alert);
+    let alert = monitor.wait_alert("FlowObserverPolicyDenied", "firing", try_again, named).unwrap();
+    assert_eq!(alert["labels"]["severity"], "critical", "it worked before: {alert}");
+    let parts = ["web/front", "data/cache:8080", "NetworkPolicy data/lockdown"];
+    assert!(says(&alert["annotations"]["summary"], &parts), "{alert}");
+    assert!(says(&alert["annotations"]["runbook_url"], &["/docs/runbooks/policy-denied.md"]), "{alert}");
+
+    world.cluster.apply(&admitting("data", "lockdown", &["web", "batch"])).unwrap();
+    firewall.allow_pod(&client).unwrap();
+    monitor.wait_alert("FlowObserverPolicyDenied", "resolved", || {}, named).unwrap();
+    let refused = |alert: &Value| alert["labels"]["alertname"] == "FlowObserverConnectionsRefused";
+    assert!(
+        !monitor.received().iter().any(refused),
+        "a refusal by policy is told once: {:?}",
+        monitor.received()
+    );
+
+    agent.stop().unwrap();
+    monitor.wait_alert("FlowObserverNoAgent", "firing", || {}, |_| true).unwrap();
+}
+
+/// A metric that is renamed would silence its alerts for ever.
+#[test]
+fn the_rules_ask_for_metrics_that_there_are() {
+    // In `alerts_vip.rs`.
+    const VIPS: [&str; 3] = ["vip_moves_total", "vip_announcer", "rst_bursts_total"];
+    let world = World::new().unwrap();
+    let agent = world.agent(&[]).unwrap();
+    let exposed = agent.get("/metrics").unwrap().body;
+    let rules = std::fs::read_to_string(RULES).unwrap();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let words = rules.split(|c| !is_name(c)).filter(|word| !word.contains(':'));
+    let mut metrics: Vec<&str> = words.filter(|word| word.starts_with("flow_observer_")).collect();
+    metrics.sort_unstable();
+    metrics.dedup();
+    assert!(metrics.len() > 8, "{metrics:?}");
+    for metric in metrics {
+        let known = exposed.contains(&format!("# TYPE {metric} "));
+        assert!(known || VIPS.iter().any(|vip| metric.ends_with(vip)), "the agent has no {metric}");
+    }
+}
