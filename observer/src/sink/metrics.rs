@@ -12,8 +12,10 @@ mod series;
 #[cfg(test)]
 mod tests;
 mod text;
+mod vips;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,12 +30,14 @@ use prometheus_client::registry::Registry;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::series::SeriesStore;
+use self::vips::VipSeries;
 use super::lock;
 use super::tail::TailCounters;
 use crate::core::finding::FindingKind;
 use crate::core::input::LostStage;
 use crate::core::output::{DropUpdate, LatentCount, PairUpdate};
 use crate::core::record::Vantage;
+use crate::core::vips::{ClaimSource, Vip};
 
 pub use text::Format;
 
@@ -72,6 +76,7 @@ pub struct Metrics {
     registry: Registry,
     series: Arc<Mutex<SeriesStore>>,
     latent: LatentSeries,
+    vips: VipSeries,
     max_series: usize,
     findings: Gauges,
     handshakes: Family<Label, Histogram, fn() -> Histogram>,
@@ -91,6 +96,7 @@ impl Metrics {
             registry: Registry::default(),
             series: Arc::new(Mutex::new(SeriesStore::new(config))),
             latent: LatentSeries::default(),
+            vips: VipSeries::default(),
             max_series: config.max_series,
             findings: Family::default(),
             handshakes: Family::new_with_constructor(|| Histogram::new(HANDSHAKE_BUCKETS)),
@@ -125,6 +131,7 @@ impl Metrics {
         let registry = self.registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(pairs::PairCollector(Arc::clone(&self.series))));
         registry.register_collector(Box::new(self.latent.clone()));
+        registry.register_collector(Box::new(self.vips.clone()));
         registry.register("findings", "Active findings, by kind", self.findings.clone());
         registry.register(
             "handshake_seconds",
@@ -224,6 +231,22 @@ impl Metrics {
 
     pub(super) fn set_latent_denials(&self, counts: Vec<LatentCount>) {
         self.latent.replace(counts, self.max_series);
+    }
+
+    pub(super) fn set_vip(&self, vip: &Vip) {
+        self.vips.put(vip);
+    }
+
+    pub(super) fn remove_vip(&self, ip: IpAddr) {
+        self.vips.remove(ip);
+    }
+
+    pub(super) fn add_vip_move(&self, vip: IpAddr, service: Option<ArcStr>, source: ClaimSource) {
+        self.vips.moved(vip, service, source);
+    }
+
+    pub(super) fn add_unclaimed(&self, count: u64) {
+        self.vips.add_unknown(count);
     }
 
     pub(super) fn depart(&self, workloads: &[(ArcStr, ArcStr)], now: Timestamp) {
