@@ -142,7 +142,8 @@ async fn vips_tell_who_announces_them() {
     }));
     let (since, last_seen) = (at(0).to_string(), at(9).to_string());
     let claim = json!({"mac": "02:00:00:00:00:04", "since": since, "last_seen": last_seen});
-    let first = json!({"mac": "02:00:00:00:00:03", "node": "k8s-node3", "since": since, "last_seen": last_seen});
+    let first =
+        json!({"mac": "02:00:00:00:00:03", "node": "k8s-node3", "since": since, "last_seen": last_seen});
     let expected = json!({"vips": [{
         "ip": "10.0.20.200", "services": ["dbaas/postgresql-lb"], "moves": 1,
         "claimant": claim, "history": [first, claim],

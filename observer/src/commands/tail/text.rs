@@ -5,9 +5,11 @@ use std::fmt::{self, Display, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 
-use crate::core::policy::Decision;
 use crate::core::input::Announced;
-use crate::core::record::{Announcement, Attempt, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset};
+use crate::core::policy::Decision;
+use crate::core::record::{
+    Announcement, Attempt, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset,
+};
 
 /// A longer side is cut in its middle.
 const MAX_SRC: usize = 44;
@@ -327,7 +329,8 @@ mod tests {
     #[test]
     fn announcements_name_the_vip_and_both_hosts() {
         let line = |announcement| {
-            text(&[FlowRecord { time: at(5), node: "n".into(), event: Event::Announcement(announcement) }]).remove(0)
+            text(&[FlowRecord { time: at(5), node: "n".into(), event: Event::Announcement(announcement) }])
+                .remove(0)
         };
         let first = Announcement {
             ip: [10, 0, 20, 200].into(),

@@ -227,14 +227,15 @@ impl Scene {
     }
 
     fn announcements(&self) -> Vec<&Announcement> {
-        let of = |output| match output {
-            &Output::Record(ref record) => match &record.event {
-                Event::Announcement(announcement) => Some(announcement),
-                _ => None,
-            },
+        let records = self.outputs.iter().filter_map(|output| match output {
+            Output::Record(record) => Some(&record.event),
             _ => None,
-        };
-        self.outputs.iter().filter_map(of).collect()
+        });
+        let announcements = records.filter_map(|event| match event {
+            Event::Announcement(announcement) => Some(announcement),
+            _ => None,
+        });
+        announcements.collect()
     }
 
     /// The newest picture of an address.

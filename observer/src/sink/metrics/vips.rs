@@ -50,7 +50,8 @@ impl VipSeries {
         let services = services(vip);
         series.moves.retain(|(service, _), _| services.contains(service));
         // From the start, so that the first move is seen as one.
-        let sources = vip.api.iter().map(|claim| claim.source).filter(|source| *source != ClaimSource::Ingress);
+        let sources =
+            vip.api.iter().map(|claim| claim.source).filter(|source| *source != ClaimSource::Ingress);
         for source in sources.chain([ClaimSource::Wire]) {
             for service in &services {
                 series.moves.entry((service.clone(), source)).or_default();
@@ -117,20 +118,29 @@ impl Collector for VipSeries {
 
 /// The empty name stands for a VIP without a Service.
 fn services(vip: &Vip) -> BTreeSet<ArcStr> {
-    if vip.services.is_empty() { BTreeSet::from([ArcStr::new()]) } else { vip.services.iter().cloned().collect() }
+    if vip.services.is_empty() {
+        BTreeSet::from([ArcStr::new()])
+    } else {
+        vip.services.iter().cloned().collect()
+    }
 }
 
 fn announcers(vip: &Vip) -> BTreeSet<Announcer> {
-    let wire = vip.claimant.iter().map(|claim| {
-        (ClaimSource::Wire, claim.node.clone().unwrap_or_default(), claim.mac.to_string())
-    });
+    let wire = vip
+        .claimant
+        .iter()
+        .map(|claim| (ClaimSource::Wire, claim.node.clone().unwrap_or_default(), claim.mac.to_string()));
     // An object without a node names nobody.
     let api = vip.api.iter().filter_map(|claim| Some((claim.source, claim.node.clone()?, String::new())));
     let services = services(vip);
     wire.chain(api)
         .flat_map(|(source, node, mac)| {
-            let announcer =
-                move |service: &ArcStr| Announcer { service: service.clone(), node: node.clone(), mac: mac.clone(), source };
+            let announcer = move |service: &ArcStr| Announcer {
+                service: service.clone(),
+                node: node.clone(),
+                mac: mac.clone(),
+                source,
+            };
             services.iter().map(announcer).collect::<Vec<_>>()
         })
         .collect()
@@ -201,6 +211,9 @@ mod tests {
         assert_eq!(count(r#"node="",mac="02:00:00:00:00:03",source="wire""#), 2);
         assert_eq!(count(r#"node="n3",mac="",source="l2status""#), 2);
         series.put(&vip(&[]));
-        assert_eq!(text(&series)[0], r#"vip_moves_total{vip="10.0.20.200",service_namespace="",service="",source="wire"} 0"#);
+        assert_eq!(
+            text(&series)[0],
+            r#"vip_moves_total{vip="10.0.20.200",service_namespace="",service="",source="wire"} 0"#
+        );
     }
 }

@@ -34,9 +34,10 @@ proptest! {
         scene.inventory.services = vec![service(SERVICE, &VIPS[..2])];
         scene.apply();
         let mut last: [Option<usize>; 3] = [None; 3];
-        let (mut moves, mut unclaimed) = ([0_u64; 3], 0);
+        let (mut moves, mut unclaimed, mut latest) = ([0_u64; 3], 0, 0);
         for step in steps {
             scene.now += step.pass;
+            latest = latest.max(scene.now);
             scene.claim(VIPS[step.vip], &format!("{}{}", HOSTS[step.host], ["!", "=", "?", "6"][step.how]));
             scene.tick();
             if step.vip == 2 {
@@ -48,8 +49,8 @@ proptest! {
         }
         scene.now += 2_000;
         scene.tick();
-        for n in 0..2 {
-            let vip = scene.picture(VIPS[n]);
+        for (n, name) in VIPS.iter().enumerate().take(2) {
+            let vip = scene.picture(name);
             prop_assert_eq!(vip.moves, moves[n]);
             prop_assert_eq!(vip.claimant.as_ref().map(|claim| claim.mac), last[n].map(|host| mac(HOSTS[host])));
             prop_assert!(vip.history.len() <= 5);
@@ -61,7 +62,7 @@ proptest! {
         let counted = scene.outputs.iter().filter(|output| matches!(output, Output::Unclaimed { .. })).count();
         prop_assert_eq!(counted, unclaimed);
         // Long after, nothing is active.
-        scene.now += 10_000_000;
+        scene.now = latest + 10_000_000;
         scene.tick();
         scene.now += 60_000;
         scene.tick();
