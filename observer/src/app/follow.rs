@@ -16,7 +16,6 @@ use crate::core::inventory::Inventory;
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::sockets;
-use crate::probes::Open;
 use crate::probes::{Open, Vips};
 use crate::sink::state::Shared;
 

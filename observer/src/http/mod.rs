@@ -11,6 +11,7 @@ mod query;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod vips;
 
 use std::io;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/explain", get(explain::get).post(explain::post))
         .route("/api/v1/snapshot", get(snapshot::get))
         .route("/api/v1/findings", get(findings::get))
+        .route("/api/v1/vips", get(vips::get))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists what there is"))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
@@ -110,6 +112,7 @@ async fn index(State(app): State<App>) -> String {
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
 /api/v1/findings    what to act on: ?kind= &state= &namespace=
+/api/v1/vips        load-balancer addresses: who announces each, its moves, what the API says
 /api/v1/explain     what the policies say: ?src=NS/POD &dst=NS/SVC:5432/TCP; POST takes questions, one JSON a line
 /api/v1/snapshot    flows seen and the cluster, for `flow-observer audit --flows`
 ",

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use self::client::Agent;
 use crate::core::finding::Finding;
 use crate::core::input::Counts;
+use crate::core::mac::Mac;
 use crate::core::output::Output;
 use crate::core::record::Outcome;
-use crate::sink::testing::{at, attempt, external, finding, pair, pod, resolved, service};
+use crate::core::vips::{ApiClaim, Claim, ClaimSource, Vip};
+use crate::sink::testing::{at, attempt, external, finding, pair, pod, resolved, service, vip};
 
 #[tokio::test]
 async fn each_path_answers_with_its_type() {
@@ -31,6 +33,7 @@ async fn each_path_answers_with_its_type() {
         ("/api/v1/pairs", "application/json", "\"pairs\":[]"),
         ("/api/v1/snapshot", "application/json", "\"version\":1,\"node\":\"node1\""),
         ("/api/v1/findings", "application/json", "{\"findings\":[]}"),
+        ("/api/v1/vips", "application/json", "{\"vips\":[]}"),
         ("/api/v1/flows?follow=false", "application/x-ndjson", ""),
     ] {
         let answer = agent.get(path, &[]).await;
@@ -113,6 +116,43 @@ async fn pairs_have_names_counters_and_filters() {
     let by_pod = agent.get("/api/v1/pairs?pod=jobs/batch-1-a", &[]).await.json();
     assert_eq!(by_pod["pairs"][0]["syn"], 1);
     assert_eq!(by_pod["pairs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn vips_tell_who_announces_them() {
+    let mut agent = Agent::start().await;
+    let claim = |last, node: Option<&str>| Claim {
+        mac: Mac([2, 0, 0, 0, 0, last]),
+        node: node.map(Into::into),
+        since: at(0),
+        last_seen: at(9),
+    };
+    let api = ApiClaim {
+        source: ClaimSource::L2Status,
+        object: "metallb-system/l2-rgt9d".into(),
+        node: Some("k8s-node3".into()),
+        since: None,
+    };
+    agent.emit(Output::Vip(Vip {
+        claimant: Some(claim(4, None)),
+        history: vec![claim(3, Some("k8s-node3")), claim(4, None)],
+        moves: 1,
+        api: vec![api],
+        ..vip(&["dbaas/postgresql-lb"])
+    }));
+    let (since, last_seen) = (at(0).to_string(), at(9).to_string());
+    let claim = json!({"mac": "02:00:00:00:00:04", "since": since, "last_seen": last_seen});
+    let first =
+        json!({"mac": "02:00:00:00:00:03", "node": "k8s-node3", "since": since, "last_seen": last_seen});
+    let expected = json!({"vips": [{
+        "ip": "10.0.20.200", "services": ["dbaas/postgresql-lb"], "moves": 1,
+        "claimant": claim, "history": [first, claim],
+        "api": [{"source": "l2status", "object": "metallb-system/l2-rgt9d", "node": "k8s-node3"}],
+    }]});
+    assert_eq!(agent.get("/api/v1/vips", &[]).await.json(), expected);
+    assert_eq!(agent.get("/api/v1/vips?vip=10.0.20.200", &[]).await.status, 400);
+    agent.emit(Output::VipGone([10, 0, 20, 200].into()));
+    assert_eq!(agent.get("/api/v1/vips", &[]).await.json(), json!({"vips": []}));
 }
 
 #[tokio::test]

@@ -15,8 +15,10 @@ mod series;
 #[cfg(test)]
 mod tests;
 mod text;
+mod vips;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use self::checks::CheckSeries;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::series::SeriesStore;
+use self::vips::VipSeries;
 use super::findings::FindingStore;
 use super::lock;
 use super::tail::TailCounters;
@@ -40,6 +43,7 @@ use crate::core::finding::FindingKind;
 use crate::core::input::{CheckStep, LostStage};
 use crate::core::output::{DropUpdate, LatentCount, PairUpdate};
 use crate::core::record::{Endpoint, Vantage};
+use crate::core::vips::{ClaimSource, Vip};
 
 pub use text::Format;
 
@@ -79,6 +83,7 @@ pub struct Metrics {
     series: Arc<Mutex<SeriesStore>>,
     latent: LatentSeries,
     bursts: BurstSeries,
+    vips: VipSeries,
     max_series: usize,
     findings: Gauges,
     handshakes: Family<Label, Histogram, fn() -> Histogram>,
@@ -100,6 +105,7 @@ impl Metrics {
             series: Arc::new(Mutex::new(SeriesStore::new(config))),
             latent: LatentSeries::default(),
             bursts: BurstSeries::new(config),
+            vips: VipSeries::default(),
             max_series: config.max_series,
             findings: Family::default(),
             handshakes: Family::new_with_constructor(|| Histogram::new(HANDSHAKE_BUCKETS)),
@@ -136,6 +142,7 @@ impl Metrics {
         registry.register_collector(Box::new(pairs::PairCollector(Arc::clone(&self.series))));
         registry.register_collector(Box::new(self.latent.clone()));
         registry.register_collector(Box::new(self.bursts.clone()));
+        registry.register_collector(Box::new(self.vips.clone()));
         registry.register("findings", "Active findings, by kind", self.findings.clone());
         registry.register(
             "handshake_seconds",
@@ -255,6 +262,22 @@ impl Metrics {
 
     pub(super) fn observe_check(&self, name: &ArcStr, failed: Option<CheckStep>, duration_us: u64) {
         self.checks.observe(name, failed, Duration::from_micros(duration_us).as_secs_f64());
+    }
+
+    pub(super) fn set_vip(&self, vip: &Vip) {
+        self.vips.put(vip);
+    }
+
+    pub(super) fn remove_vip(&self, ip: IpAddr) {
+        self.vips.remove(ip);
+    }
+
+    pub(super) fn add_vip_move(&self, vip: IpAddr, service: Option<ArcStr>, source: ClaimSource) {
+        self.vips.moved(vip, service, source);
+    }
+
+    pub(super) fn add_unclaimed(&self, count: u64) {
+        self.vips.add_unknown(count);
     }
 
     pub(super) fn depart(&self, workloads: &[(ArcStr, ArcStr)], now: Timestamp) {

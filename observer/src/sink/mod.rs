@@ -1,4 +1,4 @@
-//! Where the engine's outputs go: the live tail, metrics, the pair table and the findings.
+//! Where the engine's outputs go: the live tail, metrics, the pair table, the findings and the VIPs.
 //!
 //! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
 //! than it takes to copy a few cursors under a lock.
@@ -12,6 +12,7 @@ pub mod state;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vips;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -74,7 +75,7 @@ impl Sinks {
 
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
     pub fn emit(&mut self, output: Output, now: Timestamp) {
-        let Shared { tail, metrics, pairs, baseline, .. } = &*self.shared;
+        let Shared { tail, metrics, pairs, baseline, vips, .. } = &*self.shared;
         match output {
             Output::Record(record) => {
                 if let Event::Attempt(attempt) = &record.event
@@ -101,12 +102,17 @@ impl Sinks {
             }
             Output::Finding(finding) => self.finding(finding, now),
             Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
-            Output::Vip(_)
-            | Output::VipGone(_)
-            | Output::VipMoved { .. }
-            | Output::Unclaimed { .. } => {}
-            Output::RstBurst { dst, cause } => metrics.add_burst(&dst, &cause, now),
             Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
+            Output::Vip(vip) => {
+                metrics.set_vip(&vip);
+                vips.put(vip);
+            }
+            Output::VipGone(ip) => {
+                metrics.remove_vip(ip);
+                vips.remove(ip);
+            }
+            Output::VipMoved { vip, service, source } => metrics.add_vip_move(vip, service, source),
+            Output::Unclaimed { count } => metrics.add_unclaimed(count),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }

@@ -11,6 +11,7 @@ use super::metrics::Metrics;
 use super::pairs::PairTable;
 use super::readiness::Readiness;
 use super::tail::Tail;
+use super::vips::VipStore;
 use super::{SinkConfig, lock};
 use crate::core::inventory::Inventory;
 use crate::core::policy::query::Explainer;
@@ -23,6 +24,7 @@ pub struct Shared {
     pub pairs: PairTable,
     pub baseline: BaselineTable,
     pub findings: FindingStore,
+    pub vips: VipStore,
     pub readiness: Readiness,
     node: ArcStr,
     cluster: Mutex<Arc<Cluster>>,
@@ -48,6 +50,7 @@ impl Shared {
             pairs: PairTable::new(config.max_pairs),
             baseline: BaselineTable::new(config.max_flows),
             findings,
+            vips: VipStore::default(),
             readiness: Readiness::default(),
             node: config.node.clone(),
             cluster: Mutex::default(),

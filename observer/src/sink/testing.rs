@@ -1,5 +1,6 @@
 //! Small builders for the tests of `sink/` and `http/`.
 
+use arcstr::ArcStr;
 use jiff::Timestamp;
 
 use crate::core::finding::{Finding, FindingKind, Severity, State};
@@ -7,6 +8,7 @@ use crate::core::input::{Counts, Pair};
 use crate::core::output::PairUpdate;
 use crate::core::policy::Decision;
 use crate::core::record::{Attempt, Endpoint, Event, FlowRecord, Outcome, Phase, Reset, Side, Vantage};
+use crate::core::vips::Vip;
 
 /// Seconds after some fixed time.
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -85,6 +87,18 @@ pub(crate) fn finding(id: &str, second: i64) -> Finding {
         nodes: vec!["node1".into()],
         cause: None,
         evidence: vec![],
+    }
+}
+
+/// A VIP that nobody announces.
+pub(crate) fn vip(services: &[&str]) -> Vip {
+    Vip {
+        ip: [10, 0, 20, 200].into(),
+        services: services.iter().map(|service| ArcStr::from(*service)).collect(),
+        claimant: None,
+        history: vec![],
+        moves: 0,
+        api: vec![],
     }
 }
 

@@ -5,9 +5,10 @@ use std::fmt::{self, Display, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 
+use crate::core::input::Announced;
 use crate::core::policy::Decision;
 use crate::core::record::{
-    Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset,
+    Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Outcome, Reset,
 };
 
 /// A longer side is cut in its middle.
@@ -37,6 +38,10 @@ impl Text {
         line.push_str("  ");
         if let Some((src, dst)) = record.event.endpoints() {
             line.push_str(&self.sides(src, dst));
+        }
+        if let Event::Announcement(announcement) = &record.event {
+            let vip = shorten(&printable(&announced(announcement)), MAX_DST);
+            line.extend([vip.as_str(), "  "]);
         }
         let (word, style) = word(&record.event);
         line.push_str(&self.paint(style, word));
@@ -135,7 +140,7 @@ impl Display for Details<'_> {
                 write!(f, "{reason} {protocol}")?;
                 tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))
             }
-            Event::Announcement(_) => Ok(()),
+            Event::Announcement(announcement) => fmt_announcement(announcement, f),
             Event::Check(check) => fmt_check(check, f),
             Event::Lost(Lost { lost, stage }) => match stage.as_str() {
                 "client" => write!(f, "{lost} records: this reader was too slow"),
@@ -156,6 +161,30 @@ fn fmt_check(
             write!(f, "{name} failed at {}: {}", step.as_str(), error.as_deref().unwrap_or("no reason told"))
         }
     }
+}
+
+/// The address, and in parentheses whose it is.
+fn announced(announcement: &Announcement) -> String {
+    let Announcement { ip, services, .. } = announcement;
+    if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", services.join(", ")) }
+}
+
+/// `moved k8s-node3 -> k8s-node4, MAC 02:..:04 (gratuitous request)`.
+fn fmt_announcement(announcement: &Announcement, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Announcement { mac, claimant, previous, r#move, how, .. } = announcement;
+    let claimant = claimant.as_deref().unwrap_or("unknown node");
+    match previous {
+        Some(previous) if *r#move => write!(f, "moved {previous} -> {claimant}")?,
+        _ if *r#move => write!(f, "moved to {claimant}")?,
+        _ => write!(f, "by {claimant}")?,
+    }
+    let how = match how {
+        Announced::GratuitousRequest => "gratuitous request",
+        Announced::GratuitousReply => "gratuitous reply",
+        Announced::Arp => "ARP",
+        Announced::Advertisement => "neighbour advertisement",
+    };
+    write!(f, ", MAC {mac} ({how})")
 }
 
 fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -215,6 +244,7 @@ pub(in crate::commands) fn printable(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::core::input::CheckStep;
+    use crate::core::mac::Mac;
     use crate::core::record::{Side, Vantage};
     use crate::sink::testing::{at, attempt, external, host, pod, reset};
 
@@ -336,6 +366,37 @@ mod tests {
         assert!(lines[0].ends_with("node archbox -> 1.1.1.1:443  check       tf-lock ok 5.00s"), "{lines:?}");
         let failed = "check       tf-lock failed at hold: connection reset after 1s 200ms of 5s";
         assert!(lines[1].ends_with(failed), "{lines:?}");
+    }
+
+    #[test]
+    fn announcements_name_the_vip_and_both_hosts() {
+        let line = |announcement| {
+            text(&[FlowRecord { time: at(5), node: "n".into(), event: Event::Announcement(announcement) }])
+                .remove(0)
+        };
+        let first = Announcement {
+            ip: [10, 0, 20, 200].into(),
+            mac: Mac([2, 0, 0, 0, 0, 4]),
+            claimant: Some("k8s-node4".into()),
+            previous: None,
+            r#move: false,
+            how: Announced::Arp,
+            services: vec![],
+        };
+        let expected = "11:06:45.000  10.0.20.200  announcement by k8s-node4, MAC 02:00:00:00:00:04 (ARP)";
+        assert_eq!(line(first.clone()), expected);
+        let moved = Announcement {
+            previous: Some("k8s-node3".into()),
+            r#move: true,
+            how: Announced::GratuitousRequest,
+            services: vec!["dbaas/postgresql-lb".into()],
+            ..first
+        };
+        let expected = "11:06:45.000  10.0.20.200 (dbaas/postgresql-lb)  announcement moved k8s-node3 -> k8s-node4, \
+                        MAC 02:00:00:00:00:04 (gratuitous request)";
+        assert_eq!(line(moved.clone()), expected);
+        let unknown = Announcement { previous: None, claimant: None, ..moved };
+        assert!(line(unknown).contains("moved to unknown node, MAC"));
     }
 
     #[test]

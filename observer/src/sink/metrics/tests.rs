@@ -6,7 +6,8 @@ use crate::core::input::Counts;
 use crate::core::output::Output;
 use crate::core::policy::Decision;
 use crate::core::record::{Endpoint, Outcome};
-use crate::sink::testing::{attempt, external, finding, host, pair, pod, resolved, service};
+use crate::core::vips::Claim;
+use crate::sink::testing::{attempt, external, finding, host, pair, pod, resolved, service, vip};
 use crate::sink::{Shared, SinkConfig, Sinks};
 
 const HOSTILE: &str = "a\"b\\c\nd{e}=\u{e9}";
@@ -19,6 +20,12 @@ fn latent() -> LatentCount {
         policy: "data/default-deny".into(),
         count: 3,
     }
+}
+
+fn announced() -> Vip {
+    let mac = crate::core::mac::Mac([2, 0, 0, 0, 0, 4]);
+    let (node, since) = (Some("k8s-node4".into()), Timestamp::UNIX_EPOCH);
+    Vip { claimant: Some(Claim { mac, node, since, last_seen: since }), ..vip(&["dbaas/postgresql-lb"]) }
 }
 
 /// Sinks that have seen one of everything.
@@ -51,6 +58,15 @@ fn filled() -> Arc<Shared> {
         Output::LatentDenials(vec![latent()]),
         Output::ClusterObjects(vec![("Pod".into(), 12), ("Service".into(), 3)]),
         Output::ClusterObjects(vec![("Pod".into(), 11)]),
+        Output::Vip(announced()),
+        Output::VipMoved {
+            vip: announced().ip,
+            service: Some("dbaas/postgresql-lb".into()),
+            source: ClaimSource::Wire,
+        },
+        Output::Vip(Vip { ip: [10, 0, 20, 9].into(), ..announced() }),
+        Output::VipGone([10, 0, 20, 9].into()),
+        Output::Unclaimed { count: 4 },
     ];
     outputs.into_iter().for_each(|output| sinks.emit(output, Timestamp::now()));
     shared.metrics.declare_check("lock");
@@ -138,6 +154,12 @@ fn counts_and_labels_arrive() {
     }
     let subject = r#"kind="policy_denied",src_namespace="web",src_workload="front",dst_namespace="data",dst_workload="db",dst_port="5432",policy="data/deny",vip="""#;
     assert_eq!(value("active_findings", &[subject]), 1.0);
+    let of_vip = r#"vip="10.0.20.200",service_namespace="dbaas",service="postgresql-lb""#;
+    assert_eq!(value("vip_moves_total", &[of_vip, r#"source="wire""#]), 1.0);
+    let claim = r#"node="k8s-node4",mac="02:00:00:00:00:04",source="wire""#;
+    assert_eq!(value("vip_announcer", &[of_vip, claim]), 1.0);
+    assert!(!text.contains("10.0.20.9\""), "one that is gone has no series");
+    assert_eq!(value("announcements_unknown_total", &[]), 4.0);
     assert_eq!(value("latent_denials", &[front, r#"policy="data/default-deny""#]), 3.0);
     assert_eq!(value("build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")]), 1.0);
 }
