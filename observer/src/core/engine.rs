@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use arcstr::{ArcStr, literal};
 use jiff::Timestamp;
 
+use super::bursts::{BurstConfig, Bursts, Endpoints, ResetFacts};
 use super::connections::Connections;
 use super::findings::{Findings, FindingsConfig};
 use super::held::Held;
@@ -15,9 +16,11 @@ use super::output::{DropUpdate, Output, PairUpdate};
 use super::policy::history::History;
 use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Reset, Vantage};
 use super::signal;
+use super::vips::{VipConfig, Vips};
 
 mod checks;
 mod verdicts;
+mod vips;
 
 /// Turns what one node's kernel and cluster say into what people read. Sans-IO: feed [`Engine::handle`], then
 /// drain [`Engine::next_output`].
@@ -30,6 +33,9 @@ pub struct Engine {
     findings: Findings,
     connections: Connections,
     history: History,
+    vips: Vips,
+    endpoints: Endpoints,
+    bursts: Bursts,
     /// When the open connections were told last.
     told_open: Option<Timestamp>,
     outputs: VecDeque<Output>,
@@ -48,13 +54,16 @@ impl Engine {
         let node = node.into();
         Self {
             findings: Findings::new(node.clone(), findings),
-            node,
             identity: Identity::new(),
             held: Held::default(),
             judge: Judge::new(),
             connections: Connections::default(),
             history: History::default(),
+            vips: Vips::new(node.clone(), VipConfig::default(), Timestamp::MIN),
+            endpoints: Endpoints::default(),
+            bursts: Bursts::new(BurstConfig::default()),
             told_open: None,
+            node,
             outputs: VecDeque::new(),
         }
     }
@@ -74,7 +83,9 @@ impl Engine {
             Input::Drops { deltas } => deltas.into_iter().for_each(|d| self.drops(d, now)),
             Input::Lost { stage, count } => self.lost(stage, count, now),
             Input::Cluster { inventory } => self.cluster(inventory, now),
-            Input::Announcement(_) | Input::Unclaimed { .. } | Input::Neighbours { .. } => {}
+            Input::Announcement(seen) => self.vips.announcement(&seen),
+            Input::Unclaimed { count } => self.outputs.push_back(Output::Unclaimed { count }),
+            Input::Neighbours { neighbours, own } => self.vips.neighbours(&neighbours, &own),
             Input::Check(result) => self.check(result),
             Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
             Input::Tick => self.tick(now),
@@ -83,6 +94,7 @@ impl Engine {
             self.attempt(&due);
         }
         self.judge_connections(now);
+        self.drain_vips();
         self.drain_findings();
     }
 
@@ -101,6 +113,7 @@ impl Engine {
 
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
+        self.watch_vips(now);
         self.findings.tick(now);
         self.tell_open(now);
         self.identity.prune(now);
@@ -133,8 +146,10 @@ impl Engine {
         let t = &seen.tuple;
         let src = self.identity.endpoint(t.src, t.sport, seen.time);
         let dst = self.identity.server(t.dst, t.dport, t.backend, seen.time);
-        let vip = self.identity.vip(t.dst, t.dport, seen.time).map(|vip| arcstr::format!("{vip}"));
-        let reset = Reset { vantage: seen.vantage, by: seen.by, phase: seen.phase, vip, src, dst };
+        let vip = self.identity.vip(t.dst, t.dport, seen.time);
+        let named = vip.map(|vip| arcstr::format!("{vip}"));
+        let reset = Reset { vantage: seen.vantage, by: seen.by, phase: seen.phase, vip: named, src, dst };
+        self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
         self.record(seen.time, Event::Reset(reset));
     }
 

@@ -28,6 +28,8 @@ impl Engine {
         self.identity.apply(Arc::clone(&inventory), now);
         self.judge.apply(&inventory);
         self.history.apply(&before, &inventory, now);
+        self.endpoints.apply(&before, &inventory, now);
+        self.vips.apply(&inventory, now);
         self.connections.changed();
         let (identity, judge) = (&self.identity, &mut self.judge);
         let mut rejudge = |src: &Endpoint, dst: &Endpoint| judge.verdict(identity, &between(src, dst), now);
