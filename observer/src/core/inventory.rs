@@ -98,6 +98,24 @@ pub struct ServicePort {
     pub target_port: Option<ArcStr>,
 }
 
+impl Service {
+    /// `namespace/name`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What a port leads to, among the addresses that `takes`: the backends that are ready, else all.
+    pub fn backends_of(&self, port: &ServicePort, takes: impl Fn(IpAddr) -> bool) -> Vec<&Backend> {
+        let serves = |b: &&Backend| b.port_name == port.name && b.protocol == port.protocol && takes(b.ip);
+        let mut backends: Vec<_> = self.backends.iter().filter(serves).collect();
+        if backends.iter().any(|backend| backend.ready) {
+            backends.retain(|backend| backend.ready);
+        }
+        backends
+    }
+}
+
 /// One address and port behind one Service port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {

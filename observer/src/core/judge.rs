@@ -8,9 +8,9 @@ use arcstr::ArcStr;
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::identity::Identity;
+use super::identity::{Identity, masquerades};
 use super::input::FlowTuple;
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Service};
 use super::policy::compiled::Compiled;
 use super::policy::model::Protocol;
 use super::policy::plain::Plain;
@@ -48,10 +48,15 @@ enum Name {
     Ip(Option<IpAddr>),
 }
 
-/// What a connection is judged at: one address, or a Service's backends.
-enum Target {
-    One(IpAddr, u16),
-    Backends { service: ArcStr, masqueraded: bool, at: Vec<(IpAddr, u16)> },
+/// The connections that a flow may be, after DNAT.
+enum Cases<'a> {
+    One(Party<'a>, Party<'a>, u16),
+    /// A Service whose backend was not seen: from any of these to any of those.
+    Several {
+        service: &'a Service,
+        srcs: Vec<Party<'a>>,
+        ends: Vec<(Party<'a>, u16)>,
+    },
 }
 
 impl Judge {
@@ -83,16 +88,9 @@ impl Judge {
         if self.blind {
             return Decision::Unknown;
         }
-        let src = identity.party(tuple.src, at);
-        match target(identity, tuple, at) {
-            Target::One(ip, port) => self.rule(src, identity.party(ip, at), port),
-            Target::Backends { at: backends, masqueraded, .. } => {
-                let srcs = sources(identity, src, masqueraded);
-                let decisions = srcs.iter().flat_map(|src| {
-                    backends.iter().map(|(ip, port)| self.rule(*src, identity.party(*ip, at), *port))
-                });
-                agreed(decisions).unwrap_or(Decision::Unknown)
-            }
+        match cases(identity, tuple, at) {
+            Cases::One(src, dst, port) => self.rule(src, dst, port),
+            Cases::Several { srcs, ends, .. } => self.agreed(&srcs, &ends).unwrap_or(Decision::Unknown),
         }
     }
 
@@ -106,20 +104,20 @@ impl Judge {
         if self.blind {
             return None;
         }
-        let src = identity.party(tuple.src, at);
-        Some(match target(identity, tuple, at) {
-            Target::One(ip, port) => self.explained(src, identity.party(ip, at), port),
-            Target::Backends { service, masqueraded, at: backends } => {
-                let srcs = sources(identity, src, masqueraded);
-                let mut verdicts = Vec::new();
-                for src in &srcs {
-                    for (ip, port) in &backends {
-                        verdicts.push(self.explained(*src, identity.party(*ip, at), *port));
-                    }
-                }
-                together(&service, srcs.len() > 1, &verdicts)
-            }
+        Some(match cases(identity, tuple, at) {
+            Cases::One(src, dst, port) => self.explained(src, dst, port),
+            Cases::Several { service, srcs, ends } => match (self.agreed(&srcs, &ends), &*srcs, &*ends) {
+                (Some(_), [src, ..], [(dst, port), ..]) => self.explained(*src, *dst, *port),
+                _ => unknown(differ(service, srcs.len() > 1, ends.is_empty())),
+            },
         })
+    }
+
+    /// What all cases have in common; `None` if there is none, or they differ.
+    fn agreed(&self, srcs: &[Party<'_>], ends: &[(Party<'_>, u16)]) -> Option<Decision> {
+        let mut all = srcs.iter().flat_map(|src| ends.iter().map(|(dst, port)| self.rule(*src, *dst, *port)));
+        let first = all.next()?;
+        all.all(|other| other == first).then_some(first)
     }
 
     fn rule(&self, src: Party<'_>, dst: Party<'_>, port: u16) -> Decision {
@@ -151,47 +149,41 @@ fn name(party: Party<'_>) -> Name {
 }
 
 /// The backend that was seen; else the address itself, or where that is a Service, its backends.
-fn target(identity: &Identity, tuple: &FlowTuple, at: Timestamp) -> Target {
-    if let Some((ip, port)) = tuple.backend {
-        return Target::One(ip, port);
-    }
-    match identity.backends(tuple.dst, tuple.dport, at) {
-        // A pod's own address may be in a Service too: no DNAT then.
-        Some((service, backends)) if identity.pod(tuple.dst, at).is_none() => Target::Backends {
-            service: arcstr::format!("{}/{}", service.namespace, service.name),
-            masqueraded: !service.external_local && !service.cluster_ips.contains(&tuple.dst),
-            at: backends.iter().map(|backend| (backend.ip, backend.port)).collect(),
-        },
-        _ => Target::One(tuple.dst, tuple.dport),
+fn cases<'a>(identity: &'a Identity, tuple: &FlowTuple, at: Timestamp) -> Cases<'a> {
+    let src = identity.party(tuple.src, at);
+    let (dst, dport) = tuple.backend.unwrap_or((tuple.dst, tuple.dport));
+    // A pod's own address may be in a Service too: no DNAT then.
+    let is_pod = || identity.pod(dst, at).is_some();
+    match identity.service_port(dst, dport, at) {
+        Some((service, port)) if tuple.backend.is_none() && !is_pod() => {
+            let family = |ip: IpAddr| ip.to_canonical().is_ipv4() == dst.to_canonical().is_ipv4();
+            let backends = service.backends_of(port, family).into_iter();
+            let ends = backends.map(|backend| (identity.party(backend.ip, at), backend.port)).collect();
+            let masqueraded = !service.external_local && !service.cluster_ips.contains(&dst);
+            Cases::Several { service, srcs: sources(identity, src, masqueraded), ends }
+        }
+        _ => Cases::One(src, identity.party(dst, at), dport),
     }
 }
 
 /// With `externalTrafficPolicy: Cluster` a client from outside may arrive under a node's address.
 fn sources<'a>(identity: &'a Identity, src: Party<'a>, masqueraded: bool) -> Vec<Party<'a>> {
-    let node = identity.inventory().nodes.first();
-    match (src.who, node) {
-        (Who::External, Some(node)) if masqueraded => {
-            vec![src, Party { ip: node.ips.first().copied(), who: Who::Node(&node.name) }]
-        }
-        _ => vec![src],
-    }
+    let family = |ip: &IpAddr| src.ip.is_none_or(|src| src.is_ipv4() == ip.is_ipv4());
+    let nodes = masquerades(identity.inventory()).filter(|(_, ip)| family(ip));
+    let nodes = nodes.map(|(node, ip)| Party { ip: Some(ip), who: Who::Node(node) });
+    let may = masqueraded && matches!(src.who, Who::External);
+    [src].into_iter().chain(nodes.filter(|_| may)).collect()
 }
 
-/// `None` if there are none or they differ.
-fn agreed(mut decisions: impl Iterator<Item = Decision>) -> Option<Decision> {
-    let first = decisions.next()?;
-    decisions.all(|other| other == first).then_some(first)
-}
-
-fn together(service: &str, masqueraded: bool, verdicts: &[Arc<FlowVerdict>]) -> Arc<FlowVerdict> {
-    match agreed(verdicts.iter().map(|v| v.decision)) {
-        Some(_) => Arc::clone(&verdicts[0]),
-        None if verdicts.is_empty() => unknown(format!("not known: Service {service} has no backend")),
-        None if masqueraded => unknown(format!(
+fn differ(service: &Service, masqueraded: bool, no_backend: bool) -> String {
+    let service = service.full_name();
+    match (no_backend, masqueraded) {
+        (true, _) => format!("not known: Service {service} has no backend"),
+        (false, true) => format!(
             "not known: behind Service {service} the client may have its own address or a node's, and the policies \
              tell them apart"
-        )),
-        None => unknown(format!("not known: the backends of Service {service} are judged differently")),
+        ),
+        (false, false) => format!("not known: the backends of Service {service} are judged differently"),
     }
 }
 

@@ -256,6 +256,16 @@ impl Event {
 }
 
 impl Endpoint {
+    /// Namespace and name of what a human thinks in: the workload; the Service where no workload is known; else the
+    /// pod. `None` for nodes and for the world outside.
+    #[must_use]
+    pub fn owner(&self) -> Option<(ArcStr, ArcStr)> {
+        let Self { namespace, workload, pod, service, .. } = self;
+        let named = |name: &Option<ArcStr>| Some((namespace.clone()?, name.clone()?));
+        let service = || service.as_deref()?.split_once('/').map(|(ns, name)| (ns.into(), name.into()));
+        named(workload).or_else(service).or_else(|| named(pod))
+    }
+
     /// An address of which nothing else is known.
     #[must_use]
     pub fn bare(ip: IpAddr, port: u16) -> Self {

@@ -14,7 +14,7 @@ use super::draft::Drafts;
 use super::judge::Judge;
 use super::view::View;
 use crate::core::policy::Direction;
-use crate::core::policy::model::{NetworkPolicy, Protocol, Rule};
+use crate::core::policy::model::{NetworkPolicy, Rule};
 
 /// Runs them all.
 pub(super) fn run(view: &View<'_>, judge: &Judge, out: &mut Drafts) {
@@ -62,13 +62,5 @@ impl Placed<'_> {
             Direction::Egress => "to",
         };
         format!("{}.{list}[{index}]", self.path())
-    }
-}
-
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "TCP",
-        Protocol::Udp => "UDP",
-        Protocol::Sctp => "SCTP",
     }
 }

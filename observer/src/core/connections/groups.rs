@@ -197,12 +197,6 @@ fn key(judged: &JudgedConnection) -> GroupKey {
 
 /// As metrics name it, but nodes each by its own name. The world outside is one: a thousand browsers are one finding.
 fn side(endpoint: &Endpoint) -> Side {
-    let Endpoint { namespace, workload, pod, service, node, .. } = endpoint;
-    if let (Some(namespace), Some(name)) = (namespace, workload.as_ref().or(pod.as_ref())) {
-        return (namespace.clone(), name.clone());
-    }
-    if let Some((namespace, name)) = service.as_deref().and_then(|s| s.split_once('/')) {
-        return (namespace.into(), name.into());
-    }
-    (ArcStr::new(), node.clone().unwrap_or(literal!("_external")))
+    let unowned = || endpoint.node.clone().unwrap_or(literal!("_external"));
+    endpoint.owner().unwrap_or_else(|| (ArcStr::new(), unowned()))
 }

@@ -9,7 +9,7 @@ use crate::core::connections;
 use crate::core::facts::{AttemptFacts, Backends, JudgedConnection};
 use crate::core::identity::Identity;
 use crate::core::input::{AttemptSeen, FlowTuple, LostStage, Pair};
-use crate::core::inventory::Inventory;
+use crate::core::inventory::{Backend, Inventory};
 use crate::core::judge::Judge;
 use crate::core::output::{OpenFlow, Output};
 use crate::core::policy::history::History;
@@ -42,9 +42,10 @@ impl Engine {
     pub(super) fn find(&mut self, seen: &AttemptSeen, attempt: &Attempt) {
         let t = &seen.tuple;
         let start = |ip| self.identity.pod(ip, seen.time).and_then(|pod| pod.start);
-        let backends = self.identity.backends(t.dst, t.dport, seen.time).map(|(_, backends)| Backends {
-            ready: backends.iter().filter(|backend| backend.ready).count(),
-            all: backends.len(),
+        let backends = self.identity.service_port(t.dst, t.dport, seen.time).map(|(service, port)| {
+            let of = |b: &&Backend| b.port_name == port.name && b.protocol == port.protocol;
+            let all = service.backends.iter().filter(of);
+            Backends { ready: all.clone().filter(|backend| backend.ready).count(), all: all.count() }
         });
         let denied = attempt.verdict.as_ref().is_some_and(|v| v.decision == Decision::Deny);
         self.findings.attempt(&AttemptFacts {

@@ -102,11 +102,9 @@ impl Key {
     }
 }
 
-/// `namespace/workload`, else the Service, else the pod.
+/// `namespace/name` of the owner.
 pub(super) fn name(endpoint: &Endpoint) -> Option<ArcStr> {
-    let Endpoint { namespace, workload, pod, service, .. } = endpoint;
-    let full = |name: &ArcStr| namespace.as_ref().map(|namespace| arcstr::format!("{namespace}/{name}"));
-    workload.as_ref().and_then(full).or_else(|| service.clone()).or_else(|| pod.as_ref().and_then(full))
+    endpoint.owner().map(|(namespace, name)| arcstr::format!("{namespace}/{name}"))
 }
 
 /// Who an endpoint is, in a sentence.

@@ -19,15 +19,15 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
-pub(in crate::core) use networks::PodNetworks;
-pub(in crate::core) use nodes::own_addresses;
+use networks::PodNetworks;
+pub(in crate::core) use nodes::masquerades;
 
 use nodes::Nodes;
 use services::{Front, Services};
 use tenures::Tenures;
 use workloads::Workloads;
 
-use super::inventory::{Backend, Inventory, Pod, Service, ServicePort};
+use super::inventory::{Inventory, Pod, Service, ServicePort};
 use super::policy::{Party, Who};
 use super::record::Endpoint;
 
@@ -35,9 +35,9 @@ use super::record::Endpoint;
 pub const RETENTION: SignedDuration = SignedDuration::from_mins(5);
 
 // Why it is not known who is behind an address.
-pub(in crate::core) const STRANGE: &str = "no known pod has this address, though it is a pod network's";
-pub(in crate::core) const SERVICE: &str = "it is a Service's address, and the backend is not known";
-pub(in crate::core) const NOTHING: &str = "no pods and no nodes are known";
+const STRANGE: &str = "no known pod has this address, though it is a pod network's";
+const SERVICE: &str = "it is a Service's address, and the backend is not known";
+const NOTHING: &str = "no pods and no nodes are known";
 
 /// Who is behind an address, and when. One writer: the engine.
 #[derive(Debug, Default)]
@@ -142,21 +142,16 @@ impl Identity {
         Party { ip: Some(address), who }
     }
 
-    /// The Service whose port this is, and its TCP backends for that port: the ready ones, else all.
+    /// The Service whose port this is, and that port.
     #[must_use]
-    pub fn backends(&self, dst: IpAddr, dport: u16, at: Timestamp) -> Option<(&Service, Vec<&Backend>)> {
+    pub fn service_port(&self, dst: IpAddr, dport: u16, at: Timestamp) -> Option<(&Service, &ServicePort)> {
         let dst = dst.to_canonical();
         let service = &*self.front(dst, dport, at)?.service;
         let is_node = self.nodes.node(dst).is_some();
         let addressed = |port: &&ServicePort| {
             port.protocol == "TCP" && (port.port == dport || (is_node && port.node_port == Some(dport)))
         };
-        let port = service.ports.iter().find(addressed)?;
-        let serves = |b: &&Backend| b.protocol == "TCP" && b.port_name == port.name;
-        let family = |b: &&Backend| b.ip.to_canonical().is_ipv4() == dst.is_ipv4();
-        let all: Vec<_> = service.backends.iter().filter(serves).filter(family).collect();
-        let ready: Vec<_> = all.iter().copied().filter(|backend| backend.ready).collect();
-        Some((service, if ready.is_empty() { all } else { ready }))
+        Some((service, service.ports.iter().find(addressed)?))
     }
 
     /// Whether the address belonged to a pod of this node; `None` where that isn't known.

@@ -10,13 +10,13 @@ use crate::core::inventory::Inventory;
 /// The pods' networks: those that nodes name, and the neighbourhood of every pod that is in none of them. By prefix
 /// length, of which a cluster has few.
 #[derive(Clone, Debug, Default)]
-pub(in crate::core) struct PodNetworks {
+pub(super) struct PodNetworks {
     lengths: HashSet<(bool, u8)>,
     networks: HashSet<IpNet>,
 }
 
 impl PodNetworks {
-    pub(in crate::core) fn new(inventory: &Inventory) -> Self {
+    pub(super) fn new(inventory: &Inventory) -> Self {
         let mut networks = Self::default();
         let cidrs = inventory.nodes.iter().flat_map(|node| &node.pod_cidrs);
         cidrs.filter_map(|cidr| cidr.parse().ok()).for_each(|cidr| networks.add(cidr));
@@ -30,7 +30,7 @@ impl PodNetworks {
     }
 
     /// Whether a pod may have the address.
-    pub(in crate::core) fn contain(&self, ip: IpAddr) -> bool {
+    pub(super) fn contain(&self, ip: IpAddr) -> bool {
         self.lengths.iter().filter(|(v4, _)| *v4 == ip.is_ipv4()).any(|(_, length)| {
             IpNet::new(ip, *length).is_ok_and(|network| self.networks.contains(&network.trunc()))
         })

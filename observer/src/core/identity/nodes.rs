@@ -8,6 +8,9 @@ use arcstr::ArcStr;
 
 use crate::core::inventory::{Inventory, Node, Pod};
 
+/// Addresses of nodes tried in place of a client's.
+const MASQUERADES: usize = 64;
+
 /// Node addresses of the newest picture. Nodes keep theirs, so no time is needed.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
@@ -20,8 +23,7 @@ impl Nodes {
     pub(super) fn new(inventory: &Inventory) -> Self {
         let mut nodes = Self::default();
         for node in &inventory.nodes {
-            let bridges = node.pod_cidrs.iter().filter_map(|cidr| own_addresses(cidr)).flatten();
-            nodes.by_ip.extend(bridges.map(|ip| (ip, node.name.clone())));
+            nodes.by_ip.extend(bridges(node).map(|ip| (ip, node.name.clone())));
         }
         let host_pods = || inventory.pods.iter().filter(|pod| pod.host_network);
         for pod in host_pods() {
@@ -68,10 +70,24 @@ impl Nodes {
     }
 }
 
+/// Where traffic that nodes masquerade comes from: their addresses, with their names. Past [`MASQUERADES`] nodes are
+/// taken to be like those before them: policies name networks of nodes, not single ones.
+pub(in crate::core) fn masquerades(inventory: &Inventory) -> impl Iterator<Item = (&ArcStr, IpAddr)> {
+    let of = |node: &Arc<Node>| node.ips.iter().copied().chain(bridges(node)).collect::<Vec<_>>();
+    let nodes = inventory.nodes.iter();
+    let all = nodes.flat_map(move |node| of(node).into_iter().map(|ip| (&node.name, ip.to_canonical())));
+    all.take(MASQUERADES)
+}
+
+/// A node's own addresses in the pod networks it hands out.
+fn bridges(node: &Node) -> impl Iterator<Item = IpAddr> {
+    node.pod_cidrs.iter().filter_map(|cidr| own_addresses(cidr)).flatten()
+}
+
 /// The addresses in its pod network that a node takes for itself by the convention of flannel and of the
 /// bridge plugin: the first two, for the overlay device and the bridge. The node's own traffic to pods, such as
 /// the kubelet's probes, comes from there.
-pub(in crate::core) fn own_addresses(cidr: &str) -> Option<[IpAddr; 2]> {
+fn own_addresses(cidr: &str) -> Option<[IpAddr; 2]> {
     let (ip, bits) = cidr.split_once('/')?;
     let bits: u32 = bits.parse().ok()?;
     match ip.parse().ok()? {

@@ -166,7 +166,7 @@ fn front<'a>(
     };
     let name = match old {
         Some(front) => front.name.clone(),
-        None => arcstr::format!("{}/{}", service.namespace, service.name),
+        None => service.full_name().into(),
     };
     Front { service: Arc::clone(service), name, workload, until: None }
 }

@@ -3,7 +3,6 @@
 //! Names, Services and addresses are resolved to the connections that they stand for; those are judged one by one, and
 //! what they agree on is the answer. Services are judged at their backends, as connections meet policies.
 
-mod addresses;
 mod combine;
 mod error;
 mod explainer;
@@ -12,7 +11,7 @@ mod parse;
 mod route;
 mod service;
 #[cfg(test)]
-mod testing;
+pub(in crate::core) mod testing;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -25,7 +24,6 @@ use arcstr::ArcStr;
 use super::Verdict;
 use super::model::Protocol;
 
-pub use addresses::Addresses;
 pub use error::QueryError;
 pub use explainer::Explainer;
 pub use parse::ParseError;
@@ -89,14 +87,5 @@ impl fmt::Display for Port {
             Self::Number(number) => number.fmt(f),
             Self::Name(name) => name.fmt(f),
         }
-    }
-}
-
-/// The name that Kubernetes uses.
-fn protocol_name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "TCP",
-        Protocol::Udp => "UDP",
-        Protocol::Sctp => "SCTP",
     }
 }

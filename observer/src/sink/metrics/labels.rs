@@ -37,19 +37,10 @@ impl PairKey {
     }
 }
 
-/// Workload rather than pod, Service where no pod is known, and one name each for nodes and for the world outside.
+/// The owner; one name each for nodes and for the world outside.
 pub(super) fn workload(endpoint: &Endpoint) -> WorkloadName {
-    let Endpoint { namespace, workload, pod, service, node, .. } = endpoint;
-    if let (Some(namespace), Some(workload)) = (namespace, workload) {
-        return (namespace.clone(), workload.clone());
-    }
-    if let Some((namespace, name)) = service.as_deref().and_then(|s| s.split_once('/')) {
-        return (namespace.into(), name.into());
-    }
-    if let (Some(namespace), Some(pod)) = (namespace, pod) {
-        return (namespace.clone(), pod.clone());
-    }
-    (ArcStr::new(), if node.is_some() { literal!("_host") } else { literal!("_external") })
+    let unowned = || if endpoint.node.is_some() { literal!("_host") } else { literal!("_external") };
+    endpoint.owner().unwrap_or_else(|| (ArcStr::new(), unowned()))
 }
 
 impl EncodeLabelSet for &PairKey {

@@ -9,7 +9,7 @@ use super::super::draft::{Draft, Drafts};
 use super::super::report::RuleId;
 use super::super::suggest;
 use super::super::view::View;
-use super::{Placed, protocol, rules};
+use super::{Placed, rules};
 use crate::core::inventory::Pod;
 use crate::core::policy::Direction;
 use crate::core::policy::model::{NetworkPolicy, Peer, PortSet, Protocol};
@@ -92,7 +92,7 @@ fn peer_pods<'s>(
 
 fn resolves(pods: &[&Arc<Pod>], name: &ArcStr, wanted: Protocol) -> bool {
     let mut ports = pods.iter().flat_map(|pod| &pod.ports);
-    ports.any(|port| port.name.as_ref() == Some(name) && port.protocol == protocol(wanted))
+    ports.any(|port| port.name.as_ref() == Some(name) && port.protocol == wanted.as_str())
 }
 
 fn only_blocks(placed: Placed<'_>) -> bool {
@@ -104,7 +104,7 @@ fn only_blocks(placed: Placed<'_>) -> bool {
 
 fn message(placed: Placed<'_>, pods: &[&Arc<Pod>], name: &ArcStr, wanted: Protocol) -> String {
     let path = placed.path();
-    let wanted = protocol(wanted);
+    let wanted = wanted.as_str();
     if pods.is_empty() {
         return format!("{path}: port {name} is a name, which addresses outside the cluster don't have");
     }

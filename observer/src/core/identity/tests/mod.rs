@@ -1,6 +1,7 @@
 //! Told a story of inventories, then asked for names.
 
 mod model;
+mod party;
 mod reuse;
 mod server;
 

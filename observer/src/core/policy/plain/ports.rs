@@ -41,10 +41,5 @@ fn named(name: &str, view: &View<'_>) -> Match {
 }
 
 pub(in crate::core::policy) fn is_protocol(port: &ContainerPort, protocol: Protocol) -> bool {
-    port.protocol
-        == match protocol {
-            Protocol::Tcp => "TCP",
-            Protocol::Udp => "UDP",
-            Protocol::Sctp => "SCTP",
-        }
+    port.protocol == protocol.as_str()
 }

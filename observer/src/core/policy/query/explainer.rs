@@ -3,23 +3,25 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::combine::{self, Case};
 use super::names::Names;
 use super::route::{End, Route, Side};
 use super::service::Fronts;
-use super::{Addresses, Answer, Query, QueryError, Target};
+use super::{Answer, Query, QueryError, Target};
+use crate::core::identity::{Identity, masquerades};
 use crate::core::inventory::Inventory;
 use crate::core::policy::{Connection, Party, Plain, Verdict, Who};
 
-/// Addresses that a node may put in place of a client's, tried per backend. Past it nodes are taken to be like those
-/// before them: policies name networks of nodes, not single ones.
-const MASQUERADES: usize = 64;
+/// An inventory has no past and no future here: whoever has an address has it now.
+const NOW: Timestamp = Timestamp::MAX;
 
 /// Answers questions by one inventory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Explainer {
     plain: Plain,
-    pub(super) addresses: Addresses,
+    identity: Identity,
     pub(super) names: Names,
     pub(super) fronts: Fronts,
 }
@@ -28,10 +30,12 @@ impl Explainer {
     /// Indexes an inventory.
     #[must_use]
     pub fn new(inventory: Arc<Inventory>) -> Self {
+        let mut identity = Identity::new();
+        identity.apply(Arc::clone(&inventory), NOW);
         Self {
+            identity,
             names: Names::new(&inventory),
             fronts: Fronts::new(&inventory),
-            addresses: Addresses::new(Arc::clone(&inventory)),
             plain: Plain::new(inventory),
         }
     }
@@ -113,24 +117,18 @@ impl Explainer {
         })
     }
 
-    /// Where traffic that nodes masquerade comes from.
     fn masquerades(&self) -> impl Iterator<Item = Side<'_>> {
-        let nodes = self.inventory().nodes.iter();
-        let addresses = nodes.flat_map(|node| {
-            let bridges = super::addresses::bridges(&node.pod_cidrs);
-            node.ips.iter().copied().chain(bridges).map(move |ip| (node, ip.to_canonical()))
-        });
-        addresses.take(MASQUERADES).map(|(node, ip)| Side {
-            label: format!("node {}", node.name),
+        masquerades(self.inventory()).map(|(node, ip)| Side {
+            label: format!("node {node}"),
             remark: None,
-            who: Who::Node(&node.name),
+            who: Who::Node(node),
             pod: None,
             ips: vec![ip],
         })
     }
 
     pub(super) fn at(&self, ip: IpAddr) -> Side<'_> {
-        let who = self.addresses.party(ip).who;
+        let who = self.identity.party(ip, NOW).who;
         let (label, remark, pod) = match who {
             Who::Pod(pod) => (format!("{}/{}", pod.namespace, pod.name), None, Some(pod)),
             Who::Node(node) => (ip.to_string(), Some(format!("node {node}")), None),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 
 use super::service::{self, Group, Way};
-use super::{Explainer, Port, Query, QueryError, Target, protocol_name};
+use super::{Explainer, Port, Query, QueryError, Target};
 use crate::core::inventory::{Pod, Service, ServicePort};
 use crate::core::policy::Who;
 use crate::core::policy::model::Protocol;
@@ -51,7 +51,7 @@ impl<'a> Route<'a> {
         match (&*self.ends, self.service) {
             ([end], _) => end.to_string(),
             (ends, Some((service, port, _))) => {
-                let at = format!("{}:{}/{}", service::name(service), port.port, port.protocol);
+                let at = format!("{}:{}/{}", service.full_name(), port.port, port.protocol);
                 if ends.is_empty() { at } else { format!("{at} ({} backends)", ends.len()) }
             }
             (_, None) => String::new(),
@@ -59,13 +59,13 @@ impl<'a> Route<'a> {
     }
 
     pub(super) fn service_label(&self) -> Option<String> {
-        self.service.map(|(service, port, _)| format!("{}:{}", service::name(service), port.port))
+        self.service.map(|(service, port, _)| format!("{}:{}", service.full_name(), port.port))
     }
 
     /// The Service at which nodes may put their own address in place of the client's.
     pub(super) fn masquerading(&self) -> Option<String> {
         let (service, _, way) = self.service?;
-        way.may_masquerade(service).then(|| service::name(service))
+        way.may_masquerade(service).then(|| service.full_name())
     }
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for End<'_> {
             true => write!(f, "[{label}]")?,
             false => write!(f, "{label}")?,
         }
-        write!(f, ":{port}/{}", protocol_name(*protocol))?;
+        write!(f, ":{port}/{}", protocol.as_str())?;
         remark.iter().try_for_each(|remark| write!(f, " ({remark})"))
     }
 }
@@ -207,7 +207,7 @@ impl Explainer {
         behind.sort_by_key(|pod| &pod.name);
         behind.dedup_by_key(|pod| &pod.name);
         let Some(pod) = behind.first() else {
-            return Err(QueryError::NoPodBehind(service::name(service)));
+            return Err(QueryError::NoPodBehind(service.full_name()));
         };
         notes.push(format!(
             "{namespace}/{name} is a Service; {} stands for the {} behind it",

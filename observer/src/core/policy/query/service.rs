@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 
-use super::{Port, QueryError, protocol_name};
+use super::{Port, QueryError};
 use crate::core::inventory::{Backend, ContainerPort, Inventory, Service, ServicePort};
 use crate::core::policy::model::Protocol;
 
@@ -62,7 +62,7 @@ impl Fronts {
         protocol: Option<Protocol>,
     ) -> Option<(&Arc<Service>, &ServicePort)> {
         let Some(Port::Number(number)) = port else { return None };
-        let protocol = protocol_name(protocol.unwrap_or_default());
+        let protocol = protocol.unwrap_or_default().as_str();
         let of = |p: &&ServicePort| p.node_port == Some(*number) && p.protocol == protocol;
         let services = self.node_ports.get(number)?;
         services.iter().find_map(|service| Some((service, service.ports.iter().find(of)?)))
@@ -78,7 +78,7 @@ pub(super) fn port<'a>(
     let fits = |p: &&ServicePort| match port {
         // A number alone is TCP's; a name, or nothing, may be of any.
         Some(Port::Number(number)) => {
-            p.port == *number && p.protocol == protocol_name(protocol.unwrap_or_default())
+            p.port == *number && p.protocol == protocol.unwrap_or_default().as_str()
         }
         Some(Port::Name(name)) => p.name.as_ref() == Some(name) && is(p, protocol),
         None => is(p, protocol),
@@ -87,29 +87,25 @@ pub(super) fn port<'a>(
     match (fitting.next(), fitting.next()) {
         (Some(port), None) => Ok(port),
         (Some(_), Some(_)) => {
-            Err(QueryError::WhichPort { what: format!("Service {}", name(service)), has: has(service) })
+            Err(QueryError::WhichPort { what: format!("Service {}", service.full_name()), has: has(service) })
         }
         (None, _) => {
-            let protocol = protocol.map(protocol_name);
+            let protocol = protocol.map(Protocol::as_str);
             let port = match (port, protocol) {
                 (Some(Port::Number(number)), protocol) => format!("{number}/{}", protocol.unwrap_or("TCP")),
                 (Some(Port::Name(name)), _) => name.to_string(),
                 (None, protocol) => format!("of {}", protocol.unwrap_or("any protocol")),
             };
-            Err(QueryError::NotOfService { service: name(service), port, has: has(service) })
+            Err(QueryError::NotOfService { service: service.full_name(), port, has: has(service) })
         }
     }
 }
 
 /// What a port of the Service leads to: those that are ready, else all.
 pub(super) fn backends<'a>(service: &'a Service, port: &ServicePort, way: Way) -> Vec<Group<'a>> {
-    let serves =
-        |b: &&Backend| b.port_name == port.name && b.protocol == port.protocol && way.takes(service, b.ip);
-    let all = || service.backends.iter().filter(serves);
-    let ready = all().any(|backend| backend.ready);
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places: HashMap<(&ArcStr, u16), usize> = HashMap::new();
-    for backend in all().filter(|backend| backend.ready || !ready) {
+    for backend in service.backends_of(port, |ip| way.takes(service, ip)) {
         let place =
             backend.pod.as_ref().map(|pod| *places.entry((pod, backend.port)).or_insert(groups.len()));
         match place.and_then(|n| groups.get_mut(n)) {
@@ -148,13 +144,8 @@ impl Way {
     }
 }
 
-/// `namespace/name`.
-pub(super) fn name(service: &Service) -> String {
-    format!("{}/{}", service.namespace, service.name)
-}
-
 fn is(port: &ServicePort, protocol: Option<Protocol>) -> bool {
-    protocol.is_none_or(|protocol| port.protocol == protocol_name(protocol))
+    protocol.is_none_or(|protocol| port.protocol == protocol.as_str())
 }
 
 fn has(service: &Service) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::core::inventory::{Backend, Labels, Node, Pod, Service, ServicePort};
 use crate::core::policy::testing::{self, Cluster};
 
-pub(super) fn cluster(
+pub(in crate::core) fn cluster(
     pods: impl IntoIterator<Item = Pod>,
     services: impl IntoIterator<Item = Service>,
     nodes: impl IntoIterator<Item = Node>,
@@ -18,18 +18,18 @@ pub(super) fn cluster(
 }
 
 /// With the label `app` of the same value as its name.
-pub(super) fn pod(namespace: &str, name: &str, ips: &[&str]) -> Pod {
+pub(in crate::core) fn pod(namespace: &str, name: &str, ips: &[&str]) -> Pod {
     let pod = testing::pod(namespace, name, &[("app", name)], "10.0.0.1");
     Pod { ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(), ..pod }
 }
 
-pub(super) fn node(name: &str, ips: &[&str]) -> Node {
+pub(in crate::core) fn node(name: &str, ips: &[&str]) -> Node {
     let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
     Node { name: name.into(), labels: Labels::new(), ips, pod_cidrs: Vec::new() }
 }
 
 /// Without ports and backends.
-pub(super) fn service(namespace: &str, name: &str, ips: &[&str]) -> Service {
+pub(in crate::core) fn service(namespace: &str, name: &str, ips: &[&str]) -> Service {
     Service {
         vips: Vec::new(),
         namespace: namespace.into(),
@@ -46,7 +46,7 @@ pub(super) fn service(namespace: &str, name: &str, ips: &[&str]) -> Service {
 
 impl Service {
     /// `http:80/TCP`, or `:80/TCP` without a name.
-    pub(super) fn serving(mut self, text: &str) -> Self {
+    pub(in crate::core) fn serving(mut self, text: &str) -> Self {
         let (name, rest) = text.split_once(':').unwrap();
         let (port, protocol) = rest.split_once('/').unwrap();
         self.ports.push(ServicePort {
@@ -60,7 +60,7 @@ impl Service {
     }
 
     /// Behind the port added last: `db-0=10.42.0.5:5432`, `=1.2.3.4:80` without a pod; `!` before it: not ready.
-    pub(super) fn backed_by(mut self, text: &str) -> Self {
+    pub(in crate::core) fn backed_by(mut self, text: &str) -> Self {
         let port = self.ports.last().unwrap();
         let (ready, text) = text.strip_prefix('!').map_or((true, text), |text| (false, text));
         let (pod, place) = text.split_once('=').unwrap();

@@ -8,7 +8,7 @@ use arcstr::ArcStr;
 use super::super::super::selector::example;
 use super::super::super::uses::Use;
 use super::super::super::view::View;
-use super::super::{protocol, rules};
+use super::super::rules;
 use super::pod_of;
 use crate::core::inventory::{Labels, Pod, Service, ServicePort};
 use crate::core::policy::Direction;
@@ -104,7 +104,7 @@ fn in_rules(view: &View<'_>, pod: &Pod) -> BTreeSet<(u16, Protocol)> {
         PortSet::All => Some((1, port.protocol)),
         PortSet::Named(name) => {
             let same = |p: &&crate::core::inventory::ContainerPort| {
-                p.name.as_ref() == Some(name) && p.protocol == protocol(port.protocol)
+                p.name.as_ref() == Some(name) && p.protocol == port.protocol.as_str()
             };
             pod.ports.iter().find(same).map(|p| (p.port, port.protocol))
         }

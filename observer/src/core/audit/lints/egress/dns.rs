@@ -6,7 +6,6 @@ use ipnet::IpNet;
 use super::super::super::report::{Level, RuleId};
 use super::super::super::view::{Group, View};
 use super::super::blocks::Ranges;
-use super::super::protocol;
 use super::{Isolated, Lets, lets};
 use crate::core::policy::model::{NetworkPolicy, Peer, Protocol, Rule};
 
@@ -56,7 +55,7 @@ impl<'s> Dns<'s> {
         let named = |name: &ArcStr| match self.servers.is_empty() {
             true => NAMES.contains(&&**name),
             false => self.servers.iter().flat_map(|server| &server.pod.ports).any(|port| {
-                port.port == PORT && port.name.as_ref() == Some(name) && port.protocol == protocol(wanted)
+                port.port == PORT && port.name.as_ref() == Some(name) && port.protocol == wanted.as_str()
             }),
         };
         match lets(rule, wanted, PORT, &named) {

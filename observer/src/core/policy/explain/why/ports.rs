@@ -21,7 +21,7 @@ fn other_protocols(rule: &Rule, view: &View<'_>) -> String {
     let mut protocols: Vec<_> = rule.ports.iter().map(|entry| entry.protocol).collect();
     protocols.sort_unstable();
     protocols.dedup();
-    let protocols: Vec<_> = protocols.into_iter().map(name_of).collect();
+    let protocols: Vec<_> = protocols.into_iter().map(Protocol::as_str).collect();
     let same = rule.ports.iter().any(
         |entry| matches!(entry.port, PortSet::Range(first, last) if (first..=last).contains(&view.port)),
     );
@@ -30,14 +30,14 @@ fn other_protocols(rule: &Rule, view: &View<'_>) -> String {
     } else {
         format!("its ports are for {}", protocols.join(", "))
     };
-    format!("{port}; the connection is {}", name_of(view.protocol))
+    format!("{port}; the connection is {}", view.protocol.as_str())
 }
 
 fn named(name: &str, view: &View<'_>) -> String {
     let numbers = resolved(name, view);
     match view.destination() {
         Who::Pod(_) if numbers.is_empty() => {
-            format!("named port {name} is no {} port of the destination", name_of(view.protocol))
+            format!("named port {name} is no {} port of the destination", view.protocol.as_str())
         }
         Who::Pod(_) => format!(
             "named port {name} resolves to {} on the destination; the connection is to {}",
@@ -65,12 +65,4 @@ fn resolved(name: &str, view: &View<'_>) -> Vec<String> {
     let Who::Pod(pod) = view.destination() else { return Vec::new() };
     let ports = pod.ports.iter().filter(|port| port.name.as_deref() == Some(name));
     ports.filter(|port| is_protocol(port, view.protocol)).map(|port| port.port.to_string()).collect()
-}
-
-fn name_of(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "TCP",
-        Protocol::Udp => "UDP",
-        Protocol::Sctp => "SCTP",
-    }
 }
