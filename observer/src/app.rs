@@ -4,6 +4,7 @@ mod checks;
 mod engine_task;
 mod follow;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::commands::config::{Options, ProbeLog};
-use crate::core::engine::Engine;
-use crate::core::findings::FindingsConfig;
+use crate::core::engine::{Engine, EngineConfig};
 use crate::core::inventory::Inventory;
 use crate::probes::{self, AttachMode, Hooks, btf, host};
 use crate::sink::{SinkConfig, Sinks, state::Shared};
@@ -94,15 +94,16 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     shared.set_info("attach", format!("{mode:?}").to_lowercase());
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
-    let (engine, look) = (Engine::configured(node.clone(), findings(&options)), Arc::new(Notify::new()));
+    let (engine, look) = (Engine::configured(node.clone(), settings(&options)), Arc::new(Notify::new()));
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
-    follow::vips(probes::Vips::new(&mut loaded)?, inventories.clone(), tasks, cancel);
+    follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
     let open = probes::Open::new(&loaded)?;
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
     follow::links(&options, link_tx, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
+    follow::neighbours(engine_tx.clone(), tasks, cancel);
     follow::connections(open, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
@@ -144,15 +145,28 @@ fn probe_settings(options: &Options) -> probes::Settings {
     settings
 }
 
-fn findings(options: &Options) -> FindingsConfig {
-    let mut config = FindingsConfig::default();
+fn settings(options: &Options) -> EngineConfig {
+    let mut config = EngineConfig::default();
     // Longer than a signed number of nanoseconds is as good as for ever.
     let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     if let Some(grace) = options.enforcement_grace {
-        config.grace = signed(grace);
+        config.findings.grace = signed(grace);
     }
     if let Some(quiet) = options.resolve_after {
-        config.quiet = signed(quiet);
+        config.findings.quiet = signed(quiet);
+    }
+    config.vips.extra = options.vip.iter().map(IpAddr::to_canonical).collect();
+    if let Some(n) = options.flap_moves {
+        config.vips.flap_moves = n as usize;
+    }
+    if let Some(window) = options.flap_window {
+        config.vips.flap_window = signed(window);
+    }
+    if let Some(n) = options.burst_floor {
+        config.bursts.floor = n;
+    }
+    if let Some(window) = options.burst_window {
+        config.bursts.window = signed(window);
     }
     config
 }

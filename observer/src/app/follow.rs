@@ -15,7 +15,7 @@ use crate::core::input::Input;
 use crate::core::inventory::Inventory;
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
-use crate::netlink::sockets;
+use crate::netlink::{neighbours as node_neighbours, sockets};
 use crate::probes::{Open, Vips};
 use crate::sink::state::Shared;
 
@@ -48,17 +48,20 @@ pub(super) fn cluster(
     }
 }
 
-/// Tells the kernel which addresses of Services are load-balancer VIPs.
+/// Tells the kernel which addresses are load-balancer VIPs: `extra` and those of Services.
 pub(super) fn vips(
     mut kernel: Vips,
+    extra: &[IpAddr],
     mut inventories: watch::Receiver<Arc<Inventory>>,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
     let cancel = cancel.clone();
+    let extra: BTreeSet<_> = extra.iter().map(IpAddr::to_canonical).collect();
     tasks.spawn(async move {
         loop {
-            let known = known_vips(&inventories.borrow_and_update());
+            let mut known = vips_of_services(&inventories.borrow_and_update());
+            known.extend(&extra);
             if let Err(error) = kernel.set(&known) {
                 warn!(%error, "announcements of some VIPs are not told");
             }
@@ -73,7 +76,7 @@ pub(super) fn vips(
     });
 }
 
-fn known_vips(inventory: &Inventory) -> BTreeSet<IpAddr> {
+fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
     inventory.services.iter().flat_map(|service| service.vips.iter().copied()).collect()
 }
 
@@ -94,6 +97,16 @@ pub(super) fn links(
         if let Err(error) = node_links::follow(choice, to, cancel.clone()).await {
             error!(%error, "interfaces can't be followed");
             cancel.cancel();
+        }
+    });
+}
+
+/// Follows the Ethernet addresses of neighbours; without them claimants that no Node names stay addresses.
+pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
+    let following = node_neighbours::follow(to, cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = following.await {
+            warn!(%error, "neighbours are not known: nodes that announce VIPs are not named");
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Settings of `run`: flags, their environment twins, and a TOML file, in this order of precedence.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -102,6 +102,24 @@ pub struct Options {
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_RESOLVE_AFTER", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub resolve_after: Option<Duration>,
+    /// Load-balancer address that no Service names; may be given several times
+    #[arg(long = "vip", value_name = "IP", env = "FLOW_OBSERVER_VIP", value_delimiter = ',')]
+    pub vip: Vec<IpAddr>,
+    /// So many moves of a VIP within the flap window are a flap [default: 3]
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_FLAP_MOVES", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub flap_moves: Option<u32>,
+    /// The flap window [default: 5m]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_FLAP_WINDOW", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub flap_window: Option<Duration>,
+    /// So many resets of open connections to a server within the burst window are a burst, unless they are usual there
+    /// [default: 5]
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_BURST_FLOOR", value_parser = clap::value_parser!(u32).range(1..))]
+    pub burst_floor: Option<u32>,
+    /// The burst window: whole seconds, at most 5m [default: 10s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_BURST_WINDOW", value_parser = burst_window)]
+    #[serde(deserialize_with = "seconds_of_window")]
+    pub burst_window: Option<Duration>,
     /// Log of the kernel programs, for debugging them [default: off]
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG")]
     pub probe_log: Option<ProbeLog>,
@@ -115,6 +133,19 @@ fn ring_bytes(s: &str) -> Result<u32, String> {
         Ok(n) if n >= 4096 && n.is_power_of_two() => Ok(n),
         _ => Err("expected a power of two of at least 4096".into()),
     }
+}
+
+fn burst_window(s: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(s) {
+        Ok(time) if time.subsec_nanos() == 0 && (1..=300).contains(&time.as_secs()) => Ok(time),
+        Ok(_) => Err("expected whole seconds, from 1s to 5m".into()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn seconds_of_window<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(d)?;
+    burst_window(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
 }
 
 fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
@@ -146,6 +177,12 @@ impl Options {
         if options.pair_map_entries == Some(0) {
             anyhow::bail!("pair_map_entries: must be at least 1");
         }
+        if options.flap_moves.is_some_and(|n| !(1..=64).contains(&n)) {
+            anyhow::bail!("flap_moves: must be from 1 to 64");
+        }
+        if options.burst_floor == Some(0) {
+            anyhow::bail!("burst_floor: must be at least 1");
+        }
         spec::validate(&options.check).map_err(anyhow::Error::msg)?;
         Ok(options)
     }
@@ -166,6 +203,11 @@ impl Options {
             max_series: self.max_series.or(other.max_series),
             enforcement_grace: self.enforcement_grace.or(other.enforcement_grace),
             resolve_after: self.resolve_after.or(other.resolve_after),
+            vip: if self.vip.is_empty() { other.vip } else { self.vip },
+            flap_moves: self.flap_moves.or(other.flap_moves),
+            flap_window: self.flap_window.or(other.flap_window),
+            burst_floor: self.burst_floor.or(other.burst_floor),
+            burst_window: self.burst_window.or(other.burst_window),
             probe_log: self.probe_log.or(other.probe_log),
             check: if self.check.is_empty() { other.check } else { self.check },
         }
@@ -202,6 +244,10 @@ mod tests {
             ("pair_map_entries = 0", "at least 1"),
             ("enforcement_grace = \"soon\"", "soon"),
             ("attach = \"xdp\"", "xdp"),
+            ("vip = [\"ten\"]", "ten"),
+            ("flap_moves = 65", "64"),
+            ("burst_floor = 0", "at least 1"),
+            ("burst_window = \"1500ms\"", "whole seconds"),
         ] {
             let error = format!("{:#}", Options::from_toml(text).unwrap_err());
             assert!(error.contains(says), "{text}: {error}");

@@ -22,6 +22,14 @@ mod checks;
 mod verdicts;
 mod vips;
 
+/// What counts as a finding.
+#[derive(Clone, Debug, Default)]
+pub struct EngineConfig {
+    pub findings: FindingsConfig,
+    pub vips: VipConfig,
+    pub bursts: BurstConfig,
+}
+
 /// Turns what one node's kernel and cluster say into what people read. Sans-IO: feed [`Engine::handle`], then
 /// drain [`Engine::next_output`].
 pub struct Engine {
@@ -45,23 +53,23 @@ impl Engine {
     /// An engine for the node of this name, which knows no cluster yet.
     #[must_use]
     pub fn new(node: impl Into<ArcStr>) -> Self {
-        Self::configured(node, FindingsConfig::default())
+        Self::configured(node, EngineConfig::default())
     }
 
-    /// As [`Engine::new`], with other times for findings.
+    /// As [`Engine::new`], with other times and sizes for findings.
     #[must_use]
-    pub fn configured(node: impl Into<ArcStr>, findings: FindingsConfig) -> Self {
+    pub fn configured(node: impl Into<ArcStr>, config: EngineConfig) -> Self {
         let node = node.into();
         Self {
-            findings: Findings::new(node.clone(), findings),
+            findings: Findings::new(node.clone(), config.findings),
             identity: Identity::new(),
             held: Held::default(),
             judge: Judge::new(),
             connections: Connections::default(),
             history: History::default(),
-            vips: Vips::new(node.clone(), VipConfig::default(), Timestamp::MIN),
+            vips: Vips::new(node.clone(), config.vips),
             endpoints: Endpoints::default(),
-            bursts: Bursts::new(BurstConfig::default()),
+            bursts: Bursts::new(config.bursts),
             told_open: None,
             node,
             outputs: VecDeque::new(),

@@ -86,7 +86,7 @@ pub struct Vips {
 impl Vips {
     /// Knows the VIPs of `config` only, until it is shown a cluster.
     #[must_use]
-    pub fn new(node: ArcStr, config: VipConfig, now: Timestamp) -> Self {
+    pub fn new(node: ArcStr, config: VipConfig) -> Self {
         let owners = Owners::new(node.clone());
         let mut vips = Self {
             node,
@@ -97,7 +97,7 @@ impl Vips {
             gone: Vec::new(),
             left_out: 0,
         };
-        vips.follow(&BTreeMap::new(), &[], now);
+        vips.follow(&BTreeMap::new(), &[], Timestamp::MIN);
         vips
     }
 

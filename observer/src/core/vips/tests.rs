@@ -110,7 +110,7 @@ impl Scene {
             ..Inventory::default()
         };
         let mut scene = Self {
-            vips: Vips::new("node-a".into(), config, at(0.0)),
+            vips: Vips::new("node-a".into(), config),
             findings: Findings::new("node-a".into(), FindingsConfig::default()),
             inventory,
             now: 0,
