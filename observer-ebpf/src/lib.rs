@@ -10,7 +10,7 @@ mod maps;
 mod record;
 
 pub use decode::DecodeError;
-pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, VipValue};
+pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, HeldReset, PairKey, VipValue};
 pub use record::{AnnouncementRecord, AttemptRecord, DropRecord, Header, Record, ResetRecord, Tuple};
 
 /// Which packets a program sees; an attempt's vantage follows from it.
@@ -119,6 +119,8 @@ pub mod claims {
 
 /// VIPs that the kernel can watch.
 pub const MAX_VIPS: u32 = 4_096;
+/// Resets held at once, in the map of [`HeldReset`].
+pub const MAX_HELD: u32 = 4_096;
 
 /// Slots of the per-CPU `LOST` array: increments or records that found no room.
 pub mod lost {

@@ -117,6 +117,24 @@ impl FlowValue {
     pub const ALIAS: u8 = 16;
 }
 
+/// A RST of a connection that nobody here saw open, between its first hook and the one through which it leaves. Keyed by its
+/// sequence (high) and acknowledgement number: NAT leaves them as they are.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldReset {
+    /// When the first hook saw it, nanoseconds of the monotonic clock.
+    pub time_ns: u64,
+    /// The client, as the first hook saw it.
+    pub src: [u8; 16],
+    /// The server, which sent it.
+    pub dst: [u8; 16],
+    pub sport: u16,
+    pub dport: u16,
+    /// One of [`crate::vantage`].
+    pub vantage: u8,
+    pub _pad: [u8; 3],
+}
+
 /// Drops are counted per pair and reason.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,6 +194,7 @@ impl VipValue {
     }
 }
 
+const _: () = assert!(size_of::<HeldReset>() == 48);
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
 const _: () = assert!(size_of::<ConnKey>() == 24);
@@ -188,7 +207,7 @@ const _: () = assert!(size_of::<VipValue>() == 40);
 #[cfg(feature = "user")]
 mod pod {
     #![expect(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
-    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, VipValue};
+    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, HeldReset, PairKey, VipValue};
 
     macro_rules! pod {
         ($($t:ty),*) => {$(
@@ -197,5 +216,5 @@ mod pod {
             unsafe impl aya::Pod for $t {}
         )*};
     }
-    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey, VipValue);
+    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey, VipValue, HeldReset);
 }

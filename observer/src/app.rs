@@ -3,6 +3,7 @@
 mod checks;
 mod engine_task;
 mod follow;
+mod translate;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -177,6 +178,7 @@ fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard
         synced: Box::new(move || drop(attaching)),
         attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
+        complete: translate::completer(),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
     }
 }

@@ -6,7 +6,7 @@
 #[path = "packets/announcements.rs"]
 mod announcements;
 
-use observer::core::input::Counts;
+use observer::core::input::{Counts, Input};
 use observer::core::record::Vantage;
 use observer::probes::Settings;
 use observer::probes::test_run::{Classifier, TestBed};
@@ -224,6 +224,30 @@ fn a_rst_that_nobody_knows_is_an_orphan_by_its_port() {
     let pair = deltas[0].pair.unwrap();
     assert_eq!((pair.dport, pair.vantage), (5432, Vantage::Source));
     assert_eq!(deltas[0].counts.rst, [[0, 0, 3], [0, 0, 0]], "by the client, which has the higher port");
+}
+
+/// A RST of a server may be rewritten on its way: it is told where it leaves, or when it doesn't, and once.
+#[test]
+fn an_orphan_of_a_server_is_held_until_it_leaves() {
+    let mut bed = bed();
+    let mut reset = tcp(RST);
+    // From 5432 to 40000.
+    reset[..4].copy_from_slice(&[0x15, 0x38, 0x9c, 0x40]);
+    let frame = ethernet(&[], 0x0800, &ipv4(0, 0, 6, &reset));
+    bed.run(Classifier::PodOut, &frame, 1).unwrap();
+    assert_eq!(total(&mut bed), Counts::default(), "on its way");
+    // Not to be told from the first, which is still on its way.
+    bed.run(Classifier::PodOut, &frame, 2).unwrap();
+    assert_eq!(total(&mut bed).rst, [[0, 0, 0], [0, 0, 2]]);
+
+    let stranded = bed.stranded().unwrap();
+    let [Input::Reset(seen), Input::Pairs { deltas }] = stranded.as_slice() else { panic!("{stranded:?}") };
+    assert_eq!((seen.tuple.sport, seen.tuple.dport, seen.vantage), (40_000, 5432, Vantage::Destination));
+    assert_eq!(deltas[0].counts.rst, [[0, 0, 0], [0, 0, 1]]);
+    assert_eq!(bed.stranded().unwrap(), [], "told once");
+
+    bed.run(Classifier::UplinkOut, &frame, 1).unwrap();
+    assert_eq!(total(&mut bed).rst, [[0, 0, 0], [0, 0, 1]], "the node's own leaves at once");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! RST segments: an answer to a SYN, the end of a connection, or an orphan.
 
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use observer_abi::{
-    ConnKey, ConnValue, FlowKey, FlowValue, PairKey, Tuple, hook, outcome, phase, side, vantage,
+    ConnKey, ConnValue, FlowKey, FlowValue, HeldReset, PairKey, Tuple, hook, outcome, phase, side, vantage,
 };
 
 use super::packet::ACK;
-use super::tables::{CLOSED, CONNS, FLOWS, add, counters};
+use super::tables::{CLOSED, CONNS, FLOWS, HELD, add, counters};
 use super::tc::{Seen, Sighting};
 use super::{emit, tracker};
+
+const NOEXIST: u64 = 1;
 
 /// Counts a RST once per node, with the side that sent it and how far its connection was.
 #[inline(never)]
@@ -15,25 +18,94 @@ pub(super) fn rst(seen: &Seen<'_>) {
     if seen.tcp.flags & ACK != 0 && refused(seen) {
         return;
     }
-    if seen.sighting == Sighting::AfterPod {
-        return;
+    if seen.sighting == Sighting::First {
+        first(seen);
+    } else {
+        again(seen);
     }
+}
+
+#[inline(never)]
+fn first(seen: &Seen<'_>) {
     if gave_up(seen) {
         return;
     }
     let forward = tracker::tuple(seen);
     if let Some(flow) = flow(&forward) {
-        return known(seen, &forward, flow, side::CLIENT);
+        return known(seen, &forward, flow, side::CLIENT, false);
     }
     let reverse = tracker::reversed(seen);
     match flow(&reverse) {
-        Some(flow) => known(seen, &reverse, flow, side::SERVER),
+        Some(flow) => known(seen, &reverse, flow, side::SERVER, false),
         None => orphan(seen),
     }
 }
 
-/// The server answers a pending SYN.
+/// Another hook saw it before, and counted it or left it to this one: NAT may have given it the addresses that the client
+/// knows.
+#[inline(never)]
+fn again(seen: &Seen<'_>) {
+    let was_held = HELD.get_ptr(&mark(seen)).is_some();
+    if !was_held && seen.sighting == Sighting::AfterPod {
+        return;
+    }
+    let (mut key, mut by) = (tracker::tuple(seen), side::CLIENT);
+    let mut found = flow(&key);
+    if found.is_none() {
+        (key, by) = (tracker::reversed(seen), side::SERVER);
+        found = flow(&key);
+    }
+    match found {
+        // Gone meanwhile: userspace has told it.
+        Some(_) if was_held && HELD.remove(&mark(seen)).is_err() => {}
+        Some(flow) => known(seen, &key, flow, by, was_held),
+        None if was_held => released(seen, &key),
+        None => {}
+    }
+}
+
+/// What NAT leaves as it is.
 #[inline(always)]
+fn mark(seen: &Seen<'_>) -> u64 {
+    (u64::from(seen.tcp.seq) << 32) | u64::from(seen.tcp.ack)
+}
+
+/// A held orphan of a server, under the addresses that its client knows.
+#[inline(never)]
+fn released(seen: &Seen<'_>, key: &FlowKey) {
+    let Some(held) = HELD.get_ptr(&mark(seen)) else { return };
+    // SAFETY: see `refused`. It is read before it is removed.
+    let held = unsafe { &*held };
+    let vantage = match (held.vantage, seen.hook) {
+        (vantage::TRANSIT, hook::POD_IN) => vantage::SOURCE,
+        (vantage, _) => vantage,
+    };
+    let mut tuple = Tuple {
+        src: key.src,
+        dst: key.dst,
+        backend: [0; 16],
+        sport: key.sport,
+        dport: key.dport,
+        backend_port: 0,
+        _pad: [0; 2],
+    };
+    if held.dst != key.dst || held.dport != key.dport {
+        tuple.backend = held.dst;
+        tuple.backend_port = held.dport;
+    }
+    if HELD.remove(&mark(seen)).is_err() {
+        return;
+    }
+    count(
+        &PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 },
+        side::SERVER,
+        phase::ORPHAN,
+    );
+    emit::reset(&tuple, vantage, side::SERVER, phase::ORPHAN);
+}
+
+/// The server answers a pending SYN.
+#[inline(never)]
 fn refused(seen: &Seen<'_>) -> bool {
     let key = tracker::answered(seen);
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
@@ -89,10 +161,8 @@ fn gave_up(seen: &Seen<'_>) -> bool {
     if conn.outcome != outcome::PENDING {
         return false;
     }
-    if seen.sighting == Sighting::First {
-        count(&tracker::pair(&key, conn), side::CLIENT, phase::HANDSHAKE);
-        emit::reset(&handshake_tuple(&key, conn), conn.vantage, side::CLIENT, phase::HANDSHAKE);
-    }
+    count(&tracker::pair(&key, conn), side::CLIENT, phase::HANDSHAKE);
+    emit::reset(&handshake_tuple(&key, conn), conn.vantage, side::CLIENT, phase::HANDSHAKE);
     true
 }
 
@@ -104,10 +174,11 @@ fn flow(key: &FlowKey) -> Option<&'static FlowValue> {
 }
 
 #[inline(never)]
-fn known(seen: &Seen<'_>, key: &FlowKey, flow: &FlowValue, by: u8) {
+fn known(seen: &Seen<'_>, key: &FlowKey, flow: &FlowValue, by: u8, was_held: bool) {
     let local = flow.flags & FlowValue::LOCAL != 0;
     // A pod's veth counts what is local; an uplink has counted what is not.
-    if (local && seen.hook == hook::UPLINK_IN) || (!local && seen.sighting == Sighting::AfterUplink) {
+    let counted = seen.sighting == Sighting::AfterUplink && !was_held;
+    if (local && seen.hook == hook::UPLINK_IN) || (!local && counted) {
         return;
     }
     // A client that sent nothing after its SYN, and whose RST acknowledges nothing, never completed the handshake.
@@ -132,9 +203,6 @@ fn known(seen: &Seen<'_>, key: &FlowKey, flow: &FlowValue, by: u8) {
 /// Nobody here saw the SYN. Who opened the connection is then a guess from the ports: servers listen on the lower.
 #[inline(never)]
 fn orphan(seen: &Seen<'_>) {
-    if seen.sighting == Sighting::AfterUplink {
-        return;
-    }
     let by = if seen.tcp.sport < seen.tcp.dport { side::SERVER } else { side::CLIENT };
     let key = if by == side::CLIENT { tracker::tuple(seen) } else { tracker::reversed(seen) };
     let vantage = match (seen.hook, by) {
@@ -142,6 +210,10 @@ fn orphan(seen: &Seen<'_>) {
         (hook::POD_OUT | hook::POD_IN, _) => vantage::DESTINATION,
         _ => vantage::TRANSIT,
     };
+    let entering = seen.hook == hook::POD_OUT || seen.hook == hook::UPLINK_IN;
+    if entering && by == side::SERVER && hold(seen, &key, vantage) {
+        return;
+    }
     count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, phase::ORPHAN);
     let tuple = Tuple {
         src: key.src,
@@ -153,6 +225,23 @@ fn orphan(seen: &Seen<'_>) {
         _pad: [0; 2],
     };
     emit::reset(&tuple, vantage, by, phase::ORPHAN);
+}
+
+/// Leaves the RST to the hook through which it leaves the node. What finds none is told by userspace. False if there is no
+/// room, or one like it waits already.
+#[inline(always)]
+fn hold(seen: &Seen<'_>, key: &FlowKey, vantage: u8) -> bool {
+    let held = HeldReset {
+        // SAFETY: the helper only reads the clock.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        src: key.src,
+        dst: key.dst,
+        sport: key.sport,
+        dport: key.dport,
+        vantage,
+        _pad: [0; 3],
+    };
+    HELD.insert(&mark(seen), &held, NOEXIST).is_ok()
 }
 
 #[inline(always)]

@@ -6,8 +6,8 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_VIPS, PairKey, VipValue, claims, iface,
-    lost, vantage,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, HeldReset, MAX_HELD, MAX_VIPS, PairKey,
+    VipValue, claims, iface, lost, vantage,
 };
 
 /// Handshakes: pending ones, and rejected ones for a while.
@@ -16,6 +16,9 @@ pub(super) static CONNS: HashMap<ConnKey, ConnValue> = HashMap::with_max_entries
 /// Open connections, by the tuple that a hook sees.
 #[map]
 pub(super) static FLOWS: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(131_072, 0);
+/// Resets on their way through the node; userspace tells those that don't leave.
+#[map]
+pub(super) static HELD: HashMap<u64, HeldReset> = HashMap::with_max_entries(MAX_HELD, 0);
 /// Connections that ended not long ago: late resets still belong to them.
 #[map]
 pub(super) static CLOSED: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(16_384, 0);

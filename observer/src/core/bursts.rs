@@ -352,6 +352,7 @@ fn raised(server: &Server, burst: &Burst, watch: &Watch, config: &BurstConfig) -
         dst: newest.map(|example| example.dst.clone()),
         vip: vip.map(|vip| arcstr::format!("{vip}")),
         policies: Vec::new(),
+        nodes: Vec::new(),
         cause: Some(words::cause(burst.cause.as_ref(), burst.started, &burst.peak)),
         evidence: evidence(burst, watch, resets),
         count: burst.total,

@@ -10,7 +10,9 @@ use super::connections::Connections;
 use super::findings::{Findings, FindingsConfig};
 use super::held::Held;
 use super::identity::Identity;
-use super::input::{AttemptSeen, DropDelta, DropSeen, Input, LostStage, Pair, PairDelta, ResetSeen};
+use super::input::{
+    AttemptSeen, DropDelta, DropSeen, FlowTuple, Input, LostStage, Pair, PairDelta, ResetSeen,
+};
 use super::judge::Judge;
 use super::output::{DropUpdate, Output, PairUpdate};
 use super::policy::history::History;
@@ -133,6 +135,8 @@ impl Engine {
 
     fn attempt(&mut self, seen: &AttemptSeen) {
         let t = &seen.tuple;
+        // Policies know the client by the address it comes with.
+        let judged = FlowTuple { src: seen.masqueraded.unwrap_or(t.src), ..*t };
         let attempt = Attempt {
             vantage: seen.vantage,
             outcome: seen.outcome,
@@ -144,7 +148,7 @@ impl Engine {
             dst: self.identity.server(t.dst, t.dport, t.backend, seen.time),
             latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),
             syn_retransmits: seen.syns.saturating_sub(1),
-            verdict: self.judge.verdict(&self.identity, t, seen.time),
+            verdict: self.judge.verdict(&self.identity, &judged, seen.time),
         };
         self.find(seen, &attempt);
         self.record(seen.time, Event::Attempt(attempt));

@@ -72,6 +72,9 @@ pub struct AttemptSeen {
     pub isn: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_reason: Option<ArcStr>,
+    /// The address that the server sees instead of the client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masqueraded: Option<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

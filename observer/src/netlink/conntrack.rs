@@ -1,13 +1,13 @@
 //! TCP connections that were open before the agent came, from the kernel's connection tracking.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
 use super::NetlinkError;
 use super::socket::Socket;
-use super::wire::{attribute, attributes};
+use super::wire::{attribute, attributes, nest, put};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`.
 const ENTRY: u16 = 0x100;
@@ -93,6 +93,57 @@ pub async fn connections(mut each: impl FnMut(Conn)) -> Result<(), NetlinkError>
         socket.stream("conntrack", GET, &REQUEST, decode).await
     };
     dump.await.map_err(name_error)
+}
+
+/// Looks up single connections.
+pub struct Lookup {
+    socket: Socket,
+}
+
+impl Lookup {
+    /// # Errors
+    /// [`NetlinkError::NoConntrack`] where the kernel has none.
+    pub fn new() -> Result<Self, NetlinkError> {
+        // One answer at a time.
+        Socket::subscribe(SockProtocol::NetlinkNetFilter, 0, 64 << 10)
+            .map(|socket| Self { socket })
+            .map_err(name_error)
+    }
+
+    /// The connection that has packets from `src` to `dst`, before or after NAT; `None` if none is tracked. Doesn't block.
+    ///
+    /// # Errors
+    /// When the kernel has no connection tracking or doesn't let us ask.
+    pub fn find(&mut self, src: SocketAddr, dst: SocketAddr) -> Result<Option<Conn>, NetlinkError> {
+        let asked = self.socket.ask(GET, &question(src, dst), decode);
+        asked.map_err(|errno| name_error(NetlinkError::Refused { what: "conntrack", errno }))
+    }
+}
+
+/// The body of a request for the entry with this tuple. `ctnetlink_get_conntrack` finds it whichever direction it is:
+/// <https://github.com/torvalds/linux/blob/v6.12/net/netfilter/nf_conntrack_netlink.c>.
+fn question(src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+    let family = if src.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let mut body = vec![u8::try_from(family).unwrap_or_default(), 0, 0, 0];
+    nest(&mut body, CTA_TUPLE_ORIG, |tuple| {
+        nest(tuple, CTA_TUPLE_IP, |ip| {
+            put_address(ip, src.ip(), [CTA_IP_V4_SRC, CTA_IP_V6_SRC]);
+            put_address(ip, dst.ip(), [CTA_IP_V4_DST, CTA_IP_V6_DST]);
+        });
+        nest(tuple, CTA_TUPLE_PROTO, |protocol| {
+            put(protocol, CTA_PROTO_NUM, &[IPPROTO_TCP]);
+            put(protocol, CTA_PROTO_SRC_PORT, &src.port().to_be_bytes());
+            put(protocol, CTA_PROTO_DST_PORT, &dst.port().to_be_bytes());
+        });
+    });
+    body
+}
+
+fn put_address(out: &mut Vec<u8>, ip: IpAddr, [v4, v6]: [u16; 2]) {
+    match ip {
+        IpAddr::V4(ip) => put(out, v4, &ip.octets()),
+        IpAddr::V6(ip) => put(out, v6, &ip.octets()),
+    }
 }
 
 /// Which of the kernel's answers mean that there is no connection tracking.

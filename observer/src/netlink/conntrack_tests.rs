@@ -106,6 +106,12 @@ fn the_kernels_refusals_have_names() {
     assert!(matches!(name_error(NetlinkError::Open(Errno::EPROTONOSUPPORT)), NetlinkError::NoConntrack(_)));
 }
 
+/// Where nobody is connected.
+fn theirs_on_v4(mut at: SocketAddr) -> SocketAddr {
+    at.set_port(1);
+    at
+}
+
 #[test]
 fn open_connections_are_found_with_their_backend() {
     let node = Namespace::new();
@@ -138,6 +144,16 @@ fn open_connections_are_found_with_their_backend() {
         assert_eq!((conn.orig_dst.to_string(), conn.orig_dport), ("10.43.0.1".to_owned(), 80));
         assert_eq!(conn.backend(), Some((backend.ip(), backend.port())));
         assert_eq!(conn.state, State::Established);
+
+        let mut lookup = Lookup::new().unwrap();
+        let local = client_v4.local_addr().unwrap();
+        let service = client_v4.peer_addr().unwrap();
+        for (src, dst) in [(local, service), (service, local), (backend, local)] {
+            assert_eq!(lookup.find(src, dst).unwrap(), Some(conn), "{src} {dst}");
+        }
+        let (ours, theirs) = (client_v6.local_addr().unwrap(), client_v6.peer_addr().unwrap());
+        assert_eq!(lookup.find(theirs, ours).unwrap(), Some(of(&client_v6)));
+        assert_eq!(lookup.find(local, theirs_on_v4(backend)).unwrap(), None);
         let conn = of(&client_v6);
         assert_eq!(conn.orig_dst, v6.local_addr().unwrap().ip());
         assert_eq!((conn.backend(), conn.state), (None, State::Established));

@@ -10,7 +10,7 @@ use nix::sys::socket::{
 use tokio::io::unix::AsyncFd;
 
 use super::NetlinkError;
-use super::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, dump_request, messages};
+use super::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, dump_request, messages, single_request};
 
 /// The kernel's largest dump datagram is 32 KiB; one notification stays far below this.
 const DATAGRAM: usize = 128 << 10;
@@ -129,6 +129,28 @@ impl Socket {
             Ok(DumpEnd::Refused(errno)) => Err(NetlinkError::Refused { what, errno }),
             Err(errno) => Err(NetlinkError::Io { what, errno }),
         }
+    }
+
+    /// Asks for one object and decodes it; `None` if there is none. The kernel answers before the request returns, so
+    /// that this needs no waiting.
+    pub(super) fn ask<T>(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        decode: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Errno> {
+        self.seq = self.seq.wrapping_add(1);
+        let seq = self.seq;
+        send(self.fd.as_raw_fd(), &single_request(kind, seq, body), MsgFlags::empty())?;
+        while let Some(datagram) = self.receive_now()? {
+            let Some(answer) = messages(datagram).find(|message| message.seq == seq) else { continue };
+            return match (answer.kind, Errno::from_raw(answer.errno())) {
+                (ERROR, Errno::ENOENT) => Ok(None),
+                (ERROR, errno) => Err(errno),
+                _ => Ok(decode(answer.body)),
+            };
+        }
+        Err(Errno::EAGAIN)
     }
 
     async fn dump_once(

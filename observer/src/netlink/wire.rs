@@ -8,6 +8,10 @@ pub(super) const DONE: u16 = 3;
 pub(super) const DUMP_INTERRUPTED: u16 = 0x10;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP_REQUEST: u16 = 0x301;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 1;
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 0x8000;
 const HEADER: usize = 16;
 /// Everything but `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const TYPE_MASK: u16 = 0x3fff;
@@ -61,11 +65,39 @@ pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
 
 /// A dump request for `kind` with the fixed header (and attributes) `body`.
 pub(super) fn dump_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
+    request(kind, DUMP_REQUEST, seq, body)
+}
+
+/// A request for one object.
+pub(super) fn single_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
+    request(kind, REQUEST, seq, body)
+}
+
+/// An attribute of other attributes, which take whole words.
+pub(super) fn nest(out: &mut Vec<u8>, kind: u16, inside: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    inside(out);
+    let len = u16::try_from(out.len() - start).unwrap_or(u16::MAX);
+    out[start..start + 2].copy_from_slice(&len.to_ne_bytes());
+    out[start + 2..start + 4].copy_from_slice(&(kind | NESTED).to_ne_bytes());
+}
+
+/// An attribute, padded to whole words.
+pub(super) fn put(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let len = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&len.to_ne_bytes());
+    out.extend_from_slice(&kind.to_ne_bytes());
+    out.extend_from_slice(value);
+    out.resize(align(out.len()), 0);
+}
+
+fn request(kind: u16, flags: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
     let mut out = Vec::with_capacity(HEADER + body.len());
     out.extend_from_slice(&len.to_ne_bytes());
     out.extend_from_slice(&kind.to_ne_bytes());
-    out.extend_from_slice(&DUMP_REQUEST.to_ne_bytes());
+    out.extend_from_slice(&flags.to_ne_bytes());
     out.extend_from_slice(&seq.to_ne_bytes());
     out.extend_from_slice(&0u32.to_ne_bytes());
     out.extend_from_slice(body);

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use arcstr::ArcStr;
 use observer_abi::{
-    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, PairKey, Record,
-    ResetRecord, Tuple, VipValue, announced, outcome, phase, side, vantage,
+    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, HeldReset, PairKey,
+    Record, ResetRecord, Tuple, VipValue, announced, outcome, phase, side, vantage,
 };
 
 use super::clock::Clock;
@@ -78,6 +78,7 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
         syns: a.syns,
         isn: a.isn,
         drop_reason: reasons.recorded(a.drop_reason),
+        masqueraded: None,
     }
 }
 
@@ -157,7 +158,27 @@ pub(super) fn unanswered(
         syns: conn.syns,
         isn: key.isn,
         drop_reason: reasons.recorded(conn.drop_reason),
+        masqueraded: None,
     }
+}
+
+/// A reset that was seen to come in only, from its map entry.
+pub(super) fn stranded(held: &HeldReset, clock: Clock) -> ResetSeen {
+    let tuple = FlowTuple {
+        src: ip(held.src),
+        sport: held.sport,
+        dst: ip(held.dst),
+        dport: held.dport,
+        backend: None,
+    };
+    let (vantage, by, phase) = (vantage(held.vantage), Side::Server, Phase::Orphan);
+    ResetSeen { time: clock.wall(held.time_ns), tuple, vantage, by, phase }
+}
+
+/// The pair an orphan is counted under.
+pub(super) fn pair_of_reset(reset: &ResetSeen) -> Pair {
+    let FlowTuple { src, dst, dport, .. } = reset.tuple;
+    Pair { src, dst, dport, vantage: reset.vantage }
 }
 
 /// The pair an attempt is counted under.

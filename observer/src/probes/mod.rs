@@ -8,6 +8,7 @@ pub mod btf;
 mod clock;
 mod convert;
 mod drain;
+mod held;
 pub mod host;
 mod load;
 mod memory;
@@ -24,7 +25,7 @@ pub use attach::{AttachMode, Attacher};
 pub use load::{Loaded, Settings, load};
 pub use memory::{give_back, share_heap};
 pub use open::Open;
-pub use tasks::{Hooks, spawn};
+pub use tasks::{Complete, Hooks, spawn};
 pub use vips::{ClaimCounts, Vips};
 
 /// What can go wrong between us and the kernel.

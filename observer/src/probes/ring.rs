@@ -15,6 +15,7 @@ use tracing::warn;
 use super::clock::{Clock, monotonic_ns};
 use super::convert;
 use super::reasons::Reasons;
+use super::tasks::Complete;
 use super::vips::Claims;
 use crate::core::input::{Input, LostStage};
 
@@ -83,11 +84,12 @@ impl Reader {
     }
 
     /// Hands over what was written before now, and what else fits.
-    async fn drain(&mut self, engine: &mpsc::Sender<Input>) -> Stopped {
+    async fn drain(&mut self, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
         let now = monotonic_ns();
         loop {
             let (batch, more) = self.batch();
-            for input in batch {
+            for mut input in batch {
+                complete(&mut input);
                 if engine.send(input).await.is_err() {
                     return Stopped::Closed;
                 }
@@ -104,7 +106,7 @@ impl Reader {
 
     /// Hands over the claimants that no record named. The ring is read between looking and telling, so that what it has of
     /// earlier claimants is told first.
-    async fn reconcile(&mut self, engine: &mpsc::Sender<Input>) -> Stopped {
+    async fn reconcile(&mut self, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
         let newest = match self.claims.read() {
             Ok(newest) => newest,
             Err(error) => {
@@ -114,7 +116,7 @@ impl Reader {
                 return Stopped::Empty;
             }
         };
-        let stopped = self.drain(engine).await;
+        let stopped = self.drain(engine, complete).await;
         for input in self.claims.missed(&newest, Clock::read()) {
             if engine.send(input).await.is_err() {
                 return Stopped::Closed;
@@ -128,6 +130,7 @@ impl Reader {
 /// counts what it can't write: nothing is lost silently, and nothing blocks the kernel.
 pub(super) async fn read(
     reader: Reader,
+    complete: Complete,
     engine: mpsc::Sender<Input>,
     cancel: CancellationToken,
 ) -> io::Result<()> {
@@ -142,13 +145,13 @@ pub(super) async fn read(
         };
         let stopped = match ready {
             Some(mut ready) => {
-                let stopped = ready.get_inner_mut().drain(&engine).await;
+                let stopped = ready.get_inner_mut().drain(&engine, &complete).await;
                 if stopped == Stopped::Empty {
                     ready.clear_ready();
                 }
                 stopped
             }
-            None => reader.get_mut().reconcile(&engine).await,
+            None => reader.get_mut().reconcile(&engine, &complete).await,
         };
         if stopped == Stopped::Closed {
             return Ok(());

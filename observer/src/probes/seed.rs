@@ -57,8 +57,12 @@ impl Seed {
 
 /// The tuples under which hooks may see the connection: as addressed, after DNAT, and after masquerading.
 fn entries(conn: &Conn, local: impl Fn(IpAddr) -> bool) -> Vec<(FlowKey, FlowValue)> {
+    let client = (conn.orig_src, conn.orig_sport);
+    let masqueraded = Some((conn.reply_dst, conn.reply_dport)).filter(|rewritten| *rewritten != client);
     let (vantage, flag) = match (local(conn.orig_src), local(conn.reply_src)) {
         (true, _) => (vantage::SOURCE, FlowValue::LOCAL),
+        // As the tracker has them.
+        _ if masqueraded.is_some() => (vantage::TRANSIT, 0),
         (_, true) => (vantage::DESTINATION, FlowValue::LOCAL),
         _ => (vantage::TRANSIT, 0),
     };
@@ -73,14 +77,12 @@ fn entries(conn: &Conn, local: impl Fn(IpAddr) -> bool) -> Vec<(FlowKey, FlowVal
         vantage,
         _pad: [0; 2],
     };
-    let client = (conn.orig_src, conn.orig_sport);
-    let mut tuples = vec![key(client, (conn.orig_dst, conn.orig_dport))];
-    tuples.extend(backend.map(|backend| key(client, backend)));
-    let masqueraded = (conn.reply_dst, conn.reply_dport);
-    if masqueraded != client {
-        tuples.push(key(masqueraded, (conn.reply_src, conn.reply_sport)));
-    }
-    tuples.into_iter().map(|tuple| (tuple, flow)).collect()
+    let mut entries = vec![(key(client, (conn.orig_dst, conn.orig_dport)), flow)];
+    entries.extend(backend.map(|backend| (key(client, backend), flow)));
+    // Answers to a pod are left to its veth. Those to a client from outside are known where they leave.
+    let own = masqueraded.filter(|_| vantage == vantage::SOURCE);
+    entries.extend(own.map(|source| (key(source, (conn.reply_src, conn.reply_sport)), flow)));
+    entries
 }
 
 fn key(src: (IpAddr, u16), dst: (IpAddr, u16)) -> FlowKey {
@@ -122,10 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn a_masqueraded_connection_has_one_more_tuple() {
-        let entries = entries(&conn("192.0.2.1"), |_| false);
+    fn a_masqueraded_connection_of_a_pod_has_one_more_tuple() {
+        let entries = entries(&conn("192.0.2.1"), pods);
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[2].0.src, bytes("192.0.2.1".parse().unwrap()));
+        assert_eq!(entries[2].1.flags, FlowValue::LOCAL | FlowValue::SEEDED);
+    }
+
+    #[test]
+    fn one_from_outside_is_in_transit() {
+        let entries = entries(&conn("192.0.2.1"), |ip| ip.to_string() == "10.42.0.12");
+        assert_eq!(entries.len(), 2);
         assert_eq!((entries[0].1.vantage, entries[0].1.flags), (vantage::TRANSIT, FlowValue::SEEDED));
     }
 }

@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use super::attach::{AttachMode, Attacher};
 use super::clock::Clock;
 use super::drain::Drain;
+use super::held::Held;
 use super::load::Loaded;
 use super::reasons::Reasons;
 use super::ring::Reader;
@@ -24,6 +25,9 @@ use crate::netlink::links::{LinkEvent, Role};
 
 const DRAIN_EVERY: Duration = Duration::from_millis(500);
 
+/// See [`Hooks::complete`].
+pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
+
 /// What the tasks tell the rest of the agent about themselves. Called from one task each.
 pub struct Hooks {
     /// The first dump of links is done and every one of them is attached.
@@ -32,6 +36,8 @@ pub struct Hooks {
     pub attached: Box<dyn Fn(&'static str, bool) + Send>,
     /// Interfaces followed, by role.
     pub followed: Box<dyn Fn(&'static str, usize) + Send>,
+    /// Completes what the kernel's hooks alone can't tell of a record. Called for each, and must not block.
+    pub complete: Complete,
     /// Entries of a map.
     pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
 }
@@ -51,21 +57,22 @@ pub fn spawn(
 ) -> Result<(), ProbeError> {
     let Loaded { mut ebpf, ring, claims, reasons, drops } = loaded;
     let drain = Drain::new(&mut ebpf)?;
-    let sweep = Sweep::new(&mut ebpf)?;
+    let (sweep, held) = (Sweep::new(&mut ebpf)?, Held::new(&mut ebpf)?);
     let seed = Seed::new(&mut ebpf)?;
     let attacher = Attacher::from_ebpf(ebpf, mode)?;
-    let Hooks { synced, attached, followed, entries } = hooks;
+    let Hooks { synced, attached, followed, complete, entries } = hooks;
     attached("drops", drops.is_ok());
     tasks.spawn(follow(attacher, links, seed, synced, attached, followed, cancel.clone()));
     let reader = Reader::new(ring, reasons.clone(), claims);
-    let (reading, stop) = (ring::read(reader, engine.clone(), cancel.clone()), cancel.clone());
+    let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
+    let stop = cancel.clone();
     tasks.spawn(async move {
         if let Err(error) = reading.await {
             error!(%error, "the event ring can't be read");
             stop.cancel();
         }
     });
-    tasks.spawn(count(drain, sweep, reasons, engine.clone(), entries, cancel.clone()));
+    tasks.spawn(count((drain, sweep, held), reasons, complete, engine.clone(), entries, cancel.clone()));
     Ok(())
 }
 
@@ -113,9 +120,9 @@ async fn follow(
 }
 
 async fn count(
-    mut drain: Drain,
-    mut sweep: Sweep,
+    (mut drain, mut sweep, mut held): (Drain, Sweep, Held),
     reasons: Reasons,
+    complete: Complete,
     engine: mpsc::Sender<Input>,
     entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     cancel: CancellationToken,
@@ -133,10 +140,11 @@ async fn count(
         let done = tokio::task::spawn_blocking(move || {
             let drained = drain.take(&names);
             let swept = sweep.run(Clock::read(), &names);
-            (drain, sweep, drained, swept)
+            let stranded = held.take(Clock::read(), last);
+            ((drain, sweep, held), [drained, swept, stranded])
         });
-        let Ok((d, s, drained, swept)) = done.await else { return };
-        (drain, sweep) = (d, s);
+        let Ok((parts, results)) = done.await else { return };
+        (drain, sweep, held) = parts;
         entries("pairs", drain.pairs_seen);
         entries("handshakes", sweep.entries);
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
@@ -147,8 +155,8 @@ async fn count(
                 Vec::new()
             })
         };
-        let (drained, swept) = (or_warn(drained), or_warn(swept));
-        for input in drained.into_iter().chain(swept) {
+        for mut input in results.into_iter().flat_map(&mut or_warn) {
+            complete(&mut input);
             if engine.send(input).await.is_err() {
                 return;
             }

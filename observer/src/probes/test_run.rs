@@ -11,6 +11,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 
 use super::clock::Clock;
 use super::drain::Drain;
+use super::held::Held;
 use super::load::{CLASSIFIERS, Loaded, Settings, classifier, load};
 use super::ring::Reader;
 use super::vips::{ClaimCounts, Vips};
@@ -51,6 +52,7 @@ impl Classifier {
 pub struct TestBed {
     ebpf: Ebpf,
     drain: Drain,
+    held: Held,
     reader: Reader,
     vips: Vips,
 }
@@ -65,7 +67,8 @@ impl TestBed {
         classifier(&mut ebpf, "flow_obs_empty")?.load().map_err(ProbeError::program("flow_obs_empty"))?;
         let drain = Drain::new(&mut ebpf)?;
         let vips = Vips::from_ebpf(&mut ebpf)?;
-        Ok(Self { ebpf, drain, reader: Reader::new(ring, reasons, claims), vips })
+        let held = Held::new(&mut ebpf)?;
+        Ok(Self { ebpf, drain, held, reader: Reader::new(ring, reasons, claims), vips })
     }
 
     /// Runs a program `repeat` times on a packet: its verdict and the mean time of a run.
@@ -95,6 +98,14 @@ impl TestBed {
             .into_iter()
             .filter_map(|i| if let Input::Pairs { deltas } = i { Some(deltas) } else { None });
         Ok(pairs.flatten().filter(|d| d.counts != Counts::default()).collect())
+    }
+
+    /// Resets that came in and did not leave, and what they count.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn stranded(&mut self) -> Result<Vec<Input>, ProbeError> {
+        self.held.take(Clock::read(), true)
     }
 
     /// The known VIPs.

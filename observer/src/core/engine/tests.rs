@@ -86,6 +86,7 @@ fn rejected(ms: i64) -> Input {
         syns: 1,
         isn: 77,
         drop_reason: None,
+        masqueraded: None,
     })
 }
 

@@ -126,6 +126,9 @@ impl Entry {
         self.finding.dst = raised.dst;
         self.finding.vip = raised.vip;
         self.finding.policies = raised.policies;
+        if !raised.nodes.is_empty() {
+            self.finding.nodes = raised.nodes;
+        }
         self.trail = Trail::default();
         raised.evidence.into_iter().for_each(|evidence| self.trail.push(evidence));
         self.seen(now, raised.severity)

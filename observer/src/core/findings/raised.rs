@@ -20,6 +20,8 @@ pub struct Raised {
     pub dst: Option<Endpoint>,
     pub vip: Option<ArcStr>,
     pub policies: Vec<ArcStr>,
+    /// Nodes that it is about; none: the one that sees it.
+    pub nodes: Vec<ArcStr>,
     /// Absent: the cause told before stands.
     pub cause: Option<String>,
     /// Oldest first; of many the first and the last are kept.

@@ -221,6 +221,7 @@ fn input() -> impl Strategy<Value = Input> {
                 syns,
                 isn,
                 drop_reason,
+                masqueraded: None,
             })
         },
     );

@@ -1,5 +1,6 @@
 //! `vip_conflict`: hosts that claim the address at once, and an API that says something else than the wire.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
@@ -22,6 +23,8 @@ pub(super) struct Conflict {
     pub(super) severity: Severity,
     reasons: Vec<String>,
     pub(super) evidence: Vec<Evidence>,
+    /// The nodes that claim the address, or are said to have it.
+    pub(super) nodes: BTreeSet<ArcStr>,
     /// Which object did not follow the moves of a flap: it may well be why there is one.
     pub(super) stuck: Option<String>,
 }
@@ -62,9 +65,11 @@ impl Case<'_> {
             return None;
         }
         let concerned = stuck.iter().chain(&wrong).chain(several.iter().flat_map(|(_, objects)| objects));
-        let evidence = self.evidence(concerned.copied());
+        let concerned: Vec<&Word> = concerned.copied().collect();
+        let nodes = self.nodes(contest.map(|(contest, _)| contest), &concerned);
+        let evidence = self.evidence(concerned.into_iter());
         let severity = if contest.is_some() { Severity::Critical } else { Severity::Warning };
-        Some(Conflict { severity, reasons, evidence, stuck: stuck_texts.into_iter().next() })
+        Some(Conflict { severity, reasons, evidence, nodes, stuck: stuck_texts.into_iter().next() })
     }
 
     /// It named one node while the address kept moving: a live announcer would have written anew.
@@ -117,6 +122,14 @@ impl Case<'_> {
         let node = word.node.as_deref().unwrap_or_default();
         let text = format!("{} says {node}, but {host} announces it", words::object(word));
         mended(text, word)
+    }
+
+    fn nodes(&self, contest: Option<&Contest>, concerned: &[&Word]) -> BTreeSet<ArcStr> {
+        let rivals = contest.into_iter().flat_map(|contest| contest.hosts);
+        let claimants = rivals.chain(self.wire.claim().map(|claim| claim.mac));
+        let named = concerned.iter().filter_map(|word| word.node.as_ref());
+        let named = named.filter(|node| self.owners.is_node(node));
+        claimants.filter_map(|mac| self.owners.of_mac(mac)).chain(named).cloned().collect()
     }
 
     fn evidence<'w>(&self, concerned: impl Iterator<Item = &'w Word>) -> Vec<Evidence> {

@@ -1,6 +1,6 @@
 //! One VIP: its claims, its moves, what was told of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
@@ -71,6 +71,7 @@ struct Saying {
     count: u64,
     cause: Option<String>,
     evidence: Vec<Evidence>,
+    nodes: BTreeSet<ArcStr>,
 }
 
 impl Entry {
@@ -176,7 +177,7 @@ impl Entry {
         let case = Case { wire: &self.wire, api: &self.api, flap: flap.as_ref(), owners, config, now };
         let conflict = case.find();
         let cause = conflict.as_ref().and_then(|conflict| conflict.stuck.clone());
-        let flap = flap.map(|flap| self.flap(&flap, cause, config));
+        let flap = flap.map(|flap| self.flap(&flap, cause, owners, config));
         let conflict = conflict.map(|conflict| self.conflict(conflict));
         self.say_flap(flap, config, findings, now);
         self.say_conflict(conflict, config, findings, now);
@@ -245,7 +246,7 @@ impl Entry {
         self.pending.extend(services.into_iter().map(|service| Output::VipMoved { vip, service, source }));
     }
 
-    fn flap(&self, flap: &Flap<'_>, cause: Option<String>, config: &VipConfig) -> Saying {
+    fn flap(&self, flap: &Flap<'_>, cause: Option<String>, owners: &Owners, config: &VipConfig) -> Saying {
         let seen = u64::try_from(flap.moves.len()).unwrap_or(u64::MAX);
         let base = self.flap.as_ref().map_or(self.total.saturating_sub(seen), |said| said.base);
         Saying {
@@ -255,6 +256,7 @@ impl Entry {
             count: self.total.saturating_sub(base),
             cause,
             evidence: flap.evidence(),
+            nodes: flap.nodes(owners),
         }
     }
 
@@ -266,6 +268,7 @@ impl Entry {
             count: u64::try_from(conflict.evidence.len()).unwrap_or(u64::MAX),
             cause: None,
             evidence: conflict.evidence,
+            nodes: conflict.nodes,
         }
     }
 
@@ -309,7 +312,7 @@ impl Entry {
     }
 
     fn say(&self, saying: Saying, said: &mut Option<Said>, findings: &mut Findings, now: Timestamp) {
-        let Saying { kind, severity, summary, count, cause, evidence } = saying;
+        let Saying { kind, severity, summary, count, cause, evidence, nodes } = saying;
         let known = said.as_ref().filter(|said| {
             (said.severity, said.count) == (severity, count)
                 && said.summary == summary
@@ -329,6 +332,7 @@ impl Entry {
                 dst: Some(self.dst.clone()),
                 vip: Some(arcstr::format!("{}", self.ip)),
                 policies: Vec::new(),
+                nodes: nodes.into_iter().collect(),
                 cause,
                 evidence,
                 count,

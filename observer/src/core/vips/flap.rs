@@ -1,11 +1,13 @@
 //! `vip_flap`: a VIP that keeps changing hands.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
 
 use super::moves::{Move, Moves};
+use super::owners::Owners;
 use super::wire::within;
 use super::words;
 use super::{ClaimSource, VipConfig};
@@ -54,6 +56,12 @@ fn without_late<'a>(moves: Vec<&'a Move>, config: &VipConfig) -> Vec<&'a Move> {
 }
 
 impl Flap<'_> {
+    /// The nodes that had the address in turn.
+    pub(super) fn nodes(&self, owners: &Owners) -> BTreeSet<ArcStr> {
+        let parties = self.moves.iter().flat_map(|moved| [&moved.from, &moved.to]);
+        parties.filter(|name| owners.is_node(name)).cloned().collect()
+    }
+
     pub(super) fn summary(&self, ip: IpAddr, services: &[ArcStr], config: &VipConfig) -> String {
         let mut parties: Vec<&ArcStr> = Vec::new();
         for name in self.moves.iter().flat_map(|moved| [&moved.from, &moved.to]) {

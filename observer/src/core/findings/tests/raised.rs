@@ -15,6 +15,7 @@ fn raised(count: u64) -> Raised {
         src: None,
         dst: Some(valkey()),
         vip: Some("10.0.20.200".into()),
+        nodes: Vec::new(),
         policies: Vec::new(),
         cause: None,
         evidence: (0..count).map(|n| Evidence { time: at(0), text: format!("move {n}") }).collect(),
