@@ -15,14 +15,18 @@ use super::input::{
 };
 use super::judge::Judge;
 use super::output::{DropUpdate, Output, PairUpdate};
+use super::policy::Decision;
 use super::policy::history::History;
-use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Reset, Vantage};
+use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Phase, Reset, Vantage};
 use super::signal;
 use super::vips::{VipConfig, Vips};
 
 mod checks;
+mod recent;
 mod verdicts;
 mod vips;
+
+use self::recent::Recent;
 
 /// What counts as a finding.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +44,7 @@ pub struct Engine {
     /// Rejected attempts wait for the drop of their SYN, which follows and names the backend.
     held: Held,
     judge: Judge,
+    recent: Recent,
     findings: Findings,
     connections: Connections,
     history: History,
@@ -67,6 +72,7 @@ impl Engine {
             identity: Identity::new(),
             held: Held::default(),
             judge: Judge::new(),
+            recent: Recent::default(),
             connections: Connections::default(),
             history: History::default(),
             vips: Vips::new(node.clone(), config.vips),
@@ -82,6 +88,8 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Attempt(seen) if seen.outcome == Outcome::Rejected => {
+                let said = self.judge.decide(&self.identity, &judged(&seen), seen.time);
+                self.note(&seen.tuple, said, now);
                 if let Some(crowded_out) = self.held.hold(seen, now) {
                     self.attempt(&crowded_out);
                 }
@@ -135,8 +143,8 @@ impl Engine {
 
     fn attempt(&mut self, seen: &AttemptSeen) {
         let t = &seen.tuple;
-        // Policies know the client by the address it comes with.
-        let judged = FlowTuple { src: seen.masqueraded.unwrap_or(t.src), ..*t };
+        let verdict = self.judge.verdict(&self.identity, &judged(seen), seen.time);
+        self.note(t, verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision), seen.time);
         let attempt = Attempt {
             vantage: seen.vantage,
             outcome: seen.outcome,
@@ -148,7 +156,7 @@ impl Engine {
             dst: self.identity.server(t.dst, t.dport, t.backend, seen.time),
             latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),
             syn_retransmits: seen.syns.saturating_sub(1),
-            verdict: self.judge.verdict(&self.identity, &judged, seen.time),
+            verdict,
         };
         self.find(seen, &attempt);
         self.record(seen.time, Event::Attempt(attempt));
@@ -161,6 +169,9 @@ impl Engine {
         let vip = self.identity.vip(t.dst, t.dport, seen.time);
         let named = vip.map(|vip| arcstr::format!("{vip}"));
         let reset = Reset { vantage: seen.vantage, by: seen.by, phase: seen.phase, vip: named, src, dst };
+        if let Some(vip) = vip.filter(|_| reset.phase != Phase::Handshake) {
+            self.vips.reset(vip, seen.time);
+        }
         self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
         self.record(seen.time, Event::Reset(reset));
     }
@@ -255,6 +266,11 @@ impl Engine {
     fn record(&mut self, time: Timestamp, event: Event) {
         self.outputs.push_back(Output::Record(FlowRecord { time, node: self.node.clone(), event }));
     }
+}
+
+/// Policies know the client by the address it comes with.
+fn judged(seen: &AttemptSeen) -> FlowTuple {
+    FlowTuple { src: seen.masqueraded.unwrap_or(seen.tuple.src), ..seen.tuple }
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ fn open_connections_are_found_with_their_backend() {
         let mut lookup = Lookup::new().unwrap();
         let local = client_v4.local_addr().unwrap();
         let service = client_v4.peer_addr().unwrap();
-        for (src, dst) in [(local, service), (service, local), (backend, local)] {
+        for (src, dst) in [(local, service), (backend, local)] {
             assert_eq!(lookup.find(src, dst).unwrap(), Some(conn), "{src} {dst}");
         }
         let (ours, theirs) = (client_v6.local_addr().unwrap(), client_v6.peer_addr().unwrap());

@@ -63,10 +63,18 @@ impl Engine {
 
     /// What the policies say of a pair of the counters, which don't know the backend.
     pub(super) fn pair_verdict(&self, pair: Option<Pair>, now: Timestamp) -> Decision {
-        pair.map_or(Decision::Unknown, |Pair { src, dst, dport, .. }| {
+        pair.map_or(Decision::Unknown, |pair| {
+            if let Some(said) = self.recent.said(&pair, now) {
+                return said;
+            }
+            let Pair { src, dst, dport, .. } = pair;
             let tuple = FlowTuple { src, sport: 0, dst, dport, backend: None };
             self.judge.decide(&self.identity, &tuple, now)
         })
+    }
+
+    pub(super) fn note(&mut self, tuple: &FlowTuple, said: Decision, at: Timestamp) {
+        self.recent.note((tuple.src, tuple.dst, tuple.dport), said, at);
     }
 
     pub(super) fn judge_connections(&mut self, now: Timestamp) {

@@ -136,6 +136,10 @@ impl Entry {
         self.moves.iter()
     }
 
+    pub(super) fn reset(&mut self, at: Timestamp) {
+        self.moves.reset(at);
+    }
+
     pub(super) fn name_claimants(&mut self, owners: &Owners) {
         for claim in self.wire.claims_mut().filter(|claim| claim.node.is_none()) {
             claim.node = owners.of_mac(claim.mac).cloned();
@@ -219,6 +223,7 @@ impl Entry {
             at: seen.time,
             source: ClaimSource::Wire,
             macs: Some((from, seen.mac)),
+            resets: 0,
         };
         self.remember(moved, None, config);
     }
@@ -226,7 +231,7 @@ impl Entry {
     fn passed(&mut self, passed: Passed, config: &VipConfig, now: Timestamp) {
         let Passed { source, service, from, to } = passed;
         let services = self.services.clone();
-        let moved = Move { vip: self.ip, services, from, to, at: now, source, macs: None };
+        let moved = Move { vip: self.ip, services, from, to, at: now, source, macs: None, resets: 0 };
         self.remember(moved, service, config);
         self.changed = true;
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use jiff::Timestamp;
 
-use super::moves::{Move, Moves};
+use super::moves::{FOLLOWS, Move, Moves};
 use super::owners::Owners;
 use super::wire::within;
 use super::words;
@@ -71,14 +71,26 @@ impl Flap<'_> {
         }
         let back = self.moves.iter().any(|moved| Some(&&moved.to) == parties.first());
         format!(
-            "{} moved {} {}{} times in {}{}",
+            "{} moved {} {}{} times in {}{}{}",
             words::vip(ip, services),
             words::between(&parties, back),
             if self.cut { "at least " } else { "" },
             self.moves.len(),
             words::span(config.flap_window),
             words::according_to(self.source),
+            self.resets(),
         )
+    }
+
+    /// What the moves did.
+    fn resets(&self) -> String {
+        match self.moves.iter().map(|moved| moved.resets).sum::<u64>() {
+            0 => String::new(),
+            1 => format!("; 1 reset of an open connection followed within {}", words::span(FOLLOWS)),
+            n => {
+                format!("; {n} resets of open connections followed within {} of a move", words::span(FOLLOWS))
+            }
+        }
     }
 
     pub(super) fn evidence(&self) -> Vec<Evidence> {

@@ -137,6 +137,13 @@ impl Vips {
         }
     }
 
+    /// An open connection through this VIP was reset.
+    pub fn reset(&mut self, vip: IpAddr, at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(&vip) {
+            entry.reset(at);
+        }
+    }
+
     /// Time passes: findings come and go, and what was held back is told.
     pub fn tick(&mut self, findings: &mut Findings, now: Timestamp) {
         for ip in std::mem::take(&mut self.gone) {
@@ -155,7 +162,7 @@ impl Vips {
 
     /// Moves remembered that are not older than this; of each VIP oldest first.
     pub fn moves_since(&self, since: Timestamp) -> impl Iterator<Item = &Move> {
-        self.entries.values().flat_map(|entry| entry.moves()).filter(move |moved| moved.at >= since)
+        self.entries.values().flat_map(Entry::moves).filter(move |moved| moved.at >= since)
     }
 
     /// The addresses that are followed.

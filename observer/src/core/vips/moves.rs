@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::ClaimSource;
 use super::owners::Owners;
@@ -21,15 +21,29 @@ pub struct Move {
     pub to: ArcStr,
     pub at: Timestamp,
     pub source: ClaimSource,
+    /// Resets of open connections through the VIP that followed within [`FOLLOWS`], on this node.
+    pub resets: u64,
     /// Of a move on the wire.
     pub(super) macs: Option<(Mac, Mac)>,
 }
+
+/// A reset so soon after a move is the move's doing.
+pub(super) const FOLLOWS: SignedDuration = SignedDuration::from_secs(2);
 
 /// The newest moves of one VIP, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Moves(VecDeque<Move>);
 
 impl Moves {
+    /// A connection through the VIP was reset.
+    pub(super) fn reset(&mut self, at: Timestamp) {
+        let follows =
+            |moved: &&mut Move| (SignedDuration::ZERO..=FOLLOWS).contains(&at.duration_since(moved.at));
+        if let Some(moved) = self.0.iter_mut().rev().find(follows) {
+            moved.resets += 1;
+        }
+    }
+
     pub(super) fn push(&mut self, moved: Move, max: usize) {
         while self.0.len() >= max.max(1) {
             self.0.pop_front();

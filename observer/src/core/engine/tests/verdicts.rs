@@ -135,6 +135,24 @@ fn counters_carry_the_verdict_of_their_pair() {
     assert_eq!(verdicts, [Decision::Deny]);
 }
 
+/// They come up to half a second after the attempts.
+#[test]
+fn counters_are_judged_as_their_attempts_were() {
+    let mut engine = Engine::new("n1");
+    engine.handle(guarded(admitting(&["app"])), at(0));
+    engine.handle(rejected(1), at(1));
+    engine.handle(guarded(admitting(&["app", "docs"])), at(2));
+    let (src, dst) = (tuple("10.43.0.9").src, "10.43.0.9".parse().unwrap());
+    let pair = Pair { src, dst, dport: 5432, vantage: Vantage::Source };
+    let counts = Counts { outcomes: [0, 0, 1, 0], ..Counts::default() };
+    let mut judged = |ms| {
+        engine.handle(Input::Pairs { deltas: vec![PairDelta { pair: Some(pair), counts }] }, at(ms));
+        let out = told(&mut engine);
+        out.iter().rev().find_map(|o| if let Output::Pair(p) = o { Some(p.verdict) } else { None }).unwrap()
+    };
+    assert_eq!((judged(500), judged(2_000)), (Decision::Deny, Decision::Allow));
+}
+
 #[test]
 fn behind_a_masquerade_the_client_may_be_a_node() {
     let Input::Cluster { inventory } = guarded(policy("postgres", "lan").ingress(&["192.0.2.0/24"])) else {

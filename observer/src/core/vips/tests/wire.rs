@@ -24,6 +24,23 @@ fn repeated_announcements_are_no_moves(#[case] script: String) {
 }
 
 #[test]
+fn a_flap_says_what_it_did() {
+    let mut scene = Scene::new();
+    scene.play("0 a*; 10 b*; 20 a*; 30 b*");
+    let vip = ip(VIP);
+    for seconds in [9.9, 10.0, 10.5, 12.0, 12.1, 30.5] {
+        scene.vips.reset(vip, at(seconds));
+    }
+    scene.vips.reset(ip("10.0.20.9"), at(10.0));
+    scene.play("31 b*");
+    let summary = &scene.last(FindingKind::VipFlap).summary;
+    assert!(
+        summary.ends_with("moved node-a <-> node-b 3 times in 5 min; 4 resets of open connections followed within 2 s of a move"),
+        "{summary}"
+    );
+}
+
+#[test]
 fn a_move_is_told_with_both_hosts() {
     let mut scene = Scene::new();
     scene.play("0 b*; 60 c*");
