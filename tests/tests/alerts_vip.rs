@@ -1,4 +1,5 @@
 //! The VIP incident, from gratuitous ARP to a notification.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::io::ErrorKind;
 

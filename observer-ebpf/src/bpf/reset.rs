@@ -18,50 +18,60 @@ pub(super) fn rst(seen: &Seen<'_>) {
     if seen.tcp.flags & ACK != 0 && refused(seen) {
         return;
     }
-    if seen.sighting == Sighting::First {
-        first(seen);
-    } else {
-        again(seen);
+    match seen.sighting {
+        Sighting::First => first(seen),
+        _ => again(seen),
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn first(seen: &Seen<'_>) {
-    if gave_up(seen) {
-        return;
-    }
-    let forward = tracker::tuple(seen);
-    if let Some(flow) = flow(&forward) {
-        return known(seen, &forward, flow, side::CLIENT, false);
-    }
-    let reverse = tracker::reversed(seen);
-    match flow(&reverse) {
-        Some(flow) => known(seen, &reverse, flow, side::SERVER, false),
-        None => orphan(seen),
+    if !gave_up(seen) && !of_flow(seen, false) {
+        orphan(seen);
     }
 }
 
 /// Another hook saw it before, and counted it or left it to this one: NAT may have given it the addresses that the client
 /// knows.
-#[inline(never)]
+#[inline(always)]
 fn again(seen: &Seen<'_>) {
-    let was_held = HELD.get_ptr(&mark(seen)).is_some();
+    let was_held = is_held(seen);
     if !was_held && seen.sighting == Sighting::AfterPod {
         return;
     }
-    let (mut key, mut by) = (tracker::tuple(seen), side::CLIENT);
-    let mut found = flow(&key);
-    if found.is_none() {
-        (key, by) = (tracker::reversed(seen), side::SERVER);
-        found = flow(&key);
+    if !of_flow(seen, was_held) && was_held {
+        released(seen);
     }
-    match found {
-        // Gone meanwhile: userspace has told it.
-        Some(_) if was_held && HELD.remove(&mark(seen)).is_err() => {}
-        Some(flow) => known(seen, &key, flow, by, was_held),
-        None if was_held => released(seen, &key),
-        None => {}
+}
+
+#[inline(never)]
+fn is_held(seen: &Seen<'_>) -> bool {
+    HELD.get_ptr(&mark(seen)).is_some()
+}
+
+#[inline(never)]
+fn unhold(seen: &Seen<'_>) -> bool {
+    HELD.remove(&mark(seen)).is_ok()
+}
+
+/// False if there is no such flow. The stack is small, so that no frame of this chain holds what the next one builds.
+#[inline(always)]
+fn of_flow(seen: &Seen<'_>, was_held: bool) -> bool {
+    let mut by = side::CLIENT;
+    let mut found = flow(seen, by);
+    if found.is_null() {
+        by = side::SERVER;
+        found = flow(seen, by);
     }
+    if found.is_null() {
+        return false;
+    }
+    // If it was held and is gone, userspace has told it meanwhile.
+    if !was_held || unhold(seen) {
+        // SAFETY: it is not null, and map values stay valid while the program runs.
+        known(seen, unsafe { &*found }, by, was_held);
+    }
+    true
 }
 
 /// What NAT leaves as it is.
@@ -72,7 +82,8 @@ fn mark(seen: &Seen<'_>) -> u64 {
 
 /// A held orphan of a server, under the addresses that its client knows.
 #[inline(never)]
-fn released(seen: &Seen<'_>, key: &FlowKey) {
+fn released(seen: &Seen<'_>) {
+    let key = tracker::reversed(seen);
     let Some(held) = HELD.get_ptr(&mark(seen)) else { return };
     // SAFETY: see `refused`. It is read before it is removed.
     let held = unsafe { &*held };
@@ -93,7 +104,7 @@ fn released(seen: &Seen<'_>, key: &FlowKey) {
         tuple.backend = held.dst;
         tuple.backend_port = held.dport;
     }
-    if HELD.remove(&mark(seen)).is_err() {
+    if !unhold(seen) {
         return;
     }
     count(
@@ -151,7 +162,7 @@ fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
 }
 
 /// The client takes back a SYN that has no answer yet.
-#[inline(always)]
+#[inline(never)]
 fn gave_up(seen: &Seen<'_>) -> bool {
     let key =
         ConnKey { src: seen.ip.src, isn: seen.tcp.seq.wrapping_sub(1), sport: seen.tcp.sport, _pad: [0; 2] };
@@ -166,15 +177,21 @@ fn gave_up(seen: &Seen<'_>) -> bool {
     true
 }
 
+/// The flow that the sender of this RST opened, or its receiver. Null if there is none.
+#[inline(never)]
+fn flow(seen: &Seen<'_>, by: u8) -> *const FlowValue {
+    let key = key(seen, by);
+    FLOWS.get_ptr(&key).or_else(|| CLOSED.get_ptr(&key)).unwrap_or(core::ptr::null())
+}
+
 #[inline(always)]
-fn flow(key: &FlowKey) -> Option<&'static FlowValue> {
-    let found = FLOWS.get_ptr(key).or_else(|| CLOSED.get_ptr(key))?;
-    // SAFETY: see `refused`.
-    Some(unsafe { &*found })
+fn key(seen: &Seen<'_>, by: u8) -> FlowKey {
+    if by == side::CLIENT { tracker::tuple(seen) } else { tracker::reversed(seen) }
 }
 
 #[inline(never)]
-fn known(seen: &Seen<'_>, key: &FlowKey, flow: &FlowValue, by: u8, was_held: bool) {
+fn known(seen: &Seen<'_>, flow: &FlowValue, by: u8, was_held: bool) {
+    let key = key(seen, by);
     let local = flow.flags & FlowValue::LOCAL != 0;
     // A pod's veth counts what is local; an uplink has counted what is not.
     let counted = seen.sighting == Sighting::AfterUplink && !was_held;
@@ -197,14 +214,14 @@ fn known(seen: &Seen<'_>, key: &FlowKey, flow: &FlowValue, by: u8, was_held: boo
         _pad: [0; 2],
     };
     emit::reset(&tuple, flow.vantage, by, phase);
-    tracker::close(key, flow);
+    tracker::close(&key, flow);
 }
 
 /// Nobody here saw the SYN. Who opened the connection is then a guess from the ports: servers listen on the lower.
 #[inline(never)]
 fn orphan(seen: &Seen<'_>) {
     let by = if seen.tcp.sport < seen.tcp.dport { side::SERVER } else { side::CLIENT };
-    let key = if by == side::CLIENT { tracker::tuple(seen) } else { tracker::reversed(seen) };
+    let key = key(seen, by);
     let vantage = match (seen.hook, by) {
         (hook::POD_OUT, side::CLIENT) | (hook::POD_IN, side::SERVER) => vantage::SOURCE,
         (hook::POD_OUT | hook::POD_IN, _) => vantage::DESTINATION,
@@ -229,7 +246,7 @@ fn orphan(seen: &Seen<'_>) {
 
 /// Leaves the RST to the hook through which it leaves the node. What finds none is told by userspace. False if there is no
 /// room, or one like it waits already.
-#[inline(always)]
+#[inline(never)]
 fn hold(seen: &Seen<'_>, key: &FlowKey, vantage: u8) -> bool {
     let held = HeldReset {
         // SAFETY: the helper only reads the clock.

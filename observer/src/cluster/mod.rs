@@ -45,7 +45,7 @@ pub struct Loaded {
 pub enum ClusterError {
     /// Neither a directory nor a file.
     #[error(
-        "{} does not exist; fill it with e.g. `kubectl get ns,nodes,pods,rs,jobs,svc,endpointslices -A -o yaml > {}/cluster.yaml`",
+        "{} does not exist; fill it with e.g. `kubectl get ns,nodes,pods,rs,jobs,svc,endpointslices,netpol -A -o yaml > {}/cluster.yaml`",
         path.display(), path.display()
     )]
     Missing {

@@ -11,7 +11,7 @@ use super::btf::KernelTypes;
 use super::reasons::Reasons;
 use super::vips::Claims;
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
 
 /// The classifiers, in the order of [`observer_abi::hook`], Ethernet first.
 pub(super) const CLASSIFIERS: [&str; 6] = [

@@ -16,6 +16,8 @@ mod open;
 mod reasons;
 mod ring;
 mod seed;
+#[cfg(test)]
+mod stack;
 mod sweep;
 mod tasks;
 pub mod test_run;

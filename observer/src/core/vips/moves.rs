@@ -21,7 +21,7 @@ pub struct Move {
     pub to: ArcStr,
     pub at: Timestamp,
     pub source: ClaimSource,
-    /// Resets of open connections through the VIP that followed within [`FOLLOWS`], on this node.
+    /// Resets of open connections through the VIP that followed within 2 s, on this node.
     pub resets: u64,
     /// Of a move on the wire.
     pub(super) macs: Option<(Mac, Mac)>,

@@ -59,7 +59,7 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
     for to in &FLAP[1..] {
         stage.site.move_to(*to, metallb())?;
     }
-    stage.find(0, "vip_flap", &format!("{} times", FLAP.len()), narrator)?;
+    stage.find(FLAP[0], "vip_flap", &format!("{} times", FLAP.len()), narrator)?;
     stage.find(0, "vip_conflict", STATUS, narrator)?;
 
     narrator.step(&format!("The fix: kubectl delete servicel2status.metallb.io {STATUS} -n metallb-system"));
