@@ -5,6 +5,7 @@
 //! `k8s_openapi` types stay inside this module.
 
 mod announcers;
+mod api;
 mod convert;
 mod dir;
 mod document;
@@ -24,6 +25,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use api::{ApiError, client};
 pub use dir::{load, spawn};
 pub use index::{Index, UNREADABLE};
 pub use object::{Key, Object};

@@ -65,6 +65,9 @@ pub struct Options {
     /// re-read when it changes) or `none` [default: none]
     #[arg(long, value_name = "SOURCE", env = "FLOW_OBSERVER_CLUSTER")]
     pub cluster: Option<ClusterSource>,
+    /// How `--cluster kube` reaches the API server [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
+    #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
     pub node_name: Option<String>,
@@ -192,6 +195,7 @@ impl Options {
     pub fn or(self, other: Self) -> Self {
         Self {
             cluster: self.cluster.or(other.cluster),
+            kubeconfig: self.kubeconfig.or(other.kubeconfig),
             node_name: self.node_name.or(other.node_name),
             uplink: if self.uplink.is_empty() { other.uplink } else { self.uplink },
             listen: self.listen.or(other.listen),
