@@ -1,6 +1,6 @@
 //! Where names come from: Kubernetes objects, turned into immutable [`Inventory`] snapshots.
 //!
-//! A source (today a directory, later the API) turns objects into [`Object`]s and hands them to an
+//! A source (a directory, or the API server) turns objects into [`Object`]s and hands them to an
 //! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
 //! `k8s_openapi` types stay inside this module.
 
@@ -10,6 +10,7 @@ mod convert;
 mod dir;
 mod document;
 mod index;
+pub mod kube;
 mod list;
 pub mod manifests;
 mod object;
