@@ -3,6 +3,7 @@
 //! One task a kind lists and watches, and hands converted objects to the one task that owns the [`Index`]. A kind that can't
 //! be had costs no other: what is known of it stays, and it is asked for again.
 
+mod api;
 mod change;
 mod failure;
 mod follow;
@@ -23,6 +24,8 @@ use kube::Client;
 use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use api::{ApiError, client};
 
 use super::Loaded;
 use crate::core::inventory::Inventory;
@@ -85,7 +88,8 @@ pub fn spawn(
     let (to, changes) = mpsc::channel(QUEUE);
     let slices = Slices::new();
     for kind in &KINDS {
-        let follower = Follower::new(kind, client.clone(), patience, to.clone(), slices.clone(), cancel.clone());
+        let follower =
+            Follower::new(kind, client.clone(), patience, to.clone(), slices.clone(), cancel.clone());
         tasks.spawn(follower.run());
     }
     tasks.spawn(Owner::new(tx, hooks).run(changes, cancel.clone()));
@@ -106,7 +110,7 @@ pub async fn load(client: &Client, limit: Duration) -> Result<Loaded, LoadError>
                 told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(format!("{kind}: {why}"));
             }
         }),
-        ready: Box::new(move || drop(done.send(()))),
+        ready: Box::new(move || done.send(()).unwrap_or_default()),
     };
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
     let _end = cancel.clone().drop_guard();

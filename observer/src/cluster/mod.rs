@@ -5,7 +5,6 @@
 //! `k8s_openapi` types stay inside this module.
 
 mod announcers;
-mod api;
 mod convert;
 mod dir;
 mod document;
@@ -26,7 +25,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use api::{ApiError, client};
 pub use dir::{load, spawn};
 pub use index::{Index, UNREADABLE};
 pub use object::{Key, Object};

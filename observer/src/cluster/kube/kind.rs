@@ -44,7 +44,11 @@ pub(super) const KINDS: [Kind; 15] = [
     owner("ReplicaSet", "apps/v1", "replicasets"),
     owner("Job", "batch/v1", "jobs"),
     optional("AdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1", "adminnetworkpolicies"),
-    optional("BaselineAdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1", "baselineadminnetworkpolicies"),
+    optional(
+        "BaselineAdminNetworkPolicy",
+        "policy.networking.k8s.io/v1alpha1",
+        "baselineadminnetworkpolicies",
+    ),
     optional("ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2", "clusternetworkpolicies"),
     optional("ServiceL2Status", "metallb.io/v1beta1", "servicel2statuses"),
     // Every node renews one in that namespace every ten seconds.

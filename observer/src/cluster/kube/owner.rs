@@ -134,7 +134,9 @@ impl Owner {
                 self.index.set_missing(kind, None);
                 self.listed.remove(kind);
             }
-            Sync::Stale(why) if !self.listed.contains(kind) => self.index.set_missing(kind, Some(why.clone())),
+            Sync::Stale(why) if !self.listed.contains(kind) => {
+                self.index.set_missing(kind, Some(why.clone()))
+            }
             Sync::Stale(_) => {}
         }
         (self.hooks.sync)(kind, &sync);
@@ -164,7 +166,9 @@ impl Owner {
                     self.tx.send_replace(inventory);
                 }
             }
-            Err(error) => tracing::error!(%error, "the picture of the cluster could not be made; it begins anew"),
+            Err(error) => {
+                tracing::error!(%error, "the picture of the cluster could not be made; it begins anew")
+            }
         }
         if let Some(first) = self.first.take() {
             first();
@@ -182,7 +186,9 @@ impl Owner {
         for (kind, sync) in &self.states {
             let before = self.logged.get(kind);
             match sync {
-                Sync::Stale(why) if !matches!(before, Some(Sync::Stale(_))) => stale.entry(why).or_default().push(kind),
+                Sync::Stale(why) if !matches!(before, Some(Sync::Stale(_))) => {
+                    stale.entry(why).or_default().push(kind)
+                }
                 Sync::Synced if before.is_some_and(|before| *before != Sync::Synced) => recovered.push(*kind),
                 Sync::Absent if before == Some(&Sync::Synced) => absent.push(*kind),
                 _ => {}
