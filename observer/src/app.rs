@@ -1,5 +1,6 @@
 //! The only place that sees everything: builds the parts, wires them, and takes them down in order.
 
+mod alone;
 mod checks;
 mod engine_task;
 mod follow;
@@ -68,6 +69,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
     checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
+    let alone = alone::Alone::claim()?;
     let listener = listen(&options).await?;
     for check in host::checks() {
         check.log();
@@ -111,6 +113,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let server = crate::http::serve(listener, shared, cancel.clone());
     let failed = cancel.clone();
     tasks.spawn(async move {
+        let _until_the_end = alone;
         if let Err(error) = server.await {
             error!(%error, "the HTTP server failed");
             failed.cancel();
