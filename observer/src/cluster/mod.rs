@@ -12,6 +12,7 @@ mod index;
 pub mod kube;
 mod list;
 pub mod manifests;
+mod names;
 mod object;
 mod policy;
 mod problem;
