@@ -70,7 +70,8 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         return next.run(request).await;
     }
     let Some(client) = request.extensions().get::<Client>().copied() else {
-        return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "a client without an address").into_response();
+        return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "a client without an address")
+            .into_response();
     };
     let verb = request.method().as_str().to_ascii_lowercase();
     let checked = app.auth.check(request.headers(), Asked { client, verb: &verb, path }).await;

@@ -14,6 +14,8 @@ mod query;
 mod server;
 mod snapshot;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod tls;
 mod vips;

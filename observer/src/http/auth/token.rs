@@ -80,13 +80,19 @@ fn tokens(bytes: &[u8]) -> Vec<[u8; 32]> {
             continue;
         }
         match str::from_utf8(line) {
-            Ok(token) if looks_like_a_token(token) && tokens.len() < MAX_TOKENS => tokens.push(digest_of(line)),
+            Ok(token) if looks_like_a_token(token) && tokens.len() < MAX_TOKENS => {
+                tokens.push(digest_of(line))
+            }
             _ => bad.push(number),
         }
     }
     if let Some(first) = bad.first() {
         let bad = bad.len();
-        tracing::warn!(line = first, bad, "lines of the token file are no bearer tokens (RFC 6750), or too many");
+        tracing::warn!(
+            line = first,
+            bad,
+            "lines of the token file are no bearer tokens (RFC 6750), or too many"
+        );
     }
     tokens
 }

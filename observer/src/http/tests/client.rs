@@ -25,6 +25,20 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 const PACE: Pace = Pace { keep_alive: Duration::from_millis(50), reload: Duration::from_millis(10) };
 
+/// Waits for what must come.
+pub(super) async fn eventually(condition: impl Fn() -> bool) {
+    within_patience(async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+pub(super) async fn within_patience<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("in time")
+}
+
 pub(super) struct Agent {
     pub(super) shared: Arc<Shared>,
     pub(super) address: SocketAddr,
