@@ -1,5 +1,6 @@
 //! The only place that sees everything: builds the parts, wires them, and takes them down in order.
 
+mod access;
 mod alone;
 mod checks;
 mod engine_task;
@@ -71,6 +72,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let node = ArcStr::from(node_name(&options)?);
     let alone = alone::Alone::claim()?;
     let listener = listen(&options).await?;
+    let access = access::settings(&options, listener.local_addr()?).await?;
     for check in host::checks() {
         check.log();
     }
@@ -110,7 +112,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     follow::connections(open, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
-    let server = crate::http::serve(listener, shared, cancel.clone());
+    let server = crate::http::serve_with(listener, shared, access, cancel.clone());
     let failed = cancel.clone();
     tasks.spawn(async move {
         let _until_the_end = alone;

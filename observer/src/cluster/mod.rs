@@ -17,6 +17,7 @@ mod object;
 mod policy;
 mod problem;
 mod read;
+mod review;
 mod watch;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use dir::{load, spawn};
 pub use index::{Index, UNREADABLE};
 pub use object::{Key, Object};
 pub use problem::Problem;
+pub use review::KubeReviewer;
 
 use crate::core::inventory::Inventory;
 

@@ -20,6 +20,7 @@ use serde_json::Value;
 use self::agent::Agent;
 use super::EXIT_USAGE;
 use super::config::ClusterSource;
+use super::connect::ConnectArgs;
 use super::tail::{Color, Output, is_broken_pipe};
 use crate::cluster::{self, Loaded, kube};
 use crate::core::policy::Decision;
@@ -54,6 +55,8 @@ pub struct ExplainArgs {
     /// The agent to ask
     #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
     url: String,
+    #[command(flatten)]
+    connect: ConnectArgs,
     /// Answer the questions of FILE (`-` for standard input), one JSON object a line, in their order
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "output"])]
     queries: Option<PathBuf>,
@@ -144,7 +147,7 @@ async fn one(
 impl Source {
     async fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
         match &args.cluster {
-            None => Ok(Self::Agent(Agent::new(&args.url)?)),
+            None => Ok(Self::Agent(Agent::new(&args.url, &args.connect)?)),
             Some(ClusterSource::Dir(path)) => {
                 let loaded =
                     cluster::load(path).with_context(|| format!("--cluster dir:{}", path.display()))?;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 pub mod audit;
 pub mod config;
+pub mod connect;
 pub mod doctor;
 pub mod explain;
 pub mod replay;

@@ -18,6 +18,7 @@ use self::client::Target;
 use self::follow::Follower;
 use self::text::Text;
 pub(super) use self::text::printable;
+use super::connect::{ConnectArgs, ConnectError};
 use crate::core::record::{FlowRecord, Kind, Outcome};
 use crate::sink::tail::PodName;
 
@@ -27,6 +28,8 @@ pub struct TailArgs {
     /// The agent to read from.
     #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
     pub url: String,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
     /// Only flows with a side in this namespace.
     #[arg(long, short, value_name = "NS")]
     pub namespace: Option<String>,
@@ -84,6 +87,8 @@ pub enum TailError {
     Refused { url: String, status: u16, error: String },
     #[error("{url} is not a Flow Observer agent: it answered with `{content_type}`, not events")]
     NotAnAgent { url: String, content_type: String },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
 }
 
 /// Prints records until the replay ends (`--no-follow`) or the reader of stdout goes away.
@@ -99,7 +104,7 @@ pub async fn run(args: TailArgs) -> anyhow::Result<()> {
 
 /// The command with its outputs as parameters. `notes` is told about lost and regained connections.
 async fn tail(args: &TailArgs, mut out: Printer<impl Write>, notes: impl Write) -> anyhow::Result<()> {
-    let target = Target::parse(&args.url)?;
+    let target = Target::new(&args.url, &args.connect)?;
     let mut follower = Follower::new(target, args, notes);
     while let Some(line) = follower.next().await? {
         let record = out.print(&line)?;

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::http::request::Builder;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::TailError;
+use crate::commands::connect::{ConnectArgs, Connector};
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,20 +33,28 @@ pub(in crate::commands) struct Target {
     authority: String,
     /// Path before `/api`, without a slash at the end.
     base: String,
+    connector: Connector,
 }
 
 impl Target {
-    pub(in crate::commands) fn parse(url: &str) -> Result<Self, TailError> {
+    pub(in crate::commands) fn new(url: &str, args: &ConnectArgs) -> Result<Self, TailError> {
         let bad = || TailError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
+        let (https, port) = match scheme {
+            "http" => (false, 80),
+            "https" => (true, 443),
+            _ => return Err(bad()),
+        };
         if authority.host().is_empty() || authority.as_str().contains('@') || uri.query().is_some() {
             return Err(bad());
         }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
         Ok(Self {
             url: url.to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            connector: Connector::new(args, https, &host)?,
+            host,
+            port: authority.port_u16().unwrap_or(port),
             authority: authority.to_string(),
             base: uri.path().trim_end_matches('/').to_owned(),
         })
@@ -99,7 +107,10 @@ impl Target {
     }
 
     /// An answer with status 200.
-    async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Incoming>, TailError> {
+    async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response<Incoming>, TailError> {
+        if let Some(token) = self.connector.authorization()? {
+            request = request.header(AUTHORIZATION, token);
+        }
         let response = match timeout(PATIENCE, self.exchange(request, body)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.unreachable(&*error)),
@@ -116,7 +127,7 @@ impl Target {
         request: Builder,
         body: Bytes,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let stream = self.connector.connect(&self.host, self.port).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -180,22 +191,30 @@ mod tests {
 
     use super::*;
 
+    fn parse(url: &str) -> Result<Target, TailError> {
+        // Needs no CA of the system.
+        let args = ConnectArgs { insecure_skip_tls_verify: true, ..ConnectArgs::default() };
+        Target::new(url, &args)
+    }
+
     #[rstest]
+    #[case("https://node1", "node1", 443, "")]
+    #[case("https://[::1]:9477/", "::1", 9477, "")]
     #[case("http://127.0.0.1:9477", "127.0.0.1", 9477, "")]
     #[case("http://[::1]:9477/", "::1", 9477, "")]
     #[case("http://node1", "node1", 80, "")]
     #[case("http://gateway/agents/node1/", "gateway", 80, "/agents/node1")]
     fn urls(#[case] url: &str, #[case] host: &str, #[case] port: u16, #[case] base: &str) {
-        let target = Target::parse(url).unwrap();
+        let target = parse(url).unwrap();
         assert_eq!((target.host.as_str(), target.port, target.base.as_str()), (host, port, base));
     }
 
     #[rstest]
     fn not_urls(
-        #[values("", "127.0.0.1:9477", "https://x", "http://", "http://u@x", "http://x?a=b", "ftp://x")]
+        #[values("", "127.0.0.1:9477", "wss://x", "http://", "http://u@x", "http://x?a=b", "ftp://x")]
         url: &str,
     ) {
-        assert!(Target::parse(url).unwrap_err().to_string().contains("is not a URL"));
+        assert!(parse(url).unwrap_err().to_string().contains("is not a URL"));
     }
 
     #[test]

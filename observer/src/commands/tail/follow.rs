@@ -164,7 +164,7 @@ impl Stream {
 fn is_passing(error: &TailError) -> bool {
     match error {
         TailError::Unreachable { .. } => true,
-        TailError::Refused { status, .. } => *status >= 500,
-        TailError::Url(_) | TailError::NotAnAgent { .. } => false,
+        TailError::Refused { status, .. } => *status >= 500 || *status == 429,
+        TailError::Url(_) | TailError::NotAnAgent { .. } | TailError::Connect(_) => false,
     }
 }
