@@ -32,7 +32,11 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     let agent = target_dir(root)?.join("debug/flow-observer");
     // The drop tracepoint hears of the whole machine, so that labs run one at a time.
     let mut scenarios = cargo(root, &["test", "--locked", "-p", "lab", "--no-fail-fast"]);
-    scenarios.args(&filter).args(["--", "--test-threads=1"]).env("FLOW_OBSERVER_BIN", agent).env(kube::ENV, kube);
+    scenarios
+        .args(&filter)
+        .args(["--", "--test-threads=1"])
+        .env("FLOW_OBSERVER_BIN", agent)
+        .env(kube::ENV, kube);
     run::run(&mut scenarios)
 }
 
