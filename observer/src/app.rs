@@ -82,7 +82,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     }
     let (sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
-    follow::cluster(&options, inventory, &shared, tasks, cancel)?;
+    follow::cluster(&options, inventory, &shared, tasks, cancel).await?;
 
     host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());

@@ -68,6 +68,14 @@ pub struct Options {
     /// How `--cluster kube` reaches the API server [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+    /// Longest wait before the API server is asked again for what failed, is forbidden or isn't there [default: 30s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub kube_retry: Option<Duration>,
+    /// Silence after which a watch counts as dead; API servers say something about every minute [default: 90s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_SILENCE", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub kube_silence: Option<Duration>,
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
     pub node_name: Option<String>,
@@ -196,6 +204,8 @@ impl Options {
         Self {
             cluster: self.cluster.or(other.cluster),
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
+            kube_retry: self.kube_retry.or(other.kube_retry),
+            kube_silence: self.kube_silence.or(other.kube_silence),
             node_name: self.node_name.or(other.node_name),
             uplink: if self.uplink.is_empty() { other.uplink } else { self.uplink },
             listen: self.listen.or(other.listen),

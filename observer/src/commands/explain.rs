@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, bail};
@@ -20,7 +21,7 @@ use self::agent::Agent;
 use super::EXIT_USAGE;
 use super::config::ClusterSource;
 use super::tail::{Color, Output, is_broken_pipe};
-use crate::cluster;
+use crate::cluster::{self, Loaded, kube};
 use crate::core::policy::Decision;
 use crate::core::policy::query::{Explainer, Query, Reply};
 
@@ -44,9 +45,12 @@ Exit codes:
 #[command(after_help = AFTER)]
 pub struct ExplainArgs {
     // No environment twin: the agent's own would keep `explain` in its pod from asking the agent.
-    /// Judge by the objects of a directory or file, `dir:PATH`, instead of asking an agent
+    /// Judge by the objects of a directory or file, `dir:PATH`, or of the API server, `kube`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
+    /// For `--cluster kube` [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
     /// The agent to ask
     #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
     url: String,
@@ -67,6 +71,9 @@ pub struct ExplainArgs {
     #[arg(required_unless_present = "queries", value_name = "TO[:PORT][/PROTO]")]
     to: Option<String>,
 }
+
+/// The API server's objects are read in this time, or not at all.
+const API: Duration = Duration::from_secs(60);
 
 /// Who answers.
 enum Source {
@@ -98,7 +105,7 @@ async fn explain(
     colour: bool,
     notes: impl Write,
 ) -> anyhow::Result<u8> {
-    let source = Source::open(args, notes)?;
+    let source = Source::open(args, notes).await?;
     match (&args.queries, &args.from, &args.to) {
         (Some(path), _, _) => {
             let denied = batch::run(&source, input(path)?, &mut out).await?;
@@ -135,21 +142,25 @@ async fn one(
 }
 
 impl Source {
-    fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
+    async fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
         match &args.cluster {
             None => Ok(Self::Agent(Agent::new(&args.url)?)),
-            Some(ClusterSource::Dir(path)) => Ok(Self::Directory(Box::new(read(path, notes)?))),
-            Some(ClusterSource::Kube) => bail!(
-                "--cluster kube is not there yet; leave it out to ask an agent, or give `--cluster dir:PATH` what `kubectl get ns,nodes,pods,svc,endpointslices,netpol -A -o yaml` prints"
-            ),
+            Some(ClusterSource::Dir(path)) => {
+                let loaded =
+                    cluster::load(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
+                Ok(Self::Directory(Box::new(explainer(loaded, notes)?)))
+            }
+            Some(ClusterSource::Kube) => {
+                let client = kube::client(args.kubeconfig.as_deref()).await.context("--cluster kube")?;
+                Ok(Self::Directory(Box::new(explainer(kube::load(&client, API).await?, notes)?)))
+            }
             Some(ClusterSource::None) => bail!("with --cluster none there is nothing to judge by"),
         }
     }
 }
 
 /// What can't be read is told: an answer may rest on it.
-fn read(path: &Path, mut notes: impl Write) -> anyhow::Result<Explainer> {
-    let loaded = cluster::load(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
+fn explainer(loaded: Loaded, mut notes: impl Write) -> anyhow::Result<Explainer> {
     for problem in &loaded.problems {
         writeln!(notes, "warning: {}", super::tail::printable(&problem.to_string()))?;
     }
