@@ -1,0 +1,118 @@
+//! What networks and servers do to a watch, one after the other, with one agent that outlives it all.
+
+use std::time::Duration;
+
+use lab::agent::Agent;
+use lab::kube::proxy::{Fault, On, Proxy};
+use lab::kube::{Api, ApiServer};
+
+use crate::scene::{Scene, knows, lines, stale, synced};
+use crate::stage::namespace;
+
+struct Trouble {
+    scene: Scene<ApiServer>,
+    agent: Agent,
+    proxy: Proxy,
+    /// Namespaces so far.
+    count: usize,
+}
+
+impl Trouble {
+    fn new(args: &[&str]) -> Self {
+        let scene = Scene::real("node1");
+        scene.sync();
+        let (agent, proxy) = scene.agent_behind_proxy(args);
+        let all = scene.api.as_admin().get("/api/v1/namespaces").unwrap();
+        let count = all["items"].as_array().unwrap().len();
+        knows(&agent, "Namespace", count);
+        Self { scene, agent, proxy, count }
+    }
+
+    /// One more namespace.
+    fn change(&mut self) {
+        self.scene.api.apply(&[namespace(&format!("more{}", self.count), &[])]).unwrap();
+        self.count += 1;
+    }
+
+    /// The agent has all of them, and is in step.
+    fn catches_up(&self) {
+        synced(&self.agent, "Namespace", 1.0);
+        knows(&self.agent, "Namespace", self.count);
+        assert_eq!(stale(&self.agent, "Namespace"), None);
+    }
+}
+
+#[test]
+fn refusals() {
+    let mut trouble = Trouble::new(&[]);
+    for (code, said) in [(401, "unauthorized"), (403, "forbidden"), (500, "500")] {
+        let refused = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(code, None));
+        let cut = trouble.proxy.inject(On::path("/namespaces").watches(), Fault::Gone);
+        cut.wait_hits(1).unwrap();
+        synced(&trouble.agent, "Namespace", 0.0);
+        let why = stale(&trouble.agent, "Namespace").unwrap();
+        assert!(why.contains(said), "{why}");
+        trouble.change();
+        refused.wait_hits(2).unwrap();
+        drop((refused, cut));
+        trouble.catches_up();
+    }
+    // Other kinds never noticed.
+    assert_eq!(stale(&trouble.agent, "Pod"), None);
+    assert_eq!(lines(&trouble.agent, &["can't be followed", "Namespace"]), 3, "{}", trouble.agent.log());
+}
+
+/// A server that says when to come again is not asked before.
+#[test]
+fn a_busy_server_is_obeyed() {
+    let mut trouble = Trouble::new(&[]);
+    let busy = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(429, Some(3)));
+    let cut = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Cut);
+    cut.wait_hits(1).unwrap();
+    trouble.change();
+    synced(&trouble.agent, "Namespace", 0.0);
+    let began = std::time::Instant::now();
+    let before = busy.hits();
+    busy.wait_hits(before + 1).unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(2_500), "asked again after {:?}", began.elapsed());
+    drop(busy);
+    trouble.catches_up();
+}
+
+#[test]
+fn streams_that_break() {
+    let mut trouble = Trouble::new(&[]);
+    for fault in [Fault::Gone, Fault::Cut] {
+        for _ in 0..3 {
+            let broken = trouble.proxy.inject(On::path("/namespaces").watches().times(1), fault);
+            broken.wait_hits(1).unwrap();
+            trouble.change();
+            trouble.catches_up();
+        }
+    }
+    // A list that ends half-way removes nothing.
+    let cut = trouble.proxy.inject(On::path("/namespaces").lists().times(2), Fault::Cut);
+    let gone = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Gone);
+    cut.wait_hits(1).unwrap();
+    let known = trouble.agent.metric("cluster_objects", &[("kind", "Namespace")]).unwrap();
+    assert_eq!(known, trouble.count as f64);
+    trouble.change();
+    trouble.catches_up();
+    drop((cut, gone));
+    let slow = trouble.proxy.inject(On::path("/namespaces"), Fault::Slow(Duration::from_millis(5)));
+    let gone = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Gone);
+    gone.wait_hits(1).unwrap();
+    slow.wait_hits(1).unwrap();
+    trouble.change();
+    trouble.catches_up();
+}
+
+/// A stream that is open and dead is given up.
+#[test]
+fn half_open_connections() {
+    let mut trouble = Trouble::new(&["--kube-silence", "6s"]);
+    let frozen = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Freeze);
+    frozen.wait_hits(1).unwrap();
+    trouble.change();
+    trouble.catches_up();
+}

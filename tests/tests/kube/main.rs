@@ -1,0 +1,15 @@
+//! API servers, real and fake, what stands between, and the agent that reads them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
+
+mod contract;
+mod faults;
+mod later;
+mod names;
+mod odd;
+mod outage;
+mod proxy;
+mod rights;
+mod scene;
+mod server;
+mod stage;
+mod story;

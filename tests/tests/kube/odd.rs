@@ -1,0 +1,111 @@
+//! Objects that no reader expects.
+
+use lab::kube::{Api, ApiServer};
+use lab::traffic::Server;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, knows, lines, record};
+
+/// `kubectl delete namespace` with everything in it, as the namespace controller does it.
+fn delete_namespace(api: &ApiServer, name: &str) {
+    api.kubectl(&["delete", "namespace", name, "--wait=false"], None).unwrap();
+    for kind in ["pods", "services", "endpoints", "networkpolicies", "replicasets"] {
+        let args = ["delete", kind, "--all", "-n", name, "--grace-period=0", "--force", "--wait=false"];
+        api.kubectl(&args, None).unwrap();
+    }
+    let mut namespace = api.as_admin().get(&format!("/api/v1/namespaces/{name}")).unwrap();
+    namespace["spec"]["finalizers"] = json!([]);
+    let path = format!("/api/v1/namespaces/{name}/finalize");
+    api.kubectl(&["replace", "--raw", &path, "-f", "-"], Some(&namespace.to_string())).unwrap();
+}
+
+#[test]
+fn a_namespace_that_goes_under_us() {
+    let scene = Scene::real("node1");
+    let store = scene.world.pod("data", "store").unwrap();
+    let front = scene.world.pod("web", "front").unwrap();
+    let _serving = Server::start(&store.ns, 8080).unwrap();
+    scene.sync();
+    scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["batch"])]).unwrap();
+    let agent = scene.agent(&[]);
+    let namespaces = agent.metric("cluster_objects", &[("kind", "Namespace")]).unwrap();
+    let (_open, told) = record(&agent, &front, store.at(8080));
+    assert_eq!(told["verdict"]["decision"], "deny", "{told}");
+    delete_namespace(&scene.api, "data");
+    agent.wait_metric("cluster_objects", &[("kind", "Namespace")], namespaces - 1.0).unwrap();
+    knows(&agent, "Pod", 1);
+    knows(&agent, "NetworkPolicy", 0);
+    agent
+        .wait_for("a record without the policy", |_| {
+            let told = record(&agent, &front, store.at(8080)).1;
+            (told["verdict"]["decision"] != "deny").then_some(())
+        })
+        .unwrap();
+}
+
+/// Only the fake takes them. What can be read is read, each of the others is told once, and mended ones come back.
+#[test]
+fn objects_that_dont_fit_the_schema() {
+    let scene = Scene::fake();
+    let store = scene.world.pod("data", "store").unwrap();
+    let front = scene.world.pod("web", "front").unwrap();
+    let _serving = Server::start(&store.ns, 8080).unwrap();
+    scene.sync();
+    let policy = |spec: Value| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"namespace": "data", "name": "odd"}, "spec": spec,
+        })
+    };
+    scene.api.apply(&[policy(json!("a string"))]).unwrap();
+    scene.api.apply(&odd()).unwrap();
+    let agent = scene.agent(&[]);
+    let (_open, told) = record(&agent, &front, store.at(8080));
+    assert_eq!(told["src"]["pod"], front.name.as_str(), "{told}");
+    assert_eq!(
+        told["verdict"]["decision"], "unknown",
+        "a policy that can't be read may say anything: {told}"
+    );
+    assert!(lines(&agent, &["data/odd"]) <= 1, "{}", agent.log());
+
+    let mended = lab::policy::admitting("data", "odd", &["web"]);
+    scene.api.apply(&[mended]).unwrap();
+    agent
+        .wait_for("the mended policy", |_| {
+            let told = record(&agent, &front, store.at(8080)).1;
+            (told["verdict"]["decision"] == "allow").then_some(())
+        })
+        .unwrap();
+    // Huge ones: 6 MB is read, 20 MB passed over, and neither stops what comes after.
+    scene.api.apply(&[huge("big", 6 << 20), huge("bigger", 20 << 20)]).unwrap();
+    let last = scene.world.pod("web", "last").unwrap();
+    scene.sync();
+    agent
+        .wait_for("the pod after them", |_| {
+            let told = record(&agent, &last, store.at(8080)).1;
+            (told["src"]["pod"] == last.name.as_str()).then_some(())
+        })
+        .unwrap();
+}
+
+fn odd() -> Vec<Value> {
+    let pod = |name: &str, spec: Value, status: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": name}, "spec": spec, "status": status});
+    vec![
+        pod("no-address", json!({}), json!({"podIP": "nowhere", "podIPs": "none"})),
+        pod("no-spec", json!(null), json!(7)),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "web", "name": "odd"}, "spec": {"ports": {"a": 1}}}),
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "odd"}, "status": {"addresses": [[], 5]}}),
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"namespace": "web", "name": "odd"}, "endpoints": [null], "addressType": 6,
+        }),
+    ]
+}
+
+fn huge(name: &str, size: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": "web", "name": name, "annotations": {"huge": "x".repeat(size)}},
+        "spec": {"nodeName": "node1", "containers": []}, "status": {"phase": "Pending"},
+    })
+}

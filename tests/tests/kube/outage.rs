@@ -1,0 +1,56 @@
+//! The API server goes and comes back; the agent doesn't.
+
+use lab::traffic::Server;
+
+use crate::scene::{Scene, knows, lines, record, stale, synced};
+
+#[test]
+fn names_outlive_the_server_and_catch_up_with_it() {
+    let mut scene = Scene::real("node1");
+    let store = scene.world.pod("data", "store").unwrap();
+    let front = scene.world.pod("web", "front").unwrap();
+    let _serving = Server::start(&store.ns, 8080).unwrap();
+    scene.sync();
+    let (agent, proxy) = scene.agent_behind_proxy(&[]);
+    let name = front.name.clone();
+    let named = |told: &serde_json::Value| {
+        assert_eq!(
+            (&told["src"]["pod"], &told["dst"]["pod"]),
+            (&name.as_str().into(), &store.name.as_str().into()),
+            "{told}"
+        );
+    };
+    named(&record(&agent, &front, store.at(8080)).1);
+
+    proxy.close();
+    scene.api.kill();
+    for kind in ["Pod", "NetworkPolicy", "Namespace"] {
+        synced(&agent, kind, 0.0);
+        assert!(stale(&agent, kind).is_some(), "{kind} is not told");
+    }
+    named(&record(&agent, &front, store.at(8080)).1);
+    agent
+        .wait_for("a line in the log", |a| (lines(a, &["can't be followed", "Pod"]) > 0).then_some(()))
+        .unwrap();
+
+    // While the agent can't see it, one pod goes and another comes at its address.
+    scene.api.restart().unwrap();
+    let host = front.host;
+    scene.delete_pod(front);
+    let heir = scene.world.pod_at(host, "web", "heir").unwrap();
+    scene.sync();
+    named(&record(&agent, &heir, store.at(8080)).1);
+    proxy.open().unwrap();
+    for kind in ["Pod", "NetworkPolicy", "Namespace"] {
+        synced(&agent, kind, 1.0);
+        assert_eq!(stale(&agent, kind), None);
+    }
+    knows(&agent, "Pod", 2);
+    agent
+        .wait_for("the heir's name", |_| {
+            let told = record(&agent, &heir, store.at(8080)).1;
+            (told["src"]["pod"] == heir.name.as_str()).then_some(())
+        })
+        .unwrap();
+    assert_eq!(lines(&agent, &["can't be followed", "Pod"]), 1, "one line: {}", agent.log());
+}

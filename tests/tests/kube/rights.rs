@@ -1,0 +1,84 @@
+//! What the account may not read.
+
+use lab::kube::{Api, NAMESPACE, RBAC, User};
+use lab::traffic::Server;
+use serde_json::Value;
+
+use crate::scene::{Scene, lines, record, stale, synced};
+
+/// The rights that ship, but for one kind.
+fn without(plural: &str) -> String {
+    let text = std::fs::read_to_string(RBAC).unwrap();
+    let mut documents = Vec::new();
+    let mut taken = 0;
+    for document in text.split("\n---\n") {
+        let mut object: Value = serde_yaml_ng::from_str(document).unwrap();
+        for rule in object["rules"].as_array_mut().into_iter().flatten() {
+            if let Some(resources) = rule["resources"].as_array_mut() {
+                let before = resources.len();
+                resources.retain(|resource| resource != plural);
+                taken += before - resources.len();
+                if resources.is_empty() {
+                    resources.push("nothing".into());
+                }
+            }
+        }
+        documents.push(serde_yaml_ng::to_string(&object).unwrap());
+    }
+    assert_eq!(taken, 1, "{plural} is granted once");
+    documents.join("\n---\n")
+}
+
+#[test]
+fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
+    let scene = Scene::real("node1");
+    let store = scene.world.pod("data", "store").unwrap();
+    let front = scene.world.pod("web", "front").unwrap();
+    let _serving = Server::start(&store.ns, 8080).unwrap();
+    scene.sync();
+    scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["web"])]).unwrap();
+    let kubeconfig = scene.api.agent().unwrap();
+    let grant =
+        |rights: &str| scene.api.kubectl(&["apply", "-n", NAMESPACE, "-f", "-"], Some(rights)).unwrap();
+    grant(&without("networkpolicies"));
+    // The server's own picture of the rights follows in a moment.
+    let asked = scene.api.as_admin().with(&kubeconfig);
+    let policies = "/apis/networking.k8s.io/v1/networkpolicies";
+    lab::wait::until("the right to be gone", lab::wait::DEADLINE, || asked.get(policies).err()).unwrap();
+
+    let agent = scene.agent_with(&kubeconfig, &[]);
+    synced(&agent, "NetworkPolicy", 0.0);
+    synced(&agent, "Pod", 1.0);
+    let (_open, told) = record(&agent, &front, store.at(8080));
+    assert_eq!(told["src"]["pod"], front.name.as_str(), "{told}");
+    assert_eq!(told["verdict"]["decision"], "unknown", "no policy known is not no policy: {told}");
+    let why = stale(&agent, "NetworkPolicy").unwrap();
+    assert!(why.contains("forbidden") && why.contains("ClusterRole"), "{why}");
+
+    grant(&std::fs::read_to_string(RBAC).unwrap());
+    synced(&agent, "NetworkPolicy", 1.0);
+    assert_eq!(stale(&agent, "NetworkPolicy"), None);
+    agent
+        .wait_for("a verdict", |_| {
+            let told = record(&agent, &front, store.at(8080)).1;
+            (told["verdict"]["decision"] == "allow").then_some(())
+        })
+        .unwrap();
+    assert_eq!(lines(&agent, &["NetworkPolicy", "forbidden"]), 1, "{}", agent.log());
+}
+
+/// A token for somebody else, and one that is none, are told, and the agent stands by.
+#[test]
+fn a_token_that_is_no_good() {
+    let scene = Scene::real("node1");
+    scene.sync();
+    scene.api.agent().unwrap();
+    let file = scene.world.guard.dir().join("token");
+    std::fs::write(&file, "garbled").unwrap();
+    let kubeconfig = scene.api.kubeconfig_with("garbled", User::TokenFile(file)).unwrap();
+    let agent = scene.agent_with(&kubeconfig, &[]);
+    synced(&agent, "Pod", 0.0);
+    let why = stale(&agent, "Pod").unwrap();
+    assert!(why.contains("unauthorized"), "{why}");
+    assert!(!agent.log().contains("garbled"), "no token is logged");
+}

@@ -1,0 +1,118 @@
+//! A lab whose objects an API server has, and the agent that follows it.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use lab::agent::Agent;
+use lab::kube::fake::{FakeApi, Lists};
+use lab::kube::proxy::Proxy;
+use lab::kube::{Api, ApiServer, Mirror, NAMESPACE, Place, Token, User};
+use lab::pod::Pod;
+use lab::traffic::{Conversation, connect};
+use lab::world::World;
+use serde_json::Value;
+
+/// Field order is drop order.
+pub(crate) struct Scene<S> {
+    mirror: RefCell<Mirror>,
+    pub(crate) api: S,
+    pub(crate) world: World,
+}
+
+/// Asks again soon, so that no test waits half a minute for what a user may.
+const HASTE: [&str; 2] = ["--kube-retry", "1s"];
+
+impl Scene<ApiServer> {
+    pub(crate) fn real(node: &str) -> Self {
+        let world = World::named(node).unwrap();
+        let api = ApiServer::start(&place(&world), &world.guard.dir().join("kube")).unwrap();
+        Self { mirror: mirror(&world), api, world }
+    }
+
+    /// The agent behind a proxy, as itself, and the proxy.
+    pub(crate) fn agent_behind_proxy(&self, args: &[&str]) -> (Agent, Proxy) {
+        self.api.agent().unwrap();
+        let proxy = Proxy::before(&self.api).unwrap();
+        let token = self.api.token(NAMESPACE, "flow-observer", Token::default()).unwrap();
+        let kubeconfig = proxy.kubeconfig(User::Token(token)).unwrap();
+        (self.agent_with(&kubeconfig, args), proxy)
+    }
+}
+
+impl Scene<FakeApi> {
+    pub(crate) fn fake() -> Self {
+        let world = World::new().unwrap();
+        let api = FakeApi::start(&place(&world), &world.guard.dir().join("kube"), Lists::Streamed).unwrap();
+        Self { mirror: mirror(&world), api, world }
+    }
+}
+
+fn place(world: &World) -> Place {
+    Place::Inside(world.node.ns.clone())
+}
+
+fn mirror(world: &World) -> RefCell<Mirror> {
+    RefCell::new(Mirror::new(world.cluster.dir()))
+}
+
+impl<S: Api> Scene<S> {
+    /// Gives the server what changed in the lab's directory.
+    pub(crate) fn sync(&self) {
+        self.mirror.borrow_mut().sync(&self.api).unwrap();
+    }
+
+    /// The agent with the rights that ship.
+    pub(crate) fn agent(&self, args: &[&str]) -> Agent {
+        self.agent_with(&self.api.agent().unwrap(), args)
+    }
+
+    pub(crate) fn agent_with(&self, kubeconfig: &Path, args: &[&str]) -> Agent {
+        let given = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+        let node = &self.world.node;
+        Agent::start(&node.ns, &node.name, "kube", self.world.guard.dir(), &[&given, &HASTE, args].concat())
+            .unwrap()
+    }
+
+    /// Deletes a pod, there and here.
+    pub(crate) fn delete_pod(&self, pod: Pod) {
+        self.world.delete_pod(pod).unwrap();
+        self.sync();
+    }
+}
+
+/// Waits for the agent to know so many objects of a kind.
+pub(crate) fn knows(agent: &Agent, kind: &str, count: usize) {
+    agent.wait_metric("cluster_objects", &[("kind", kind)], count as f64).unwrap();
+}
+
+/// Waits for a kind to be in step, or not.
+pub(crate) fn synced(agent: &Agent, kind: &str, value: f64) {
+    agent.wait_metric("cluster_synced", &[("kind", kind)], value).unwrap();
+}
+
+/// Whether `cluster_synced` has a series of this kind.
+pub(crate) fn has_series(agent: &Agent, kind: &str) -> bool {
+    let metrics = agent.metrics().unwrap();
+    metrics.iter().any(|sample| sample.matches("flow_observer_cluster_synced", &[("kind", kind)]))
+}
+
+/// A connection and its record.
+pub(crate) fn record(agent: &Agent, client: &Pod, to: std::net::SocketAddr) -> (Conversation, Value) {
+    let open = connect(&client.ns, to).unwrap();
+    let port = open.local_port().unwrap();
+    let record = agent.wait_flow("kind=attempt", |r| r["src"]["port"] == port).unwrap();
+    (open, record)
+}
+
+/// What `/readyz` says of a kind that is stale.
+pub(crate) fn stale(agent: &Agent, kind: &str) -> Option<String> {
+    let answer = agent.get("/readyz").unwrap();
+    assert_eq!(answer.status, 200, "a stale cluster is no reason for a restart: {}", answer.body);
+    let body: Value = serde_json::from_str(&answer.body).ok()?;
+    body["stale"][kind].as_str().map(str::to_owned)
+}
+
+/// Lines of the log that have all of `parts`.
+pub(crate) fn lines(agent: &Agent, parts: &[&str]) -> usize {
+    agent.log().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+}
