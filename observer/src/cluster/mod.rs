@@ -9,6 +9,7 @@ mod api;
 mod convert;
 mod dir;
 mod document;
+pub mod events;
 mod index;
 mod list;
 pub mod manifests;

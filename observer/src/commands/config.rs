@@ -68,6 +68,9 @@ pub struct Options {
     /// How `--cluster kube` reaches the API server [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+    /// Don't report findings as Kubernetes Events; only `--cluster kube` does
+    #[arg(long, env = "FLOW_OBSERVER_NO_KUBE_EVENTS")]
+    pub no_kube_events: bool,
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
     pub node_name: Option<String>,
@@ -196,6 +199,7 @@ impl Options {
         Self {
             cluster: self.cluster.or(other.cluster),
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
+            no_kube_events: self.no_kube_events || other.no_kube_events,
             node_name: self.node_name.or(other.node_name),
             uplink: if self.uplink.is_empty() { other.uplink } else { self.uplink },
             listen: self.listen.or(other.listen),
