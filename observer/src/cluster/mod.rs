@@ -4,6 +4,7 @@
 //! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
 //! `k8s_openapi` types stay inside this module.
 
+pub mod agents;
 mod announcers;
 mod api;
 mod convert;

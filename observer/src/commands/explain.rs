@@ -19,6 +19,7 @@ use serde_json::Value;
 use self::agent::Agent;
 use super::EXIT_USAGE;
 use super::config::ClusterSource;
+use super::reach::{self, ReachArgs};
 use super::tail::{Color, Output, is_broken_pipe};
 use crate::cluster;
 use crate::core::policy::Decision;
@@ -27,6 +28,7 @@ use crate::core::policy::query::{Explainer, Query, Reply};
 const AFTER: &str = "\
 Examples:
   flow-observer explain web/front-5d-x1 data/valkey:6379
+  flow-observer explain --all-nodes web/front-5d-x1 data/valkey:6379
   flow-observer explain --cluster dir:cluster.yaml 10.42.0.9 data/db-0:pg/TCP
   flow-observer explain --queries questions.ndjson > answers.ndjson
 
@@ -47,9 +49,6 @@ pub struct ExplainArgs {
     /// Judge by the objects of a directory or file, `dir:PATH`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
-    /// The agent to ask
-    #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
-    url: String,
     /// Answer the questions of FILE (`-` for standard input), one JSON object a line, in their order
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "output"])]
     queries: Option<PathBuf>,
@@ -59,6 +58,8 @@ pub struct ExplainArgs {
     /// Colour the text: auto does on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
+    #[command(flatten)]
+    reach: ReachArgs,
     /// Who connects: NS/POD, NS/WORKLOAD, NS/SERVICE (a pod behind it) or an IP address
     #[arg(required_unless_present = "queries")]
     from: Option<String>,
@@ -98,7 +99,7 @@ async fn explain(
     colour: bool,
     notes: impl Write,
 ) -> anyhow::Result<u8> {
-    let source = Source::open(args, notes)?;
+    let source = Source::open(args, notes).await?;
     match (&args.queries, &args.from, &args.to) {
         (Some(path), _, _) => {
             let denied = batch::run(&source, input(path)?, &mut out).await?;
@@ -135,9 +136,13 @@ async fn one(
 }
 
 impl Source {
-    fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
+    async fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
         match &args.cluster {
-            None => Ok(Self::Agent(Agent::new(&args.url)?)),
+            // All know the same cluster: one answer will do.
+            None if args.reach.all_nodes => {
+                Ok(Self::Agent(Agent::new(reach::ask::any(&args.reach.fleet().await?).await?)))
+            }
+            None => Ok(Self::Agent(Agent::new(args.reach.target()?))),
             Some(ClusterSource::Dir(path)) => Ok(Self::Directory(Box::new(read(path, notes)?))),
             Some(ClusterSource::Kube) => bail!(
                 "--cluster kube is not there yet; leave it out to ask an agent, or give `--cluster dir:PATH` what `kubectl get ns,nodes,pods,svc,endpointslices,netpol -A -o yaml` prints"

@@ -1,20 +1,25 @@
 //! Requests to an agent.
 
 use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::request::Builder;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::TailError;
+use crate::cluster::agents::{AgentPod, Agents, Trouble};
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,14 +31,34 @@ const LARGEST: usize = 256 << 20;
 /// An agent's address.
 #[derive(Clone, Debug)]
 pub(in crate::commands) struct Target {
-    /// As the user wrote it.
+    /// As the user wrote it, or the node and the pod.
     url: String,
-    host: String,
-    port: u16,
+    way: Way,
     authority: String,
     /// Path before `/api`, without a slash at the end.
     base: String,
+    credentials: Credentials,
 }
+
+/// How bytes get there.
+#[derive(Clone, Debug)]
+enum Way {
+    Tcp { host: String, port: u16 },
+    Pod(Arc<Agents>, Arc<AgentPod>),
+}
+
+/// By what the agent knows who asks. Looked up for each request: tokens are renewed.
+#[derive(Clone, Debug)]
+pub(in crate::commands) enum Credentials {
+    None,
+    /// The first line of a file is a token.
+    File(PathBuf),
+    /// The token of the kubeconfig's user, if there is one.
+    User(Arc<Agents>),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Target {
     pub(in crate::commands) fn parse(url: &str) -> Result<Self, TailError> {
@@ -45,11 +70,30 @@ impl Target {
         }
         Ok(Self {
             url: url.to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            way: Way::Tcp {
+                host: authority.host().trim_matches(['[', ']']).to_owned(),
+                port: authority.port_u16().unwrap_or(80),
+            },
             authority: authority.to_string(),
             base: uri.path().trim_end_matches('/').to_owned(),
+            credentials: Credentials::None,
         })
+    }
+
+    /// The agent in this pod, through the API server.
+    pub(in crate::commands) fn pod(agents: Arc<Agents>, pod: Arc<AgentPod>) -> Self {
+        Self {
+            url: format!("node {} (pod {}/{})", pod.node, pod.namespace, pod.name),
+            authority: format!("localhost:{}", pod.port),
+            way: Way::Pod(agents, pod),
+            base: String::new(),
+            credentials: Credentials::None,
+        }
+    }
+
+    /// Says who asks.
+    pub(in crate::commands) fn with(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
     }
 
     pub(in crate::commands) fn url(&self) -> &str {
@@ -113,21 +157,37 @@ impl Target {
 
     async fn exchange(
         &self,
-        request: Builder,
+        mut request: Builder,
         body: Bytes,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to the agent");
-            }
-        });
-        Ok(sender.send_request(request.body(Full::new(body))?).await?)
+        if let Some(header) = self.credentials.header().await? {
+            request = request.header(AUTHORIZATION, header);
+        }
+        let request = request.body(Full::new(body))?;
+        let (stream, trouble) = self.way.connect().await?;
+        let sent = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection to the agent");
+                }
+            });
+            sender.send_request(request).await
+        };
+        tokio::select! {
+            // The kubelet's reason says more than the connection that ends with it.
+            biased;
+            Some(trouble) = trouble => Err(trouble.trim().into()),
+            response = sent => Ok(response?),
+        }
     }
 
     fn unreachable(&self, error: &dyn Error) -> TailError {
-        TailError::Unreachable { url: self.url.clone(), reason: causes(error) }
+        let (url, reason) = (self.url.clone(), causes(error));
+        match self.way {
+            Way::Tcp { .. } => TailError::Unreachable { url, reason },
+            Way::Pod(..) => TailError::Pod { url, reason },
+        }
     }
 
     async fn refused(&self, response: Response<Incoming>) -> TailError {
@@ -138,7 +198,43 @@ impl Target {
             .ok()
             .and_then(|json| Some(json.get("error")?.as_str()?.to_owned()))
             .unwrap_or_else(|| "no reason given".to_owned());
-        TailError::Refused { url: self.url.clone(), status, error }
+        let url = self.url.clone();
+        match status {
+            401 | 403 => TailError::Unauthorised { url, status, error },
+            _ => TailError::Refused { url, status, error },
+        }
+    }
+}
+
+impl Way {
+    async fn connect(&self) -> Result<(Box<dyn Stream>, Trouble), Box<dyn Error + Send + Sync>> {
+        match self {
+            Self::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                Ok((Box::new(stream), std::future::ready(None).boxed()))
+            }
+            Self::Pod(agents, pod) => {
+                let (stream, trouble) = agents.dial(pod).await?;
+                Ok((Box::new(stream), trouble))
+            }
+        }
+    }
+}
+
+impl Credentials {
+    async fn header(&self) -> Result<Option<HeaderValue>, Box<dyn Error + Send + Sync>> {
+        let path = match self {
+            Self::None => return Ok(None),
+            Self::User(agents) => return Ok(agents.authorization().await),
+            Self::File(path) => path,
+        };
+        let unusable = |why: &str| format!("the token file {} can't be used: {why}", path.display());
+        let text = tokio::fs::read_to_string(path).await.map_err(|error| unusable(&error.to_string()))?;
+        let token = text.lines().next().unwrap_or_default().trim();
+        let header = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty());
+        let mut header = header.ok_or_else(|| unusable("its first line is no token"))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
     }
 }
 
@@ -187,7 +283,8 @@ mod tests {
     #[case("http://gateway/agents/node1/", "gateway", 80, "/agents/node1")]
     fn urls(#[case] url: &str, #[case] host: &str, #[case] port: u16, #[case] base: &str) {
         let target = Target::parse(url).unwrap();
-        assert_eq!((target.host.as_str(), target.port, target.base.as_str()), (host, port, base));
+        let Way::Tcp { host: have, port: at } = &target.way else { panic!("{target:?}") };
+        assert_eq!((have.as_str(), *at, target.base.as_str()), (host, port, base));
     }
 
     #[rstest]

@@ -40,7 +40,9 @@ impl Agent {
             limits: Limits { shortest: pace, longest: pace, ..Limits::default() },
             findings,
             inventories,
-            lost: Box::new(move |count| drop(counted.fetch_add(count, Ordering::Relaxed))),
+            lost: Box::new(move |count| {
+                counted.fetch_add(count, Ordering::Relaxed);
+            }),
         };
         let cancel = CancellationToken::new();
         let task = tokio::spawn(run(reporting, cancel.clone()));
