@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use arcstr::ArcStr;
+use hyper::header::HeaderValue;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
@@ -152,7 +153,7 @@ impl Agents {
     }
 
     /// The `Authorization` header by which the kubeconfig's user is known, if that is a bearer token.
-    pub async fn authorization(&self) -> Option<hyper::header::HeaderValue> {
+    pub async fn authorization(&self) -> Option<HeaderValue> {
         self.bearer.header().await
     }
 

@@ -59,7 +59,7 @@ pub struct ExplainArgs {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
     #[command(flatten)]
-    reach: ReachArgs,
+    pub(super) reach: ReachArgs,
     /// Who connects: NS/POD, NS/WORKLOAD, NS/SERVICE (a pod behind it) or an IP address
     #[arg(required_unless_present = "queries")]
     from: Option<String>,

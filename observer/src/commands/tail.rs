@@ -137,8 +137,8 @@ async fn tail(args: &TailArgs, mut out: Printer<impl Write>, notes: impl Write) 
 
 /// Where records go. Without `text`, as they came.
 pub(super) struct Printer<W> {
-    out: W,
-    text: Option<Text>,
+    pub(super) out: W,
+    pub(super) text: Option<Text>,
 }
 
 impl Printer<BufWriter<io::Stdout>> {

@@ -1,7 +1,10 @@
 //! The token of the kubeconfig's user, wherever it comes from: written there, in a file, or made by a plugin.
 
+use std::future::ready;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::{Request, Response};
 use kube::Config;
@@ -36,13 +39,18 @@ impl Bearer {
 }
 
 /// What kube's own client would send. A password is for the API server only.
-async fn ask(config: &Config) -> Option<HeaderValue> {
-    let layer = config.auth_layer().ok()??;
-    let sent = |request: Request<Body>| async move {
-        Ok::<_, BoxError>(Response::new(request.headers().get(AUTHORIZATION).cloned()))
-    };
-    let sent = layer.layer(service_fn(sent)).oneshot(Request::new(Body::empty())).await.ok()?;
-    let mut header = sent.into_body()?;
-    header.set_sensitive(true);
-    header.as_bytes().starts_with(b"Bearer ").then_some(header)
+///
+/// Not an async function: in one, the compiler can't see through kube's layers that the future may be sent.
+fn ask(config: &Config) -> BoxFuture<'static, Option<HeaderValue>> {
+    let Ok(Some(layer)) = config.auth_layer() else { return ready(None).boxed() };
+    let echo = service_fn(|request: Request<Body>| {
+        ready(Ok::<_, BoxError>(Response::new(request.headers().get(AUTHORIZATION).cloned())))
+    });
+    let sent = layer.layer(echo).oneshot(Request::new(Body::empty()));
+    sent.map(|sent| {
+        let mut header = sent.ok()?.into_body()?;
+        header.set_sensitive(true);
+        header.as_bytes().starts_with(b"Bearer ").then_some(header)
+    })
+    .boxed()
 }

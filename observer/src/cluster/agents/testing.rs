@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use axum::http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -122,7 +124,8 @@ async fn list(
     if inner.forbid_pods {
         return forbidden("pods");
     }
-    let ours = namespace == "flow-observer" && query["labelSelector"] == "app.kubernetes.io/name=flow-observer";
+    let ours =
+        namespace == "flow-observer" && query["labelSelector"] == "app.kubernetes.io/name=flow-observer";
     let items: Vec<_> = inner.pods.values().filter(|_| ours).map(|(pod, _)| pod.clone()).collect();
     Json(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items })).into_response()
 }

@@ -20,7 +20,7 @@ const WORD: usize = 11;
 
 /// Formats records; columns grow with what has been seen.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(in crate::commands) struct Text {
     zone: TimeZone,
     colour: bool,
     /// Width of the nodes' column, where there is one.
@@ -30,7 +30,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn new(zone: TimeZone, colour: bool) -> Self {
+    pub(in crate::commands) fn new(zone: TimeZone, colour: bool) -> Self {
         Self { zone, colour, nodes: None, src_width: 0, dst_width: 0 }
     }
 
