@@ -83,7 +83,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     }
     let (mut sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
-    follow::cluster(&options, inventory, &shared, tasks, cancel)?;
+    follow::cluster(&options, inventory, &shared, tasks, cancel).await?;
     kube_events::start(&options, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
 
     host::raise_memory_lock();

@@ -13,6 +13,7 @@ pub mod foreign;
 pub mod guard;
 pub mod http;
 pub mod keepalived;
+pub mod kube;
 pub mod lan;
 pub mod metrics;
 pub mod netns;

@@ -1,8 +1,10 @@
 //! `cargo xtask`: set-up, demo, tests, benchmarks and checks of this repository.
 
+mod cache;
 mod check;
 mod demo;
 mod fuzz;
+mod kube;
 mod rules;
 mod run;
 mod setup;
@@ -35,6 +37,8 @@ enum Task {
     Bench(demo::BenchArgs),
     /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
     Vm(vm::VmArgs),
+    /// A real Kubernetes API server: build it from Debian's source package, run it on loopback
+    Kube(kube::KubeArgs),
     /// Look for inputs that crash or hang the loaders and the evaluators, or make those two disagree
     Fuzz(fuzz::FuzzArgs),
     /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => {
             setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
         }
+        Task::Kube(args) => kube::run(&root, &args),
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),

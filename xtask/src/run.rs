@@ -46,6 +46,19 @@ pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
+/// Runs a command and returns its standard output.
+///
+/// # Errors
+/// When it can't be run or fails; the message holds its standard error.
+pub(crate) fn capture(command: &mut Command) -> Result<String> {
+    let line = format!("{command:?}");
+    let output = command.output().with_context(|| line.clone())?;
+    if !output.status.success() {
+        bail!("{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The cargo that runs us.
 pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

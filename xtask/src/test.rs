@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{self, cargo, need_root, say, target_dir};
-use crate::setup;
+use crate::{kube, setup};
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -18,6 +18,7 @@ pub(crate) struct TestArgs {
 pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     setup::ensure(root, false)?;
+    let kube = kube::ensure()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     say("building the agent");
     run_cargo(root, &["build", "--locked", "-p", "observer"])?;
@@ -31,7 +32,11 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     let agent = target_dir(root)?.join("debug/flow-observer");
     // The drop tracepoint hears of the whole machine, so that labs run one at a time.
     let mut scenarios = cargo(root, &["test", "--locked", "-p", "lab", "--no-fail-fast"]);
-    scenarios.args(&filter).args(["--", "--test-threads=1"]).env("FLOW_OBSERVER_BIN", agent);
+    scenarios
+        .args(&filter)
+        .args(["--", "--test-threads=1"])
+        .env("FLOW_OBSERVER_BIN", agent)
+        .env(kube::ENV, kube);
     run::run(&mut scenarios)
 }
 

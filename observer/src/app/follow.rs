@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use crate::cluster::kube::{self, Hooks, Patience, Sync};
 use crate::commands::config::{ClusterSource, Options};
 use crate::core::input::Input;
 use crate::core::inventory::Inventory;
@@ -17,10 +18,11 @@ use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::{neighbours as node_neighbours, sockets};
 use crate::probes::{Open, Vips};
+use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 
 /// Follows the cluster source into `inventory`.
-pub(super) fn cluster(
+pub(super) async fn cluster(
     options: &Options,
     inventory: watch::Sender<Arc<Inventory>>,
     shared: &Arc<Shared>,
@@ -29,15 +31,16 @@ pub(super) fn cluster(
 ) -> anyhow::Result<()> {
     match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
         ClusterSource::Kube => {
-            anyhow::bail!(
-                "--cluster kube is not there yet; `--cluster dir:PATH` reads what `kubectl get ... -o yaml` prints"
-            )
+            let client = kube::client(options.kubeconfig.as_deref()).await.context("--cluster kube")?;
+            let waiting = shared.readiness.guard("cluster");
+            kube::spawn(&client, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
+            Ok(())
         }
         ClusterSource::None => Ok(()),
         ClusterSource::Dir(path) => {
             let (_, follower) = crate::cluster::spawn(path, inventory, cancel.clone())
                 .with_context(|| format!("--cluster dir:{}", path.display()))?;
-            shared.metrics.set_cluster_synced("dir", true);
+            shared.metrics.set_cluster_synced("dir", Some(true));
             tasks.spawn(async move {
                 if let Err(error) = follower.await {
                     error!(%error, "the cluster directory is no longer followed");
@@ -46,6 +49,29 @@ pub(super) fn cluster(
             Ok(())
         }
     }
+}
+
+fn patience(options: &Options) -> Patience {
+    let default = Patience::default();
+    Patience {
+        retry: options.kube_retry.unwrap_or(default.retry),
+        silence: options.kube_silence.unwrap_or(default.silence),
+    }
+}
+
+fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
+    let shared = Arc::clone(shared);
+    let sync = move |kind: &'static str, sync: &Sync| {
+        let synced = match sync {
+            Sync::Synced => Some(true),
+            Sync::Absent => None,
+            Sync::Stale(_) => Some(false),
+        };
+        shared.metrics.set_cluster_synced(kind, synced);
+        let stale = if let Sync::Stale(why) = sync { Some(why.clone()) } else { None };
+        shared.readiness.set_stale(kind, stale);
+    };
+    Hooks { sync: Box::new(sync), ready: Box::new(move || drop(waiting)) }
 }
 
 /// Tells the kernel which addresses are load-balancer VIPs: `extra` and those of Services.

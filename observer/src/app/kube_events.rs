@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::{self, events};
+use crate::cluster::{events, kube};
 use crate::commands::config::{ClusterSource, Options};
 use crate::core::input::LostStage;
 use crate::core::inventory::Inventory;
@@ -29,7 +29,7 @@ pub(super) async fn start(
     }
     let shared = Arc::clone(shared);
     let reporting = events::Reporting {
-        client: cluster::client(options.kubeconfig.as_deref()).await?,
+        client: kube::client(options.kubeconfig.as_deref()).await?,
         node: shared.node().clone(),
         limits: events::Limits::default(),
         findings: sinks.feed_findings(QUEUE),

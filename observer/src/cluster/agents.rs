@@ -18,7 +18,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use self::bearer::Bearer;
-use super::api::{self, ApiError};
+use super::kube::{self as server, ApiError};
 
 pub use self::forward::{Forward, Trouble};
 
@@ -114,7 +114,7 @@ impl Agents {
     pub async fn new(r#where: Where) -> Result<Self, ReachError> {
         let Where { kubeconfig, context, namespace, selector } = r#where;
         let config = config(kubeconfig.as_deref(), context).await?;
-        let client = api::client_of(config.clone())?;
+        let client = server::client_of(config.clone())?;
         Ok(Self::of_client(client, Bearer::new(config), namespace, selector))
     }
 
@@ -189,7 +189,7 @@ impl fmt::Debug for Agents {
 
 async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Config, ApiError> {
     if context.is_none() {
-        return api::config(kubeconfig).await;
+        return server::config(kubeconfig).await;
     }
     let usual = || Path::new("$KUBECONFIG or ~/.kube/config");
     let failed = |source| ApiError::Kubeconfig {

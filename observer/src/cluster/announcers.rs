@@ -16,7 +16,7 @@ use super::object::Key;
 use crate::core::inventory::Announcer;
 
 /// What is kept of such an object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum AnnouncerBody {
     /// It stands for itself.
     Whole(Arc<Announcer>),
@@ -27,7 +27,7 @@ pub(super) enum AnnouncerBody {
 }
 
 /// A lease for one Service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct LeaseBody {
     /// Without its Service.
     pub(super) announcer: Arc<Announcer>,
@@ -35,7 +35,7 @@ pub(super) struct LeaseBody {
 }
 
 /// How a lease names its Service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum LeaseOf {
     /// By its name; the namespace is the lease's own, or any where all leases are in `kube-system`.
     Name(ArcStr),
@@ -44,7 +44,7 @@ pub(super) enum LeaseOf {
 }
 
 /// An event that names an announcing node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct EventBody {
     /// `since` is the first time of this event.
     pub(super) announcer: Arc<Announcer>,

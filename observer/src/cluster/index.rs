@@ -4,13 +4,14 @@ mod announcers;
 mod backends;
 mod reuse;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 
 use super::object::{Body, Key, Object, PodBody};
-use super::policy::PolicyBody;
+use super::policy::{self, PolicyBody};
 use crate::core::inventory::{Backend, Inventory, Pod, Service, Workload};
 use crate::core::policy::model::Policies;
 use backends::{order, pod_backends};
@@ -25,20 +26,49 @@ type Objects = BTreeMap<Key, Body>;
 pub struct Index {
     kinds: BTreeMap<ArcStr, Objects>,
     unreadable: u64,
+    /// Kinds of policy none of which could be read, and why.
+    missing: BTreeMap<ArcStr, ArcStr>,
     published: Arc<Inventory>,
 }
 
 impl Index {
-    /// Adds an object, or replaces the one of its kind and name.
-    pub fn apply(&mut self, object: Object) {
-        self.kinds.entry(object.kind).or_default().insert(object.key, object.body);
+    /// Adds an object, or replaces the one of its kind and name. False if it says nothing new: most changes of most objects
+    /// are about what is not kept.
+    pub fn apply(&mut self, object: Object) -> bool {
+        match self.kinds.entry(object.kind).or_default().entry(object.key) {
+            Entry::Occupied(old) if *old.get() == object.body => false,
+            Entry::Occupied(mut old) => {
+                old.insert(object.body);
+                true
+            }
+            Entry::Vacant(place) => {
+                place.insert(object.body);
+                true
+            }
+        }
     }
 
-    /// Removes an object; one that isn't there is no error.
-    pub fn delete(&mut self, kind: &str, key: &Key) {
-        if let Some(objects) = self.kinds.get_mut(kind) {
-            objects.remove(key);
-        }
+    /// Removes an object. False if it isn't there.
+    pub fn delete(&mut self, kind: &str, key: &Key) -> bool {
+        self.kinds.get_mut(kind).is_some_and(|objects| objects.remove(key).is_some())
+    }
+
+    /// Removes the objects of a kind that are not among these. From then on it is counted, also with 0.
+    pub fn retain(&mut self, kind: &str, keys: &HashSet<Key>) {
+        self.kinds.entry(kind.into()).or_default().retain(|key, _| keys.contains(key));
+    }
+
+    /// Forgets a kind, that it was counted too.
+    pub fn forget(&mut self, kind: &str) {
+        self.kinds.remove(kind);
+    }
+
+    /// Says why no policy of this kind could be read: what could depend on one is then unknown.
+    pub fn set_missing(&mut self, kind: &str, why: Option<ArcStr>) {
+        match why {
+            Some(why) => self.missing.insert(kind.into(), why),
+            None => self.missing.remove(kind),
+        };
     }
 
     /// Replaces all objects of one kind.
@@ -51,7 +81,9 @@ impl Index {
     /// is counted as 0, so that its metric goes down.
     pub fn replace(&mut self, objects: impl IntoIterator<Item = Object>) {
         self.kinds.values_mut().for_each(BTreeMap::clear);
-        objects.into_iter().for_each(|object| self.apply(object));
+        for object in objects {
+            self.apply(object);
+        }
     }
 
     /// How many documents and objects of the source can't be read now; counted with the objects.
@@ -116,6 +148,7 @@ impl Index {
                 _ => {}
             }
         }
+        policies.broken.extend(self.missing.iter().filter_map(|(kind, why)| policy::missing(kind, why)));
         policies
     }
 

@@ -1,17 +1,17 @@
 //! Where names come from: Kubernetes objects, turned into immutable [`Inventory`] snapshots.
 //!
-//! A source (today a directory, later the API) turns objects into [`Object`]s and hands them to an
+//! A source (a directory, or the API server) turns objects into [`Object`]s and hands them to an
 //! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
 //! `k8s_openapi` types stay inside this module.
 
 pub mod agents;
 mod announcers;
-mod api;
 mod convert;
 mod dir;
 mod document;
 pub mod events;
 mod index;
+pub mod kube;
 mod list;
 pub mod manifests;
 mod object;
@@ -27,7 +27,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use api::{ApiError, client};
 pub use dir::{load, spawn};
 pub use index::{Index, UNREADABLE};
 pub use object::{Key, Object};

@@ -35,7 +35,7 @@ pub struct Object {
 }
 
 /// What is kept, by kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Body {
     Pod(PodBody),
     /// A ReplicaSet or a Job: only its controller matters.
@@ -52,7 +52,7 @@ pub(super) enum Body {
 }
 
 /// A pod whose workload may have to be looked up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct PodBody {
     /// With the workload that the pod alone tells.
     pub(super) pod: Arc<Pod>,
@@ -62,7 +62,7 @@ pub(super) struct PodBody {
 }
 
 /// A Service without its backends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct ServiceBody {
     pub(super) service: Arc<Service>,
     /// `status.loadBalancer.ingress[].ip`.
@@ -70,7 +70,7 @@ pub(super) struct ServiceBody {
 }
 
 /// Backends of a Service, or some of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct SliceBody {
     pub(super) service: Option<ArcStr>,
     pub(super) backends: Vec<Backend>,

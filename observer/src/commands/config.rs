@@ -71,6 +71,14 @@ pub struct Options {
     /// Don't report findings as Kubernetes Events; only `--cluster kube` does
     #[arg(long, env = "FLOW_OBSERVER_NO_KUBE_EVENTS")]
     pub no_kube_events: bool,
+    /// Longest wait before the API server is asked again for what failed, is forbidden or isn't there [default: 30s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub kube_retry: Option<Duration>,
+    /// Silence after which a watch counts as dead; API servers say something about every minute [default: 90s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_SILENCE", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub kube_silence: Option<Duration>,
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
     pub node_name: Option<String>,
@@ -200,6 +208,8 @@ impl Options {
             cluster: self.cluster.or(other.cluster),
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
             no_kube_events: self.no_kube_events || other.no_kube_events,
+            kube_retry: self.kube_retry.or(other.kube_retry),
+            kube_silence: self.kube_silence.or(other.kube_silence),
             node_name: self.node_name.or(other.node_name),
             uplink: if self.uplink.is_empty() { other.uplink } else { self.uplink },
             listen: self.listen.or(other.listen),

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, bail};
@@ -21,7 +22,7 @@ use super::EXIT_USAGE;
 use super::config::ClusterSource;
 use super::reach::{self, ReachArgs};
 use super::tail::{Color, Output, is_broken_pipe};
-use crate::cluster;
+use crate::cluster::{self, Loaded, kube};
 use crate::core::policy::Decision;
 use crate::core::policy::query::{Explainer, Query, Reply};
 
@@ -46,7 +47,7 @@ Exit codes:
 #[command(after_help = AFTER)]
 pub struct ExplainArgs {
     // No environment twin: the agent's own would keep `explain` in its pod from asking the agent.
-    /// Judge by the objects of a directory or file, `dir:PATH`, instead of asking an agent
+    /// Judge by the objects of a directory or file, `dir:PATH`, or of the API server, `kube`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
     /// Answer the questions of FILE (`-` for standard input), one JSON object a line, in their order
@@ -68,6 +69,9 @@ pub struct ExplainArgs {
     #[arg(required_unless_present = "queries", value_name = "TO[:PORT][/PROTO]")]
     to: Option<String>,
 }
+
+/// The API server's objects are read in this time, or not at all.
+const API: Duration = Duration::from_secs(60);
 
 /// Who answers.
 enum Source {
@@ -143,18 +147,23 @@ impl Source {
                 Ok(Self::Agent(Agent::new(reach::ask::any(&args.reach.fleet().await?).await?)))
             }
             None => Ok(Self::Agent(Agent::new(args.reach.target()?))),
-            Some(ClusterSource::Dir(path)) => Ok(Self::Directory(Box::new(read(path, notes)?))),
-            Some(ClusterSource::Kube) => bail!(
-                "--cluster kube is not there yet; leave it out to ask an agent, or give `--cluster dir:PATH` what `kubectl get ns,nodes,pods,svc,endpointslices,netpol -A -o yaml` prints"
-            ),
+            Some(ClusterSource::Dir(path)) => {
+                let loaded =
+                    cluster::load(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
+                Ok(Self::Directory(Box::new(explainer(loaded, notes)?)))
+            }
+            Some(ClusterSource::Kube) => {
+                let client =
+                    kube::client(args.reach.kubeconfig.as_deref()).await.context("--cluster kube")?;
+                Ok(Self::Directory(Box::new(explainer(kube::load(&client, API).await?, notes)?)))
+            }
             Some(ClusterSource::None) => bail!("with --cluster none there is nothing to judge by"),
         }
     }
 }
 
 /// What can't be read is told: an answer may rest on it.
-fn read(path: &Path, mut notes: impl Write) -> anyhow::Result<Explainer> {
-    let loaded = cluster::load(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
+fn explainer(loaded: Loaded, mut notes: impl Write) -> anyhow::Result<Explainer> {
     for problem in &loaded.problems {
         writeln!(notes, "warning: {}", super::tail::printable(&problem.to_string()))?;
     }

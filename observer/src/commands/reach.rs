@@ -31,7 +31,7 @@ pub struct ReachArgs {
     /// Labels of the agents' pods
     #[arg(long, value_name = "LABELS", default_value = "app.kubernetes.io/name=flow-observer")]
     pub agent_selector: String,
-    /// For --all-nodes [default: $KUBECONFIG, then ~/.kube/config]
+    /// The way to the API server [default: a pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig [default: its current one]

@@ -138,8 +138,16 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 
 async fn readyz(State(app): State<App>) -> Response {
     let pending = app.shared.readiness.pending();
-    if pending.is_empty() {
-        return "ready\n".into_response();
+    let stale = app.shared.readiness.stale();
+    match (pending.is_empty(), stale.is_empty()) {
+        (true, true) => "ready\n".into_response(),
+        (true, false) => Json(json!({ "ready": true, "stale": stale })).into_response(),
+        (false, true) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "pending": pending }))).into_response()
+        }
+        (false, false) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "pending": pending, "stale": stale })))
+                .into_response()
+        }
     }
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "pending": pending }))).into_response()
 }

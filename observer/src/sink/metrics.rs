@@ -204,9 +204,12 @@ impl Metrics {
         self.maps.get_or_create(&label("map", map)).set(gauge(entries));
     }
 
-    /// Says whether the objects of a kind have been read completely.
-    pub fn set_cluster_synced(&self, kind: &str, synced: bool) {
-        self.synced.get_or_create(&label("kind", kind)).set(synced.into());
+    /// Says whether what is known of a kind is what the source has; `None` for a kind that the source doesn't have.
+    pub fn set_cluster_synced(&self, kind: &str, synced: Option<bool>) {
+        match synced {
+            Some(synced) => drop(self.synced.get_or_create(&label("kind", kind)).set(synced.into())),
+            None => drop(self.synced.remove(&label("kind", kind))),
+        }
     }
 
     /// Counts what was lost on the way. The tail counts [`LostStage::Client`] by itself.

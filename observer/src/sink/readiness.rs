@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use arcstr::ArcStr;
+
 use super::lock;
 
 /// A set of named pending conditions. Ready when none is left.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     pending: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    stale: Arc<Mutex<BTreeMap<&'static str, ArcStr>>>,
 }
 
 impl Readiness {
@@ -17,6 +20,21 @@ impl Readiness {
     pub fn guard(&self, name: &'static str) -> ReadinessGuard {
         *lock(&self.pending).entry(name).or_default() += 1;
         ReadinessGuard { readiness: self.clone(), name }
+    }
+
+    /// Says why something is no longer, or was never, what it should be. The agent is ready all the same: starting it
+    /// again would mend nothing.
+    pub fn set_stale(&self, name: &'static str, why: Option<ArcStr>) {
+        match why {
+            Some(why) => drop(lock(&self.stale).insert(name, why)),
+            None => drop(lock(&self.stale).remove(name)),
+        }
+    }
+
+    /// What is stale now, and why.
+    #[must_use]
+    pub fn stale(&self) -> BTreeMap<&'static str, ArcStr> {
+        lock(&self.stale).clone()
     }
 
     /// Names still pending, sorted; empty when ready.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::cache::Cache;
 use super::say;
 use super::tools::output;
+use crate::cache::Cache;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Releases with kernels we want, and whether the mirrors still have their backports.

@@ -8,10 +8,10 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::apt::Apt;
-use super::cache::Cache;
 use super::cpio::Archive;
 use super::say;
 use super::tools::{Tools, output};
+use crate::cache::Cache;
 
 /// Directories of modules the lab can need. What they depend on is in them, or built in.
 const MODULES: [&str; 18] = [

@@ -4,7 +4,6 @@
 //! kernel with an initramfs made of this machine's own tools, so that the binaries built here find the same libc there.
 
 mod apt;
-mod cache;
 mod console;
 mod cpio;
 mod guest;
@@ -21,12 +20,13 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use apt::Apt;
-use cache::Cache;
 use guest::Guest;
 use kernel::Kernel;
 use payload::Payload;
 use scratch::Scratch;
 use tools::Tools;
+
+use crate::cache::Cache;
 
 /// What to run, and where.
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
 
 /// One process at a time fills the cache.
 fn prepare(series: &[String]) -> Result<(Tools, Vec<Kernel>)> {
-    let cache = Cache::open()?;
+    let cache = Cache::open("vm")?;
     let _lock = cache.lock()?;
     let apt = Apt::open(&cache)?;
     let tools = Tools::obtain(&cache, &apt)?;

@@ -8,8 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt::Apt;
-use super::cache::Cache;
 use super::say;
+use crate::cache::Cache;
+pub(super) use crate::run::capture as output;
 
 const QEMU: &str = "qemu-system-x86_64";
 /// bookworm's 7.2 crashes 6.12 guests at random.
@@ -132,19 +133,6 @@ impl Tools {
         let there = THERE.map(|(name, package)| (name, package, "for the guests"));
         HERE.into_iter().chain(there).filter(|(name, ..)| self.find(name).is_none()).collect()
     }
-}
-
-/// Runs a command and returns its standard output.
-///
-/// # Errors
-/// When it can't be run or fails; the message holds its standard error.
-pub(super) fn output(command: &mut Command) -> Result<String> {
-    let line = format!("{command:?}");
-    let output = command.output().with_context(|| line.clone())?;
-    if !output.status.success() {
-        bail!("{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn packages(missing: &[(&'static str, &'static str, &'static str)]) -> Vec<&'static str> {

@@ -14,15 +14,16 @@ mod tiered;
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use serde_json::Value;
 
 use super::object::Key;
-use crate::core::policy::model::{BrokenPolicy, NetworkPolicy, TierPolicy};
+use crate::core::policy::model::{BrokenPolicy, NetworkPolicy, Tier, TierPolicy};
 pub(super) use field::shown;
 use field::{Field, Result};
 
 /// What became of a policy object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum PolicyBody {
     Namespaced(Arc<NetworkPolicy>),
     Tiered(Arc<TierPolicy>),
@@ -47,6 +48,26 @@ pub(super) fn read(kind: &str, key: &Key, object: &Value) -> PolicyBody {
         Ok(body) => body,
         Err(why) => PolicyBody::Broken(Arc::new(broken::policy(kind, key, object, &why))),
     }
+}
+
+/// What stands for all policies of a kind when none can be read; `None` for a kind that is no policy.
+pub(super) fn missing(kind: &str, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
+    let tier = match kind {
+        "NetworkPolicy" => None,
+        "BaselineAdminNetworkPolicy" => Some(Tier::Baseline),
+        "AdminNetworkPolicy" | "ClusterNetworkPolicy" => Some(Tier::Admin),
+        _ => return None,
+    };
+    Some(Arc::new(BrokenPolicy {
+        kind: kind.into(),
+        namespace: ArcStr::new(),
+        name: ArcStr::new(),
+        why: why.clone(),
+        selector: None,
+        ingress: true,
+        egress: true,
+        tier,
+    }))
 }
 
 fn whole(kind: &str, key: &Key, object: &Value) -> Result<PolicyBody> {

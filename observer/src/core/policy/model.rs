@@ -227,8 +227,9 @@ pub enum TierPort {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrokenPolicy {
     pub kind: ArcStr,
-    /// Empty for a tiered policy.
+    /// Empty for a tiered policy, and for one that may be of any namespace.
     pub namespace: ArcStr,
+    /// Empty: it stands for all of its kind, none of which could be read.
     pub name: ArcStr,
     /// What is wrong, naming the field.
     pub why: ArcStr,

@@ -78,7 +78,7 @@ fn filled() -> Arc<Shared> {
     shared.metrics.set_probe_attached("drops", false);
     shared.metrics.set_interfaces_followed("pod", 12);
     shared.metrics.set_map_entries("pairs", 200);
-    shared.metrics.set_cluster_synced("Pod", true);
+    shared.metrics.set_cluster_synced("Pod", Some(true));
     shared
 }
 

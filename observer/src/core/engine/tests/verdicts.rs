@@ -87,6 +87,37 @@ fn backends_that_are_judged_differently_are_not_guessed_at() {
     assert!(verdict(&out).explanation.contains("backends of Service postgres/pg"), "{:?}", verdict(&out));
 }
 
+/// Postgres behind a VIP, which admits the client's own address but no node's.
+fn behind_a_vip(labels: &str) -> Input {
+    let guard = policy("postgres", "from-outside").ingress(&["203.0.113.0/24 : 5432"]);
+    let Input::Cluster { inventory } = guarded_by(Cluster::default().policy(guard)) else { unreachable!() };
+    let mut inventory = Inventory::clone(&inventory);
+    inventory.nodes = Cluster::default().node("n2", labels, "192.168.1.12").inventory.nodes;
+    let mut service = Service::clone(&inventory.services[0]);
+    service.vips = vec!["10.0.20.200".parse().unwrap()];
+    service.external_ips.clone_from(&service.vips);
+    inventory.services = vec![Arc::new(service)];
+    Input::Cluster { inventory: Arc::new(inventory) }
+}
+
+#[test]
+fn a_masqueraded_client_stays_refused_when_something_else_changes() {
+    let mut engine = Engine::new("n1");
+    engine.handle(behind_a_vip(""), at(0));
+    let Input::Attempt(mut seen) = rejected(1) else { unreachable!() };
+    seen.tuple.src = "203.0.113.5".parse().unwrap();
+    seen.tuple.dst = "10.0.20.200".parse().unwrap();
+    seen.tuple.backend = Some(("10.42.0.12".parse().unwrap(), 5432));
+    seen.masqueraded = Some("192.168.1.12".parse().unwrap());
+    engine.handle(Input::Attempt(seen), at(1));
+    engine.handle(Input::Tick, at(200));
+    let out = told(&mut engine);
+    let [finding] = findings(&out)[..] else { panic!("{out:?}") };
+    assert_eq!((finding.kind, finding.state), (FindingKind::PolicyDenied, State::Active));
+    engine.handle(behind_a_vip("disk=ssd"), at(1_000));
+    assert_eq!(findings(&told(&mut engine)), Vec::<&Finding>::new());
+}
+
 #[test]
 fn without_a_cluster_nothing_is_said() {
     let mut engine = Engine::new("n1");

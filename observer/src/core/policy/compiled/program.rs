@@ -157,7 +157,7 @@ impl Tables {
         if let Some(selector) = &written.selector {
             subject = compiler.pods_peer(selector);
         }
-        if stage == Stage::Namespaced {
+        if stage == Stage::Namespaced && !written.namespace.is_empty() {
             subject.namespaces = Where::In(compiler.space(&written.namespace));
         }
         Broken { stage, acts: [written.ingress, written.egress], subject, uses: compiler.uses }

@@ -9,7 +9,8 @@ impl Plain {
     pub(super) fn broken_namespaced(&self, direction: Direction, pod: &Pod) -> Option<&BrokenPolicy> {
         self.broken(None, direction).find(|policy| {
             let pods = policy.selector.as_ref().and_then(|selector| selector.pods.as_ref());
-            policy.namespace == pod.namespace && pods.is_none_or(|pods| pods.matches(&pod.labels))
+            let meant = policy.namespace.is_empty() || policy.namespace == pod.namespace;
+            meant && pods.is_none_or(|pods| pods.matches(&pod.labels))
         })
     }
 
@@ -36,6 +37,9 @@ impl Basis<'_> {
 /// Names the policy and what is wrong with it.
 pub(super) fn why(policy: &BrokenPolicy) -> Why {
     let BrokenPolicy { kind, namespace, name, why, .. } = policy;
+    if name.is_empty() {
+        return format!("{kind} objects can't be read: {why}").into();
+    }
     let slash = if namespace.is_empty() { "" } else { "/" };
     format!("{kind} {namespace}{slash}{name} can't be read: {why}").into()
 }

@@ -1,4 +1,4 @@
-//! The directory that keeps downloads between runs.
+//! The directory that keeps downloads and what was made of them between runs, for all checkouts of a user.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,37 +6,50 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 
-/// `$FLOW_OBSERVER_CACHE/vm`, else `~/.cache/flow-observer/vm`.
+use crate::run::say;
+
+/// `$FLOW_OBSERVER_CACHE/PART`, else `PART` in `$XDG_CACHE_HOME/flow-observer`, else in `~/.cache/flow-observer`.
 #[derive(Debug)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     root: PathBuf,
 }
 
 impl Cache {
-    pub(super) fn open() -> Result<Self> {
-        let root = match std::env::var_os("FLOW_OBSERVER_CACHE") {
-            Some(dir) => PathBuf::from(dir),
-            None => std::env::home_dir()
+    pub(crate) fn open(part: &str) -> Result<Self> {
+        let root = match (std::env::var_os("FLOW_OBSERVER_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
+            (Some(dir), _) => PathBuf::from(dir),
+            (None, Some(dir)) => PathBuf::from(dir).join("flow-observer"),
+            (None, None) => std::env::home_dir()
                 .context("no home directory: set FLOW_OBSERVER_CACHE")?
                 .join(".cache/flow-observer"),
         };
-        let root = std::path::absolute(root)?.join("vm");
+        let root = std::path::absolute(root)?.join(part);
         fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
         Ok(Self { root })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    #[cfg(test)]
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Waits until no other process fills the cache.
-    pub(super) fn lock(&self) -> Result<Flock<File>> {
+    pub(crate) fn lock(&self) -> Result<Flock<File>> {
         let file = File::create(self.path("lock"))?;
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((file, _)) => file,
+        };
+        say(&format!("waiting for another process that fills {}", self.root.display()));
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
     }
 
     /// The directory `name`, made by `fill` unless it exists. It appears only once it is complete.
-    pub(super) fn dir(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    pub(crate) fn dir(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let dir = self.path(name);
         if dir.is_dir() {
             return Ok(dir);
@@ -58,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_could_not_be_filled_does_not_exist() {
-        let root = std::env::temp_dir().join(format!("xtask-vm-cache-{}", std::process::id()));
+        let root = std::env::temp_dir().join(format!("xtask-cache-{}", std::process::id()));
         let cache = Cache { root: root.clone() };
         assert!(cache.dir("a", |_| anyhow::bail!("no")).is_err());
         assert!(!cache.path("a").exists());

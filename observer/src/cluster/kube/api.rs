@@ -49,14 +49,14 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ApiError> {
 }
 
 /// A client of these settings, with our patience.
-pub(super) fn client_of(mut config: Config) -> Result<Client, ApiError> {
+pub(in crate::cluster) fn client_of(mut config: Config) -> Result<Client, ApiError> {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
     Client::try_from(config).map_err(|e| ApiError::Client(e.into()))
 }
 
 /// Settings for [`client`].
-pub(super) async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError> {
+pub(in crate::cluster) async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError> {
     if let Some(path) = kubeconfig {
         return from_file(path)
             .await

@@ -1,0 +1,61 @@
+//! ServiceAccounts and their tokens.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::kubeconfig::{Kubeconfig, User};
+use super::server::ApiServer;
+
+/// What to ask of the TokenRequest API.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'a> {
+    /// The server's own when absent; a token for another audience is no good to the server.
+    pub audience: Option<&'a str>,
+    /// From 600 on.
+    pub seconds: u32,
+}
+
+impl Default for Token<'_> {
+    fn default() -> Self {
+        Self { audience: None, seconds: 3600 }
+    }
+}
+
+impl ApiServer {
+    /// A token of an account that exists.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn token(&self, namespace: &str, name: &str, wanted: Token<'_>) -> Result<String> {
+        let audiences: Vec<&str> = wanted.audience.into_iter().collect();
+        let request = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"audiences": audiences, "expirationSeconds": wanted.seconds},
+        });
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let answer = self.kubectl(&["create", "--raw", &path, "-f", "-"], Some(&request.to_string()))?;
+        let answer: Value = serde_json::from_str(&answer)?;
+        answer["status"]["token"].as_str().map(str::to_owned).context("an answer without a token")
+    }
+
+    /// A kubeconfig of an account that exists.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let token = self.token(namespace, name, Token::default())?;
+        self.kubeconfig_with(&format!("{namespace}-{name}"), User::Token(token))
+    }
+
+    /// A kubeconfig for this server, called `name`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn kubeconfig_with(&self, name: &str, user: User) -> Result<PathBuf> {
+        let path = self.dir().join(format!("{name}.kubeconfig"));
+        Kubeconfig { server: self.url(), ca: Some(self.ca()), user }.write(&path)?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,207 @@
+//! What a test asks of an API server, real or fake.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::fake::FakeApi;
+use super::kubectl::Kubectl;
+use super::place::Place;
+use super::server::ApiServer;
+
+/// Where the agent lives.
+pub const NAMESPACE: &str = "flow-observer";
+
+/// The rights that ship.
+pub const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/base/rbac.yaml");
+
+/// An API server that a test can change. The same tests run on both, so that the fake can't drift.
+pub trait Api {
+    /// Where it runs.
+    fn place(&self) -> &Place;
+    /// `http(s)://127.0.0.1:PORT`.
+    fn url(&self) -> String;
+    /// kubectl as admin.
+    fn as_admin(&self) -> Kubectl;
+    /// A kubeconfig of the agent's own account, with the rights that ship; the fake knows no rights.
+    ///
+    /// # Errors
+    /// When they can't be had.
+    fn agent(&self) -> Result<PathBuf>;
+    /// Creates or changes objects, status included, as `manager`.
+    ///
+    /// # Errors
+    /// When one is refused.
+    fn apply_as(&self, manager: &str, objects: &[Value]) -> Result<()>;
+    /// Deletes an object at once.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()>;
+    /// Forgets the versions until now: watches from there have expired.
+    ///
+    /// # Errors
+    /// When a real server doesn't start again.
+    fn forget(&mut self) -> Result<()>;
+
+    /// Creates or changes objects, status included.
+    ///
+    /// # Errors
+    /// When one is refused.
+    fn apply(&self, objects: &[Value]) -> Result<()> {
+        self.apply_as("kubectl", objects)
+    }
+}
+
+impl Api for ApiServer {
+    fn place(&self) -> &Place {
+        self.place()
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn as_admin(&self) -> Kubectl {
+        self.as_admin()
+    }
+
+    fn agent(&self) -> Result<PathBuf> {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+        self.kubectl(&["apply", "-f", "-"], Some(&namespace.to_string()))?;
+        let rights = fs::read_to_string(RBAC).context(RBAC)?;
+        self.kubectl(&["apply", "-n", NAMESPACE, "-f", "-"], Some(&rights))?;
+        self.kubeconfig_for_service_account(NAMESPACE, "flow-observer")
+    }
+
+    fn apply_as(&self, manager: &str, objects: &[Value]) -> Result<()> {
+        let wanted: Vec<Value> = objects.iter().filter_map(stored).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": wanted}).to_string();
+        let manager = format!("--field-manager={manager}");
+        let args = ["apply", "--server-side", "--force-conflicts", "--validate=false", &manager, "-f", "-"];
+        self.kubectl(&args, Some(&list))?;
+        wanted.iter().filter(|object| object["status"].is_object()).try_for_each(|object| self.status(object))
+    }
+
+    fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
+        // No kubelet says that a pod is gone, so nothing would end a graceful deletion.
+        let mut args = vec!["delete", kind, name, "--grace-period=0", "--force", "--wait=false"];
+        if !namespace.is_empty() {
+            args.extend(["-n", namespace]);
+        }
+        self.kubectl(&args, None).map(drop)
+    }
+
+    /// A new server's watch cache starts where it started.
+    fn forget(&mut self) -> Result<()> {
+        self.restart()
+    }
+}
+
+impl ApiServer {
+    /// Status has a path of its own, where the kind has that; elsewhere it came with the object.
+    fn status(&self, object: &Value) -> Result<()> {
+        let Some(path) = status_path(object) else { return Ok(()) };
+        self.kubectl(&["replace", "--raw", &path, "-f", "-"], Some(&object.to_string())).map(drop)
+    }
+}
+
+fn status_path(object: &Value) -> Option<String> {
+    let plural = match object["kind"].as_str()? {
+        "Pod" => "pods",
+        "Node" => "nodes",
+        "Service" => "services",
+        _ => return None,
+    };
+    let name = object["metadata"]["name"].as_str()?;
+    Some(match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("/api/v1/namespaces/{namespace}/{plural}/{name}/status"),
+        None => format!("/api/v1/{plural}/{name}/status"),
+    })
+}
+
+/// A lab's object as Kubernetes 1.20 takes it: without what the server fills in, with what it insists on. Some have
+/// no counterpart there.
+fn stored(object: &Value) -> Option<Value> {
+    let mut object = object.clone();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        for field in ["uid", "creationTimestamp", "managedFields"] {
+            metadata.remove(field);
+        }
+    }
+    match object["kind"].as_str() {
+        Some("ReplicaSet") => {
+            let labels = json!({"app": object["metadata"]["name"]});
+            let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "lab"}]}});
+            object["spec"] =
+                json!({"replicas": 0, "selector": {"matchLabels": labels}, "template": template});
+        }
+        Some("EndpointSlice") => return endpoints(&object),
+        Some("Namespace" | "Service") => {
+            // Of a cluster with one address family, whose API has one address a Service.
+            if let Some(spec) = object["spec"].as_object_mut() {
+                spec.remove("clusterIPs");
+            }
+        }
+        _ => {}
+    }
+    Some(object)
+}
+
+/// 1.20 has no `discovery.k8s.io/v1`: the Endpoints that go with a slice of IPv4 addresses.
+fn endpoints(slice: &Value) -> Option<Value> {
+    if slice["addressType"] != "IPv4" {
+        return None;
+    }
+    let service = &slice["metadata"]["labels"]["kubernetes.io/service-name"];
+    let address =
+        |endpoint: &Value| json!({"ip": endpoint["addresses"][0], "targetRef": endpoint["targetRef"]});
+    let of_readiness = |ready: bool| -> Vec<Value> {
+        let endpoints = slice["endpoints"].as_array().into_iter().flatten();
+        endpoints.filter(|e| (e["conditions"]["ready"] != false) == ready).map(address).collect()
+    };
+    let subset = json!({
+        "addresses": of_readiness(true), "notReadyAddresses": of_readiness(false), "ports": slice["ports"],
+    });
+    Some(json!({
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": {"namespace": slice["metadata"]["namespace"], "name": service},
+        "subsets": [subset],
+    }))
+}
+
+impl Api for FakeApi {
+    fn place(&self) -> &Place {
+        self.place()
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn as_admin(&self) -> Kubectl {
+        self.as_admin()
+    }
+
+    fn agent(&self) -> Result<PathBuf> {
+        Ok(self.kubeconfig().to_owned())
+    }
+
+    fn apply_as(&self, manager: &str, objects: &[Value]) -> Result<()> {
+        objects.iter().try_for_each(|object| self.put(crate::policy::managed_by(object.clone(), manager)))
+    }
+
+    fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
+        self.remove(kind, namespace, name)
+    }
+
+    fn forget(&mut self) -> Result<()> {
+        self.compact();
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! Objects and how they came to be: every change has a version, and the state of any version can be had until it is
+//! forgotten.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::kinds::Kind;
+
+/// Group, plural, namespace, name: the order of a list.
+type Key = (String, String, String, String);
+
+/// One change of one object.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) version: u64,
+    key: Key,
+    pub(super) before: Option<Value>,
+    pub(super) after: Option<Value>,
+}
+
+impl Change {
+    /// Whether it is of this kind.
+    pub(super) fn is_of(&self, kind: &Kind) -> bool {
+        self.key.0 == kind.group && self.key.1 == kind.plural
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    kinds: Vec<Kind>,
+    objects: BTreeMap<Key, Value>,
+    changes: Vec<Change>,
+    version: u64,
+    /// Changes until this version are forgotten.
+    forgotten: u64,
+}
+
+impl Store {
+    pub(super) fn new(kinds: Vec<Kind>) -> Self {
+        // No version is 0: that means any.
+        Self { kinds, objects: BTreeMap::new(), changes: Vec::new(), version: 1, forgotten: 0 }
+    }
+
+    pub(super) fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    pub(super) fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&Kind> {
+        self.kinds.iter().find(|k| k.group == group && k.version == version && k.plural == plural)
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether what happened after `version` is still known.
+    pub(super) fn knows(&self, version: u64) -> bool {
+        version >= self.forgotten
+    }
+
+    pub(super) fn put(&mut self, mut object: Value) -> Option<()> {
+        let api_version = object["apiVersion"].as_str()?;
+        let kind = self
+            .kinds
+            .iter()
+            .find(|k| k.api_version() == api_version && object["kind"] == k.kind.as_str())?;
+        let key = key(kind, &object)?;
+        let before = self.objects.get(&key);
+        let old = |field: &str| before.map(|b| b["metadata"][field].clone());
+        let uid =
+            old("uid").unwrap_or_else(|| json!(format!("00000000-0000-4000-8000-{:012x}", self.version)));
+        let created = old("creationTimestamp").unwrap_or_else(|| json!(now()));
+        self.version += 1;
+        object["metadata"]["uid"] = uid;
+        object["metadata"]["creationTimestamp"] = created;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.record(key, Some(object));
+        Some(())
+    }
+
+    pub(super) fn remove(&mut self, kind: &str, namespace: &str, name: &str) -> Option<()> {
+        let kind = self.kinds.iter().find(|k| k.kind == kind)?;
+        let key = (kind.group.clone(), kind.plural.clone(), namespace.to_owned(), name.to_owned());
+        self.objects.contains_key(&key).then(|| {
+            self.version += 1;
+            self.record(key, None);
+        })
+    }
+
+    fn record(&mut self, key: Key, after: Option<Value>) {
+        let before = match &after {
+            Some(object) => self.objects.insert(key.clone(), object.clone()),
+            None => self.objects.remove(&key),
+        };
+        self.changes.push(Change { version: self.version, key, before, after });
+    }
+
+    pub(super) fn compact(&mut self) {
+        // Versions pass also without changes that anybody sees.
+        self.version += 1;
+        // Watches that run still get what they have not seen.
+        self.forgotten = self.version;
+    }
+
+    pub(super) fn install(&mut self, kind: Kind) {
+        self.uninstall(&kind.group, &kind.plural);
+        self.kinds.push(kind);
+    }
+
+    pub(super) fn uninstall(&mut self, group: &str, plural: &str) {
+        let ours = |key: &&Key| key.0 == group && key.1 == plural;
+        for key in self.objects.keys().filter(ours).cloned().collect::<Vec<_>>() {
+            self.version += 1;
+            self.record(key, None);
+        }
+        self.kinds.retain(|k| k.group != group || k.plural != plural);
+    }
+
+    /// The objects of a kind as they were at `version`, in the order of a list.
+    pub(super) fn at(&self, kind: &Kind, version: u64) -> Vec<Value> {
+        let mut objects: BTreeMap<&Key, &Value> =
+            self.objects.iter().filter(|(key, _)| key.0 == kind.group && key.1 == kind.plural).collect();
+        for change in self.changes.iter().rev().take_while(|c| c.version > version).filter(|c| c.is_of(kind))
+        {
+            match &change.before {
+                Some(before) => objects.insert(&change.key, before),
+                None => objects.remove(&change.key),
+            };
+        }
+        objects.into_values().cloned().collect()
+    }
+
+    /// What happened to a kind after `version`.
+    pub(super) fn since(&self, kind: &Kind, version: u64) -> Vec<Change> {
+        let from = self.changes.partition_point(|change| change.version <= version);
+        self.changes[from..].iter().filter(|change| change.is_of(kind)).cloned().collect()
+    }
+}
+
+fn key(kind: &Kind, object: &Value) -> Option<Key> {
+    let metadata = &object["metadata"];
+    let namespace = metadata["namespace"].as_str().unwrap_or_default();
+    let name = metadata["name"].as_str()?;
+    Some((kind.group.clone(), kind.plural.clone(), namespace.to_owned(), name.to_owned()))
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespace(name: &str, label: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"x": label}}})
+    }
+
+    fn names(objects: &[Value]) -> Vec<(&str, &str)> {
+        let part =
+            |object: &'_ Value, pointer: &str| object.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+        objects
+            .iter()
+            .map(|o| (part(o, "/metadata/name").leak() as &str, part(o, "/metadata/labels/x").leak() as &str))
+            .collect()
+    }
+
+    #[test]
+    fn every_version_can_be_had_until_it_is_forgotten() {
+        let mut store = Store::new(super::super::kinds::built_in());
+        let kind = store.kind("", "v1", "namespaces").unwrap().clone();
+        store.put(namespace("b", "1")).unwrap();
+        let first = store.version();
+        store.put(namespace("a", "1")).unwrap();
+        store.put(namespace("b", "2")).unwrap();
+        let full = store.version();
+        store.remove("Namespace", "", "b").unwrap();
+        assert_eq!(names(&store.at(&kind, first)), [("b", "1")]);
+        assert_eq!(names(&store.at(&kind, full)), [("a", "1"), ("b", "2")]);
+        assert_eq!(names(&store.at(&kind, store.version())), [("a", "1")]);
+        assert_eq!(store.since(&kind, first).len(), 3);
+        assert!(store.knows(first));
+        store.compact();
+        assert!(!store.knows(full) && store.knows(store.version()));
+        assert_eq!(store.put(json!({"apiVersion": "x/v1", "kind": "Y", "metadata": {"name": "z"}})), None);
+    }
+
+    #[test]
+    fn objects_of_a_kind_go_with_it() {
+        let mut store = Store::new(Vec::new());
+        let kind = Kind::new("x.io/v1", "things", "Thing", true);
+        store.install(kind.clone());
+        let thing =
+            json!({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"namespace": "a", "name": "b"}});
+        store.put(thing).unwrap();
+        let before = store.version();
+        store.uninstall("x.io", "things");
+        assert!(store.since(&kind, before).iter().all(|change| change.after.is_none()));
+        assert_eq!((store.since(&kind, before).len(), store.kinds().len()), (1, 0));
+    }
+}

@@ -1,0 +1,60 @@
+//! Kubeconfig files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::pki::write_secret;
+
+/// A way to a server, and who comes along it.
+#[derive(Clone, Debug)]
+pub struct Kubeconfig {
+    /// `https://127.0.0.1:6443`.
+    pub server: String,
+    /// The CA's certificate, where the server has TLS.
+    pub ca: Option<PathBuf>,
+    pub user: User,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum User {
+    Nobody,
+    Certificate {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
+    Token(String),
+    /// A file that is read again when the token in it changes.
+    TokenFile(PathBuf),
+}
+
+impl Kubeconfig {
+    /// Writes it for ourselves only.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut cluster = json!({"server": self.server});
+        if let Some(ca) = &self.ca {
+            cluster["certificate-authority"] = json!(ca);
+        }
+        let user = match &self.user {
+            User::Nobody => json!({}),
+            User::Certificate { certificate, key } => {
+                json!({"client-certificate": certificate, "client-key": key})
+            }
+            User::Token(token) => json!({"token": token}),
+            User::TokenFile(file) => json!({"tokenFile": file}),
+        };
+        // JSON is YAML.
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": user}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        });
+        write_secret(path, &config.to_string())
+    }
+}

@@ -1,0 +1,137 @@
+//! kubectl, as people run it.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::place::Place;
+use crate::wait;
+
+/// kubectl with a kubeconfig.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    program: PathBuf,
+    place: Place,
+    kubeconfig: PathBuf,
+    dir: PathBuf,
+}
+
+impl Kubectl {
+    /// `dir` keeps what it learnt of the server. It must not be that of another server on the same port: kubectl
+    /// wouldn't notice.
+    pub(super) fn new(program: PathBuf, place: &Place, kubeconfig: &Path, dir: &Path) -> Self {
+        Self { program, place: place.clone(), kubeconfig: kubeconfig.to_owned(), dir: dir.to_owned() }
+    }
+
+    /// The same for somebody else.
+    #[must_use]
+    pub fn with(&self, kubeconfig: &Path) -> Self {
+        Self { kubeconfig: kubeconfig.to_owned(), ..self.clone() }
+    }
+
+    /// Runs it and returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails; the error holds what it said.
+    pub fn run(&self, args: &[&str], stdin: Option<&str>) -> Result<String> {
+        let mut command = self.command(args);
+        command.stdin(self.input(stdin)?);
+        let output = self.place.run(|| command.output()).context("start kubectl")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("kubectl {}: {}", args.join(" "), said.trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Asks for a path of the API.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when the answer is not JSON.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        serde_json::from_str(&self.run(&["get", "--raw", path], None)?).context("an answer in JSON")
+    }
+
+    /// Follows a watch. The path names its `timeoutSeconds`, or it never ends.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn watch(&self, path: &str) -> Result<Watching> {
+        let mut command = self.command(&["get", "--raw", path]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = self.place.run(|| command.spawn()).context("start kubectl")?;
+        let output = child.stdout.take().context("kubectl without output")?;
+        Ok(Watching::new(child, output))
+    }
+
+    /// A command that inherits our terminal, for people.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(&self.kubeconfig).arg("--cache-dir").arg(&self.dir).args(args);
+        command
+    }
+
+    /// A file rather than a pipe: nobody has to feed it while kubectl talks.
+    fn input(&self, text: Option<&str>) -> Result<Stdio> {
+        let Some(text) = text else { return Ok(Stdio::null()) };
+        fs::create_dir_all(&self.dir)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(text.as_bytes())?;
+        Ok(File::open(file.path())?.into())
+    }
+}
+
+/// A running watch. Dropping it ends it.
+#[derive(Debug)]
+pub struct Watching {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Watching {
+    fn new(child: Child, output: ChildStdout) -> Self {
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next event; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// When none comes in time, or it is no JSON.
+    pub fn next(&self) -> Result<Option<Value>> {
+        match self.lines.recv_timeout(wait::DEADLINE) {
+            Ok(line) => Ok(Some(serde_json::from_str(&line).context(line)?)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Timeout) => bail!("no event within {:?}", wait::DEADLINE),
+        }
+    }
+}
+
+impl Watching {
+    /// Whether nothing has come that was not taken, and it goes on.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self.lines.try_recv(), Err(mpsc::TryRecvError::Empty))
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

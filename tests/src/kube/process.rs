@@ -1,0 +1,66 @@
+//! A server's process with its log.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::place::Place;
+
+/// Lines at the end of a log that an error shows.
+const TOLD: usize = 20;
+
+/// Killed when dropped, unless it was let go.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Option<Child>,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a command with its output in `log`, after what an earlier one wrote there.
+    pub(super) fn start(place: &Place, command: &mut Command, log: &Path) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(log)?;
+        // A Ctrl-C at the terminal is for the test, which then ends its servers.
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = place.run(|| command.spawn()).with_context(|| format!("start {name}"))?;
+        Ok(Self { child: Some(child), log: log.to_owned() })
+    }
+
+    /// Fails once it has ended.
+    pub(super) fn check(&mut self) -> Result<()> {
+        let ended = self.child.as_mut().and_then(|child| child.try_wait().transpose()).transpose()?;
+        if let Some(status) = ended {
+            bail!("it ended ({status}):\n{}", self.tail());
+        }
+        Ok(())
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// The end of its log.
+    pub(super) fn tail(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(TOLD)..].join("\n")
+    }
+
+    /// Lets it outlive us.
+    pub(super) fn let_go(&mut self) {
+        self.child = None;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What shall go wrong, and with which requests.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// Ways to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A failure of this code, with `Retry-After` where the seconds are given.
+    Status(u16, Option<u32>),
+    /// The watch says that its version has expired, and ends.
+    Gone,
+    /// The body ends in the middle of a line, and so does the connection.
+    Cut,
+    /// A few bytes at a time, with a pause between.
+    Slow(Duration),
+    /// The request is read; no answer ever comes.
+    Silence,
+    /// The answer begins, then nothing comes any more; the connection stays.
+    Freeze,
+}
+
+/// Which requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct On {
+    part: String,
+    watches: Option<bool>,
+    times: Option<u32>,
+}
+
+impl On {
+    /// Those whose path has this part, e.g. `/pods`.
+    #[must_use]
+    pub fn path(part: &str) -> Self {
+        Self { part: part.to_owned(), watches: None, times: None }
+    }
+
+    /// All.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::path("")
+    }
+
+    /// Watches only.
+    #[must_use]
+    pub fn watches(self) -> Self {
+        Self { watches: Some(true), ..self }
+    }
+
+    /// No watches.
+    #[must_use]
+    pub fn lists(self) -> Self {
+        Self { watches: Some(false), ..self }
+    }
+
+    /// No more than this often.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times: Some(times), ..self }
+    }
+
+    fn takes(&self, request: &Asked) -> bool {
+        request.path.contains(&self.part) && self.watches.is_none_or(|w| w == request.watch)
+    }
+}
+
+/// A request, as faults see it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) path: String,
+    pub(super) watch: bool,
+}
+
+/// When a fault comes to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Request,
+    Body,
+}
+
+impl Fault {
+    fn stage(self) -> Stage {
+        match self {
+            Self::Status(..) | Self::Silence => Stage::Request,
+            Self::Gone | Self::Cut | Self::Slow(_) | Self::Freeze => Stage::Body,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Rule {
+    id: u64,
+    on: On,
+    fault: Fault,
+    hits: u32,
+}
+
+/// All that are in force.
+#[derive(Debug)]
+pub(super) struct Faults {
+    rules: Mutex<(u64, Vec<Rule>)>,
+    changed: watch::Sender<()>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { rules: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+}
+
+impl Faults {
+    pub(super) fn inject(faults: &Arc<Self>, on: On, fault: Fault) -> Injected {
+        let id = {
+            let mut rules = faults.lock();
+            rules.0 += 1;
+            let id = rules.0;
+            rules.1.push(Rule { id, on, fault, hits: 0 });
+            id
+        };
+        faults.changed.send_replace(());
+        Injected { faults: Arc::clone(faults), id }
+    }
+
+    /// The first that befalls the request now; that is a hit.
+    pub(super) fn befalls(&self, request: &Asked, stage: Stage) -> Option<Fault> {
+        let mut rules = self.lock();
+        let left = |rule: &Rule| rule.on.times.is_none_or(|times| rule.hits < times);
+        let rule = rules.1.iter_mut().find(|r| r.fault.stage() == stage && r.on.takes(request) && left(r))?;
+        rule.hits += 1;
+        Some(rule.fault)
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Rule>)> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A fault in force. Dropping it lifts the fault; streams that it froze stay so.
+#[derive(Debug)]
+pub struct Injected {
+    faults: Arc<Faults>,
+    id: u64,
+}
+
+impl Injected {
+    /// How often it struck.
+    #[must_use]
+    pub fn hits(&self) -> u32 {
+        self.faults.lock().1.iter().find(|rule| rule.id == self.id).map_or(0, |rule| rule.hits)
+    }
+
+    /// Waits until it struck this often.
+    ///
+    /// # Errors
+    /// When it doesn't in time.
+    pub fn wait_hits(&self, hits: u32) -> anyhow::Result<()> {
+        let struck = || (self.hits() >= hits).then_some(());
+        crate::wait::until(&format!("a fault to strike {hits} times"), crate::wait::DEADLINE, struck)
+    }
+}
+
+impl Drop for Injected {
+    fn drop(&mut self) {
+        self.faults.lock().1.retain(|rule| rule.id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_strike_what_they_are_for() {
+        let faults = Arc::new(Faults::default());
+        let request = |path: &str, watch| Asked { path: path.to_owned(), watch };
+        let on = On::path("/pods").watches().times(1);
+        let injected = Faults::inject(&faults, on, Fault::Cut);
+        assert_eq!(faults.befalls(&request("/api/v1/pods", false), Stage::Body), None);
+        assert_eq!(faults.befalls(&request("/api/v1/nodes", true), Stage::Body), None);
+        assert_eq!(faults.befalls(&request("/api/v1/pods", true), Stage::Request), None);
+        assert_eq!(injected.hits(), 0);
+        assert_eq!(faults.befalls(&request("/api/v1/pods", true), Stage::Body), Some(Fault::Cut));
+        assert_eq!(faults.befalls(&request("/api/v1/pods", true), Stage::Body), None, "once is enough");
+        assert_eq!(injected.hits(), 1);
+        drop(injected);
+        let _lists = Faults::inject(&faults, On::all().lists(), Fault::Status(429, Some(1)));
+        assert_eq!(faults.befalls(&request("/x", true), Stage::Request), None);
+        assert_eq!(faults.befalls(&request("/x", false), Stage::Request), Some(Fault::Status(429, Some(1))));
+    }
+}

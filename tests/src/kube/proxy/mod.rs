@@ -1,0 +1,116 @@
+//! Stands between an agent and an API server, and breaks what a real server can't be asked to break.
+//!
+//! TLS on both sides where the server has it. What is not touched by a fault passes as it is, streams line by line.
+
+mod faults;
+mod forward;
+mod stream;
+mod tls;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use tokio::task::JoinHandle;
+
+use self::faults::Faults;
+pub use self::faults::{Fault, Injected, On};
+use self::forward::Front;
+use self::tls::Tls;
+use super::fake::FakeApi;
+use super::kubeconfig::{Kubeconfig, User};
+use super::place::Place;
+use super::runtime::Runtime;
+use super::server::ApiServer;
+
+/// Listens on a port of loopback. Dropping it closes port and connections.
+#[derive(Debug)]
+pub struct Proxy {
+    front: Arc<Front>,
+    place: Place,
+    at: SocketAddr,
+    ca: Option<PathBuf>,
+    dir: PathBuf,
+    /// Accepts while the port is open.
+    door: Mutex<Option<JoinHandle<()>>>,
+    runtime: Runtime,
+}
+
+impl Proxy {
+    /// In front of a real server, with a certificate of the same CA.
+    ///
+    /// # Errors
+    /// When it can't listen.
+    pub fn before(server: &ApiServer) -> Result<Self> {
+        let tls = Tls::new(server.pki())?;
+        Self::start(server.place(), server.at(), Some(tls), Some(server.ca()), server.dir())
+    }
+
+    /// In front of a fake one, without TLS.
+    ///
+    /// # Errors
+    /// When it can't listen.
+    pub fn before_fake(fake: &FakeApi) -> Result<Self> {
+        let dir = fake.kubeconfig().parent().map(Path::to_path_buf).unwrap_or_default();
+        Self::start(fake.place(), fake.at(), None, None, &dir)
+    }
+
+    fn start(
+        place: &Place,
+        to: SocketAddr,
+        tls: Option<Tls>,
+        ca: Option<PathBuf>,
+        dir: &Path,
+    ) -> Result<Self> {
+        let listener = place.listen(0)?;
+        let at = listener.local_addr()?;
+        let runtime = Runtime::start(place)?;
+        let front = Arc::new(Front { to, tls, faults: Arc::new(Faults::default()) });
+        let door = Mutex::new(Some(runtime.spawn(Arc::clone(&front).accept(listener))));
+        Ok(Self { front, place: place.clone(), at, ca, dir: dir.to_owned(), door, runtime })
+    }
+
+    /// From now on, and on streams that are open.
+    #[must_use = "the fault is lifted when this is dropped"]
+    pub fn inject(&self, on: On, fault: Fault) -> Injected {
+        Faults::inject(&self.front.faults, on, fault)
+    }
+
+    /// Refuses connections and breaks those that are open.
+    pub fn close(&self) {
+        if let Some(door) = self.door.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            door.abort();
+        }
+    }
+
+    /// Takes connections again, on the same port.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub fn open(&self) -> Result<()> {
+        self.close();
+        // The aborted task may hold the port for a moment.
+        let listen = || self.place.listen(self.at.port()).ok();
+        let listener = crate::wait::until("the proxy's port", crate::wait::DEADLINE, listen)?;
+        let door = self.runtime.spawn(Arc::clone(&self.front).accept(listener));
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(door);
+        Ok(())
+    }
+
+    /// `http(s)://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.ca.is_some() { "https" } else { "http" }, self.at)
+    }
+
+    /// A kubeconfig for the way through the proxy.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn kubeconfig(&self, user: User) -> Result<PathBuf> {
+        let path = self.dir.join(format!("proxy-{}.kubeconfig", self.at.port()));
+        Kubeconfig { server: self.url(), ca: self.ca.clone(), user }.write(&path)?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,251 @@
+//! etcd and kube-apiserver, built by `cargo xtask kube build`.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::kubeconfig::{Kubeconfig, User};
+use super::kubectl::Kubectl;
+use super::pki::Pki;
+use super::place::Place;
+use super::process::Process;
+
+/// Time a start gets; 5 s is usual.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where Services of the lab have their addresses.
+const SERVICE_NET: &str = "10.43.0.0/16";
+
+/// A running API server with RBAC, on loopback. Dropping it kills it.
+#[derive(Debug)]
+pub struct ApiServer {
+    place: Place,
+    dir: PathBuf,
+    build: PathBuf,
+    pki: Pki,
+    ports: Ports,
+    // The server before its store.
+    server: Option<Process>,
+    etcd: Option<Process>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    api: u16,
+    etcd: u16,
+    peer: u16,
+}
+
+/// The directory of the build: `$FLOW_OBSERVER_KUBE`, else where `cargo xtask kube build` puts it.
+///
+/// # Errors
+/// When there is none; it says how to get one.
+pub(super) fn build() -> Result<PathBuf> {
+    let cache = || match (std::env::var_os("FLOW_OBSERVER_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
+        (Some(dir), _) => Some(PathBuf::from(dir)),
+        (None, Some(dir)) => Some(PathBuf::from(dir).join("flow-observer")),
+        (None, None) => Some(std::env::home_dir()?.join(".cache/flow-observer")),
+    };
+    let named = std::env::var_os("FLOW_OBSERVER_KUBE").map(PathBuf::from);
+    let dir = named.or_else(|| Some(cache()?.join("kube/current"))).context("no home directory")?;
+    ensure!(
+        dir.join("bin/kube-apiserver").is_file(),
+        "no kube-apiserver in {}: run `cargo xtask kube build`",
+        dir.display()
+    );
+    Ok(dir)
+}
+
+impl ApiServer {
+    /// Starts one with its files in `dir`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it isn't built, ends, or is not ready in time.
+    pub fn start(place: &Place, dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let dir = std::path::absolute(dir)?;
+        let [api, etcd, peer] = place.free_ports()?;
+        let mut server = Self {
+            place: place.clone(),
+            build: build()?,
+            pki: Pki::make(&dir.join("pki"))?,
+            dir,
+            ports: Ports { api, etcd, peer },
+            server: None,
+            etcd: None,
+        };
+        let (certificate, key) = (server.pki.path("admin.crt"), server.pki.path("admin.key"));
+        Kubeconfig {
+            server: server.url(),
+            ca: Some(server.ca()),
+            user: User::Certificate { certificate, key },
+        }
+        .write(&server.admin())?;
+        server.etcd = Some(Process::start(place, &mut server.etcd_command(), &server.dir.join("etcd.log"))?);
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Kills the server with SIGKILL: its port refuses, its watches break. What it stored stays.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts the server again, on the same port and with the same objects.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let log = self.dir.join("kube-apiserver.log");
+        self.server = Some(Process::start(&self.place, &mut self.server_command(), &log)?);
+        self.wait_ready().context("kube-apiserver")
+    }
+
+    /// Runs kubectl as admin.
+    ///
+    /// # Errors
+    /// When it fails; the error holds what it said.
+    pub fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Result<String> {
+        self.as_admin().run(args, stdin)
+    }
+
+    /// kubectl as admin.
+    #[must_use]
+    pub fn as_admin(&self) -> Kubectl {
+        Kubectl::new(self.build.join("bin/kubectl"), &self.place, &self.admin(), &self.dir.join("kubectl"))
+    }
+
+    /// The admin's kubeconfig.
+    #[must_use]
+    pub fn admin(&self) -> PathBuf {
+        self.dir.join("admin.kubeconfig")
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn at(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.api).into()
+    }
+
+    /// `https://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}", self.at())
+    }
+
+    /// The certificate of its CA.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.pki.path("ca.crt")
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn pki(&self) -> &Pki {
+        &self.pki
+    }
+
+    /// Lets etcd and the server outlive us; their process numbers.
+    pub(super) fn let_go(mut self) -> Vec<u32> {
+        let processes = [self.server.as_mut(), self.etcd.as_mut()].into_iter().flatten();
+        processes
+            .filter_map(|process| {
+                let pid = process.pid();
+                process.let_go();
+                pid
+            })
+            .collect()
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while !self.is_ready() {
+            for process in [self.etcd.as_mut(), self.server.as_mut()].into_iter().flatten() {
+                process.check()?;
+            }
+            if crate::wait::interrupted() || Instant::now() > end {
+                let told = self.server.as_ref().map(Process::tail).unwrap_or_default();
+                bail!("it was not ready within {PATIENCE:?}:\n{told}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        let at = self.at();
+        self.place.run(|| TcpStream::connect(at)).is_ok()
+            && self.kubectl(&["get", "--raw", "/readyz"], None).is_ok()
+            && self.kubectl(&["get", "--raw", "/api/v1/namespaces/default"], None).is_ok()
+    }
+
+    fn etcd_command(&self) -> Command {
+        let client = format!("http://127.0.0.1:{}", self.ports.etcd);
+        let peer = format!("http://127.0.0.1:{}", self.ports.peer);
+        let mut command = Command::new(self.build.join("bin/etcd"));
+        command
+            .args(["--name", "test", "--log-level", "error"])
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("test={peer}")])
+            .arg("--data-dir")
+            .arg(self.dir.join("etcd"));
+        command
+    }
+
+    fn server_command(&self) -> Command {
+        let mut command = Command::new(self.build.join("bin/kube-apiserver"));
+        command
+            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd))
+            .arg(format!("--secure-port={}", self.ports.api))
+            // Its own address would be among the endpoints of Service `kubernetes`; loopback may not be.
+            .args([
+                "--bind-address=127.0.0.1",
+                "--advertise-address=192.0.2.10",
+                "--endpoint-reconciler-type=none",
+            ])
+            .args(["--authorization-mode=RBAC", "--allow-privileged=true"])
+            .arg("--service-account-issuer=https://kubernetes.default.svc")
+            .arg(format!("--service-cluster-ip-range={SERVICE_NET}"))
+            // It would have every pod wait for a controller that makes accounts.
+            .arg("--disable-admission-plugins=ServiceAccount");
+        for (flag, file) in [
+            ("tls-cert-file", "server.crt"),
+            ("tls-private-key-file", "server.key"),
+            ("client-ca-file", "ca.crt"),
+            ("service-account-key-file", "accounts.pub"),
+            ("service-account-signing-key-file", "accounts.key"),
+        ] {
+            command.arg(format!("--{flag}={}", self.pki.path(file).display()));
+        }
+        command
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(server) = &self.server
+        {
+            report(&server.tail());
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
+fn report(log: &str) {
+    eprintln!("--- the end of kube-apiserver's log:\n{log}\n---");
+}

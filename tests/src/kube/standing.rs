@@ -1,0 +1,110 @@
+//! A server that outlives the command that started it: `cargo xtask kube start`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use super::kubectl::Kubectl;
+use super::place::Place;
+use super::server::{self, ApiServer};
+use crate::wait;
+
+const PROGRAMS: [&str; 2] = ["kube-apiserver", "etcd"];
+
+/// A server with its files in one directory.
+#[derive(Debug)]
+pub struct Standing {
+    dir: PathBuf,
+}
+
+impl Standing {
+    /// What was started, or shall be, in `dir`.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Starts one, with no objects; where it is.
+    ///
+    /// # Errors
+    /// When it runs already, or doesn't start.
+    pub fn start(&self) -> Result<String> {
+        if !self.running().is_empty() {
+            bail!("it runs already; `cargo xtask kube stop` ends it");
+        }
+        drop(fs::remove_dir_all(&self.dir));
+        let server = ApiServer::start(&Place::Here, &self.dir)?;
+        let url = server.url();
+        let state = json!({"url": url, "pids": server.let_go()});
+        fs::write(self.state(), state.to_string())?;
+        Ok(url)
+    }
+
+    /// Ends it and removes its files; whether there was one.
+    ///
+    /// # Errors
+    /// When it doesn't end.
+    pub fn stop(&self) -> Result<bool> {
+        let running = self.running();
+        for pid in &running {
+            kill(Pid::from_raw(*pid), Signal::SIGKILL)?;
+        }
+        wait::until("the servers to end", wait::DEADLINE, || self.running().is_empty().then_some(()))?;
+        drop(fs::remove_dir_all(&self.dir));
+        Ok(!running.is_empty())
+    }
+
+    /// Where it listens, if all of it runs.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let whole = self.running().len() == PROGRAMS.len();
+        whole.then(|| Some(self.read()?["url"].as_str()?.to_owned())).flatten()
+    }
+
+    /// Since when it runs.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        fs::metadata(self.state()).ok()?.modified().ok()?.elapsed().ok()
+    }
+
+    /// The admin's kubeconfig.
+    #[must_use]
+    pub fn admin(&self) -> PathBuf {
+        self.dir.join("admin.kubeconfig")
+    }
+
+    /// kubectl as its admin.
+    ///
+    /// # Errors
+    /// When it doesn't run.
+    pub fn kubectl(&self) -> Result<Kubectl> {
+        self.url().context("it doesn't run; `cargo xtask kube start` starts it")?;
+        let program = server::build()?.join("bin/kubectl");
+        Ok(Kubectl::new(program, &Place::Here, &self.admin(), &self.dir.join("kubectl")))
+    }
+
+    /// Processes of ours that live: a number that went to another program is not ours any more.
+    fn running(&self) -> Vec<i32> {
+        let Some(state) = self.read() else { return Vec::new() };
+        let pids = state["pids"].as_array().into_iter().flatten();
+        pids.filter_map(|pid| i32::try_from(pid.as_i64()?).ok()).filter(|pid| is_ours(*pid)).collect()
+    }
+
+    fn read(&self) -> Option<Value> {
+        serde_json::from_str(&fs::read_to_string(self.state()).ok()?).ok()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.join("state.json")
+    }
+}
+
+fn is_ours(pid: i32) -> bool {
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    exe.file_name().is_some_and(|name| PROGRAMS.iter().any(|program| name == *program))
+}

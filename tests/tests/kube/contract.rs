@@ -1,0 +1,177 @@
+//! What readers of an API server rely on. The same bodies run on the real server and on the fake.
+
+use lab::kube::fake::Lists;
+use lab::kube::{Api, Watching};
+use lab::policy;
+use serde_json::{Value, json};
+
+use crate::stage::{self, name, namespace, namespaces};
+
+/// `forgotten` is last: it restarts the real server.
+const BODIES: [(&str, fn(&mut dyn Api)); 8] = [
+    ("pages", pages),
+    ("a cached list", cached),
+    ("changes", changes),
+    ("selected", selected),
+    ("all at first", all_at_first),
+    ("bookmarks", bookmarks),
+    ("missing", missing),
+    ("forgotten", forgotten),
+];
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a failed test shows which body it was in")]
+fn the_real_server_keeps_it() {
+    let mut stage = stage::real();
+    for (name, body) in BODIES {
+        eprintln!("contract: {name}");
+        body(&mut stage.api);
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a failed test shows which body it was in")]
+fn the_fake_keeps_it() {
+    let mut stage = stage::fake(Lists::Unknown);
+    for (name, body) in BODIES {
+        eprintln!("contract: {name}");
+        body(&mut stage.api);
+    }
+}
+
+fn list(api: &dyn Api, query: &str) -> Value {
+    api.as_admin().get(&format!("/api/v1/namespaces?{query}")).unwrap()
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list["items"].as_array().unwrap().iter().map(name).collect()
+}
+
+fn version(object: &Value) -> &str {
+    object["metadata"]["resourceVersion"].as_str().unwrap()
+}
+
+/// Later pages are of the version that the first one had.
+fn pages(api: &mut dyn Api) {
+    namespaces(api, "page", 5);
+    let first = list(api, "labelSelector=of%3Dpage&limit=2");
+    assert_eq!((names(&first), &first["kind"]), (vec!["page0", "page1"], &json!("NamespaceList")));
+    api.apply(&[namespace("page2a", &[("of", "page")])]).unwrap();
+    let more = first["metadata"]["continue"].as_str().unwrap();
+    let second = list(api, &format!("labelSelector=of%3Dpage&limit=2&continue={more}"));
+    assert_eq!((names(&second), version(&second)), (vec!["page2", "page3"], version(&first)));
+    let more = second["metadata"]["continue"].as_str().unwrap();
+    let last = list(api, &format!("labelSelector=of%3Dpage&limit=2&continue={more}"));
+    assert_eq!(names(&last), ["page4"]);
+    assert!(last["metadata"]["continue"].as_str().unwrap_or_default().is_empty(), "{last}");
+    let item = &first["items"][0];
+    assert!(item["kind"].is_null() && item["apiVersion"].is_null(), "items don't name their kind: {item}");
+}
+
+/// `resourceVersion=0` is answered from memory, and knows no pages.
+fn cached(api: &mut dyn Api) {
+    namespaces(api, "cached", 3);
+    let all = list(api, "labelSelector=of%3Dcached&limit=1&resourceVersion=0");
+    assert_eq!(names(&all).len(), 3, "{all}");
+    assert!(version(&all).parse::<u64>().unwrap() > 0);
+}
+
+fn watch(api: &dyn Api, query: &str) -> Watching {
+    api.as_admin().watch(&format!("/api/v1/namespaces?watch=1&{query}")).unwrap()
+}
+
+/// The next event that is no bookmark.
+fn next(watching: &Watching) -> (String, Value) {
+    loop {
+        let event = watching.next().unwrap().unwrap();
+        if event["type"] != "BOOKMARK" {
+            return (event["type"].as_str().unwrap().to_owned(), event["object"].clone());
+        }
+    }
+}
+
+/// Without finalizers, which only the real server adds to namespaces.
+fn policy(labels: &[(&str, &str)]) -> Value {
+    let mut policy = policy::admitting("default", "contract", &["a"]);
+    for (key, value) in labels {
+        policy["metadata"]["labels"][key] = json!(value);
+    }
+    policy
+}
+
+fn policies(api: &dyn Api, query: &str) -> String {
+    let path = "/apis/networking.k8s.io/v1/networkpolicies";
+    let version = version(&api.as_admin().get(path).unwrap()).to_owned();
+    format!("{path}?watch=1&resourceVersion={version}&{query}")
+}
+
+fn changes(api: &mut dyn Api) {
+    let watching = api.as_admin().watch(&policies(api, "timeoutSeconds=30")).unwrap();
+    api.apply(&[policy(&[])]).unwrap();
+    api.apply(&[policy(&[("changed", "yes")])]).unwrap();
+    api.delete("NetworkPolicy", "default", "contract").unwrap();
+    let (kinds, objects): (Vec<_>, Vec<_>) = (0..3).map(|_| next(&watching)).unzip();
+    assert_eq!(kinds, ["ADDED", "MODIFIED", "DELETED"]);
+    let versions: Vec<u64> = objects.iter().map(|o| version(o).parse().unwrap()).collect();
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+    assert!(objects.iter().all(|o| o["kind"] == "NetworkPolicy"), "events name their kind");
+    assert_eq!(objects[2]["metadata"]["labels"]["changed"], "yes", "what was deleted is told");
+    assert_eq!(objects[0]["metadata"]["uid"], objects[2]["metadata"]["uid"]);
+}
+
+/// What a selector no longer selects is deleted, to those who selected.
+fn selected(api: &mut dyn Api) {
+    let watching =
+        api.as_admin().watch(&policies(api, "timeoutSeconds=30&labelSelector=mine%3Dyes")).unwrap();
+    api.apply(&[policy(&[("mine", "no")])]).unwrap();
+    api.apply(&[policy(&[("mine", "yes")])]).unwrap();
+    api.apply(&[policy(&[("mine", "no")])]).unwrap();
+    let kinds: Vec<String> = (0..2).map(|_| next(&watching).0).collect();
+    assert_eq!(kinds, ["ADDED", "DELETED"]);
+    api.delete("NetworkPolicy", "default", "contract").unwrap();
+}
+
+/// From version 0 a watch begins with what there is, and ends when its time is over.
+fn all_at_first(api: &mut dyn Api) {
+    namespaces(api, "first", 2);
+    let watching = watch(api, "resourceVersion=0&timeoutSeconds=1&labelSelector=of%3Dfirst");
+    let mut told = vec![next(&watching), next(&watching)];
+    told.sort_by_key(|(_, object)| name(object).to_owned());
+    let told: Vec<_> = told.iter().map(|(kind, object)| (kind.as_str(), name(object))).collect();
+    assert_eq!(told, [("ADDED", "first0"), ("ADDED", "first1")]);
+    assert_eq!(watching.next().unwrap(), None);
+}
+
+/// One comes before the end, also when nothing happens; it has a version and nothing else.
+fn bookmarks(api: &mut dyn Api) {
+    let from = version(&list(api, "limit=1")).to_owned();
+    let watching = watch(api, &format!("resourceVersion={from}&timeoutSeconds=4&allowWatchBookmarks=true"));
+    let mut marks = Vec::new();
+    while let Some(event) = watching.next().unwrap() {
+        assert_eq!(event["type"], "BOOKMARK", "{event}");
+        marks.push(event["object"].clone());
+    }
+    let mark = marks.first().unwrap();
+    assert_eq!(mark["kind"], "Namespace");
+    assert!(version(mark).parse::<u64>().unwrap() >= from.parse().unwrap());
+    assert!(mark["metadata"]["name"].is_null());
+}
+
+fn missing(api: &mut dyn Api) {
+    for path in ["/apis/metallb.io/v1beta1/servicel2statuses", "/api/v1/namespaces/nowhere"] {
+        let error = format!("{:#}", api.as_admin().get(path).unwrap_err());
+        assert!(error.contains("NotFound"), "{error}");
+    }
+}
+
+/// A watch from a version that is forgotten says so in an event, and ends.
+fn forgotten(api: &mut dyn Api) {
+    let old = version(&list(api, "limit=1")).to_owned();
+    namespaces(api, "late", 1);
+    api.forget().unwrap();
+    let watching = watch(api, &format!("resourceVersion={old}&timeoutSeconds=30"));
+    let (kind, status) = next(&watching);
+    assert_eq!((kind.as_str(), &status["kind"], &status["code"]), ("ERROR", &json!("Status"), &json!(410)));
+    assert_eq!(status["reason"], "Expired", "{status}");
+    assert_eq!(watching.next().unwrap(), None);
+}

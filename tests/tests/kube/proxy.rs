@@ -1,0 +1,108 @@
+//! The proxy breaks what it is told to, and nothing else.
+
+use std::time::{Duration, Instant};
+
+use lab::kube::fake::{FakeApi, Lists};
+use lab::kube::proxy::{Fault, On, Proxy};
+use lab::kube::{Api, Kubectl, User};
+
+use crate::stage::{self, Stage, namespace, namespaces};
+
+const LIST: &str = "/api/v1/namespaces";
+const WATCH: &str = "/api/v1/namespaces?watch=1&resourceVersion=0&timeoutSeconds=30";
+
+fn before_fake() -> (Proxy, Kubectl, Stage<FakeApi>) {
+    let stage = stage::fake(Lists::Unknown);
+    namespaces(&stage.api, "ns", 2);
+    let proxy = Proxy::before_fake(&stage.api).unwrap();
+    let kubectl = stage.api.as_admin().with(&proxy.kubeconfig(User::Nobody).unwrap());
+    (proxy, kubectl, stage)
+}
+
+#[test]
+fn a_real_server_is_reached_over_tls_with_a_token() {
+    let stage = stage::real();
+    stage.api.agent().unwrap();
+    let token = stage.api.token(lab::kube::NAMESPACE, "flow-observer", lab::kube::Token::default()).unwrap();
+    let proxy = Proxy::before(&stage.api).unwrap();
+    let kubectl = stage.api.as_admin().with(&proxy.kubeconfig(User::Token(token)).unwrap());
+    assert!(!kubectl.get(LIST).unwrap()["items"].as_array().unwrap().is_empty());
+    let error = format!("{:#}", kubectl.get("/api/v1/secrets").unwrap_err());
+    assert!(error.contains("Forbidden"), "{error}");
+    let watching = kubectl.watch(WATCH).unwrap();
+    assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
+    proxy.close();
+    kubectl.get(LIST).unwrap_err();
+    proxy.open().unwrap();
+    kubectl.get(LIST).unwrap();
+}
+
+#[test]
+fn failures_are_for_those_they_are_meant_for() {
+    let (proxy, kubectl, _stage) = before_fake();
+    kubectl.get(LIST).unwrap();
+    for (code, said) in [(401, "Unauthorized"), (403, "Forbidden"), (503, "ServiceUnavailable")] {
+        let fault = proxy.inject(On::path("/namespaces").times(1), Fault::Status(code, None));
+        let error = format!("{:#}", kubectl.get(LIST).unwrap_err());
+        assert!(error.contains(said) || error.contains("logged in"), "{error}");
+        kubectl.get("/version").unwrap();
+        kubectl.get(LIST).unwrap();
+        assert_eq!(fault.hits(), 1);
+    }
+}
+
+#[test]
+fn watches_end_as_told() {
+    let (proxy, kubectl, stage) = before_fake();
+    for (fault, last) in [(Fault::Gone, true), (Fault::Cut, false)] {
+        let watching = kubectl.watch(WATCH).unwrap();
+        assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
+        assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
+        let injected = proxy.inject(On::path("/namespaces").watches(), fault);
+        injected.wait_hits(1).unwrap();
+        let next = watching.next();
+        if last {
+            assert_eq!(next.unwrap().unwrap()["object"]["code"], 410);
+            assert_eq!(watching.next().unwrap(), None);
+        } else {
+            assert!(next.is_err(), "half a line is no event: {next:?}");
+        }
+    }
+    // Both are lifted.
+    let watching = kubectl.watch(WATCH).unwrap();
+    assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
+    drop(stage);
+}
+
+#[test]
+fn a_slow_answer_is_whole() {
+    let (proxy, kubectl, _stage) = before_fake();
+    let began = Instant::now();
+    let quick = kubectl.get(LIST).unwrap();
+    let usual = began.elapsed();
+    let _slow = proxy.inject(On::all(), Fault::Slow(Duration::from_millis(30)));
+    let began = Instant::now();
+    assert_eq!(kubectl.get(LIST).unwrap(), quick);
+    assert!(began.elapsed() > usual + Duration::from_millis(100), "it was as quick as ever");
+}
+
+/// What happened while a stream was frozen is lost on it, and a new one works.
+#[test]
+fn silence_is_silence() {
+    let (proxy, kubectl, stage) = before_fake();
+    let watching = kubectl.watch(WATCH).unwrap();
+    (0..2).for_each(|_| drop(watching.next().unwrap().unwrap()));
+    let frozen = proxy.inject(On::all().watches(), Fault::Freeze);
+    frozen.wait_hits(1).unwrap();
+    drop(frozen);
+    stage.api.apply(&[namespace("unheard", &[])]).unwrap();
+    let fresh = kubectl.watch(WATCH).unwrap();
+    let heard: Vec<_> =
+        (0..3).map(|_| fresh.next().unwrap().unwrap()["object"]["metadata"]["name"].clone()).collect();
+    assert!(heard.contains(&"unheard".into()), "{heard:?}");
+    assert!(watching.is_silent(), "the frozen stream spoke");
+
+    let silence = proxy.inject(On::path("/version"), Fault::Silence);
+    kubectl.run(&["get", "--raw", "/version", "--request-timeout=1s"], None).unwrap_err();
+    assert_eq!(silence.hits(), 1);
+}

@@ -1,0 +1,52 @@
+//! Servers in a namespace of their own.
+
+use std::sync::Arc;
+
+use lab::guard::Guard;
+use lab::kube::fake::{FakeApi, Lists};
+use lab::kube::{Api, ApiServer, Place};
+use lab::netns::Netns;
+use serde_json::{Value, json};
+
+/// Field order is drop order.
+pub(crate) struct Stage<S> {
+    pub(crate) api: S,
+    _guard: Arc<Guard>,
+}
+
+fn place() -> (Arc<Guard>, Place) {
+    let guard = Guard::take().unwrap();
+    let place = Place::Inside(Netns::new(&guard, "api").unwrap());
+    (guard, place)
+}
+
+/// A real server.
+pub(crate) fn real() -> Stage<ApiServer> {
+    let (guard, place) = place();
+    Stage { api: ApiServer::start(&place, &guard.dir().join("kube")).unwrap(), _guard: guard }
+}
+
+/// A fake one.
+pub(crate) fn fake(lists: Lists) -> Stage<FakeApi> {
+    let (guard, place) = place();
+    Stage { api: FakeApi::start(&place, &guard.dir().join("kube"), lists).unwrap(), _guard: guard }
+}
+
+pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
+    let mut object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {}}});
+    for (key, value) in labels {
+        object["metadata"]["labels"][key] = json!(value);
+    }
+    object
+}
+
+/// Namespaces called `name`0 and so on.
+pub(crate) fn namespaces(api: &dyn Api, name: &str, count: usize) {
+    let all: Vec<Value> = (0..count).map(|n| namespace(&format!("{name}{n}"), &[("of", name)])).collect();
+    api.apply(&all).unwrap();
+}
+
+pub(crate) fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap()
+}

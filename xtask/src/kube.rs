@@ -1,0 +1,144 @@
+//! `cargo xtask kube`: a real Kubernetes API server, for the tests and for trying things.
+//!
+//! Debian has Kubernetes' source, the Go that compiles it, etcd and kubectl. They are unpacked in a cache outside the
+//! checkout, so that a machine pays for the build once; nothing is installed.
+
+mod apt;
+mod build;
+mod go;
+mod openapi;
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+
+use crate::cache::Cache;
+use crate::run::{cargo, run as run_command, say, target_dir};
+
+/// Counts up when what is built, or how, changes: what an older recipe made is built again.
+const RECIPE: u32 = 1;
+
+/// What a finished build has in `bin`.
+const PROGRAMS: [&str; 3] = ["kube-apiserver", "kubectl", "etcd"];
+
+/// Where the harness looks for a build, if not in the cache.
+pub(crate) const ENV: &str = "FLOW_OBSERVER_KUBE";
+
+#[derive(Args, Debug)]
+pub(crate) struct KubeArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Build kube-apiserver from Debian's source package, unless the cache has it (3 to 6 minutes, 3 GB while it
+    /// lasts, 250 MB after); print where it is
+    #[command(after_help = "The cache is $FLOW_OBSERVER_CACHE/kube, else ~/.cache/flow-observer/kube. \
+                            A build that was interrupted goes on where it ended.")]
+    Build,
+    /// Start etcd and kube-apiserver on loopback, with RBAC and an admin's kubeconfig, in target/kube; print how to
+    /// use them
+    Start,
+    /// End what `start` started; its objects go with it
+    Stop,
+    /// Say whether they run, where, and since when
+    Status,
+    /// Run kubectl against the started server, as its admin: `cargo xtask kube kubectl get pods -A`
+    Kubectl {
+        /// Arguments of kubectl
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+pub(crate) fn run(root: &Path, args: &KubeArgs) -> Result<ExitCode> {
+    match &args.what {
+        What::Build => {
+            anstream::println!("{}", ensure()?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Start => forward(root, &["start".to_owned()]),
+        What::Stop => forward(root, &["stop".to_owned()]),
+        What::Status => forward(root, &["status".to_owned()]),
+        What::Kubectl { args } => forward(root, &[&["kubectl".to_owned()], args.as_slice()].concat()),
+    }
+}
+
+/// The directory of a finished build, built if need be. Needs no network when the cache has one.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(ENV) {
+        return Ok(dir.into());
+    }
+    let cache = Cache::open("kube")?;
+    if let Some(dir) = current(&cache) {
+        return Ok(dir);
+    }
+    let _lock = cache.lock()?;
+    // The one that we waited for may have been building it.
+    if let Some(dir) = current(&cache) {
+        return Ok(dir);
+    }
+    build::build(&cache).context("build kube-apiserver; `cargo xtask kube build` goes on where this ended")
+}
+
+/// The build that the link `current` names, if it is whole and of this recipe.
+fn current(cache: &Cache) -> Option<PathBuf> {
+    let dir = cache.path(fs::read_link(cache.path("current")).ok()?.to_str()?);
+    let ours = dir.to_str()?.ends_with(&suffix());
+    let whole = PROGRAMS.iter().all(|program| dir.join("bin").join(program).is_file());
+    (ours && whole).then_some(dir)
+}
+
+fn suffix() -> String {
+    format!("-recipe{RECIPE}")
+}
+
+/// The lab knows how to run servers: its program does the rest.
+fn forward(root: &Path, args: &[String]) -> Result<ExitCode> {
+    let build = ensure()?;
+    let mut make = cargo(root, &["build", "--quiet", "--locked", "-p", "lab", "--bin", "kube"]);
+    run_command(&mut make)?;
+    let target = target_dir(root)?;
+    let mut program = Command::new(target.join("debug/kube"));
+    program.arg(target.join("kube")).args(args).env(ENV, build);
+    let status = program.status().context("the lab's kube could not be started")?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+/// Says what comes next and, once done, how long it took.
+fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    say(what);
+    let began = std::time::Instant::now();
+    let done = work()?;
+    say(&format!("  done in {} s", began.elapsed().as_secs()));
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_build_of_this_recipe_counts() {
+        let root = std::env::temp_dir().join(format!("xtask-kube-{}", std::process::id()));
+        let cache = Cache::at(root.clone());
+        assert_eq!(current(&cache), None);
+        for (name, programs, counts) in [
+            ("1.20-recipe0", &PROGRAMS[..], false),
+            ("1.20-recipe1", &PROGRAMS[..2], false),
+            ("1.21-recipe1", &PROGRAMS[..], true),
+        ] {
+            let bin = root.join(name).join("bin");
+            fs::create_dir_all(&bin).unwrap();
+            programs.iter().for_each(|program| fs::write(bin.join(program), "").unwrap());
+            build::point_to(&cache, name).unwrap();
+            assert_eq!(current(&cache).is_some(), counts, "{name}");
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+}
