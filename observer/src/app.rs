@@ -5,6 +5,7 @@ mod alone;
 mod checks;
 mod engine_task;
 mod follow;
+mod kube_events;
 mod translate;
 
 use std::net::IpAddr;
@@ -84,9 +85,10 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     if let Some(n) = options.max_series {
         config.metrics.max_series = n as usize;
     }
-    let (sinks, shared) = Sinks::new(&config);
+    let (mut sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
     follow::cluster(&options, inventory, &shared, tasks, cancel).await?;
+    kube_events::start(&options, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
 
     host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());

@@ -48,7 +48,7 @@ pub(super) async fn settings(options: &Options, listen: SocketAddr) -> anyhow::R
         Guard::Everybody => Auth::Open,
         Guard::Tokens(path) => Auth::Token(Arc::new(TokenFile::load(path)?)),
         Guard::Kube => {
-            let client = cluster::client(options.kubeconfig.as_deref()).await;
+            let client = cluster::kube::client(options.kubeconfig.as_deref()).await;
             let client = client.context("--auth kube asks the API server about tokens")?;
             Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(client))?))
         }

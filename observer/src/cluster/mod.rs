@@ -4,10 +4,12 @@
 //! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
 //! `k8s_openapi` types stay inside this module.
 
+pub mod agents;
 mod announcers;
 mod convert;
 mod dir;
 mod document;
+pub mod events;
 mod index;
 pub mod kube;
 mod list;

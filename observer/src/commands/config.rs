@@ -83,6 +83,9 @@ pub struct Options {
     /// How `--cluster kube` reaches the API server [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+    /// Don't report findings as Kubernetes Events; only `--cluster kube` does
+    #[arg(long, env = "FLOW_OBSERVER_NO_KUBE_EVENTS")]
+    pub no_kube_events: bool,
     /// Longest wait before the API server is asked again for what failed, is forbidden or isn't there [default: 30s]
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
@@ -231,6 +234,7 @@ impl Options {
         Self {
             cluster: self.cluster.or(other.cluster),
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
+            no_kube_events: self.no_kube_events || other.no_kube_events,
             kube_retry: self.kube_retry.or(other.kube_retry),
             kube_silence: self.kube_silence.or(other.kube_silence),
             node_name: self.node_name.or(other.node_name),

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use clap::Args;
 use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -61,6 +60,9 @@ pub enum ConnectError {
     /// No CA to trust.
     #[error("{0}; --ca-file names the CA that signed the agent's certificate")]
     Roots(String),
+    /// No name that a certificate can have.
+    #[error("`{0}` is no host name or address, so that no certificate can be for it")]
+    Name(String),
     /// The library does not take these settings.
     #[error("TLS can't be used: {0}")]
     Tls(#[from] rustls::Error),
@@ -79,7 +81,8 @@ enum Token {
 #[derive(Clone)]
 pub(super) struct Connector {
     token: Token,
-    tls: Option<TlsConnector>,
+    /// With the name that the certificate must have.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 /// What HTTP is spoken over.
@@ -99,7 +102,7 @@ impl Connector {
         if let Some(warning) = warning(args, https, host, !matches!(token, Token::None)) {
             anstream::eprintln!("warning: {warning}");
         }
-        let tls = if https { Some(tls(args)?) } else { None };
+        let tls = if https { Some((tls(args)?, name(host)?)) } else { None };
         Ok(Self { token, tls })
     }
 
@@ -117,11 +120,15 @@ impl Connector {
         }
     }
 
-    pub(super) async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
-        let stream = TcpStream::connect((host, port)).await?;
-        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        Ok(Box::new(tls.connect(name, stream).await.map_err(with_remedy)?))
+    /// Whether requests show a token.
+    pub(super) fn has_token(&self) -> bool {
+        !matches!(self.token, Token::None)
+    }
+
+    /// Encrypts what goes over a connection, if that was asked for.
+    pub(super) async fn over(&self, stream: Box<dyn Wire>) -> io::Result<Box<dyn Wire>> {
+        let Some((tls, name)) = &self.tls else { return Ok(stream) };
+        Ok(Box::new(tls.connect(name.clone(), stream).await.map_err(with_remedy)?))
     }
 }
 
@@ -141,6 +148,10 @@ fn warning(args: &ConnectArgs, https: bool, host: &str, token: bool) -> Option<&
     }
     (token && !https && !here)
         .then_some("the token goes over the network in the clear: the URL is not https://")
+}
+
+fn name(host: &str) -> Result<ServerName<'static>, ConnectError> {
+    ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Name(host.to_owned()))
 }
 
 fn bearer(token: &str, from: &str) -> Result<HeaderValue, ConnectError> {

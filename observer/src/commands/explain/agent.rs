@@ -6,7 +6,6 @@ use http_body_util::{BodyExt, Limited};
 use hyper::Method;
 use hyper::body::Incoming;
 
-use crate::commands::connect::ConnectArgs;
 use crate::commands::tail::client::{Target, causes, query};
 use crate::core::policy::query::Reply;
 
@@ -26,8 +25,8 @@ pub(super) struct Given {
 }
 
 impl Agent {
-    pub(super) fn new(url: &str, connect: &ConnectArgs) -> anyhow::Result<Self> {
-        Ok(Self { target: Target::new(url, connect)? })
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
     }
 
     pub(super) fn url(&self) -> &str {

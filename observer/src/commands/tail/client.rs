@@ -1,20 +1,24 @@
 //! Requests to an agent.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::request::Builder;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::TailError;
-use crate::commands::connect::{ConnectArgs, Connector};
+use crate::cluster::agents::{AgentPod, Agents, Trouble};
+use crate::commands::connect::{ConnectArgs, Connector, Wire};
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,14 +30,20 @@ const LARGEST: usize = 256 << 20;
 /// An agent's address.
 #[derive(Clone, Debug)]
 pub(in crate::commands) struct Target {
-    /// As the user wrote it.
+    /// As the user wrote it, or the node and the pod.
     url: String,
-    host: String,
-    port: u16,
+    way: Way,
     authority: String,
     /// Path before `/api`, without a slash at the end.
     base: String,
     connector: Connector,
+}
+
+/// How bytes get there.
+#[derive(Clone, Debug)]
+enum Way {
+    Tcp { host: String, port: u16 },
+    Pod(Arc<Agents>, Arc<AgentPod>),
 }
 
 impl Target {
@@ -53,11 +63,21 @@ impl Target {
         Ok(Self {
             url: url.to_owned(),
             connector: Connector::new(args, https, &host)?,
-            host,
-            port: authority.port_u16().unwrap_or(port),
+            way: Way::Tcp { host, port: authority.port_u16().unwrap_or(port) },
             authority: authority.to_string(),
             base: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// The agent in this pod, through the API server.
+    pub(in crate::commands) fn pod(agents: Arc<Agents>, pod: Arc<AgentPod>, connector: Connector) -> Self {
+        Self {
+            url: format!("node {} (pod {}/{})", pod.node, pod.namespace, pod.name),
+            authority: format!("localhost:{}", pod.port),
+            way: Way::Pod(agents, pod),
+            base: String::new(),
+            connector,
+        }
     }
 
     pub(in crate::commands) fn url(&self) -> &str {
@@ -124,21 +144,59 @@ impl Target {
 
     async fn exchange(
         &self,
-        request: Builder,
+        mut request: Builder,
         body: Bytes,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
-        let stream = self.connector.connect(&self.host, self.port).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to the agent");
+        if let Some(user) = self.user().await {
+            request = request.header(AUTHORIZATION, user);
+        }
+        let request = request.body(Full::new(body))?;
+        let (stream, trouble) = self.connect().await?;
+        let sent = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection to the agent");
+                }
+            });
+            sender.send_request(request).await
+        };
+        tokio::select! {
+            // The kubelet's reason says more than the connection that ends with it.
+            biased;
+            Some(trouble) = trouble => Err(trouble.trim().into()),
+            response = sent => Ok(response?),
+        }
+    }
+
+    /// Without a token of its own the request shows an agent in a pod that of the kubeconfig's user.
+    async fn user(&self) -> Option<HeaderValue> {
+        match &self.way {
+            Way::Pod(agents, _) if !self.connector.has_token() => agents.authorization().await,
+            _ => None,
+        }
+    }
+
+    async fn connect(&self) -> Result<(Box<dyn Wire>, Trouble), Box<dyn Error + Send + Sync>> {
+        let (stream, trouble): (Box<dyn Wire>, Trouble) = match &self.way {
+            Way::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                (Box::new(stream), std::future::ready(None).boxed())
             }
-        });
-        Ok(sender.send_request(request.body(Full::new(body))?).await?)
+            Way::Pod(agents, pod) => {
+                let (stream, trouble) = agents.dial(pod).await?;
+                (Box::new(stream), trouble)
+            }
+        };
+        Ok((self.connector.over(stream).await?, trouble))
     }
 
     fn unreachable(&self, error: &dyn Error) -> TailError {
-        TailError::Unreachable { url: self.url.clone(), reason: causes(error) }
+        let (url, reason) = (self.url.clone(), causes(error));
+        match self.way {
+            Way::Tcp { .. } => TailError::Unreachable { url, reason },
+            Way::Pod(..) => TailError::Pod { url, reason },
+        }
     }
 
     async fn refused(&self, response: Response<Incoming>) -> TailError {
@@ -149,7 +207,11 @@ impl Target {
             .ok()
             .and_then(|json| Some(json.get("error")?.as_str()?.to_owned()))
             .unwrap_or_else(|| "no reason given".to_owned());
-        TailError::Refused { url: self.url.clone(), status, error }
+        let url = self.url.clone();
+        match status {
+            401 | 403 => TailError::Unauthorised { url, status, error },
+            _ => TailError::Refused { url, status, error },
+        }
     }
 }
 
@@ -206,7 +268,8 @@ mod tests {
     #[case("http://gateway/agents/node1/", "gateway", 80, "/agents/node1")]
     fn urls(#[case] url: &str, #[case] host: &str, #[case] port: u16, #[case] base: &str) {
         let target = parse(url).unwrap();
-        assert_eq!((target.host.as_str(), target.port, target.base.as_str()), (host, port, base));
+        let Way::Tcp { host: have, port: at } = &target.way else { panic!("{target:?}") };
+        assert_eq!((have.as_str(), *at, target.base.as_str()), (host, port, base));
     }
 
     #[rstest]
