@@ -139,7 +139,15 @@ async fn serve_at(
     }
 }
 
+/// The guard stands before the paths, not behind each: a path tells what methods it answers even when it refuses.
 fn router(app: App) -> Router {
+    Router::new()
+        .fallback_service(paths(app.clone()))
+        .layer(from_fn_with_state(app, auth::guard))
+        .layer(map_response(common_headers))
+}
+
+fn paths(app: App) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
@@ -155,8 +163,6 @@ fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
         })
-        .layer(from_fn_with_state(app.clone(), auth::guard))
-        .layer(map_response(common_headers))
         .with_state(app)
 }
 

@@ -72,8 +72,11 @@ impl Server {
         // Whoever connects now is refused rather than left waiting.
         drop(listener);
         let ended = async { while connections.join_next().await.is_some() {} };
-        // A client that does not read its answer is not waited for: dropping the set cuts it off.
-        timeout(GRACE, ended).await.ok();
+        // A client that does not read its answer is not waited for.
+        if timeout(GRACE, ended).await.is_err() {
+            // Not cut off either: it has as long as the process.
+            connections.detach_all();
+        }
         Ok(())
     }
 
