@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 
 use crate::cache::Cache;
 use crate::run::{cargo, run as run_command, say, target_dir};
+use crate::setup;
 
 /// Counts up when what is built, or how, changes: what an older recipe made is built again.
 const RECIPE: u32 = 1;
@@ -100,6 +101,7 @@ fn suffix() -> String {
 
 /// The lab knows how to run servers: its program does the rest.
 fn forward(root: &Path, args: &[String]) -> Result<ExitCode> {
+    setup::ensure(root, false)?;
     let build = ensure()?;
     let mut make = cargo(root, &["build", "--quiet", "--locked", "-p", "lab", "--bin", "kube"]);
     run_command(&mut make)?;

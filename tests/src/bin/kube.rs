@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 
 fn run(args: &[String]) -> Result<ExitCode> {
     let [dir, what, rest @ ..] = args else { bail!("usage: kube DIR start|stop|status|kubectl ARGS") };
-    let server = Standing::new(Path::new(dir));
+    let server = Standing::new(Path::new(dir))?;
     match what.as_str() {
         "start" => start(&server),
         "stop" => {

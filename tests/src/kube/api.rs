@@ -81,7 +81,8 @@ impl Api for ApiServer {
         if wanted.is_empty() {
             return Ok(());
         }
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": wanted}).to_string();
+        let items: Vec<Value> = wanted.iter().map(without_status).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         let manager = format!("--field-manager={manager}");
         let args = ["apply", "--server-side", "--force-conflicts", "--validate=false", &manager, "-f", "-"];
         self.kubectl(&args, Some(&list))?;
@@ -109,6 +110,15 @@ impl ApiServer {
         let Some(path) = status_path(object) else { return Ok(()) };
         self.kubectl(&["replace", "--raw", &path, "-f", "-"], Some(&object.to_string())).map(drop)
     }
+}
+
+/// Where status has a path of its own, the server takes it there only.
+fn without_status(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let (Some(_), Some(fields)) = (status_path(&object), object.as_object_mut()) {
+        fields.remove("status");
+    }
+    object
 }
 
 fn status_path(object: &Value) -> Option<String> {

@@ -24,9 +24,11 @@ pub struct Standing {
 
 impl Standing {
     /// What was started, or shall be, in `dir`.
-    #[must_use]
-    pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+    ///
+    /// # Errors
+    /// When there is no current directory to which `dir` is relative.
+    pub fn new(dir: &Path) -> Result<Self> {
+        Ok(Self { dir: std::path::absolute(dir)? })
     }
 
     /// Starts one, with no objects; where it is.
@@ -92,7 +94,16 @@ impl Standing {
     fn running(&self) -> Vec<i32> {
         let Some(state) = self.read() else { return Vec::new() };
         let pids = state["pids"].as_array().into_iter().flatten();
-        pids.filter_map(|pid| i32::try_from(pid.as_i64()?).ok()).filter(|pid| is_ours(*pid)).collect()
+        pids.filter_map(|pid| i32::try_from(pid.as_i64()?).ok()).filter(|pid| self.is_ours(*pid)).collect()
+    }
+
+    /// Both have our directory among their arguments.
+    fn is_ours(&self, pid: i32) -> bool {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        let program = Path::new(line.split('\0').next().unwrap_or_default()).file_name();
+        let known = program.is_some_and(|name| PROGRAMS.iter().any(|program| name == *program));
+        known && line.contains(&*self.dir.to_string_lossy())
     }
 
     fn read(&self) -> Option<Value> {
@@ -102,9 +113,4 @@ impl Standing {
     fn state(&self) -> PathBuf {
         self.dir.join("state.json")
     }
-}
-
-fn is_ours(pid: i32) -> bool {
-    let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-    exe.file_name().is_some_and(|name| PROGRAMS.iter().any(|program| name == *program))
 }
