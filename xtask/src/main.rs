@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod fuzz;
+mod image;
 mod rules;
 mod run;
 mod setup;
@@ -37,6 +38,8 @@ enum Task {
     Vm(vm::VmArgs),
     /// Look for inputs that crash or hang the loaders and the evaluators, or make those two disagree
     Fuzz(fuzz::FuzzArgs),
+    /// Build the container image: a static program in an OCI archive, for `k3s ctr images import`
+    Image(image::ImageArgs),
     /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
     Rules(rules::RulesArgs),
     /// Check the rules that the compiler can't: layering, file sizes, white space
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
         }
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Image(args) => image::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{self, cargo, need_root, say, target_dir};
-use crate::setup;
+use crate::{image, setup};
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -19,6 +19,10 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     setup::ensure(root, false)?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
+    // Some minutes, so not for a filter that asks for other tests.
+    if args.filter.as_deref().is_none_or(|filter| filter.contains("image")) {
+        image::run_task(root, &image::ImageArgs::default())?;
+    }
     say("building the agent");
     run_cargo(root, &["build", "--locked", "-p", "observer"])?;
     say("unit tests");
