@@ -64,7 +64,9 @@ fn a_rename_is_told_days_before_the_outage() {
     knows(&agent, "Pod", 2);
     let error = connect(&new.ns, database).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-    let denied = agent.wait_finding("policy_denied", "active", is_ours).unwrap();
+    // A pod is created before it has an address, and attempts from then have no name. It tries again, as pods do.
+    let denied =
+        agent.provoke("policy_denied", "active", || drop(connect(&new.ns, database)), is_ours).unwrap();
     let told = [
         "refused by NetworkPolicy postgres/default-deny-ingress",
         "no rule admits namespace pal-e-docs",
