@@ -127,7 +127,8 @@ impl Agents {
     /// # Errors
     /// When the API server can't be asked, or there is none.
     pub async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
-        let parameters = ListParams::default().labels(&self.selector).match_any();
+        // Not from a cache: by a picture that goes back in time, an agent would come twice.
+        let parameters = ListParams::default().labels(&self.selector);
         let pods = self.pods.list(&parameters).await.map_err(|error| self.error(error, "list", "pods"))?;
         let all = pods.items.len();
         let mut agents: Vec<_> = pods.items.into_iter().filter_map(agent).collect();

@@ -70,7 +70,7 @@ impl Writer {
         };
         match &error {
             Error::Api(status) if is_gone(status) => Outcome::Gone,
-            Error::Api(status) if status.is_forbidden() || status.code == 401 => {
+            Error::Api(status) if status.is_forbidden() => {
                 self.complaint.forbidden(&error);
                 Outcome::Forbidden
             }
