@@ -38,7 +38,6 @@ fn for_all_nodes(command: Command) -> Command {
         arg.default_value("true")
             .default_value_if("url", ArgPredicate::IsPresent, "false")
             .help("Ask the agents of all nodes through the API server [default, unless --url is given]")
-            .hide_default_value(true)
     })
 }
 

@@ -39,7 +39,7 @@ pub struct ReachArgs {
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
     /// The agents of --all-nodes serve TLS, with a certificate for NAME
-    #[arg(long, value_name = "NAME", requires = "all_nodes")]
+    #[arg(long, value_name = "NAME")]
     pub agent_tls: Option<String>,
     /// Without a token, --all-nodes shows the agents that of the kubeconfig's user.
     #[command(flatten)]
