@@ -63,10 +63,13 @@ pub enum Sync {
     Stale(ArcStr),
 }
 
+/// Takes a kind and its state.
+pub type SyncHook = dyn Fn(&'static str, &Sync) + Send;
+
 /// Whom to tell.
 pub struct Hooks {
     /// A kind's state changed.
-    pub sync: Box<dyn Fn(&'static str, &Sync) + Send>,
+    pub sync: Box<SyncHook>,
     /// Every kind was listed, or can't be for now: the first picture is out.
     pub ready: Box<dyn FnOnce() + Send>,
 }

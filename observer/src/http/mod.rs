@@ -131,7 +131,7 @@ async fn serve_at(
         };
         tokio::join!(certificate, auth.follow(pace.reload, cancel.clone()));
         // The server's end is the end.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         served = server.run(listener) => served,

@@ -52,6 +52,8 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ApiError> {
 pub(in crate::cluster) fn client_of(mut config: Config) -> Result<Client, ApiError> {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
+    // Whoever asks knows how long to wait.
+    config.default_retry = false;
     Client::try_from(config).map_err(|e| ApiError::Client(e.into()))
 }
 

@@ -44,7 +44,10 @@ impl Failure {
     pub(super) async fn of_response(parts: http::response::Parts, body: Body) -> Self {
         let wait =
             parts.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let text = http_body_util::Limited::new(body, MAX_STATUS).collect().await.map(|body| body.to_bytes());
+        let text = http_body_util::Limited::new(body, MAX_STATUS)
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
         let status = text.ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         Self::of_status(parts.status.as_u16(), status.as_ref(), wait.map(Duration::from_secs))
     }

@@ -67,8 +67,7 @@ where
 }
 
 async fn ask(client: &Client, kind: &Kind, from: From, next: Option<&str>) -> Result<Body, Failure> {
-    let mut params = ListParams::default();
-    params.field_selector = kind.fields.map(Into::into);
+    let mut params = ListParams { field_selector: kind.fields.map(Into::into), ..ListParams::default() };
     match (next, from) {
         (Some(token), _) => params = params.limit(PAGE).continue_token(token),
         // The cache knows no pages.

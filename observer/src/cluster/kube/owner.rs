@@ -167,7 +167,7 @@ impl Owner {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the picture of the cluster could not be made; it begins anew")
+                tracing::error!(%error, "the picture of the cluster could not be made; it begins anew");
             }
         }
         if let Some(first) = self.first.take() {
@@ -187,7 +187,7 @@ impl Owner {
             let before = self.logged.get(kind);
             match sync {
                 Sync::Stale(why) if !matches!(before, Some(Sync::Stale(_))) => {
-                    stale.entry(why).or_default().push(kind)
+                    stale.entry(why).or_default().push(kind);
                 }
                 Sync::Synced if before.is_some_and(|before| *before != Sync::Synced) => recovered.push(*kind),
                 Sync::Absent if before == Some(&Sync::Synced) => absent.push(*kind),

@@ -81,7 +81,7 @@ fn tokens(bytes: &[u8]) -> Vec<[u8; 32]> {
         }
         match str::from_utf8(line) {
             Ok(token) if looks_like_a_token(token) && tokens.len() < MAX_TOKENS => {
-                tokens.push(digest_of(line))
+                tokens.push(digest_of(line));
             }
             _ => bad.push(number),
         }

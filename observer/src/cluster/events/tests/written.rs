@@ -95,7 +95,7 @@ async fn one_event_whose_count_grows() {
         "source": { "component": "flow-observer", "host": "node1" },
         "reportingComponent": "flow-observer", "reportingInstance": "node1",
     });
-    assert_eq!(server.events(), [expected.clone()]);
+    assert_eq!(server.events(), std::slice::from_ref(&expected));
     for n in 2..5 {
         agent.tell(finding("a", n, n as i64)).await;
         until("its count", || count(&server) == [json!(n)]).await;
