@@ -9,6 +9,8 @@ use std::process::Command;
 use std::{env, fs};
 
 const OBJECT: &str = "flow-observer-probes";
+/// More flags for the BPF target, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+const FLAGS: &str = "FLOW_OBSERVER_EBPF_RUSTFLAGS";
 
 fn main() {
     if let Err(message) = build() {
@@ -27,12 +29,15 @@ fn build() -> Result<(), String> {
     let toolchain = toolchain(&tools)?;
     let target =
         if var("CARGO_CFG_TARGET_ENDIAN")? == "big" { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
-    let flags = [
+    let mut flags = vec![
         format!("--cfg=bpf_target_arch=\"{}\"", var("CARGO_CFG_TARGET_ARCH")?),
         format!("-Clinker={}", tools.join("bin/bpf-linker").display()),
         "-Cdebuginfo=2".into(),
         "-Clink-arg=--btf".into(),
     ];
+    // `cargo xtask image` keeps the builder's paths out of the object's line information.
+    println!("cargo::rerun-if-env-changed={FLAGS}");
+    flags.extend(env::var(FLAGS).iter().flat_map(|more| more.split('\x1f')).map(str::to_owned));
     let mut cargo = Command::new(var("CARGO")?);
     for inherited in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "RUSTFLAGS", "CARGO_TARGET_DIR"]
     {

@@ -1,8 +1,11 @@
 //! The only place that sees everything: builds the parts, wires them, and takes them down in order.
 
+mod access;
+mod alone;
 mod checks;
 mod engine_task;
 mod follow;
+mod kube_events;
 mod translate;
 
 use std::net::IpAddr;
@@ -68,7 +71,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
     checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
+    let alone = alone::Alone::claim()?;
     let listener = listen(&options).await?;
+    let access = access::settings(&options, listener.local_addr()?).await?;
     for check in host::checks() {
         check.log();
     }
@@ -80,9 +85,10 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     if let Some(n) = options.max_series {
         config.metrics.max_series = n as usize;
     }
-    let (sinks, shared) = Sinks::new(&config);
+    let (mut sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
     follow::cluster(&options, inventory, &shared, tasks, cancel).await?;
+    kube_events::start(&options, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
 
     host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());
@@ -108,9 +114,10 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     follow::connections(open, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
-    let server = crate::http::serve(listener, shared, cancel.clone());
+    let server = crate::http::serve_with(listener, shared, access, cancel.clone());
     let failed = cancel.clone();
     tasks.spawn(async move {
+        let _until_the_end = alone;
         if let Err(error) = server.await {
             error!(%error, "the HTTP server failed");
             failed.cancel();

@@ -57,7 +57,19 @@ impl Agent {
     /// # Errors
     /// When it can't be started, ends, or isn't ready in time; the error holds its log.
     pub fn start(ns: &Netns, node: &str, cluster: &str, logs: &Path, args: &[&str]) -> Result<Self> {
-        let mut agent = Self::launch(ns, node, cluster, logs, args)?;
+        let mut command = Command::new(binary()?);
+        command
+            .args(["run", "--cluster", cluster, "--node-name", node, "--listen", &LISTEN.to_string()])
+            .args(args);
+        Self::start_as(ns, node, logs, command)
+    }
+
+    /// Like [`Agent::start`], by a command of the caller's: a container, say. It must listen on [`LISTEN`].
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn start_as(ns: &Netns, node: &str, logs: &Path, command: Command) -> Result<Self> {
+        let mut agent = Self::launch(ns, node, logs, command)?;
         let deadline = wait::DEADLINE;
         let end = Instant::now() + deadline;
         while !agent.is_ready() {
@@ -72,19 +84,15 @@ impl Agent {
         Ok(agent)
     }
 
-    fn launch(ns: &Netns, node: &str, cluster: &str, logs: &Path, args: &[&str]) -> Result<Self> {
+    fn launch(ns: &Netns, node: &str, logs: &Path, mut command: Command) -> Result<Self> {
         static LOGS: AtomicU32 = AtomicU32::new(0);
-        let binary = binary()?;
         let log = logs.join(format!("agent-{node}-{}.log", LOGS.fetch_add(1, Ordering::Relaxed)));
-        let mut command = Command::new(&binary);
         command
-            .args(["run", "--cluster", cluster, "--node-name", node, "--listen", &LISTEN.to_string()])
-            .args(args)
             .stdin(Stdio::null())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?);
         // A child starts in the namespace of the thread that spawns it.
-        let child = ns.run(|| command.spawn()).with_context(|| format!("start {}", binary.display()))?;
+        let child = ns.run(|| command.spawn()).with_context(|| format!("start {command:?}"))?;
         Ok(Self { ns: ns.clone(), child, log })
     }
 

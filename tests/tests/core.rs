@@ -200,3 +200,19 @@ fn sigterm_ends_the_agent_in_time() {
     assert!(!Path::new(&proc).exists());
     drop(follower);
 }
+
+#[test]
+fn a_second_agent_says_so_and_exits() {
+    let scene = Scene::new(&[]);
+    let run = || {
+        let agent = lab::agent::binary().unwrap();
+        std::process::Command::new(agent).args(["run", "--listen", "127.0.0.1:19999"]).output().unwrap()
+    };
+    let second = scene.world.node.ns.run(run);
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    let first = format!("another agent (pid {}) already watches this node", scene.agent.pid());
+    assert!(said.contains(&first), "{said}");
+    connect(&scene.client.ns, scene.server.at(8080)).unwrap();
+    scene.only_attempt(scene.server.at(8080));
+}

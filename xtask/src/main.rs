@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod demo;
 mod fuzz;
+mod image;
 mod kube;
 mod rules;
 mod run;
@@ -41,6 +42,8 @@ enum Task {
     Kube(kube::KubeArgs),
     /// Look for inputs that crash or hang the loaders and the evaluators, or make those two disagree
     Fuzz(fuzz::FuzzArgs),
+    /// Build the container image: a static program in an OCI archive, for `k3s ctr images import`
+    Image(image::ImageArgs),
     /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
     Rules(rules::RulesArgs),
     /// Check the rules that the compiler can't: layering, file sizes, white space
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         }
         Task::Kube(args) => kube::run(&root, &args),
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Image(args) => image::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),

@@ -1,6 +1,7 @@
 //! Everything a fresh Debian or Ubuntu machine with git and rustup's stable toolchain lacks.
 
 mod linker;
+mod node;
 mod packages;
 mod services;
 mod toolchain;
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result};
 
 use crate::run::say;
 
+pub(crate) use packages::install;
+
 /// Installs what is missing, saying what and why before. Quick and quiet when nothing is.
 pub(crate) fn ensure(root: &Path, explicit: bool) -> Result<()> {
     let tools = root.join("target/tools");
@@ -19,6 +22,7 @@ pub(crate) fn ensure(root: &Path, explicit: bool) -> Result<()> {
     let mut did = packages::ensure()?;
     did |= linker::ensure(root, &tools)?;
     did |= toolchain::ensure(&tools)?;
+    did |= node::ensure(&tools)?;
     if explicit && !did {
         say("set-up is complete, nothing to do");
     }

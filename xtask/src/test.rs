@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{self, cargo, need_root, say, target_dir};
-use crate::{kube, setup};
+use crate::{image, kube, setup};
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -20,6 +20,10 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     setup::ensure(root, false)?;
     let kube = kube::ensure()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
+    // Some minutes, so not for a filter that asks for other tests.
+    if args.filter.as_deref().is_none_or(|filter| filter.contains("image")) {
+        image::run_task(root, &image::ImageArgs::default())?;
+    }
     say("building the agent");
     run_cargo(root, &["build", "--locked", "-p", "observer"])?;
     say("unit tests");

@@ -71,7 +71,12 @@ fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
         let stale = if let Sync::Stale(why) = sync { Some(why.clone()) } else { None };
         shared.readiness.set_stale(kind, stale);
     };
-    Hooks { sync: Box::new(sync), ready: Box::new(move || drop(waiting)) }
+    let ready = move || {
+        drop(waiting);
+        // Reading the lists took more than knowing them does.
+        crate::probes::give_back();
+    };
+    Hooks { sync: Box::new(sync), ready: Box::new(ready) }
 }
 
 /// Tells the kernel which addresses are load-balancer VIPs: `extra` and those of Services.

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use api::{ApiError, client};
+pub(super) use api::{client_of, config};
 
 use super::Loaded;
 use crate::core::inventory::Inventory;

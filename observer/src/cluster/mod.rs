@@ -4,18 +4,22 @@
 //! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
 //! `k8s_openapi` types stay inside this module.
 
+pub mod agents;
 mod announcers;
 mod convert;
 mod dir;
 mod document;
+pub mod events;
 mod index;
 pub mod kube;
 mod list;
 pub mod manifests;
+mod names;
 mod object;
 mod policy;
 mod problem;
 mod read;
+mod review;
 mod watch;
 
 #[cfg(test)]
@@ -29,6 +33,7 @@ pub use dir::{load, spawn};
 pub use index::{Index, UNREADABLE};
 pub use object::{Key, Object};
 pub use problem::Problem;
+pub use review::KubeReviewer;
 
 use crate::core::inventory::Inventory;
 

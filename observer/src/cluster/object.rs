@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::announcers::{self, AnnouncerBody};
 use super::convert;
+use super::names::shared;
 use super::policy::{self, PolicyBody};
 use crate::core::inventory::{Backend, Namespace, Node, Pod, Service, Workload};
 
@@ -172,14 +173,14 @@ fn identify(value: &Value) -> Result<Identity, String> {
     let read = known.any(|(g, _)| group.is_none_or(|group| group == *g));
     let kind = match (same_name, read) {
         (true, false) => arcstr::format!("{kind}.{}", group.unwrap_or_default()),
-        _ => ArcStr::from(kind),
+        _ => shared(kind),
     };
     let namespace = match &*kind {
         "Node" | "Namespace" => "",
         "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" | "ClusterNetworkPolicy" => "",
         _ => namespace.unwrap_or("default"),
     };
-    Ok(Identity { kind, key: Key { namespace: namespace.into(), name: name.into() }, read })
+    Ok(Identity { kind, key: Key { namespace: shared(namespace), name: name.into() }, read })
 }
 
 fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {

@@ -18,6 +18,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 
+use super::connect::ConnectArgs;
 use super::tail::{Color, is_broken_pipe};
 use crate::core::audit::{Change, Report, audit};
 use crate::core::baseline::Baseline;
@@ -41,6 +42,8 @@ pub struct AuditArgs {
     /// Agent whose observed flows to take
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    connect: ConnectArgs,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -109,7 +112,7 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
 
 async fn baselines(args: &AuditArgs) -> anyhow::Result<Vec<Baseline>> {
     match &args.url {
-        Some(url) => Ok(vec![baseline::fetch(url).await?]),
+        Some(url) => Ok(vec![baseline::fetch(url, &args.connect).await?]),
         None => args.flows.iter().map(|path| baseline::read(path)).collect(),
     }
 }

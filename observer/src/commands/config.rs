@@ -44,6 +44,21 @@ impl<'de> Deserialize<'de> for ClusterSource {
     }
 }
 
+/// Who may ask for `/api`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// Nobody is asked on a loopback listener; else as `kube` with `--cluster kube`, else as `token`
+    #[default]
+    Auto,
+    /// Everybody
+    None,
+    /// Whose bearer token the API server knows and permits the request: TokenReview and SubjectAccessReview
+    Kube,
+    /// Who has a token of --token-file
+    Token,
+}
+
 /// The probes' own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +83,9 @@ pub struct Options {
     /// How `--cluster kube` reaches the API server [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+    /// Don't report findings as Kubernetes Events; only `--cluster kube` does
+    #[arg(long, env = "FLOW_OBSERVER_NO_KUBE_EVENTS")]
+    pub no_kube_events: bool,
     /// Longest wait before the API server is asked again for what failed, is forbidden or isn't there [default: 30s]
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
@@ -85,6 +103,18 @@ pub struct Options {
     /// Address of the HTTP API [default: 127.0.0.1:9477]
     #[arg(long, value_name = "ADDR", env = "FLOW_OBSERVER_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Who may ask for /api; / and /metrics, /healthz, /readyz are open to everybody [default: auto]
+    #[arg(long, value_enum, value_name = "MODE", env = "FLOW_OBSERVER_AUTH")]
+    pub auth: Option<AuthMode>,
+    /// Bearer tokens that count, one a line; read again when it changes
+    #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificate chain for HTTPS, PEM; read again when it changes. Needs --tls-key
+    #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
     /// Write what the core is told to FILE, for `replay` and bug reports
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_RECORD")]
     pub record: Option<PathBuf>,
@@ -204,11 +234,16 @@ impl Options {
         Self {
             cluster: self.cluster.or(other.cluster),
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
+            no_kube_events: self.no_kube_events || other.no_kube_events,
             kube_retry: self.kube_retry.or(other.kube_retry),
             kube_silence: self.kube_silence.or(other.kube_silence),
             node_name: self.node_name.or(other.node_name),
             uplink: if self.uplink.is_empty() { other.uplink } else { self.uplink },
             listen: self.listen.or(other.listen),
+            auth: self.auth.or(other.auth),
+            token_file: self.token_file.or(other.token_file),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
             record: self.record.or(other.record),
             attach: self.attach.or(other.attach),
             pair_map_entries: self.pair_map_entries.or(other.pair_map_entries),
@@ -238,7 +273,8 @@ mod tests {
     #[test]
     fn flags_stand_before_the_file() {
         let file = Options::from_toml(
-            "listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"",
+            "listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"\n\
+             auth = \"token\"\ntoken_file = \"/t\"\ntls_cert = \"/c\"\ntls_key = \"/k\"",
         )
         .unwrap();
         let flags = Options { node_name: Some("flag".into()), ..Options::default() };
@@ -247,6 +283,10 @@ mod tests {
         assert_eq!(both.listen, Some("127.0.0.1:1".parse().unwrap()));
         assert_eq!(both.cluster, Some(ClusterSource::Dir("/x".into())));
         assert_eq!(both.attach, Some(AttachMode::Clsact));
+        assert_eq!(both.auth, Some(AuthMode::Token));
+        let files =
+            [both.token_file, both.tls_cert, both.tls_key].map(|file| file.unwrap().display().to_string());
+        assert_eq!(files, ["/t", "/c", "/k"]);
     }
 
     #[test]
@@ -258,6 +298,7 @@ mod tests {
             ("pair_map_entries = 0", "at least 1"),
             ("enforcement_grace = \"soon\"", "soon"),
             ("attach = \"xdp\"", "xdp"),
+            ("auth = \"basic\"", "basic"),
             ("vip = [\"ten\"]", "ten"),
             ("flap_moves = 65", "64"),
             ("burst_floor = 0", "at least 1"),

@@ -20,6 +20,7 @@ use serde_json::Value;
 use self::agent::Agent;
 use super::EXIT_USAGE;
 use super::config::ClusterSource;
+use super::reach::{self, ReachArgs};
 use super::tail::{Color, Output, is_broken_pipe};
 use crate::cluster::{self, Loaded, kube};
 use crate::core::policy::Decision;
@@ -28,6 +29,7 @@ use crate::core::policy::query::{Explainer, Query, Reply};
 const AFTER: &str = "\
 Examples:
   flow-observer explain web/front-5d-x1 data/valkey:6379
+  flow-observer explain --all-nodes web/front-5d-x1 data/valkey:6379
   flow-observer explain --cluster dir:cluster.yaml 10.42.0.9 data/db-0:pg/TCP
   flow-observer explain --queries questions.ndjson > answers.ndjson
 
@@ -48,12 +50,6 @@ pub struct ExplainArgs {
     /// Judge by the objects of a directory or file, `dir:PATH`, or of the API server, `kube`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
-    /// For `--cluster kube` [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The agent to ask
-    #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
-    url: String,
     /// Answer the questions of FILE (`-` for standard input), one JSON object a line, in their order
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "output"])]
     queries: Option<PathBuf>,
@@ -63,6 +59,8 @@ pub struct ExplainArgs {
     /// Colour the text: auto does on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
     /// Who connects: NS/POD, NS/WORKLOAD, NS/SERVICE (a pod behind it) or an IP address
     #[arg(required_unless_present = "queries")]
     from: Option<String>,
@@ -144,14 +142,19 @@ async fn one(
 impl Source {
     async fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
         match &args.cluster {
-            None => Ok(Self::Agent(Agent::new(&args.url)?)),
+            // All know the same cluster: one answer will do.
+            None if args.reach.all_nodes => {
+                Ok(Self::Agent(Agent::new(reach::ask::any(&args.reach.fleet().await?).await?)))
+            }
+            None => Ok(Self::Agent(Agent::new(args.reach.target()?))),
             Some(ClusterSource::Dir(path)) => {
                 let loaded =
                     cluster::load(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
                 Ok(Self::Directory(Box::new(explainer(loaded, notes)?)))
             }
             Some(ClusterSource::Kube) => {
-                let client = kube::client(args.kubeconfig.as_deref()).await.context("--cluster kube")?;
+                let client =
+                    kube::client(args.reach.kubeconfig.as_deref()).await.context("--cluster kube")?;
                 Ok(Self::Directory(Box::new(explainer(kube::load(&client, API).await?, notes)?)))
             }
             Some(ClusterSource::None) => bail!("with --cluster none there is nothing to judge by"),

@@ -6,11 +6,16 @@ use clap::{Parser, Subcommand};
 
 pub mod audit;
 pub mod config;
+pub mod connect;
 pub mod doctor;
 pub mod explain;
+pub mod findings;
+mod plugin;
+pub mod reach;
 pub mod replay;
 pub mod run;
 pub mod tail;
+pub mod vips;
 
 /// Usage or environment: something the user can mend.
 const EXIT_USAGE: u8 = 2;
@@ -29,6 +34,10 @@ enum Command {
     Run(run::RunArgs),
     /// Print an agent's live flow tail
     Tail(tail::TailArgs),
+    /// Print what to act on: who can't reach whom, which VIP flaps, and why
+    Findings(findings::FindingsArgs),
+    /// Print the load-balancer addresses: who announces each, and what the API says
+    Vips(vips::VipsArgs),
     /// Say whether the policies allow a connection, and why
     Explain(explain::ExplainArgs),
     /// Print the flows of a recording, without a kernel or root
@@ -42,10 +51,12 @@ enum Command {
 /// Parses the arguments, runs the command, and prints what went wrong as one sentence.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = plugin::parse(std::env::args_os());
     let result = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Findings(args) => block_on(findings::run(args)),
+        Command::Vips(args) => block_on(vips::run(args)),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => block_on(audit::run(args)),

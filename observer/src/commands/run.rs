@@ -55,7 +55,9 @@ fn may_load() -> bool {
 
 fn log_to_stderr() {
     use std::io::IsTerminal as _;
-    let filter = EnvFilter::try_from_env("FLOW_OBSERVER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // What the Kubernetes client can't do, the cluster source says once and in its own words.
+    let default = || EnvFilter::new("info,kube_client=off");
+    let filter = EnvFilter::try_from_env("FLOW_OBSERVER_LOG").unwrap_or_else(|_| default());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -2,7 +2,7 @@
 
 pub(super) mod client;
 mod events;
-mod follow;
+pub(super) mod follow;
 #[cfg(test)]
 mod tests;
 pub(super) mod text;
@@ -14,19 +14,20 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use self::client::Target;
 use self::follow::Follower;
 use self::text::Text;
 pub(super) use self::text::printable;
+use super::connect::ConnectError;
+use super::reach::{self, ReachArgs};
+use crate::cluster::agents::ReachError;
 use crate::core::record::{FlowRecord, Kind, Outcome};
 use crate::sink::tail::PodName;
 
 /// Show connection attempts, resets and drops as they happen.
 #[derive(Args, Clone, Debug)]
 pub struct TailArgs {
-    /// The agent to read from.
-    #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
-    pub url: String,
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Only flows with a side in this namespace.
     #[arg(long, short, value_name = "NS")]
     pub namespace: Option<String>,
@@ -70,6 +71,17 @@ pub enum Color {
     Never,
 }
 
+impl Color {
+    /// Whether to colour; `auto` is what standard output can take.
+    pub(super) fn wanted(self, auto: bool) -> bool {
+        match self {
+            Self::Auto => auto,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
 /// Why there is no tail. Each is for exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
@@ -80,10 +92,21 @@ pub enum TailError {
          FLOW_OBSERVER_URL"
     )]
     Unreachable { url: String, reason: String },
+    #[error("can't reach the agent on {url}: {reason}")]
+    Pod { url: String, reason: String },
     #[error("{url} answered {status}: {error}")]
     Refused { url: String, status: u16, error: String },
+    #[error(
+        "{url} answered {status}: {error}; give --token-file FILE with a token that it accepts, e.g. what `kubectl -n \
+         flow-observer create token ACCOUNT` prints for an account that may get the path"
+    )]
+    Unauthorised { url: String, status: u16, error: String },
     #[error("{url} is not a Flow Observer agent: it answered with `{content_type}`, not events")]
     NotAnAgent { url: String, content_type: String },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Reach(#[from] ReachError),
 }
 
 /// Prints records until the replay ends (`--no-follow`) or the reader of stdout goes away.
@@ -91,7 +114,14 @@ pub enum TailError {
 /// # Errors
 /// A [`TailError`] when there is nothing to read from; an I/O error when stdout can't be written.
 pub async fn run(args: TailArgs) -> anyhow::Result<()> {
-    match tail(&args, Printer::stdout(args.output, args.color), io::stderr()).await {
+    let printer = Printer::stdout(args.output, args.color);
+    let result = if args.reach.all_nodes {
+        let fleet = args.reach.fleet().await?;
+        reach::tail::run(&fleet, &args, printer.with_nodes(), reach::tail::Notes).await
+    } else {
+        tail(&args, printer, io::stderr()).await
+    };
+    match result {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         result => result,
     }
@@ -99,7 +129,7 @@ pub async fn run(args: TailArgs) -> anyhow::Result<()> {
 
 /// The command with its outputs as parameters. `notes` is told about lost and regained connections.
 async fn tail(args: &TailArgs, mut out: Printer<impl Write>, notes: impl Write) -> anyhow::Result<()> {
-    let target = Target::parse(&args.url)?;
+    let target = args.reach.target()?;
     let mut follower = Follower::new(target, args, notes);
     while let Some(line) = follower.next().await? {
         let record = out.print(&line)?;
@@ -113,25 +143,29 @@ async fn tail(args: &TailArgs, mut out: Printer<impl Write>, notes: impl Write) 
 
 /// Where records go. Without `text`, as they came.
 pub(super) struct Printer<W> {
-    out: W,
-    text: Option<Text>,
+    pub(super) out: W,
+    pub(super) text: Option<Text>,
 }
 
 impl Printer<BufWriter<io::Stdout>> {
     /// To standard output, as asked for.
     pub(super) fn stdout(output: Output, color: Color) -> Self {
         let stdout = io::stdout();
-        let colour = match color {
-            Color::Auto => AutoStream::choice(&stdout) != ColorChoice::Never,
-            Color::Always => true,
-            Color::Never => false,
-        };
+        let colour = color.wanted(AutoStream::choice(&stdout) != ColorChoice::Never);
         let text = (output == Output::Text).then(|| Text::new(TimeZone::system(), colour));
         Self { out: BufWriter::new(stdout), text }
     }
 }
 
 impl<W: Write> Printer<W> {
+    /// Says of each record which node's agent saw it.
+    pub(super) fn with_nodes(mut self) -> Self {
+        if let Some(text) = &mut self.text {
+            text.show_nodes();
+        }
+        self
+    }
+
     /// Prints a record that did not come over HTTP.
     pub(super) fn record(&mut self, record: &FlowRecord) -> io::Result<()> {
         match &mut self.text {
@@ -146,7 +180,7 @@ impl<W: Write> Printer<W> {
     }
 
     /// Returns the record's time, if it is one that this version understands.
-    fn print(&mut self, line: &str) -> io::Result<Option<Timestamp>> {
+    pub(super) fn print(&mut self, line: &str) -> io::Result<Option<Timestamp>> {
         let record: Option<FlowRecord> = serde_json::from_str(line).ok();
         let time = record.as_ref().map(|record| record.time);
         match (&mut self.text, record) {

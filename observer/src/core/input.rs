@@ -234,11 +234,13 @@ pub enum LostStage {
     Decode,
     /// There were too many findings: one was forgotten before its time.
     Findings,
+    /// The API server did not take a Kubernetes Event, or there were too many to tell.
+    KubeEvents,
 }
 
 impl LostStage {
     /// Every stage, so that each has a series from the start.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ring,
         Self::Pairs,
         Self::Handshakes,
@@ -247,6 +249,7 @@ impl LostStage {
         Self::Queue,
         Self::Decode,
         Self::Findings,
+        Self::KubeEvents,
     ];
 
     /// The label.
@@ -261,6 +264,7 @@ impl LostStage {
             Self::Queue => "queue",
             Self::Decode => "decode",
             Self::Findings => "findings",
+            Self::KubeEvents => "kube_events",
         }
     }
 }

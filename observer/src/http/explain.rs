@@ -3,9 +3,10 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::Value;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -47,10 +49,7 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Reply>,
 
 /// One question a line, answered in the same order. A line that can't be answered says so and stops nothing.
 pub(super) async fn post(State(app): State<App>, body: Body) -> Result<Response, Failure> {
-    let questions = to_bytes(body, MAX_BODY).await.map_err(|_| {
-        let error = format!("questions of one request may take {} MiB; send them in several", MAX_BODY >> 20);
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, error)
-    })?;
+    let questions = questions(body, app.limits.body).await?;
     let shared = app.shared;
     let explainer = blocking(move || shared.explainer()).await?;
     let answers = Answers { explainer, questions, cancel: app.cancel };
@@ -60,6 +59,24 @@ pub(super) async fn post(State(app): State<App>, body: Body) -> Result<Response,
         ControlFlow::Break(None) => None,
     });
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(body)).into_response())
+}
+
+async fn questions(body: Body, patience: Duration) -> Result<Bytes, Failure> {
+    let too_large = || {
+        let error = format!("questions of one request may take {} MiB; send them in several", MAX_BODY >> 20);
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, error)
+    };
+    // A client that says so beforehand need not send it.
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    match timeout(patience, to_bytes(body, MAX_BODY)).await {
+        Ok(questions) => questions.map_err(|_| too_large()),
+        Err(_) => {
+            let error = format!("the questions did not arrive within {} s", patience.as_secs());
+            Err(Failure::new(StatusCode::REQUEST_TIMEOUT, error))
+        }
+    }
 }
 
 /// Answers are far longer than questions, so they are made as the client reads them.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -16,10 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::answer::Failure;
+use super::limits::{Client, Place};
 use super::query::FlowsQuery;
+use crate::sink::metrics::Refused;
 use crate::sink::tail::{Item, Position, Start, Subscription};
 
-pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn get(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     let query = FlowsQuery::parse(&uri, Timestamp::now())?;
     let framing = Framing::wanted(&headers);
     let start = match (framing.resume_at(&headers)?, query.since) {
@@ -27,12 +35,21 @@ pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
         (None, Some(since)) => Start::Since(since),
         (None, None) => Start::Now,
     };
+    let refuse = |status, error: String| {
+        app.shared.metrics.http_counters().refuse(Refused::Streams);
+        Failure::new(status, error)
+    };
+    let place = app.streams.take(client).map_err(|_| {
+        let limit = app.limits.streams_per_client;
+        let error = format!("{limit} streams go to your address already, which is the limit");
+        refuse(StatusCode::TOO_MANY_REQUESTS, error)
+    })?;
     let subscription = app
         .shared
         .tail
         .subscribe(query.filter, start, query.follow)
-        .map_err(|full| Failure::new(StatusCode::SERVICE_UNAVAILABLE, full.to_string()))?;
-    let body = Stream::new(subscription, framing, &app).into_body();
+        .map_err(|full| refuse(StatusCode::SERVICE_UNAVAILABLE, full.to_string()))?;
+    let body = Stream::new(subscription, place, framing, &app).into_body();
     Ok(([(CONTENT_TYPE, framing.content_type())], body).into_response())
 }
 
@@ -75,6 +92,7 @@ impl Framing {
 /// A body that reads the tail as fast as its client does.
 struct Stream {
     subscription: Subscription,
+    _place: Place,
     framing: Framing,
     cancel: CancellationToken,
     keep_alive: Duration,
@@ -82,9 +100,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(subscription: Subscription, framing: Framing, app: &App) -> Self {
+    fn new(subscription: Subscription, place: Place, framing: Framing, app: &App) -> Self {
         let App { cancel, keep_alive, .. } = app.clone();
-        let mut stream = Self { subscription, framing, cancel, keep_alive, frames: VecDeque::new() };
+        let frames = VecDeque::new();
+        let mut stream = Self { subscription, _place: place, framing, cancel, keep_alive, frames };
         if framing == Framing::Events {
             // An id without data: a client that reconnects before the first record goes on from here.
             let greeting = format!("retry: 1000\nid: {}\n\n", stream.subscription.position());

@@ -1,16 +1,23 @@
 //! The HTTP side: what the sinks know, for people, Prometheus and `flow-observer tail`.
 //!
-//! Reads [`Shared`] and nothing else.
+//! Reads [`Shared`] and nothing else. What of it is guarded, and how, says [`auth`].
 
 mod answer;
+pub mod auth;
 mod explain;
+mod files;
 mod findings;
 mod flows;
+mod limits;
 mod pairs;
 mod query;
+mod server;
 mod snapshot;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
+mod tls;
 mod vips;
 
 use std::io;
@@ -18,64 +25,129 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Failure;
+use self::auth::Auth;
+pub use self::limits::Limits;
+use self::limits::Places;
+use self::server::Server;
+pub use self::tls::{Tls, TlsError};
 use crate::sink::Shared;
 use crate::sink::metrics::Format;
 
-/// How long open requests may take to end after the cancellation.
-const GRACE: Duration = Duration::from_millis(500);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How the server meets its clients. By default it answers everybody, in the clear.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Who may ask for `/api`.
+    pub auth: Auth,
+    /// Certificate and key; without, connections are not encrypted.
+    pub tls: Option<Tls>,
+    /// Bounds.
+    pub limits: Limits,
+}
 
 /// What each handler gets.
 #[derive(Clone)]
 struct App {
     shared: Arc<Shared>,
+    auth: Auth,
+    limits: Limits,
+    streams: Places,
     /// Ends the streams.
     cancel: CancellationToken,
     /// Silence after which a stream of events says that it is alive.
     keep_alive: Duration,
 }
 
-/// Serves until `cancel`; returns within a second of it, whatever clients do.
+/// Serves everybody until `cancel`; returns within a second of it, whatever clients do.
 ///
 /// # Errors
 /// When the listener can't accept any more.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>, cancel: CancellationToken) -> io::Result<()> {
-    serve_app(listener, App { shared, cancel, keep_alive: KEEP_ALIVE }).await
+    serve_with(listener, shared, Settings::default(), cancel).await
 }
 
-async fn serve_app(listener: TcpListener, app: App) -> io::Result<()> {
-    let cancel = app.cancel.clone();
-    let listener = listener.tap_io(|stream| {
-        // A record is small, and worth seeing now.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(cancel.clone().cancelled_owned());
-    let late = async {
-        cancel.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+/// Serves as the settings say, until `cancel`; returns within a second of it, whatever clients do.
+///
+/// # Errors
+/// When the listener can't accept any more.
+pub async fn serve_with(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    settings: Settings,
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let pace = Pace { keep_alive: KEEP_ALIVE, reload: files::EVERY };
+    serve_at(pace, listener, shared, settings, cancel).await
+}
+
+/// What tests don't wait for.
+#[derive(Clone, Copy)]
+struct Pace {
+    keep_alive: Duration,
+    /// Between two looks at certificates and tokens.
+    reload: Duration,
+}
+
+async fn serve_at(
+    pace: Pace,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    settings: Settings,
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let Settings { auth, tls, limits } = settings;
+    let app = App {
+        shared: Arc::clone(&shared),
+        auth: auth.clone(),
+        limits: limits.clone(),
+        // How many there are in all is for the tail to say.
+        streams: Places::new(usize::MAX, limits.streams_per_client),
+        cancel: cancel.clone(),
+        keep_alive: pace.keep_alive,
+    };
+    let acceptor = tls.as_ref().map(Tls::acceptor);
+    let counters = shared.metrics.http_counters();
+    let server = Server::new(router(app), acceptor, limits, counters, cancel.clone());
+    let reload = async {
+        let certificate = async {
+            if let Some(tls) = tls {
+                tls.follow(pace.reload, cancel.clone()).await;
+            }
+        };
+        tokio::join!(certificate, auth.follow(pace.reload, cancel.clone()));
+        // The server's end is the end.
+        std::future::pending().await
     };
     tokio::select! {
-        result = server => result,
-        // A client that does not read its answer is not waited for.
-        () = late => Ok(()),
+        served = server.run(listener) => served,
+        () = reload => Ok(()),
     }
 }
 
+/// The guard stands before the paths, not behind each: a path tells what methods it answers even when it refuses.
 fn router(app: App) -> Router {
+    Router::new()
+        .fallback_service(paths(app.clone()))
+        .layer(from_fn_with_state(app, auth::guard))
+        .layer(map_response(common_headers))
+}
+
+fn paths(app: App) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
@@ -91,14 +163,21 @@ fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
         })
-        .layer(map_response(common_headers))
         .with_state(app)
 }
 
+/// Nothing here is a page: no browser is to keep it, run it, frame it or read it for another site.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
 async fn common_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().extend(HEADERS);
     response
 }
 

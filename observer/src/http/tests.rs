@@ -1,8 +1,12 @@
 //! A real listener and real clients.
 
+mod access;
 mod client;
 mod explain;
+mod limits;
+mod secrets;
 mod streams;
+mod tls;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

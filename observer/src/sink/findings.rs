@@ -1,5 +1,6 @@
 //! The findings of `/api/v1/findings`, and a line in the log when one comes or goes.
 
+mod feed;
 mod journal;
 
 use std::cmp::Reverse;
@@ -12,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::lock;
 use crate::core::finding::{Finding, FindingKind, State};
 
+pub(super) use feed::Feed;
 pub(super) use journal::Journal;
 
 /// How long resolved findings are told.

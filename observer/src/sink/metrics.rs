@@ -6,6 +6,7 @@
 mod active;
 mod bursts;
 mod checks;
+mod http;
 mod labels;
 mod latent;
 mod outcomes;
@@ -45,6 +46,7 @@ use crate::core::output::{DropUpdate, LatentCount, PairUpdate};
 use crate::core::record::{Endpoint, Vantage};
 use crate::core::vips::{ClaimSource, Vip};
 
+pub use http::{HttpCounters, Refused};
 pub use text::Format;
 
 /// Seconds. A handshake in a node takes tens of microseconds; a repeated SYN costs one second.
@@ -96,6 +98,7 @@ pub struct Metrics {
     synced: Gauges,
     object_kinds: Mutex<BTreeSet<ArcStr>>,
     checks: CheckSeries,
+    http: HttpCounters,
 }
 
 impl Metrics {
@@ -118,6 +121,7 @@ impl Metrics {
             synced: Family::default(),
             object_kinds: Mutex::default(),
             checks: CheckSeries::new(),
+            http: HttpCounters::default(),
         };
         metrics.start_at_zero();
         metrics.register();
@@ -165,6 +169,7 @@ impl Metrics {
         );
         registry.register("tail_clients", "Readers of the live tail", self.tail.clients.clone());
         self.checks.register(registry);
+        self.http.register(registry);
         let build = Gauges::default();
         build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
         registry.register("build_info", "The version of this agent; always 1", build);
@@ -290,6 +295,10 @@ impl Metrics {
 
     pub(crate) fn tail_counters(&self) -> TailCounters {
         self.tail.clone()
+    }
+
+    pub(crate) fn http_counters(&self) -> HttpCounters {
+        self.http.clone()
     }
 }
 

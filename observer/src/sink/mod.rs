@@ -18,9 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
-use self::findings::{Change, Journal};
+use self::findings::{Change, Feed, Journal};
 use crate::core::finding::Finding;
+use crate::core::input::LostStage;
 use crate::core::output::Output;
 use crate::core::record::{Event, Outcome};
 
@@ -63,6 +65,7 @@ impl SinkConfig {
 pub struct Sinks {
     shared: Arc<Shared>,
     journal: Journal,
+    feed: Option<Feed>,
 }
 
 impl Sinks {
@@ -70,7 +73,15 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
-        (Self { shared: Arc::clone(&shared), journal: Journal::new() }, shared)
+        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
+    }
+
+    /// Hands every word on a finding to one more reader, through a queue of this length; what finds it full is counted
+    /// as lost at stage `kube_events`. A second reader replaces the first.
+    pub fn feed_findings(&mut self, queue: usize) -> mpsc::Receiver<Arc<Finding>> {
+        let (feed, findings) = Feed::new(queue);
+        self.feed = Some(feed);
+        findings
     }
 
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
@@ -125,6 +136,11 @@ impl Sinks {
             metrics.set_findings(findings.active());
         }
         self.journal.log(change, &finding, now);
+        if let Some(feed) = &self.feed
+            && !feed.offer(finding)
+        {
+            metrics.add_lost(LostStage::KubeEvents, 1);
+        }
     }
 }
 

@@ -47,16 +47,26 @@ pub(super) fn ensure() -> Result<bool> {
     for (name, why) in &missing {
         say(&format!("installing Debian package {name}: {why}"));
     }
+    apt_install(&names)?;
+    Ok(true)
+}
+
+/// Installs packages that only one task needs.
+pub(crate) fn install(names: &[&str], why: &str) -> Result<()> {
+    say(&format!("installing Debian packages {}: {why}", names.join(", ")));
+    apt_install(names)
+}
+
+fn apt_install(names: &[&str]) -> Result<()> {
     let apt =
         |args: &[&str]| run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args));
     apt(&["update", "-q"])?;
     let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
-    args.extend(&names);
+    args.extend(names);
     let no_starts = NoStarts::new()?;
     apt(&args)?;
     drop(no_starts);
-    services::disable(&names)?;
-    Ok(true)
+    services::disable(names)
 }
 
 fn installed(name: &str) -> bool {

@@ -16,6 +16,7 @@ pub(super) use node::node;
 pub(super) use pod::{pod, ports};
 pub(super) use service::{endpoints, service, slice};
 
+use super::names::shared;
 use super::policy::shown;
 use crate::core::inventory::{Labels, Workload};
 
@@ -23,7 +24,7 @@ use crate::core::inventory::{Labels, Workload};
 pub(super) const NAME_LABEL: ArcStr = arcstr::literal!("kubernetes.io/metadata.name");
 
 pub(super) fn labels(labels: Option<BTreeMap<String, String>>) -> Labels {
-    labels.unwrap_or_default().into_iter().map(|(k, v)| (k.into(), v.into())).collect()
+    labels.unwrap_or_default().into_iter().map(|(k, v)| (shared(&k), shared(&v))).collect()
 }
 
 /// The values of a map that are text.
@@ -36,7 +37,7 @@ pub(super) fn texts(map: &Value) -> Labels {
 pub(super) fn controller(meta: &ObjectMeta) -> Option<Workload> {
     let owners = meta.owner_references.as_deref().unwrap_or_default();
     let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
-    Some(Workload { kind: (*owner.kind).into(), name: (*owner.name).into() })
+    Some(Workload { kind: shared(&owner.kind), name: shared(&owner.name) })
 }
 
 /// Parses addresses, without repeats; IPv4 in IPv6 clothes becomes IPv4.
@@ -61,5 +62,5 @@ fn port(what: &str, number: i32, notes: &mut Vec<String>) -> Option<u16> {
 }
 
 fn protocol(protocol: Option<String>) -> ArcStr {
-    protocol.map_or(arcstr::literal!("TCP"), ArcStr::from)
+    protocol.map_or(arcstr::literal!("TCP"), |name| shared(&name))
 }

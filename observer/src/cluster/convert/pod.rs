@@ -1,8 +1,8 @@
 //! Pods: addresses, age, ports and the workload.
 
-use arcstr::ArcStr;
 use k8s_openapi::api::core::v1 as core;
 
+use super::super::names::shared;
 use super::super::object::{Key, PodBody};
 use super::{controller, ips, labels, port, protocol};
 use crate::core::inventory::{ContainerPort, Labels, Pod, Workload};
@@ -23,7 +23,7 @@ pub(in crate::cluster) fn pod(key: &Key, pod: core::Pod, notes: &mut Vec<String>
         uid: meta.uid.unwrap_or_default().into(),
         workload: workload(key, owner.as_ref(), &labels),
         labels,
-        node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
+        node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(shared),
         ips: if finished { Vec::new() } else { addresses(&status, notes) },
         host_network: spec.host_network == Some(true),
         finished,
@@ -56,7 +56,7 @@ pub(in crate::cluster) fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -
     let ports = containers.flat_map(|container| container.ports.iter().flatten());
     ports
         .filter_map(|p| {
-            let name = p.name.as_deref().map(ArcStr::from);
+            let name = p.name.as_deref().map(shared);
             let port = port("containerPort", p.container_port, notes)?;
             Some(ContainerPort { name, protocol: protocol(p.protocol.clone()), port })
         })
@@ -80,5 +80,5 @@ fn workload(key: &Key, owner: Option<&Workload>, labels: &Labels) -> Workload {
 /// A Deployment names its ReplicaSets `<deployment>-<pod-template-hash>`.
 fn deployment(replica_set: &Workload, labels: &Labels) -> Option<Workload> {
     let name = replica_set.name.strip_suffix(&**labels.get("pod-template-hash")?)?.strip_suffix('-')?;
-    (!name.is_empty()).then(|| Workload { kind: arcstr::literal!("Deployment"), name: name.into() })
+    (!name.is_empty()).then(|| Workload { kind: arcstr::literal!("Deployment"), name: shared(name) })
 }

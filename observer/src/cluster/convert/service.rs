@@ -4,6 +4,7 @@ use arcstr::ArcStr;
 use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::super::names::shared;
 use super::super::object::{Key, ServiceBody, SliceBody};
 use super::vips::vips;
 use super::{controller, ips, labels, port, protocol};
@@ -52,7 +53,7 @@ pub(in crate::cluster) fn slice(slice: &discovery::EndpointSlice, notes: &mut Ve
     let label = slice.metadata.labels.as_ref().and_then(|l| l.get("kubernetes.io/service-name"));
     let owner =
         || controller(&slice.metadata).filter(|owner| owner.kind == "Service").map(|owner| owner.name);
-    let service = label.map(|name| ArcStr::from(&**name)).or_else(owner);
+    let service = label.map(|name| shared(name)).or_else(owner);
     let mut backends = Vec::new();
     if slice.address_type != "FQDN" {
         for endpoint in slice.endpoints.iter().flatten() {
@@ -101,10 +102,10 @@ pub(in crate::cluster) fn endpoints(endpoints: core::Endpoints, notes: &mut Vec<
 
 /// The only port of a Service may go without a name; slices then write "".
 fn name(name: Option<&str>) -> Option<ArcStr> {
-    name.filter(|name| !name.is_empty()).map(Into::into)
+    name.filter(|name| !name.is_empty()).map(shared)
 }
 
 fn target(target: Option<&core::ObjectReference>) -> Option<ArcStr> {
     let target = target.filter(|target| target.kind.as_deref() == Some("Pod"))?;
-    target.name.as_deref().map(Into::into)
+    target.name.as_deref().map(shared)
 }

@@ -45,13 +45,18 @@ pub enum ApiError {
 /// # Errors
 /// When there are no settings, or they can't be used.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ApiError> {
-    let mut config = config(kubeconfig).await?;
+    client_of(config(kubeconfig).await?)
+}
+
+/// A client of these settings, with our patience.
+pub(in crate::cluster) fn client_of(mut config: Config) -> Result<Client, ApiError> {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
     Client::try_from(config).map_err(|e| ApiError::Client(e.into()))
 }
 
-async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError> {
+/// Settings for [`client`].
+pub(in crate::cluster) async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError> {
     if let Some(path) = kubeconfig {
         return from_file(path)
             .await

@@ -15,6 +15,8 @@ pub(super) enum Change {
     Delete(&'static Kind, Key),
     /// The object can't be used; what was known of it is not true any more.
     Unreadable(&'static Kind, Option<Key>),
+    /// A list begins: what can't be read is counted anew.
+    Listing(&'static Kind),
     /// A list ended: these are all there are.
     Listed(&'static Kind, HashSet<Key>),
     Sync(&'static Kind, Sync),

@@ -65,20 +65,16 @@ impl Failure {
 }
 
 impl From<kube::Error> for Failure {
-    /// The innermost error is the one that helps.
+    /// The innermost error is the one that helps; around it are the layers of the client.
     fn from(error: kube::Error) -> Self {
-        let mut said = vec![error.to_string()];
-        let mut source = error.source();
+        let (mut innermost, mut source) = (error.to_string(), error.source());
         while let Some(inner) = source {
-            said.push(inner.to_string());
+            innermost = inner.to_string();
             source = inner.source();
         }
-        said.dedup();
-        let innermost = said.pop().unwrap_or_default();
-        match said.into_iter().next() {
-            Some(outer) if !outer.contains(&innermost) => Self::Other(format!("{outer}: {innermost}")),
-            Some(outer) => Self::Other(outer),
-            None => Self::Other(innermost),
-        }
+        Self::Other(match error {
+            kube::Error::Service(_) | kube::Error::HyperError(_) => format!("no answer: {innermost}"),
+            _ => innermost,
+        })
     }
 }

@@ -153,6 +153,7 @@ impl Follower {
     }
 
     async fn list(&mut self) -> Result<String, Failure> {
+        self.send(Change::Listing(self.kind)).await?;
         let keys: Arc<Mutex<HashSet<Key>>> = Arc::default();
         let (to, kind, all) = (self.to.clone(), self.kind, Arc::clone(&keys));
         let item = move |value| {

@@ -1,5 +1,5 @@
-//! A kind's objects, page by page, and each page item by item: a server that ignores the limit, as those do that answer from
-//! their cache, must not make us hold ten thousand pods as text.
+//! A kind's objects, item by item as they come: answers from the server's cache have no pages, and ten thousand pods as text
+//! are more than an agent should hold. From the store they come page by page.
 
 use std::fmt;
 use std::io::{BufReader, Read};
@@ -67,12 +67,13 @@ where
 }
 
 async fn ask(client: &Client, kind: &Kind, from: From, next: Option<&str>) -> Result<Body, Failure> {
-    let mut params = ListParams::default().limit(PAGE);
+    let mut params = ListParams::default();
     params.field_selector = kind.fields.map(Into::into);
     match (next, from) {
-        (Some(token), _) => params = params.continue_token(token),
+        (Some(token), _) => params = params.limit(PAGE).continue_token(token),
+        // The cache knows no pages.
         (None, From::Cache) => params = params.at("0").matching(VersionMatch::NotOlderThan),
-        (None, From::Store) => {}
+        (None, From::Store) => params = params.limit(PAGE),
     }
     let request = kind.request();
     let request = if kind.metadata_only { request.list_metadata(&params) } else { request.list(&params) };

@@ -35,8 +35,8 @@ pub(super) struct Owner {
     hooks: Hooks,
     first: Option<Box<dyn FnOnce() + Send>>,
     states: BTreeMap<&'static str, Sync>,
-    /// Kinds that were listed at least once.
-    listed: HashSet<&'static str>,
+    /// Kinds that were listed at least once, or that the server said it doesn't have.
+    known: HashSet<&'static str>,
     unreadable: HashSet<(&'static str, Option<Key>)>,
     /// Notes that were logged.
     noted: LruCache<String, ()>,
@@ -58,7 +58,7 @@ impl Owner {
             hooks,
             first: Some(first),
             states: BTreeMap::new(),
-            listed: HashSet::new(),
+            known: HashSet::new(),
             unreadable: HashSet::new(),
             noted: LruCache::new(NOTES),
             logged: BTreeMap::new(),
@@ -98,11 +98,13 @@ impl Owner {
                 let gone = key.as_ref().is_some_and(|key| self.index.delete(kind.name, key));
                 self.unreadable.insert((kind.name, key)) || gone
             }
+            Change::Listing(kind) => {
+                self.unreadable.retain(|(name, _)| *name != kind.name);
+                false
+            }
             Change::Listed(kind, keys) => {
                 self.index.retain(kind.name, &keys);
-                let there = |key: &Option<Key>| key.as_ref().is_some_and(|key| keys.contains(key));
-                self.unreadable.retain(|(name, key)| *name != kind.name || there(key));
-                self.listed.insert(kind.name);
+                self.known.insert(kind.name);
                 true
             }
             Change::Sync(kind, sync) => self.sync(kind.name, sync),
@@ -132,11 +134,9 @@ impl Owner {
             Sync::Absent => {
                 self.index.forget(kind);
                 self.index.set_missing(kind, None);
-                self.listed.remove(kind);
+                self.known.insert(kind);
             }
-            Sync::Stale(why) if !self.listed.contains(kind) => {
-                self.index.set_missing(kind, Some(why.clone()))
-            }
+            Sync::Stale(why) if !self.known.contains(kind) => self.index.set_missing(kind, Some(why.clone())),
             Sync::Stale(_) => {}
         }
         (self.hooks.sync)(kind, &sync);

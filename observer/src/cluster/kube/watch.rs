@@ -1,5 +1,7 @@
 //! A kind's changes, as lines of JSON.
 
+use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -8,7 +10,7 @@ use kube::Client;
 use kube::api::WatchParams;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 use tokio_util::io::StreamReader;
 
 use super::failure::Failure;
@@ -33,7 +35,7 @@ pub(super) enum Event {
 
 /// One open watch.
 pub(super) struct Watch {
-    lines: std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<String, LinesCodecError>> + Send>>,
+    lines: Lines<Pin<Box<dyn AsyncBufRead + Send>>>,
     silence: Duration,
     /// Up to which everything was told.
     pub(super) version: String,
@@ -61,10 +63,9 @@ impl Watch {
             false => request.watch(&params, &version),
         };
         let body = send(client, request.map_err(|e| Failure::Other(e.to_string()))?).await?;
-        let chunks = body.into_data_stream().map(|chunk| chunk.map_err(std::io::Error::other));
-        let codec = LinesCodec::new_with_max_length(MAX_LINE);
-        let lines = FramedRead::new(StreamReader::new(Box::pin(chunks)), codec);
-        Ok(Self { lines: Box::pin(lines), silence, version })
+        let chunks = body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other));
+        let lines = Lines { reader: Box::pin(StreamReader::new(chunks)) as _, line: Vec::new() };
+        Ok(Self { lines, silence, version })
     }
 
     /// The next event; `None` when the server ended the watch.
@@ -72,23 +73,19 @@ impl Watch {
         loop {
             let line = match tokio::time::timeout(self.silence, self.lines.next()).await {
                 Err(_) => return Some(Err(Failure::silent(self.silence))),
-                Ok(None) => return None,
-                // What is too long for us is passed over: the next event has a newer version.
-                Ok(Some(Err(LinesCodecError::MaxLineLengthExceeded))) => continue,
-                Ok(Some(Err(LinesCodecError::Io(error)))) => {
-                    return Some(Err(Failure::Other(format!("the watch broke off: {error}"))));
-                }
-                Ok(Some(Ok(line))) => line,
+                Ok(Ok(None)) => return None,
+                Ok(Err(error)) => return Some(Err(Failure::Other(format!("the watch broke off: {error}")))),
+                Ok(Ok(Some(line))) => line,
             };
-            if !line.trim().is_empty() {
+            if !line.trim_ascii().is_empty() {
                 return Some(self.read(&line));
             }
         }
     }
 
-    fn read(&mut self, line: &str) -> Result<Event, Failure> {
+    fn read(&mut self, line: &[u8]) -> Result<Event, Failure> {
         let line: Line =
-            serde_json::from_str(line).map_err(|e| Failure::Other(format!("the watch broke off: {e}")))?;
+            serde_json::from_slice(line).map_err(|e| Failure::Other(format!("the watch broke off: {e}")))?;
         if line.r#type == "ERROR" {
             let code = line.object["code"].as_u64().and_then(|code| u16::try_from(code).ok());
             return Err(Failure::of_status(code.unwrap_or(500), Some(&line.object), None));
@@ -101,5 +98,35 @@ impl Watch {
             "BOOKMARK" => Event::Bookmark,
             _ => Event::Apply(line.object),
         })
+    }
+}
+
+/// Lines of a bounded length. One that is longer is passed over: the next event has a newer version.
+struct Lines<R> {
+    reader: R,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    /// The next line, also one that the end cuts; `None` at the end.
+    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut too_long = false;
+        loop {
+            let chunk = self.reader.fill_buf().await?;
+            let newline = chunk.iter().position(|byte| *byte == b'\n');
+            let (part, taken) = newline.map_or((chunk, chunk.len()), |at| (&chunk[..at], at + 1));
+            too_long |= self.line.len() + part.len() > MAX_LINE;
+            match too_long {
+                true => self.line.clear(),
+                false => self.line.extend_from_slice(part),
+            }
+            self.reader.consume(taken);
+            if newline.is_some() && too_long {
+                too_long = false;
+            } else if newline.is_some() || taken == 0 {
+                let line = std::mem::take(&mut self.line);
+                return Ok((newline.is_some() || !line.is_empty()).then_some(line));
+            }
+        }
     }
 }

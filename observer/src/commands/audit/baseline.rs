@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::commands::connect::ConnectArgs;
 use crate::commands::tail::client::Target;
 use crate::core::baseline::Baseline;
 
@@ -20,8 +21,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Baseline> {
 }
 
 /// From an agent.
-pub(super) async fn fetch(url: &str) -> anyhow::Result<Baseline> {
-    let target = Target::parse(url)?;
+pub(super) async fn fetch(url: &str, connect: &ConnectArgs) -> anyhow::Result<Baseline> {
+    let target = Target::new(url, connect)?;
     let json = target.get(PATH).await?;
     Baseline::from_json(&json).with_context(|| format!("{url}{PATH} is not the flows of an agent"))
 }

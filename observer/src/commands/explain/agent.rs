@@ -25,8 +25,8 @@ pub(super) struct Given {
 }
 
 impl Agent {
-    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
-        Ok(Self { target: Target::parse(url)? })
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
     }
 
     pub(super) fn url(&self) -> &str {

@@ -196,7 +196,7 @@ async fn what_is_wrong_is_said(#[case] args: &[&str], #[case] says: &str) {
 }
 
 #[rstest]
-#[case(&["--cluster", "kube"], "--cluster kube is not there yet")]
+#[case(&["--cluster", "kube", "--kubeconfig", "/nowhere"], "the kubeconfig /nowhere can't be used")]
 #[case(&["--cluster", "none"], "nothing to judge by")]
 #[case(&["--cluster", "dir:/nowhere"], "/nowhere does not exist")]
 #[case(&["--url", "http://127.0.0.1:1"], "can't reach an agent at http://127.0.0.1:1")]

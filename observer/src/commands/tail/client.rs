@@ -1,13 +1,15 @@
 //! Requests to an agent.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::request::Builder;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -15,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::TailError;
+use crate::cluster::agents::{AgentPod, Agents, Trouble};
+use crate::commands::connect::{ConnectArgs, Connector, Wire};
 
 /// For the connection and the head of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,30 +30,54 @@ const LARGEST: usize = 256 << 20;
 /// An agent's address.
 #[derive(Clone, Debug)]
 pub(in crate::commands) struct Target {
-    /// As the user wrote it.
+    /// As the user wrote it, or the node and the pod.
     url: String,
-    host: String,
-    port: u16,
+    way: Way,
     authority: String,
     /// Path before `/api`, without a slash at the end.
     base: String,
+    connector: Connector,
+}
+
+/// How bytes get there.
+#[derive(Clone, Debug)]
+enum Way {
+    Tcp { host: String, port: u16 },
+    Pod(Arc<Agents>, Arc<AgentPod>),
 }
 
 impl Target {
-    pub(in crate::commands) fn parse(url: &str) -> Result<Self, TailError> {
+    pub(in crate::commands) fn new(url: &str, args: &ConnectArgs) -> Result<Self, TailError> {
         let bad = || TailError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
+        let (https, port) = match scheme {
+            "http" => (false, 80),
+            "https" => (true, 443),
+            _ => return Err(bad()),
+        };
         if authority.host().is_empty() || authority.as_str().contains('@') || uri.query().is_some() {
             return Err(bad());
         }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
         Ok(Self {
             url: url.to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            connector: Connector::new(args, https, &host)?,
+            way: Way::Tcp { host, port: authority.port_u16().unwrap_or(port) },
             authority: authority.to_string(),
             base: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// The agent in this pod, through the API server.
+    pub(in crate::commands) fn pod(agents: Arc<Agents>, pod: Arc<AgentPod>, connector: Connector) -> Self {
+        Self {
+            url: format!("node {} (pod {}/{})", pod.node, pod.namespace, pod.name),
+            authority: format!("localhost:{}", pod.port),
+            way: Way::Pod(agents, pod),
+            base: String::new(),
+            connector,
+        }
     }
 
     pub(in crate::commands) fn url(&self) -> &str {
@@ -99,7 +127,10 @@ impl Target {
     }
 
     /// An answer with status 200.
-    async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Incoming>, TailError> {
+    async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response<Incoming>, TailError> {
+        if let Some(token) = self.connector.authorization()? {
+            request = request.header(AUTHORIZATION, token);
+        }
         let response = match timeout(PATIENCE, self.exchange(request, body)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.unreachable(&*error)),
@@ -113,21 +144,59 @@ impl Target {
 
     async fn exchange(
         &self,
-        request: Builder,
+        mut request: Builder,
         body: Bytes,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to the agent");
+        if let Some(user) = self.user().await {
+            request = request.header(AUTHORIZATION, user);
+        }
+        let request = request.body(Full::new(body))?;
+        let (stream, trouble) = self.connect().await?;
+        let sent = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection to the agent");
+                }
+            });
+            sender.send_request(request).await
+        };
+        tokio::select! {
+            // The kubelet's reason says more than the connection that ends with it.
+            biased;
+            Some(trouble) = trouble => Err(trouble.trim().into()),
+            response = sent => Ok(response?),
+        }
+    }
+
+    /// Without a token of its own the request shows an agent in a pod that of the kubeconfig's user.
+    async fn user(&self) -> Option<HeaderValue> {
+        match &self.way {
+            Way::Pod(agents, _) if !self.connector.has_token() => agents.authorization().await,
+            _ => None,
+        }
+    }
+
+    async fn connect(&self) -> Result<(Box<dyn Wire>, Trouble), Box<dyn Error + Send + Sync>> {
+        let (stream, trouble): (Box<dyn Wire>, Trouble) = match &self.way {
+            Way::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                (Box::new(stream), std::future::ready(None).boxed())
             }
-        });
-        Ok(sender.send_request(request.body(Full::new(body))?).await?)
+            Way::Pod(agents, pod) => {
+                let (stream, trouble) = agents.dial(pod).await?;
+                (Box::new(stream), trouble)
+            }
+        };
+        Ok((self.connector.over(stream).await?, trouble))
     }
 
     fn unreachable(&self, error: &dyn Error) -> TailError {
-        TailError::Unreachable { url: self.url.clone(), reason: causes(error) }
+        let (url, reason) = (self.url.clone(), causes(error));
+        match self.way {
+            Way::Tcp { .. } => TailError::Unreachable { url, reason },
+            Way::Pod(..) => TailError::Pod { url, reason },
+        }
     }
 
     async fn refused(&self, response: Response<Incoming>) -> TailError {
@@ -138,7 +207,11 @@ impl Target {
             .ok()
             .and_then(|json| Some(json.get("error")?.as_str()?.to_owned()))
             .unwrap_or_else(|| "no reason given".to_owned());
-        TailError::Refused { url: self.url.clone(), status, error }
+        let url = self.url.clone();
+        match status {
+            401 | 403 => TailError::Unauthorised { url, status, error },
+            _ => TailError::Refused { url, status, error },
+        }
     }
 }
 
@@ -180,22 +253,31 @@ mod tests {
 
     use super::*;
 
+    fn parse(url: &str) -> Result<Target, TailError> {
+        // Needs no CA of the system.
+        let args = ConnectArgs { insecure_skip_tls_verify: true, ..ConnectArgs::default() };
+        Target::new(url, &args)
+    }
+
     #[rstest]
+    #[case("https://node1", "node1", 443, "")]
+    #[case("https://[::1]:9477/", "::1", 9477, "")]
     #[case("http://127.0.0.1:9477", "127.0.0.1", 9477, "")]
     #[case("http://[::1]:9477/", "::1", 9477, "")]
     #[case("http://node1", "node1", 80, "")]
     #[case("http://gateway/agents/node1/", "gateway", 80, "/agents/node1")]
     fn urls(#[case] url: &str, #[case] host: &str, #[case] port: u16, #[case] base: &str) {
-        let target = Target::parse(url).unwrap();
-        assert_eq!((target.host.as_str(), target.port, target.base.as_str()), (host, port, base));
+        let target = parse(url).unwrap();
+        let Way::Tcp { host: have, port: at } = &target.way else { panic!("{target:?}") };
+        assert_eq!((have.as_str(), *at, target.base.as_str()), (host, port, base));
     }
 
     #[rstest]
     fn not_urls(
-        #[values("", "127.0.0.1:9477", "https://x", "http://", "http://u@x", "http://x?a=b", "ftp://x")]
+        #[values("", "127.0.0.1:9477", "wss://x", "http://", "http://u@x", "http://x?a=b", "ftp://x")]
         url: &str,
     ) {
-        assert!(Target::parse(url).unwrap_err().to_string().contains("is not a URL"));
+        assert!(parse(url).unwrap_err().to_string().contains("is not a URL"));
     }
 
     #[test]

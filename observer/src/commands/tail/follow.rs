@@ -16,13 +16,15 @@ use super::{TailArgs, TailError};
 const SILENCE: Duration = Duration::from_secs(35);
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+const REPLAY_TRIES: u32 = 6;
 
 /// Yields the data of events, reconnecting as needed.
-pub(super) struct Follower<N> {
+pub(in crate::commands) struct Follower<N> {
     target: Target,
     filters: Vec<(&'static str, String)>,
     since: Option<String>,
     follow: bool,
+    replayed: bool,
     notes: N,
     stream: Option<Stream>,
     /// The first connection has been made; from now on failures are waited out.
@@ -46,7 +48,7 @@ enum Step {
 }
 
 impl<N: Write> Follower<N> {
-    pub(super) fn new(target: Target, args: &TailArgs, notes: N) -> Self {
+    pub(in crate::commands) fn new(target: Target, args: &TailArgs, notes: N) -> Self {
         let join = |values: Vec<&str>| (!values.is_empty()).then(|| values.join(","));
         let filters = [
             ("namespace", args.namespace.clone()),
@@ -59,6 +61,7 @@ impl<N: Write> Follower<N> {
             filters: filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             since: args.since.clone(),
             follow: !args.no_follow,
+            replayed: false,
             notes,
             stream: None,
             begun: false,
@@ -68,7 +71,7 @@ impl<N: Write> Follower<N> {
     }
 
     /// The next record; `None` at the end of a replay that is not followed.
-    pub(super) async fn next(&mut self) -> Result<Option<String>, TailError> {
+    pub(in crate::commands) async fn next(&mut self) -> Result<Option<String>, TailError> {
         loop {
             let Some(stream) = &mut self.stream else {
                 self.connect().await?;
@@ -82,7 +85,10 @@ impl<N: Write> Follower<N> {
                         None => continue,
                     }
                 }
-                Step::End if !self.follow => return Ok(None),
+                Step::End if !self.follow => {
+                    self.replayed = true;
+                    return Ok(None);
+                }
                 Step::End => "the agent has ended the stream".to_owned(),
                 Step::Broken(why) => why,
             };
@@ -91,8 +97,31 @@ impl<N: Write> Follower<N> {
         }
     }
 
+    /// Yields what has been and ends, whatever the arguments say.
+    pub(in crate::commands) fn replay(&mut self) {
+        self.follow = false;
+    }
+
+    /// Whether a replay came to its end.
+    pub(in crate::commands) fn has_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    /// Goes on with what happens, from where the replay ended.
+    pub(in crate::commands) fn go_on(&mut self) {
+        (self.follow, self.stream, self.begun) = (true, None, false);
+    }
+
+    /// Connects, if that is not done yet.
+    pub(in crate::commands) async fn begin(&mut self) -> Result<(), TailError> {
+        if self.stream.is_none() {
+            self.connect().await?;
+        }
+        Ok(())
+    }
+
     /// Remembers how far the reader is, for an agent that starts anew.
-    pub(super) fn printed(&mut self, time: Option<Timestamp>) {
+    pub(in crate::commands) fn printed(&mut self, time: Option<Timestamp>) {
         self.last_time = self.last_time.max(time);
     }
 
@@ -103,7 +132,9 @@ impl<N: Write> Follower<N> {
 
     async fn connect(&mut self) -> Result<(), TailError> {
         let mut backoff = BACKOFF_MIN;
-        loop {
+        // What is live is waited for; a replay that broke off tells its end sooner.
+        for tries in 1.. {
+            let patient = self.follow || tries < REPLAY_TRIES;
             if self.begun {
                 sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -117,10 +148,13 @@ impl<N: Write> Follower<N> {
                     self.begun = true;
                     return Ok(());
                 }
-                Err(error) if self.begun && is_passing(&error) => tracing::debug!(%error, "no connection"),
+                Err(error) if self.begun && patient && is_passing(&error) => {
+                    tracing::debug!(%error, "no connection");
+                }
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// The agent prefers the last event's id to `since`, as long as it is the same run of the same agent.
@@ -163,8 +197,12 @@ impl Stream {
 /// What may be over when the agent, or what stands before it, has started again.
 fn is_passing(error: &TailError) -> bool {
     match error {
-        TailError::Unreachable { .. } => true,
-        TailError::Refused { status, .. } => *status >= 500,
-        TailError::Url(_) | TailError::NotAnAgent { .. } => false,
+        TailError::Unreachable { .. } | TailError::Pod { .. } => true,
+        TailError::Refused { status, .. } => *status >= 500 || *status == 429,
+        TailError::Url(_)
+        | TailError::NotAnAgent { .. }
+        | TailError::Unauthorised { .. }
+        | TailError::Connect(_)
+        | TailError::Reach(_) => false,
     }
 }

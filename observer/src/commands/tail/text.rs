@@ -14,21 +14,28 @@ use crate::core::record::{
 /// A longer side is cut in its middle.
 const MAX_SRC: usize = 44;
 const MAX_DST: usize = 64;
+const MAX_NODE: usize = 24;
 /// Fits `established`, the longest.
 const WORD: usize = 11;
 
 /// Formats records; columns grow with what has been seen.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(in crate::commands) struct Text {
     zone: TimeZone,
     colour: bool,
+    /// Width of the nodes' column, where there is one.
+    nodes: Option<usize>,
     src_width: usize,
     dst_width: usize,
 }
 
 impl Text {
-    pub(super) fn new(zone: TimeZone, colour: bool) -> Self {
-        Self { zone, colour, src_width: 0, dst_width: 0 }
+    pub(in crate::commands) fn new(zone: TimeZone, colour: bool) -> Self {
+        Self { zone, colour, nodes: None, src_width: 0, dst_width: 0 }
+    }
+
+    pub(super) fn show_nodes(&mut self) {
+        self.nodes = Some(0);
     }
 
     /// One line, without its end.
@@ -36,6 +43,11 @@ impl Text {
         let time = record.time.to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string();
         let mut line = self.paint(Style::new().dimmed(), &time);
         line.push_str("  ");
+        if let Some(width) = &mut self.nodes {
+            let node = shorten(&printable(&record.node), MAX_NODE);
+            *width = (*width).max(node.chars().count());
+            line.push_str(&format!("{node:0$}  ", *width));
+        }
         if let Some((src, dst)) = record.event.endpoints() {
             line.push_str(&self.sides(src, dst));
         }

@@ -17,13 +17,27 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::output::Output;
-use crate::http::{App, serve_app};
+use crate::http::{Pace, Settings, serve_at};
 use crate::sink::{Shared, SinkConfig, Sinks};
 
 /// Nothing here takes long; a test that waits this long has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-const KEEP_ALIVE: Duration = Duration::from_millis(50);
+const PACE: Pace = Pace { keep_alive: Duration::from_millis(50), reload: Duration::from_millis(10) };
+
+/// Waits for what must come.
+pub(super) async fn eventually(condition: impl Fn() -> bool) {
+    within_patience(async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+pub(super) async fn within_patience<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("in time")
+}
 
 pub(super) struct Agent {
     pub(super) shared: Arc<Shared>,
@@ -45,14 +59,22 @@ impl Agent {
     }
 
     pub(super) async fn with(configure: impl FnOnce(&mut SinkConfig)) -> Self {
+        Self::launch(configure, Settings::default()).await
+    }
+
+    pub(super) async fn set(settings: Settings) -> Self {
+        Self::launch(|_| {}, settings).await
+    }
+
+    async fn launch(configure: impl FnOnce(&mut SinkConfig), settings: Settings) -> Self {
         let mut config = SinkConfig::new("node1".into());
         configure(&mut config);
         let (sinks, shared) = Sinks::new(&config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        let app = App { shared: Arc::clone(&shared), cancel: cancel.clone(), keep_alive: KEEP_ALIVE };
-        let server = tokio::spawn(serve_app(listener, app));
+        let server = serve_at(PACE, listener, Arc::clone(&shared), settings, cancel.clone());
+        let server = tokio::spawn(server);
         Self { shared, address, cancel, server, sinks }
     }
 

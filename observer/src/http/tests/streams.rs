@@ -13,7 +13,7 @@ use crate::core::record::Outcome;
 use crate::sink::testing::{at, attempt, pod, service};
 
 impl Agent {
-    fn push(&mut self, seconds: std::ops::Range<i64>) {
+    pub(super) fn push(&mut self, seconds: std::ops::Range<i64>) {
         for second in seconds {
             let record =
                 attempt(second, pod("web", "front-5d-1"), service("data", "db"), Outcome::Established);

@@ -1,0 +1,38 @@
+//! One agent a node: two would attach twice and count everything twice.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+use anyhow::{Context as _, bail};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+
+/// Abstract, so that it needs no file, belongs to the network namespace, and goes with the process.
+const NAME: &str = "flow-observer";
+
+/// Holds the place of the only agent in this network namespace.
+#[derive(Debug)]
+pub(super) struct Alone {
+    _listener: UnixListener,
+}
+
+impl Alone {
+    /// # Errors
+    /// When another agent has the place; it is named.
+    pub(super) fn claim() -> anyhow::Result<Self> {
+        let address = SocketAddr::from_abstract_name(NAME).context("the name of the agent's socket")?;
+        match UnixListener::bind_addr(&address) {
+            Ok(listener) => Ok(Self { _listener: listener }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                bail!("another agent{} already watches this node; stop it first", pid(&address))
+            }
+            Err(error) => Err(error).context("the agent's socket"),
+        }
+    }
+}
+
+/// In words; empty where it can't be seen, as from another process namespace.
+fn pid(address: &SocketAddr) -> String {
+    let peer = UnixStream::connect_addr(address).ok().and_then(|s| getsockopt(&s, PeerCredentials).ok());
+    peer.map(|peer| peer.pid()).filter(|pid| *pid > 0).map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}

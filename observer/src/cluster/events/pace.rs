@@ -1,0 +1,90 @@
+//! How fast Events may be written. Time is a parameter.
+
+use std::time::{Duration, Instant};
+
+/// How fast Events may be written, in all and about one object: so many at once, then one each interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of this agent.
+    pub all: (u32, Duration),
+    /// About one object.
+    pub object: (u32, Duration),
+    /// Time between an Event's first two writes; it doubles with each, up to [`Limits::longest`].
+    pub shortest: Duration,
+    /// The longest time between two writes while there is news.
+    pub longest: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            all: (25, Duration::from_secs(5)),
+            object: (10, Duration::from_secs(60)),
+            shortest: Duration::from_secs(10),
+            longest: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A token bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    burst: u32,
+    interval: Duration,
+    left: u32,
+    /// Tokens up to then have been added.
+    since: Instant,
+}
+
+impl Bucket {
+    pub(super) fn new((burst, interval): (u32, Duration), now: Instant) -> Self {
+        let (burst, interval) = (burst.max(1), interval.max(Duration::from_millis(1)));
+        Self { burst, interval, left: burst, since: now }
+    }
+
+    /// When a token can be taken: now, or later.
+    pub(super) fn ready_at(&self, now: Instant) -> Instant {
+        if self.left > 0 { now } else { now.max(self.since + self.interval) }
+    }
+
+    /// False if there is none.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        let taken = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        taken
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.since).as_millis() / self.interval.as_millis();
+        let more = u32::try_from(passed).unwrap_or(u32::MAX);
+        if self.left.saturating_add(more) >= self.burst {
+            (self.left, self.since) = (self.burst, self.since.max(now));
+        } else {
+            self.left += more;
+            self.since += self.interval * more;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_one_each_interval() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut bucket = Bucket::new((3, Duration::from_secs(10)), start);
+        let taken = |bucket: &mut Bucket, now| (0..100).filter(|_| bucket.take(now)).count();
+        assert_eq!(taken(&mut bucket, at(0)), 3);
+        assert_eq!(bucket.ready_at(at(1)), at(10));
+        assert_eq!(taken(&mut bucket, at(9)), 0);
+        assert_eq!(bucket.ready_at(at(12)), at(12));
+        assert_eq!(taken(&mut bucket, at(12)), 1);
+        // What had passed of the next interval is not lost.
+        assert_eq!(taken(&mut bucket, at(20)), 1);
+        assert_eq!(taken(&mut bucket, at(100_000)), 3);
+        assert_eq!(taken(&mut bucket, at(100_009)), 0);
+    }
+}

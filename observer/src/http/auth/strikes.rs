@@ -1,0 +1,57 @@
+//! Who tries one invalid token after another. Each costs the API server a review. Pure: the time is the caller's.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use crate::http::limits::Client;
+
+/// So many within the window are a mistake; more are not.
+const STRIKES: u32 = 30;
+const WINDOW: Duration = Duration::from_secs(10);
+const CLIENTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+
+/// Invalid tokens per client.
+pub(super) struct Strikes {
+    clients: LruCache<Client, (Instant, u32)>,
+}
+
+impl Strikes {
+    pub(super) fn new() -> Self {
+        Self { clients: LruCache::new(CLIENTS) }
+    }
+
+    pub(super) fn is_out(&mut self, client: Client, now: Instant) -> bool {
+        let strikes = self.clients.get(&client);
+        strikes.is_some_and(|(since, count)| *count >= STRIKES && now < *since + WINDOW)
+    }
+
+    pub(super) fn add(&mut self, client: Client, now: Instant) {
+        let (since, count) = self.clients.get_or_insert_mut(client, || (now, 0));
+        if now >= *since + WINDOW {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_out_for_the_rest_of_the_window() {
+        let (client, other) = (Client::new([10, 0, 0, 1].into()), Client::new([10, 0, 0, 2].into()));
+        let (mut strikes, start) = (Strikes::new(), Instant::now());
+        for _ in 0..STRIKES {
+            assert!(!strikes.is_out(client, start));
+            strikes.add(client, start);
+        }
+        assert!(strikes.is_out(client, start + WINDOW / 2));
+        assert!(!strikes.is_out(other, start + WINDOW / 2));
+        assert!(!strikes.is_out(client, start + WINDOW));
+        strikes.add(client, start + WINDOW);
+        assert!(!strikes.is_out(client, start + WINDOW));
+    }
+}

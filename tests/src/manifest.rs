@@ -1,0 +1,118 @@
+//! The manifests in `deploy/`, rendered as users render them, and what the DaemonSet asks of a container runtime.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// Every directory that users may give to `kubectl apply -k`.
+pub const ALL: [&str; 4] = ["base", "overlays/k3s", "overlays/privileged", "overlays/prometheus-operator"];
+
+/// A file of the checkout.
+#[must_use]
+pub fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// A program of those that `cargo xtask setup` unpacks for a node.
+///
+/// # Errors
+/// When it is not there.
+pub fn node_tool(path: &str) -> Result<PathBuf> {
+    let tool = checkout("target/tools/node").join(path);
+    ensure!(tool.is_file(), "{} is missing: run `cargo xtask setup`", tool.display());
+    Ok(tool)
+}
+
+/// The objects of a directory below `deploy/`, by the kustomize of kubectl 1.20.
+///
+/// # Errors
+/// When it doesn't render.
+pub fn render(dir: &str) -> Result<Vec<Value>> {
+    let kubectl = node_tool("usr/bin/kubectl")?;
+    let out = Command::new(kubectl).arg("kustomize").arg(checkout("deploy").join(dir)).output()?;
+    ensure!(out.status.success(), "deploy/{dir}: {}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout)?;
+    let documents = serde_yaml_ng::Deserializer::from_str(&text);
+    documents.map(|one| serde::Deserialize::deserialize(one).with_context(|| dir.to_owned())).collect()
+}
+
+/// What the kubelet would tell the container runtime.
+#[derive(Clone, Debug)]
+pub struct Container {
+    pub image: String,
+    pub args: Vec<String>,
+    /// Without fields of the pod, which only a cluster knows.
+    pub env: Vec<(String, String)>,
+    /// As the kernel names them: `CAP_BPF`.
+    pub capabilities: BTreeSet<String>,
+    pub memory_limit: u64,
+    /// The node's process ids.
+    pub host_pid: bool,
+    /// Paths that probes ask for.
+    pub probes: BTreeSet<String>,
+}
+
+/// The agent's container in rendered objects. What it returns holds for it: the host's network, a read-only root, no new
+/// privileges, the runtime's seccomp profile, all other capabilities dropped, user 0.
+///
+/// # Errors
+/// When one of these doesn't hold, or a field is missing.
+pub fn agent(objects: &[Value]) -> Result<Container> {
+    let daemon_set = objects.iter().find(|o| o["kind"] == "DaemonSet").context("no DaemonSet")?;
+    let pod = &daemon_set["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let security = &container["securityContext"];
+    for (what, value, wanted) in [
+        ("hostNetwork", &pod["hostNetwork"], Value::from(true)),
+        ("readOnlyRootFilesystem", &security["readOnlyRootFilesystem"], true.into()),
+        ("allowPrivilegeEscalation", &security["allowPrivilegeEscalation"], false.into()),
+        ("privileged", &security["privileged"], false.into()),
+        ("seccompProfile", &security["seccompProfile"]["type"], "RuntimeDefault".into()),
+        ("runAsUser", &security["runAsUser"], 0.into()),
+        ("capabilities.drop", &security["capabilities"]["drop"], serde_json::json!(["ALL"])),
+    ] {
+        ensure!(*value == wanted, "{what} is {value}, expected {wanted}");
+    }
+    let capabilities = texts(&security["capabilities"]["add"])?;
+    Ok(Container {
+        image: container["image"].as_str().context("no image")?.to_owned(),
+        args: texts(&container["args"])?,
+        env: env(&container["env"])?,
+        capabilities: capabilities.into_iter().map(|name| format!("CAP_{name}")).collect(),
+        memory_limit: bytes(container["resources"]["limits"]["memory"].as_str().context("no memory limit")?)?,
+        host_pid: pod["hostPID"] == true,
+        probes: ["startupProbe", "livenessProbe", "readinessProbe"]
+            .into_iter()
+            .map(|probe| {
+                container[probe]["httpGet"]["path"]
+                    .as_str()
+                    .map(str::to_owned)
+                    .with_context(|| probe.to_owned())
+            })
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn texts(list: &Value) -> Result<Vec<String>> {
+    serde_json::from_value(list.clone()).with_context(|| format!("{list} is no list of texts"))
+}
+
+fn env(list: &Value) -> Result<Vec<(String, String)>> {
+    let entries = list.as_array().context("no env")?.iter();
+    let plain = entries.filter(|entry| entry["valueFrom"].is_null());
+    plain
+        .map(|entry| {
+            let text = |key: &str| entry[key].as_str().map(str::to_owned).with_context(|| entry.to_string());
+            Ok((text("name")?, text("value")?))
+        })
+        .collect()
+}
+
+/// `256Mi`.
+fn bytes(quantity: &str) -> Result<u64> {
+    let Some(mebibytes) = quantity.strip_suffix("Mi") else { bail!("{quantity}: expected Mi") };
+    Ok(mebibytes.parse::<u64>()? << 20)
+}

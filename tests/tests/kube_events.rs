@@ -1,0 +1,76 @@
+//! Findings as Kubernetes Events, on a real API server, with the account and the rights that ship.
+
+use lab::agent::Agent;
+use lab::firewall::{Firewall, Refusal};
+use lab::kube::{Api, ApiServer, Mirror, Place};
+use lab::policy::admitting;
+use lab::traffic::{Server, connect};
+use lab::wait;
+use lab::world::World;
+use serde_json::Value;
+
+const PORT: u16 = 6379;
+
+/// Events on an object, as `kubectl describe` looks for them.
+fn events(api: &ApiServer, namespace: &str, name: &str, uid: &str) -> Vec<Value> {
+    let fields = format!(
+        "involvedObject.name={name},involvedObject.namespace={namespace},involvedObject.uid={uid},\
+         source=flow-observer"
+    );
+    let list =
+        api.kubectl(&["get", "events", "-n", namespace, "-o", "json", "--field-selector", &fields], None);
+    let mut list: Value = serde_json::from_str(&list.unwrap()).unwrap();
+    serde_json::from_value(list["items"].take()).unwrap()
+}
+
+/// A pod that a policy refuses, and what the Events on it say.
+struct Stage {
+    agent: Agent,
+    api: ApiServer,
+    world: World,
+}
+
+#[test]
+fn a_refused_pod_is_told_why_by_describe() {
+    let world = World::new().unwrap();
+    let client = world.pod("web", "storefront").unwrap();
+    let valkey = world.pod("data", "valkey").unwrap();
+    let _serving = Server::start(&valkey.ns, PORT).unwrap();
+    world.cluster.apply(&admitting("data", "cache-ingress", &["batch"])).unwrap();
+    let _firewall = Firewall::new(&world.node, &valkey, (PORT, PORT), Refusal::PortUnreachable).unwrap();
+    let place = Place::Inside(world.node.ns.clone());
+    let api = ApiServer::start(&place, &world.guard.dir().join("kube")).unwrap();
+    Mirror::new(world.cluster.dir()).sync(&api).unwrap();
+    let kubeconfig = api.agent().unwrap();
+    let args = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+    let agent = Agent::start(&world.node.ns, &world.node.name, "kube", world.guard.dir(), &args).unwrap();
+    let stage = Stage { agent, api, world };
+
+    let pod = format!("/api/v1/namespaces/web/pods/{}", client.name);
+    let uid = stage.api.as_admin().get(&pod).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+    let refuse = || drop(connect(&client.ns, valkey.at(PORT)).unwrap_err());
+    let told = || events(&stage.api, "web", &client.name, &uid);
+    refuse();
+    let first = wait::until("an Event", wait::DEADLINE, || told().into_iter().next()).unwrap();
+    assert_eq!((&first["reason"], &first["type"]), (&"PolicyDenied".into(), &"Warning".into()), "{first}");
+    assert_eq!(first["source"]["host"], stage.world.node.name.as_str(), "{first}");
+    assert_eq!(
+        (&first["related"]["kind"], &first["related"]["name"]),
+        (&"NetworkPolicy".into(), &"cache-ingress".into())
+    );
+    let message = first["message"].as_str().unwrap();
+    assert!(message.contains("data/cache-ingress") && message.contains("can't reach"), "{message}");
+
+    for _ in 0..5 {
+        refuse();
+    }
+    stage.agent.wait_finding("policy_denied", "active", |found| found["count"] == 6).unwrap();
+    let grown = |event: &Value| event["count"] == 6;
+    wait::until("its count to grow", wait::DEADLINE, || told().into_iter().find(grown)).unwrap();
+    assert_eq!(told().len(), 1, "one Event, not one per refusal: {:?}", told());
+
+    let described = stage.api.kubectl(&["describe", "pod", "-n", "web", &client.name], None).unwrap();
+    let line = described.lines().find(|line| line.contains("PolicyDenied")).unwrap_or(&described);
+    assert!(line.contains("flow-observer") && line.contains("data/cache-ingress"), "{described}");
+    assert_eq!(stage.agent.metric("events_lost_total", &[("stage", "kube_events")]).unwrap(), 0.0);
+}

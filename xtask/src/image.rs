@@ -1,0 +1,183 @@
+//! The container image: a static program, and nothing else, in an OCI archive that is the same for the same source.
+//!
+//! glibc rather than musl: since 2.34 its resolver and `/etc/hosts` look-ups are part of libc, so that a static program
+//! loads nothing at run time; and it is what the tests ran on.
+
+mod archive;
+mod compile;
+mod elf;
+mod target;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+
+use crate::run::{output, run, say};
+use crate::setup;
+use archive::{Image, Packed};
+pub(crate) use target::Arch;
+
+/// `localhost/` so that a node without the image never asks a registry that we don't own.
+const NAME: &str = "localhost/flow-observer";
+const PROGRAM: &str = "flow-observer";
+/// The contract. Compressed it is less than half of this.
+const MAX_BYTES: usize = 25 << 20;
+
+#[derive(Args, Debug, Default)]
+pub(crate) struct ImageArgs {
+    /// Architecture of the nodes [default: this machine's]
+    #[arg(long, value_enum)]
+    arch: Option<Arch>,
+    /// Where the archive goes [default: target/image/flow-observer-VERSION-ARCH.tar]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Build a second time, from a copy in another directory, and fail unless both archives are the same
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Builds the program and packs it.
+pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
+    setup::ensure(root, false)?;
+    let arch = match args.arch {
+        Some(arch) => arch,
+        None => Arch::host()?,
+    };
+    let packed = make(root, arch)?;
+    let out = args.out.clone().unwrap_or_else(|| default_out(root, arch));
+    if let Some(dir) = out.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    fs::write(&out, &packed.archive).with_context(|| format!("{} can't be written", out.display()))?;
+    let mib = packed.archive.len() as f64 / f64::from(1 << 20);
+    say(&format!("{} ({mib:.1} MiB), {NAME}:{}, {}", out.display(), version(), packed.digest));
+    say(&format!("on each k3s node: k3s ctr images import {}", file_name(&out)));
+    if args.verify {
+        verify(root, arch, &packed)?;
+    }
+    Ok(())
+}
+
+/// Where the tests look for it.
+fn default_out(root: &Path, arch: Arch) -> PathBuf {
+    root.join(format!("target/image/{PROGRAM}-{}-{}.tar", version(), arch.goarch()))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// All packages of the workspace share it.
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+fn make(root: &Path, arch: Arch) -> Result<Packed> {
+    say(&format!("building a static {PROGRAM} for {}: some minutes the first time", arch.goarch()));
+    let built = compile::build(root, arch)?;
+    let program = fs::read(&built).with_context(|| format!("{} can't be read", built.display()))?;
+    inspect(root, &program).with_context(|| format!("{} can't be shipped", built.display()))?;
+    smoke(arch, &built)?;
+    // For the Dockerfile, which has no use for an archive.
+    let beside = root.join("target/image").join(arch.goarch());
+    fs::create_dir_all(&beside)?;
+    fs::copy(&built, beside.join(PROGRAM))?;
+    let mut files = BTreeMap::from([(PROGRAM, (0o755, program))]);
+    for (path, source) in
+        [("licenses/LICENSE-APACHE", "LICENSE-APACHE"), ("licenses/LICENSE-MIT", "LICENSE-MIT")]
+    {
+        files.insert(path, (0o644, fs::read(root.join(source)).with_context(|| source.to_owned())?));
+    }
+    let labels = BTreeMap::from([
+        ("org.opencontainers.image.title", "Flow Observer"),
+        ("org.opencontainers.image.version", version()),
+        ("org.opencontainers.image.licenses", env!("CARGO_PKG_LICENSE")),
+    ]);
+    let image = Image {
+        arch: arch.goarch(),
+        name: NAME,
+        tag: version(),
+        files,
+        entrypoint: concat!("/", "flow-observer"),
+        labels,
+    };
+    let packed = image.pack()?;
+    ensure!(packed.archive.len() <= MAX_BYTES, "the archive has {} bytes, over 25 MiB", packed.archive.len());
+    Ok(packed)
+}
+
+/// Runs it: natively, or as far as an emulator of the architecture goes.
+fn smoke(arch: Arch, program: &Path) -> Result<()> {
+    let program = program.to_string_lossy();
+    let Some(emulator) = arch.ensure_emulator()? else {
+        return output(&program, &["--version"]).map(drop).context("the program doesn't start");
+    };
+    let (version, doctor) =
+        (output(&emulator, &[&program, "--version"]), said(&emulator, &[&program, "doctor"]));
+    ensure!(version.is_some(), "the program doesn't start under {emulator}");
+    // The emulator has no bpf(2); which lines fail is its business. That all lines come is the program's.
+    ensure!(
+        doctor.contains("architecture") && doctor.contains(arch.machine()),
+        "`doctor` under {emulator}: {doctor}"
+    );
+    say(&format!(
+        "{emulator}: {}`doctor` printed {} lines",
+        version.unwrap_or_default(),
+        doctor.lines().count()
+    ));
+    Ok(())
+}
+
+/// What a program prints, however it ends.
+fn said(program: &str, args: &[&str]) -> String {
+    let out = Command::new(program).args(args).output();
+    out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default()
+}
+
+/// A program that needs a loader doesn't start in an empty image, and one that names the builder's directories is
+/// another one on the next machine.
+fn inspect(root: &Path, program: &[u8]) -> Result<()> {
+    ensure!(elf::is_static(program)?, "it wants a dynamic loader");
+    let home = std::env::var("HOME").unwrap_or_default();
+    for path in [root.to_string_lossy().into_owned(), format!("{home}/.cargo"), format!("{home}/.rustup")] {
+        if contains(program, path.as_bytes()) {
+            bail!("it holds the builder's path {path}");
+        }
+    }
+    Ok(())
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The same source in another directory, without anything built before.
+fn verify(root: &Path, arch: Arch, first: &Packed) -> Result<()> {
+    let copy = std::env::temp_dir().join(format!("flow-observer-verify-{}", std::process::id()));
+    say(&format!("building again in {}", copy.display()));
+    let second = copy_source(root, &copy).and_then(|()| make(&copy, arch));
+    fs::remove_dir_all(&copy)?;
+    let second = second?;
+    if first.archive != second.archive {
+        bail!("the second build differs: {} and {}", first.digest, second.digest);
+    }
+    say("both builds gave the same archive");
+    Ok(())
+}
+
+/// The files that git knows, as they are now, and the tools.
+fn copy_source(root: &Path, to: &Path) -> Result<()> {
+    let root_text = root.to_string_lossy();
+    let list = output("git", &["-C", &root_text, "ls-files"]).context("this is no git checkout")?;
+    for path in list.lines().filter(|path| root.join(path).is_file()) {
+        let target = to.join(path);
+        fs::create_dir_all(target.parent().unwrap_or(to))?;
+        fs::copy(root.join(path), target)?;
+    }
+    fs::create_dir_all(to.join("target"))?;
+    run(Command::new("ln").arg("-s").arg(fs::canonicalize(root.join("target/tools"))?).arg(to.join("target")))
+}

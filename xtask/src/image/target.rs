@@ -1,0 +1,96 @@
+//! The architectures that there are images for, and what building for them takes.
+
+use anyhow::{Context as _, Result};
+
+use crate::run::{Environment, output};
+
+/// As Kubernetes names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Arch {
+    Amd64,
+    Arm64,
+}
+
+impl Arch {
+    const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
+
+    /// This machine's.
+    pub(crate) fn host() -> Result<Self> {
+        let arch = std::env::consts::ARCH;
+        let found = Self::ALL.into_iter().find(|a| a.machine() == arch);
+        found.with_context(|| format!("no image for {arch}: give --arch amd64 or --arch arm64"))
+    }
+
+    pub(crate) fn goarch(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// As the kernel and Rust name it.
+    pub(super) fn machine(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    pub(super) fn triple(self) -> String {
+        format!("{}-unknown-linux-gnu", self.machine())
+    }
+
+    /// Debian's cross compiler for it; `None` on a machine of this architecture.
+    pub(super) fn cross_compiler(self) -> Option<String> {
+        (std::env::consts::ARCH != self.machine()).then(|| format!("{}-linux-gnu-gcc", self.machine()))
+    }
+
+    /// What to install for the cross compiler.
+    fn cross_packages(self) -> String {
+        let gcc = self.machine().replace('_', "-");
+        format!("gcc-{gcc}-linux-gnu libc6-dev-{}-cross", self.goarch())
+    }
+
+    /// Installs the cross compiler where one is needed and missing.
+    pub(super) fn ensure_compiler(self) -> Result<()> {
+        let Some(compiler) = self.cross_compiler() else { return Ok(()) };
+        ensure(&compiler, &self.cross_packages(), "cross compiler for the image")
+    }
+
+    /// The program that runs programs of this architecture, installed where missing; `None` where none is needed.
+    pub(super) fn ensure_emulator(self) -> Result<Option<String>> {
+        if self.cross_compiler().is_none() {
+            return Ok(None);
+        }
+        let emulator = format!("qemu-{}-static", self.machine());
+        ensure(&emulator, "qemu-user-static", "runs the program once, to see that it starts")?;
+        Ok(Some(emulator))
+    }
+}
+
+/// Installs `packages` unless `program` runs.
+fn ensure(program: &str, packages: &str, why: &str) -> Result<()> {
+    if output(program, &["--version"]).is_some() {
+        return Ok(());
+    }
+    let by_hand =
+        || Environment(format!("no {program}: as root, apt-get install --no-install-recommends {packages}"));
+    if !nix::unistd::geteuid().is_root() || output("apt-get", &["--version"]).is_none() {
+        return Err(by_hand().into());
+    }
+    crate::setup::install(&packages.split(' ').collect::<Vec<_>>(), why)?;
+    output(program, &["--version"]).map(drop).with_context(by_hand)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_debians_and_rusts() {
+        assert_eq!(Arch::Arm64.cross_packages(), "gcc-aarch64-linux-gnu libc6-dev-arm64-cross");
+        assert_eq!(Arch::Amd64.cross_packages(), "gcc-x86-64-linux-gnu libc6-dev-amd64-cross");
+        assert_eq!(Arch::Arm64.triple(), "aarch64-unknown-linux-gnu");
+        assert_eq!(Arch::host().unwrap().cross_compiler(), None);
+    }
+}
