@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::stage::{self, name, namespace, namespaces};
 
+type Body = (&'static str, fn(&mut dyn Api));
+
 /// `forgotten` is last: it restarts the real server.
-const BODIES: [(&str, fn(&mut dyn Api)); 8] = [
+const BODIES: [Body; 8] = [
     ("pages", pages),
     ("a cached list", cached),
     ("changes", changes),
@@ -20,7 +22,6 @@ const BODIES: [(&str, fn(&mut dyn Api)); 8] = [
 ];
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a failed test shows which body it was in")]
 fn the_real_server_keeps_it() {
     let mut stage = stage::real();
     for (name, body) in BODIES {
@@ -30,7 +31,6 @@ fn the_real_server_keeps_it() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a failed test shows which body it was in")]
 fn the_fake_keeps_it() {
     let mut stage = stage::fake(Lists::Unknown);
     for (name, body) in BODIES {
@@ -135,7 +135,7 @@ fn selected(api: &mut dyn Api) {
 fn all_at_first(api: &mut dyn Api) {
     namespaces(api, "first", 2);
     let watching = watch(api, "resourceVersion=0&timeoutSeconds=1&labelSelector=of%3Dfirst");
-    let mut told = vec![next(&watching), next(&watching)];
+    let mut told = [next(&watching), next(&watching)];
     told.sort_by_key(|(_, object)| name(object).to_owned());
     let told: Vec<_> = told.iter().map(|(kind, object)| (kind.as_str(), name(object))).collect();
     assert_eq!(told, [("ADDED", "first0"), ("ADDED", "first1")]);

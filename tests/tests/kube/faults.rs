@@ -69,11 +69,10 @@ fn a_busy_server_is_obeyed() {
     let busy = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(429, Some(3)));
     let cut = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Cut);
     cut.wait_hits(1).unwrap();
-    trouble.change();
-    synced(&trouble.agent, "Namespace", 0.0);
+    busy.wait_hits(1).unwrap();
     let began = std::time::Instant::now();
-    let before = busy.hits();
-    busy.wait_hits(before + 1).unwrap();
+    trouble.change();
+    busy.wait_hits(2).unwrap();
     assert!(began.elapsed() >= Duration::from_millis(2_500), "asked again after {:?}", began.elapsed());
     drop(busy);
     trouble.catches_up();

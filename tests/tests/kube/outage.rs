@@ -53,4 +53,5 @@ fn names_outlive_the_server_and_catch_up_with_it() {
         })
         .unwrap();
     assert_eq!(lines(&agent, &["can't be followed", "Pod"]), 1, "one line: {}", agent.log());
+    assert_eq!(lines(&agent, &["ERROR"]), 0, "libraries keep still: {}", agent.log());
 }

@@ -123,11 +123,12 @@ impl Faults {
         Injected { faults: Arc::clone(faults), id }
     }
 
-    /// The first that befalls the request now; that is a hit.
+    /// The newest that befalls the request now; that is a hit.
     pub(super) fn befalls(&self, request: &Asked, stage: Stage) -> Option<Fault> {
         let mut rules = self.lock();
         let left = |rule: &Rule| rule.on.times.is_none_or(|times| rule.hits < times);
-        let rule = rules.1.iter_mut().find(|r| r.fault.stage() == stage && r.on.takes(request) && left(r))?;
+        let rule =
+            rules.1.iter_mut().rev().find(|r| r.fault.stage() == stage && r.on.takes(request) && left(r))?;
         rule.hits += 1;
         Some(rule.fault)
     }
