@@ -1,4 +1,5 @@
 //! Findings as Kubernetes Events, on a real API server, with the account and the rights that ship.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use lab::agent::Agent;
 use lab::firewall::{Firewall, Refusal};

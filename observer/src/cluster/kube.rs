@@ -1,6 +1,6 @@
 //! The Kubernetes API as a source: `--cluster kube`.
 //!
-//! One task a kind lists and watches, and hands converted objects to the one task that owns the [`Index`]. A kind that can't
+//! One task a kind lists and watches, and hands converted objects to the one task that owns the index. A kind that can't
 //! be had costs no other: what is known of it stays, and it is asked for again.
 
 mod api;
