@@ -6,43 +6,46 @@ use lab::world::World;
 
 use crate::stage::{self, namespace};
 
-/// The version that the docs speak of, with what the tests rely on it to lack.
+/// One server for all of it: a start takes seconds.
 #[test]
-fn it_is_the_one_that_debian_has() {
-    let stage = stage::real();
-    let kubectl = stage.api.as_admin();
+fn the_harness_gives_what_it_promises() {
+    let mut stage = stage::real();
+    it_is_the_one_that_debian_has(&stage.api);
+    rights_and_tokens_are_real(&stage.api);
+    objects_survive_a_kill(&mut stage.api);
+}
+
+/// The version that the docs speak of, with what the tests rely on it to lack.
+fn it_is_the_one_that_debian_has(api: &ApiServer) {
+    let kubectl = api.as_admin();
     let version = kubectl.get("/version").unwrap();
     assert_eq!(version["gitVersion"], "v1.20.2", "{version}");
     kubectl.get("/apis/discovery.k8s.io/v1").unwrap_err();
     kubectl.get("/apis/discovery.k8s.io/v1beta1").unwrap();
 }
 
-#[test]
-fn rights_and_tokens_are_real() {
-    let stage = stage::real();
-    let agent = stage.api.as_admin().with(&stage.api.agent().unwrap());
+fn rights_and_tokens_are_real(api: &ApiServer) {
+    let agent = api.as_admin().with(&api.agent().unwrap());
     agent.get("/apis/networking.k8s.io/v1/networkpolicies").unwrap();
     let error = format!("{:#}", agent.get("/api/v1/secrets").unwrap_err());
     assert!(error.contains("Forbidden"), "{error}");
     agent.run(&["create", "-f", "-"], Some(&namespace("mine", &[]).to_string())).unwrap_err();
 
     let foreign = Token { audience: Some("somebody-else"), ..Token::default() };
-    let token = stage.api.token(NAMESPACE, "flow-observer", foreign).unwrap();
-    let foreign = stage.api.kubeconfig_with("foreign", User::Token(token)).unwrap();
-    let error = format!("{:#}", stage.api.as_admin().with(&foreign).get("/api/v1/pods").unwrap_err());
+    let token = api.token(NAMESPACE, "flow-observer", foreign).unwrap();
+    let foreign = api.kubeconfig_with("foreign", User::Token(token)).unwrap();
+    let error = format!("{:#}", api.as_admin().with(&foreign).get("/api/v1/pods").unwrap_err());
     assert!(error.contains("Unauthorized") || error.contains("logged in"), "{error}");
 }
 
-#[test]
-fn objects_survive_a_kill() {
-    let mut stage = stage::real();
-    stage.api.apply(&[namespace("kept", &[("a", "b")])]).unwrap();
-    let url = stage.api.url();
-    stage.api.kill();
-    stage.api.kubectl(&["get", "namespaces"], None).unwrap_err();
-    stage.api.restart().unwrap();
-    assert_eq!(stage.api.url(), url);
-    let kept = stage.api.as_admin().get("/api/v1/namespaces/kept").unwrap();
+fn objects_survive_a_kill(api: &mut ApiServer) {
+    api.apply(&[namespace("kept", &[("a", "b")])]).unwrap();
+    let url = api.url();
+    api.kill();
+    api.kubectl(&["get", "namespaces"], None).unwrap_err();
+    api.restart().unwrap();
+    assert_eq!(api.url(), url);
+    let kept = api.as_admin().get("/api/v1/namespaces/kept").unwrap();
     assert_eq!(kept["metadata"]["labels"]["a"], "b", "{kept}");
 }
 
