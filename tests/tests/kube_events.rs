@@ -17,7 +17,8 @@ fn events(api: &ApiServer, namespace: &str, name: &str, uid: &str) -> Vec<Value>
         "involvedObject.name={name},involvedObject.namespace={namespace},involvedObject.uid={uid},\
          source=flow-observer"
     );
-    let list = api.kubectl(&["get", "events", "-n", namespace, "-o", "json", "--field-selector", &fields], None);
+    let list =
+        api.kubectl(&["get", "events", "-n", namespace, "-o", "json", "--field-selector", &fields], None);
     let mut list: Value = serde_json::from_str(&list.unwrap()).unwrap();
     serde_json::from_value(list["items"].take()).unwrap()
 }
@@ -53,7 +54,10 @@ fn a_refused_pod_is_told_why_by_describe() {
     let first = wait::until("an Event", wait::DEADLINE, || told().into_iter().next()).unwrap();
     assert_eq!((&first["reason"], &first["type"]), (&"PolicyDenied".into(), &"Warning".into()), "{first}");
     assert_eq!(first["source"]["host"], stage.world.node.name.as_str(), "{first}");
-    assert_eq!((&first["related"]["kind"], &first["related"]["name"]), (&"NetworkPolicy".into(), &"cache-ingress".into()));
+    assert_eq!(
+        (&first["related"]["kind"], &first["related"]["name"]),
+        (&"NetworkPolicy".into(), &"cache-ingress".into())
+    );
     let message = first["message"].as_str().unwrap();
     assert!(message.contains("data/cache-ingress") && message.contains("can't reach"), "{message}");
 
