@@ -46,7 +46,8 @@ impl Stage {
 
     /// SubjectAccessReview.
     fn may(&self, spec: &Value) -> bool {
-        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
+        let review =
+            json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
         let answer =
             self.api.kubectl(&["create", "--raw", path, "-f", "-"], Some(&review.to_string())).unwrap();
@@ -118,7 +119,8 @@ fn the_agent_may_read_what_it_reads_and_nothing_else() {
         for verb in ["get", "list", "watch"] {
             assert!(stage.agent_may(verb, group, resource), "{verb} {resource}.{group}");
         }
-        let writes: &[&str] = if resource == "events" { &["update", "delete"] } else { &["create", "patch", "delete"] };
+        let writes: &[&str] =
+            if resource == "events" { &["update", "delete"] } else { &["create", "patch", "delete"] };
         for verb in writes {
             assert!(!stage.agent_may(verb, group, resource), "{verb} {resource}.{group}");
         }
@@ -142,10 +144,12 @@ fn the_agent_may_read_what_it_reads_and_nothing_else() {
 fn readers_read_the_api_only() {
     let stage = Stage::new();
     stage.apply("base");
-    let alice =
-        |verb: &str, path: &str| stage.may(&json!({"user": "alice", "nonResourceAttributes": {"verb": verb, "path": path}}));
+    let alice = |verb: &str, path: &str| {
+        stage.may(&json!({"user": "alice", "nonResourceAttributes": {"verb": verb, "path": path}}))
+    };
     assert!(!alice("get", "/api/v1/flows"), "not bound yet");
-    let binding = ["create", "clusterrolebinding", "readers", "--clusterrole=flow-observer-reader", "--user=alice"];
+    let binding =
+        ["create", "clusterrolebinding", "readers", "--clusterrole=flow-observer-reader", "--user=alice"];
     stage.api.kubectl(&binding, None).unwrap();
     let bound = || alice("get", "/api/v1/flows").then_some(());
     wait::until("the binding", wait::DEADLINE, bound).unwrap();
