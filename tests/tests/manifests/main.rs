@@ -2,5 +2,3 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 mod render;
-#[cfg(any())]
-mod server;
