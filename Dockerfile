@@ -5,7 +5,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # Installs what it needs itself: bpf-linker, the toolchain of the eBPF target.
-RUN cargo xtask image && install -D target/image/*/flow-observer /image/flow-observer \
+RUN cargo xtask image && install -D target/oci/*/flow-observer /image/flow-observer \
     && install -D -m 644 -t /image/licenses LICENSE-APACHE LICENSE-MIT
 
 FROM scratch

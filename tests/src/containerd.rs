@@ -94,7 +94,8 @@ impl Containerd {
             command.args(["--env", &format!("{name}={value}")]);
         }
         if container.host_pid {
-            command.args(["--with-ns", "pid:/proc/1/ns/pid"]);
+            // containerd's is the node's; process 1 may be out of reach in a sandbox.
+            command.args(["--with-ns", &format!("pid:/proc/{}/ns/pid", self.child.id())]);
         }
         command.args(["--memory-limit", &container.memory_limit.to_string()]);
         let readable = readable.display();

@@ -15,7 +15,7 @@ use lab::world::World;
 /// What `cargo xtask image` wrote, or `$FLOW_OBSERVER_IMAGE`.
 fn archive() -> PathBuf {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let made = format!("target/image/flow-observer-{}-{arch}.tar", env!("CARGO_PKG_VERSION"));
+    let made = format!("target/oci/flow-observer-{}-{arch}.tar", env!("CARGO_PKG_VERSION"));
     let path =
         std::env::var_os("FLOW_OBSERVER_IMAGE").map_or_else(|| manifest::checkout(&made), PathBuf::from);
     assert!(path.is_file(), "{} is missing: run `cargo xtask image`", path.display());

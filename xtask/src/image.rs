@@ -32,7 +32,7 @@ pub(crate) struct ImageArgs {
     /// Architecture of the nodes [default: this machine's]
     #[arg(long, value_enum)]
     arch: Option<Arch>,
-    /// Where the archive goes [default: target/image/flow-observer-VERSION-ARCH.tar]
+    /// Where the archive goes [default: target/oci/flow-observer-VERSION-ARCH.tar]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Build a second time, from a copy in another directory, and fail unless both archives are the same
@@ -64,7 +64,7 @@ pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
 
 /// Where the tests look for it.
 fn default_out(root: &Path, arch: Arch) -> PathBuf {
-    root.join(format!("target/image/{PROGRAM}-{}-{}.tar", version(), arch.goarch()))
+    root.join(format!("target/oci/{PROGRAM}-{}-{}.tar", version(), arch.goarch()))
 }
 
 fn file_name(path: &Path) -> String {
@@ -83,7 +83,7 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
     inspect(root, &program).with_context(|| format!("{} can't be shipped", built.display()))?;
     smoke(arch, &built)?;
     // For the Dockerfile, which has no use for an archive.
-    let beside = root.join("target/image").join(arch.goarch());
+    let beside = root.join("target/oci").join(arch.goarch());
     fs::create_dir_all(&beside)?;
     fs::copy(&built, beside.join(PROGRAM))?;
     let mut files = BTreeMap::from([(PROGRAM, (0o755, program))]);
