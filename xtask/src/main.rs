@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, demo, tests, benchmarks and checks of this repository.
 
+mod build;
 mod cache;
 mod check;
 mod demo;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Setup => setup::ensure(&root, true).map(|()| ExitCode::SUCCESS),
         Task::Demo(args) => demo::demo(&root, &args),
-        Task::Test(args) => test::run(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Test(args) => test::run_all(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => demo::bench(&root, &args),
         Task::Vm(args) => {
             setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)

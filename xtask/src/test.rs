@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 
-use crate::run::{self, cargo, need_root, say, target_dir};
+use crate::build::{Built, PACKAGES};
+use crate::run::{cargo, need_root, run, say};
 use crate::{image, kube, setup};
 
 #[derive(Args, Debug, Default)]
@@ -15,7 +16,7 @@ pub(crate) struct TestArgs {
 }
 
 /// Fails when a test fails, and when the scenarios can't run: nothing is skipped.
-pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
+pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     setup::ensure(root, false)?;
     let kube = kube::ensure()?;
@@ -24,26 +25,27 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<()> {
     if args.filter.as_deref().is_none_or(|filter| filter.contains("image")) {
         image::run_task(root, &image::ImageArgs::default())?;
     }
-    say("building the agent");
-    run_cargo(root, &["build", "--locked", "-p", "observer"])?;
+    say("building the agent and its tests");
+    let built = Built::all(root)?;
+    let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
     say("unit tests");
-    run_cargo(
-        root,
-        &[&["test", "--locked", "-p", "observer", "-p", "observer-ebpf", "-p", "xtask"], filter.as_slice()]
-            .concat(),
-    )?;
+    tests.run(&["--lib", "--bin", "xtask"], &[])?;
     say("scenarios on this kernel");
-    let agent = target_dir(root)?.join("debug/flow-observer");
     // The drop tracepoint hears of the whole machine, so that labs run one at a time.
-    let mut scenarios = cargo(root, &["test", "--locked", "-p", "lab", "--no-fail-fast"]);
-    scenarios
-        .args(&filter)
-        .args(["--", "--test-threads=1"])
-        .env("FLOW_OBSERVER_BIN", agent)
-        .env(kube::ENV, kube);
-    run::run(&mut scenarios)
+    tests.run(&["--test", "*", "--no-fail-fast"], &["--test-threads=1"])
 }
 
-fn run_cargo(root: &Path, args: &[&str]) -> Result<()> {
-    run::run(&mut cargo(root, args))
+struct Tests<'a> {
+    root: &'a Path,
+    filter: &'a [&'a str],
+    agent: &'a Path,
+    kube: &'a Path,
+}
+
+impl Tests<'_> {
+    fn run(&self, targets: &[&str], options: &[&str]) -> Result<()> {
+        let mut test = cargo(self.root, &["test"]);
+        test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
+        run(test.env("FLOW_OBSERVER_BIN", self.agent).env(kube::ENV, self.kube))
+    }
 }

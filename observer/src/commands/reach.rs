@@ -16,13 +16,16 @@ use super::tail::TailError;
 use super::tail::client::Target;
 use crate::cluster::agents::{AgentPod, Agents, ReachError, Where};
 
+/// The agent of the node one is on.
+const HERE: &str = "http://127.0.0.1:9477";
+
 /// Which agents, and how they are reached.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Agents")]
 pub struct ReachArgs {
-    /// The agent to ask
-    #[arg(long, env = "FLOW_OBSERVER_URL", default_value = "http://127.0.0.1:9477")]
-    pub url: String,
+    /// The agent to ask [default: http://127.0.0.1:9477]
+    #[arg(long, env = "FLOW_OBSERVER_URL")]
+    pub url: Option<String>,
     /// Ask the agents of all nodes instead, through the API server; nothing but that must be reachable from here
     #[arg(long)]
     pub all_nodes: bool,
@@ -56,7 +59,7 @@ pub(in crate::commands) struct Fleet {
 impl ReachArgs {
     /// The one agent of `--url`.
     pub(in crate::commands) fn target(&self) -> Result<Target, TailError> {
-        Target::new(&self.url, &self.connect)
+        Target::new(self.url.as_deref().unwrap_or(HERE), &self.connect)
     }
 
     /// Those of all nodes; nothing is asked yet.

@@ -281,7 +281,7 @@ fn flags_are_checked_before_anything_else() {
     }
     let args = Cli::parse_from(["tail", "--kind", "attempt,reset", "--kind", "drop", "-o", "json"]).tail;
     assert_eq!(args.kind, [Kind::Attempt, Kind::Reset, Kind::Drop]);
-    assert_eq!(args.reach.url, "http://127.0.0.1:9477");
+    assert_eq!(args.reach.target().unwrap().url(), "http://127.0.0.1:9477");
 }
 
 #[test]
