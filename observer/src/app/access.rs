@@ -33,6 +33,8 @@ pub(super) enum AccessError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Guard<'a> {
     Everybody,
+    /// Everybody on this host.
+    Local,
     Kube,
     Tokens(&'a Path),
 }
@@ -46,6 +48,7 @@ pub(super) async fn settings(options: &Options, listen: SocketAddr) -> anyhow::R
     };
     let auth = match guard {
         Guard::Everybody => Auth::Open,
+        Guard::Local => Auth::Local,
         Guard::Tokens(path) => Auth::Token(Arc::new(TokenFile::load(path)?)),
         Guard::Kube => {
             let client = cluster::kube::client(options.kubeconfig.as_deref()).await;
@@ -67,7 +70,7 @@ fn guard(options: &Options, listen: SocketAddr) -> Result<Guard<'_>, AccessError
         AuthMode::Kube => (Guard::Kube, "--auth kube asks the API server"),
         AuthMode::Token => return tokens.map(Guard::Tokens).ok_or(AccessError::NoTokens),
         AuthMode::Auto if is_loopback(listen) => {
-            (Guard::Everybody, "a loopback listener lets everybody in unless --auth says otherwise")
+            (Guard::Local, "a loopback listener lets everybody in unless --auth says otherwise")
         }
         AuthMode::Auto if kube => (Guard::Kube, "with --cluster kube the API server is asked"),
         AuthMode::Auto => return tokens.map(Guard::Tokens).ok_or(AccessError::Unguarded(listen)),
@@ -96,7 +99,7 @@ fn warn_of_strangers(guard: Guard<'_>, encrypted: bool) {
         Guard::Kube | Guard::Tokens(_) if !encrypted => {
             warn!("tokens come in the clear, readable on their way; --tls-cert and --tls-key encrypt");
         }
-        Guard::Kube | Guard::Tokens(_) => {}
+        Guard::Kube | Guard::Tokens(_) | Guard::Local => {}
     }
 }
 
@@ -117,6 +120,7 @@ mod tests {
     fn name(guard: Result<Guard<'_>, AccessError>) -> &'static str {
         match guard {
             Ok(Guard::Everybody) => "everybody",
+            Ok(Guard::Local) => "local",
             Ok(Guard::Kube) => "kube",
             Ok(Guard::Tokens(_)) => "tokens",
             Err(AccessError::Unguarded(_)) => "unguarded",
@@ -127,9 +131,9 @@ mod tests {
     }
 
     #[rstest]
-    #[case(AuthMode::Auto, ClusterSource::None, None, "everybody", "unguarded")]
-    #[case(AuthMode::Auto, ClusterSource::Dir("/x".into()), None, "everybody", "unguarded")]
-    #[case(AuthMode::Auto, ClusterSource::Kube, None, "everybody", "kube")]
+    #[case(AuthMode::Auto, ClusterSource::None, None, "local", "unguarded")]
+    #[case(AuthMode::Auto, ClusterSource::Dir("/x".into()), None, "local", "unguarded")]
+    #[case(AuthMode::Auto, ClusterSource::Kube, None, "local", "kube")]
     #[case(AuthMode::Auto, ClusterSource::None, Some("t"), "unused tokens", "tokens")]
     #[case(AuthMode::Auto, ClusterSource::Kube, Some("t"), "unused tokens", "unused tokens")]
     #[case(AuthMode::None, ClusterSource::Kube, None, "everybody", "everybody")]

@@ -42,7 +42,8 @@ const QUEUE: usize = 1_024;
 pub struct Patience {
     /// Longest wait before the server is asked again for what failed, is forbidden or doesn't exist.
     pub retry: Duration,
-    /// Silence after which a watch counts as dead. Servers send a bookmark about every minute.
+    /// Silence after which a watch is opened anew. Servers send a bookmark about every minute, but old ones (1.20) none
+    /// while a kind doesn't change.
     pub silence: Duration,
 }
 

@@ -87,12 +87,12 @@ pub struct Options {
     #[arg(long, env = "FLOW_OBSERVER_NO_KUBE_EVENTS")]
     pub no_kube_events: bool,
     /// Longest wait before the API server is asked again for what failed, is forbidden or isn't there [default: 30s]
-    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = humantime::parse_duration)]
-    #[serde(deserialize_with = "duration")]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = kube_time)]
+    #[serde(deserialize_with = "time_of_kube")]
     pub kube_retry: Option<Duration>,
-    /// Silence after which a watch counts as dead; API servers say something about every minute [default: 90s]
-    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_SILENCE", value_parser = humantime::parse_duration)]
-    #[serde(deserialize_with = "duration")]
+    /// Silence after which the API server is asked for changes on a new connection [default: 90s]
+    #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_SILENCE", value_parser = kube_time)]
+    #[serde(deserialize_with = "time_of_kube")]
     pub kube_silence: Option<Duration>,
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
@@ -182,6 +182,20 @@ fn burst_window(s: &str) -> Result<Duration, String> {
         Ok(_) => Err("expected whole seconds, from 1s to 5m".into()),
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// A shorter time asks the API server again and again.
+fn kube_time(s: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(s) {
+        Ok(time) if time >= Duration::from_secs(1) => Ok(time),
+        Ok(_) => Err("expected 1s or more".into()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn time_of_kube<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(d)?;
+    kube_time(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
 }
 
 fn seconds_of_window<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
@@ -302,6 +316,8 @@ mod tests {
             ("vip = [\"ten\"]", "ten"),
             ("flap_moves = 65", "64"),
             ("burst_floor = 0", "at least 1"),
+            ("kube_retry = \"0s\"", "1s or more"),
+            ("kube_silence = \"10ms\"", "1s or more"),
             ("burst_window = \"1500ms\"", "whole seconds"),
         ] {
             let error = format!("{:#}", Options::from_toml(text).unwrap_err());

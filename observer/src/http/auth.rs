@@ -2,6 +2,7 @@
 //! decides otherwise, and a path that does not exist answers as one that does.
 
 mod cache;
+mod local;
 mod review;
 mod reviews;
 mod strikes;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,9 @@ pub enum Auth {
     /// Not at all.
     #[default]
     Open,
+    /// Not at all, but the agent must be asked for by an address or as localhost: a page that a browser shows may have
+    /// its own name lead here (DNS rebinding), and then read what is answered.
+    Local,
     /// Against the tokens of a file.
     Token(Arc<TokenFile>),
     /// By the cluster's own word on them.
@@ -47,6 +51,8 @@ pub enum Auth {
 /// Why a request is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Denial {
+    /// By which name the agent was asked for.
+    ForeignHost(String),
     Unauthenticated,
     /// Who it is.
     Forbidden(String),
@@ -60,7 +66,7 @@ struct Asked<'a> {
     client: Client,
     /// As Kubernetes calls it: the method in lower case.
     verb: &'a str,
-    path: &'a str,
+    uri: &'a Uri,
 }
 
 /// Lets a request pass, or answers it. Runs before anything of the body is read.
@@ -74,7 +80,8 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
             .into_response();
     };
     let verb = request.method().as_str().to_ascii_lowercase();
-    let checked = app.auth.check(request.headers(), Asked { client, verb: &verb, path }).await;
+    let asked = Asked { client, verb: &verb, uri: request.uri() };
+    let checked = app.auth.check(request.headers(), asked).await;
     if let Err(denial) = checked {
         tracing::debug!(client = %client.0, verb, ?path, reason = denial.reason().as_str(), "not answered");
         app.shared.metrics.http_counters().refuse(denial.reason());
@@ -87,15 +94,13 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
 
 impl Auth {
     async fn check(&self, headers: &HeaderMap, asked: Asked<'_>) -> Result<(), Denial> {
-        if matches!(self, Self::Open) {
-            return Ok(());
-        }
-        let token = bearer(headers).ok_or(Denial::Unauthenticated)?;
+        let token = || bearer(headers).ok_or(Denial::Unauthenticated);
         match self {
             Self::Open => Ok(()),
-            Self::Token(file) if file.admits(token) => Ok(()),
+            Self::Local => local::check(headers, asked.uri),
+            Self::Token(file) if file.admits(token()?) => Ok(()),
             Self::Token(_) => Err(Denial::Unauthenticated),
-            Self::Review(reviews) => reviews.check(token, asked).await,
+            Self::Review(reviews) => reviews.check(token()?, asked).await,
         }
     }
 
@@ -111,6 +116,7 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Open => "Open",
+            Self::Local => "Local",
             Self::Token(_) => "Token",
             Self::Review(_) => "Review",
         })
@@ -134,6 +140,7 @@ fn looks_like_a_token(text: &str) -> bool {
 impl Denial {
     fn reason(&self) -> Refused {
         match self {
+            Self::ForeignHost(_) => Refused::Host,
             Self::Unauthenticated => Refused::Unauthenticated,
             Self::Forbidden(_) => Refused::Forbidden,
             Self::TooManyAttempts => Refused::Attempts,
@@ -143,6 +150,13 @@ impl Denial {
 
     fn answer(self, verb: &str, path: &str) -> Response {
         let (status, error) = match self {
+            Self::ForeignHost(host) => (
+                StatusCode::FORBIDDEN,
+                format!(
+                    "asked for as {host:?}; without tokens {path} is answered to localhost and to addresses, so that \
+                     no web page can read it; --auth none answers to every name"
+                ),
+            ),
             Self::Unauthenticated => (
                 StatusCode::UNAUTHORIZED,
                 "a valid bearer token is needed; Flow Observer's commands take one by --token-file or \

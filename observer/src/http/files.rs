@@ -64,6 +64,7 @@ impl<const N: usize> Watched<N> {
             });
             let Ok((watched, contents)) = look.await else { return };
             self = watched;
+            tracing::trace!(files = ?self.paths, "looked at files");
             if let Some(contents) = contents {
                 changed(contents);
             }

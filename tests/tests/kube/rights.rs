@@ -1,5 +1,6 @@
 //! What the account may not read.
 
+use lab::agent::Agent;
 use lab::kube::{Api, NAMESPACE, RBAC, User};
 use lab::traffic::Server;
 use serde_json::Value;
@@ -54,6 +55,8 @@ fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
     assert_eq!(told["verdict"]["decision"], "unknown", "no policy known is not no policy: {told}");
     let why = stale(&agent, "NetworkPolicy").unwrap();
     assert!(why.contains("forbidden") && why.contains("ClusterRole"), "{why}");
+    let told = |agent: &Agent| lines(agent, &["NetworkPolicy", "forbidden"]);
+    agent.wait_for("a line in the log", |agent| (told(agent) == 1).then_some(())).unwrap();
 
     grant(&std::fs::read_to_string(RBAC).unwrap());
     synced(&agent, "NetworkPolicy", 1.0);
@@ -64,7 +67,7 @@ fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
             (told["verdict"]["decision"] == "allow").then_some(())
         })
         .unwrap();
-    assert_eq!(lines(&agent, &["NetworkPolicy", "forbidden"]), 1, "{}", agent.log());
+    assert_eq!(told(&agent), 1, "{}", agent.log());
 }
 
 /// A token for somebody else, and one that is none, are told, and the agent stands by.

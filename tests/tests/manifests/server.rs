@@ -127,7 +127,8 @@ fn the_agent_may_read_what_it_reads_and_nothing_else() {
     }
     for (verb, group, resource, allowed) in [
         ("create", "", "events", true),
-        ("patch", "events.k8s.io", "events", true),
+        ("patch", "", "events", true),
+        ("create", "events.k8s.io", "events", false),
         ("create", "authentication.k8s.io", "tokenreviews", true),
         ("create", "authorization.k8s.io", "subjectaccessreviews", true),
         ("list", "", "secrets", false),

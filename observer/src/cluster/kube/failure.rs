@@ -30,6 +30,9 @@ pub(super) enum Failure {
     Busy { text: String, wait: Duration },
     #[error("{0}")]
     Other(String),
+    /// A watch of a kind that doesn't change, or a dead one: only another can tell.
+    #[error("nothing was heard for {0:?}")]
+    Quiet(Duration),
     /// Nobody listens any more: the agent stops.
     #[error("stopped")]
     Stopped,

@@ -137,6 +137,7 @@ impl Follower {
             Some(failure @ Failure::Other(_)) if served => {
                 tracing::debug!(kind = self.kind.name, "{failure}");
             }
+            Some(Failure::Quiet(_)) => {}
             Some(failure) => {
                 self.forget_version(&failure);
                 return Err(failure);

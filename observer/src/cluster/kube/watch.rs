@@ -72,7 +72,7 @@ impl Watch {
     pub(super) async fn next(&mut self) -> Option<Result<Event, Failure>> {
         loop {
             let line = match tokio::time::timeout(self.silence, self.lines.next()).await {
-                Err(_) => return Some(Err(Failure::silent(self.silence))),
+                Err(_) => return Some(Err(Failure::Quiet(self.silence))),
                 Ok(Ok(None)) => return None,
                 Ok(Err(error)) => return Some(Err(Failure::Other(format!("the watch broke off: {error}")))),
                 Ok(Ok(Some(line))) => line,

@@ -72,7 +72,7 @@ impl Reviews {
 
     pub(super) async fn check(&self, token: &str, asked: Asked<'_>) -> Result<(), Denial> {
         let whose = self.marker.mark(&[token.as_bytes()]);
-        let what = self.marker.mark(&[token.as_bytes(), asked.verb.as_bytes(), asked.path.as_bytes()]);
+        let what = self.marker.mark(&[token.as_bytes(), asked.verb.as_bytes(), asked.uri.path().as_bytes()]);
         if let Some(decision) = self.remembered(&whose, &what) {
             return decision;
         }
@@ -98,7 +98,7 @@ impl Reviews {
             return decision;
         }
         let user = self.user(token, whose, asked).await?.ok_or(Denial::Unauthenticated)?;
-        let allowed = self.reviewer.authorize(&user, asked.verb, asked.path).await;
+        let allowed = self.reviewer.authorize(&user, asked.verb, asked.uri.path()).await;
         let allowed = self.noted(allowed)?;
         let until = (self.clock)() + if allowed { YES } else { NO };
         self.known().permissions.put(*what, allowed, until);

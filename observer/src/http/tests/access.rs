@@ -127,6 +127,21 @@ impl Guarded {
 }
 
 #[tokio::test]
+async fn without_tokens_only_local_names_lead_to_the_api() {
+    let agent = Agent::set(Settings { auth: Auth::Local, ..Settings::default() }).await;
+    let status = async |path, host| agent.get(path, &[("host", host)]).await.status;
+    for host in ["localhost:9477", "127.0.0.1", "[::1]:9477", "10.1.2.3"] {
+        assert_eq!(status("/api/v1/pairs", host).await, 200, "{host}");
+    }
+    let answer = agent.get("/api/v1/pairs", &[("host", "rebound.test")]).await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.body.contains("rebound.test") && answer.body.contains("--auth none"), "{}", answer.body);
+    assert_eq!(status("/metrics", "node1").await, 200, "Prometheus may use names");
+    let counted = "flow_observer_http_refused_total{reason=\"host\"} 1\n";
+    assert!(agent.shared.metrics.encode(crate::sink::metrics::Format::Text).unwrap().contains(counted));
+}
+
+#[tokio::test]
 async fn what_everybody_may_ask_for() {
     let guarded = Guarded::start().await;
     for path in ["/", "/metrics", "/healthz", "/readyz", "/metrics?x=y"] {

@@ -18,6 +18,8 @@ pub enum Refused {
     Handshake,
     /// All streams are taken, or this client's share of them.
     Streams,
+    /// Asked for by a name that may be a stranger's.
+    Host,
     /// No credentials, or none that count.
     Unauthenticated,
     /// Known, but not permitted.
@@ -29,11 +31,12 @@ pub enum Refused {
 }
 
 impl Refused {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Connections,
         Self::ClientConnections,
         Self::Handshake,
         Self::Streams,
+        Self::Host,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Attempts,
@@ -48,6 +51,7 @@ impl Refused {
             Self::ClientConnections => "client_connections",
             Self::Handshake => "tls_handshake",
             Self::Streams => "streams",
+            Self::Host => "host",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::Attempts => "attempts",
