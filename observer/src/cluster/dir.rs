@@ -73,7 +73,8 @@ struct Source {
 impl Source {
     async fn run(mut self, tx: Sender<Arc<Inventory>>, cancel: CancellationToken) {
         let changes = self.watch.changes();
-        let mut sweep = tokio::time::interval(SWEEP);
+        // Not at once: what was just read may be half-written by now, and inotify not have told yet.
+        let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -19,6 +19,7 @@ use super::policy::Decision;
 use super::policy::history::History;
 use super::record::{Attempt, Drop, Endpoint, Event, FlowRecord, Lost, Outcome, Phase, Reset, Vantage};
 use super::signal;
+use super::strangers::Strangers;
 use super::vips::{VipConfig, Vips};
 
 mod checks;
@@ -43,6 +44,7 @@ pub struct Engine {
     identity: Identity,
     /// Rejected attempts wait for the drop of their SYN, which follows and names the backend.
     held: Held,
+    strangers: Strangers,
     judge: Judge,
     recent: Recent,
     findings: Findings,
@@ -71,6 +73,7 @@ impl Engine {
             findings: Findings::new(node.clone(), config.findings),
             identity: Identity::new(),
             held: Held::default(),
+            strangers: Strangers::default(),
             judge: Judge::new(),
             recent: Recent::default(),
             connections: Connections::default(),
@@ -91,12 +94,12 @@ impl Engine {
                 let said = self.judge.decide(&self.identity, &judged(&seen), seen.time);
                 self.note(&seen.tuple, said, now);
                 if let Some(crowded_out) = self.held.hold(seen, now) {
-                    self.attempt(&crowded_out);
+                    self.attempt(crowded_out, now);
                 }
             }
-            Input::Attempt(seen) => self.attempt(&seen),
+            Input::Attempt(seen) => self.attempt(seen, now),
             Input::Reset(seen) => self.reset(&seen),
-            Input::Drop(seen) => self.drop(seen),
+            Input::Drop(seen) => self.drop(seen, now),
             Input::Pairs { deltas } => deltas.into_iter().for_each(|d| self.pair(d, now)),
             Input::Drops { deltas } => deltas.into_iter().for_each(|d| self.drops(d, now)),
             Input::Lost { stage, count } => self.lost(stage, count, now),
@@ -109,7 +112,10 @@ impl Engine {
             Input::Tick => self.tick(now),
         }
         for due in self.held.due(now) {
-            self.attempt(&due);
+            self.attempt(due, now);
+        }
+        for due in self.strangers.due(now) {
+            self.tell(&due);
         }
         self.judge_connections(now);
         self.drain_vips();
@@ -123,8 +129,8 @@ impl Engine {
 
     /// Releases what is still held back: at the end of a recording, or of the agent.
     pub fn finish(&mut self) {
-        for seen in self.held.drain() {
-            self.attempt(&seen);
+        for seen in self.held.drain().into_iter().chain(self.strangers.drain()) {
+            self.tell(&seen);
         }
         self.drain_findings();
     }
@@ -141,7 +147,17 @@ impl Engine {
         }
     }
 
-    fn attempt(&mut self, seen: &AttemptSeen) {
+    fn attempt(&mut self, seen: AttemptSeen, now: Timestamp) {
+        let told = match self.identity.is_stranger(seen.tuple.src, seen.time) {
+            true => self.strangers.hold(seen, now),
+            false => Some(seen),
+        };
+        if let Some(seen) = told {
+            self.tell(&seen);
+        }
+    }
+
+    fn tell(&mut self, seen: &AttemptSeen) {
         let t = &seen.tuple;
         let verdict = self.judge.verdict(&self.identity, &judged(seen), seen.time);
         self.note(t, verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision), seen.time);
@@ -176,14 +192,14 @@ impl Engine {
         self.record(seen.time, Event::Reset(reset));
     }
 
-    fn drop(&mut self, mut seen: DropSeen) {
+    fn drop(&mut self, mut seen: DropSeen, now: Timestamp) {
         if signal::is_syn(seen.protocol, seen.tcp_flags)
             && let Some(attempt) = self.held.release(&seen)
         {
             // The attempt knows how the client addressed what the dropped packet names after DNAT.
             seen.tuple.backend = attempt.tuple.backend;
             (seen.tuple.dst, seen.tuple.dport) = (attempt.tuple.dst, attempt.tuple.dport);
-            self.attempt(&attempt);
+            self.attempt(attempt, now);
         }
         let t = &seen.tuple;
         let src = self.identity.endpoint(t.src, t.sport, seen.time);

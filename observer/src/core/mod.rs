@@ -19,4 +19,5 @@ pub mod policy;
 pub mod record;
 pub mod recording;
 mod signal;
+mod strangers;
 pub mod vips;

@@ -108,6 +108,75 @@ fn records(engine: &mut Engine) -> Vec<Event> {
         .collect()
 }
 
+/// The pod network of the node is known, and one pod in it.
+fn young(pods: &[(&str, i64)]) -> Input {
+    let Input::Cluster { inventory } = cluster() else { unreachable!() };
+    let mut inventory = Arc::unwrap_or_clone(inventory);
+    for (ip, start) in pods {
+        let new = pod("docs", "docs-2", ip, "docs");
+        inventory.pods.push(Arc::new(Pod { start: Some(at(*start)), ..Arc::unwrap_or_clone(new) }));
+    }
+    Input::Cluster { inventory: Arc::new(inventory) }
+}
+
+fn refused_by(src: &str, ms: i64) -> Input {
+    let Input::Attempt(seen) = rejected(ms) else { unreachable!() };
+    let tuple = FlowTuple { src: src.parse().unwrap(), ..tuple("10.43.0.9") };
+    Input::Attempt(AttemptSeen { outcome: Outcome::Refused, icmp: None, tuple, ..seen })
+}
+
+fn sources(engine: &mut Engine) -> Vec<Option<String>> {
+    let name = |event| match event {
+        Event::Attempt(attempt) => attempt.src.pod.map(|name| name.to_string()),
+        other => panic!("{other:?}"),
+    };
+    records(engine).into_iter().map(name).collect()
+}
+
+#[test]
+fn a_new_pods_first_attempts_wait_for_its_name() {
+    let mut engine = Engine::new("n1");
+    engine.handle(young(&[]), at(0));
+    engine.handle(refused_by("10.42.0.77", 10), at(10));
+    engine.handle(refused_by("10.42.0.10", 11), at(11));
+    assert_eq!(sources(&mut engine), [Some("docs-1".to_owned())], "those with names don't wait");
+    engine.handle(young(&[("10.42.0.78", 5)]), at(500));
+    assert_eq!(sources(&mut engine), []);
+    engine.handle(young(&[("10.42.0.77", 5)]), at(1_000));
+    assert_eq!(sources(&mut engine), [Some("docs-2".to_owned())]);
+    engine.handle(refused_by("10.42.0.77", 1_100), at(1_100));
+    assert_eq!(sources(&mut engine), [Some("docs-2".to_owned())]);
+}
+
+#[test]
+fn an_address_that_stays_without_a_name_is_told_and_not_waited_for_again() {
+    let mut engine = Engine::new("n1");
+    engine.handle(young(&[]), at(0));
+    engine.handle(refused_by("10.42.0.77", 10), at(10));
+    engine.handle(Input::Tick, at(3_009));
+    assert_eq!(sources(&mut engine), []);
+    engine.handle(Input::Tick, at(3_010));
+    assert_eq!(sources(&mut engine), [None]);
+    engine.handle(refused_by("10.42.0.77", 3_020), at(3_020));
+    assert_eq!(sources(&mut engine), [None]);
+    engine.handle(refused_by("10.42.0.79", 3_030), at(3_030));
+    assert_eq!(sources(&mut engine), []);
+    engine.handle(Input::Tick, at(1_000));
+    assert_eq!(sources(&mut engine), [None], "a clock that was set back");
+}
+
+#[test]
+fn what_waits_for_a_name_is_bounded_and_told_at_the_end() {
+    let mut engine = Engine::new("n1");
+    engine.handle(young(&[]), at(0));
+    for n in 0..4_100 {
+        engine.handle(refused_by(&format!("10.42.0.{}", 100 + n % 100), 10), at(10));
+    }
+    assert_eq!(sources(&mut engine).len(), 4);
+    engine.finish();
+    assert_eq!(sources(&mut engine).len(), 4_096);
+}
+
 #[test]
 fn a_reject_waits_for_its_drop_and_names_service_and_backend() {
     let mut engine = Engine::new("n1");

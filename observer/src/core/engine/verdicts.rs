@@ -31,6 +31,10 @@ impl Engine {
         self.endpoints.apply(&before, &inventory, now);
         self.vips.apply(&inventory, now);
         self.connections.changed();
+        let identity = &self.identity;
+        for seen in self.strangers.named(|seen| !identity.is_stranger(seen.tuple.src, seen.time)) {
+            self.tell(&seen);
+        }
         let (identity, judge) = (&self.identity, &mut self.judge);
         let mut rejudge = |src: &Endpoint, dst: &Endpoint| judge.verdict(identity, &between(src, dst), now);
         self.findings.policies_changed(&mut rejudge, now);

@@ -142,6 +142,12 @@ impl Identity {
         Party { ip: Some(address), who }
     }
 
+    /// Whether the address is a pod network's, and no pod is known that has it.
+    #[must_use]
+    pub fn is_stranger(&self, ip: IpAddr, at: Timestamp) -> bool {
+        matches!(self.party(ip, at).who, Who::Unknown(STRANGE))
+    }
+
     /// The Service whose port this is, and that port.
     #[must_use]
     pub fn service_port(&self, dst: IpAddr, dport: u16, at: Timestamp) -> Option<(&Service, &ServicePort)> {
