@@ -86,6 +86,7 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
     let beside = root.join("target/oci").join(arch.goarch());
     fs::create_dir_all(&beside)?;
     fs::copy(&built, beside.join(PROGRAM))?;
+    ensure!(program.len() <= MAX_BYTES, "the program has {} bytes, over 25 MiB", program.len());
     let mut files = BTreeMap::from([(PROGRAM, (0o755, program))]);
     for (path, source) in
         [("licenses/LICENSE-APACHE", "LICENSE-APACHE"), ("licenses/LICENSE-MIT", "LICENSE-MIT")]
@@ -106,7 +107,6 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
         labels,
     };
     let packed = image.pack()?;
-    ensure!(packed.archive.len() <= MAX_BYTES, "the archive has {} bytes, over 25 MiB", packed.archive.len());
     Ok(packed)
 }
 
