@@ -41,6 +41,26 @@ fn told(agent: &Agent, record: &Value, direction: &str, policy: &str, parts: &[&
     found
 }
 
+/// The kubelet tells a pod's address when the pod has long used it.
+#[test]
+fn a_pod_that_is_known_only_after_it_was_refused() {
+    let world = World::new().unwrap();
+    let store = world.pod("data", "store").unwrap();
+    world.cluster.namespace("web").unwrap();
+    world.cluster.apply(&lab::policy::admitting("data", "lockdown", &["batch"])).unwrap();
+    let agent = world.agent(&[]).unwrap();
+    let front = world.node.add_pod("web", "front-6b55489545-v4jvv").unwrap();
+    agent.wait_metric("interfaces_followed", &[("role", "pod")], 2.0).unwrap();
+    connect(&front.ns, store.at(8080)).unwrap_err();
+    world.cluster.pod(&world.node.name, &front).unwrap();
+    let record = agent.wait_flow("kind=attempt", |r| r["dst"]["port"] == 8080).unwrap();
+    assert_eq!(record["src"]["pod"], front.name.as_str(), "{record}");
+    let parts = ["web/front can't reach data/store:8080", "no rule admits namespace web"];
+    told(&agent, &record, "ingress", "data/lockdown", &parts[1..]);
+    let found = agent.findings_of("policy_denied", "active").unwrap();
+    assert!(says(&found[0]["summary"], &parts), "{found:?}");
+}
+
 /// The policy says `immich-server`, the pod `server`.
 #[test]
 fn a_label_that_no_pod_has() {
