@@ -31,6 +31,8 @@ pub struct Agent {
     ns: Netns,
     child: Child,
     log: PathBuf,
+    /// Shown with every request.
+    token: Option<String>,
 }
 
 /// `$FLOW_OBSERVER_BIN`, else the binary beside the running test or demo.
@@ -93,7 +95,7 @@ impl Agent {
             .stderr(File::options().append(true).open(&log)?);
         // A child starts in the namespace of the thread that spawns it.
         let child = ns.run(|| command.spawn()).with_context(|| format!("start {command:?}"))?;
-        Ok(Self { ns: ns.clone(), child, log })
+        Ok(Self { ns: ns.clone(), child, log, token: None })
     }
 
     fn is_ready(&self) -> bool {
@@ -117,7 +119,24 @@ impl Agent {
     /// # Errors
     /// When it doesn't answer.
     pub fn get(&self, path: &str) -> Result<Response> {
-        http::get(&self.ns, LISTEN, path)
+        self.get_as(self.token.as_deref(), path)
+    }
+
+    /// Asks it for `path` with a bearer token, or without any.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_as(&self, token: Option<&str>, path: &str) -> Result<Response> {
+        http::get_as(&self.ns, LISTEN, path, token)
+    }
+
+    /// Asks with this token from now on.
+    #[must_use]
+    pub fn with_token(self, token: String) -> Self {
+        // Whole, for it has a destructor.
+        let mut agent = self;
+        agent.token = Some(token);
+        agent
     }
 
     pub(crate) fn get_ok(&self, path: &str) -> Result<String> {

@@ -77,11 +77,17 @@ impl Containerd {
     }
 
     /// The command that runs a container as the kubelet would have it run, with `capabilities` in place of its own, and
-    /// a directory that it may read. `args` come after the image's entry point.
+    /// directories that it may read: where they are, and where it finds them. `args` come after the image's entry point.
     ///
     /// # Errors
     /// When `ctr` is not unpacked.
-    pub fn run(&self, name: &str, container: &Container, readable: &Path, args: &[&str]) -> Result<Command> {
+    pub fn run(
+        &self,
+        name: &str,
+        container: &Container,
+        readable: &[(&Path, &Path)],
+        args: &[&str],
+    ) -> Result<Command> {
         let mut command = self.command()?;
         command.args(["run", "--rm", "--snapshotter", "native", "--net-host", "--read-only", "--seccomp"]);
         for capability in &container.capabilities {
@@ -98,8 +104,10 @@ impl Containerd {
             command.args(["--with-ns", &format!("pid:/proc/{}/ns/pid", self.child.id())]);
         }
         command.args(["--memory-limit", &container.memory_limit.to_string()]);
-        let readable = readable.display();
-        command.args(["--mount", &format!("type=bind,src={readable},dst={readable},options=rbind:ro")]);
+        for (from, to) in readable {
+            let (from, to) = (from.display(), to.display());
+            command.args(["--mount", &format!("type=bind,src={from},dst={to},options=rbind:ro")]);
+        }
         command.args([&container.image, name, "/flow-observer"]).args(args);
         Ok(command)
     }

@@ -22,14 +22,26 @@ pub struct Response {
 /// # Errors
 /// When nobody listens, or the answer is not HTTP or never ends.
 pub fn get(ns: &Netns, at: SocketAddr, path: &str) -> Result<Response> {
-    let raw = ns.run(|| exchange(at, path)).with_context(|| format!("GET http://{at}{path}"))?;
+    get_as(ns, at, path, None)
+}
+
+/// The same with a bearer token.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_as(ns: &Netns, at: SocketAddr, path: &str, token: Option<&str>) -> Result<Response> {
+    let raw = ns.run(|| exchange(at, path, token)).with_context(|| format!("GET http://{at}{path}"))?;
     parse(&raw).with_context(|| format!("GET http://{at}{path}"))
 }
 
-fn exchange(at: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
+fn exchange(at: SocketAddr, path: &str, token: Option<&str>) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&at, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n")?;
+    if let Some(token) = token {
+        write!(stream, "Authorization: Bearer {token}\r\n")?;
+    }
+    write!(stream, "\r\n")?;
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw)?;
     Ok(raw)

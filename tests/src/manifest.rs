@@ -44,8 +44,9 @@ pub fn render(dir: &str) -> Result<Vec<Value>> {
 pub struct Container {
     pub image: String,
     pub args: Vec<String>,
-    /// Without fields of the pod, which only a cluster knows.
     pub env: Vec<(String, String)>,
+    /// Names of variables, and the fields of the pod that they get, which only a cluster knows: `spec.nodeName`.
+    pub fields: Vec<(String, String)>,
     /// As the kernel names them: `CAP_BPF`.
     pub capabilities: BTreeSet<String>,
     pub memory_limit: u64,
@@ -80,7 +81,12 @@ pub fn agent(objects: &[Value]) -> Result<Container> {
     Ok(Container {
         image: container["image"].as_str().context("no image")?.to_owned(),
         args: texts(&container["args"])?,
-        env: env(&container["env"])?,
+        env: env(&container["env"], |entry| entry["valueFrom"].is_null(), "/value")?,
+        fields: env(
+            &container["env"],
+            |entry| !entry["valueFrom"].is_null(),
+            "/valueFrom/fieldRef/fieldPath",
+        )?,
         capabilities: capabilities.into_iter().map(|name| format!("CAP_{name}")).collect(),
         memory_limit: bytes(container["resources"]["limits"]["memory"].as_str().context("no memory limit")?)?,
         host_pid: pod["hostPID"] == true,
@@ -100,13 +106,16 @@ fn texts(list: &Value) -> Result<Vec<String>> {
     serde_json::from_value(list.clone()).with_context(|| format!("{list} is no list of texts"))
 }
 
-fn env(list: &Value) -> Result<Vec<(String, String)>> {
-    let entries = list.as_array().context("no env")?.iter();
-    let plain = entries.filter(|entry| entry["valueFrom"].is_null());
-    plain
+/// Names of the entries that are wanted, and what they have at `pointer`.
+fn env(list: &Value, wanted: fn(&&Value) -> bool, pointer: &str) -> Result<Vec<(String, String)>> {
+    let entries = list.as_array().context("no env")?.iter().filter(wanted);
+    entries
         .map(|entry| {
-            let text = |key: &str| entry[key].as_str().map(str::to_owned).with_context(|| entry.to_string());
-            Ok((text("name")?, text("value")?))
+            let text = |pointer: &str| {
+                let text = entry.pointer(pointer).and_then(Value::as_str);
+                text.map(str::to_owned).with_context(|| entry.to_string())
+            };
+            Ok((text("/name")?, text(pointer)?))
         })
         .collect()
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use lab::agent::{Agent, LISTEN};
 use lab::containerd::Containerd;
+use lab::kube::{Api, ApiServer, Mirror, NAMESPACE, Place, Token};
 use lab::manifest::{self, Container};
 use lab::traffic::{Server, connect};
 use lab::world::World;
@@ -82,7 +83,8 @@ impl Stage {
         assert_eq!(container.args, ["run"]);
         let args = self.args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let command = self.containerd.run("agent", container, self.world.cluster.dir(), &args).unwrap();
+        let dir = self.world.cluster.dir();
+        let command = self.containerd.run("agent", container, &[(dir, dir)], &args).unwrap();
         Agent::start_as(&self.world.node.ns, "node1", self.world.guard.dir(), command).unwrap()
     }
 }
@@ -148,6 +150,79 @@ fn the_prometheus_operator_overlay_suffices() {
     works("overlays/prometheus-operator");
 }
 
+/// Where pods have their account.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// What the kubelet mounts there.
+fn account(api: &ApiServer, dir: &Path) {
+    fs::create_dir(dir).unwrap();
+    fs::write(dir.join("token"), api.token(NAMESPACE, "flow-observer", Token::default()).unwrap()).unwrap();
+    fs::copy(api.ca(), dir.join("ca.crt")).unwrap();
+    fs::write(dir.join("namespace"), NAMESPACE).unwrap();
+}
+
+/// The container with what the kubelet adds: fields of the pod, and the way to the API server.
+fn in_cluster(mut container: Container, node: &str, api: &ApiServer) -> Container {
+    for (name, field) in container.fields.clone() {
+        assert_eq!(field, "spec.nodeName", "teach this test the value of {field}");
+        container.env.push((name, node.to_owned()));
+    }
+    let at = api.at();
+    container.env.push(("KUBERNETES_SERVICE_HOST".into(), at.ip().to_string()));
+    container.env.push(("KUBERNETES_SERVICE_PORT".into(), at.port().to_string()));
+    container
+}
+
+/// Somebody who may read flows.
+fn reader(api: &ApiServer) -> String {
+    let metadata = serde_json::json!({"namespace": NAMESPACE, "name": "reader"});
+    let account = serde_json::json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+    api.apply(&[account]).unwrap();
+    let subject = format!("--serviceaccount={NAMESPACE}:reader");
+    let role = "--clusterrole=flow-observer-reader";
+    api.kubectl(&["create", "clusterrolebinding", "reader", role, &subject], None).unwrap();
+    api.token(NAMESPACE, "reader", Token::default()).unwrap()
+}
+
+/// The manifest's own arguments and variables, and a pod's account: no kubeconfig, no directory.
+#[test]
+fn the_base_finds_its_way_in_a_cluster() {
+    let stage = Stage::new();
+    let world = &stage.world;
+    let (ns, dir) = (&world.node.ns, world.guard.dir());
+    let api = ApiServer::start(&Place::Inside(ns.clone()), &dir.join("kube")).unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let _serving = Server::start(&server.ns, 8080).unwrap();
+    Mirror::new(world.cluster.dir()).sync(&api).unwrap();
+    api.agent().unwrap();
+    let reader = reader(&api);
+    account(&api, &dir.join("account"));
+    stage.containerd.import(&archive()).unwrap();
+
+    let container = in_cluster(grantable(container("base")), &world.node.name, &api);
+    let args: Vec<&str> = container.args.iter().map(String::as_str).collect();
+    let mounts = [(&*dir.join("account"), Path::new(ACCOUNT))];
+    let command = stage.containerd.run("agent", &container, &mounts, &args).unwrap();
+    let agent = Agent::start_as(ns, &world.node.name, dir, command).unwrap();
+    assert_eq!(agent.get("/api/v1/flows").unwrap().status, 401, "it listens to all, so it wants a token");
+    let agent = agent.with_token(reader);
+    for kind in ["Pod", "Namespace", "Node", "ReplicaSet"] {
+        agent.wait_metric("cluster_synced", &[("kind", kind)], 1.0).unwrap();
+    }
+    connect(&client.ns, server.at(8080)).unwrap().echo().unwrap();
+    let record = agent.wait_flow("kind=attempt", |r| r["dst"]["port"] == 8080).unwrap();
+    assert_eq!(
+        (&record["src"]["pod"], &record["dst"]["pod"]),
+        (&client.name.as_str().into(), &server.name.as_str().into()),
+        "{record}"
+    );
+    assert_eq!(
+        (&record["src"]["workload"], &record["node"]),
+        (&"front".into(), &world.node.name.as_str().into()),
+        "{record}"
+    );
+}
+
 /// None of the base's capabilities can go, and the log names the one that is missing.
 #[test]
 fn every_capability_is_needed() {
@@ -159,7 +234,8 @@ fn every_capability_is_needed() {
         less.capabilities.remove(missing);
         let args = stage.args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let mut command = stage.containerd.run(missing, &less, stage.world.cluster.dir(), &args).unwrap();
+        let dir = stage.world.cluster.dir();
+        let mut command = stage.containerd.run(missing, &less, &[(dir, dir)], &args).unwrap();
         let out = stage.world.node.ns.run(|| command.stdin(Stdio::null()).output()).unwrap();
         let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
         assert_eq!(out.status.code(), Some(2), "{missing}: {said}");

@@ -48,8 +48,8 @@ impl Pki {
         self.secret(&format!("{name}.key"), &key.serialize_pem())
     }
 
-    /// What signs the tokens of ServiceAccounts.
-    fn accounts(&self) -> Result<()> {
+    /// What signs the tokens of ServiceAccounts; a new one each time.
+    pub(super) fn accounts(&self) -> Result<()> {
         let key = KeyPair::generate()?;
         fs::write(self.path("accounts.pub"), key.public_key_pem())?;
         self.secret("accounts.key", &key.serialize_pem())

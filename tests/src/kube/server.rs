@@ -106,6 +106,16 @@ impl ApiServer {
         self.wait_ready().context("kube-apiserver")
     }
 
+    /// The same with another key for the tokens of accounts: those that the old one signed are good no more.
+    ///
+    /// # Errors
+    /// As [`Self::restart`].
+    pub fn restart_with_new_key(&mut self) -> Result<()> {
+        self.kill();
+        self.pki.accounts()?;
+        self.restart()
+    }
+
     /// Runs kubectl as admin.
     ///
     /// # Errors

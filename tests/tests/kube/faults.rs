@@ -18,12 +18,21 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn new(args: &[&str]) -> Self {
+    fn new() -> Self {
         let scene = Scene::real("node1");
         scene.sync();
-        let (agent, proxy) = scene.agent_behind_proxy(args);
+        let (agent, proxy) = scene.agent_behind_proxy(&[]);
         let all = scene.api.as_admin().get("/api/v1/namespaces").unwrap();
         let count = all["items"].as_array().unwrap().len();
+        knows(&agent, "Namespace", count);
+        Self { scene, agent, proxy, count }
+    }
+
+    /// The same with another agent.
+    fn with_agent(self, args: &[&str]) -> Self {
+        let Self { scene, agent, count, .. } = self;
+        agent.kill().unwrap();
+        let (agent, proxy) = scene.agent_behind_proxy(args);
         knows(&agent, "Namespace", count);
         Self { scene, agent, proxy, count }
     }
@@ -42,9 +51,18 @@ impl Trouble {
     }
 }
 
+/// One server for all of it: a start takes seconds.
 #[test]
-fn refusals() {
-    let mut trouble = Trouble::new(&[]);
+fn one_agent_outlives_them_all() {
+    let mut trouble = Trouble::new();
+    refusals(&mut trouble);
+    a_busy_server_is_obeyed(&mut trouble);
+    streams_that_break(&mut trouble);
+    let mut trouble = trouble.with_agent(&["--kube-silence", "6s"]);
+    half_open_connections(&mut trouble);
+}
+
+fn refusals(trouble: &mut Trouble) {
     for (code, said) in [(401, "unauthorized"), (403, "forbidden"), (500, "500")] {
         let refused = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(code, None));
         let cut = trouble.proxy.inject(On::path("/namespaces").watches(), Fault::Gone);
@@ -63,9 +81,7 @@ fn refusals() {
 }
 
 /// A server that says when to come again is not asked before.
-#[test]
-fn a_busy_server_is_obeyed() {
-    let mut trouble = Trouble::new(&[]);
+fn a_busy_server_is_obeyed(trouble: &mut Trouble) {
     let busy = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(429, Some(3)));
     let cut = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Cut);
     cut.wait_hits(1).unwrap();
@@ -78,9 +94,7 @@ fn a_busy_server_is_obeyed() {
     trouble.catches_up();
 }
 
-#[test]
-fn streams_that_break() {
-    let mut trouble = Trouble::new(&[]);
+fn streams_that_break(trouble: &mut Trouble) {
     for fault in [Fault::Gone, Fault::Cut] {
         for _ in 0..3 {
             let broken = trouble.proxy.inject(On::path("/namespaces").watches().times(1), fault);
@@ -107,9 +121,7 @@ fn streams_that_break() {
 }
 
 /// A stream that is open and dead is given up.
-#[test]
-fn half_open_connections() {
-    let mut trouble = Trouble::new(&["--kube-silence", "6s"]);
+fn half_open_connections(trouble: &mut Trouble) {
     let frozen = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Freeze);
     frozen.wait_hits(1).unwrap();
     trouble.change();

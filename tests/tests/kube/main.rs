@@ -9,6 +9,7 @@ mod odd;
 mod outage;
 mod proxy;
 mod rights;
+mod rotation;
 mod scene;
 mod server;
 mod stage;

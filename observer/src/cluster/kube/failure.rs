@@ -23,7 +23,10 @@ pub(super) enum Failure {
     Absent,
     #[error("forbidden: {0}; the ClusterRole of the agent's account must grant get, list and watch on it")]
     Forbidden(String),
-    #[error("unauthorized: {0}; the token or certificate is not valid (any more)")]
+    #[error(
+        "unauthorized (401): {0}; the token or certificate is not valid (any more): renew it, a token's file is read \
+         again within a minute"
+    )]
     Unauthorized(String),
     /// 429 and the like, with `Retry-After`.
     #[error("the server is busy: {text}")]
@@ -36,6 +39,11 @@ pub(super) enum Failure {
     /// Nobody listens any more: the agent stops.
     #[error("stopped")]
     Stopped,
+}
+
+/// Whether this, a failure's text, is about the agent's account as a whole.
+pub(super) fn is_about_us(why: &str) -> bool {
+    why.starts_with("unauthorized")
 }
 
 impl Failure {
@@ -82,5 +90,18 @@ impl From<kube::Error> for Failure {
             kube::Error::Service(_) | kube::Error::HyperError(_) => format!("no answer: {innermost}"),
             _ => innermost,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_401_is_about_us() {
+        for (code, about_us) in [(401, true), (403, false), (404, false), (410, false), (500, false)] {
+            let failure = Failure::of_status(code, None, None);
+            assert_eq!(is_about_us(&failure.to_string()), about_us, "{failure}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::change::Change;
+use super::failure::is_about_us;
 use super::kind::KINDS;
 use super::{Hooks, Sync};
 use crate::cluster::Index;
@@ -186,7 +187,7 @@ impl Owner {
         for (kind, sync) in &self.states {
             let before = self.logged.get(kind);
             match sync {
-                Sync::Stale(why) if !matches!(before, Some(Sync::Stale(_))) => {
+                Sync::Stale(why) if self.is_news(before, why) => {
                     stale.entry(why).or_default().push(kind);
                 }
                 Sync::Synced if before.is_some_and(|before| *before != Sync::Synced) => recovered.push(*kind),
@@ -205,6 +206,13 @@ impl Owner {
             tracing::info!("the API server no longer has {}", absent.join(", "));
         }
         self.logged.clone_from(&self.states);
+    }
+
+    /// One trouble may come after the other. The next is told, once, if it won't pass by itself: a server that started again
+    /// may know the agent no more.
+    fn is_news(&self, before: Option<&Sync>, why: &ArcStr) -> bool {
+        let told = || self.logged.values().any(|sync| matches!(sync, Sync::Stale(why) if is_about_us(why)));
+        !matches!(before, Some(Sync::Stale(_))) || (is_about_us(why) && !told())
     }
 }
 

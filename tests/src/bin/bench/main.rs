@@ -1,10 +1,11 @@
-//! What the agent costs: nanoseconds a packet in the kernel, nanoseconds a verdict, and CPU and memory under a
-//! connection storm or an ARP flood.
+//! What the agent costs: nanoseconds a packet in the kernel, nanoseconds a verdict, CPU and memory under a connection
+//! storm or an ARP flood, and memory beside a large cluster.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod announcements;
 mod classifiers;
+mod kube;
 mod load;
 mod verdicts;
 
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-const USAGE: &str = "usage: bench [classifiers|announcements|verdicts|load]...   (all without arguments)";
+const USAGE: &str =
+    "usage: bench [classifiers|announcements|verdicts|load|kube]...   (all without arguments)";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
 
 fn run(mut wanted: Vec<String>) -> Result<ExitCode> {
     if wanted.is_empty() {
-        wanted = vec!["classifiers".into(), "announcements".into(), "verdicts".into(), "load".into()];
+        wanted = ["classifiers", "announcements", "verdicts", "load", "kube"].map(str::to_owned).to_vec();
     }
     for what in wanted {
         match what.as_str() {
@@ -34,6 +36,7 @@ fn run(mut wanted: Vec<String>) -> Result<ExitCode> {
             "announcements" => announcements::run()?,
             "verdicts" => verdicts::run()?,
             "load" => load::run()?,
+            "kube" => kube::run()?,
             _ => {
                 println!("{USAGE}");
                 return Ok(ExitCode::from(2));
