@@ -129,7 +129,7 @@ impl Guarded {
 #[tokio::test]
 async fn what_everybody_may_ask_for() {
     let guarded = Guarded::start().await;
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/metrics?x=y"] {
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/metrics?x=y"] {
         assert_eq!(guarded.agent.get(path, &[]).await.status, 200, "{path}");
         assert_eq!(guarded.status(path, "garbled").await, 200, "{path}");
     }
