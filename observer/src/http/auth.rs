@@ -27,9 +27,9 @@ use super::answer::Failure;
 use super::limits::Client;
 use crate::sink::metrics::Refused;
 
-/// Answered to everybody: what Prometheus and the kubelet ask for, and the list of paths, which tells nothing that the
-/// metrics don't.
-const OPEN: [&str; 4] = ["/", "/metrics", "/healthz", "/readyz"];
+/// Answered to everybody: what Prometheus and the kubelet ask for, the list of paths, which tells nothing that the
+/// metrics don't, and their description, which is the same everywhere.
+const OPEN: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"];
 /// Of a token. Larger ones are not worth asking about.
 const MAX_TOKEN: usize = 16 << 10;
 

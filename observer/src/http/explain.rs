@@ -30,11 +30,10 @@ const BATCH: usize = 64;
 /// One question: `?src=ns/pod&dst=ns/svc:5432/TCP`.
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Reply>, Failure> {
     let (mut src, mut dst) = (None, None);
-    for (name, value) in parameters(&uri)? {
+    for (name, value) in parameters(&uri, &["src", "dst"])? {
         match name.as_str() {
             "src" => src = Some(value),
-            "dst" => dst = Some(value),
-            _ => return Err(Failure::bad_request(format!("unknown parameter `{name}`"))),
+            _ => dst = Some(value),
         }
     }
     let (Some(src), Some(dst)) = (src, dst) else {

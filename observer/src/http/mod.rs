@@ -9,6 +9,7 @@ mod files;
 mod findings;
 mod flows;
 mod limits;
+mod openapi;
 mod pairs;
 mod query;
 mod server;
@@ -32,7 +33,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -147,18 +148,25 @@ fn router(app: App) -> Router {
         .layer(map_response(common_headers))
 }
 
+/// Every path, with the methods that it answers. `openapi.json` describes them; a test compares the two.
+const ROUTES: [(&str, fn() -> MethodRouter<App>); 11] = [
+    ("/", || get(index)),
+    ("/metrics", || get(metrics)),
+    ("/healthz", || get(async || "ok\n")),
+    ("/readyz", || get(readyz)),
+    ("/openapi.json", || get(openapi::get)),
+    ("/api/v1/flows", || get(flows::get)),
+    ("/api/v1/pairs", || get(pairs::get)),
+    ("/api/v1/explain", || get(explain::get).post(explain::post)),
+    ("/api/v1/snapshot", || get(snapshot::get)),
+    ("/api/v1/findings", || get(findings::get)),
+    ("/api/v1/vips", || get(vips::get)),
+];
+
 fn paths(app: App) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .route("/api/v1/flows", get(flows::get))
-        .route("/api/v1/pairs", get(pairs::get))
-        .route("/api/v1/explain", get(explain::get).post(explain::post))
-        .route("/api/v1/snapshot", get(snapshot::get))
-        .route("/api/v1/findings", get(findings::get))
-        .route("/api/v1/vips", get(vips::get))
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods()))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists what there is"))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
@@ -188,6 +196,7 @@ async fn index(State(app): State<App>) -> String {
 /metrics            metrics for Prometheus
 /healthz            200 while the agent runs
 /readyz             200 when ready, else what is pending
+/openapi.json       all of this for programs: parameters, answers, errors
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
 /api/v1/findings    what to act on: ?kind= &state= &namespace=

@@ -24,7 +24,8 @@ impl FlowsQuery {
     pub(super) fn parse(uri: &Uri, now: Timestamp) -> Result<Self, Failure> {
         let mut query = Self { filter: Filter::default(), since: None, follow: true };
         let Self { filter, since, follow } = &mut query;
-        for (name, value) in parameters(uri)? {
+        let known = ["namespace", "pod", "kind", "outcome", "since", "follow"];
+        for (name, value) in parameters(uri, &known)? {
             match name.as_str() {
                 "since" => *since = Some(parse_since(&value, now).map_err(|e| bad(&name, e))?),
                 "follow" => *follow = parse(&name, &value)?,
@@ -40,7 +41,7 @@ impl FlowsQuery {
 /// Parameters of `/api/v1/pairs`.
 pub(super) fn names_only(uri: &Uri) -> Result<Filter, Failure> {
     let mut filter = Filter::default();
-    for (name, value) in parameters(uri)? {
+    for (name, value) in parameters(uri, &["namespace", "pod"])? {
         parse_names(&mut filter, &name, &value)?;
     }
     Ok(filter)
@@ -57,12 +58,11 @@ pub(super) struct FindingsQuery {
 impl FindingsQuery {
     pub(super) fn parse(uri: &Uri) -> Result<Self, Failure> {
         let mut query = Self::default();
-        for (name, value) in parameters(uri)? {
+        for (name, value) in parameters(uri, &["kind", "state", "namespace"])? {
             match name.as_str() {
                 "kind" => query.kinds.extend(parse_list::<FindingKind>(&name, &value)?),
                 "state" => query.states.extend(parse_list::<State>(&name, &value)?),
-                "namespace" => parse_names(&mut query.names, &name, &value)?,
-                _ => return Err(unknown(&name)),
+                _ => parse_names(&mut query.names, &name, &value)?,
             }
         }
         Ok(query)
@@ -85,16 +85,20 @@ fn parse_names(filter: &mut Filter, name: &str, value: &str) -> Result<(), Failu
     match name {
         "namespace" if value.is_empty() => return Err(bad(name, "it is empty")),
         "namespace" => filter.namespaces.push(value.to_owned()),
-        "pod" => filter.pods.push(parse(name, value)?),
-        _ => return Err(unknown(name)),
+        _ => filter.pods.push(parse(name, value)?),
     }
     Ok(())
 }
 
-pub(super) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Failure> {
-    match Query::<Vec<(String, String)>>::try_from_uri(uri) {
-        Ok(Query(parameters)) => Ok(parameters),
-        Err(rejection) => Err(Failure::bad_request(rejection.body_text())),
+/// All parameters, each of a name that the path knows: nothing else reaches what reads them.
+pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Failure> {
+    let parameters = match Query::<Vec<(String, String)>>::try_from_uri(uri) {
+        Ok(Query(parameters)) => parameters,
+        Err(rejection) => return Err(Failure::bad_request(rejection.body_text())),
+    };
+    match parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((name, _)) => Err(unknown(name, known)),
+        None => Ok(parameters),
     }
 }
 
@@ -106,8 +110,9 @@ fn parse_list<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<Vec<T
     value.split(',').map(|part| parse(name, part.trim())).collect()
 }
 
-fn unknown(name: &str) -> Failure {
-    Failure::bad_request(format!("unknown parameter `{name}`"))
+fn unknown(name: &str, known: &[&str]) -> Failure {
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Failure::bad_request(format!("unknown parameter `{name}`: this path takes {known}"))
 }
 
 fn bad(name: &str, error: impl Display) -> Failure {

@@ -18,9 +18,7 @@ use crate::core::inventory::Inventory;
 use crate::sink::Shared;
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Failure> {
-    if let Some((name, _)) = parameters(&uri)?.first() {
-        return Err(Failure::bad_request(format!("unknown parameter `{name}`")));
-    }
+    parameters(&uri, &[])?;
     let shared = Arc::clone(&app.shared);
     // Megabytes of JSON: not on the threads that serve the others.
     let json = tokio::task::spawn_blocking(move || serde_json::to_vec(&take(&shared, Timestamp::now())));

@@ -4,6 +4,7 @@ mod access;
 mod client;
 mod explain;
 mod limits;
+mod openapi;
 mod secrets;
 mod streams;
 mod tls;

@@ -13,9 +13,7 @@ use super::query::parameters;
 use crate::core::vips::Vip;
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Vips>, Failure> {
-    if let Some((name, _)) = parameters(&uri)?.first() {
-        return Err(Failure::bad_request(format!("unknown parameter `{name}`")));
-    }
+    parameters(&uri, &[])?;
     Ok(Json(Vips { vips: app.shared.vips.snapshot() }))
 }
 

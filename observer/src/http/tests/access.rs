@@ -83,15 +83,15 @@ impl Reviewer for Handle {
     }
 }
 
-struct Guarded {
-    agent: Agent,
+pub(super) struct Guarded {
+    pub(super) agent: Agent,
     table: Arc<Table>,
     /// Seconds by which the agent's memory is ahead.
     later: Arc<AtomicU64>,
 }
 
 impl Guarded {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(Table::default()).await
     }
 
@@ -121,8 +121,12 @@ impl Guarded {
         self.get(path, token).await.status
     }
 
-    fn wait(&self, seconds: u64) {
+    pub(super) fn wait(&self, seconds: u64) {
         self.later.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(super) fn api_server_goes_down(&self) {
+        self.table.down.store(true, Ordering::SeqCst);
     }
 }
 
@@ -144,7 +148,7 @@ async fn without_tokens_only_local_names_lead_to_the_api() {
 #[tokio::test]
 async fn what_everybody_may_ask_for() {
     let guarded = Guarded::start().await;
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/metrics?x=y"] {
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/metrics?x=y"] {
         assert_eq!(guarded.agent.get(path, &[]).await.status, 200, "{path}");
         assert_eq!(guarded.status(path, "garbled").await, 200, "{path}");
     }
