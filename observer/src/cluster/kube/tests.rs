@@ -268,7 +268,7 @@ async fn an_expired_version_lists_again_from_the_store(#[case] status: u16) {
 
 #[rstest]
 #[case::forbidden(403, "forbidden: it says 403")]
-#[case::unauthorized(401, "unauthorized: it says 401")]
+#[case::unauthorized(401, "unauthorized (401): it says 401")]
 #[case::broken(500, "500")]
 #[tokio::test]
 async fn without_policies_nothing_is_allowed_by_guess(#[case] status: u16, #[case] says: &str) {
