@@ -198,11 +198,19 @@ fn read(path: &Path) -> Result<Vec<u8>, ConnectError> {
 }
 
 fn with_remedy(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    if matches!(cause, Some(rustls::Error::InvalidCertificate(_))) {
-        return io::Error::other(format!("{error} (--ca-file names the CA that signed it)"));
-    }
-    error
+    use rustls::{CertificateError, Error, InvalidMessage};
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
+    let remedy = match cause {
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => "--url, or with --all-nodes --agent-tls, names what the certificate is for",
+        Some(Error::InvalidCertificate(_)) => "--ca-file names the CA that signed it",
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "the agent doesn't speak TLS: ask by http://, or with --all-nodes without --agent-tls"
+        }
+        _ => return error,
+    };
+    io::Error::other(format!("{error} ({remedy})"))
 }
 
 /// Checks that the peer has the certificate's key, not whose certificate it is.

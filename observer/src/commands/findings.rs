@@ -60,7 +60,7 @@ pub async fn run(args: FindingsArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The command with its outputs as parameters; returns the exit code.
-async fn findings(
+pub(super) async fn findings(
     args: &FindingsArgs,
     mut out: impl Write,
     colour: bool,

@@ -78,7 +78,11 @@ async fn a_guarded_agent_is_asked_with_its_ca_and_a_token() {
     for (host, arguments, says) in [
         ("127.0.0.1", &["--ca-file", &ca, "--token-file", &wrong][..], "answered 401: a valid bearer token"),
         ("127.0.0.1", &["--ca-file", &ca], "answered 401: a valid bearer token"),
-        ("localhost", &trusted, "not valid for name"),
+        (
+            "localhost",
+            &trusted,
+            "(--url, or with --all-nodes --agent-tls, names what the certificate is for)",
+        ),
         ("127.0.0.1", &["--ca-file", &token, "--token-file", &token], "holds no certificate in PEM form"),
         ("127.0.0.1", &["--ca-file", "/nowhere"], "/nowhere can't be read"),
         ("127.0.0.1", &["--ca-file", &ca, "--token-file", "/nowhere"], "/nowhere can't be read"),

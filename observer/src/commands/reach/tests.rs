@@ -3,12 +3,14 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -18,11 +20,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{ReachArgs, ask, tail};
 use crate::cluster::agents::testing::{Cluster, TOKEN};
 use crate::commands::connect::ConnectArgs;
+use crate::commands::findings::{FindingsArgs, findings};
 use crate::commands::tail::text::Text;
 use crate::commands::tail::{Output, Printer, TailArgs};
 use crate::core::finding::Finding;
 use crate::core::output;
 use crate::core::record::{FlowRecord, Outcome};
+use crate::http::{Settings, Tls, serve_with};
 use crate::sink::testing::{at, attempt, external, finding, pod};
 use crate::sink::{SinkConfig, Sinks};
 
@@ -39,12 +43,41 @@ struct Lab {
     dir: TempDir,
 }
 
+/// A CA, and a certificate of it for `agents.example`, with which agents serve.
+struct Pki {
+    dir: TempDir,
+}
+
 /// A real agent's sinks and HTTP side.
 struct Agent {
     node: String,
     sinks: Sinks,
     address: SocketAddr,
     _running: DropGuard,
+}
+
+impl Pki {
+    fn new() -> Self {
+        let pki = Self { dir: TempDir::new().unwrap() };
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["agents.example".to_owned()]).unwrap();
+        std::fs::write(pki.path("ca"), ca.pem()).unwrap();
+        std::fs::write(pki.path("cert"), params.signed_by(&key, &ca).unwrap().pem()).unwrap();
+        std::fs::write(pki.path("key"), key.serialize_pem()).unwrap();
+        pki
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn settings(&self) -> Settings {
+        let tls = Tls::load(&self.path("cert"), &self.path("key")).unwrap();
+        Settings { tls: Some(tls), ..Settings::default() }
+    }
 }
 
 impl Lab {
@@ -63,6 +96,13 @@ impl Lab {
     async fn dead(&self, node: &str) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.cluster.add(&format!("agent-{node}"), node, listener.local_addr().unwrap());
+    }
+
+    /// One that serves TLS.
+    async fn tls_agent(&self, node: &str, pki: &Pki) -> Agent {
+        let agent = Agent::guarded(node, pki.settings()).await;
+        self.cluster.add(&format!("agent-{node}"), node, agent.address);
+        agent
     }
 
     fn args(&self, more: &[&str]) -> TailArgs {
@@ -90,11 +130,15 @@ impl Lab {
 
 impl Agent {
     async fn start(node: &str) -> Self {
+        Self::guarded(node, Settings::default()).await
+    }
+
+    async fn guarded(node: &str, settings: Settings) -> Self {
         let (sinks, shared) = Sinks::new(&SinkConfig::new(node.into()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        tokio::spawn(crate::http::serve(listener, shared, cancel.clone()));
+        tokio::spawn(serve_with(listener, shared, settings, cancel.clone()));
         Self { node: node.to_owned(), sinks, address, _running: cancel.drop_guard() }
     }
 
@@ -271,6 +315,63 @@ async fn all_are_asked_and_those_that_are_missing_are_named() {
         notes.starts_with("flow-observer: node node3 is missing") && notes.lines().count() == 1,
         "{notes}"
     );
+}
+
+#[derive(Parser)]
+struct FindingsCli {
+    #[command(flatten)]
+    findings: FindingsArgs,
+}
+
+/// What `flow-observer findings --all-nodes ...` prints, and its notes.
+async fn told(lab: &Lab, more: &[&str]) -> anyhow::Result<(String, String)> {
+    let kubeconfig = Cluster::kubeconfig(&lab.dir);
+    let all = ["findings", "--all-nodes", "-o", "json", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let args = FindingsCli::parse_from(all.iter().chain(more)).findings;
+    let (out, notes) = (Written::default(), Written::default());
+    findings(&args, out.clone(), false, notes.clone()).await?;
+    Ok((out.text(), notes.text()))
+}
+
+#[tokio::test]
+async fn agents_that_serve_tls_are_asked_by_the_name_in_their_certificate() {
+    let (lab, pki, other) = (Lab::new().await, Pki::new(), Pki::new());
+    let (ca, strange) = (pki.path("ca"), other.path("ca"));
+    let (ca, strange) = (ca.to_str().unwrap(), strange.to_str().unwrap());
+    let (mut one, mut two) = (lab.tls_agent("node1", &pki).await, lab.tls_agent("node2", &pki).await);
+    one.find(finding("a", 1));
+    two.find(finding("b", 2));
+    let right = ["--agent-tls", "agents.example", "--ca-file", ca];
+    let (out, notes) = told(&lab, &right).await.unwrap();
+    assert_eq!((out.lines().count(), notes.as_str()), (2, ""), "{out}");
+    assert!(out.contains("node1") && out.contains("node2"), "{out}");
+    let sent = lab.cluster.sent();
+    assert!(!sent.contains("HTTP/1.1") && !sent.contains(TOKEN), "nothing goes in the clear");
+
+    for (arguments, says) in [
+        (
+            &["--agent-tls", "other.example", "--ca-file", ca][..],
+            "--agent-tls, names what the certificate is for",
+        ),
+        (&["--agent-tls", "agents.example", "--ca-file", strange], "--ca-file names the CA that signed it"),
+        (&["--agent-tls", "agents.example", "--ca-file", "/nowhere"], "/nowhere can't be read"),
+        (&["--agent-tls", "no name", "--ca-file", ca], "`no name` is no host name"),
+        (&[], "--agent-tls NAME"),
+    ] {
+        let error = format!("{:#}", told(&lab, arguments).await.unwrap_err());
+        assert!(error.contains(says), "{arguments:?}: {error}");
+        assert!(error.lines().count() <= 3, "a line for each node: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_tls_is_told_from_one_that_cant_be_trusted() {
+    let (lab, pki) = (Lab::new().await, Pki::new());
+    let _plain = lab.agent("node1").await;
+    let ca = pki.path("ca");
+    let arguments = ["--agent-tls", "agents.example", "--ca-file", ca.to_str().unwrap()];
+    let error = format!("{:#}", told(&lab, &arguments).await.unwrap_err());
+    assert!(error.contains("node1") && error.contains("doesn't speak TLS"), "{error}");
 }
 
 #[tokio::test]

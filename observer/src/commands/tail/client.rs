@@ -191,11 +191,20 @@ impl Target {
         Ok((self.connector.over(stream).await?, trouble))
     }
 
-    fn unreachable(&self, error: &dyn Error) -> TailError {
-        let (url, reason) = (self.url.clone(), causes(error));
+    fn unreachable(&self, error: &(dyn Error + 'static)) -> TailError {
+        let (url, mut reason) = (self.url.clone(), causes(error));
+        // What answers, but not in HTTP, most likely answers in TLS.
+        let garbled = error.downcast_ref().is_some_and(hyper::Error::is_parse);
         match self.way {
             Way::Tcp { .. } => TailError::Unreachable { url, reason },
-            Way::Pod(..) => TailError::Pod { url, reason },
+            Way::Pod(..) => {
+                if garbled {
+                    reason.push_str(
+                        "; if the agents serve TLS, --agent-tls NAME says for whom their certificate is",
+                    );
+                }
+                TailError::Pod { url, reason }
+            }
         }
     }
 
