@@ -17,7 +17,7 @@ use kube::client::Body;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::http::auth::{ReviewError, Reviewer, SCOPE, User};
+use crate::http::auth::{ReviewError, Reviewer, User};
 
 /// Of an answer. It repeats the question, so it may be as long as a token and the groups of its owner.
 const LARGEST: usize = 1 << 20;
@@ -61,8 +61,7 @@ impl KubeReviewer {
     }
 
     async fn may(&self, user: &User, verb: &str, path: &str) -> Result<bool, ReviewError> {
-        let (path, verb) = (Some(format!("{SCOPE}{path}")), Some(verb.to_owned()));
-        let attributes = NonResourceAttributes { path, verb };
+        let attributes = NonResourceAttributes { path: Some(path.to_owned()), verb: Some(verb.to_owned()) };
         let spec = SubjectAccessReviewSpec {
             user: Some(user.name.clone()),
             uid: user.uid.clone(),

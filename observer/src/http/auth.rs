@@ -19,7 +19,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
-pub use self::review::{ReviewError, Reviewer, SCOPE, User};
+pub use self::review::{ReviewError, Reviewer, User};
 pub use self::reviews::Reviews;
 pub use self::token::{TokenFile, TokenFileError};
 use super::App;
@@ -165,10 +165,7 @@ impl Denial {
             ),
             Self::Forbidden(user) => (
                 StatusCode::FORBIDDEN,
-                format!(
-                    "{user} may not {verb} {path}; a ClusterRole with this verb and the nonResourceURL {SCOPE}{path} \
-                     permits it"
-                ),
+                format!("{user} may not {verb} {path}; a ClusterRole with this verb and nonResourceURL permits it"),
             ),
             Self::TooManyAttempts => {
                 (StatusCode::TOO_MANY_REQUESTS, "too many invalid tokens from this address".to_owned())

@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
 
-/// Stands before the paths that users are permitted. By themselves they are below `/api/`, which every cluster lets everybody
-/// get who has any token at all (ClusterRole `system:discovery`).
-pub const SCOPE: &str = "/flow-observer";
-
 /// Whose token it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
@@ -31,7 +27,7 @@ pub trait Reviewer: Send + Sync {
     /// Whose token it is; `None` when it is nobody's.
     fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, ReviewError>>;
 
-    /// Whether the user may do this, below [`SCOPE`]; `verb` is the method in lower case.
+    /// Whether the user may do this; `verb` is the method in lower case.
     fn authorize<'a>(
         &'a self,
         user: &'a User,
