@@ -50,7 +50,7 @@ impl Document {
         target.unwrap_or_else(|| panic!("{reference} leads nowhere"))
     }
 
-    /// As far as its own fields go. Readers are told to pass over others; the agent is not to write any.
+    /// Without room for fields that it doesn't name: readers pass over those, but the agent is not to write any.
     pub(super) fn closed(mut self) -> Self {
         close(&mut self.0);
         self
