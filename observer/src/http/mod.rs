@@ -148,8 +148,11 @@ fn router(app: App) -> Router {
         .layer(map_response(common_headers))
 }
 
-/// Every path, with the methods that it answers. `openapi.json` describes them; a test compares the two.
-const ROUTES: [(&str, fn() -> MethodRouter<App>); 11] = [
+/// A path, and what answers its methods.
+type Route = (&'static str, fn() -> MethodRouter<App>);
+
+/// Every path. `openapi.json` describes them; a test compares the two.
+const ROUTES: [Route; 11] = [
     ("/", || get(index)),
     ("/metrics", || get(metrics)),
     ("/healthz", || get(async || "ok\n")),

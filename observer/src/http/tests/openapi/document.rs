@@ -1,9 +1,10 @@
 //! The document as a reader of it sees it.
 
 use jsonschema::Validator;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::client::Answer;
+use super::walk;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
@@ -49,16 +50,32 @@ impl Document {
         target.unwrap_or_else(|| panic!("{reference} leads nowhere"))
     }
 
-    /// As far as its own fields go. Readers are told to pass over others; the agent is not to write any.
+    /// Without room for fields that it doesn't name: readers pass over those, but the agent is not to write any.
     pub(super) fn closed(mut self) -> Self {
         close(&mut self.0);
         self
     }
 
+    /// The named schemas that this one leads to.
+    pub(super) fn needed(&self, schema: &Value) -> Map<String, Value> {
+        let mut needed = Map::new();
+        let mut open = vec![schema.clone()];
+        while let Some(schema) = open.pop() {
+            walk(&schema, "", &mut |_, value| {
+                let reference = value.get("$ref").and_then(Value::as_str);
+                let name = reference.and_then(|reference| reference.strip_prefix("#/components/schemas/"));
+                if let Some(name) = name.filter(|name| !needed.contains_key(*name)) {
+                    needed.insert(name.to_owned(), self.resolve(value).clone());
+                    open.push(self.resolve(value).clone());
+                }
+            });
+        }
+        needed
+    }
+
     /// Of a schema in this document.
     pub(super) fn validator(&self, schema: &Value) -> Validator {
-        let mut root = json!({"components": {"schemas": self.0["components"]["schemas"]}});
-        root["allOf"] = json!([schema]);
+        let root = json!({"allOf": [schema], "components": {"schemas": self.needed(schema)}});
         jsonschema::options().should_validate_formats(true).build(&root).unwrap()
     }
 

@@ -46,8 +46,9 @@ async fn each_status_has_its_occasion() {
     let mut seen = Seen { document: &document, seen: BTreeSet::new(), samples: Vec::new() };
     seen.everywhere(&agent, "", &[]).await;
     seen.everywhere(&agent, "no-such=1", &[]).await;
-    let large = "a".repeat(33 << 10);
-    seen.everywhere(&agent, "", &[("x", &large)]).await;
+    let many: Vec<String> = (0..101).map(|n| format!("x-{n}")).collect();
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), "y")).collect();
+    seen.everywhere(&agent, "", &many).await;
     let guard = agent.shared.readiness.guard("cluster");
     seen.see("GET", "/readyz", &agent.get("/readyz", &[]).await);
     drop(guard);

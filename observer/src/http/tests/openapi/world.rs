@@ -52,8 +52,8 @@ fn client() -> Endpoint {
         port: 40_122,
         service: Some("web/front".into()),
         namespace: Some("web".into()),
-        pod: Some("front".into()),
-        workload: Some("front".into()),
+        pod: Some("agent".into()),
+        workload: Some("agent".into()),
         workload_kind: Some("Deployment".into()),
         node: Some("node1".into()),
         backend_ip: Some([10, 42, 0, 5].into()),
@@ -216,10 +216,10 @@ fn cluster() -> Arc<Inventory> {
         manager: Some("argocd".into()),
         audit_ignore: Some("known".into()),
     };
-    let front = Pod {
+    let agent = Pod {
         start: Some(at(0)),
         host_network: true,
-        ..pod("web", "front", &[("app", "front")], "10.42.0.5").on("node1").port("http", "TCP", 8080)
+        ..pod("web", "agent", &[("app", "agent")], "192.168.0.1").on("node1").port("http", "TCP", 8080)
     };
     let unnamed = crate::core::inventory::ContainerPort { name: None, protocol: "TCP".into(), port: 5432 };
     let db = Pod { ports: vec![unnamed], ..pod("data", "db", &[("app", "db")], "10.42.0.9") };
@@ -240,12 +240,13 @@ fn cluster() -> Arc<Inventory> {
     };
     let elsewhere = Some(tiered.subject.clone());
     let mut cluster = Cluster::new("web data odd:team=odd")
-        .pod(front)
+        .pod(agent)
+        .pod(pod("web", "front", &[("app", "front")], "10.42.0.5"))
         .pod(pod("web", "batch", &[("app", "batch")], "10.42.0.6"))
         .pod(db)
         .node("node1", "zone=a", "192.168.0.1")
         .policy(policy("data", "db").on("app=db").ingress(&["ns()&pods(app=front) : 5432"]))
-        .policy(policy("web", "front").on("app=front").egress(&[]))
+        .policy(policy("web", "batch").on("app=batch").egress(&[]))
         .policy(named)
         .tier(tiered)
         .tier(baseline().on("ns(team=odd)"))
