@@ -5,6 +5,7 @@ mod alone;
 mod checks;
 mod engine_task;
 mod follow;
+mod known;
 mod kube_events;
 mod translate;
 
@@ -88,6 +89,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let (mut sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
     follow::cluster(&options, inventory, &shared, tasks, cancel).await?;
+    known::follow(node.clone(), inventories.clone(), tasks, cancel);
     kube_events::start(&options, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
 
     host::raise_memory_lock();

@@ -1,5 +1,6 @@
 //! Objects that no reader expects.
 
+use lab::agent::Agent;
 use lab::kube::{Api, ApiServer};
 use lab::traffic::Server;
 use serde_json::{Value, json};
@@ -41,6 +42,34 @@ fn a_namespace_that_goes_under_us() {
             (told["verdict"]["decision"] != "deny").then_some(())
         })
         .unwrap();
+}
+
+/// As after a new hostname: another Node with the same address, and the old one goes.
+#[test]
+fn a_node_that_is_renamed() {
+    let scene = Scene::real("node1");
+    let store = scene.world.pod("data", "store").unwrap();
+    let front = scene.world.pod("web", "front").unwrap();
+    let _serving = Server::start(&store.ns, 8080).unwrap();
+    scene.sync();
+    let agent = scene.agent(&[]);
+    knows(&agent, "Node", 1);
+    let mut node = scene.api.as_admin().get("/api/v1/nodes/node1").unwrap();
+    node["metadata"] = json!({"name": "node1-new"});
+    scene.api.apply(&[node.clone()]).unwrap();
+    knows(&agent, "Node", 2);
+    let told = |agent: &Agent, what: &str| lines(agent, &[what, "node1"]);
+    let (gone, back) = ("has no node of this name", "has this node again");
+    assert_eq!(told(&agent, gone), 0, "{}", agent.log());
+    scene.api.kubectl(&["delete", "node", "node1"], None).unwrap();
+    agent.wait_for("a line in the log", |agent| (told(agent, gone) == 1).then_some(())).unwrap();
+    assert_eq!(lines(&agent, &[gone, "node1-new", "--node-name"]), 1, "{}", agent.log());
+    let told_of = record(&agent, &front, store.at(8080)).1;
+    assert_eq!(told_of["src"]["pod"], front.name.as_str(), "names stay: {told_of}");
+    node["metadata"] = json!({"name": "node1"});
+    scene.api.apply(&[node]).unwrap();
+    agent.wait_for("a line in the log", |agent| (told(agent, back) == 1).then_some(())).unwrap();
+    assert_eq!(told(&agent, gone), 1, "{}", agent.log());
 }
 
 /// Only the fake takes them. What can be read is read, each of the others is told once, and mended ones come back.
