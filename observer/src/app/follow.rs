@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use crate::cluster::kube::{self, Hooks, Patience, Sync};
+use crate::cluster::kube::{self, Hooks, Patience, Sync, Way};
 use crate::commands::config::{ClusterSource, Options};
 use crate::core::input::Input;
 use crate::core::inventory::Inventory;
@@ -31,9 +31,9 @@ pub(super) async fn cluster(
 ) -> anyhow::Result<()> {
     match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
         ClusterSource::Kube => {
-            let client = kube::client(options.kubeconfig.as_deref()).await.context("--cluster kube")?;
+            let way = Way::new(options.kubeconfig.as_deref()).await.context("--cluster kube")?;
             let waiting = shared.readiness.guard("cluster");
-            kube::spawn(&client, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
+            kube::spawn(&way, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
             Ok(())
         }
         ClusterSource::None => Ok(()),

@@ -14,6 +14,7 @@ mod owner;
 mod tests;
 mod wait;
 mod watch;
+mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 pub use api::{ApiError, client};
 pub(super) use api::{client_of, config};
+pub use way::Way;
 
 use super::Loaded;
 use crate::core::inventory::Inventory;
@@ -83,7 +85,7 @@ impl fmt::Debug for Hooks {
 
 /// Follows the API server into `tx`, until `cancel`. It may be gone, also at the start: that is told by `hooks` and logged.
 pub fn spawn(
-    client: &Client,
+    way: &Way,
     patience: Patience,
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
@@ -93,8 +95,7 @@ pub fn spawn(
     let (to, changes) = mpsc::channel(QUEUE);
     let slices = Slices::new();
     for kind in &KINDS {
-        let follower =
-            Follower::new(kind, client.clone(), patience, to.clone(), slices.clone(), cancel.clone());
+        let follower = Follower::new(kind, way.clone(), patience, to.clone(), slices.clone(), cancel.clone());
         tasks.spawn(follower.run());
     }
     tasks.spawn(Owner::new(tx, hooks).run(changes, cancel.clone()));
@@ -119,7 +120,7 @@ pub async fn load(client: &Client, limit: Duration) -> Result<Loaded, LoadError>
     };
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
     let _end = cancel.clone().drop_guard();
-    spawn(client, Patience::default(), tx, hooks, &tasks, &cancel);
+    spawn(&client.clone().into(), Patience::default(), tx, hooks, &tasks, &cancel);
     let answered = tokio::time::timeout(limit, ready).await.is_ok();
     let failed = std::mem::take(&mut *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     let inventory = Arc::clone(&rx.borrow_and_update());

@@ -3,16 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use lab::agent::Agent;
 use lab::kube::{Api, ApiServer, NAMESPACE, Token, User};
 use lab::traffic::Server;
 
 use crate::scene::{Scene, knows, lines, record, stale, synced};
-
-/// A token's file is read again once a minute, and the server asked again a second later.
-const READ_AGAIN: Duration = Duration::from_secs(90);
 
 const KINDS: [&str; 3] = ["Pod", "NetworkPolicy", "Namespace"];
 
@@ -79,7 +75,7 @@ fn a_new_token_is_taken_without_a_restart() {
 
     token.renew(&scene.api);
     let caught_up = || KINDS.iter().all(|kind| stale(&agent, kind).is_none()).then_some(());
-    lab::wait::until("the new token to be taken", READ_AGAIN, caught_up).unwrap();
+    lab::wait::until("the new token to be taken", lab::wait::DEADLINE, caught_up).unwrap();
     KINDS.iter().for_each(|kind| synced(&agent, kind, 1.0));
     knows(&agent, "Pod", 3);
     agent.wait_for("the late pod's name", |_| (named(&late) == late.name.as_str()).then_some(())).unwrap();

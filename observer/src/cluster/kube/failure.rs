@@ -24,8 +24,8 @@ pub(super) enum Failure {
     #[error("forbidden: {0}; the ClusterRole of the agent's account must grant get, list and watch on it")]
     Forbidden(String),
     #[error(
-        "unauthorized (401): {0}; the token or certificate is not valid (any more): renew it, a token's file is read \
-         again within a minute"
+        "unauthorized (401): {0}; the token or certificate is not valid (any more): renew it; tokens' files and \
+         kubeconfigs are read again"
     )]
     Unauthorized(String),
     /// 429 and the like, with `Retry-After`.

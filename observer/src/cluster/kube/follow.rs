@@ -15,6 +15,7 @@ use super::kind::{ENDPOINTS, Kind, SLICES};
 use super::list::{self, From};
 use super::wait::{Wait, spread};
 use super::watch::{Event, Watch};
+use super::way::Way;
 use super::{Patience, Sync};
 use crate::cluster::object::Key;
 
@@ -30,6 +31,7 @@ pub(super) struct Slices(Arc<channel::Sender<bool>>);
 
 pub(super) struct Follower {
     kind: &'static Kind,
+    way: Way,
     client: Client,
     patience: Patience,
     to: mpsc::Sender<Change>,
@@ -61,14 +63,15 @@ impl Slices {
 impl Follower {
     pub(super) fn new(
         kind: &'static Kind,
-        client: Client,
+        way: Way,
         patience: Patience,
         to: mpsc::Sender<Change>,
         slices: Slices,
         cancel: CancellationToken,
     ) -> Self {
         let wait = Wait::new(patience.retry);
-        Self { kind, client, patience, to, slices, cancel, wait, from: From::Cache, version: None }
+        let client = way.client();
+        Self { kind, way, client, patience, to, slices, cancel, wait, from: From::Cache, version: None }
     }
 
     pub(super) async fn run(mut self) {
@@ -105,6 +108,10 @@ impl Follower {
                 return;
             }
             tokio::time::sleep(self.wait.after(&failure)).await;
+            if matches!(failure, Failure::Unauthorized(_) | Failure::Other(_)) {
+                self.way.renew().await;
+                self.client = self.way.client();
+            }
         }
     }
 

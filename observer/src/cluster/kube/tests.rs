@@ -173,7 +173,7 @@ impl Source {
         };
         let cancel = CancellationToken::new();
         let patience = Patience { retry: Duration::from_millis(50), silence: Duration::from_millis(400) };
-        spawn(&client, patience, tx, hooks, &TaskTracker::new(), &cancel);
+        spawn(&client.into(), patience, tx, hooks, &TaskTracker::new(), &cancel);
         Self { inventories, syncs, ready, _end: cancel.drop_guard() }
     }
 
