@@ -1,5 +1,6 @@
 //! What the tests run: everything is built at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -14,7 +15,15 @@ pub(crate) const PACKAGES: [&str; 2] = ["--locked", "--workspace"];
 
 /// Executables of the development profile, by the name of their target.
 #[derive(Debug)]
-pub(crate) struct Built(Vec<(String, PathBuf)>);
+pub(crate) struct Built(Vec<Artifact>);
+
+#[derive(Debug)]
+struct Artifact {
+    target: String,
+    executable: PathBuf,
+    /// An integration test.
+    is_test: bool,
+}
 
 impl Built {
     /// Builds the agent and all tests.
@@ -33,7 +42,10 @@ impl Built {
     fn read(messages: &str) -> Self {
         let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let built = |message: Value| {
-            Some((message["target"]["name"].as_str()?.to_owned(), message["executable"].as_str()?.into()))
+            let target = &message["target"];
+            let is_test = target["kind"].as_array()?.iter().any(|kind| kind == "test");
+            let executable = message["executable"].as_str()?.into();
+            Some(Artifact { target: target["name"].as_str()?.to_owned(), executable, is_test })
         };
         Self(messages.filter_map(built).collect())
     }
@@ -43,8 +55,13 @@ impl Built {
     /// # Errors
     /// When there is none.
     pub(crate) fn executable(&self, target: &str) -> Result<&Path> {
-        let found = self.0.iter().find(|(name, _)| name == target);
-        Ok(&found.with_context(|| format!("cargo built no {target}"))?.1)
+        let found = self.0.iter().find(|built| built.target == target);
+        Ok(&found.with_context(|| format!("cargo built no {target}"))?.executable)
+    }
+
+    /// The integration tests, by name.
+    pub(crate) fn tests(&self) -> BTreeSet<&str> {
+        self.0.iter().filter(|built| built.is_test).map(|built| &*built.target).collect()
     }
 }
 
@@ -55,11 +72,12 @@ mod tests {
     #[test]
     fn the_executable_in_cargos_messages() {
         let built = Built::read(
-            "Compiling\n{\"target\":{\"name\":\"core\"},\"executable\":null}\n\
-             {\"target\":{\"name\":\"lab\"},\"executable\":\"/t/lab\"}\n\
-             {\"target\":{\"name\":\"core\"},\"executable\":\"/t/core-1\"}\n",
+            "Compiling\n{\"target\":{\"name\":\"core\",\"kind\":[\"test\"]},\"executable\":null}\n\
+             {\"target\":{\"name\":\"lab\",\"kind\":[\"lib\"]},\"executable\":\"/t/lab\"}\n\
+             {\"target\":{\"name\":\"core\",\"kind\":[\"test\"]},\"executable\":\"/t/core-1\"}\n",
         );
         assert_eq!(built.executable("core").unwrap(), Path::new("/t/core-1"));
         assert!(built.executable("other").is_err());
+        assert_eq!(built.tests(), ["core"].into());
     }
 }

@@ -1,10 +1,9 @@
 //! What CI runs. The tests come last, so that a log ends with what their runner says.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use crate::run::{cargo, run, say};
 use crate::{rules, setup, test, tidy, vm};
@@ -25,21 +24,9 @@ const STEPS: &[Step] = &[
     ("docs", |root| {
         run(cargo(root, &["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
-    ("other kernels, and the image", kernels_and_image),
+    ("other kernels", |root| vm::run(&vm::VmArgs::matrix(), root)),
     ("tests", |root| test::run_all(root, &test::TestArgs::default())),
 ];
-
-/// Guests are busy on one core each. The image is compiled beside them, and yields.
-fn kernels_and_image(root: &Path) -> Result<()> {
-    let mut image = Command::new("nice");
-    image.arg(std::env::current_exe().context("this program's path")?).arg("image").current_dir(root);
-    let image = image.spawn().context("`nice` could not be started")?;
-    let kernels = vm::run(&vm::VmArgs::matrix(), root);
-    let image = { image }.wait().context("wait for the image")?;
-    kernels?;
-    ensure!(image.success(), "`cargo xtask image` failed ({image})");
-    Ok(())
-}
 
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     let mut times = Vec::new();

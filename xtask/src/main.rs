@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, demo, tests, benchmarks and checks of this repository.
 
+mod background;
 mod build;
 mod cache;
 mod check;

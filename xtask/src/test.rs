@@ -5,9 +5,13 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 
+use crate::background::Background;
 use crate::build::{Built, PACKAGES};
 use crate::run::{cargo, need_root, run, say};
-use crate::{image, kube, setup};
+use crate::{kube, setup};
+
+/// The task that builds it, and the scenarios that need it.
+const IMAGE: &str = "image";
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -22,17 +26,21 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     let kube = kube::ensure()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // Some minutes, so not for a filter that asks for other tests.
-    if args.filter.as_deref().is_none_or(|filter| filter.contains("image")) {
-        image::run_task(root, &image::ImageArgs::default())?;
-    }
+    let wanted = args.filter.as_deref().is_none_or(|filter| filter.contains(IMAGE));
+    let image = if wanted { Some(Background::start(root, IMAGE)?) } else { None };
     say("building the agent and its tests");
     let built = Built::all(root)?;
     let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
     say("unit tests");
-    tests.run(&["--lib", "--bin", "xtask"], &[])?;
+    tests.units()?;
     say("scenarios on this kernel");
-    // The drop tracepoint hears of the whole machine, so that labs run one at a time.
-    tests.run(&["--test", "*", "--no-fail-fast"], &["--test-threads=1"])
+    let others = tests.scenarios(built.tests().into_iter().filter(|name| *name != IMAGE));
+    if let Some(image) = image {
+        say("waiting for the image");
+        image.wait()?;
+    }
+    let of_image = tests.scenarios([IMAGE]);
+    others.and(of_image)
 }
 
 struct Tests<'a> {
@@ -43,6 +51,16 @@ struct Tests<'a> {
 }
 
 impl Tests<'_> {
+    fn units(&self) -> Result<()> {
+        self.run(&["--lib", "--bin", "xtask"], &[])
+    }
+
+    /// The drop tracepoint hears of the whole machine, so that labs run one at a time.
+    fn scenarios<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let targets: Vec<_> = names.into_iter().flat_map(|name| ["--test", name]).collect();
+        self.run(&[&targets, &["--no-fail-fast"][..]].concat(), &["--test-threads=1"])
+    }
+
     fn run(&self, targets: &[&str], options: &[&str]) -> Result<()> {
         let mut test = cargo(self.root, &["test"]);
         test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
