@@ -193,10 +193,8 @@ async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Co
         return server::config(kubeconfig).await;
     }
     let usual = || Path::new("$KUBECONFIG or ~/.kube/config");
-    let failed = |source| ApiError::Kubeconfig {
-        path: kubeconfig.unwrap_or_else(usual).to_owned(),
-        source: Box::new(source),
-    };
+    let failed =
+        |why| ApiError::Kubeconfig { path: kubeconfig.unwrap_or_else(usual).to_owned(), why: Box::new(why) };
     let file = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from).map_err(failed)?;
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(file, &options).await.map_err(failed)

@@ -16,12 +16,12 @@ const READ: Duration = Duration::from_secs(150);
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The file that was named.
-    #[error("the kubeconfig {} can't be used: {source}", path.display())]
+    #[error("the kubeconfig {} can't be used: {why}", path.display())]
     Kubeconfig {
         /// As given.
         path: PathBuf,
-        /// What is wrong with it.
-        source: Box<kube::config::KubeconfigError>,
+        /// What is wrong with it. No `source`: its text holds its own causes.
+        why: Box<kube::config::KubeconfigError>,
     },
     /// Neither a ServiceAccount nor a kubeconfig in its usual places.
     #[error(
@@ -62,7 +62,7 @@ pub(in crate::cluster) async fn config(kubeconfig: Option<&Path>) -> Result<Conf
     if let Some(path) = kubeconfig {
         return from_file(path)
             .await
-            .map_err(|source| ApiError::Kubeconfig { path: path.to_owned(), source: source.into() });
+            .map_err(|why| ApiError::Kubeconfig { path: path.to_owned(), why: why.into() });
     }
     let in_cluster = match Config::incluster() {
         Ok(config) => return Ok(config),
@@ -90,7 +90,10 @@ mod tests {
                 std::fs::write(&path, text).unwrap();
             }
             let Err(error) = client(Some(&path)).await else { panic!("{name} is no kubeconfig") };
-            assert!(error.to_string().contains(name), "{error}");
+            let told = format!("{:#}", anyhow::Error::from(error));
+            assert_eq!(told.matches(name).count(), if text.is_some() { 1 } else { 2 }, "{told}");
+            let causes: std::collections::BTreeSet<_> = told.split(": ").collect();
+            assert_eq!(causes.len(), told.split(": ").count(), "said twice: {told}");
         }
     }
 }
