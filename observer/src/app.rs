@@ -2,6 +2,7 @@
 
 mod access;
 mod alone;
+mod api;
 mod checks;
 mod engine_task;
 mod follow;
@@ -74,7 +75,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let node = ArcStr::from(node_name(&options)?);
     let alone = alone::Alone::claim()?;
     let listener = listen(&options).await?;
-    let access = access::settings(&options, listener.local_addr()?).await?;
+    let api = api::Api::default();
+    let access = access::settings(&options, listener.local_addr()?, &api).await?;
     for check in host::checks() {
         check.log();
     }
@@ -88,9 +90,9 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     }
     let (mut sinks, shared) = Sinks::new(&config);
     let attaching = shared.readiness.guard("interfaces");
-    follow::cluster(&options, inventory, &shared, tasks, cancel).await?;
+    follow::cluster(&options, &api, inventory, &shared, tasks, cancel).await?;
     known::follow(node.clone(), inventories.clone(), tasks, cancel);
-    kube_events::start(&options, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
+    kube_events::start(&options, &api, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
 
     host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());

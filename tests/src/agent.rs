@@ -132,11 +132,9 @@ impl Agent {
 
     /// Asks with this token from now on.
     #[must_use]
-    pub fn with_token(self, token: String) -> Self {
-        // Whole, for it has a destructor.
-        let mut agent = self;
-        agent.token = Some(token);
-        agent
+    pub fn with_token(mut self, token: String) -> Self {
+        self.token = Some(token);
+        self
     }
 
     pub(crate) fn get_ok(&self, path: &str) -> Result<String> {

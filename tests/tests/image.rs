@@ -173,17 +173,6 @@ fn in_cluster(mut container: Container, node: &str, api: &ApiServer) -> Containe
     container
 }
 
-/// Somebody who may read flows.
-fn reader(api: &ApiServer) -> String {
-    let metadata = serde_json::json!({"namespace": NAMESPACE, "name": "reader"});
-    let account = serde_json::json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
-    api.apply(&[account]).unwrap();
-    let subject = format!("--serviceaccount={NAMESPACE}:reader");
-    let role = "--clusterrole=flow-observer-reader";
-    api.kubectl(&["create", "clusterrolebinding", "reader", role, &subject], None).unwrap();
-    api.token(NAMESPACE, "reader", Token::default()).unwrap()
-}
-
 /// The manifest's own arguments and variables, and a pod's account: no kubeconfig, no directory.
 #[test]
 fn the_base_finds_its_way_in_a_cluster() {
@@ -195,7 +184,8 @@ fn the_base_finds_its_way_in_a_cluster() {
     let _serving = Server::start(&server.ns, 8080).unwrap();
     Mirror::new(world.cluster.dir()).sync(&api).unwrap();
     api.agent().unwrap();
-    let reader = reader(&api);
+    let reader = api.account(NAMESPACE, "reader").unwrap();
+    api.make_reader(NAMESPACE, "reader").unwrap();
     account(&api, &dir.join("account"));
     stage.containerd.import(&archive()).unwrap();
 

@@ -3,21 +3,26 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::run::say;
 
-/// A task of ours in a process of its own.
+/// A command with everything that it starts, which ends when its owner does, also by a signal.
 #[derive(Debug)]
 pub(crate) struct Background {
-    task: String,
     child: Child,
     log: PathBuf,
-    done: bool,
+    /// Of the processes; `None` once they have ended.
+    group: Arc<Mutex<Option<Pid>>>,
 }
 
 impl Background {
@@ -31,20 +36,37 @@ impl Background {
         let (out, err) = (File::create(&log)?, File::options().append(true).open(&log)?);
         say(&format!("`cargo xtask {task}` goes on in the background; see {}", log.display()));
         let mut command = Command::new("chrt");
-        // SCHED_IDLE: the scenarios must not feel it. A group of its own, so that its compilers end with it.
+        // SCHED_IDLE: the scenarios must not feel it.
         command.args(["--idle", "0"]).arg(std::env::current_exe()?).arg(task).current_dir(root);
-        let child = command.process_group(0).stdout(out).stderr(err).spawn();
-        let child = child.context("`chrt` (util-linux) could not be started")?;
-        Ok(Self { task: task.to_owned(), child, log, done: false })
+        Self::spawn(command.stdout(out).stderr(err), log)
+    }
+
+    fn spawn(command: &mut Command, log: PathBuf) -> Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals can't be caught")?;
+        // In a group of its own, its compilers can be told to end with it; but Ctrl-C doesn't reach it.
+        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        let child = child.with_context(|| format!("{command:?} could not be started"))?;
+        let group = Arc::new(Mutex::new(Some(Pid::from_raw(i32::try_from(child.id())?))));
+        let ours = Arc::clone(&group);
+        // For good: a signal that was caught once has no effect of its own any more.
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                end(&ours);
+                emulate_default_handler(signal).unwrap_or_default();
+            }
+        });
+        Ok(Self { child, log, group })
     }
 
     /// Waits for it; fails as it does, with its log.
     pub(crate) fn wait(mut self) -> Result<()> {
         let status = self.child.wait().context("wait for a background task")?;
-        self.done = true;
+        lock(&self.group).take();
         if !status.success() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            bail!("`cargo xtask {}` failed ({status}):\n{log}", self.task);
+            bail!(
+                "a background task failed ({status}):\n{}",
+                fs::read_to_string(&self.log).unwrap_or_default()
+            );
         }
         Ok(())
     }
@@ -52,26 +74,37 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            // Gone already is as good.
-            killpg(Pid::from_raw(pid), Signal::SIGTERM).ok();
-        }
+        end(&self.group);
         self.child.wait().map(drop).unwrap_or_default();
     }
 }
 
+fn end(group: &Mutex<Option<Pid>>) {
+    if let Some(group) = lock(group).take() {
+        // Gone already is as good.
+        killpg(group, Signal::SIGTERM).unwrap_or_default();
+    }
+}
+
+/// A panic while holding the lock leaves nothing half-done.
+fn lock(group: &Mutex<Option<Pid>>) -> MutexGuard<'_, Option<Pid>> {
+    group.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::process::Stdio;
+    use std::io::{BufRead as _, BufReader, pipe, read_to_string};
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use nix::sys::signal::kill;
 
     use super::*;
 
+    /// What outlives its shell says so.
+    const LONG: &str = "(sleep 20; echo outlived); true";
+
     fn background(script: &str, out: impl Into<Stdio>, log: &Path) -> Background {
-        let child = Command::new("sh").args(["-c", script]).process_group(0).stdout(out).spawn().unwrap();
-        Background { task: "it".into(), child, log: log.to_owned(), done: false }
+        Background::spawn(Command::new("sh").args(["-c", script]).stdout(out), log.to_owned()).unwrap()
     }
 
     #[test]
@@ -83,10 +116,34 @@ mod tests {
         background("true", file(), &log).wait().unwrap();
         let error = background("echo what went wrong; exit 3", file(), &log).wait().unwrap_err();
         assert!(format!("{error:#}").contains("what went wrong"), "{error:#}");
-        // `sleep` is the shell's child: the whole group ends, or this waits for a minute.
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(background("sleep 60; true", writer, &log));
-        assert_eq!(std::io::read_to_string(reader).unwrap(), "");
+        let (reader, writer) = pipe().unwrap();
+        drop(background(LONG, writer, &log));
+        assert_eq!(read_to_string(reader).unwrap(), "");
         fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// Not a test by itself: the process that the next one interrupts.
+    #[test]
+    fn waits() {
+        if std::env::var_os("XTASK_BACKGROUND_WAITS").is_some() {
+            let background = background(LONG, std::io::stderr(), Path::new("/dev/null"));
+            println!("started");
+            background.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_all_of_it() {
+        let (reader, writer) = pipe().unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "background::tests::waits", "--nocapture"]);
+        command.env("XTASK_BACKGROUND_WAITS", "1").stdout(Stdio::piped()).stderr(writer);
+        let mut owner = command.spawn().unwrap();
+        drop(command);
+        let said = BufReader::new(owner.stdout.take().unwrap()).lines();
+        assert!(said.map_while(Result::ok).any(|line| line.contains("started")));
+        kill(Pid::from_raw(owner.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        assert_eq!(owner.wait().unwrap().signal(), Some(SIGINT));
+        assert_eq!(read_to_string(reader).unwrap(), "");
     }
 }

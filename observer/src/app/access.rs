@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tracing::warn;
 
-use crate::cluster::{self, KubeReviewer};
+use super::api::Api;
+use crate::cluster::KubeReviewer;
 use crate::commands::config::{AuthMode, ClusterSource, Options};
 use crate::http::auth::{Auth, Reviews, TokenFile};
 use crate::http::{Settings, Tls};
@@ -40,7 +41,7 @@ enum Guard<'a> {
 }
 
 /// Reads the files, connects to nothing yet.
-pub(super) async fn settings(options: &Options, listen: SocketAddr) -> anyhow::Result<Settings> {
+pub(super) async fn settings(options: &Options, listen: SocketAddr, api: &Api) -> anyhow::Result<Settings> {
     let guard = guard(options, listen)?;
     let tls = match pair(options)? {
         Some((cert, key)) => Some(Tls::load(cert, key)?),
@@ -51,9 +52,8 @@ pub(super) async fn settings(options: &Options, listen: SocketAddr) -> anyhow::R
         Guard::Local => Auth::Local,
         Guard::Tokens(path) => Auth::Token(Arc::new(TokenFile::load(path)?)),
         Guard::Kube => {
-            let client = cluster::kube::client(options.kubeconfig.as_deref()).await;
-            let client = client.context("--auth kube asks the API server about tokens")?;
-            Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(client))?))
+            let way = api.way(options).await.context("--auth kube asks the API server about tokens")?;
+            Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(way))?))
         }
     };
     if !is_loopback(listen) {
@@ -175,7 +175,7 @@ mod tests {
             ..options(AuthMode::None, ClusterSource::None, None)
         };
         for (options, name) in [(tokens, "/nowhere/tokens"), (tls, "/nowhere/cert")] {
-            let error = format!("{:#}", settings(&options, listen).await.unwrap_err());
+            let error = format!("{:#}", settings(&options, listen, &Api::default()).await.unwrap_err());
             assert!(error.contains(name), "{error}");
         }
     }

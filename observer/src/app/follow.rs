@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use crate::cluster::kube::{self, Hooks, Patience, Sync, Way};
+use super::api::Api;
+use crate::cluster::kube::{self, Hooks, Patience, Sync};
 use crate::commands::config::{ClusterSource, Options};
 use crate::core::input::Input;
 use crate::core::inventory::Inventory;
@@ -24,6 +25,7 @@ use crate::sink::state::Shared;
 /// Follows the cluster source into `inventory`.
 pub(super) async fn cluster(
     options: &Options,
+    api: &Api,
     inventory: watch::Sender<Arc<Inventory>>,
     shared: &Arc<Shared>,
     tasks: &TaskTracker,
@@ -31,7 +33,7 @@ pub(super) async fn cluster(
 ) -> anyhow::Result<()> {
     match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
         ClusterSource::Kube => {
-            let way = Way::new(options.kubeconfig.as_deref()).await.context("--cluster kube")?;
+            let way = api.way(options).await.context("--cluster kube")?;
             let waiting = shared.readiness.guard("cluster");
             kube::spawn(&way, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
             Ok(())
@@ -68,7 +70,7 @@ fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
             Sync::Stale(_) => Some(false),
         };
         shared.metrics.set_cluster_synced(kind, synced);
-        let stale = if let Sync::Stale(why) = sync { Some(why.clone()) } else { None };
+        let stale = if let Sync::Stale(stale) = sync { Some(stale.why.clone()) } else { None };
         shared.readiness.set_stale(kind, stale);
     };
     let ready = move || {

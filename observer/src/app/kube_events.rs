@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::{events, kube};
+use super::api::Api;
+use crate::cluster::events;
 use crate::commands::config::{ClusterSource, Options};
 use crate::core::input::LostStage;
 use crate::core::inventory::Inventory;
@@ -18,6 +19,7 @@ const QUEUE: usize = 1_024;
 /// Reports findings as Events, if the cluster is known from an API server and nobody said no.
 pub(super) async fn start(
     options: &Options,
+    api: &Api,
     sinks: &mut Sinks,
     shared: &Arc<Shared>,
     inventories: watch::Receiver<Arc<Inventory>>,
@@ -29,7 +31,7 @@ pub(super) async fn start(
     }
     let shared = Arc::clone(shared);
     let reporting = events::Reporting {
-        client: kube::client(options.kubeconfig.as_deref()).await?,
+        way: api.way(options).await?,
         node: shared.node().clone(),
         limits: events::Limits::default(),
         findings: sinks.feed_findings(QUEUE),

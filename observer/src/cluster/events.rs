@@ -31,12 +31,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arcstr::ArcStr;
-use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::queue::{Queue, Report};
 use self::write::Writer;
+use super::kube::Way;
 use crate::core::finding::{Finding, Severity};
 use crate::core::inventory::Inventory;
 
@@ -48,7 +48,7 @@ pub(super) const CONTROLLER: &str = "flow-observer";
 /// What [`run`] works with.
 pub struct Reporting {
     /// To the API server.
-    pub client: Client,
+    pub way: Way,
     /// This node's name.
     pub node: ArcStr,
     /// How fast Events may be written.
@@ -63,9 +63,9 @@ pub struct Reporting {
 
 /// Writes Events until `cancel`, or until there are no more findings; what is not written by then is let go.
 pub async fn run(reporting: Reporting, cancel: CancellationToken) {
-    let Reporting { client, node, limits, mut findings, inventories, lost } = reporting;
+    let Reporting { way, node, limits, mut findings, inventories, lost } = reporting;
     let mut queue = Queue::new(limits, Instant::now());
-    let mut writer = Writer::new(client, node.clone());
+    let mut writer = Writer::new(way, node.clone());
     let mut open = true;
     while open || !queue.is_empty() {
         let due = queue.next_due(Instant::now());

@@ -62,8 +62,17 @@ pub enum Sync {
     Synced,
     /// The server doesn't have this kind.
     Absent,
-    /// What was known last stays. Why it isn't followed.
-    Stale(ArcStr),
+    /// What was known last stays.
+    Stale(Stale),
+}
+
+/// Why a kind isn't followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// For people.
+    pub why: ArcStr,
+    /// The server doesn't know the agent (any more), so this is about every kind and won't pass by itself.
+    pub refused: bool,
 }
 
 /// Takes a kind and its state.
@@ -112,7 +121,7 @@ pub async fn load(client: &Client, limit: Duration) -> Result<Loaded, LoadError>
     let told = Arc::clone(&failed);
     let hooks = Hooks {
         sync: Box::new(move |kind, sync| {
-            if let Sync::Stale(why) = sync {
+            if let Sync::Stale(Stale { why, .. }) = sync {
                 told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(format!("{kind}: {why}"));
             }
         }),

@@ -7,16 +7,16 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::header::CONTENT_TYPE;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
-use kube::Client;
 use kube::client::Body;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::kube::Way;
 use crate::http::auth::{ReviewError, Reviewer, User};
 
 /// Not named when permissions are asked for: every cluster lets this group get `/api/*`, for discovery (ClusterRole
@@ -28,23 +28,23 @@ const LARGEST: usize = 1 << 20;
 
 /// Asks the API server.
 ///
-/// It goes past [`Client::request`], which logs an answer that it can't read: a TokenReview repeats the token.
+/// It goes past [`kube::Client::request`], which logs an answer that it can't read: a TokenReview repeats the token.
 pub struct KubeReviewer {
-    client: Client,
+    way: Way,
 }
 
 impl KubeReviewer {
-    /// The client's account needs `create` on `tokenreviews` and `subjectaccessreviews`.
+    /// The account on the way needs `create` on `tokenreviews` and `subjectaccessreviews`.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(way: impl Into<Way>) -> Self {
+        Self { way: way.into() }
     }
 
     async fn post<T: Serialize + DeserializeOwned>(&self, kind: Kind, review: &T) -> Result<T, ReviewError> {
         let body = serde_json::to_vec(review).map_err(|_| kind.fault("can't be written"))?;
         let request = Request::post(kind.path()).header(CONTENT_TYPE, "application/json");
         let request = request.body(Body::from(body)).map_err(|_| kind.fault("can't be asked for"))?;
-        let response = self.client.send(request).await.map_err(|error| kind.fault(&causes(&error)))?;
+        let response = self.send(request).await.map_err(|error| kind.fault(&causes(&error)))?;
         if !response.status().is_success() {
             return Err(kind.refused(response.status()));
         }
@@ -52,6 +52,15 @@ impl KubeReviewer {
         let body = body.map_err(|_| kind.fault("the answer broke off, or has no end"))?.to_bytes();
         // What the parser says might quote the answer.
         serde_json::from_slice(&body).map_err(|_| kind.fault("the answer is not one"))
+    }
+
+    async fn send(&self, request: Request<Body>) -> kube::Result<Response<Body>> {
+        let sent = self.way.client().send(request).await;
+        // The next question may find the server, or be believed, again.
+        if sent.as_ref().map_or(true, |response| response.status() == StatusCode::UNAUTHORIZED) {
+            self.way.renew().await;
+        }
+        sent
     }
 
     async fn user(&self, token: &str) -> Result<Option<User>, ReviewError> {

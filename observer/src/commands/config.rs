@@ -194,18 +194,23 @@ fn kube_time(s: &str) -> Result<Duration, String> {
 }
 
 fn time_of_kube<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(d)?;
-    kube_time(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
+    time(d, kube_time)
 }
 
 fn seconds_of_window<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(d)?;
-    burst_window(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
+    time(d, burst_window)
 }
 
 fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    time(d, |text| humantime::parse_duration(text).map_err(|e| e.to_string()))
+}
+
+fn time<'de, D: Deserializer<'de>>(
+    d: D,
+    parse: impl Fn(&str) -> Result<Duration, String>,
+) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(d)?;
-    humantime::parse_duration(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
+    parse(&text).map(Some).map_err(|e| serde::de::Error::custom(format!("`{text}`: {e}")))
 }
 
 fn attach_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<AttachMode>, D::Error> {

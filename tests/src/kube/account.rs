@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::api::Api as _;
 use super::kubeconfig::{Kubeconfig, User};
 use super::server::ApiServer;
 
@@ -38,6 +39,26 @@ impl ApiServer {
         let answer = self.kubectl(&["create", "--raw", &path, "-f", "-"], Some(&request.to_string()))?;
         let answer: Value = serde_json::from_str(&answer)?;
         answer["status"]["token"].as_str().map(str::to_owned).context("an answer without a token")
+    }
+
+    /// Makes an account, and a token of it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn account(&self, namespace: &str, name: &str) -> Result<String> {
+        let metadata = json!({"namespace": namespace, "name": name});
+        self.apply(&[json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})])?;
+        self.token(namespace, name, Token::default())
+    }
+
+    /// Lets an account read what agents serve, by the role that ships.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn make_reader(&self, namespace: &str, name: &str) -> Result<()> {
+        let (role, subject) =
+            ("--clusterrole=flow-observer-reader", format!("--serviceaccount={namespace}:{name}"));
+        self.kubectl(&["create", "clusterrolebinding", name, role, &subject], None).map(drop)
     }
 
     /// A kubeconfig of an account that exists.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use lab::agent::{self, Agent};
 use lab::http::Response;
 use lab::kube::{Api, ApiServer, Token, User};
-use serde_json::json;
 
 use crate::scene::Scene;
 use crate::stage::namespace;
+
+const MONITORING: &str = "monitoring";
 
 const FLOWS: &str = "/api/v1/flows?since=10m&follow=false";
 
@@ -30,19 +31,6 @@ fn guarded(scene: &Scene<ApiServer>, kubeconfig: &Path) -> Agent {
     Agent::start_as(&node.ns, &node.name, scene.world.guard.dir(), command).unwrap()
 }
 
-/// An account of namespace `monitoring`, and a token of it.
-fn account(api: &ApiServer, name: &str) -> String {
-    let metadata = json!({"namespace": "monitoring", "name": name});
-    api.apply(&[json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})]).unwrap();
-    api.token("monitoring", name, Token::default()).unwrap()
-}
-
-fn bind(api: &ApiServer, account: &str) {
-    let (role, subject) =
-        ("--clusterrole=flow-observer-reader", format!("--serviceaccount=monitoring:{account}"));
-    api.kubectl(&["create", "clusterrolebinding", account, role, &subject], None).unwrap();
-}
-
 /// With another signature of the same length.
 fn forged(token: &str) -> String {
     let (rest, signature) = token.rsplit_once('.').unwrap();
@@ -55,12 +43,13 @@ fn tokens_count_as_the_server_says() {
     scene.sync();
     let api = &scene.api;
     let kubeconfig = api.agent().unwrap();
-    api.apply(&[namespace("monitoring", &[])]).unwrap();
-    let [reader, stranger, leaver] = ["reader", "stranger", "leaver"].map(|name| account(api, name));
+    api.apply(&[namespace(MONITORING, &[])]).unwrap();
+    let [reader, stranger, leaver] =
+        ["reader", "stranger", "leaver"].map(|name| api.account(MONITORING, name).unwrap());
     let vault = Token { audience: Some("vault"), ..Token::default() };
-    let vault = api.token("monitoring", "reader", vault).unwrap();
-    bind(api, "reader");
-    bind(api, "leaver");
+    let vault = api.token(MONITORING, "reader", vault).unwrap();
+    api.make_reader(MONITORING, "reader").unwrap();
+    api.make_reader(MONITORING, "leaver").unwrap();
     let agent = guarded(&scene, &kubeconfig);
     let ask = |token: Option<&str>| agent.get_as(token, FLOWS).unwrap();
     let answers = |token: &str, status: u16| {
@@ -94,9 +83,9 @@ fn tokens_count_as_the_server_says() {
         assert_eq!(agent.get_as(None, path).unwrap().status, 200, "{path} is open");
     }
 
-    bind(api, "stranger");
+    api.make_reader(MONITORING, "stranger").unwrap();
     answers(&stranger, 200);
-    api.kubectl(&["delete", "serviceaccount", "-n", "monitoring", "leaver"], None).unwrap();
+    api.kubectl(&["delete", "serviceaccount", "-n", MONITORING, "leaver"], None).unwrap();
     answers(&leaver, 401);
     assert_eq!(ask(Some(&reader)).status, 200);
 

@@ -55,7 +55,7 @@ impl VmArgs {
     /// What CI runs: every default kernel, all of the core scenarios.
     pub(crate) fn matrix() -> Self {
         let kernels = ["5.10", "6.1", "6.12"].map(String::from).to_vec();
-        Self { kernels, jobs: 2, keep: false, filter: None, smoke: false, timeout: 480 }
+        Self { kernels, jobs: 2, keep: false, filter: None, smoke: false, timeout: 240 }
     }
 }
 

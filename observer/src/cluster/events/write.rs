@@ -7,9 +7,9 @@ use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Error;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::Status;
-use kube::{Client, Error};
 use lru::LruCache;
 use serde_json::json;
 use tokio::time::timeout;
@@ -18,6 +18,7 @@ use super::CONTROLLER;
 use super::complaint::Complaint;
 use super::queue::{Key, Report, Told, message};
 use super::subject::{Object, ObjectKind};
+use crate::cluster::kube::Way;
 use crate::core::finding::{Finding, FindingKind};
 
 /// For all that one report asks of the API server.
@@ -43,7 +44,7 @@ pub(super) enum Outcome {
 
 /// Writes Events, one after the other.
 pub(super) struct Writer {
-    client: Client,
+    way: Way,
     node: ArcStr,
     /// Of Services, by namespace and name.
     uids: LruCache<(ArcStr, ArcStr), Option<ArcStr>>,
@@ -51,8 +52,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(client: Client, node: ArcStr) -> Self {
-        Self { client, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
+    pub(super) fn new(way: Way, node: ArcStr) -> Self {
+        Self { way, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
     }
 
     /// Brings the Event up to the report, `told` being what it says already as far as we know.
@@ -86,7 +87,7 @@ impl Writer {
     }
 
     async fn put(&mut self, report: &Report, told: Option<Told>) -> Result<Told, Error> {
-        let events = Api::namespaced(self.client.clone(), &report.key.namespace);
+        let events = Api::namespaced(self.way.client(), &report.key.namespace);
         let shared = report.subject.is_shared();
         if let Some(told) = told.as_ref().filter(|_| !shared) {
             let next = told.next(&report.finding);
@@ -126,7 +127,7 @@ impl Writer {
         if let Some(uid) = self.uids.get(&key) {
             return Ok(uid.clone());
         }
-        let services: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
+        let services: Api<Service> = Api::namespaced(self.way.client(), &service.namespace);
         let uid = match services.get_metadata(&service.name).await {
             Ok(service) => service.metadata.uid.map(ArcStr::from),
             Err(Error::Api(status)) if status.is_forbidden() => None,

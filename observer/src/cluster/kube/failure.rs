@@ -7,6 +7,8 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
 
+use super::Stale;
+
 /// Of an error's answer, so much is read.
 const MAX_STATUS: usize = 64 << 10;
 
@@ -41,11 +43,6 @@ pub(super) enum Failure {
     Stopped,
 }
 
-/// Whether this, a failure's text, is about the agent's account as a whole.
-pub(super) fn is_about_us(why: &str) -> bool {
-    why.starts_with("unauthorized")
-}
-
 impl Failure {
     pub(super) fn silent(limit: Duration) -> Self {
         Self::Other(format!("nothing was heard for {limit:?}"))
@@ -78,6 +75,12 @@ impl Failure {
     }
 }
 
+impl From<&Failure> for Stale {
+    fn from(failure: &Failure) -> Self {
+        Self { why: failure.to_string().into(), refused: matches!(failure, Failure::Unauthorized(_)) }
+    }
+}
+
 impl From<kube::Error> for Failure {
     /// The innermost error is the one that helps; around it are the layers of the client.
     fn from(error: kube::Error) -> Self {
@@ -101,7 +104,7 @@ mod tests {
     fn only_a_401_is_about_us() {
         for (code, about_us) in [(401, true), (403, false), (404, false), (410, false), (500, false)] {
             let failure = Failure::of_status(code, None, None);
-            assert_eq!(is_about_us(&failure.to_string()), about_us, "{failure}");
+            assert_eq!(Stale::from(&failure).refused, about_us, "{failure}");
         }
     }
 }

@@ -216,7 +216,7 @@ impl Follower {
             Failure::Forbidden(_) if self.kind.optional && self.version.is_none() && !self.exists().await => {
                 self.absent().await
             }
-            _ => self.tell(Sync::Stale(failure.to_string().into())).await,
+            _ => self.tell(Sync::Stale(failure.into())).await,
         }
     }
 

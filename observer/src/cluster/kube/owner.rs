@@ -12,9 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::change::Change;
-use super::failure::is_about_us;
 use super::kind::KINDS;
-use super::{Hooks, Sync};
+use super::{Hooks, Stale, Sync};
 use crate::cluster::Index;
 use crate::cluster::object::Key;
 use crate::core::inventory::Inventory;
@@ -137,7 +136,9 @@ impl Owner {
                 self.index.set_missing(kind, None);
                 self.known.insert(kind);
             }
-            Sync::Stale(why) if !self.known.contains(kind) => self.index.set_missing(kind, Some(why.clone())),
+            Sync::Stale(stale) if !self.known.contains(kind) => {
+                self.index.set_missing(kind, Some(stale.why.clone()));
+            }
             Sync::Stale(_) => {}
         }
         (self.hooks.sync)(kind, &sync);
@@ -187,8 +188,8 @@ impl Owner {
         for (kind, sync) in &self.states {
             let before = self.logged.get(kind);
             match sync {
-                Sync::Stale(why) if self.is_news(before, why) => {
-                    stale.entry(why).or_default().push(kind);
+                Sync::Stale(now) if self.is_news(before, now) => {
+                    stale.entry(&now.why).or_default().push(kind);
                 }
                 Sync::Synced if before.is_some_and(|before| *before != Sync::Synced) => recovered.push(*kind),
                 Sync::Absent if before == Some(&Sync::Synced) => absent.push(*kind),
@@ -210,9 +211,9 @@ impl Owner {
 
     /// One trouble may come after the other. The next is told, once, if it won't pass by itself: a server that started again
     /// may know the agent no more.
-    fn is_news(&self, before: Option<&Sync>, why: &ArcStr) -> bool {
-        let told = || self.logged.values().any(|sync| matches!(sync, Sync::Stale(why) if is_about_us(why)));
-        !matches!(before, Some(Sync::Stale(_))) || (is_about_us(why) && !told())
+    fn is_news(&self, before: Option<&Sync>, now: &Stale) -> bool {
+        let told = || self.logged.values().any(|sync| matches!(sync, Sync::Stale(stale) if stale.refused));
+        !matches!(before, Some(Sync::Stale(_))) || (now.refused && !told())
     }
 }
 

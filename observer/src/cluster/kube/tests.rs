@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::kind::KINDS;
-use super::{Hooks, Patience, Sync, spawn};
+use super::{Hooks, Patience, Stale, Sync, spawn};
 use crate::core::inventory::Inventory;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -279,7 +279,7 @@ async fn without_policies_nothing_is_allowed_by_guess(#[case] status: u16, #[cas
     });
     let mut source = Source::start(&Arc::clone(&server).start().await).await;
     let sync = source.until_sync("NetworkPolicy", |sync| matches!(sync, Sync::Stale(_))).await;
-    let Sync::Stale(why) = sync else { unreachable!() };
+    let Sync::Stale(Stale { why, .. }) = sync else { unreachable!() };
     assert!(why.contains(says), "{why}");
     let known = source.until("the others", |i| !i.namespaces.is_empty()).await;
     assert_eq!(known.policies.broken.len(), 1, "{:?}", known.policies);
@@ -384,7 +384,9 @@ async fn a_server_that_is_not_there_is_waited_for() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let mut source = Source::start(&url).await;
-    let Sync::Stale(why) = source.until_sync("Pod", |_| true).await else { panic!("there is no server") };
+    let Sync::Stale(Stale { why, .. }) = source.until_sync("Pod", |_| true).await else {
+        panic!("there is no server")
+    };
     assert!(why.contains("refused"), "{why}");
     source.ready.wait_for(|ready| *ready).await.unwrap();
     assert!(source.inventories.borrow().pods.is_empty());

@@ -109,7 +109,7 @@ impl Agent {
     async fn start(api: &str) -> Self {
         let mut config = kube::Config::new(api.parse().unwrap());
         config.auth_info.token = Some("s3cret-agent".to_owned().into());
-        let reviewer = KubeReviewer::new(Client::try_from(config).unwrap());
+        let reviewer = KubeReviewer::new(kube::Client::try_from(config).unwrap());
         let auth = Auth::Review(Arc::new(Reviews::new(reviewer).unwrap()));
         let (_sinks, shared) = Sinks::new(&SinkConfig::new("n1".into()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

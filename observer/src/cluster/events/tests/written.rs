@@ -35,7 +35,7 @@ impl Agent {
         let counted = Arc::clone(&lost);
         let pace = Duration::from_millis(1);
         let reporting = Reporting {
-            client,
+            way: client.into(),
             node: node.into(),
             limits: Limits { shortest: pace, longest: pace, ..Limits::default() },
             findings,
