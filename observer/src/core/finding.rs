@@ -10,7 +10,7 @@ use super::record::Endpoint;
 
 /// One finding, as `/api/v1/findings` tells it. There is one per kind and subject; it is updated, and resolved when
 /// it stops.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Finding {
     /// Stable for a kind and its subject (workloads and port, VIP).
     pub id: ArcStr,
@@ -42,7 +42,7 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Evidence {
     pub time: Timestamp,
     /// In words: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".

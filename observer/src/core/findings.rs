@@ -151,12 +151,11 @@ impl Findings {
     /// Time passes: what has stopped resolves, updates are told, what is long over is forgotten.
     pub fn tick(&mut self, now: Timestamp) {
         for entry in self.entries.values_mut() {
-            let stopped = entry.has_stopped(now, &self.config);
-            if stopped {
+            if entry.has_stopped(now, &self.config) {
                 entry.resolve(now);
-            }
-            if stopped || entry.is_due(now) {
                 self.outputs.push_back(entry.tell(now));
+            } else {
+                self.outputs.extend(entry.take_update(now));
             }
         }
         let keep = self.config.keep;

@@ -93,8 +93,9 @@ impl fmt::Debug for Way {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+    use axum::{Json, Router};
     use serde_json::json;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -103,15 +104,9 @@ mod tests {
     async fn server(name: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let body = json!({ "name": name }).to_string();
-                stream.read(&mut [0; 4096]).await.unwrap();
-                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
-                stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
-            }
-        });
+        let version = move || async move { Json(json!({ "name": name })) };
+        let router = Router::new().route("/version", get(version));
+        tokio::spawn(async move { axum::serve(listener, router).await });
         url
     }
 

@@ -1,6 +1,7 @@
 //! The life of one finding: seen, seen again, over, back.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +29,8 @@ pub(super) struct Entry {
     /// Since when it works again: the first success after the last failure.
     success: Option<Timestamp>,
     told: Timestamp,
+    /// Fingerprint of what was told last.
+    told_as: u64,
     changed: bool,
 }
 
@@ -53,7 +56,7 @@ impl Entry {
             evidence: Vec::new(),
         };
         let (trail, example, success) = (Trail::default(), None, None);
-        Self { finding, trail, example, success, told: now, changed: true }
+        Self { finding, trail, example, success, told: now, told_as: 0, changed: true }
     }
 
     pub(super) fn finding(&self) -> &Finding {
@@ -176,16 +179,24 @@ impl Entry {
         !self.is_active() && self.finding.resolved_at.is_none_or(over)
     }
 
-    /// Whether an update waits that may be told now, also when the clock was set back.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.changed && now.duration_since(self.told).abs() >= TELL_EVERY
+    /// The update that waits, if it may be told now, also when the clock was set back. What changed and changed back,
+    /// or was said again at the same instant, is none.
+    pub(super) fn take_update(&mut self, now: Timestamp) -> Option<Finding> {
+        if !self.changed || now.duration_since(self.told).abs() < TELL_EVERY {
+            return None;
+        }
+        let told_as = self.told_as;
+        let finding = self.tell(now);
+        (self.told_as != told_as).then_some(finding)
     }
 
     /// The finding with its evidence; counts as told.
     pub(super) fn tell(&mut self, now: Timestamp) -> Finding {
+        let finding = Finding { evidence: self.trail.to_vec(), ..self.finding.clone() };
         self.told = now;
+        self.told_as = fingerprint(&finding);
         self.changed = false;
-        Finding { evidence: self.trail.to_vec(), ..self.finding.clone() }
+        finding
     }
 
     /// Who gives way first: what is resolved, then what matters least, then what was seen longest ago.
@@ -214,6 +225,12 @@ impl Entry {
         self.changed = true;
         news
     }
+}
+
+fn fingerprint(finding: &Finding) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    finding.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// How it began and how it goes on; what is between is in the count.

@@ -45,6 +45,21 @@ fn group(ports: &[u16]) -> LatentGroup {
 }
 
 #[test]
+fn what_is_said_again_at_the_same_instant_is_told_once() {
+    let mut scene = Scene::new();
+    scene.findings.latent(&[group(&[40_122])], at(0));
+    scene.findings.latent(&[group(&[40_122])], at(0));
+    one(scene.told());
+    assert_eq!(scene.tick(2), []);
+
+    scene.findings.latent(&[group(&[40_122, 40_123])], at(0));
+    scene.findings.latent(&[group(&[40_122])], at(0));
+    assert_eq!(scene.tick(4), [], "changed and changed back");
+    scene.findings.latent(&[group(&[40_122, 40_123])], at(4));
+    assert_eq!(one(scene.tick(6)).count, 2);
+}
+
+#[test]
 fn the_five_day_bug_in_one_sentence() {
     let mut scene = Scene::new();
     scene.findings.latent(&[group(&[40_122])], at(0));
