@@ -48,6 +48,7 @@ fn tokens_count_as_the_server_says() {
         ["reader", "stranger", "leaver"].map(|name| api.account(MONITORING, name).unwrap());
     let vault = Token { audience: Some("vault"), ..Token::default() };
     let vault = api.token(MONITORING, "reader", vault).unwrap();
+    let [expired, young] = [7200, 60].map(|age| api.aged(&reader, Duration::from_secs(age)).unwrap());
     api.make_reader(MONITORING, "reader").unwrap();
     api.make_reader(MONITORING, "leaver").unwrap();
     let agent = guarded(&scene, &kubeconfig);
@@ -64,6 +65,7 @@ fn tokens_count_as_the_server_says() {
     // The server's own picture of the rights follows in a moment.
     answers(&reader, 200);
     answers(&leaver, 200);
+    answers(&young, 200);
     let Response { status, body } = ask(Some(&stranger));
     assert_eq!(status, 403, "{body}");
     assert!(body.contains("system:serviceaccount:monitoring:stranger may not get /api/v1/flows"), "{body}");
@@ -73,6 +75,7 @@ fn tokens_count_as_the_server_says() {
         ("garbled", Some("garbled")),
         ("forged", Some(forged(&reader).as_str())),
         ("for another audience", Some(&vault)),
+        ("expired", Some(&expired)),
     ] {
         let Response { status, body } = ask(token);
         assert_eq!(status, 401, "{what}: {body}");
@@ -94,7 +97,7 @@ fn tokens_count_as_the_server_says() {
     let own = std::fs::read_to_string(&kubeconfig).unwrap();
     let own: serde_json::Value = serde_json::from_str(&own).unwrap();
     let own = own["users"][0]["user"]["token"].as_str().unwrap();
-    for token in [own, &reader, &stranger, &leaver, &vault] {
+    for token in [own, &reader, &stranger, &leaver, &vault, &expired] {
         // The head is the same for all.
         for part in token.split('.').skip(1) {
             assert!(!log.contains(part), "a token is in the log");
