@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::cmd;
+use crate::{cmd, wait};
 
 /// Every namespace of every lab starts with this, then the pid of its maker.
 pub const PREFIX: &str = "fo-";
@@ -19,6 +19,9 @@ const LOCK: &str = "flow-observer-lab.lock";
 
 /// Directories of labs start with this.
 const TEMP: &str = "flow-observer-lab-";
+
+/// What shells say of a process that Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
 
 /// Held for as long as a lab lives.
 #[derive(Debug)]
@@ -29,7 +32,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Waits for other labs to end, then removes what dead ones left.
+    /// Waits for other labs to end, then removes what dead ones left. From then on signals that end a process end it
+    /// by way of its destructors ([`wait::heed_signals`]); so this process has no lab after one.
     ///
     /// # Errors
     /// Without root, or when the lock file can't be made.
@@ -42,6 +46,11 @@ impl Guard {
         let lock = Flock::lock(file, FlockArg::LockExclusive)
             .map_err(|(_, errno)| errno)
             .with_context(|| format!("lock {}", path.display()))?;
+        if wait::interrupted() {
+            // What the signal found at work has cleaned up; whatever else was to be tried would only fail.
+            std::process::exit(INTERRUPTED);
+        }
+        wait::heed_signals()?;
         sweep()?;
         let temp = tempfile::Builder::new().prefix(TEMP).tempdir()?;
         Ok(Arc::new(Self { _lock: lock, prefix: unique_prefix(), temp }))
@@ -101,7 +110,45 @@ pub(crate) fn remove(name: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
     use super::*;
+    use crate::netns::Netns;
+
+    const WAITS: &str = "LAB_GUARD_WAITS";
+
+    /// Not a test by itself: the process that the next one ends.
+    #[test]
+    fn waits() {
+        if std::env::var_os(WAITS).is_none() {
+            return;
+        }
+        let guard = Guard::take().unwrap();
+        let _ns = Netns::new(&guard, "node1").unwrap();
+        println!("\nmade {}", guard.full_name("node1"));
+        wait::until("the end", Duration::from_secs(60), || None::<()>).unwrap();
+    }
+
+    #[test]
+    fn a_signal_leaves_nothing_behind() {
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "guard::tests::waits", "--nocapture"]).env(WAITS, "1");
+            let mut lab = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            let mut said = BufReader::new(lab.stdout.take().unwrap()).lines().map_while(Result::ok);
+            let made = said.find_map(|line| line.strip_prefix("made ").map(str::to_owned)).unwrap();
+            let ns = Path::new("/run/netns").join(&made);
+            assert!(ns.exists(), "{made}");
+            kill(Pid::from_raw(lab.id().try_into().unwrap()), signal).unwrap();
+            assert!(!lab.wait().unwrap().success());
+            assert!(!ns.exists(), "{signal}: {made} is left");
+        }
+    }
 
     #[test]
     fn maker_is_read_from_lab_names_only() {

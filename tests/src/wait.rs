@@ -1,10 +1,14 @@
 //! Waiting for conditions. Nothing here sleeps for longer than a poll interval.
 
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// Time a lab condition gets by default; the machine may be emulated.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -13,12 +17,34 @@ const POLL: Duration = Duration::from_millis(25);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Makes every wait end with an error: the process was told to stop.
-pub fn interrupt() {
-    INTERRUPTED.store(true, Ordering::SeqCst);
+/// From now on SIGINT, SIGTERM and SIGHUP make every wait fail, so that destructors take down what was made. A second
+/// signal ends the process at once.
+///
+/// Handlers rather than a blocked mask: children would inherit the mask, and the agent must hear its SIGTERM.
+///
+/// # Errors
+/// When signals can't be caught.
+pub fn heed_signals() -> Result<()> {
+    static HEEDED: Once = Once::new();
+    let mut result = Ok(());
+    HEEDED.call_once(|| result = heed());
+    result
 }
 
-/// Whether [`interrupt`] was called.
+fn heed() -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals can't be caught")?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if interrupted() {
+                emulate_default_handler(signal).unwrap_or_default();
+            }
+            INTERRUPTED.store(true, Ordering::SeqCst);
+        }
+    });
+    Ok(())
+}
+
+/// Whether the process was told to stop.
 #[must_use]
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)

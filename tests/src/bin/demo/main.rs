@@ -3,7 +3,6 @@
 mod args;
 mod audit;
 mod narrator;
-mod signals;
 mod story;
 mod tail;
 mod vip;
@@ -20,9 +19,6 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(usage) => return complain(&usage, 2),
     };
-    if let Err(error) = signals::watch() {
-        return complain(&format!("{error:#}"), 2);
-    }
     let mut narrator = Narrator::new(args.json);
     let played = match args.incident {
         Incident::Postgres => story::play(&args, &mut narrator),
