@@ -136,7 +136,7 @@ impl Findings {
             let Some(verdict) = rejudge(&example.src, &example.dst) else { continue };
             match verdict.decision {
                 Decision::Allow => {
-                    entry.resolve_because(now, format!("the policies allow it since {now}"));
+                    entry.resolve_because(now, format!("the policies allow it since {now:.0}"));
                     self.outputs.push_back(entry.tell(now));
                 }
                 Decision::Deny if key.kind == FindingKind::PolicyDenied => {

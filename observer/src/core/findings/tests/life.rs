@@ -159,9 +159,10 @@ fn policies_that_allow_resolve_at_once_and_say_so() {
         asked.push((src.clone(), dst.clone()));
         verdict(Allow)
     };
-    scene.findings.policies_changed(&mut rejudge, at(5));
+    scene.findings.policies_changed(&mut rejudge, at(5) + SignedDuration::from_millis(326));
     assert_eq!(asked, [(storefront(40_000), valkey())]);
     let over = resolved(scene.told());
+    // Sentences tell times to the second.
     let why = format!("the policies allow it since {}", at(5));
     assert_eq!((over.cause.as_ref(), *texts(&over).last().unwrap()), (Some(&why), why.as_str()));
     assert_eq!(over.kind, FindingKind::PolicyDenied);
