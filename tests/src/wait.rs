@@ -1,4 +1,4 @@
-//! Waiting for conditions. Nothing here sleeps for longer than a poll interval.
+//! Waiting for conditions, until a signal ends all waiting. Nothing here sleeps for longer than a poll interval.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};

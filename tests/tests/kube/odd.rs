@@ -23,10 +23,7 @@ fn delete_namespace(api: &ApiServer, name: &str) {
 #[test]
 fn a_namespace_that_goes_under_us() {
     let scene = Scene::real("node1");
-    let store = scene.world.pod("data", "store").unwrap();
-    let front = scene.world.pod("web", "front").unwrap();
-    let _serving = Server::start(&store.ns, 8080).unwrap();
-    scene.sync();
+    let (store, front, _serving) = scene.store_and_front();
     scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["batch"])]).unwrap();
     let agent = scene.agent(&[]);
     let namespaces = agent.metric("cluster_objects", &[("kind", "Namespace")]).unwrap();
@@ -48,10 +45,7 @@ fn a_namespace_that_goes_under_us() {
 #[test]
 fn a_node_that_is_renamed() {
     let scene = Scene::real("node1");
-    let store = scene.world.pod("data", "store").unwrap();
-    let front = scene.world.pod("web", "front").unwrap();
-    let _serving = Server::start(&store.ns, 8080).unwrap();
-    scene.sync();
+    let (store, front, _serving) = scene.store_and_front();
     let agent = scene.agent(&[]);
     knows(&agent, "Node", 1);
     let mut node = scene.api.as_admin().get("/api/v1/nodes/node1").unwrap();
@@ -76,10 +70,7 @@ fn a_node_that_is_renamed() {
 #[test]
 fn objects_that_dont_fit_the_schema() {
     let scene = Scene::fake();
-    let store = scene.world.pod("data", "store").unwrap();
-    let front = scene.world.pod("web", "front").unwrap();
-    let _serving = Server::start(&store.ns, 8080).unwrap();
-    scene.sync();
+    let (store, front, _serving) = scene.store_and_front();
     let policy = |spec: Value| {
         json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",

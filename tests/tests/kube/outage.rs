@@ -1,16 +1,11 @@
 //! The API server goes and comes back; the agent doesn't.
 
-use lab::traffic::Server;
-
 use crate::scene::{Scene, knows, lines, record, stale, synced};
 
 #[test]
 fn names_outlive_the_server_and_catch_up_with_it() {
     let mut scene = Scene::real("node1");
-    let store = scene.world.pod("data", "store").unwrap();
-    let front = scene.world.pod("web", "front").unwrap();
-    let _serving = Server::start(&store.ns, 8080).unwrap();
-    scene.sync();
+    let (store, front, _serving) = scene.store_and_front();
     let (agent, proxy) = scene.agent_behind_proxy(&[]);
     let name = front.name.clone();
     let named = |told: &serde_json::Value| {

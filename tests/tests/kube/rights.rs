@@ -2,7 +2,6 @@
 
 use lab::agent::Agent;
 use lab::kube::{Api, NAMESPACE, RBAC, User};
-use lab::traffic::Server;
 use serde_json::Value;
 
 use crate::scene::{Scene, lines, record, stale, synced};
@@ -33,10 +32,7 @@ fn without(plural: &str) -> String {
 #[test]
 fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
     let scene = Scene::real("node1");
-    let store = scene.world.pod("data", "store").unwrap();
-    let front = scene.world.pod("web", "front").unwrap();
-    let _serving = Server::start(&store.ns, 8080).unwrap();
-    scene.sync();
+    let (store, front, _serving) = scene.store_and_front();
     scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["web"])]).unwrap();
     let kubeconfig = scene.api.agent().unwrap();
     let grant =

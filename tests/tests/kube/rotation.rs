@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use lab::agent::Agent;
 use lab::kube::{Api, ApiServer, NAMESPACE, Token, User};
-use lab::traffic::Server;
 
 use crate::scene::{Scene, knows, lines, record, stale, synced};
 
@@ -46,10 +45,7 @@ fn wait_unauthorized(agent: &Agent, kind: &str) {
 #[test]
 fn a_new_token_is_taken_without_a_restart() {
     let mut scene = Scene::real("node1");
-    let store = scene.world.pod("data", "store").unwrap();
-    let front = scene.world.pod("web", "front").unwrap();
-    let _serving = Server::start(&store.ns, 8080).unwrap();
-    scene.sync();
+    let (store, front, _serving) = scene.store_and_front();
     scene.api.agent().unwrap();
     let mut token = Projected::new(&scene.world.guard.dir().join("account"));
     token.renew(&scene.api);

@@ -8,7 +8,7 @@ use lab::kube::fake::{FakeApi, Lists};
 use lab::kube::proxy::Proxy;
 use lab::kube::{Api, ApiServer, Mirror, NAMESPACE, Place, Token, User};
 use lab::pod::Pod;
-use lab::traffic::{Conversation, connect};
+use lab::traffic::{Conversation, Server, connect};
 use lab::world::World;
 use serde_json::Value;
 
@@ -59,6 +59,15 @@ impl<S: Api> Scene<S> {
     /// Gives the server what changed in the lab's directory.
     pub(crate) fn sync(&self) {
         self.mirror.borrow_mut().sync(&self.api).unwrap();
+    }
+
+    /// Pod `data/store`, which serves 8080, and its client `web/front`.
+    pub(crate) fn store_and_front(&self) -> (Pod, Pod, Server) {
+        let store = self.world.pod("data", "store").unwrap();
+        let front = self.world.pod("web", "front").unwrap();
+        let serving = Server::start(&store.ns, 8080).unwrap();
+        self.sync();
+        (store, front, serving)
     }
 
     /// The agent with the rights that ship.

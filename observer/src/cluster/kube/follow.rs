@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::Client;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +31,6 @@ pub(super) struct Slices(Arc<channel::Sender<bool>>);
 pub(super) struct Follower {
     kind: &'static Kind,
     way: Way,
-    client: Client,
     patience: Patience,
     to: mpsc::Sender<Change>,
     slices: Slices,
@@ -70,8 +68,7 @@ impl Follower {
         cancel: CancellationToken,
     ) -> Self {
         let wait = Wait::new(patience.retry);
-        let client = way.client();
-        Self { kind, way, client, patience, to, slices, cancel, wait, from: From::Cache, version: None }
+        Self { kind, way, patience, to, slices, cancel, wait, from: From::Cache, version: None }
     }
 
     pub(super) async fn run(mut self) {
@@ -110,7 +107,6 @@ impl Follower {
             tokio::time::sleep(self.wait.after(&failure)).await;
             if matches!(failure, Failure::Unauthorized(_) | Failure::Other(_)) {
                 self.way.renew().await;
-                self.client = self.way.client();
             }
         }
     }
@@ -122,7 +118,7 @@ impl Follower {
             None => self.list().await?,
         };
         self.version = Some(version.clone());
-        let watch = Watch::open(&self.client, self.kind, version, self.patience.silence).await;
+        let watch = Watch::open(&self.way.client(), self.kind, version, self.patience.silence).await;
         let mut watch = watch.inspect_err(|failure| self.forget_version(failure))?;
         self.synced().await?;
         let opened = Instant::now();
@@ -169,7 +165,7 @@ impl Follower {
             lock(&all).extend(key);
             changes.into_iter().all(|change| to.blocking_send(change).is_ok())
         };
-        let version = list::all(&self.client, self.kind, self.from, &self.cancel, item).await?;
+        let version = list::all(&self.way.client(), self.kind, self.from, &self.cancel, item).await?;
         let keys = std::mem::take(&mut *lock(&keys));
         self.send(Change::Listed(self.kind, keys)).await?;
         Ok(version)
@@ -230,7 +226,7 @@ impl Follower {
     async fn exists(&self) -> bool {
         let request = http::Request::get(self.kind.discovery()).body(Vec::new());
         let Ok(request) = request else { return true };
-        match self.client.request::<serde_json::Value>(request).await {
+        match self.way.client().request::<serde_json::Value>(request).await {
             Ok(list) => {
                 let kinds = list["resources"].as_array().into_iter().flatten();
                 kinds.into_iter().any(|resource| resource["name"] == self.kind.plural)
