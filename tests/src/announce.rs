@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use observer::core::mac::Mac;
+use flow_model::mac::Mac;
 
 pub use malformed::malformed;
 pub use speaker::Speaker;

@@ -5,7 +5,7 @@ mod site;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result};
-use observer::core::mac::Mac;
+use flow_model::mac::Mac;
 
 use crate::announce::{Pattern, Speaker, Wire};
 use crate::lan::Host;

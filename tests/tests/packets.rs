@@ -6,8 +6,9 @@
 #[path = "packets/announcements.rs"]
 mod announcements;
 
-use observer::core::input::{Counts, Input};
-use observer::core::record::Vantage;
+use flow_model::flow::Counts;
+use flow_model::flow::Vantage;
+use flow_model::input::Input;
 use observer::probes::Settings;
 use observer::probes::test_run::{Classifier, TestBed};
 

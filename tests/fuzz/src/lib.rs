@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use observer::core::inventory::{Inventory, Pod};
-use observer::core::policy::model::Protocol;
-use observer::core::policy::{Compiled, Connection, Party, Plain, Who};
+use flow_model::inventory::{Inventory, Pod};
+use flow_model::policies::{Protocol};
+use flow_policy::{Compiled, Plain};
+use flow_model::connection::{Connection, Party, Who};
 
 /// Pods of an inventory that are asked about: a large one must not pass for a hang.
 const PODS: usize = 5;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use observer::core::mac::Mac;
+use flow_model::mac::Mac;
 
 use crate::traffic::raw::checksum;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use observer::core::mac::Mac;
+use flow_model::mac::Mac;
 
 use super::frames::{self, Advertisement, Arp, BROADCAST, link_layer_option};
 

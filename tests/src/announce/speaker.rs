@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
+use flow_model::mac::Mac;
 use nix::sys::socket::bind;
-use observer::core::mac::Mac;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::frames::{Advertisement, Arp};

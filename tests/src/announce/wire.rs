@@ -3,9 +3,9 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
+use flow_model::mac::Mac;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, sendto, socket};
-use observer::core::mac::Mac;
 
 use crate::netns::Netns;
 

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
-use observer::core::mac::Mac;
+use flow_model::mac::Mac;
 
 use super::{Hold, Traffic, Vip, neighbour};
 use crate::agent::Agent;

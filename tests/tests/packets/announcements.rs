@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use observer::core::input::{Announced, AnnouncementSeen};
-use observer::core::mac::Mac;
+use flow_model::input::{Announced, AnnouncementSeen};
+use flow_model::mac::Mac;
 use observer::probes::ClaimCounts;
 use observer::probes::test_run::{Classifier, TestBed};
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::net::IpAddr;
 
+use flow_model::mac::Mac;
 use lab::agent::Agent;
 use lab::announce::{Pattern, Wire, malformed};
 use lab::vip::{NODES, Setup, VIP4, VIP6};
-use observer::core::mac::Mac;
 
 use crate::stage::{Stage, found_none, metallb};
 

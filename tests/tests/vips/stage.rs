@@ -3,12 +3,12 @@
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
+use flow_model::mac::Mac;
 use lab::agent::Agent;
 use lab::announce::Pattern;
 use lab::findings::{says, summary};
 use lab::traffic::Conversation;
 use lab::vip::{NODES, SERVICE, Setup, Site};
-use observer::core::mac::Mac;
 use serde_json::{Value, json};
 
 /// Ten frames in half a second.

@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use observer::commands::audit::plan;
-use observer::core::audit::{Change, audit};
-use observer::core::baseline::Baseline;
+use observer::commands::audit::{plan};
+use flow_policy::audit::{Change, audit};
+use flow_model::baseline::{Baseline};
 
 static GOOD: LazyLock<(Change, Baseline)> = LazyLock::new(|| {
     let (plan, baseline) = lines(include_bytes!("../../seeds/audit/plan.ndjson"));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use fuzz::agree;
 use libfuzzer_sys::fuzz_target;
-use observer::core::inventory::Inventory;
-use observer::core::policy::arbitrary::{asked, edit, inventory};
-use observer::core::policy::{Compiled, Plain};
+use flow_model::inventory::{Inventory};
+use flow_policy::arbitrary::{asked, edit, inventory};
+use flow_policy::{Compiled, Plain};
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use fuzz::agree_everywhere;
 use libfuzzer_sys::fuzz_target;
-use observer::cluster::manifests::{self, Manifests};
-use observer::core::policy::query::Explainer;
+use flow_objects::manifests::{self, Manifests};
+use flow_policy::query::{Explainer};
 
 const FILE: &str = "fuzz.yaml";
 const KINDS: [&str; 4] =

@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use observer::cluster::manifests;
-use observer::core::policy::Decision;
-use observer::core::policy::query::{Explainer, Query, Reply, reply};
+use flow_objects::{manifests};
+use flow_model::decision::{Decision};
+use flow_policy::query::{Explainer, Query, Reply, reply};
 use serde_json::Value;
 
 static EXPLAINER: LazyLock<Explainer> = LazyLock::new(|| {

@@ -9,8 +9,8 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use libfuzzer_sys::fuzz_target;
-use observer::core::engine::Engine;
-use observer::core::recording::{MAGIC, Reader, VERSION, Writer};
+use flow_core::engine::{Engine};
+use flow_core::recording::{MAGIC, Reader, VERSION, Writer};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const SEPARATOR: u8 = 0xff;

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use observer::core::inventory::Inventory;
-use observer::core::policy::model::Protocol;
-use observer::core::policy::{Compiled, Connection, Decision, Party, Plain, Ruling, Who};
+use flow_model::connection::{Connection, Party, Who};
+use flow_model::decision::{Decision, Ruling};
+use flow_model::inventory::Inventory;
+use flow_model::policies::Protocol;
+use flow_policy::{Compiled, Plain};
 
 use cluster::{PODS, POLICIES, PORT, Shape};
 

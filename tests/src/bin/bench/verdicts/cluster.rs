@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::Result;
-use observer::core::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
-use observer::core::policy::model::{
+use flow_model::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
+use flow_model::policies::{
     NetworkPolicy, Operator, Origin, Peer, PortMatch, PortSet, Protocol, Requirement, Rule, Selector,
 };
 

@@ -1,0 +1,201 @@
+//! The only place that sees everything: builds the parts, wires them, and takes them down in order.
+
+mod access;
+mod alone;
+mod api;
+mod checks;
+mod engine_task;
+mod follow;
+mod known;
+mod kube_events;
+mod review;
+mod translate;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arcstr::ArcStr;
+use flow_core::engine::{Engine, EngineConfig};
+use flow_model::inventory::Inventory;
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::commands::config::{Options, ProbeLog};
+use crate::probes::{self, AttachMode, Hooks, btf, host};
+use crate::sink::state::Shared;
+use crate::sink::{SinkConfig, Sinks};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:9477";
+/// Inputs between the probes and the engine. Full, the ring fills instead, and the kernel counts what is lost.
+const ENGINE_QUEUE: usize = 4_096;
+const LINK_QUEUE: usize = 1_024;
+/// From the signal to the end.
+const SHUTDOWN: Duration = Duration::from_millis(1_500);
+
+/// Runs the agent until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a part can't start, or a required one fails later.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    // First of all, so that a signal during the start is not lost.
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cancel = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let agent = start(options, &tasks, &cancel);
+    let started = tokio::select! {
+        started = agent => started,
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+    };
+    if started.is_ok() {
+        tokio::select! {
+            _ = term.recv() => info!("SIGTERM: stopping"),
+            _ = int.recv() => info!("SIGINT: stopping"),
+            () = cancel.cancelled() => {}
+        }
+    }
+    let failed = cancel.is_cancelled();
+    cancel.cancel();
+    tasks.close();
+    if tokio::time::timeout(SHUTDOWN, tasks.wait()).await.is_err() {
+        warn!("some tasks did not end in time");
+    }
+    started?;
+    anyhow::ensure!(!failed, "a required part failed; the log above says which");
+    Ok(())
+}
+
+async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
+    checks::validate(&options)?;
+    let node = ArcStr::from(node_name(&options)?);
+    let alone = alone::Alone::claim()?;
+    let listener = listen(&options).await?;
+    let api = api::Api::default();
+    let access = access::settings(&options, listener.local_addr()?, &api).await?;
+    for check in host::checks() {
+        check.log();
+    }
+    let (inventory, inventories) = watch::channel(Arc::new(Inventory::default()));
+    let mut config = SinkConfig::new(node.clone());
+    if let Some(n) = options.tail_records {
+        config.tail.max_records = n as usize;
+    }
+    if let Some(n) = options.max_series {
+        config.metrics.max_series = n as usize;
+    }
+    let (mut sinks, shared) = Sinks::new(&config);
+    let attaching = shared.readiness.guard("interfaces");
+    follow::cluster(&options, &api, inventory, &shared, tasks, cancel).await?;
+    known::follow(node.clone(), inventories.clone(), tasks, cancel);
+    kube_events::start(&options, &api, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
+
+    host::raise_memory_lock();
+    let types = btf::KernelTypes::read().map_err(|e| e.to_string());
+    let mut loaded =
+        probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
+    loaded.attach_drops();
+    probes::give_back();
+    let mode = options.attach.unwrap_or(AttachMode::Auto).resolve(host::has_tcx());
+    shared.set_info("node", node.as_str());
+    shared.set_info("attach", format!("{mode:?}").to_lowercase());
+
+    let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
+    let (engine, look) = (Engine::configured(node.clone(), settings(&options)), Arc::new(Notify::new()));
+    let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
+    follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
+    tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
+    let open = probes::Open::new(&loaded)?;
+    let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
+    probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
+    follow::links(&options, link_tx, tasks, cancel);
+    checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
+    follow::neighbours(engine_tx.clone(), tasks, cancel);
+    follow::connections(open, look, engine_tx, tasks, cancel);
+
+    info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
+    let server = crate::http::serve_with(listener, shared, access, cancel.clone());
+    let failed = cancel.clone();
+    tasks.spawn(async move {
+        let _until_the_end = alone;
+        if let Err(error) = server.await {
+            error!(%error, "the HTTP server failed");
+            failed.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn node_name(options: &Options) -> anyhow::Result<String> {
+    if let Some(name) = &options.node_name {
+        return Ok(name.clone());
+    }
+    let name = nix::unistd::gethostname().context("the host has no name; give --node-name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
+    let address = options.listen.map_or_else(|| DEFAULT_LISTEN.to_owned(), |a| a.to_string());
+    TcpListener::bind(&address).await.with_context(|| {
+        format!("{address} can't be listened on; is another agent running on this node? --listen takes another address")
+    })
+}
+
+fn probe_settings(options: &Options) -> probes::Settings {
+    let mut settings = probes::Settings::default();
+    if let Some(n) = options.pair_map_entries {
+        settings.pair_entries = n;
+    }
+    if let Some(n) = options.ring_bytes {
+        settings.ring_bytes = n;
+    }
+    settings.log_level = options.probe_log.unwrap_or(ProbeLog::Off) as u8;
+    settings
+}
+
+fn settings(options: &Options) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    // Longer than a signed number of nanoseconds is as good as for ever.
+    let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    if let Some(grace) = options.enforcement_grace {
+        config.findings.grace = signed(grace);
+    }
+    if let Some(quiet) = options.resolve_after {
+        config.findings.quiet = signed(quiet);
+    }
+    config.vips.extra = options.vip.iter().map(IpAddr::to_canonical).collect();
+    if let Some(n) = options.flap_moves {
+        config.vips.flap_moves = n as usize;
+    }
+    if let Some(window) = options.flap_window {
+        config.vips.flap_window = signed(window);
+    }
+    if let Some(n) = options.burst_floor {
+        config.bursts.floor = n;
+    }
+    if let Some(window) = options.burst_window {
+        config.bursts.window = signed(window);
+    }
+    config
+}
+
+fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
+    let (attached, followed, entries) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    Hooks {
+        synced: Box::new(move || drop(attaching)),
+        attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
+        followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
+        complete: translate::completer(),
+        entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
+    }
+}
+
+fn recorder(options: &Options, node: &ArcStr) -> anyhow::Result<Option<engine_task::Recorder>> {
+    options.record.as_ref().map(|path| engine_task::Recorder::create(path, node)).transpose()
+}

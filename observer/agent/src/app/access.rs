@@ -1,0 +1,182 @@
+//! Who may ask the agent, by the flags and where it listens.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tracing::warn;
+
+use crate::app::api::Api;
+use crate::app::review::KubeReviewer;
+use crate::commands::config::{AuthMode, ClusterSource, Options};
+use crate::http::auth::{Auth, Reviews, TokenFile};
+use crate::http::{Settings, Tls};
+
+/// Settings that would guard otherwise than they look. Refused: an agent that runs but lets nobody in, or everybody,
+/// is found out too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AccessError {
+    #[error(
+        "/api would be open to everybody who reaches {0}; give --cluster kube, or --token-file FILE, or listen on \
+         127.0.0.1, or say --auth none"
+    )]
+    Unguarded(SocketAddr),
+    #[error("--auth token needs --token-file FILE, with one token a line")]
+    NoTokens,
+    #[error("--token-file is given, but would not be used: {0}; give --auth token, or leave it out")]
+    UnusedTokens(&'static str),
+    #[error("--tls-cert and --tls-key belong together: one is missing")]
+    HalfATls,
+}
+
+/// How credentials are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard<'a> {
+    Everybody,
+    /// Everybody on this host.
+    Local,
+    Kube,
+    Tokens(&'a Path),
+}
+
+/// Reads the files, connects to nothing yet.
+pub(super) async fn settings(options: &Options, listen: SocketAddr, api: &Api) -> anyhow::Result<Settings> {
+    let guard = guard(options, listen)?;
+    let tls = match pair(options)? {
+        Some((cert, key)) => Some(Tls::load(cert, key)?),
+        None => None,
+    };
+    let auth = match guard {
+        Guard::Everybody => Auth::Open,
+        Guard::Local => Auth::Local,
+        Guard::Tokens(path) => Auth::Token(Arc::new(TokenFile::load(path)?)),
+        Guard::Kube => {
+            let way = api.way(options).await.context("--auth kube asks the API server about tokens")?;
+            Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(way))?))
+        }
+    };
+    if !is_loopback(listen) {
+        warn_of_strangers(guard, tls.is_some());
+    }
+    Ok(Settings { auth, tls, ..Settings::default() })
+}
+
+fn guard(options: &Options, listen: SocketAddr) -> Result<Guard<'_>, AccessError> {
+    let tokens = options.token_file.as_deref();
+    let kube = options.cluster == Some(ClusterSource::Kube);
+    let (guard, why) = match options.auth.unwrap_or_default() {
+        AuthMode::None => (Guard::Everybody, "--auth none lets everybody in"),
+        AuthMode::Kube => (Guard::Kube, "--auth kube asks the API server"),
+        AuthMode::Token => return tokens.map(Guard::Tokens).ok_or(AccessError::NoTokens),
+        AuthMode::Auto if is_loopback(listen) => {
+            (Guard::Local, "a loopback listener lets everybody in unless --auth says otherwise")
+        }
+        AuthMode::Auto if kube => (Guard::Kube, "with --cluster kube the API server is asked"),
+        AuthMode::Auto => return tokens.map(Guard::Tokens).ok_or(AccessError::Unguarded(listen)),
+    };
+    if tokens.is_some() {
+        return Err(AccessError::UnusedTokens(why));
+    }
+    Ok(guard)
+}
+
+fn pair(options: &Options) -> Result<Option<(&Path, &Path)>, AccessError> {
+    match (&options.tls_cert, &options.tls_key) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        _ => Err(AccessError::HalfATls),
+    }
+}
+
+fn is_loopback(listen: SocketAddr) -> bool {
+    listen.ip().to_canonical().is_loopback()
+}
+
+fn warn_of_strangers(guard: Guard<'_>, encrypted: bool) {
+    match guard {
+        Guard::Everybody => warn!("--auth none: /api is open to everybody who reaches the listener"),
+        Guard::Kube | Guard::Tokens(_) if !encrypted => {
+            warn!("tokens come in the clear, readable on their way; --tls-cert and --tls-key encrypt");
+        }
+        Guard::Kube | Guard::Tokens(_) | Guard::Local => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const LOOPBACK: &[&str] = &["127.0.0.1:9477", "127.8.8.8:1", "[::1]:9477", "[::ffff:127.0.0.1]:1"];
+    const OTHERS: &[&str] = &["0.0.0.0:9477", "[::]:9477", "10.0.0.1:9477", "[fe80::1]:9477"];
+
+    fn options(auth: AuthMode, cluster: ClusterSource, tokens: Option<&str>) -> Options {
+        let token_file = tokens.map(Into::into);
+        Options { auth: Some(auth), cluster: Some(cluster), token_file, ..Options::default() }
+    }
+
+    fn name(guard: Result<Guard<'_>, AccessError>) -> &'static str {
+        match guard {
+            Ok(Guard::Everybody) => "everybody",
+            Ok(Guard::Local) => "local",
+            Ok(Guard::Kube) => "kube",
+            Ok(Guard::Tokens(_)) => "tokens",
+            Err(AccessError::Unguarded(_)) => "unguarded",
+            Err(AccessError::NoTokens) => "no tokens",
+            Err(AccessError::UnusedTokens(_)) => "unused tokens",
+            Err(AccessError::HalfATls) => "half a TLS",
+        }
+    }
+
+    #[rstest]
+    #[case(AuthMode::Auto, ClusterSource::None, None, "local", "unguarded")]
+    #[case(AuthMode::Auto, ClusterSource::Dir("/x".into()), None, "local", "unguarded")]
+    #[case(AuthMode::Auto, ClusterSource::Kube, None, "local", "kube")]
+    #[case(AuthMode::Auto, ClusterSource::None, Some("t"), "unused tokens", "tokens")]
+    #[case(AuthMode::Auto, ClusterSource::Kube, Some("t"), "unused tokens", "unused tokens")]
+    #[case(AuthMode::None, ClusterSource::Kube, None, "everybody", "everybody")]
+    #[case(AuthMode::None, ClusterSource::None, Some("t"), "unused tokens", "unused tokens")]
+    #[case(AuthMode::Kube, ClusterSource::None, None, "kube", "kube")]
+    #[case(AuthMode::Kube, ClusterSource::Kube, Some("t"), "unused tokens", "unused tokens")]
+    #[case(AuthMode::Token, ClusterSource::Kube, Some("t"), "tokens", "tokens")]
+    #[case(AuthMode::Token, ClusterSource::None, None, "no tokens", "no tokens")]
+    fn who_is_let_in(
+        #[case] auth: AuthMode,
+        #[case] cluster: ClusterSource,
+        #[case] tokens: Option<&str>,
+        #[case] on_loopback: &str,
+        #[case] elsewhere: &str,
+    ) {
+        let options = options(auth, cluster, tokens);
+        for (addresses, expected) in [(LOOPBACK, on_loopback), (OTHERS, elsewhere)] {
+            for address in addresses {
+                assert_eq!(name(guard(&options, address.parse().unwrap())), expected, "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key() {
+        let cert = Options { tls_cert: Some("/c".into()), ..Options::default() };
+        let key = Options { tls_key: Some("/k".into()), ..Options::default() };
+        assert_eq!((pair(&cert), pair(&key)), (Err(AccessError::HalfATls), Err(AccessError::HalfATls)));
+        assert_eq!(pair(&Options::default()), Ok(None));
+    }
+
+    #[tokio::test]
+    async fn files_that_cant_be_used_are_named_at_the_start() {
+        let listen = "10.0.0.1:9477".parse().unwrap();
+        let tokens = options(AuthMode::Token, ClusterSource::None, Some("/nowhere/tokens"));
+        let tls = Options {
+            tls_cert: Some("/nowhere/cert".into()),
+            tls_key: Some("/nowhere/key".into()),
+            ..options(AuthMode::None, ClusterSource::None, None)
+        };
+        for (options, name) in [(tokens, "/nowhere/tokens"), (tls, "/nowhere/cert")] {
+            let error = format!("{:#}", settings(&options, listen, &Api::default()).await.unwrap_err());
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

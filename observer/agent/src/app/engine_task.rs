@@ -1,0 +1,146 @@
+//! The task that owns the engine and the sinks: inputs in, outputs to the sinks, inputs into the recording.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arcstr::ArcStr;
+use flow_core::engine::Engine;
+use flow_core::recording::{Header, Writer};
+use flow_model::input::Input;
+use flow_model::inventory::Inventory;
+use flow_model::policies::Policies;
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tracing::error;
+
+use crate::sink::Sinks;
+
+/// Also how long a held record may wait beyond its time.
+const TICK: Duration = Duration::from_millis(50);
+/// Inputs handled before the others get their turn.
+const BATCH: usize = 256;
+/// Ticks between flushes of a recording.
+const FLUSH_TICKS: u32 = 20;
+
+/// Runs until every sender has gone, then releases what is held.
+pub(super) async fn run(
+    mut stage: Stage,
+    mut inputs: mpsc::Receiver<Input>,
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0u32;
+    let mut batch = Vec::with_capacity(BATCH);
+    stage.cluster(&mut inventories);
+    loop {
+        tokio::select! {
+            // Names first: a packet that follows a change of the cluster is named by it.
+            biased;
+            Ok(()) = inventories.changed() => stage.cluster(&mut inventories),
+            n = inputs.recv_many(&mut batch, BATCH) => {
+                if n == 0 {
+                    break;
+                }
+                let now = Timestamp::now();
+                batch.drain(..).for_each(|input| stage.handle(input, now));
+            }
+            _ = tick.tick() => {
+                stage.handle(Input::Tick, Timestamp::now());
+                ticks = ticks.wrapping_add(1);
+                if ticks.is_multiple_of(FLUSH_TICKS) {
+                    stage.flush();
+                }
+            }
+        }
+    }
+    stage.finish();
+}
+
+/// The engine and what is around it.
+pub(super) struct Stage {
+    engine: Engine,
+    sinks: Sinks,
+    recorder: Option<Recorder>,
+    /// Makes the open connections be read at once.
+    look: Arc<Notify>,
+    policies: Policies,
+}
+
+impl Stage {
+    pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
+        Self { engine, sinks, recorder, look, policies: Policies::default() }
+    }
+
+    fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
+        let inventory = Arc::clone(&inventories.borrow_and_update());
+        if inventory.policies != self.policies {
+            self.policies = inventory.policies.clone();
+            self.look.notify_one();
+        }
+        self.handle(Input::Cluster { inventory }, Timestamp::now());
+    }
+
+    fn handle(&mut self, input: Input, now: Timestamp) {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = recorder.write(now, &input)
+        {
+            error!(%error, file = %recorder.path.display(), "the recording ends here");
+            self.recorder = None;
+        }
+        self.engine.handle(input, now);
+        self.emit(now);
+    }
+
+    fn emit(&mut self, now: Timestamp) {
+        while let Some(output) = self.engine.next_output() {
+            self.sinks.emit(output, now);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = recorder.writer.flush()
+        {
+            error!(%error, file = %recorder.path.display(), "the recording ends here");
+            self.recorder = None;
+        }
+    }
+
+    fn finish(mut self) {
+        self.engine.finish();
+        self.emit(Timestamp::now());
+        if let Some(recorder) = self.recorder
+            && let Err(error) = recorder.writer.finish()
+        {
+            error!(%error, "the recording's end could not be written");
+        }
+    }
+}
+
+/// A recording that is being written.
+pub(super) struct Recorder {
+    path: PathBuf,
+    writer: Writer<File>,
+}
+
+impl Recorder {
+    /// Creates the file; one that is there is replaced.
+    pub(super) fn create(path: &Path, node: &ArcStr) -> anyhow::Result<Self> {
+        let file = File::create(path)
+            .with_context(|| format!("the recording {} can't be created", path.display()))?;
+        let header =
+            Header { node: node.clone(), started: Timestamp::now(), agent: env!("CARGO_PKG_VERSION").into() };
+        let writer = Writer::new(file, &header)
+            .with_context(|| format!("the recording {} can't be written", path.display()))?;
+        Ok(Self { path: path.to_owned(), writer })
+    }
+
+    fn write(&mut self, now: Timestamp, input: &Input) -> Result<(), flow_core::recording::WriteError> {
+        self.writer.write(now, input)
+    }
+}

@@ -1,0 +1,167 @@
+//! The sources: the cluster, the node's interfaces, its open connections.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use flow_model::input::Input;
+use flow_model::inventory::Inventory;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use crate::app::api::Api;
+use crate::commands::config::{ClusterSource, Options};
+use crate::kube::server::{self, Hooks, Patience, Sync};
+use crate::netlink::connections::{self as open_connections, Listing, Source};
+use crate::netlink::links::{self as node_links, UplinkChoice};
+use crate::netlink::{neighbours as node_neighbours, sockets};
+use crate::probes::{Open, Vips};
+use crate::sink::readiness::ReadinessGuard;
+use crate::sink::state::Shared;
+
+/// Follows the cluster source into `inventory`.
+pub(super) async fn cluster(
+    options: &Options,
+    api: &Api,
+    inventory: watch::Sender<Arc<Inventory>>,
+    shared: &Arc<Shared>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
+    match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
+        ClusterSource::Kube => {
+            let way = api.way(options).await.context("--cluster kube")?;
+            let waiting = shared.readiness.guard("cluster");
+            server::spawn(&way, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
+            Ok(())
+        }
+        ClusterSource::None => Ok(()),
+        ClusterSource::Dir(path) => {
+            let (_, follower) = crate::kube::directory::spawn(path, inventory, cancel.clone())
+                .with_context(|| format!("--cluster dir:{}", path.display()))?;
+            shared.metrics.set_cluster_synced("dir", Some(true));
+            tasks.spawn(async move {
+                if let Err(error) = follower.await {
+                    error!(%error, "the cluster directory is no longer followed");
+                }
+            });
+            Ok(())
+        }
+    }
+}
+
+fn patience(options: &Options) -> Patience {
+    let default = Patience::default();
+    Patience {
+        retry: options.kube_retry.unwrap_or(default.retry),
+        silence: options.kube_silence.unwrap_or(default.silence),
+    }
+}
+
+fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
+    let shared = Arc::clone(shared);
+    let sync = move |kind: &'static str, sync: &Sync| {
+        let synced = match sync {
+            Sync::Synced => Some(true),
+            Sync::Absent => None,
+            Sync::Stale(_) => Some(false),
+        };
+        shared.metrics.set_cluster_synced(kind, synced);
+        let stale = if let Sync::Stale(stale) = sync { Some(stale.why.clone()) } else { None };
+        shared.readiness.set_stale(kind, stale);
+    };
+    let ready = move || {
+        drop(waiting);
+        // Reading the lists took more than knowing them does.
+        crate::probes::give_back();
+    };
+    Hooks { sync: Box::new(sync), ready: Box::new(ready) }
+}
+
+/// Tells the kernel which addresses are load-balancer VIPs: `extra` and those of Services.
+pub(super) fn vips(
+    mut kernel: Vips,
+    extra: &[IpAddr],
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let cancel = cancel.clone();
+    let extra: BTreeSet<_> = extra.iter().map(IpAddr::to_canonical).collect();
+    tasks.spawn(async move {
+        loop {
+            let mut known = vips_of_services(&inventories.borrow_and_update());
+            known.extend(&extra);
+            if let Err(error) = kernel.set(&known) {
+                warn!(%error, "announcements of some VIPs are not told");
+            }
+            let changed = tokio::select! {
+                changed = inventories.changed() => changed.is_ok(),
+                () = cancel.cancelled() => false,
+            };
+            if !changed {
+                return;
+            }
+        }
+    });
+}
+
+fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
+    inventory.services.iter().flat_map(|service| service.vips.iter().copied()).collect()
+}
+
+/// Follows the node's interfaces.
+pub(super) fn links(
+    options: &Options,
+    to: mpsc::Sender<node_links::LinkEvent>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let choice = if options.uplink.is_empty() {
+        UplinkChoice::DefaultRoute
+    } else {
+        UplinkChoice::Named(options.uplink.clone())
+    };
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        if let Err(error) = node_links::follow(choice, to, cancel.clone()).await {
+            error!(%error, "interfaces can't be followed");
+            cancel.cancel();
+        }
+    });
+}
+
+/// Follows the Ethernet addresses of neighbours; without them claimants that no Node names stay addresses.
+pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
+    let following = node_neighbours::follow(to, cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = following.await {
+            warn!(%error, "neighbours are not known: nodes that announce VIPs are not named");
+        }
+    });
+}
+
+/// Follows the open connections; without them there are no latent denials, and everything else goes on.
+pub(super) fn connections(
+    tracker: Open,
+    look: Arc<Notify>,
+    to: mpsc::Sender<Input>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    // Sockets know what is older than the agent; where their namespaces can't be entered, the probes know the rest.
+    let otherwise = move || match sockets::established() {
+        Ok(open) => Ok(Listing { open, all: true }),
+        Err(_) => tracker.read().map(|open| Listing { open, all: false }),
+    };
+    let source = Source::Conntrack { otherwise: Some(Box::new(otherwise)) };
+    let following = open_connections::follow(source, Default::default(), look, to, cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = following.await {
+            warn!(%error, "open connections are not known: what policies would refuse later is not told");
+        }
+    });
+}

@@ -1,0 +1,43 @@
+//! Findings as Kubernetes Events: the sink's feed to `cluster::events`.
+
+use std::sync::Arc;
+
+use flow_model::input::LostStage;
+use flow_model::inventory::Inventory;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::api::Api;
+use crate::commands::config::{ClusterSource, Options};
+use crate::kube::events;
+use crate::sink::{Shared, Sinks};
+
+/// Words on findings that wait for the task, which takes them at once whatever the API server does.
+const QUEUE: usize = 1_024;
+
+/// Reports findings as Events, if the cluster is known from an API server and nobody said no.
+pub(super) async fn start(
+    options: &Options,
+    api: &Api,
+    sinks: &mut Sinks,
+    shared: &Arc<Shared>,
+    inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
+    if options.no_kube_events || options.cluster != Some(ClusterSource::Kube) {
+        return Ok(());
+    }
+    let shared = Arc::clone(shared);
+    let reporting = events::Reporting {
+        way: api.way(options).await?,
+        node: shared.node().clone(),
+        limits: events::Limits::default(),
+        findings: sinks.feed_findings(QUEUE),
+        inventories,
+        lost: Box::new(move |count| shared.metrics.add_lost(LostStage::KubeEvents, count)),
+    };
+    tasks.spawn(events::run(reporting, cancel.clone()));
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What NAT made of a connection. Hooks see its packets before or after, connection tracking knows both.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::input::Input;
+use tracing::{debug, warn};
+
+use crate::netlink::NetlinkError;
+use crate::netlink::conntrack::{Conn, Lookup};
+use crate::probes::Complete;
+
+/// Questions per second: about 1 % of a core.
+const RATE: u32 = 2_000;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Names the backend of attempts that only the uplinks saw, and the address under which their client reaches it.
+pub(super) fn completer() -> Complete {
+    match Lookup::new() {
+        Ok(lookup) => {
+            let translator =
+                Translator { lookup: Some(lookup), since: Instant::now(), asked: 0, warned: false };
+            let translator = Mutex::new(translator);
+            Arc::new(move |input| translator.lock().unwrap_or_else(PoisonError::into_inner).complete(input))
+        }
+        Err(error) => {
+            debug!(%error, "connections are told as the probes see them");
+            Arc::new(|_| {})
+        }
+    }
+}
+
+struct Translator {
+    /// `None` once the kernel refused.
+    lookup: Option<Lookup>,
+    since: Instant,
+    asked: u32,
+    warned: bool,
+}
+
+impl Translator {
+    fn complete(&mut self, input: &mut Input) {
+        if let Input::Attempt(seen) = input
+            && seen.vantage == Vantage::Transit
+            && seen.tuple.backend.is_none()
+            && let Some(conn) = self.find(&seen.tuple)
+        {
+            seen.tuple.backend = conn.backend();
+            seen.masqueraded = masqueraded(&conn);
+        }
+    }
+
+    /// The connection, if there is NAT.
+    fn find(&mut self, tuple: &FlowTuple) -> Option<Conn> {
+        let (src, dst) = (SocketAddr::new(tuple.src, tuple.sport), SocketAddr::new(tuple.dst, tuple.dport));
+        if !self.may_ask() {
+            return None;
+        }
+        match self.lookup.as_mut()?.find(src, dst) {
+            Ok(conn) => conn.filter(|conn| conn.backend().is_some() || masqueraded(conn).is_some()),
+            Err(NetlinkError::NoConntrack(_)) => None,
+            Err(error) => {
+                debug!(%error, "connection tracking was not asked");
+                if matches!(error, NetlinkError::ConntrackDenied(_)) {
+                    self.lookup = None;
+                }
+                None
+            }
+        }
+    }
+
+    fn may_ask(&mut self) -> bool {
+        if self.since.elapsed() >= SECOND {
+            (self.since, self.asked) = (Instant::now(), 0);
+        }
+        self.asked += 1;
+        if self.asked == RATE && !std::mem::replace(&mut self.warned, true) {
+            warn!(
+                per_second = RATE,
+                "more connections in transit than can be looked up: some are told without their backend; this is logged once"
+            );
+        }
+        self.asked < RATE
+    }
+}
+
+fn masqueraded(conn: &Conn) -> Option<IpAddr> {
+    (conn.reply_dst != conn.orig_src).then_some(conn.reply_dst)
+}

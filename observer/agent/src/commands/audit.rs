@@ -1,0 +1,149 @@
+//! `flow-observer audit`: proposed policies against observed flows, before they are merged.
+
+mod baseline;
+mod github;
+mod json;
+pub mod plan;
+mod proposal;
+mod sarif;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::io::{self, BufWriter, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::{AutoStream, ColorChoice};
+use anyhow::Context as _;
+use clap::{ArgGroup, Args, ValueEnum};
+use flow_model::baseline::Baseline;
+use flow_policy::audit::{Change, Report, audit};
+
+use crate::commands::connect::ConnectArgs;
+use crate::commands::tail::{Color, is_broken_pipe};
+
+/// What a path of this name stands for.
+const STDIN: &str = "-";
+
+/// Say which observed connections proposed policies would refuse, and what in them can't be meant so.
+#[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("proposal").required(true).multiple(true).args(["manifests", "plan"])))]
+pub struct AuditArgs {
+    /// Directory or file with the manifests; - reads what `kubectl kustomize` or `helm template` prints
+    #[arg(long, value_name = "PATH")]
+    manifests: Vec<PathBuf>,
+    /// What `terraform show -json` or `tofu show -json` prints for a plan; - reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    plan: Vec<PathBuf>,
+    /// Observed flows, as /api/v1/snapshot answers; once per node
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    flows: Vec<PathBuf>,
+    /// Agent whose observed flows to take
+    #[arg(long)]
+    url: Option<String>,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    /// Colour the text: auto does on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
+}
+
+/// How the report is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Sentences by file, for people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+/// Audits and prints. Ends with 1 when something is found.
+///
+/// # Errors
+/// When there is nothing to audit, the baseline can't be had, or the output can't be written.
+pub async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
+    let stdout = AutoStream::new(io::stdout(), choice(args.color)).lock();
+    run_with(&args, &mut io::stdin().lock(), BufWriter::new(stdout)).await
+}
+
+/// The command with its input and output as parameters.
+async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> anyhow::Result<ExitCode> {
+    let change = proposed(args, stdin)?;
+    let baselines = baselines(args).await?;
+    let report = audit(&change, &baselines);
+    match print(args.output, &report, out) {
+        Err(error) if is_broken_pipe(&error) => {}
+        printed => printed.context("the report can't be written")?,
+    }
+    Ok(if report.found_something() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
+    let from_stdin = args.manifests.iter().chain(&args.plan).filter(|path| path.as_os_str() == STDIN).count();
+    anyhow::ensure!(
+        from_stdin <= 1,
+        "standard input can be read once: only one of --manifests and --plan may be -"
+    );
+    let mut change = Change::default();
+    for path in &args.manifests {
+        change.extend(match path.as_os_str() == STDIN {
+            true => proposal::stdin(&read(stdin)?)?,
+            false => proposal::load(path)?,
+        });
+    }
+    for path in &args.plan {
+        let (name, json) = match path.as_os_str() == STDIN {
+            true => ("standard input".to_owned(), read(stdin)?),
+            false => (path.display().to_string(), read_file(path)?),
+        };
+        change.extend(plan::change(&json).with_context(|| name)?);
+    }
+    Ok(change)
+}
+
+async fn baselines(args: &AuditArgs) -> anyhow::Result<Vec<Baseline>> {
+    match &args.url {
+        Some(url) => Ok(vec![baseline::fetch(url, &args.connect).await?]),
+        None => args.flows.iter().map(|path| baseline::read(path)).collect(),
+    }
+}
+
+fn read(stdin: &mut impl Read) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stdin.read_to_end(&mut bytes).context("standard input can't be read")?;
+    Ok(bytes)
+}
+
+fn read_file(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| {
+        let path = path.display();
+        format!("{path} can't be read; `tofu plan -out=p && tofu show -json p > {path}` makes one")
+    })
+}
+
+fn print(format: Format, report: &Report, mut out: impl Write) -> anyhow::Result<()> {
+    match format {
+        Format::Text => text::write(report, &mut out)?,
+        Format::Json => json::write(report, &mut out)?,
+        Format::Sarif => sarif::write(report, &mut out)?,
+        Format::Github => github::write(report, &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}

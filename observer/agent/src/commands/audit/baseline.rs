@@ -1,0 +1,28 @@
+//! Observed flows, from a file or an agent.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use flow_model::baseline::Baseline;
+
+use crate::commands::connect::ConnectArgs;
+use crate::commands::tail::client::Target;
+
+/// Where an agent answers with them.
+const PATH: &str = "/api/v1/snapshot";
+
+/// From a file.
+pub(super) fn read(path: &Path) -> anyhow::Result<Baseline> {
+    let name = path.display();
+    let json = std::fs::read(path).with_context(|| {
+        format!("{name} can't be read; `curl http://NODE:9477{PATH} > {name}` keeps an agent's flows")
+    })?;
+    Baseline::from_json(&json).with_context(|| format!("{name} holds no flows as {PATH} answers"))
+}
+
+/// From an agent.
+pub(super) async fn fetch(url: &str, connect: &ConnectArgs) -> anyhow::Result<Baseline> {
+    let target = Target::new(url, connect)?;
+    let json = target.get(PATH).await?;
+    Baseline::from_json(&json).with_context(|| format!("{url}{PATH} is not the flows of an agent"))
+}

@@ -1,0 +1,73 @@
+//! The report as workflow commands of GitHub Actions, which become annotations of the pull request.
+
+use std::io::{self, Write};
+
+use flow_policy::audit::{AuditFinding, Ignored, Level, Place, Report};
+
+use crate::commands::audit::text::{sentence, summary};
+use crate::commands::tail::text::printable;
+
+pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    for finding in &report.findings {
+        let command = match finding.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Note => "notice",
+        };
+        line(command, finding, finding.rule.as_str(), &sentence(finding), out)?;
+    }
+    for Ignored { finding, reason } in &report.ignored {
+        let title = format!("{} (ignored)", finding.rule.as_str());
+        let message = format!("{}; reason given: {reason}", sentence(finding));
+        line("notice", finding, &title, &message, out)?;
+    }
+    for not_run in &report.not_run {
+        writeln!(out, "::debug::{} was not checked: {}", not_run.rule.as_str(), data(&not_run.why))?;
+    }
+    for note in &report.notes {
+        writeln!(out, "::notice::{}", data(note))?;
+    }
+    // Not a command: it must not begin like one.
+    writeln!(out, "{}", printable(&summary(report)))
+}
+
+fn line(
+    command: &str,
+    finding: &AuditFinding,
+    title: &str,
+    message: &str,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let title = property(title);
+    match &finding.place {
+        Some(Place::File { file, line }) => {
+            let (file, line) = (property(file), (*line).max(1));
+            writeln!(out, "::{command} file={file},line={line},title={title}::{}", data(message))
+        }
+        Some(elsewhere) => {
+            writeln!(out, "::{command} title={title}::{}", data(&format!("{elsewhere}: {message}")))
+        }
+        None => writeln!(out, "::{command} title={title}::{}", data(message)),
+    }
+}
+
+/// As the toolkit's `escapeData`.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// As the toolkit's `escapeProperty`.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_take_for_syntax_is_escaped() {
+        assert_eq!(data("50%\r\n::error::no"), "50%25%0D%0A::error::no");
+        assert_eq!(property("a:b,c%\n"), "a%3Ab%2Cc%25%0A");
+    }
+}

@@ -1,0 +1,92 @@
+//! The report as one JSON object. Fields may be added; the version rises when readers would be misled.
+
+use std::io::{self, Write};
+
+use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report, RuleId};
+use serde::Serialize;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    /// What the exit code says.
+    found: bool,
+    findings: Vec<Finding<'a>>,
+    ignored: Vec<IgnoredFinding<'a>>,
+    unknown_flows: &'a [FlowGroup],
+    not_run: Vec<NotRun<'a>>,
+    notes: &'a [String],
+    policies: usize,
+    /// Null when none were judged.
+    flows: Option<Judged>,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    rule: RuleId,
+    level: Level,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Address in a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    object: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<&'a FlowGroup>,
+}
+
+#[derive(Serialize)]
+struct IgnoredFinding<'a> {
+    #[serde(flatten)]
+    finding: Finding<'a>,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct NotRun<'a> {
+    rule: RuleId,
+    why: &'a str,
+}
+
+pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let document = Document {
+        version: VERSION,
+        found: report.found_something(),
+        findings: report.findings.iter().map(finding).collect(),
+        ignored: report
+            .ignored
+            .iter()
+            .map(|Ignored { finding: f, reason }| IgnoredFinding { finding: finding(f), reason })
+            .collect(),
+        unknown_flows: &report.unknown,
+        not_run: report.not_run.iter().map(|n| NotRun { rule: n.rule, why: &n.why }).collect(),
+        notes: &report.notes,
+        policies: report.policies,
+        flows: report.flows,
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
+}
+
+fn finding(finding: &AuditFinding) -> Finding<'_> {
+    let (file, line, resource) = match &finding.place {
+        Some(Place::File { file, line }) => (Some(file.as_str()), Some(*line), None),
+        Some(Place::Stdin { line }) => (Some("-"), Some(*line), None),
+        Some(Place::Resource(address)) => (None, None, Some(address.as_str())),
+        None => (None, None, None),
+    };
+    Finding {
+        rule: finding.rule,
+        level: finding.level,
+        file,
+        line: line.filter(|line| *line > 0),
+        resource,
+        object: &finding.object,
+        message: &finding.message,
+        flow: finding.flow.as_deref(),
+    }
+}

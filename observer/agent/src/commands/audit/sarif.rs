@@ -1,0 +1,94 @@
+//! The report as SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use flow_policy::audit::{AuditFinding, Ignored, Place, Report, RuleId};
+use serde_json::{Value, json};
+
+use crate::commands::audit::text::sentence;
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &log(report))?;
+    writeln!(out)
+}
+
+fn log(report: &Report) -> Value {
+    let found = report.findings.iter().map(|finding| result(finding, None));
+    let ignored = report.ignored.iter().map(|Ignored { finding, reason }| result(finding, Some(reason)));
+    let not_run = report.not_run.iter().map(|n| format!("{} was not checked: {}", n.rule.as_str(), n.why));
+    let notes =
+        not_run.chain(report.notes.iter().cloned()).chain([crate::commands::audit::text::summary(report)]);
+    let notes: Vec<_> = notes.map(|text| json!({"level": "note", "message": {"text": text}})).collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "flow-observer audit",
+                "version": env!("CARGO_PKG_VERSION"),
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": RuleId::ALL.iter().map(rule).collect::<Vec<_>>(),
+            }},
+            "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": notes}],
+            "results": found.chain(ignored).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+fn rule(rule: &RuleId) -> Value {
+    json!({
+        "id": rule.as_str(),
+        "shortDescription": {"text": rule.about()},
+        "defaultConfiguration": {"level": rule.level().as_str()},
+    })
+}
+
+fn result(finding: &AuditFinding, ignored: Option<&str>) -> Value {
+    let mut result = json!({
+        "ruleId": finding.rule.as_str(),
+        "ruleIndex": RuleId::ALL.iter().position(|rule| *rule == finding.rule),
+        "level": finding.level.as_str(),
+        "message": {"text": sentence(finding)},
+    });
+    if let Some(place) = &finding.place {
+        result["locations"] = json!([location(place)]);
+    }
+    // An empty list says that suppressions were looked for; GitHub shows what has none.
+    if let Some(reason) = ignored {
+        result["suppressions"] = json!([{"kind": "inSource", "status": "accepted", "justification": reason}]);
+    }
+    result
+}
+
+fn location(place: &Place) -> Value {
+    match place {
+        Place::File { file, line } => {
+            let region = json!({"startLine": (*line).max(1)});
+            json!({"physicalLocation": {"artifactLocation": {"uri": uri(file)}, "region": region}})
+        }
+        Place::Stdin { line } => logical(&format!("standard input, line {line}"), "object"),
+        Place::Resource(address) => logical(address, "resource"),
+    }
+}
+
+fn logical(name: &str, kind: &str) -> Value {
+    json!({"logicalLocations": [{"fullyQualifiedName": name, "kind": kind}]})
+}
+
+/// A reference relative to the repository, or an absolute one for a file elsewhere.
+fn uri(file: &str) -> String {
+    let mut uri = String::from(if file.starts_with('/') { "file://" } else { "" });
+    for byte in file.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                uri.push(byte.into());
+            }
+            // Writing to a String does not fail.
+            _ => _ = write!(uri, "%{byte:02X}").ok(),
+        }
+    }
+    uri
+}

@@ -1,0 +1,142 @@
+//! `flow-observer doctor`: what this kernel and these permissions allow, line by line.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::commands::EXIT_USAGE;
+use crate::probes::host::{self, Check, Status};
+
+/// Say what this kernel and these permissions allow, line by line.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// How the checks are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned lines, for people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    ok: bool,
+    checks: &'a [Check],
+}
+
+/// Prints the checks. Ends with success when what the agent needs is there, else with 2.
+///
+/// # Errors
+/// When the output can't be written.
+pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let checks = host::checks();
+    let ok = checks.iter().all(|check| check.status != Status::Fail);
+    let written = match args.output {
+        Format::Text => print_text(&mut anstream::stdout().lock(), &checks),
+        Format::Json => print_json(&mut io::stdout().lock(), &Report { ok, checks: &checks }),
+    };
+    match written {
+        // `doctor | head` is not an error.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        other => other.context("the report can't be written")?,
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) })
+}
+
+fn print_json(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}
+
+fn print_text(out: &mut impl Write, checks: &[Check]) -> io::Result<()> {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for check in checks {
+        let (word, style) = status(check.status);
+        writeln!(out, "{style}{word:<4}{style:#}  {:<width$}  {}", check.name, check.found)?;
+        if let Some(advice) = check.advice {
+            writeln!(out, "      {:<width$}  -> {advice}", "")?;
+        }
+    }
+    writeln!(out, "\n{}", summary(checks))
+}
+
+fn status(status: Status) -> (&'static str, Style) {
+    match status {
+        Status::Ok => ("ok", AnsiColor::Green.on_default()),
+        Status::Warn => ("warn", AnsiColor::Yellow.on_default()),
+        Status::Fail => ("fail", AnsiColor::Red.on_default().bold()),
+    }
+}
+
+fn summary(checks: &[Check]) -> String {
+    let count = |status| checks.iter().filter(|check| check.status == status).count();
+    match (count(Status::Fail), count(Status::Warn)) {
+        (0, 0) => "Everything works.".to_owned(),
+        (0, warnings) => format!("The agent can run; {}.", plural(warnings, "warning")),
+        (failures, _) => format!("The agent can't run: {}.", plural(failures, "failure")),
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &'static str, status: Status) -> Check {
+        let advice = (status != Status::Ok).then_some("do something");
+        Check { name, status, found: "found".into(), advice }
+    }
+
+    fn text(checks: &[Check]) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        print_text(&mut out, checks).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn lines_are_aligned() {
+        let printed = text(&[check("kernel", Status::Ok), check("ring buffer", Status::Fail)]);
+        let expected = "ok    kernel       found\n\
+                        fail  ring buffer  found\n\
+                        \u{20}                  -> do something\n\
+                        \nThe agent can't run: 1 failure.\n";
+        assert_eq!(printed, expected);
+    }
+
+    #[test]
+    fn the_summary_counts() {
+        let check = |statuses: &[Status]| {
+            summary(&statuses.iter().map(|&status| check("c", status)).collect::<Vec<_>>())
+        };
+        assert_eq!(check(&[Status::Ok]), "Everything works.");
+        assert_eq!(check(&[Status::Warn, Status::Warn]), "The agent can run; 2 warnings.");
+        assert_eq!(check(&[Status::Warn, Status::Fail]), "The agent can't run: 1 failure.");
+    }
+
+    #[test]
+    fn json_carries_status_and_advice() {
+        let mut out = Vec::new();
+        let checks = [check("kernel", Status::Ok), check("BTF", Status::Warn)];
+        print_json(&mut out, &Report { ok: true, checks: &checks }).unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({"ok": true, "checks": [
+            {"name": "kernel", "status": "ok", "found": "found"},
+            {"name": "BTF", "status": "warn", "found": "found", "advice": "do something"},
+        ]});
+        assert_eq!(read, expected);
+    }
+}

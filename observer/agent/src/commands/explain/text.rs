@@ -1,0 +1,84 @@
+//! An answer for people.
+
+use std::fmt::{self, Display};
+
+use anstyle::{AnsiColor, Style};
+use flow_model::decision::{Decision, DirectionVerdict, Nearest};
+use flow_policy::query::Reply;
+
+use crate::commands::tail::printable;
+
+/// The decision and one sentence first, then each direction.
+pub(super) struct Text<'a> {
+    pub(super) answer: &'a Reply,
+    pub(super) colour: bool,
+}
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reply { decision, src, dst, service, ingress, egress, explanation, notes, .. } = self.answer;
+        let name = |name: &Option<String>| name.as_deref().map_or_else(|| "?".to_owned(), printable);
+        let word = self.paint(style(*decision), word(*decision));
+        writeln!(f, "{word}: {} -> {}: {}", name(src), name(dst), printable(explanation))?;
+        if let Some(service) = service {
+            writeln!(f, "  through Service {}", printable(service))?;
+        }
+        self.direction(f, "egress", egress)?;
+        self.direction(f, "ingress", ingress)?;
+        notes.iter().try_for_each(|note| writeln!(f, "  note: {}", printable(note)))
+    }
+}
+
+impl Text<'_> {
+    fn direction(&self, f: &mut fmt::Formatter<'_>, name: &str, verdict: &DirectionVerdict) -> fmt::Result {
+        let DirectionVerdict { decision, policies, rules, nearest, explanation } = verdict;
+        let gap = " ".repeat("unknown".len() - word(*decision).len());
+        let word = self.paint(style(*decision), word(*decision));
+        writeln!(f, "  {name:<8} {word}{gap}  {}", printable(explanation))?;
+        let by = match decision {
+            Decision::Allow => "allowed by",
+            Decision::Deny => "denied by",
+            Decision::Unknown => "rules",
+        };
+        self.list(f, "policies", policies)?;
+        self.list(f, by, rules)?;
+        match nearest {
+            Some(Nearest { rule, why, .. }) => self.line(f, "nearest", &format!("{rule}: {why}")),
+            None => Ok(()),
+        }
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>, name: &str, items: &[impl AsRef<str>]) -> fmt::Result {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let items: Vec<_> = items.iter().map(AsRef::as_ref).collect();
+        self.line(f, name, &items.join(", "))
+    }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
+        let name = self.paint(Style::new().dimmed(), &format!("{name:<10}"));
+        writeln!(f, "           {name}  {}", printable(text))
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "allow",
+        Decision::Deny => "deny",
+        Decision::Unknown => "unknown",
+    }
+}
+
+fn style(decision: Decision) -> Style {
+    let colour = match decision {
+        Decision::Allow => AnsiColor::Green,
+        Decision::Deny => AnsiColor::Red,
+        Decision::Unknown => AnsiColor::Yellow,
+    };
+    colour.on_default().bold()
+}

@@ -1,0 +1,131 @@
+//! What several nodes tell of the same VIP, as one; or as two, if they see two claimants.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+use flow_model::mac::Mac;
+use flow_model::vip::{ApiClaim, Vip};
+use serde::Serialize;
+
+/// A VIP, and who sees it so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Seen {
+    #[serde(flatten)]
+    pub(super) vip: Vip,
+    /// Empty when one agent was asked by its URL.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) seen_by: Vec<ArcStr>,
+}
+
+/// By address, then by claimant. A node that sees none, as off the segment, contradicts nobody.
+pub(super) fn join(told: impl IntoIterator<Item = (Option<ArcStr>, Vip)>) -> Vec<Seen> {
+    let mut views: BTreeMap<IpAddr, BTreeMap<Option<Mac>, Seen>> = BTreeMap::new();
+    for (node, vip) in told {
+        let view = views.entry(vip.ip).or_default();
+        let claimant = vip.claimant.as_ref().map(|claim| claim.mac);
+        let seen = Seen { vip, seen_by: node.into_iter().collect() };
+        let joined = match view.remove(&claimant) {
+            Some(other) => both(other, seen),
+            None => seen,
+        };
+        view.insert(claimant, joined);
+    }
+    views.into_values().flat_map(without_the_blind).collect()
+}
+
+/// What the blind know of the API is not lost.
+fn without_the_blind(mut view: BTreeMap<Option<Mac>, Seen>) -> impl Iterator<Item = Seen> {
+    if view.len() > 1
+        && let Some(blind) = view.remove(&None)
+        && let Some(mut first) = view.first_entry()
+    {
+        let Vip { services, api, .. } = blind.vip;
+        let seen = first.get_mut();
+        seen.vip.services = union(std::mem::take(&mut seen.vip.services), services);
+        seen.vip.api = claims(std::mem::take(&mut seen.vip.api), api);
+    }
+    view.into_values()
+}
+
+/// The wire by whom has seen more of it.
+fn both(a: Seen, b: Seen) -> Seen {
+    let rank = |seen: &Seen| (seen.vip.moves, seen.vip.claimant.as_ref().map(|claim| claim.last_seen));
+    let (more, less) = if rank(&a) >= rank(&b) { (a, b) } else { (b, a) };
+    Seen {
+        vip: Vip {
+            services: union(more.vip.services, less.vip.services),
+            api: claims(more.vip.api, less.vip.api),
+            ..more.vip
+        },
+        seen_by: union(more.seen_by, less.seen_by),
+    }
+}
+
+fn union(mut a: Vec<ArcStr>, b: Vec<ArcStr>) -> Vec<ArcStr> {
+    a.extend(b);
+    a.sort();
+    a.dedup();
+    a
+}
+
+fn claims(mut a: Vec<ApiClaim>, b: Vec<ApiClaim>) -> Vec<ApiClaim> {
+    for claim in b {
+        let same = |other: &ApiClaim| {
+            (other.source, &other.object, &other.node) == (claim.source, &claim.object, &claim.node)
+        };
+        if !a.iter().any(same) {
+            a.push(claim);
+        }
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::vip::{Claim, ClaimSource};
+
+    use super::*;
+    use crate::sink::testing::{at, vip};
+
+    fn claimed(mac: u8, last_seen: i64, moves: u64) -> Vip {
+        let claim =
+            Claim { mac: Mac([2, 0, 0, 0, 0, mac]), node: None, since: at(0), last_seen: at(last_seen) };
+        Vip { claimant: Some(claim), moves, ..vip(&["data/db"]) }
+    }
+
+    fn told(by: &[(&str, Vip)]) -> Vec<(Option<u8>, u64, String)> {
+        let seen = join(by.iter().map(|(node, vip)| (Some((*node).into()), vip.clone())));
+        let mac = |seen: &Seen| seen.vip.claimant.as_ref().map(|claim| claim.mac.0[5]);
+        seen.iter().map(|seen| (mac(seen), seen.vip.moves, seen.seen_by.join(","))).collect()
+    }
+
+    #[test]
+    fn those_who_agree_are_told_together() {
+        let all =
+            [("n1", claimed(1, 5, 2)), ("n3", claimed(2, 9, 3)), ("n2", claimed(1, 7, 1)), ("n4", vip(&[]))];
+        assert_eq!(told(&all), [(Some(1), 2, "n1,n2".to_owned()), (Some(2), 3, "n3".to_owned())]);
+        assert_eq!(told(&all[3..]), [(None, 0, "n4".to_owned())]);
+    }
+
+    #[test]
+    fn what_the_api_says_is_joined() {
+        let api = |object: &str| ApiClaim {
+            source: ClaimSource::Lease,
+            object: object.into(),
+            node: Some("n1".into()),
+            since: None,
+        };
+        let with = |vip: Vip, objects: &[&str]| Vip { api: objects.iter().map(|o| api(o)).collect(), ..vip };
+        let told = [
+            (Some("n1".into()), with(claimed(1, 5, 0), &["a/x"])),
+            (Some("n2".into()), with(claimed(1, 6, 0), &["a/x", "a/y"])),
+            (Some("n3".into()), with(vip(&["web/front"]), &["a/z"])),
+        ];
+        let joined = join(told);
+        let mut objects: Vec<_> = joined[0].vip.api.iter().map(|claim| claim.object.as_str()).collect();
+        objects.sort_unstable();
+        assert_eq!((joined.len(), objects), (1, vec!["a/x", "a/y", "a/z"]));
+        assert_eq!(joined[0].vip.services, ["data/db", "web/front"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! Who may ask for what. Everything is guarded but the paths listed here, so a new path is guarded unless somebody
+//! decides otherwise, and a path that does not exist answers as one that does.
+
+mod cache;
+mod local;
+mod review;
+mod reviews;
+mod strikes;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+
+pub use self::review::{ReviewError, Reviewer, User};
+pub use self::reviews::Reviews;
+pub use self::token::{TokenFile, TokenFileError};
+use crate::http::App;
+use crate::http::answer::Failure;
+use crate::http::limits::Client;
+use crate::sink::metrics::Refused;
+
+/// Answered to everybody: what Prometheus and the kubelet ask for, the list of paths, which tells nothing that the
+/// metrics don't, and their description, which is the same everywhere.
+const OPEN: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"];
+/// Of a token. Larger ones are not worth asking about.
+const MAX_TOKEN: usize = 16 << 10;
+
+/// How credentials are checked.
+#[derive(Clone, Default)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    Open,
+    /// Not at all, but the agent must be asked for by an address or as localhost: a page that a browser shows may have
+    /// its own name lead here (DNS rebinding), and then read what is answered.
+    Local,
+    /// Against the tokens of a file.
+    Token(Arc<TokenFile>),
+    /// By the cluster's own word on them.
+    Review(Arc<Reviews>),
+}
+
+/// Why a request is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Denial {
+    /// By which name the agent was asked for.
+    ForeignHost(String),
+    Unauthenticated,
+    /// Who it is.
+    Forbidden(String),
+    TooManyAttempts,
+    Unreviewed,
+}
+
+/// The part of a request that counts.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    client: Client,
+    /// As Kubernetes calls it: the method in lower case.
+    verb: &'a str,
+    uri: &'a Uri,
+}
+
+/// Lets a request pass, or answers it. Runs before anything of the body is read.
+pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if OPEN.contains(&path) || matches!(app.auth, Auth::Open) {
+        return next.run(request).await;
+    }
+    let Some(client) = request.extensions().get::<Client>().copied() else {
+        return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "a client without an address")
+            .into_response();
+    };
+    let verb = request.method().as_str().to_ascii_lowercase();
+    let asked = Asked { client, verb: &verb, uri: request.uri() };
+    let checked = app.auth.check(request.headers(), asked).await;
+    if let Err(denial) = checked {
+        tracing::debug!(client = %client.0, verb, ?path, reason = denial.reason().as_str(), "not answered");
+        app.shared.metrics.http_counters().refuse(denial.reason());
+        return denial.answer(&verb, path);
+    }
+    // Nothing behind this has any use for the secret.
+    request.headers_mut().remove(AUTHORIZATION);
+    next.run(request).await
+}
+
+impl Auth {
+    async fn check(&self, headers: &HeaderMap, asked: Asked<'_>) -> Result<(), Denial> {
+        let token = || bearer(headers).ok_or(Denial::Unauthenticated);
+        match self {
+            Self::Open => Ok(()),
+            Self::Local => local::check(headers, asked.uri),
+            Self::Token(file) if file.admits(token()?) => Ok(()),
+            Self::Token(_) => Err(Denial::Unauthenticated),
+            Self::Review(reviews) => reviews.check(token()?, asked).await,
+        }
+    }
+
+    /// Keeps up with what can change while the server runs.
+    pub(super) async fn follow(self, every: Duration, cancel: CancellationToken) {
+        if let Self::Token(file) = self {
+            file.follow(every, cancel).await;
+        }
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "Open",
+            Self::Local => "Local",
+            Self::Token(_) => "Token",
+            Self::Review(_) => "Review",
+        })
+    }
+}
+
+/// The one token of the request, if it looks like one (RFC 6750).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && looks_like_a_token(token)).then_some(token)
+}
+
+fn looks_like_a_token(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    !text.is_empty() && text.len() <= MAX_TOKEN && text.bytes().all(known)
+}
+
+impl Denial {
+    fn reason(&self) -> Refused {
+        match self {
+            Self::ForeignHost(_) => Refused::Host,
+            Self::Unauthenticated => Refused::Unauthenticated,
+            Self::Forbidden(_) => Refused::Forbidden,
+            Self::TooManyAttempts => Refused::Attempts,
+            Self::Unreviewed => Refused::Unreviewed,
+        }
+    }
+
+    fn answer(self, verb: &str, path: &str) -> Response {
+        let (status, error) = match self {
+            Self::ForeignHost(host) => (
+                StatusCode::FORBIDDEN,
+                format!(
+                    "asked for as {host:?}; without tokens {path} is answered to localhost and to addresses, so that \
+                     no web page can read it; --auth none answers to every name"
+                ),
+            ),
+            Self::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "a valid bearer token is needed; Flow Observer's commands take one by --token-file or \
+                 FLOW_OBSERVER_TOKEN"
+                    .to_owned(),
+            ),
+            Self::Forbidden(user) => (
+                StatusCode::FORBIDDEN,
+                format!("{user} may not {verb} {path}; a ClusterRole with this verb and nonResourceURL permits it"),
+            ),
+            Self::TooManyAttempts => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many invalid tokens from this address".to_owned())
+            }
+            Self::Unreviewed => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "credentials can't be checked now: the API server gives no answer that can be used; the agent's log \
+                 says why"
+                    .to_owned(),
+            ),
+        };
+        let mut response = Failure::new(status, error).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"flow-observer\""));
+        } else if status != StatusCode::FORBIDDEN {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_from_one_well_formed_header() {
+        for (values, token) in [
+            (vec!["Bearer abc.DEF-1_2~+/=="], Some("abc.DEF-1_2~+/==")),
+            (vec!["bearer   abc "], Some("abc")),
+            (vec![], None),
+            (vec![""], None),
+            (vec!["Bearer"], None),
+            (vec!["Bearer "], None),
+            (vec!["Bearer a b"], None),
+            (vec!["Bearer a,b"], None),
+            (vec!["Bearer \u{e4}"], None),
+            (vec!["Basic dXNlcjpwYXNz"], None),
+            (vec!["abc"], None),
+            // Which of them would count is for no two readers the same.
+            (vec!["Bearer abc", "Bearer abc"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in &values {
+                headers.append(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            assert_eq!(bearer(&headers), token, "{values:?}");
+        }
+        let mut headers = HeaderMap::new();
+        for (length, some) in [(MAX_TOKEN, true), (MAX_TOKEN + 1, false)] {
+            let value = format!("Bearer {}", "a".repeat(length));
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(bearer(&headers).is_some(), some, "{length}");
+        }
+    }
+}

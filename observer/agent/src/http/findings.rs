@@ -1,0 +1,27 @@
+//! `/api/v1/findings`: what a human should act on, now and within the last hour.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use flow_model::finding::Finding;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::http::App;
+use crate::http::answer::Failure;
+use crate::http::query::FindingsQuery;
+
+pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Findings>, Failure> {
+    let query = FindingsQuery::parse(&uri)?;
+    let mut findings = app.shared.findings.snapshot(Timestamp::now());
+    findings.retain(|finding| query.matches(finding));
+    Ok(Json(Findings { findings }))
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Findings {
+    /// Active ones first, then the newest.
+    findings: Vec<Arc<Finding>>,
+}

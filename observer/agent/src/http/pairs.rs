@@ -1,0 +1,129 @@
+//! `/api/v1/pairs`: counters per pair of pods.
+
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use flow_model::flow::{Counts, Vantage};
+use flow_model::record::Endpoint;
+use serde::Serialize;
+
+use crate::http::App;
+use crate::http::answer::Failure;
+use crate::http::query::names_only;
+use crate::sink::pairs::{PairRow, PairRows};
+
+pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Pairs>, Failure> {
+    let filter = names_only(&uri)?;
+    let mut rows = app.shared.pairs.snapshot();
+    rows.rows.retain(|row| filter.matches_endpoints(&row.src, &row.dst));
+    Ok(Json(rows.into()))
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Pairs {
+    pairs: Vec<Row>,
+    /// Counts that have no row of their own; no filter applies to them.
+    other: Counters,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    src: Source,
+    dst: Endpoint,
+    vantage: Vantage,
+    #[serde(flatten)]
+    counters: Counters,
+}
+
+/// An [`Endpoint`] without port: a pair holds the connections from all of them.
+#[derive(Debug, Serialize)]
+struct Source {
+    ip: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<ArcStr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<ArcStr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<ArcStr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<ArcStr>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "kind")]
+    workload_kind: Option<ArcStr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<ArcStr>,
+}
+
+#[derive(Debug, Serialize)]
+struct Counters {
+    syn: u64,
+    syn_retransmits: u64,
+    rst: Resets,
+    attempts: Attempts,
+}
+
+#[derive(Debug, Serialize)]
+struct Resets {
+    client: Phases,
+    server: Phases,
+}
+
+#[derive(Debug, Serialize)]
+struct Phases {
+    handshake: u64,
+    established: u64,
+    orphan: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Attempts {
+    established: u64,
+    refused: u64,
+    rejected: u64,
+    unanswered: u64,
+}
+
+impl From<PairRows> for Pairs {
+    fn from(PairRows { rows, other }: PairRows) -> Self {
+        Self { pairs: rows.into_iter().map(Row::from).collect(), other: other.into() }
+    }
+}
+
+impl From<PairRow> for Row {
+    fn from(PairRow { pair, src, dst, counts }: PairRow) -> Self {
+        Self { src: src.into(), dst, vantage: pair.vantage, counters: counts.into() }
+    }
+}
+
+impl From<Endpoint> for Source {
+    fn from(endpoint: Endpoint) -> Self {
+        let Endpoint { ip, service, namespace, pod, workload, workload_kind, node, .. } = endpoint;
+        Self { ip, service, namespace, pod, workload, workload_kind, node }
+    }
+}
+
+impl From<Counts> for Counters {
+    fn from(Counts { syn, syn_retransmits, rst: [client, server], outcomes }: Counts) -> Self {
+        let [established, refused, rejected, unanswered] = outcomes.map(count);
+        Self {
+            syn: count(syn),
+            syn_retransmits: count(syn_retransmits),
+            rst: Resets { client: client.into(), server: server.into() },
+            attempts: Attempts { established, refused, rejected, unanswered },
+        }
+    }
+}
+
+impl From<[i64; 3]> for Phases {
+    fn from(counts: [i64; 3]) -> Self {
+        let [handshake, established, orphan] = counts.map(count);
+        Self { handshake, established, orphan }
+    }
+}
+
+/// Below zero only for a moment, between an increment taken back here and given there.
+fn count(n: i64) -> u64 {
+    n.max(0).unsigned_abs()
+}

@@ -1,0 +1,236 @@
+//! Where agents run, and a way to each: a port-forward through the API server, so that nothing but it must be reachable.
+
+mod bearer;
+mod forward;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use arcstr::ArcStr;
+use hyper::header::HeaderValue;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use kube::client::UpgradeConnectionError;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use self::bearer::Bearer;
+use crate::kube::api::ApiError;
+use crate::kube::server;
+
+pub use self::forward::{Forward, Trouble};
+
+/// The agent's port where the pod names none.
+const DEFAULT_PORT: u16 = 9477;
+/// The name of the agent's port in its pod.
+const PORT_NAME: &str = "http";
+
+/// Whose agents, and with which credentials they are looked for.
+#[derive(Clone, Debug)]
+pub struct Where {
+    /// The kubeconfig; else the usual places.
+    pub kubeconfig: Option<PathBuf>,
+    /// Its context; else the current one.
+    pub context: Option<String>,
+    /// Namespace of the agents' pods.
+    pub namespace: String,
+    /// Label selector of the agents' pods.
+    pub selector: String,
+}
+
+/// Finds agents and opens connections to them.
+pub struct Agents {
+    pods: Api<Pod>,
+    namespace: String,
+    selector: String,
+    bearer: Bearer,
+}
+
+/// A pod in which an agent runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentPod {
+    /// Its namespace.
+    pub namespace: ArcStr,
+    /// Its name.
+    pub name: ArcStr,
+    /// Tells it from a later pod of the same name.
+    pub uid: ArcStr,
+    /// The node whose traffic it watches.
+    pub node: ArcStr,
+    /// Where it listens.
+    pub port: u16,
+    /// Its readiness probe says so.
+    pub ready: bool,
+    /// When it started, by its node's clock.
+    pub start: Option<Timestamp>,
+}
+
+/// Why agents can't be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    /// There is no way to an API server.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// We may not.
+    #[error(
+        "the kubeconfig's user may not {verbs} {resource} in namespace {namespace} ({answer}); a Role with the verbs {verbs} on the \
+         resource {resource} is needed there"
+    )]
+    Forbidden {
+        /// The verbs that are needed.
+        verbs: &'static str,
+        /// On what.
+        resource: &'static str,
+        /// Where.
+        namespace: String,
+        /// The API server's word.
+        answer: String,
+    },
+    /// There is no such pod.
+    #[error(
+        "no agent found: no pod with label {selector} runs in namespace {namespace}{pending}; install the agent with \
+         `kubectl apply -k deploy/overlays/k3s`, or name others with --agent-namespace and --agent-selector"
+    )]
+    NoPods {
+        /// Where it was looked for.
+        namespace: String,
+        /// By which label.
+        selector: String,
+        /// Pods that do not run, in words.
+        pending: String,
+    },
+    /// The API server, or the pod through it, does not answer as it should.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Agents {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When there are no settings for an API server, or they can't be used.
+    pub async fn new(r#where: Where) -> Result<Self, ReachError> {
+        let Where { kubeconfig, context, namespace, selector } = r#where;
+        let config = config(kubeconfig.as_deref(), context).await?;
+        let client = server::client_of(config.clone())?;
+        Ok(Self::of_client(client, Bearer::new(config), namespace, selector))
+    }
+
+    fn of_client(client: Client, bearer: Bearer, namespace: String, selector: String) -> Self {
+        Self { pods: Api::namespaced(client, &namespace), namespace, selector, bearer }
+    }
+
+    /// The pods that run now, by node.
+    ///
+    /// # Errors
+    /// When the API server can't be asked, or there is none.
+    pub async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
+        // Not from a cache: by a picture that goes back in time, an agent would come twice.
+        let parameters = ListParams::default().labels(&self.selector);
+        let pods = self.pods.list(&parameters).await.map_err(|error| self.error(error, "list", "pods"))?;
+        let all = pods.items.len();
+        let mut agents: Vec<_> = pods.items.into_iter().filter_map(agent).collect();
+        agents.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
+        if agents.is_empty() {
+            let pending = if all == 0 { String::new() } else { format!(" ({all} there, none running)") };
+            let (namespace, selector) = (self.namespace.clone(), self.selector.clone());
+            return Err(ReachError::NoPods { namespace, selector, pending });
+        }
+        Ok(agents)
+    }
+
+    /// A connection to the agent's port. It lasts as long as the stream.
+    ///
+    /// # Errors
+    /// When the API server refuses, or the pod has gone. What its kubelet says comes later, from [`Trouble`].
+    pub async fn dial(&self, pod: &AgentPod) -> Result<(Forward, Trouble), ReachError> {
+        let forwarder = self.pods.portforward(&pod.name, &[pod.port]).await;
+        // A websocket is opened by GET; servers since 1.35 want the verb of kubectl's POST as well.
+        let forwarder = forwarder.map_err(|error| self.error(error, "get and create", "pods/portforward"))?;
+        Forward::new(forwarder, pod.port)
+            .ok_or_else(|| ReachError::Failed(format!("port {} of {} is not forwarded", pod.port, pod.name)))
+    }
+
+    /// The `Authorization` header by which the kubeconfig's user is known, if that is a bearer token.
+    pub async fn authorization(&self) -> Option<HeaderValue> {
+        self.bearer.header().await
+    }
+
+    fn error(&self, error: kube::Error, verbs: &'static str, resource: &'static str) -> ReachError {
+        let namespace = self.namespace.clone();
+        match error {
+            kube::Error::Api(status) if status.is_forbidden() => {
+                ReachError::Forbidden { verbs, resource, namespace, answer: status.message }
+            }
+            kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
+                match status.as_u16() {
+                    403 => ReachError::Forbidden { verbs, resource, namespace, answer: status.to_string() },
+                    404 => ReachError::Failed("the pod has gone".to_owned()),
+                    _ => {
+                        ReachError::Failed(format!("the API server answered the port-forward with {status}"))
+                    }
+                }
+            }
+            error => ReachError::Failed(format!("the API server: {}", causes(&error))),
+        }
+    }
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, selector, .. } = self;
+        f.debug_struct("Agents")
+            .field("namespace", namespace)
+            .field("selector", selector)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Config, ApiError> {
+    if context.is_none() {
+        return server::config(kubeconfig).await;
+    }
+    let usual = || Path::new("$KUBECONFIG or ~/.kube/config");
+    let failed =
+        |why| ApiError::Kubeconfig { path: kubeconfig.unwrap_or_else(usual).to_owned(), why: Box::new(why) };
+    let file = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from).map_err(failed)?;
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(file, &options).await.map_err(failed)
+}
+
+/// A pod that runs and is not on its way out.
+fn agent(pod: Pod) -> Option<AgentPod> {
+    let (spec, status) = (pod.spec?, pod.status?);
+    if status.phase.as_deref() != Some("Running") || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let mut ports = spec.containers.iter().flat_map(|container| container.ports.iter().flatten());
+    let named = ports.find(|port| port.name.as_deref() == Some(PORT_NAME));
+    let mut conditions = status.conditions.iter().flatten();
+    Some(AgentPod {
+        namespace: pod.metadata.namespace?.into(),
+        name: pod.metadata.name?.into(),
+        uid: pod.metadata.uid.unwrap_or_default().into(),
+        node: spec.node_name?.into(),
+        port: named.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(DEFAULT_PORT),
+        ready: conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        start: status.start_time.map(|time| time.0),
+    })
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some say what caused them by themselves.
+        if !text.contains(&more) {
+            text.extend([": ", &more]);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,99 @@
+//! The way to the API server: the pod's own account, or a kubeconfig.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// An address that swallows packets is given up then.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Silence after which a connection counts as dead. Watches ask for bookmarks, which come about every minute.
+const READ: Duration = Duration::from_secs(150);
+
+/// Why no client could be made. Nothing has been asked of the server yet.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The file that was named.
+    #[error("the kubeconfig {} can't be used: {why}", path.display())]
+    Kubeconfig {
+        /// As given.
+        path: PathBuf,
+        /// What is wrong with it. No `source`: its text holds its own causes.
+        why: Box<kube::config::KubeconfigError>,
+    },
+    /// Neither a ServiceAccount nor a kubeconfig in its usual places.
+    #[error(
+        "no way to the API server: this is no pod with a ServiceAccount ({in_cluster}), and there is no usable kubeconfig \
+         ({local}); give --kubeconfig FILE, on a k3s server /etc/rancher/k3s/k3s.yaml"
+    )]
+    Nowhere {
+        /// Why the ServiceAccount can't be used.
+        in_cluster: Box<kube::config::InClusterError>,
+        /// Why the kubeconfig can't be used.
+        local: Box<kube::config::KubeconfigError>,
+    },
+    /// Certificates or keys that can't be used.
+    #[error("the API server's settings can't be used: {0}")]
+    Client(Box<kube::Error>),
+}
+
+/// Connects to nothing yet. Without `kubeconfig`, a pod's ServiceAccount goes first, then `$KUBECONFIG` and
+/// `~/.kube/config`.
+///
+/// # Errors
+/// When there are no settings, or they can't be used.
+pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ApiError> {
+    client_of(config(kubeconfig).await?)
+}
+
+/// A client of these settings, with our patience.
+pub(crate) fn client_of(mut config: Config) -> Result<Client, ApiError> {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(READ);
+    // Whoever asks knows how long to wait.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|e| ApiError::Client(e.into()))
+}
+
+/// Settings for [`client`].
+pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError> {
+    if let Some(path) = kubeconfig {
+        return from_file(path)
+            .await
+            .map_err(|why| ApiError::Kubeconfig { path: path.to_owned(), why: why.into() });
+    }
+    let in_cluster = match Config::incluster() {
+        Ok(config) => return Ok(config),
+        Err(error) => error.into(),
+    };
+    Config::from_kubeconfig(&KubeConfigOptions::default())
+        .await
+        .map_err(|local| ApiError::Nowhere { in_cluster, local: local.into() })
+}
+
+async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
+    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_cant_be_used_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [("garbled", Some("}{")), ("empty", Some("")), ("missing", None)] {
+            let path = dir.path().join(name);
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            let Err(error) = client(Some(&path)).await else { panic!("{name} is no kubeconfig") };
+            let told = format!("{:#}", anyhow::Error::from(error));
+            assert_eq!(told.matches(name).count(), if text.is_some() { 1 } else { 2 }, "{told}");
+            let causes: std::collections::BTreeSet<_> = told.split(": ").collect();
+            assert_eq!(causes.len(), told.split(": ").count(), "said twice: {told}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The directory source: `--cluster dir:PATH`.
+
+mod file_watch;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow_model::inventory::Inventory;
+use flow_objects::directory::take;
+use flow_objects::read::Files;
+use flow_objects::{ClusterError, Index, Loaded, Problem};
+use tokio::sync::watch::Sender;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::kube::directory::file_watch::Watch;
+
+/// How often to look for what inotify doesn't tell: network file systems, targets of symlinks elsewhere,
+/// a directory that was removed and made anew.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// Reads it once, at once, and from then on whenever it changes; `tx` gets the first inventory too, and
+/// a new one only when it differs. Needs a tokio runtime. The task ends when `cancel` says so.
+///
+/// A change is read when its writer has been quiet for 75 ms, or has closed the file. A file that is damaged
+/// keeps what it gave before for 30 s beside what can be read, so that one being written doesn't flap.
+/// While the directory itself is gone, everything stays.
+///
+/// # Errors
+/// When the path is missing or may not be read at the start.
+pub fn spawn(
+    path: &Path,
+    tx: Sender<Arc<Inventory>>,
+    cancel: CancellationToken,
+) -> Result<(Loaded, JoinHandle<()>), ClusterError> {
+    // The watch comes first: what changes during the first reading is read again.
+    let watch = Watch::new(path);
+    let mut source =
+        Source { files: Files::open(path)?, watch, index: Index::default(), told: HashSet::new() };
+    let loaded = take(&source.files, &mut source.index);
+    source.log_new();
+    tx.send_replace(Arc::clone(&loaded.inventory));
+    Ok((loaded, tokio::spawn(source.run(tx, cancel))))
+}
+
+struct Source {
+    files: Files,
+    watch: Watch,
+    index: Index,
+    /// Problems that were logged and still exist.
+    told: HashSet<Problem>,
+}
+
+impl Source {
+    async fn run(mut self, tx: Sender<Arc<Inventory>>, cancel: CancellationToken) {
+        let changes = self.watch.changes();
+        // Not at once: what was just read may be half-written by now, and inotify not have told yet.
+        let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = changes.settled() => {}
+                _ = sweep.tick() => if !changes.quiet() { continue },
+            }
+            let reading = tokio::task::spawn_blocking(move || {
+                let inventory = self.read_again();
+                (self, inventory)
+            });
+            let inventory;
+            (self, inventory) = match reading.await {
+                Ok(done) => done,
+                Err(error) => {
+                    tracing::error!(%error, "reading the cluster directory failed; its last picture stays");
+                    return;
+                }
+            };
+            if let Some(inventory) = inventory {
+                tx.send_replace(inventory);
+            }
+        }
+    }
+
+    fn read_again(&mut self) -> Option<Arc<Inventory>> {
+        self.watch.renew();
+        if !self.files.refresh(std::time::Instant::now()) {
+            return None;
+        }
+        let before = self.index.published();
+        let after = take(&self.files, &mut self.index).inventory;
+        self.log_new();
+        (!Arc::ptr_eq(&before, &after)).then_some(after)
+    }
+
+    /// Each problem is logged once, for as long as it exists.
+    fn log_new(&mut self) {
+        let now: HashSet<_> = self.files.problems().cloned().collect();
+        for problem in now.difference(&self.told) {
+            tracing::warn!("{problem}");
+        }
+        self.told = now;
+    }
+}

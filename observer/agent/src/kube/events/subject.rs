@@ -1,0 +1,151 @@
+//! Which object an Event is about, and whose it is to tell.
+
+use arcstr::ArcStr;
+use flow_model::finding::{Finding, FindingKind};
+use flow_model::inventory::{Inventory, Pod};
+use flow_model::record::Endpoint;
+
+/// An object, as an Event refers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) kind: ObjectKind,
+    pub(super) namespace: ArcStr,
+    pub(super) name: ArcStr,
+    /// `kubectl describe` finds Events by it. Not in the inventory for Services.
+    pub(super) uid: Option<ArcStr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ObjectKind {
+    Pod,
+    Service,
+    NetworkPolicy,
+}
+
+/// What an Event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) regarding: Object,
+    pub(super) related: Option<Object>,
+}
+
+impl ObjectKind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Service => "Service",
+            Self::NetworkPolicy => "NetworkPolicy",
+        }
+    }
+
+    pub(super) fn api_version(self) -> &'static str {
+        match self {
+            Self::Pod | Self::Service => "v1",
+            Self::NetworkPolicy => "networking.k8s.io/v1",
+        }
+    }
+}
+
+impl Subject {
+    /// Several agents may write the Event. A pod's is its node's agent's own.
+    pub(super) fn is_shared(&self) -> bool {
+        self.regarding.kind != ObjectKind::Pod
+    }
+}
+
+/// What this node's agent tells a finding of; nothing if there is no object, or another node's agent tells it.
+pub(super) fn of(finding: &Finding, inventory: &Inventory, node: &str) -> Option<Subject> {
+    let look = Look { finding, inventory, node };
+    let (regarding, related) = match finding.kind {
+        FindingKind::PolicyDenied
+        | FindingKind::ServiceRefused
+        | FindingKind::Unanswered
+        | FindingKind::LatentDenial => look.flow()?,
+        FindingKind::EnforcementMismatch => match look.policy() {
+            Some(policy) => (policy, look.client().map(object)),
+            None => look.flow()?,
+        },
+        FindingKind::VipFlap | FindingKind::VipConflict => (look.service_of_vip()?, None),
+        FindingKind::RstBurst => (look.server()?, None),
+    };
+    Some(Subject { related: related.filter(|related| *related != regarding), regarding })
+}
+
+struct Look<'a> {
+    finding: &'a Finding,
+    inventory: &'a Inventory,
+    node: &'a str,
+}
+
+impl<'a> Look<'a> {
+    /// The client pod by its own node's agent. A client that is no pod can't be told, so who it addressed is.
+    fn flow(&self) -> Option<(Object, Option<Object>)> {
+        let policy = self.policy();
+        if self.finding.src.as_ref().is_some_and(|src| src.pod.is_some()) {
+            let client = self.client().filter(|pod| self.is_here(pod))?;
+            return Some((object(client), policy.or_else(|| self.service())));
+        }
+        Some((self.server()?, policy))
+    }
+
+    fn server(&self) -> Option<Object> {
+        let pod = || self.pod(self.finding.dst.as_ref()).filter(|pod| self.is_here(pod)).map(object);
+        self.service().or_else(pod)
+    }
+
+    fn client(&self) -> Option<&'a Pod> {
+        self.pod(self.finding.src.as_ref())
+    }
+
+    fn pod(&self, endpoint: Option<&Endpoint>) -> Option<&'a Pod> {
+        let Endpoint { namespace: Some(namespace), pod: Some(name), .. } = endpoint? else { return None };
+        let mut pods = self.inventory.pods.iter();
+        pods.find(|pod| pod.namespace == *namespace && pod.name == *name).map(|pod| &**pod)
+    }
+
+    fn is_here(&self, pod: &Pod) -> bool {
+        pod.node.as_deref() == Some(self.node)
+    }
+
+    fn service(&self) -> Option<Object> {
+        let (namespace, name) = self.finding.dst.as_ref()?.service.as_ref()?.split_once('/')?;
+        Some(service(namespace.into(), name.into()))
+    }
+
+    fn service_of_vip(&self) -> Option<Object> {
+        let vip = self.finding.vip.as_ref()?.parse().ok()?;
+        let services = self.inventory.services.iter().filter(|service| service.vips.contains(&vip));
+        // Of several that share it always the same one.
+        let first = services.min_by_key(|service| (&service.namespace, &service.name))?;
+        Some(service(first.namespace.clone(), first.name.clone()))
+    }
+
+    fn policy(&self) -> Option<Object> {
+        let named = |wanted: &ArcStr| {
+            let (namespace, name) = wanted.split_once('/')?;
+            let mut policies = self.inventory.policies.namespaced.iter();
+            policies.find(|policy| policy.namespace == namespace && policy.name == name)
+        };
+        let policy = self.finding.policies.iter().find_map(named)?;
+        Some(Object {
+            kind: ObjectKind::NetworkPolicy,
+            namespace: policy.namespace.clone(),
+            name: policy.name.clone(),
+            uid: Some(policy.origin.uid.clone()).filter(|uid| !uid.is_empty()),
+        })
+    }
+}
+
+fn object(pod: &Pod) -> Object {
+    let Pod { namespace, name, uid, .. } = pod;
+    Object {
+        kind: ObjectKind::Pod,
+        namespace: namespace.clone(),
+        name: name.clone(),
+        uid: Some(uid.clone()).filter(|uid| !uid.is_empty()),
+    }
+}
+
+fn service(namespace: ArcStr, name: ArcStr) -> Object {
+    Object { kind: ObjectKind::Service, namespace, name, uid: None }
+}

@@ -1,0 +1,234 @@
+//! What arrives at an API server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use flow_model::finding::{Finding, FindingKind, Severity};
+use flow_model::inventory::Inventory;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::kube::events::tests::server::{Server, client};
+use crate::kube::events::tests::{cluster, finding};
+use crate::kube::events::{Limits, Reporting, run};
+use crate::sink::testing::at;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Agent {
+    findings: Option<mpsc::Sender<Arc<Finding>>>,
+    lost: Arc<AtomicU64>,
+    task: tokio::task::JoinHandle<()>,
+    cancel: CancellationToken,
+    _inventory: watch::Sender<Arc<Inventory>>,
+}
+
+impl Agent {
+    fn start(client: kube::Client, node: &str) -> Self {
+        let (to, findings) = mpsc::channel(64);
+        let (inventory, inventories) = watch::channel(Arc::new(cluster()));
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        let pace = Duration::from_millis(1);
+        let reporting = Reporting {
+            way: client.into(),
+            node: node.into(),
+            limits: Limits { shortest: pace, longest: pace, ..Limits::default() },
+            findings,
+            inventories,
+            lost: Box::new(move |count| {
+                counted.fetch_add(count, Ordering::Relaxed);
+            }),
+        };
+        let cancel = CancellationToken::new();
+        let task = tokio::spawn(run(reporting, cancel.clone()));
+        Self { findings: Some(to), lost, task, cancel, _inventory: inventory }
+    }
+
+    async fn tell(&self, finding: Finding) {
+        self.findings.as_ref().unwrap().send(Arc::new(finding)).await.unwrap();
+    }
+
+    /// Ends when all is written or lost; returns how much was lost.
+    async fn finish(mut self) -> u64 {
+        self.findings.take();
+        timeout(PATIENCE, &mut self.task).await.unwrap().unwrap();
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, wait).await.is_ok(), "{what}");
+}
+
+fn count(server: &Server) -> Vec<Value> {
+    server.events().iter().map(|event| event["count"].clone()).collect()
+}
+
+#[tokio::test]
+async fn one_event_whose_count_grows() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    agent.tell(finding("a", 1, 0)).await;
+    until("an Event", || server.events().len() == 1).await;
+    let expected = json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": { "namespace": "web", "name": "front-5d-1.a" },
+        "involvedObject": {
+            "apiVersion": "v1", "kind": "Pod", "namespace": "web", "name": "front-5d-1", "uid": "uid-of-front-5d-1",
+        },
+        "related": {
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": "data", "name": "deny",
+            "uid": "uid-of-deny",
+        },
+        "type": "Warning", "reason": "PolicyDenied", "action": "Observe", "message": "summary of a", "count": 1,
+        "firstTimestamp": at(0).to_string(), "lastTimestamp": at(0).to_string(),
+        "source": { "component": "flow-observer", "host": "node1" },
+        "reportingComponent": "flow-observer", "reportingInstance": "node1",
+    });
+    assert_eq!(server.events(), std::slice::from_ref(&expected));
+    for n in 2..5 {
+        agent.tell(finding("a", n, n as i64)).await;
+        until("its count", || count(&server) == [json!(n)]).await;
+    }
+    let mut grown = expected;
+    (grown["count"], grown["lastTimestamp"]) = (json!(4), json!(at(4).to_string()));
+    assert_eq!(server.events(), [grown]);
+    assert_eq!(server.requests(), ["POST", "PATCH", "PATCH", "PATCH"]);
+    assert_eq!(agent.finish().await, 0);
+}
+
+#[tokio::test]
+async fn an_event_that_expired_is_made_again() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    agent.tell(finding("a", 1, 0)).await;
+    until("an Event", || server.events().len() == 1).await;
+    server.expire();
+    agent.tell(finding("a", 5, 1)).await;
+    until("another", || count(&server) == [json!(5)]).await;
+    assert_eq!(server.requests(), ["POST", "PATCH", "POST"]);
+    assert_eq!(agent.finish().await, 0);
+}
+
+#[tokio::test]
+async fn a_restarted_agent_goes_on_counting() {
+    let (server, client) = Server::start().await;
+    let first = Agent::start(client.clone(), "node1");
+    first.tell(finding("a", 7, 0)).await;
+    assert_eq!(first.finish().await, 0);
+    let second = Agent::start(client.clone(), "node1");
+    second.tell(Finding { first_seen: at(60), ..finding("a", 2, 60) }).await;
+    until("the sum", || count(&server) == [json!(9)]).await;
+    second.tell(Finding { first_seen: at(60), ..finding("a", 3, 61) }).await;
+    until("the next", || count(&server) == [json!(10)]).await;
+    assert_eq!(second.finish().await, 0);
+    // A try whose answer was lost, and that had come through, is not counted twice.
+    server.expire();
+    let third = Agent::start(client.clone(), "node1");
+    third.tell(finding("a", 3, 0)).await;
+    assert_eq!(third.finish().await, 0);
+    let fourth = Agent::start(client, "node1");
+    fourth.tell(finding("a", 3, 0)).await;
+    assert_eq!(fourth.finish().await, 0);
+    assert_eq!(count(&server), [json!(3)]);
+}
+
+#[tokio::test]
+async fn agents_that_see_the_same_meet_in_one_event() {
+    let (server, client) = Server::start().await;
+    let flap = |count, second| Finding {
+        kind: FindingKind::VipFlap,
+        vip: Some("10.0.20.200".into()),
+        ..finding("f", count, second)
+    };
+    let agents = ["node1", "node2", "node3"].map(|node| Agent::start(client.clone(), node));
+    for agent in &agents {
+        agent.tell(flap(3, 0)).await;
+    }
+    let posts = || server.requests().iter().filter(|method| *method == "POST").count();
+    until("all to have tried", || posts() == 3).await;
+    agents[1].tell(flap(5, 9)).await;
+    until("the larger count", || count(&server) == [json!(5)]).await;
+    agents[2].tell(flap(4, 8)).await;
+    for agent in agents {
+        assert_eq!(agent.finish().await, 0);
+    }
+    let [event] = &server.events()[..] else { panic!("one Event: {:?}", server.events()) };
+    assert_eq!((&event["count"], &event["involvedObject"]["uid"]), (&json!(5), &json!("uid-of-db")));
+    assert_eq!(event["reason"], "VipFlap");
+    let patches = server.requests().iter().filter(|method| *method == "PATCH").count();
+    assert_eq!(patches, 1, "who knows no more writes nothing: {:?}", server.requests());
+}
+
+#[tokio::test]
+async fn a_stale_event_of_another_agent_is_refreshed() {
+    let (server, client) = Server::start().await;
+    server.put(json!({
+        "metadata": { "namespace": "data", "name": "db.f" }, "involvedObject": {}, "count": 3,
+        "firstTimestamp": at(0).to_string(), "lastTimestamp": at(0).to_string(),
+    }));
+    let agent = Agent::start(client, "node1");
+    agent
+        .tell(Finding { kind: FindingKind::VipFlap, vip: Some("10.0.20.200".into()), ..finding("f", 2, 900) })
+        .await;
+    assert_eq!(agent.finish().await, 0);
+    let event = &server.events()[0];
+    assert_eq!((&event["count"], &event["lastTimestamp"]), (&json!(3), &json!(at(900).to_string())));
+}
+
+#[tokio::test]
+async fn outsiders_make_no_events() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    agent.tell(Finding { severity: Severity::Info, ..finding("a", 1, 0) }).await;
+    assert_eq!(agent.finish().await, 0);
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn refusals_are_counted_and_not_repeated() {
+    for (code, reason, lost) in [(403, "Forbidden", 1), (422, "Invalid", 1), (404, "NotFound", 0)] {
+        let (server, client) = Server::start().await;
+        server.fail(Some((code, reason)));
+        let agent = Agent::start(client, "node1");
+        agent.tell(finding("a", 1, 0)).await;
+        assert_eq!(agent.finish().await, lost, "{code}");
+        assert_eq!(server.requests(), [format!("POST {code}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_retried() {
+    let (server, client) = Server::start().await;
+    server.fail(Some((500, "InternalError")));
+    let agent = Agent::start(client, "node1");
+    agent.tell(finding("a", 1, 0)).await;
+    until("a first try", || server.requests() == ["POST 500"]).await;
+    server.fail(None);
+    until("an Event", || server.events().len() == 1).await;
+    assert_eq!(agent.finish().await, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_holds_up_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let agent = Agent::start(client(&format!("http://{}", listener.local_addr().unwrap())), "node1");
+    // Far more than the queue has room for: all is taken while the first request hangs.
+    for n in 0..3_000 {
+        timeout(PATIENCE, agent.tell(finding(&format!("f{n}"), 1, 0))).await.unwrap();
+    }
+    until("the loss to be counted", || agent.lost.load(Ordering::Relaxed) >= 1_900).await;
+    agent.cancel.cancel();
+    timeout(PATIENCE, agent.task).await.unwrap().unwrap();
+    drop(listener);
+}

@@ -1,0 +1,252 @@
+//! One Event to the API server: made, met or patched.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use arcstr::ArcStr;
+use flow_model::finding::{Finding, FindingKind};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Error;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::Status;
+use lru::LruCache;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::kube::access::Way;
+use crate::kube::events::CONTROLLER;
+use crate::kube::events::complaint::Complaint;
+use crate::kube::events::queue::{Key, Report, Told, message};
+use crate::kube::events::subject::{Object, ObjectKind};
+
+/// For all that one report asks of the API server.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What another agent wrote within this time needs no newer word.
+const FRESH: SignedDuration = SignedDuration::from_secs(60);
+const MAX_UIDS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+/// How it went.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The Event stands there and says so.
+    Written(Told),
+    /// The object, or its namespace, is no more.
+    Gone,
+    /// The server doesn't want such an Event.
+    Invalid,
+    /// We may not.
+    Forbidden,
+    /// The server could not be asked, or not now.
+    Failed,
+}
+
+/// Writes Events, one after the other.
+pub(super) struct Writer {
+    way: Way,
+    node: ArcStr,
+    /// Of Services, by namespace and name.
+    uids: LruCache<(ArcStr, ArcStr), Option<ArcStr>>,
+    complaint: Complaint,
+}
+
+impl Writer {
+    pub(super) fn new(way: Way, node: ArcStr) -> Self {
+        Self { way, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
+    }
+
+    /// Brings the Event up to the report, `told` being what it says already as far as we know.
+    pub(super) async fn write(&mut self, report: &Report, told: Option<Told>) -> Outcome {
+        let error = match timeout(PATIENCE, self.put(report, told)).await {
+            Ok(Ok(told)) => {
+                self.complaint.works();
+                return Outcome::Written(told);
+            }
+            Ok(Err(error)) => error,
+            Err(elapsed) => {
+                self.complaint.unreachable(&elapsed);
+                return Outcome::Failed;
+            }
+        };
+        match &error {
+            Error::Api(status) if is_gone(status) => Outcome::Gone,
+            Error::Api(status) if status.is_forbidden() => {
+                self.complaint.forbidden(&error);
+                Outcome::Forbidden
+            }
+            Error::Api(status) if matches!(status.code, 400 | 405 | 413 | 415 | 422) => {
+                self.complaint.invalid(&error);
+                Outcome::Invalid
+            }
+            _ => {
+                self.complaint.unreachable(&error);
+                Outcome::Failed
+            }
+        }
+    }
+
+    async fn put(&mut self, report: &Report, told: Option<Told>) -> Result<Told, Error> {
+        let events = Api::namespaced(self.way.client(), &report.key.namespace);
+        let shared = report.subject.is_shared();
+        if let Some(told) = told.as_ref().filter(|_| !shared) {
+            let next = told.next(&report.finding);
+            match patch(&events, report, &next).await {
+                // It went after its hour.
+                Err(Error::Api(status)) if status.is_not_found() => {}
+                result => return result.map(|()| next),
+            }
+        }
+        if told.is_none() || !shared {
+            match self.create(&events, report).await {
+                // Ours from before a restart, or another agent's.
+                Err(Error::Api(status)) if status.is_already_exists() => {}
+                result => return result,
+            }
+        }
+        match events.get_opt(&report.key.name).await? {
+            Some(event) => meet(&events, report, told, &event).await,
+            None => self.create(&events, report).await,
+        }
+    }
+
+    async fn create(&mut self, events: &Api<Event>, report: &Report) -> Result<Told, Error> {
+        let mut regarding = report.subject.regarding.clone();
+        if regarding.kind == ObjectKind::Service {
+            regarding.uid = self.uid(&regarding).await?;
+        }
+        let told = Told::first(&report.finding);
+        let event = self.event(report, &regarding, &told);
+        events.create(&PostParams::default(), &event).await?;
+        Ok(told)
+    }
+
+    /// Without leave to ask, the Event goes without: `kubectl get events` has it, `kubectl describe` has not.
+    async fn uid(&mut self, service: &Object) -> Result<Option<ArcStr>, Error> {
+        let key = (service.namespace.clone(), service.name.clone());
+        if let Some(uid) = self.uids.get(&key) {
+            return Ok(uid.clone());
+        }
+        let services: Api<Service> = Api::namespaced(self.way.client(), &service.namespace);
+        let uid = match services.get_metadata(&service.name).await {
+            Ok(service) => service.metadata.uid.map(ArcStr::from),
+            Err(Error::Api(status)) if status.is_forbidden() => None,
+            Err(error) => return Err(error),
+        };
+        self.uids.put(key, uid.clone());
+        Ok(uid)
+    }
+
+    fn event(&self, report: &Report, regarding: &Object, told: &Told) -> Event {
+        let Report { key: Key { namespace, name }, finding, subject } = report;
+        let text = |text: &str| Some(text.to_owned());
+        Event {
+            metadata: ObjectMeta { name: text(name), namespace: text(namespace), ..ObjectMeta::default() },
+            involved_object: reference(regarding),
+            related: subject.related.as_ref().map(reference),
+            type_: text("Warning"),
+            reason: Some(reason(finding.kind)),
+            action: text("Observe"),
+            message: Some(told.message.clone()),
+            count: Some(told.count),
+            first_timestamp: Some(Time(whole(finding.first_seen))),
+            last_timestamp: Some(Time(whole(finding.last_seen))),
+            source: Some(EventSource { component: text(CONTROLLER), host: text(&self.node) }),
+            reporting_component: text(CONTROLLER),
+            reporting_instance: text(&self.node),
+            ..Event::default()
+        }
+    }
+}
+
+impl Told {
+    /// What a new Event says.
+    fn first(finding: &Finding) -> Self {
+        let count = match finding.kind {
+            // Connections that are open, not events: the Event counts how often it was told.
+            FindingKind::LatentDenial => 1,
+            _ => clamp(finding.count).max(1),
+        };
+        Self { finding: finding.count, count, message: message(finding) }
+    }
+
+    fn next(&self, finding: &Finding) -> Self {
+        let more = match finding.kind {
+            FindingKind::LatentDenial => 1,
+            _ => clamp(finding.count.saturating_sub(self.finding)),
+        };
+        Self { finding: finding.count, count: self.count.saturating_add(more), message: message(finding) }
+    }
+}
+
+/// Goes on with an Event that is there.
+async fn meet(
+    events: &Api<Event>,
+    report: &Report,
+    told: Option<Told>,
+    event: &Event,
+) -> Result<Told, Error> {
+    let Report { finding, subject, .. } = report;
+    let there = event.count.unwrap_or(1);
+    let mut next = told.map_or_else(|| Told::first(finding), |told| told.next(finding));
+    let same_run = event.first_timestamp.as_ref().map(|time| time.0) == Some(whole(finding.first_seen));
+    next.count = if subject.is_shared() || same_run {
+        next.count.max(there)
+    } else {
+        next.count.saturating_add(there)
+    };
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    let fresh = last.is_some_and(|last| finding.last_seen.duration_since(last) <= FRESH);
+    if subject.is_shared() && fresh && next.count == there {
+        return Ok(next);
+    }
+    patch(events, report, &next).await?;
+    Ok(next)
+}
+
+async fn patch(events: &Api<Event>, report: &Report, told: &Told) -> Result<(), Error> {
+    let last = whole(report.finding.last_seen).to_string();
+    let change = json!({ "count": told.count, "lastTimestamp": last, "message": told.message });
+    events.patch(&report.key.name, &PatchParams::default(), &Patch::Merge(change)).await?;
+    Ok(())
+}
+
+fn reference(object: &Object) -> ObjectReference {
+    let text = |text: &str| Some(text.to_owned());
+    ObjectReference {
+        api_version: text(object.kind.api_version()),
+        kind: text(object.kind.as_str()),
+        namespace: text(&object.namespace),
+        name: text(&object.name),
+        uid: object.uid.as_deref().and_then(text),
+        ..ObjectReference::default()
+    }
+}
+
+/// `PolicyDenied` of `policy_denied`.
+pub(super) fn reason(kind: FindingKind) -> String {
+    let capitalised = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect::<String>()
+    };
+    kind.as_str().split('_').map(capitalised).collect()
+}
+
+/// The object or its namespace has gone, or is about to.
+fn is_gone(status: &Status) -> bool {
+    let terminating = |status: &Status| {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+            || status.message.contains("is being terminated")
+    };
+    status.is_not_found() || (status.is_forbidden() && terminating(status))
+}
+
+/// An Event's times have whole seconds.
+fn whole(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn clamp(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,110 @@
+//! Why a list or a watch failed.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde_json::Value;
+
+use crate::kube::server::Stale;
+
+/// Of an error's answer, so much is read.
+const MAX_STATUS: usize = 64 << 10;
+
+/// A server that asks for more is not obeyed.
+const MAX_WAIT: Duration = Duration::from_mins(5);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// 410: the version is too old; list again.
+    #[error("the resource version has expired")]
+    Expired,
+    /// 404.
+    #[error("the server doesn't have it")]
+    Absent,
+    #[error("forbidden: {0}; the ClusterRole of the agent's account must grant get, list and watch on it")]
+    Forbidden(String),
+    #[error(
+        "unauthorized (401): {0}; the token or certificate is not valid (any more): renew it; tokens' files and \
+         kubeconfigs are read again"
+    )]
+    Unauthorized(String),
+    /// 429 and the like, with `Retry-After`.
+    #[error("the server is busy: {text}")]
+    Busy { text: String, wait: Duration },
+    #[error("{0}")]
+    Other(String),
+    /// A watch of a kind that doesn't change, or a dead one: only another can tell.
+    #[error("nothing was heard for {0:?}")]
+    Quiet(Duration),
+    /// Nobody listens any more: the agent stops.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Failure {
+    pub(super) fn silent(limit: Duration) -> Self {
+        Self::Other(format!("nothing was heard for {limit:?}"))
+    }
+
+    /// The answer to a request that was not granted.
+    pub(super) async fn of_response(parts: http::response::Parts, body: Body) -> Self {
+        let wait =
+            parts.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let text = http_body_util::Limited::new(body, MAX_STATUS)
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        let status = text.ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        Self::of_status(parts.status.as_u16(), status.as_ref(), wait.map(Duration::from_secs))
+    }
+
+    /// A `Status` object, by itself or as an `ERROR` event.
+    pub(super) fn of_status(code: u16, status: Option<&Value>, wait: Option<Duration>) -> Self {
+        let said = status.and_then(|status| status["message"].as_str()).unwrap_or("no reason given");
+        let text = said.chars().take(300).collect();
+        match (code, wait) {
+            (401, _) => Self::Unauthorized(text),
+            (403, _) => Self::Forbidden(text),
+            (404, _) => Self::Absent,
+            (410, _) => Self::Expired,
+            (429 | 503, Some(wait)) => Self::Busy { text, wait: wait.min(MAX_WAIT) },
+            _ => Self::Other(format!("the server answered {code}: {text}")),
+        }
+    }
+}
+
+impl From<&Failure> for Stale {
+    fn from(failure: &Failure) -> Self {
+        Self { why: failure.to_string().into(), refused: matches!(failure, Failure::Unauthorized(_)) }
+    }
+}
+
+impl From<kube::Error> for Failure {
+    /// The innermost error is the one that helps; around it are the layers of the client.
+    fn from(error: kube::Error) -> Self {
+        let (mut innermost, mut source) = (error.to_string(), error.source());
+        while let Some(inner) = source {
+            innermost = inner.to_string();
+            source = inner.source();
+        }
+        Self::Other(match error {
+            kube::Error::Service(_) | kube::Error::HyperError(_) => format!("no answer: {innermost}"),
+            _ => innermost,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_401_is_about_us() {
+        for (code, about_us) in [(401, true), (403, false), (404, false), (410, false), (500, false)] {
+            let failure = Failure::of_status(code, None, None);
+            assert_eq!(Stale::from(&failure).refused, about_us, "{failure}");
+        }
+    }
+}

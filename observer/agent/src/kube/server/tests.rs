@@ -1,0 +1,393 @@
+//! The source against a server over real HTTP that says what each test wants it to: lists and watches by path, no more. How
+//! a real API server behaves is tested in the lab.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flow_model::inventory::Inventory;
+use futures_util::stream;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::kube::server::kind::KINDS;
+use crate::kube::server::{Hooks, Patience, Stale, Sync, spawn};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// What the server says of one kind.
+#[derive(Clone, Debug)]
+struct Answer {
+    /// Of lists and watches.
+    status: u16,
+    items: Vec<Value>,
+    /// Lines that each watch says at once; it then stays open, or ends.
+    events: Vec<String>,
+    open: bool,
+}
+
+/// The server's answers by plural, and what it was asked.
+#[derive(Debug, Default)]
+struct Server {
+    answers: Mutex<HashMap<String, Answer>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self { status: 200, items: Vec::new(), events: Vec::new(), open: true }
+    }
+}
+
+impl Server {
+    fn new() -> Arc<Self> {
+        let server = Self::default();
+        let all = KINDS
+            .iter()
+            .filter(|kind| !kind.optional)
+            .map(|kind| (kind.plural.to_owned(), Answer::default()));
+        server.answers.lock().unwrap().extend(all);
+        server.set("namespaces", |a| a.items = vec![json!({"metadata": {"name": "web"}})]);
+        Arc::new(server)
+    }
+
+    fn set(&self, plural: &str, change: impl FnOnce(&mut Answer)) {
+        change(self.answers.lock().unwrap().entry(plural.to_owned()).or_default());
+    }
+
+    fn remove(&self, plural: &str) {
+        self.answers.lock().unwrap().remove(plural);
+    }
+
+    fn asked(&self, what: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|uri| uri.contains(what)).count()
+    }
+
+    fn lists(&self, plural: &str) -> usize {
+        self.asked(&format!("/{plural}?")) - self.asked(&format!("/{plural}?&watch"))
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        self.asked.lock().unwrap().push(request.uri().to_string());
+        let plural = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let answers = self.answers.lock().unwrap();
+        let Some(answer) = answers.get(plural) else { return refusal(404) };
+        match (answer.status, watch) {
+            (200, false) => {
+                let list = json!({"metadata": {"resourceVersion": "10"}, "items": answer.items});
+                Response::new(full(list.to_string()))
+            }
+            (200, true) => Response::new(lines(answer)),
+            (status, _) => refusal(status),
+        }
+    }
+
+    /// Its address.
+    async fn start(self: Arc<Self>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = Arc::clone(&self);
+                let service = service_fn(move |request| {
+                    let answer = server.answer(&request);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        format!("http://{address}")
+    }
+}
+
+fn full(text: String) -> Body {
+    Full::new(Bytes::from(text)).boxed_unsync()
+}
+
+fn lines(answer: &Answer) -> Body {
+    let said: Vec<_> = answer.events.iter().map(|line| Ok(Frame::data(Bytes::from(line.clone())))).collect();
+    let said = stream::iter(said);
+    match answer.open {
+        true => StreamBody::new(futures_util::StreamExt::chain(said, stream::pending())).boxed_unsync(),
+        false => StreamBody::new(said).boxed_unsync(),
+    }
+}
+
+fn refusal(code: u16) -> Response<Body> {
+    let status = json!({"kind": "Status", "code": code, "message": format!("it says {code}")});
+    let mut response = Response::new(full(status.to_string()));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    response
+}
+
+fn event(kind: &str, object: &Value) -> String {
+    format!("{}\n", json!({"type": kind, "object": object}))
+}
+
+fn pod(name: &str, ip: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "web", "resourceVersion": "11"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]},
+        "status": {"phase": "Running", "podIP": ip}})
+}
+
+fn policy(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "web"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}})
+}
+
+/// A running source.
+struct Source {
+    inventories: watch::Receiver<Arc<Inventory>>,
+    syncs: mpsc::UnboundedReceiver<(&'static str, Sync)>,
+    ready: watch::Receiver<bool>,
+    _end: tokio_util::sync::DropGuard,
+}
+
+impl Source {
+    async fn start(url: &str) -> Self {
+        let config = kube::Config::new(url.parse().unwrap());
+        let client = kube::Client::try_from(config).unwrap();
+        let (tx, inventories) = watch::channel(Arc::default());
+        let (told, syncs) = mpsc::unbounded_channel();
+        let (done, ready) = watch::channel(false);
+        let hooks = Hooks {
+            sync: Box::new(move |kind, sync| drop(told.send((kind, sync.clone())))),
+            ready: Box::new(move || {
+                done.send_replace(true);
+            }),
+        };
+        let cancel = CancellationToken::new();
+        let patience = Patience { retry: Duration::from_millis(50), silence: Duration::from_millis(400) };
+        spawn(&client.into(), patience, tx, hooks, &TaskTracker::new(), &cancel);
+        Self { inventories, syncs, ready, _end: cancel.drop_guard() }
+    }
+
+    async fn until(&mut self, what: &str, is: impl Fn(&Inventory) -> bool) -> Arc<Inventory> {
+        let found = self.inventories.wait_for(|inventory| is(inventory));
+        let found = tokio::time::timeout(Duration::from_secs(20), found).await;
+        Arc::clone(&found.unwrap_or_else(|_| panic!("never: {what}")).unwrap())
+    }
+
+    async fn until_sync(&mut self, kind: &str, is: impl Fn(&Sync) -> bool) -> Sync {
+        let found = async {
+            loop {
+                let (name, sync) = self.syncs.recv().await.unwrap();
+                if name == kind && is(&sync) {
+                    return sync;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("{kind}: never"))
+    }
+
+    fn pods(inventory: &Inventory) -> Vec<&str> {
+        inventory.pods.iter().map(|pod| &*pod.name).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_listed_and_what_changes_then_is_known() {
+    let server = Server::new();
+    server.set("pods", |a| {
+        a.items = vec![pod("a", "10.42.0.5"), pod("b", "10.42.0.6")];
+        a.events = vec![
+            event("ADDED", &pod("c", "10.42.0.7")),
+            event("MODIFIED", &pod("a", "10.42.0.8")),
+            event("DELETED", &pod("b", "10.42.0.6")),
+            event("BOOKMARK", &json!({"metadata": {"resourceVersion": "20"}})),
+        ];
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    let known = source.until("the changes", |i| Source::pods(i) == ["a", "c"]).await;
+    assert_eq!(known.pods[0].ips, ["10.42.0.8".parse::<std::net::IpAddr>().unwrap()]);
+    assert!(*source.ready.borrow());
+    assert_eq!(server.asked("/pods?&resourceVersion=0"), 1, "from the cache: {:?}", server.asked);
+}
+
+#[tokio::test]
+async fn a_watch_that_is_silent_or_cut_goes_on_where_it_was() {
+    let server = Server::new();
+    server.set("pods", |a| {
+        a.items = vec![pod("a", "10.42.0.5")];
+        a.events = vec![event("ADDED", &pod("b", "10.42.0.6")), "{\"type\":\"ADDED\",\"obj".into()];
+        a.open = false;
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    source.until("the pod before the cut", |i| Source::pods(i) == ["a", "b"]).await;
+    let lists = server.lists("pods");
+    server.set("pods", |a| {
+        a.events = vec![event("ADDED", &pod("c", "10.42.0.7"))];
+        a.open = true;
+    });
+    source.until("the pod after the cut", |i| Source::pods(i) == ["a", "b", "c"]).await;
+    assert_eq!(server.lists("pods"), lists, "nothing is listed again");
+    assert!(server.asked("resourceVersion=11") > 0, "{:?}", server.asked);
+}
+
+#[rstest]
+#[case::as_an_event(200)]
+#[case::as_an_answer(410)]
+#[tokio::test]
+async fn an_expired_version_lists_again_from_the_store(#[case] status: u16) {
+    let server = Server::new();
+    let expired = json!({"kind": "Status", "code": 410, "message": "too old resource version"});
+    server.set("pods", |a| {
+        a.items = vec![pod("a", "10.42.0.5"), pod("b", "10.42.0.6")];
+        a.events = vec![event("ERROR", &expired)];
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    source.until("the first list", |i| Source::pods(i) == ["a", "b"]).await;
+    server.set("pods", |a| {
+        a.items = vec![pod("b", "10.42.0.6")];
+        a.status = status;
+    });
+    if status == 410 {
+        source.until_sync("Pod", |_| true).await;
+        server.set("pods", |a| a.status = 200);
+    }
+    source.until("what went meanwhile is gone", |i| Source::pods(i) == ["b"]).await;
+    let from_store =
+        |uri: &String| uri.contains("/pods?") && !uri.contains("watch") && !uri.contains("resourceVersion");
+    assert!(server.asked.lock().unwrap().iter().any(from_store), "{:?}", server.asked);
+}
+
+#[rstest]
+#[case::forbidden(403, "forbidden: it says 403")]
+#[case::unauthorized(401, "unauthorized (401): it says 401")]
+#[case::broken(500, "500")]
+#[tokio::test]
+async fn without_policies_nothing_is_allowed_by_guess(#[case] status: u16, #[case] says: &str) {
+    let server = Server::new();
+    server.set("networkpolicies", |a| {
+        a.items = vec![policy("deny")];
+        a.status = status;
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    let sync = source.until_sync("NetworkPolicy", |sync| matches!(sync, Sync::Stale(_))).await;
+    let Sync::Stale(Stale { why, .. }) = sync else { unreachable!() };
+    assert!(why.contains(says), "{why}");
+    let known = source.until("the others", |i| !i.namespaces.is_empty()).await;
+    assert_eq!(known.policies.broken.len(), 1, "{:?}", known.policies);
+    server.set("networkpolicies", |a| a.status = 200);
+    let known = source.until("the policies", |i| i.policies.broken.is_empty()).await;
+    assert_eq!(known.policies.namespaced.len(), 1);
+}
+
+#[tokio::test]
+async fn a_kind_that_fails_later_keeps_what_was_known() {
+    let server = Server::new();
+    server.set("networkpolicies", |a| {
+        a.items = vec![policy("deny")];
+        a.open = false;
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    source.until("the policy", |i| i.policies.namespaced.len() == 1).await;
+    server.set("networkpolicies", |a| a.status = 500);
+    source.until_sync("NetworkPolicy", |sync| matches!(sync, Sync::Stale(_))).await;
+    server.set("pods", |a| a.events = vec![event("ADDED", &pod("late", "10.42.0.9"))]);
+    let known = source.inventories.borrow().clone();
+    assert_eq!((known.policies.namespaced.len(), known.policies.broken.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_kind_may_come_later_and_go() {
+    let server = Server::new();
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    source.until_sync("ServiceL2Status", |sync| *sync == Sync::Absent).await;
+    let status = json!({"metadata": {"name": "l2-x", "namespace": "metallb-system"},
+        "status": {"node": "n1", "serviceName": "pg", "serviceNamespace": "web"}});
+    server.set("servicel2statuses", |a| {
+        a.items = vec![status];
+        a.open = false;
+    });
+    source.until("the status", |i| i.announcers.len() == 1).await;
+    server.remove("servicel2statuses");
+    let known = source.until("it is gone", |i| i.announcers.is_empty()).await;
+    assert_eq!(known.objects.get("ServiceL2Status"), None);
+}
+
+#[tokio::test]
+async fn endpoints_stand_in_for_slices_that_there_are_not() {
+    let server = Server::new();
+    let service = json!({"metadata": {"name": "front", "namespace": "web"},
+        "spec": {"clusterIP": "10.43.0.9", "ports": [{"port": 80, "protocol": "TCP"}]}});
+    let endpoints = json!({"metadata": {"name": "front", "namespace": "web"},
+        "subsets": [{"addresses": [{"ip": "10.42.0.5"}], "ports": [{"port": 8080, "protocol": "TCP"}]}]});
+    let slice = json!({"metadata": {"name": "front-x", "namespace": "web", "labels": {"kubernetes.io/service-name": "front"}},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["10.42.0.6"]}], "ports": [{"name": "", "port": 8080, "protocol": "TCP"}]});
+    server.set("services", |a| a.items = vec![service]);
+    server.set("endpoints", |a| a.items = vec![endpoints]);
+    let backends = |i: &Inventory| {
+        i.services.iter().flat_map(|s| &s.backends).map(|b| b.ip.to_string()).collect::<Vec<_>>()
+    };
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    source.until("Endpoints", |i| backends(i) == ["10.42.0.5"]).await;
+    server.set("endpointslices", |a| a.items = vec![slice]);
+    source.until("slices", |i| backends(i) == ["10.42.0.6"]).await;
+    source.until("Endpoints are not followed", |i| !i.objects.contains_key("Endpoints")).await;
+}
+
+#[tokio::test]
+async fn objects_that_dont_fit_are_counted_and_cost_no_other() {
+    let server = Server::new();
+    let mut bad = pod("a", "10.42.0.5");
+    server.set("pods", |a| {
+        a.items = vec![
+            pod("a", "10.42.0.5"),
+            json!({"metadata": {"namespace": "web"}}),
+            json!(7),
+            pod("b", "10.42.0.6"),
+        ];
+        a.open = false;
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    let known = source.until("the others", |i| Source::pods(i) == ["a", "b"]).await;
+    assert_eq!(known.objects.get("_unreadable"), Some(&1));
+    bad["spec"] = json!("text");
+    server.set("pods", |a| a.events = vec![event("MODIFIED", &bad)]);
+    let known = source.until("what was known of it is not true any more", |i| Source::pods(i) == ["b"]).await;
+    assert_eq!(known.objects.get("_unreadable"), Some(&2));
+    server.set("pods", |a| a.events = vec![event("MODIFIED", &pod("a", "10.42.0.5"))]);
+    source.until("it is whole again", |i| Source::pods(i) == ["a", "b"]).await;
+}
+
+#[tokio::test]
+async fn an_object_longer_than_any_is_passed_over() {
+    let server = Server::new();
+    let mut huge = pod("huge", "10.42.0.4");
+    huge["metadata"]["annotations"] = json!({"a": "x".repeat(17 << 20)});
+    server.set("pods", |a| {
+        a.events = vec![event("ADDED", &huge), event("ADDED", &pod("b", "10.42.0.6"))];
+    });
+    let mut source = Source::start(&Arc::clone(&server).start().await).await;
+    source.until("the one after it", |i| Source::pods(i) == ["b"]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_waited_for() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let mut source = Source::start(&url).await;
+    let Sync::Stale(Stale { why, .. }) = source.until_sync("Pod", |_| true).await else {
+        panic!("there is no server")
+    };
+    assert!(why.contains("refused"), "{why}");
+    source.ready.wait_for(|ready| *ready).await.unwrap();
+    assert!(source.inventories.borrow().pods.is_empty());
+}

@@ -1,0 +1,71 @@
+//! The connections found by the last look, compared with the next.
+
+use std::collections::HashMap;
+
+use flow_model::flow::FlowTuple;
+
+/// What changed between two looks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Delta {
+    pub(super) opened: Vec<FlowTuple>,
+    pub(super) closed: Vec<FlowTuple>,
+}
+
+/// A bounded set. Each member remembers the round it was last seen in, so that no second set is needed to compare.
+pub(super) struct Set {
+    known: HashMap<FlowTuple, bool>,
+    round: bool,
+    opened: Vec<FlowTuple>,
+    max: usize,
+    left_out: u64,
+}
+
+impl Set {
+    pub(super) fn new(max: usize) -> Self {
+        Self { known: HashMap::new(), round: false, opened: Vec::new(), max, left_out: 0 }
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.round = !self.round;
+        self.left_out = 0;
+    }
+
+    /// One may come twice.
+    pub(super) fn see(&mut self, tuple: FlowTuple) {
+        if let Some(round) = self.known.get_mut(&tuple) {
+            *round = self.round;
+        } else if self.known.len() < self.max {
+            self.known.insert(tuple, self.round);
+            self.opened.push(tuple);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// After a look that ended early nothing counts as closed.
+    pub(super) fn end(&mut self, complete: bool) -> Delta {
+        let mut delta = Delta { opened: std::mem::take(&mut self.opened), closed: Vec::new() };
+        let round = self.round;
+        if complete {
+            self.known.retain(|tuple, seen| {
+                let open = *seen == round;
+                if !open {
+                    delta.closed.push(*tuple);
+                }
+                open
+            });
+        } else {
+            self.known.values_mut().for_each(|seen| *seen = round);
+        }
+        delta
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Those that found no room in the last look.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}

@@ -1,0 +1,194 @@
+//! Attaching to interfaces as they come, letting go as they leave.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aya::Ebpf;
+use aya::maps::{Array, MapData};
+use aya::programs::tc::{
+    NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
+};
+use aya::programs::{LinkOrder, ProgramError, TcAttachType};
+use observer_abi::iface;
+use tracing::{debug, info, warn};
+
+use crate::netlink::links::{Link, Role};
+use crate::probes::ProbeError;
+use crate::probes::load::{CLASSIFIERS, classifier};
+
+/// How programs get onto an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AttachMode {
+    /// TCX where the kernel has it, else clsact.
+    Auto,
+    /// TCX links (6.6+): they go when the agent goes.
+    Tcx,
+    /// Filters on a clsact qdisc.
+    Clsact,
+}
+
+impl AttachMode {
+    /// Resolves `auto` by what this kernel has.
+    #[must_use]
+    pub fn resolve(self, has_tcx: bool) -> Self {
+        match self {
+            Self::Auto if has_tcx => Self::Tcx,
+            Self::Auto => Self::Clsact,
+            chosen => chosen,
+        }
+    }
+}
+
+struct Attached {
+    name: String,
+    role: Role,
+    ethernet: bool,
+    // Dropping a link detaches it.
+    _links: Vec<SchedClassifierLink>,
+}
+
+/// Owns the attachments. One writer: the task that hears of links.
+pub struct Attacher {
+    ebpf: Ebpf,
+    ifaces: Array<MapData, u8>,
+    mode: AttachMode,
+    attached: HashMap<u32, Attached>,
+    pod_links: BTreeSet<u32>,
+}
+
+impl Attacher {
+    pub(super) fn from_ebpf(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
+        let ifaces = ebpf.take_map("IFACES").ok_or(ProbeError::NoMap("IFACES"))?;
+        let ifaces = Array::try_from(ifaces).map_err(ProbeError::map("IFACES"))?;
+        Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new() })
+    }
+
+    /// A link is there, new or changed: its role decides whether and how we look at it.
+    ///
+    /// # Errors
+    /// When the kernel refuses to attach; an interface that has gone meanwhile is no error.
+    pub fn up(&mut self, link: &Link) -> Result<(), ProbeError> {
+        let role = match link.role {
+            Role::Pod | Role::Bridge => iface::POD,
+            Role::Uplink => iface::UPLINK,
+            Role::Other => iface::UNKNOWN,
+        };
+        self.mark(link.ifindex, role);
+        if let Some(known) = self.attached.get_mut(&link.ifindex) {
+            if known.role == link.role && known.ethernet == link.ethernet {
+                known.name.clone_from(&link.name);
+                return Ok(());
+            }
+            self.attached.remove(&link.ifindex);
+        }
+        if matches!(link.role, Role::Pod | Role::Uplink) { self.attach(link) } else { Ok(()) }
+    }
+
+    /// A link has gone; the kernel took our programs with it.
+    pub fn gone(&mut self, ifindex: u32) {
+        self.mark(ifindex, iface::UNKNOWN);
+        if let Some(gone) = self.attached.remove(&ifindex) {
+            debug!(interface = gone.name, "interface gone");
+        }
+    }
+
+    /// Interfaces followed, by role: pods and uplinks.
+    #[must_use]
+    pub fn followed(&self) -> (usize, usize) {
+        let pods = self.attached.values().filter(|a| a.role == Role::Pod).count();
+        (pods, self.attached.len() - pods)
+    }
+
+    /// Interfaces that lead to pods: their veths, and the bridges that these are ports of.
+    #[must_use]
+    pub fn pod_links(&self) -> BTreeSet<u32> {
+        self.pod_links.clone()
+    }
+
+    fn mark(&mut self, ifindex: u32, role: u8) {
+        if role == iface::POD {
+            self.pod_links.insert(ifindex);
+        } else {
+            self.pod_links.remove(&ifindex);
+        }
+        if ifindex < iface::MAX
+            && let Err(error) = self.ifaces.set(ifindex, role, 0)
+        {
+            warn!(ifindex, %error, "the role of an interface could not be set");
+        }
+    }
+
+    fn attach(&mut self, link: &Link) -> Result<(), ProbeError> {
+        let (ingress, egress) = match (link.role, link.ethernet) {
+            (Role::Pod, _) => (CLASSIFIERS[0], CLASSIFIERS[1]),
+            (_, true) => (CLASSIFIERS[2], CLASSIFIERS[3]),
+            (_, false) => (CLASSIFIERS[4], CLASSIFIERS[5]),
+        };
+        remove_stale(&link.name);
+        if self.mode == AttachMode::Clsact {
+            // EEXIST is the usual case: the qdisc may be another's, and stays when we go.
+            if let Err(error) = qdisc_add_clsact(&link.name) {
+                debug!(interface = link.name, %error, "clsact not added");
+            }
+        }
+        let mut links = Vec::with_capacity(2);
+        for (direction, name) in [(TcAttachType::Ingress, ingress), (TcAttachType::Egress, egress)] {
+            match self.attach_one(&link.name, direction, name) {
+                Ok(one) => links.push(one),
+                Err(source) if vanished(&source) => return Ok(()),
+                Err(source) => {
+                    return Err(ProbeError::Attach {
+                        interface: link.name.clone(),
+                        source: Box::new(source),
+                    });
+                }
+            }
+        }
+        info!(interface = link.name, role = ?link.role, "following interface");
+        let attached =
+            Attached { name: link.name.clone(), role: link.role, ethernet: link.ethernet, _links: links };
+        self.attached.insert(link.ifindex, attached);
+        Ok(())
+    }
+
+    fn attach_one(
+        &mut self,
+        interface: &str,
+        direction: TcAttachType,
+        name: &'static str,
+    ) -> Result<SchedClassifierLink, ProgramError> {
+        let options = match self.mode {
+            // First, so that we also see what a program behind us redirects.
+            AttachMode::Tcx | AttachMode::Auto => TcAttachOptions::TcxOrder(LinkOrder::first()),
+            AttachMode::Clsact => TcAttachOptions::Netlink(NlOptions::default()),
+        };
+        let program = classifier(&mut self.ebpf, name).map_err(|_| ProgramError::NotLoaded)?;
+        let id = program.attach_with_options(interface, direction, options)?;
+        program.take_link(id)
+    }
+}
+
+/// Filters that a killed agent left on a clsact qdisc. TCX links went with it.
+fn remove_stale(interface: &str) {
+    for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
+        for name in CLASSIFIERS {
+            if qdisc_detach_program(interface, direction, name).is_ok() {
+                info!(interface, name, "removed a filter that an earlier agent left");
+            }
+        }
+    }
+}
+
+fn vanished(error: &ProgramError) -> bool {
+    use std::error::Error as _;
+    let mut source: Option<&dyn std::error::Error> = error.source();
+    if error.to_string().contains("No such device") {
+        return true;
+    }
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            return matches!(io.raw_os_error(), Some(libc::ENODEV | libc::ENOENT));
+        }
+        source = inner.source();
+    }
+    false
+}

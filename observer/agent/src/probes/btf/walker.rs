@@ -1,0 +1,222 @@
+//! A walk over raw BTF (`Documentation/bpf/btf.rst`): an index of where each type starts, and views into the bytes.
+//!
+//! Nothing is copied, because vmlinux describes more than a hundred thousand types and we need a dozen. Every read is
+//! bounds-checked and every chain has a limit, so damaged input ends in an error.
+
+use crate::probes::btf::BtfError;
+
+const MAGIC: u16 = 0xeb9f;
+const TYPE_HEADER: usize = 12;
+/// Typedefs and qualifiers around one type.
+const MAX_CHAIN: usize = 32;
+/// Anonymous structs and unions inside one another.
+const MAX_NESTING: usize = 8;
+/// Members looked at for one name; `sk_buff` has about 150.
+const MAX_MEMBERS: usize = 20_000;
+
+/// The kinds we meet by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ptr,
+    Struct,
+    Union,
+    Enum,
+    Enum64,
+    Typedef,
+    /// Const, volatile, restrict and type tags: looked through.
+    Qualifier,
+    FuncProto,
+    Other,
+}
+
+impl Kind {
+    fn from_raw(raw: u32) -> Self {
+        match raw {
+            2 => Self::Ptr,
+            4 => Self::Struct,
+            5 => Self::Union,
+            6 => Self::Enum,
+            8 => Self::Typedef,
+            9 | 10 | 11 | 18 => Self::Qualifier,
+            13 => Self::FuncProto,
+            19 => Self::Enum64,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One type: its header and what follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Type<'a> {
+    pub(super) kind: Kind,
+    pub(super) name: &'a [u8],
+    /// Type it points at or renames; for enums and structs a size.
+    reference: u32,
+    count: usize,
+    /// Members carry bit-field sizes.
+    flag: bool,
+    rest: &'a [u8],
+}
+
+/// BTF with an index.
+#[derive(Debug)]
+pub(super) struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where the type of number index + 1 starts.
+    starts: Vec<u32>,
+}
+
+impl<'a> Btf<'a> {
+    /// Checks the header and finds every type.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, BtfError> {
+        let magic = bytes.first_chunk().map(|raw| u16::from_ne_bytes(*raw));
+        if magic != Some(MAGIC) {
+            return Err(BtfError::NotBtf);
+        }
+        let field = |index: usize| word(bytes, index * 4).and_then(|v| usize::try_from(v).ok());
+        let section = |offset: usize, len: usize| {
+            let start = field(1)?.checked_add(field(offset)?)?;
+            bytes.get(start..start.checked_add(field(len)?)?)
+        };
+        let types = section(2, 3).ok_or(BtfError::Truncated)?;
+        let strings = section(4, 5).ok_or(BtfError::Truncated)?;
+        Ok(Self { types, strings, starts: index(types)? })
+    }
+
+    /// The type of this number; numbers start at 1, as 0 is void.
+    pub(super) fn get(&self, id: u32) -> Option<Type<'a>> {
+        let start = *self.starts.get(usize::try_from(id.checked_sub(1)?).ok()?)?;
+        let bytes = self.types.get(usize::try_from(start).ok()?..)?;
+        let info = word(bytes, 4)?;
+        Some(Type {
+            kind: Kind::from_raw(raw_kind(info)),
+            name: self.string(word(bytes, 0)?),
+            reference: word(bytes, 8)?,
+            count: count(info),
+            flag: info >> 31 == 1,
+            rest: bytes.get(TYPE_HEADER..)?,
+        })
+    }
+
+    /// The first type of a kind and name.
+    pub(super) fn find(&self, kind: Kind, name: &str) -> Option<Type<'a>> {
+        (1..).map_while(|id| self.get(id)).find(|found| found.kind == kind && found.name == name.as_bytes())
+    }
+
+    /// The type without typedefs and qualifiers.
+    pub(super) fn resolve(&self, id: u32) -> Option<Type<'a>> {
+        let mut found = self.get(id)?;
+        for _ in 0..MAX_CHAIN {
+            if !matches!(found.kind, Kind::Typedef | Kind::Qualifier) {
+                return Some(found);
+            }
+            found = self.get(found.reference)?;
+        }
+        None
+    }
+
+    /// What a pointer, typedef or qualifier stands for, without further typedefs and qualifiers.
+    pub(super) fn target(&self, of: &Type<'a>) -> Option<Type<'a>> {
+        self.resolve(of.reference)
+    }
+
+    /// Offset in bytes of a member, also inside anonymous structs and unions.
+    pub(super) fn member_offset(&self, of: &Type<'a>, name: &str) -> Option<u32> {
+        let bits = self.member_bits(of, name.as_bytes(), MAX_NESTING, &mut { MAX_MEMBERS })?;
+        (bits % 8 == 0).then_some(bits / 8)
+    }
+
+    fn member_bits(&self, of: &Type<'a>, wanted: &[u8], nesting: usize, budget: &mut usize) -> Option<u32> {
+        for entry in of.entries(12) {
+            *budget = budget.checked_sub(1)?;
+            let offset = word(entry, 8)?;
+            let offset = if of.flag { offset & 0x00ff_ffff } else { offset };
+            let name = self.string(word(entry, 0)?);
+            if name == wanted {
+                return Some(offset);
+            }
+            if name.is_empty() && nesting > 0 {
+                let inner = self.resolve(word(entry, 4)?);
+                let inner = inner.filter(|inner| matches!(inner.kind, Kind::Struct | Kind::Union));
+                if let Some(bits) =
+                    inner.and_then(|inner| self.member_bits(&inner, wanted, nesting - 1, budget))
+                {
+                    return offset.checked_add(bits);
+                }
+            }
+        }
+        None
+    }
+
+    /// Types of a function's parameters.
+    pub(super) fn parameters(&self, of: &Type<'a>) -> impl Iterator<Item = u32> {
+        of.entries(8).filter_map(|entry| word(entry, 4))
+    }
+
+    /// Names and values of an enum; the upper half of 64-bit values is dropped.
+    pub(super) fn enumerators(&self, of: &Type<'a>) -> impl Iterator<Item = (&'a [u8], u32)> {
+        let size = if of.kind == Kind::Enum64 { 12 } else { 8 };
+        of.entries(size).filter_map(|entry| Some((self.string(word(entry, 0)?), word(entry, 4)?)))
+    }
+
+    fn string(&self, offset: u32) -> &'a [u8] {
+        let tail =
+            usize::try_from(offset).ok().and_then(|offset| self.strings.get(offset..)).unwrap_or_default();
+        let end = tail.iter().position(|&byte| byte == 0).unwrap_or(0);
+        tail.get(..end).unwrap_or_default()
+    }
+}
+
+impl<'a> Type<'a> {
+    /// What follows the header, in entries of `size` bytes.
+    fn entries(&self, size: usize) -> std::slice::ChunksExact<'a, u8> {
+        self.rest.get(..self.count * size).unwrap_or_default().chunks_exact(size)
+    }
+}
+
+/// Where each type starts.
+fn index(types: &[u8]) -> Result<Vec<u32>, BtfError> {
+    let mut starts = Vec::with_capacity(types.len() / 24);
+    let mut at = 0;
+    while at < types.len() {
+        let info = word(types, at + 4).ok_or(BtfError::Truncated)?;
+        let Some(extra) = extra_bytes(info) else {
+            return Err(BtfError::UnknownKind { kind: raw_kind(info), id: starts.len() + 1 });
+        };
+        starts.push(u32::try_from(at).map_err(|_| BtfError::Truncated)?);
+        at += TYPE_HEADER + extra;
+    }
+    if at == types.len() { Ok(starts) } else { Err(BtfError::Truncated) }
+}
+
+/// What follows a type's header, by kind.
+fn extra_bytes(info: u32) -> Option<usize> {
+    let count = count(info);
+    Some(match raw_kind(info) {
+        // Pointer, forward, typedef, volatile, const, restrict, function, float, type tag.
+        2 | 7..=12 | 16 | 18 => 0,
+        // Integer, variable, declaration tag.
+        1 | 14 | 17 => 4,
+        // Array.
+        3 => 12,
+        // Struct, union, data section, 64-bit enum.
+        4 | 5 | 15 | 19 => count * 12,
+        // Enum, function prototype.
+        6 | 13 => count * 8,
+        _ => return None,
+    })
+}
+
+/// Bits 24-28, and the two above that are unused so far: set, they make a kind we don't know.
+fn raw_kind(info: u32) -> u32 {
+    info >> 24 & 0x7f
+}
+
+fn count(info: u32) -> usize {
+    usize::try_from(info & 0xffff).unwrap_or(0)
+}
+
+fn word(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..)?.first_chunk().map(|raw| u32::from_ne_bytes(*raw))
+}

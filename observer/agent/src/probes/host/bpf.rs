@@ -1,0 +1,170 @@
+//! What the kernel's eBPF can do, tried where trying changes nothing.
+
+use std::error::Error;
+use std::io;
+
+use aya::maps::MapType;
+use aya::programs::{ProgramType, SchedClassifier, TcAttachType, tc};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+
+use crate::probes::btf::{KernelTypes, VMLINUX};
+use crate::probes::host::kernel::{Version, version};
+use crate::probes::host::{ATTACH, BTF, CLASSIFIERS, Check, RING, TRACEPOINTS};
+
+const ASK_AGAIN: &str = "run as root, or with CAP_BPF and CAP_NET_ADMIN, to check it";
+
+/// Whether this kernel has TCX. Asked of the kernel; where we may not ask, by its version (6.6).
+#[must_use]
+pub fn has_tcx() -> bool {
+    tcx().unwrap_or_else(|_| version().is_some_and(|version| version.at_least(6, 6)))
+}
+
+/// Lists the programs on the loopback: a kernel without TCX doesn't know the attach type.
+fn tcx() -> Result<bool, Errno> {
+    match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
+        Ok(_) => Ok(true),
+        Err(error) => match errno(&error) {
+            Some(Errno::EINVAL) => Ok(false),
+            other => Err(other.unwrap_or(Errno::EIO)),
+        },
+    }
+}
+
+pub(super) fn attach(version: Option<&Version>) -> Check {
+    match tcx() {
+        Ok(true) => Check::ok(ATTACH, "TCX"),
+        Ok(false) => clsact_check(),
+        Err(errno) => {
+            let likely = if version.is_some_and(|version| version.at_least(6, 6)) { "TCX" } else { "clsact" };
+            Check::warn(ATTACH, format!("not checked ({errno}); {likely} by the kernel's version"), ASK_AGAIN)
+        }
+    }
+}
+
+fn clsact_check() -> Check {
+    match try_clsact() {
+        Ok(()) => Check::ok(ATTACH, "clsact (TCX needs kernel 6.6)"),
+        Err(ClsactError::NotTried) => {
+            let advice = "run as root to try it; the modules sch_ingress and cls_bpf must be there";
+            Check::warn(ATTACH, "no TCX (kernel 6.6); clsact not tried", advice)
+        }
+        Err(ClsactError::Refused(why)) => {
+            let advice = "load or build the kernel modules sch_ingress and cls_bpf";
+            Check::fail(ATTACH, format!("no TCX, and no clsact: {why}"), advice)
+        }
+    }
+}
+
+enum ClsactError {
+    NotTried,
+    Refused(String),
+}
+
+/// Adds the qdisc to the loopback of a network namespace that goes with the thread, so that the host's interfaces
+/// are left alone. The kernel loads its module by itself.
+fn try_clsact() -> Result<(), ClsactError> {
+    let attempt = || {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|_| ClsactError::NotTried)?;
+        tc::qdisc_add_clsact("lo").map_err(|error| ClsactError::Refused(error.to_string()))
+    };
+    let thread = std::thread::Builder::new().name("clsact".into()).spawn(attempt);
+    thread.map_or(Err(ClsactError::NotTried), |thread| thread.join().unwrap_or(Err(ClsactError::NotTried)))
+}
+
+pub(super) fn classifiers() -> Check {
+    let tried = supported(aya::sys::is_program_supported(ProgramType::SchedClassifier));
+    let advice = "the kernel must be built with CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF";
+    required(CLASSIFIERS, tried, advice)
+}
+
+pub(super) fn ring_buffer() -> Check {
+    required(RING, supported(aya::sys::is_map_supported(MapType::RingBuf)), "kernel 5.8 or newer is needed")
+}
+
+pub(super) fn raw_tracepoints() -> Check {
+    match supported(aya::sys::is_program_supported(ProgramType::RawTracePoint)) {
+        Ok(true) => Check::ok(TRACEPOINTS, "supported"),
+        Ok(false) => {
+            let advice = "drops are lost: the kernel must be built with CONFIG_BPF_EVENTS";
+            Check::warn(TRACEPOINTS, "not supported", advice)
+        }
+        Err(errno) => Check::warn(TRACEPOINTS, format!("not checked: {errno}"), ASK_AGAIN),
+    }
+}
+
+fn required(name: &'static str, tried: Result<bool, Errno>, advice: &'static str) -> Check {
+    match tried {
+        Ok(true) => Check::ok(name, "supported"),
+        Ok(false) => Check::fail(name, "not supported", advice),
+        Err(errno) => Check::warn(name, format!("not checked: {errno}"), ASK_AGAIN),
+    }
+}
+
+pub(super) fn btf() -> Check {
+    match KernelTypes::read() {
+        Ok(types) if types.kfree_skb.reason_arg.is_some() => {
+            Check::ok(BTF, format!("{VMLINUX}, {} drop reasons", types.drop_reasons.len()))
+        }
+        Ok(_) => {
+            let advice =
+                "the kernel gives no drop reasons before 5.17: only dropped SYNs are told, without a reason";
+            Check::warn(BTF, format!("{VMLINUX}, no drop reasons"), advice)
+        }
+        Err(error) => {
+            let advice = "drops and their reasons are lost; the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys be mounted";
+            Check::warn(BTF, error.to_string(), advice)
+        }
+    }
+}
+
+fn supported<E: Error + 'static>(tried: Result<bool, E>) -> Result<bool, Errno> {
+    tried.map_err(|error| errno(&error).unwrap_or(Errno::EIO))
+}
+
+/// The system's error number behind an error, however deep.
+fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(Errno::from_raw(code));
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::host::Status;
+
+    #[test]
+    fn tcx_is_asked_of_the_kernel() {
+        let version = version().unwrap();
+        assert_eq!(tcx(), Ok(version.at_least(6, 6)), "these tests need root");
+        assert_eq!(has_tcx(), version.at_least(6, 6));
+    }
+
+    #[test]
+    fn clsact_is_tried_away_from_the_host() {
+        assert!(try_clsact().is_ok(), "these tests need root, sch_ingress");
+        let listed = std::process::Command::new("tc").args(["qdisc", "show", "dev", "lo"]).output().unwrap();
+        assert!(!String::from_utf8_lossy(&listed.stdout).contains("clsact"));
+    }
+
+    #[test]
+    fn unprivileged_is_not_the_same_as_unsupported() {
+        assert_eq!(required("x", Err(Errno::EPERM), "y").status, Status::Warn);
+        assert_eq!(required("x", Ok(false), "y").status, Status::Fail);
+    }
+
+    #[test]
+    fn the_error_number_is_found_below() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        assert_eq!(errno(&Outer(io::Error::from_raw_os_error(22))), Some(Errno::EINVAL));
+        assert_eq!(errno(&Outer(io::Error::other("none"))), None);
+    }
+}

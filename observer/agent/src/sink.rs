@@ -1,0 +1,151 @@
+//! Where the engine's outputs go: the live tail, metrics, the pair table, the findings and the VIPs.
+//!
+//! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
+//! than it takes to copy a few cursors under a lock.
+
+pub mod baseline;
+pub mod findings;
+pub mod metrics;
+pub mod pairs;
+pub mod readiness;
+pub mod state;
+pub mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod vips;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arcstr::ArcStr;
+use flow_model::finding::Finding;
+use flow_model::flow::Outcome;
+use flow_model::input::LostStage;
+use flow_model::output::Output;
+use flow_model::record::Event;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use self::findings::{Change, Feed, Journal};
+
+pub use metrics::MetricsConfig;
+pub use state::Shared;
+pub use tail::TailConfig;
+
+/// Sizes of everything kept here.
+#[derive(Clone, Debug)]
+pub struct SinkConfig {
+    /// This node's name, for the `lost` records that the tail writes itself.
+    pub node: ArcStr,
+    pub tail: TailConfig,
+    pub metrics: MetricsConfig,
+    /// Rows of `/api/v1/pairs`; the least recently updated give way.
+    pub max_pairs: usize,
+    /// Flows of `/api/v1/snapshot`; the least recently seen give way.
+    pub max_flows: usize,
+    /// Findings of `/api/v1/findings`, active and resolved.
+    pub max_findings: usize,
+}
+
+impl SinkConfig {
+    /// Defaults for a node of this name.
+    #[must_use]
+    pub fn new(node: ArcStr) -> Self {
+        Self {
+            node,
+            tail: TailConfig::default(),
+            metrics: MetricsConfig::default(),
+            max_pairs: 20_000,
+            max_flows: 20_000,
+            max_findings: 1_000,
+        }
+    }
+}
+
+/// The writing side. There is one, and the engine's task owns it.
+#[derive(Debug)]
+pub struct Sinks {
+    shared: Arc<Shared>,
+    journal: Journal,
+    feed: Option<Feed>,
+}
+
+impl Sinks {
+    /// Empty sinks and a handle for the readers.
+    #[must_use]
+    pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
+        let shared = Arc::new(Shared::new(config));
+        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
+    }
+
+    /// Hands every word on a finding to one more reader, through a queue of this length; what finds it full is counted
+    /// as lost at stage `kube_events`. A second reader replaces the first.
+    pub fn feed_findings(&mut self, queue: usize) -> mpsc::Receiver<Arc<Finding>> {
+        let (feed, findings) = Feed::new(queue);
+        self.feed = Some(feed);
+        findings
+    }
+
+    /// Takes one output of the engine. `now` drives expiry and must not run backwards.
+    pub fn emit(&mut self, output: Output, now: Timestamp) {
+        let Shared { tail, metrics, pairs, baseline, vips, .. } = &*self.shared;
+        match output {
+            Output::Record(record) => {
+                if let Event::Attempt(attempt) = &record.event
+                    && attempt.outcome == Outcome::Established
+                {
+                    baseline.observe(attempt, record.time);
+                    if let Some(us) = attempt.latency_us {
+                        metrics.observe_handshake(attempt.vantage, us);
+                    }
+                }
+                tail.push(&record);
+            }
+            Output::Pair(update) => {
+                metrics.add_pair(&update, now);
+                pairs.update(update);
+            }
+            Output::Drops(update) => metrics.add_drops(update, now),
+            Output::RstBurst { dst, cause } => metrics.add_burst(&dst, &cause, now),
+            Output::Lost { stage, count } => metrics.add_lost(stage, count),
+            Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
+            Output::Cluster(inventory) => {
+                baseline.set_inventory(&inventory);
+                self.shared.set_inventory(inventory);
+            }
+            Output::Finding(finding) => self.finding(finding, now),
+            Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
+            Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
+            Output::Vip(vip) => {
+                metrics.set_vip(&vip);
+                vips.put(vip);
+            }
+            Output::VipGone(ip) => {
+                metrics.remove_vip(ip);
+                vips.remove(ip);
+            }
+            Output::VipMoved { vip, service, source } => metrics.add_vip_move(vip, service, source),
+            Output::Unclaimed { count } => metrics.add_unclaimed(count),
+            Output::OpenFlows(flows) => baseline.set_open(flows, now),
+            Output::Departed(workloads) => metrics.depart(&workloads, now),
+        }
+    }
+
+    fn finding(&mut self, finding: Finding, now: Timestamp) {
+        let Shared { findings, metrics, .. } = &*self.shared;
+        let (change, finding) = findings.put(finding, now);
+        if change != Change::None {
+            metrics.set_findings(findings.active());
+        }
+        self.journal.log(change, &finding, now);
+        if let Some(feed) = &self.feed
+            && !feed.offer(finding)
+        {
+            metrics.add_lost(LostStage::KubeEvents, 1);
+        }
+    }
+}
+
+/// Locks, and goes on with what a panicked holder left: counters are worth more than an abort.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

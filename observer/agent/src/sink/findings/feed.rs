@@ -1,0 +1,54 @@
+//! Findings for a reader that tells them elsewhere, and may be slow.
+
+use std::sync::Arc;
+
+use flow_model::finding::Finding;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// The writing end of a bounded queue. The engine's task never waits for the reader.
+#[derive(Debug)]
+pub(in crate::sink) struct Feed {
+    to: mpsc::Sender<Arc<Finding>>,
+}
+
+impl Feed {
+    pub(in crate::sink) fn new(queue: usize) -> (Self, mpsc::Receiver<Arc<Finding>>) {
+        let (to, findings) = mpsc::channel(queue.max(1));
+        (Self { to }, findings)
+    }
+
+    /// False if the queue is full. A reader that has gone wants nothing and so loses nothing.
+    pub(in crate::sink) fn offer(&self, finding: Arc<Finding>) -> bool {
+        !matches!(self.to.try_send(finding), Err(TrySendError::Full(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::output::Output;
+
+    use crate::sink::testing::{at, finding};
+    use crate::sink::{SinkConfig, Sinks};
+
+    #[test]
+    fn a_full_queue_is_counted_and_an_absent_reader_is_not() {
+        let (mut sinks, shared) = Sinks::new(&SinkConfig::new("node1".into()));
+        let lost = || {
+            let text = shared.metrics.encode(crate::sink::metrics::Format::Text).unwrap();
+            let line = text.lines().find(|line| line.contains("stage=\"kube_events\"")).unwrap();
+            line.rsplit(' ').next().unwrap().to_owned()
+        };
+        let mut findings = sinks.feed_findings(2);
+        for second in 0..5 {
+            sinks.emit(Output::Finding(finding("a", second)), at(second));
+        }
+        assert_eq!(lost(), "3");
+        assert_eq!(findings.try_recv().unwrap().last_seen, at(0));
+        assert_eq!(findings.try_recv().unwrap().last_seen, at(1));
+        assert!(findings.try_recv().is_err());
+        drop(findings);
+        sinks.emit(Output::Finding(finding("a", 9)), at(9));
+        assert_eq!(lost(), "3");
+    }
+}

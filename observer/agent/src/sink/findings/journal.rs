@@ -1,0 +1,85 @@
+//! Findings in the log.
+
+use flow_model::finding::{Finding, Severity};
+use jiff::{SignedDuration, Timestamp};
+use tracing::{info, warn};
+
+use crate::sink::findings::Change;
+
+/// Lines at once, and how soon another may follow: a scan of ten thousand ports shall not fill a disk.
+const BURST: u32 = 50;
+const REFILL: SignedDuration = SignedDuration::from_secs(2);
+
+/// Writes a line when a finding comes or goes.
+#[derive(Debug)]
+pub(in crate::sink) struct Journal {
+    budget: Budget,
+}
+
+impl Journal {
+    pub(in crate::sink) fn new() -> Self {
+        Self { budget: Budget { left: BURST, refilled: Timestamp::MIN, withheld: 0 } }
+    }
+
+    pub(in crate::sink) fn log(&mut self, change: Change, finding: &Finding, now: Timestamp) {
+        if change == Change::None {
+            return;
+        }
+        let Some(withheld) = self.budget.take(now) else { return };
+        if withheld > 0 {
+            warn!(withheld, "findings came or went too fast to log; /api/v1/findings has them");
+        }
+        let (kind, id, summary) = (finding.kind.as_str(), finding.id.as_str(), finding.summary.as_str());
+        match (change, finding.severity) {
+            (Change::Resolved, _) => info!(kind, id, count = finding.count, "resolved: {summary}"),
+            (_, Severity::Info) => info!(kind, id, "{summary}"),
+            (_, Severity::Warning | Severity::Critical) => warn!(kind, id, "{summary}"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Budget {
+    left: u32,
+    refilled: Timestamp,
+    withheld: u64,
+}
+
+impl Budget {
+    /// Whether a line may be written, and how many before it were not.
+    fn take(&mut self, now: Timestamp) -> Option<u64> {
+        let since = now.duration_since(self.refilled);
+        let more = since.as_millis() / REFILL.as_millis();
+        if more != 0 {
+            // A clock that was set back refills, too, rather than never again.
+            self.left =
+                u32::try_from(more.unsigned_abs()).map_or(BURST, |n| (self.left + n.min(BURST)).min(BURST));
+            self.refilled = now;
+        }
+        if self.left == 0 {
+            self.withheld += 1;
+            return None;
+        }
+        self.left -= 1;
+        Some(std::mem::take(&mut self.withheld))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::testing::at;
+
+    #[test]
+    fn a_burst_then_a_trickle_that_says_what_is_missing() {
+        let mut budget = Journal::new().budget;
+        let written = (0..1000).filter(|_| budget.take(at(0)) == Some(0)).count();
+        assert_eq!(written, 50);
+        assert_eq!(budget.take(at(1)), None);
+        assert_eq!(budget.take(at(2)), Some(951));
+        assert_eq!(budget.take(at(2)), None);
+        let after_a_day = (0..1000).filter(|_| budget.take(at(86_400)).is_some()).count();
+        assert_eq!(after_a_day, 50);
+        assert!(budget.take(at(80_000)).is_some(), "the clock was set back");
+    }
+}

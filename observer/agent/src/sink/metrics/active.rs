@@ -1,0 +1,105 @@
+//! `active_findings`: what is found now, with the names that an alert must tell.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use arcstr::ArcStr;
+use flow_model::finding::{Finding, FindingKind, State};
+use flow_model::record::Endpoint;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+
+use crate::sink::findings::FindingStore;
+use crate::sink::metrics::labels::{WorkloadName, workload};
+
+/// Reads the findings at each scrape; the store bounds the series.
+#[derive(Debug)]
+pub(super) struct ActiveFindings(pub(super) FindingStore);
+
+/// Whom a finding is about. A side that it doesn't have is empty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Subject {
+    kind: FindingKind,
+    src: WorkloadName,
+    dst: WorkloadName,
+    dst_port: ArcStr,
+    /// Joined with commas: a series per policy would make two alerts of one refusal.
+    policy: String,
+    vip: ArcStr,
+}
+
+impl Subject {
+    fn new(finding: &Finding) -> Self {
+        let name = |side: &Option<Endpoint>| side.as_ref().map(workload).unwrap_or_default();
+        Self {
+            kind: finding.kind,
+            src: name(&finding.src),
+            dst: name(&finding.dst),
+            dst_port: finding.dst.as_ref().map_or(ArcStr::new(), |dst| arcstr::format!("{}", dst.port)),
+            policy: finding.policies.join(", "),
+            vip: finding.vip.clone().unwrap_or_default(),
+        }
+    }
+
+    fn labels(&self) -> [(&'static str, &str); 8] {
+        [
+            ("kind", self.kind.as_str()),
+            ("src_namespace", &self.src.0),
+            ("src_workload", &self.src.1),
+            ("dst_namespace", &self.dst.0),
+            ("dst_workload", &self.dst.1),
+            ("dst_port", &self.dst_port),
+            ("policy", &self.policy),
+            ("vip", &self.vip),
+        ]
+    }
+}
+
+impl Collector for ActiveFindings {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let mut rows: BTreeMap<Subject, u64> = BTreeMap::new();
+        for finding in self.0.all().iter().filter(|finding| finding.state == State::Active) {
+            *rows.entry(Subject::new(finding)).or_default() += 1;
+        }
+        let help = "Active findings, by kind and by whom they are about.";
+        let mut family = encoder.encode_descriptor("active_findings", help, None, MetricType::Gauge)?;
+        for (subject, count) in &rows {
+            family.encode_family(&subject.labels())?.encode_gauge(count)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::testing::finding;
+
+    #[test]
+    fn a_finding_names_its_subject() {
+        let denied = Finding { policies: vec!["data/a".into(), "data/b".into()], ..finding("a", 0) };
+        let labels = Subject::new(&denied);
+        assert_eq!(
+            labels.labels().map(|(_, value)| value),
+            ["policy_denied", "web", "front", "data", "db", "5432", "data/a, data/b", ""]
+        );
+    }
+
+    #[test]
+    fn a_vip_has_no_sides() {
+        let vip = Finding {
+            kind: FindingKind::VipConflict,
+            src: None,
+            dst: None,
+            policies: vec![],
+            vip: Some("10.0.20.200".into()),
+            ..finding("a", 0)
+        };
+        let labels = Subject::new(&vip);
+        assert_eq!(
+            labels.labels().map(|(_, value)| value),
+            ["vip_conflict", "", "", "", "", "", "", "10.0.20.200"]
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! `rst_bursts_total`: bursts of resets, by server and cause.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use arcstr::{ArcStr, literal};
+use flow_model::record::Endpoint;
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::sink::lock;
+use crate::sink::metrics::MetricsConfig;
+use crate::sink::metrics::labels::{WorkloadName, workload};
+
+type Key = (WorkloadName, ArcStr);
+
+/// The bursts counted so far.
+#[derive(Clone, Debug)]
+pub(super) struct BurstSeries {
+    slots: Arc<Mutex<HashMap<Key, Slot>>>,
+    max: usize,
+    grace: SignedDuration,
+    idle: SignedDuration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    count: u64,
+    /// Zero was told. Prometheus sees an increase only from something that it knew before.
+    begun: bool,
+    updated: Timestamp,
+    departed: Option<Timestamp>,
+}
+
+impl BurstSeries {
+    pub(super) fn new(config: &MetricsConfig) -> Self {
+        let (max, grace, idle) = (config.max_series, config.departed_grace, config.idle);
+        Self { slots: Arc::default(), max, grace, idle }
+    }
+
+    /// Past the bound, servers fold into `_other`, which keeps its cause.
+    pub(super) fn add(&self, dst: &Endpoint, cause: &ArcStr, now: Timestamp) {
+        let mut slots = lock(&self.slots);
+        let mut key = (workload(dst), cause.clone());
+        if slots.len() >= self.max && !slots.contains_key(&key) {
+            key.0 = (literal!("_other"), literal!("_other"));
+        }
+        let new = Slot { count: 0, begun: false, updated: now, departed: None };
+        let slot = slots.entry(key).or_insert(new);
+        (slot.count, slot.updated, slot.departed) = (slot.count.saturating_add(1), now, None);
+    }
+
+    /// Starts the grace of the series of these workloads, and drops what has expired.
+    pub(super) fn depart(&self, workloads: &[WorkloadName], now: Timestamp) {
+        let mut slots = lock(&self.slots);
+        for (_, slot) in slots.iter_mut().filter(|((of, _), _)| workloads.contains(of)) {
+            slot.departed.get_or_insert(now);
+        }
+        slots.retain(|_, slot| {
+            let over = |since: Timestamp, after| now.duration_since(since) > after;
+            !over(slot.updated, self.idle) && !slot.departed.is_some_and(|at| over(at, self.grace))
+        });
+    }
+
+    /// What a scrape is told, in the order of the labels. A series begins with zero.
+    fn rows(&self) -> Vec<(Key, u64)> {
+        let mut slots = lock(&self.slots);
+        let told = |slot: &mut Slot| if std::mem::replace(&mut slot.begun, true) { slot.count } else { 0 };
+        let mut rows: Vec<_> = slots.iter_mut().map(|(key, slot)| (key.clone(), told(slot))).collect();
+        rows.sort();
+        rows
+    }
+}
+
+impl Collector for BurstSeries {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let help = "Bursts of resets of established connections and orphans, by server and likeliest cause.";
+        let mut family = encoder.encode_descriptor("rst_bursts", help, None, MetricType::Counter)?;
+        for (((namespace, name), cause), count) in &self.rows() {
+            let labels = [
+                ("dst_namespace", namespace.as_str()),
+                ("dst_workload", name.as_str()),
+                ("cause", cause.as_str()),
+            ];
+            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::testing::{at, external, pod, service};
+
+    fn series(max_series: usize) -> BurstSeries {
+        BurstSeries::new(&MetricsConfig { max_series, ..MetricsConfig::default() })
+    }
+
+    fn told(series: &BurstSeries) -> Vec<String> {
+        let row = |(((namespace, name), cause), n): (Key, u64)| format!("{namespace}/{name} {cause} {n}");
+        series.rows().into_iter().map(row).collect()
+    }
+
+    #[test]
+    fn a_series_begins_with_zero_so_that_its_first_burst_is_an_increase() {
+        let series = series(10);
+        series.add(&service("dbaas", "postgresql-lb"), &"vip_move".into(), at(0));
+        assert_eq!(told(&series), ["dbaas/postgresql-lb vip_move 0"]);
+        assert_eq!(told(&series), ["dbaas/postgresql-lb vip_move 1"]);
+        series.add(&service("dbaas", "postgresql-lb"), &"vip_move".into(), at(1));
+        series.add(&service("dbaas", "postgresql-lb"), &"unknown".into(), at(1));
+        assert_eq!(told(&series), ["dbaas/postgresql-lb unknown 0", "dbaas/postgresql-lb vip_move 2"]);
+    }
+
+    #[test]
+    fn the_rest_folds_and_what_is_gone_expires() {
+        let series = series(2);
+        for name in ["a-x-y", "b-x-y", "c-x-y", "d-x-y"] {
+            series.add(&pod("data", name), &"unknown".into(), at(0));
+        }
+        series.add(&external(), &"vip_move".into(), at(0));
+        told(&series);
+        let rest = ["_other/_other unknown 2", "_other/_other vip_move 1"];
+        assert_eq!(told(&series), [&rest[..], &["data/a unknown 1", "data/b unknown 1"]].concat());
+
+        let grace = MetricsConfig::default().departed_grace.as_secs();
+        series.depart(&[("data".into(), "a".into()), ("data".into(), "b".into())], at(1));
+        series.add(&pod("data", "b-x-y"), &"unknown".into(), at(2));
+        series.depart(&[], at(2 + grace));
+        assert_eq!(told(&series), [&rest[..], &["data/b unknown 2"]].concat());
+        series.depart(&[], at(3 + MetricsConfig::default().idle.as_secs()));
+        assert_eq!(told(&series), [""; 0]);
+    }
+}

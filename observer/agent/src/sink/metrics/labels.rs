@@ -1,0 +1,79 @@
+//! From endpoints to bounded labels.
+
+use std::fmt;
+
+use arcstr::{ArcStr, literal};
+use flow_model::flow::Vantage;
+use flow_model::record::Endpoint;
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+
+/// Namespace and workload, as labels name them.
+pub(super) type WorkloadName = (ArcStr, ArcStr);
+
+/// The labels that tell pairs apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PairKey {
+    pub(super) src: WorkloadName,
+    pub(super) dst: WorkloadName,
+    pub(super) dst_port: u16,
+    /// `None` for the fold, which mixes them.
+    pub(super) vantage: Option<Vantage>,
+}
+
+impl PairKey {
+    pub(super) fn new(src: &Endpoint, dst: &Endpoint, vantage: Vantage) -> Self {
+        Self { src: workload(src), dst: workload(dst), dst_port: dst.port, vantage: Some(vantage) }
+    }
+
+    /// The key of everything that has no key of its own.
+    pub(super) fn other() -> Self {
+        let other = literal!("_other");
+        let name = (other.clone(), other);
+        Self { src: name.clone(), dst: name, dst_port: 0, vantage: None }
+    }
+
+    pub(super) fn names(&self, workload: &WorkloadName) -> bool {
+        self.src == *workload || self.dst == *workload
+    }
+}
+
+/// The owner; one name each for nodes and for the world outside.
+pub(super) fn workload(endpoint: &Endpoint) -> WorkloadName {
+    let unowned = || if endpoint.node.is_some() { literal!("_host") } else { literal!("_external") };
+    endpoint.owner().unwrap_or_else(|| (ArcStr::new(), unowned()))
+}
+
+impl EncodeLabelSet for &PairKey {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> Result<(), fmt::Error> {
+        let vantage = self.vantage.map_or("_other", Vantage::as_str);
+        ("src_namespace", self.src.0.as_str()).encode(encoder.encode_label())?;
+        ("src_workload", self.src.1.as_str()).encode(encoder.encode_label())?;
+        ("dst_namespace", self.dst.0.as_str()).encode(encoder.encode_label())?;
+        ("dst_workload", self.dst.1.as_str()).encode(encoder.encode_label())?;
+        ("dst_port", u64::from(self.dst_port)).encode(encoder.encode_label())?;
+        ("vantage", vantage).encode(encoder.encode_label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::testing::{external, host, pod, service};
+
+    #[test]
+    fn endpoints_become_bounded_names() {
+        let name = |e: &Endpoint| {
+            let (namespace, workload) = workload(e);
+            format!("{namespace}|{workload}")
+        };
+        assert_eq!(name(&pod("web", "front-5d9c-x1")), "web|front");
+        assert_eq!(name(&service("data", "redis")), "data|redis");
+        assert_eq!(name(&host("node1")), "|_host");
+        assert_eq!(name(&external()), "|_external");
+
+        let known_backend = Endpoint { service: Some("data/cache".into()), ..pod("data", "redis-0") };
+        assert_eq!(name(&known_backend), "data|redis");
+        let bare = Endpoint { workload: None, ..pod("web", "probe") };
+        assert_eq!(name(&bare), "web|probe");
+    }
+}

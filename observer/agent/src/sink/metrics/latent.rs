@@ -1,0 +1,90 @@
+//! `latent_denials`: open connections that today's policies would refuse.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use arcstr::{ArcStr, literal};
+use flow_model::output::LatentCount;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+
+use crate::sink::lock;
+use crate::sink::metrics::labels::PairKey;
+
+/// The newest list. Series that are not in it are gone: nothing is open any more that would be refused.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LatentSeries {
+    series: Arc<Mutex<HashMap<(PairKey, ArcStr), u64>>>,
+}
+
+impl LatentSeries {
+    /// Past `max`, pairs fold into `_other`.
+    pub(super) fn replace(&self, counts: Vec<LatentCount>, max: usize) {
+        let mut series: HashMap<(PairKey, ArcStr), u64> = HashMap::new();
+        for LatentCount { src, dst, vantage, policy, count } in counts {
+            let mut key = (PairKey::new(&src, &dst, vantage), policy);
+            if series.len() >= max && !series.contains_key(&key) {
+                key = (PairKey::other(), literal!("_other"));
+            }
+            let sum = series.entry(key).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        *lock(&self.series) = series;
+    }
+}
+
+impl Collector for LatentSeries {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let rows: Vec<_> =
+            lock(&self.series).iter().map(|((key, policy), n)| (key.clone(), policy.clone(), *n)).collect();
+        let help = "Open connections that the current policies would refuse.";
+        let mut family = encoder.encode_descriptor("latent_denials", help, None, MetricType::Gauge)?;
+        for (key, policy, count) in &rows {
+            family.encode_family(&(key, [("policy", policy.as_str())]))?.encode_gauge(count)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::flow::Vantage;
+
+    use super::*;
+    use crate::sink::testing::{pod, service};
+
+    fn count(client: usize, policy: &str) -> LatentCount {
+        LatentCount {
+            src: pod("web", &format!("c{client}-x-y")),
+            dst: service("data", "db"),
+            vantage: Vantage::Source,
+            policy: policy.into(),
+            count: 2,
+        }
+    }
+
+    fn sums(latent: &LatentSeries) -> Vec<(String, u64)> {
+        let series = lock(&latent.series);
+        let name = |key: &PairKey, policy| format!("{} {policy}", key.src.1);
+        let mut sums: Vec<_> = series.iter().map(|((key, policy), n)| (name(key, policy), *n)).collect();
+        sums.sort();
+        sums
+    }
+
+    #[test]
+    fn each_list_replaces_the_last_and_the_rest_folds() {
+        let latent = LatentSeries::default();
+        let many = (0..10).map(|client| count(client, "data/deny"));
+        latent.replace(many.chain([count(0, "data/deny")]).collect(), 3);
+        let named = |client: usize, n| (format!("c{client} data/deny"), n);
+        let other = ("_other _other".to_owned(), 14);
+        assert_eq!(sums(&latent), [other, named(0, 4), named(1, 2), named(2, 2)]);
+
+        latent.replace(vec![count(1, "data/deny"), count(1, "data/other")], 3);
+        assert_eq!(sums(&latent), [named(1, 2), ("c1 data/other".into(), 2)]);
+        latent.replace(vec![], 3);
+        assert_eq!(sums(&latent), []);
+    }
+}

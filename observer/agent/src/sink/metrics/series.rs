@@ -1,0 +1,285 @@
+//! Counters per pair of workloads: bounded in number, and gone some time after their workloads.
+
+use std::collections::{BTreeMap, HashMap};
+
+use arcstr::ArcStr;
+use flow_model::decision::Decision;
+use flow_model::flow::Counts;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::sink::metrics::MetricsConfig;
+use crate::sink::metrics::labels::{PairKey, WorkloadName};
+use crate::sink::metrics::outcomes::Outcomes;
+
+/// How often series are looked through for expired ones.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+/// A counter that never goes down. What the kernel takes back is held against later increments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Monotone {
+    published: u64,
+    debt: u64,
+}
+
+impl Monotone {
+    pub(super) fn add(&mut self, delta: i64) {
+        let amount = delta.unsigned_abs();
+        if delta < 0 { self.owe(amount) } else { self.give(amount) }
+    }
+
+    pub(super) fn get(self) -> u64 {
+        self.published
+    }
+
+    /// What is published and not taken back.
+    pub(super) fn net(self) -> u64 {
+        self.published.saturating_sub(self.debt)
+    }
+
+    /// Holds back this much of later increments.
+    pub(super) fn owe(&mut self, amount: u64) {
+        self.debt = self.debt.saturating_add(amount);
+    }
+
+    /// Pays for what was taken back before it was given; how much of `amount` that takes.
+    pub(super) fn settle(&mut self, amount: u64) -> u64 {
+        let paid = amount.min(self.debt.saturating_sub(self.published));
+        self.debt -= paid;
+        paid
+    }
+
+    pub(super) fn give(&mut self, amount: u64) {
+        let paid = amount.min(self.debt);
+        self.debt -= paid;
+        self.published = self.published.saturating_add(amount - paid);
+    }
+}
+
+/// Everything counted for one set of pair labels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series {
+    pub(super) syn: Monotone,
+    pub(super) syn_retransmits: Monotone,
+    /// `[Side][Phase]`.
+    pub(super) rst: [[Monotone; 3]; 2],
+    pub(super) outcomes: Outcomes,
+    /// By reason.
+    pub(super) drops: BTreeMap<ArcStr, u64>,
+}
+
+impl Series {
+    fn add(&mut self, counts: &Counts, verdict: Decision) {
+        self.syn.add(counts.syn);
+        self.syn_retransmits.add(counts.syn_retransmits);
+        for (to, from) in self.rst.iter_mut().flatten().zip(counts.rst.iter().flatten()) {
+            to.add(*from);
+        }
+        self.outcomes.add(verdict, counts.outcomes);
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    series: Series,
+    updated: Timestamp,
+    /// One of its workloads has gone.
+    departed: Option<Timestamp>,
+}
+
+/// The series of this node.
+#[derive(Debug)]
+pub(super) struct SeriesStore {
+    slots: HashMap<PairKey, Slot>,
+    other: Series,
+    /// The fold is published once it holds something.
+    other_used: bool,
+    swept: Timestamp,
+    max_series: usize,
+    departed_grace: SignedDuration,
+    idle: SignedDuration,
+}
+
+impl SeriesStore {
+    pub(super) fn new(config: &MetricsConfig) -> Self {
+        Self {
+            slots: HashMap::new(),
+            other: Series::default(),
+            other_used: false,
+            swept: Timestamp::MIN,
+            max_series: config.max_series,
+            departed_grace: config.departed_grace,
+            idle: config.idle,
+        }
+    }
+
+    /// Adds to a pair's series, or to `_other`, what was counted under this verdict.
+    pub(super) fn add(&mut self, key: Option<PairKey>, counts: &Counts, verdict: Decision, now: Timestamp) {
+        // What is taken back from a series that is not there was folded, or has expired with it.
+        let may_open = !takes_back(counts);
+        self.at(key, may_open, now).add(counts, verdict);
+    }
+
+    pub(super) fn add_drops(&mut self, key: Option<PairKey>, reason: ArcStr, count: u64, now: Timestamp) {
+        let sum = self.at(key, true, now).drops.entry(reason).or_default();
+        *sum = sum.saturating_add(count);
+    }
+
+    /// Starts the grace of every series that names one of these workloads; an update ends it again.
+    pub(super) fn depart(&mut self, workloads: &[WorkloadName], now: Timestamp) {
+        self.sweep(now);
+        for (key, slot) in &mut self.slots {
+            if workloads.iter().any(|workload| key.names(workload)) {
+                slot.departed.get_or_insert(now);
+            }
+        }
+    }
+
+    /// A copy of what is to be published at this time, sorted by nothing.
+    pub(super) fn snapshot(&mut self, now: Timestamp) -> Vec<(PairKey, Series)> {
+        self.sweep(now);
+        let other = self.other_used.then(|| (PairKey::other(), self.other.clone()));
+        self.slots.iter().map(|(key, slot)| (key.clone(), slot.series.clone())).chain(other).collect()
+    }
+
+    /// Number of label sets, without the fold.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn at(&mut self, key: Option<PairKey>, may_open: bool, now: Timestamp) -> &mut Series {
+        self.sweep(now);
+        let known = key.as_ref().is_some_and(|key| self.slots.contains_key(key));
+        match key {
+            Some(key) if known || (may_open && self.slots.len() < self.max_series) => {
+                let slot = self.slots.entry(key).or_insert_with(|| Slot {
+                    series: Series::default(),
+                    updated: now,
+                    departed: None,
+                });
+                slot.updated = now;
+                slot.departed = None;
+                &mut slot.series
+            }
+            _ => {
+                self.other_used = true;
+                &mut self.other
+            }
+        }
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        if now.duration_since(self.swept) < SWEEP_EVERY {
+            return;
+        }
+        self.swept = now;
+        self.slots.retain(|_, slot| {
+            let idle = now.duration_since(slot.updated) > self.idle;
+            let gone = slot.departed.is_some_and(|at| now.duration_since(at) > self.departed_grace);
+            !idle && !gone
+        });
+    }
+}
+
+fn takes_back(counts: &Counts) -> bool {
+    let Counts { syn, syn_retransmits, rst, outcomes } = counts;
+    [*syn, *syn_retransmits].iter().chain(rst.iter().flatten()).chain(outcomes).any(|n| *n < 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::flow::Vantage;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sink::testing::{at, pod};
+
+    fn key(client: usize) -> PairKey {
+        PairKey::new(&pod("web", &format!("c{client}-x-y")), &pod("data", "db-0"), Vantage::Source)
+    }
+
+    fn syn(n: i64) -> Counts {
+        Counts { syn: n, ..Counts::default() }
+    }
+
+    fn store(max_series: usize) -> SeriesStore {
+        SeriesStore::new(&MetricsConfig { max_series, ..MetricsConfig::default() })
+    }
+
+    fn published(store: &mut SeriesStore, key: &PairKey, now: Timestamp) -> Option<u64> {
+        store.snapshot(now).into_iter().find(|(k, _)| k == key).map(|(_, s)| s.syn.get())
+    }
+
+    proptest! {
+        #[test]
+        fn a_counter_is_the_highest_sum_so_far(deltas: Vec<i32>) {
+            let (mut counter, mut sum, mut highest) = (Monotone::default(), 0_i64, 0_i64);
+            for delta in deltas {
+                counter.add(delta.into());
+                sum += i64::from(delta);
+                highest = highest.max(sum);
+                prop_assert_eq!(i64::try_from(counter.get()).unwrap(), highest);
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_past_the_limit_fold_and_nothing_is_lost() {
+        let mut store = store(3);
+        for client in 0..10 {
+            store.add(Some(key(client)), &syn(2), Decision::Unknown, at(0));
+        }
+        store.add(None, &syn(5), Decision::Unknown, at(0));
+        let all = store.snapshot(at(0));
+        assert_eq!(all.len(), 4);
+        assert_eq!(all.iter().map(|(_, s)| s.syn.get()).sum::<u64>(), 25);
+        assert_eq!(published(&mut store, &PairKey::other(), at(0)), Some(19));
+    }
+
+    #[test]
+    fn no_fold_is_published_before_it_is_needed() {
+        let mut store = store(3);
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
+        assert_eq!(published(&mut store, &PairKey::other(), at(0)), None);
+    }
+
+    #[test]
+    fn what_is_taken_back_does_not_open_a_series() {
+        let mut store = store(3);
+        store.add(Some(key(1)), &syn(-1), Decision::Unknown, at(0));
+        assert_eq!(store.len(), 0);
+        store.add(Some(key(2)), &syn(4), Decision::Unknown, at(0));
+        store.add(Some(key(2)), &syn(-1), Decision::Unknown, at(0));
+        assert_eq!(published(&mut store, &key(2), at(0)), Some(4), "a counter never goes down");
+        store.add(Some(key(2)), &syn(2), Decision::Unknown, at(0));
+        assert_eq!(published(&mut store, &key(2), at(0)), Some(5));
+    }
+
+    #[test]
+    fn series_of_a_departed_workload_stay_for_the_grace_and_make_room() {
+        let mut store = store(1);
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
+        store.depart(&[("web".into(), "c1".into())], at(60));
+        assert_eq!(published(&mut store, &key(1), at(60 + 15 * 60)), Some(1));
+        assert_eq!(published(&mut store, &key(1), at(60 + 15 * 60 + 11)), None);
+        store.add(Some(key(2)), &syn(1), Decision::Unknown, at(1000));
+        assert_eq!(published(&mut store, &key(2), at(1000)), Some(1));
+    }
+
+    #[test]
+    fn a_workload_that_comes_back_keeps_its_series() {
+        let mut store = store(9);
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
+        store.depart(&[("data".into(), "db".into()), ("x".into(), "y".into())], at(10));
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(20));
+        assert_eq!(published(&mut store, &key(1), at(7200)), Some(2));
+    }
+
+    #[test]
+    fn idle_series_expire() {
+        let mut store = store(9);
+        store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
+        let day = 24 * 3600;
+        assert_eq!(published(&mut store, &key(1), at(day)), Some(1));
+        assert_eq!(published(&mut store, &key(1), at(day + 20)), None);
+    }
+}

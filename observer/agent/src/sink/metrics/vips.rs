@@ -1,0 +1,219 @@
+//! `vip_moves`, `vip_announcer` and `announcements_unknown`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use arcstr::ArcStr;
+use flow_model::vip::{ClaimSource, Vip};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::sink::lock;
+
+/// Series of the VIPs that there are; they go with their VIP. Bounded by the number of VIPs that the engine follows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct VipSeries {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    vips: BTreeMap<IpAddr, Series>,
+    unknown: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Series {
+    /// By Service (empty for a VIP without) and source.
+    moves: BTreeMap<(ArcStr, ClaimSource), u64>,
+    announcers: BTreeSet<Announcer>,
+}
+
+/// Who announces the address now, by one source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Announcer {
+    service: ArcStr,
+    node: ArcStr,
+    mac: String,
+    source: ClaimSource,
+}
+
+impl VipSeries {
+    /// What is not in the new picture is gone, but for the counts of moves.
+    pub(super) fn put(&self, vip: &Vip) {
+        let mut inner = lock(&self.inner);
+        let series = inner.vips.entry(vip.ip).or_default();
+        series.announcers = announcers(vip);
+        let services = services(vip);
+        series.moves.retain(|(service, _), _| services.contains(service));
+        // From the start, so that the first move is seen as one.
+        let sources =
+            vip.api.iter().map(|claim| claim.source).filter(|source| *source != ClaimSource::Ingress);
+        for source in sources.chain([ClaimSource::Wire]) {
+            for service in &services {
+                series.moves.entry((service.clone(), source)).or_default();
+            }
+        }
+    }
+
+    pub(super) fn moved(&self, vip: IpAddr, service: Option<ArcStr>, source: ClaimSource) {
+        if let Some(series) = lock(&self.inner).vips.get_mut(&vip) {
+            let sum = series.moves.entry((service.unwrap_or_default(), source)).or_default();
+            *sum = sum.saturating_add(1);
+        }
+    }
+
+    pub(super) fn remove(&self, vip: IpAddr) {
+        lock(&self.inner).vips.remove(&vip);
+    }
+
+    pub(super) fn add_unknown(&self, count: u64) {
+        let mut inner = lock(&self.inner);
+        inner.unknown = inner.unknown.saturating_add(count);
+    }
+}
+
+impl Collector for VipSeries {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Inner { vips, unknown } = lock(&self.inner).clone();
+        let help = "Changes of the host that announces a VIP, by where they are told.";
+        let mut family = encoder.encode_descriptor("vip_moves", help, None, MetricType::Counter)?;
+        for (vip, series) in &vips {
+            for ((service, source), count) in &series.moves {
+                let (namespace, name) = split(service);
+                let labels = [
+                    ("vip", vip.to_string()),
+                    ("service_namespace", namespace.to_owned()),
+                    ("service", name.to_owned()),
+                    ("source", source.as_str().to_owned()),
+                ];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            }
+        }
+        let help = "The host that announces a VIP, by where that is told; 1 for the current one.";
+        let mut family = encoder.encode_descriptor("vip_announcer", help, None, MetricType::Gauge)?;
+        for (vip, series) in &vips {
+            for Announcer { service, node, mac, source } in &series.announcers {
+                let (namespace, name) = split(service);
+                let labels = [
+                    ("vip", vip.to_string()),
+                    ("service_namespace", namespace.to_owned()),
+                    ("service", name.to_owned()),
+                    ("node", node.to_string()),
+                    ("mac", mac.clone()),
+                    ("source", source.as_str().to_owned()),
+                ];
+                family.encode_family(&labels)?.encode_gauge(&1_i64)?;
+            }
+        }
+        let help = "Claims of addresses that are no known VIPs.";
+        let mut family =
+            encoder.encode_descriptor("announcements_unknown", help, None, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, _, u64>(&unknown, None)
+    }
+}
+
+/// The empty name stands for a VIP without a Service.
+fn services(vip: &Vip) -> BTreeSet<ArcStr> {
+    if vip.services.is_empty() {
+        BTreeSet::from([ArcStr::new()])
+    } else {
+        vip.services.iter().cloned().collect()
+    }
+}
+
+fn announcers(vip: &Vip) -> BTreeSet<Announcer> {
+    let wire = vip
+        .claimant
+        .iter()
+        .map(|claim| (ClaimSource::Wire, claim.node.clone().unwrap_or_default(), claim.mac.to_string()));
+    // An object without a node names nobody.
+    let api = vip.api.iter().filter_map(|claim| Some((claim.source, claim.node.clone()?, String::new())));
+    let services = services(vip);
+    wire.chain(api)
+        .flat_map(|(source, node, mac)| {
+            let announcer = move |service: &ArcStr| Announcer {
+                service: service.clone(),
+                node: node.clone(),
+                mac: mac.clone(),
+                source,
+            };
+            services.iter().map(announcer).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn split(service: &str) -> (&str, &str) {
+    service.split_once('/').unwrap_or(("", service))
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::vip::Claim;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::sink::testing::{at, vip};
+
+    fn text(series: &VipSeries) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(series.clone()));
+        let mut out = String::new();
+        prometheus_client::encoding::text::encode(&mut out, &registry).unwrap();
+        out.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    fn claimed(node: Option<&str>, last: u8, services: &[&str]) -> Vip {
+        let mac = flow_model::mac::Mac([2, 0, 0, 0, 0, last]);
+        let claim = Claim { mac, node: node.map(Into::into), since: at(0), last_seen: at(0) };
+        Vip { claimant: Some(claim), ..vip(services) }
+    }
+
+    #[test]
+    fn only_the_current_announcer_has_a_series_and_moves_add_up() {
+        let series = VipSeries::default();
+        let db = r#"vip="10.0.20.200",service_namespace="dbaas",service="pg-lb""#;
+        series.put(&claimed(Some("n3"), 3, &["dbaas/pg-lb"]));
+        assert_eq!(text(&series)[0], format!("vip_moves_total{{{db},source=\"wire\"}} 0"));
+        series.moved("10.0.20.200".parse().unwrap(), Some("dbaas/pg-lb".into()), ClaimSource::Wire);
+        series.moved("10.9.9.9".parse().unwrap(), None, ClaimSource::Wire);
+        series.put(&claimed(Some("n4"), 4, &["dbaas/pg-lb"]));
+        series.add_unknown(7);
+        let expected = [
+            format!("vip_moves_total{{{db},source=\"wire\"}} 1"),
+            format!("vip_announcer{{{db},node=\"n4\",mac=\"02:00:00:00:00:04\",source=\"wire\"}} 1"),
+            "announcements_unknown_total 7".to_owned(),
+        ];
+        assert_eq!(text(&series), expected);
+        series.remove("10.0.20.200".parse().unwrap());
+        assert_eq!(text(&series), ["announcements_unknown_total 7"]);
+    }
+
+    #[test]
+    fn sources_services_and_missing_names_are_told_apart() {
+        let series = VipSeries::default();
+        let mut shared = claimed(None, 3, &["a/x", "b/y"]);
+        shared.api = vec![flow_model::vip::ApiClaim {
+            source: ClaimSource::L2Status,
+            object: "metallb-system/l2-1".into(),
+            node: Some("n3".into()),
+            since: None,
+        }];
+        shared.api.push(flow_model::vip::ApiClaim { object: "m/l2-2".into(), ..shared.api[0].clone() });
+        shared.api.push(flow_model::vip::ApiClaim { node: None, ..shared.api[0].clone() });
+        series.put(&shared);
+        let lines = text(&series);
+        let count = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+        assert_eq!((count("vip_moves_total"), count("vip_announcer")), (4, 4), "{lines:#?}");
+        assert_eq!(count(r#"node="",mac="02:00:00:00:00:03",source="wire""#), 2);
+        assert_eq!(count(r#"node="n3",mac="",source="l2status""#), 2);
+        series.put(&vip(&[]));
+        assert_eq!(
+            text(&series)[0],
+            r#"vip_moves_total{vip="10.0.20.200",service_namespace="",service="",source="wire"} 0"#
+        );
+    }
+}

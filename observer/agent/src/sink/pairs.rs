@@ -1,0 +1,219 @@
+//! The table of `/api/v1/pairs`: net counts per pod pair.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use arcstr::ArcStr;
+use flow_model::flow::{Counts, Pair};
+use flow_model::output::PairUpdate;
+use flow_model::record::Endpoint;
+
+use crate::sink::lock;
+
+/// Bounded: the row that was updated longest ago gives way, and its counts go to [`PairRows::other`], so sums stay exact.
+#[derive(Debug)]
+pub struct PairTable {
+    inner: Mutex<Inner>,
+}
+
+/// A copy of the table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PairRows {
+    /// Most recently updated first.
+    pub rows: Vec<PairRow>,
+    /// Counts without a row.
+    pub other: Counts,
+}
+
+/// One pair of pods (or Service, or address).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairRow {
+    pub pair: Pair,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    pub counts: Counts,
+}
+
+/// An address may pass to another pod, whose counts are its own.
+type Key = (Pair, Option<Name>, Option<Name>);
+type Name = (ArcStr, ArcStr);
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: HashMap<Arc<Key>, Slot>,
+    /// By the stamp of the last update.
+    order: BTreeMap<u64, Arc<Key>>,
+    stamp: u64,
+    max_rows: usize,
+    other: Counts,
+}
+
+#[derive(Debug)]
+struct Slot {
+    row: PairRow,
+    stamp: u64,
+}
+
+impl PairTable {
+    pub(super) fn new(max_rows: usize) -> Self {
+        Self { inner: Mutex::new(Inner { max_rows, ..Inner::default() }) }
+    }
+
+    pub(super) fn update(&self, update: PairUpdate) {
+        lock(&self.inner).update(update);
+    }
+
+    /// All rows and the remainder.
+    #[must_use]
+    pub fn snapshot(&self) -> PairRows {
+        let inner = lock(&self.inner);
+        let rows = inner.order.values().rev().filter_map(|key| inner.rows.get(key));
+        PairRows { rows: rows.map(|slot| slot.row.clone()).collect(), other: inner.other }
+    }
+}
+
+impl Inner {
+    fn update(&mut self, PairUpdate { pair, counts, .. }: PairUpdate) {
+        let Some((pair, src, dst)) = pair else {
+            add(&mut self.other, &counts);
+            return;
+        };
+        let mut row = PairRow { pair, src, dst, counts: Counts::default() };
+        let (src, dst) = (name(&row.src), name(&row.dst));
+        let key = (pair, src, dst);
+        match self.take(&key).or_else(|| self.take_unnamed(&key)) {
+            Some(known) => row.counts = known,
+            // The kernel takes back only what it gave, so the row it gave to has gone.
+            None if takes_back(&counts) => {
+                add(&mut self.other, &counts);
+                return;
+            }
+            None => {}
+        }
+        add(&mut row.counts, &counts);
+        if row.counts != Counts::default() {
+            self.put(key, row);
+        }
+    }
+
+    /// Takes out a row of the same addresses that was counted before its names were known.
+    fn take_unnamed(&mut self, (pair, src, dst): &Key) -> Option<Counts> {
+        [(None, dst.clone()), (src.clone(), None), (None, None)]
+            .into_iter()
+            .find_map(|(src, dst)| self.take(&(*pair, src, dst)))
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Counts> {
+        let slot = self.rows.remove(key)?;
+        self.order.remove(&slot.stamp);
+        Some(slot.row.counts)
+    }
+
+    fn put(&mut self, key: Key, row: PairRow) {
+        while self.rows.len() >= self.max_rows.max(1)
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            if let Some(slot) = self.rows.remove(&oldest) {
+                add(&mut self.other, &slot.row.counts);
+            }
+        }
+        let key = Arc::new(key);
+        self.stamp += 1;
+        self.order.insert(self.stamp, Arc::clone(&key));
+        self.rows.insert(key, Slot { row, stamp: self.stamp });
+    }
+}
+
+/// Which pod this is, or which Service was addressed: its backends change from one connection to the next.
+fn name(endpoint: &Endpoint) -> Option<Name> {
+    match (&endpoint.service, &endpoint.namespace, &endpoint.pod) {
+        (Some(service), ..) => Some((ArcStr::new(), service.clone())),
+        (None, Some(namespace), Some(pod)) => Some((namespace.clone(), pod.clone())),
+        _ => None,
+    }
+}
+
+fn each(counts: &mut Counts) -> impl Iterator<Item = &mut i64> {
+    let Counts { syn, syn_retransmits, rst, outcomes } = counts;
+    [syn, syn_retransmits].into_iter().chain(rst.iter_mut().flatten()).chain(outcomes)
+}
+
+/// Adds increments up.
+pub fn add(to: &mut Counts, from: &Counts) {
+    let mut from = *from;
+    for (to, from) in each(to).zip(each(&mut from)) {
+        *to = to.saturating_add(*from);
+    }
+}
+
+fn takes_back(counts: &Counts) -> bool {
+    each(&mut counts.clone()).any(|n| *n < 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sink::testing::{pair, pod, service};
+
+    fn syn(n: i64) -> Counts {
+        Counts { syn: n, ..Counts::default() }
+    }
+
+    fn client(n: u8) -> Endpoint {
+        Endpoint { ip: [10, 42, 0, n].into(), ..pod("web", &format!("front-5d-{n}")) }
+    }
+
+    fn syns(table: &PairTable) -> Vec<i64> {
+        table.snapshot().rows.iter().map(|row| row.counts.syn).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn sums_stay_exact_whatever_is_evicted(updates: Vec<(u8, u8)>, max_rows in 1_usize..20) {
+            let table = PairTable::new(max_rows);
+            for (n, count) in &updates {
+                table.update(pair(client(*n), service("data", "db"), syn((*count).into())));
+            }
+            let rows = table.snapshot();
+            prop_assert!(rows.rows.len() <= max_rows);
+            let sum = rows.rows.iter().map(|row| row.counts.syn).sum::<i64>() + rows.other.syn;
+            prop_assert_eq!(sum, updates.iter().map(|(_, count)| i64::from(*count)).sum::<i64>());
+        }
+    }
+
+    #[test]
+    fn the_row_updated_longest_ago_gives_way() {
+        let table = PairTable::new(2);
+        for (n, count) in [(1, 10), (2, 20), (1, 1), (3, 30)] {
+            table.update(pair(client(n), service("data", "db"), syn(count)));
+        }
+        assert_eq!(syns(&table), [30, 11]);
+        assert_eq!(table.snapshot().other, syn(20));
+        table.update(pair(client(2), service("data", "db"), syn(-1)));
+        assert_eq!(syns(&table), [30, 11], "no row is opened for what is taken back");
+        assert_eq!(table.snapshot().other, syn(19));
+    }
+
+    #[test]
+    fn a_row_whose_counts_are_all_taken_back_goes() {
+        let table = PairTable::new(9);
+        table.update(pair(client(1), service("data", "db"), syn(2)));
+        table.update(pair(client(1), service("data", "db"), syn(-2)));
+        assert_eq!(table.snapshot(), PairRows::default());
+    }
+
+    #[test]
+    fn names_that_come_late_join_and_a_reused_address_does_not() {
+        let table = PairTable::new(9);
+        let db = pod("data", "db-0");
+        let named = client(1);
+        table.update(pair(Endpoint::bare(named.ip, 0), db.clone(), syn(1)));
+        table.update(pair(named.clone(), db.clone(), syn(2)));
+        assert_eq!(syns(&table), [3]);
+        let successor = Endpoint { pod: Some("front-5d-9".into()), ..named };
+        table.update(pair(successor, db, syn(4)));
+        assert_eq!(syns(&table), [4, 3]);
+    }
+}

@@ -1,0 +1,83 @@
+//! What the agent still waits for before it is ready.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use arcstr::ArcStr;
+
+use crate::sink::lock;
+
+/// A set of named pending conditions. Ready when none is left.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    pending: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    stale: Arc<Mutex<BTreeMap<&'static str, ArcStr>>>,
+}
+
+impl Readiness {
+    /// Holds readiness back under this name until the guard is dropped. Names may be used more than once.
+    #[must_use = "dropping the guard says ready"]
+    pub fn guard(&self, name: &'static str) -> ReadinessGuard {
+        *lock(&self.pending).entry(name).or_default() += 1;
+        ReadinessGuard { readiness: self.clone(), name }
+    }
+
+    /// Says why something is no longer, or was never, what it should be. The agent is ready all the same: starting it
+    /// again would mend nothing.
+    pub fn set_stale(&self, name: &'static str, why: Option<ArcStr>) {
+        match why {
+            Some(why) => drop(lock(&self.stale).insert(name, why)),
+            None => drop(lock(&self.stale).remove(name)),
+        }
+    }
+
+    /// What is stale now, and why.
+    #[must_use]
+    pub fn stale(&self) -> BTreeMap<&'static str, ArcStr> {
+        lock(&self.stale).clone()
+    }
+
+    /// Names still pending, sorted; empty when ready.
+    #[must_use]
+    pub fn pending(&self) -> Vec<&'static str> {
+        lock(&self.pending).keys().copied().collect()
+    }
+}
+
+/// One pending condition; drop it when fulfilled.
+#[derive(Debug)]
+pub struct ReadinessGuard {
+    readiness: Readiness,
+    name: &'static str,
+}
+
+impl Drop for ReadinessGuard {
+    fn drop(&mut self) {
+        let mut pending = lock(&self.readiness.pending);
+        if let Some(count) = pending.get_mut(self.name) {
+            *count -= 1;
+            if *count == 0 {
+                pending.remove(self.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_when_the_last_guard_of_each_name_is_gone() {
+        let readiness = Readiness::default();
+        let probes = readiness.guard("probes");
+        let cluster = readiness.guard("cluster");
+        let again = readiness.guard("probes");
+        assert_eq!(readiness.pending(), ["cluster", "probes"]);
+        drop(probes);
+        assert_eq!(readiness.pending(), ["cluster", "probes"]);
+        drop(again);
+        drop(cluster);
+        assert!(readiness.pending().is_empty());
+    }
+}

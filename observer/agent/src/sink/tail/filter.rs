@@ -1,0 +1,123 @@
+//! Which records a reader wants, decided without parsing JSON.
+
+use std::str::FromStr;
+
+use arcstr::ArcStr;
+use flow_model::flow::Outcome;
+use flow_model::record::{Endpoint, Event, FlowRecord, Kind};
+use jiff::Timestamp;
+
+/// What filters look at, kept beside each line.
+#[derive(Debug)]
+pub(super) struct Meta {
+    pub(super) time: Timestamp,
+    kind: Kind,
+    outcome: Option<Outcome>,
+    sides: [Names; 2],
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    namespace: Option<ArcStr>,
+    pod: Option<ArcStr>,
+    service: Option<ArcStr>,
+}
+
+/// Wanted records. Different criteria must all match; of several values for one, any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of either side.
+    pub namespaces: Vec<String>,
+    /// Of either side.
+    pub pods: Vec<PodName>,
+    pub kinds: Vec<Kind>,
+    /// Only attempts have one.
+    pub outcomes: Vec<Outcome>,
+    /// Nothing earlier.
+    pub since: Option<Timestamp>,
+}
+
+/// `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl FromStr for PodName {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            }
+            _ => Err(format!("`{s}` is not NAMESPACE/NAME")),
+        }
+    }
+}
+
+impl std::fmt::Display for PodName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl Meta {
+    pub(super) fn of(record: &FlowRecord) -> Self {
+        let outcome = match &record.event {
+            Event::Attempt(attempt) => Some(attempt.outcome),
+            _ => None,
+        };
+        let sides = match record.event.endpoints() {
+            Some((src, dst)) => [Names::of(src), Names::of(dst)],
+            None => Default::default(),
+        };
+        Self { time: record.time, kind: record.event.kind(), outcome, sides }
+    }
+}
+
+impl Names {
+    fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            namespace: endpoint.namespace.clone(),
+            pod: endpoint.pod.clone(),
+            service: endpoint.service.clone(),
+        }
+    }
+
+    fn in_namespace(&self, wanted: &str) -> bool {
+        self.namespace.as_deref() == Some(wanted)
+            || self.service.as_deref().and_then(|s| s.split_once('/')).is_some_and(|(ns, _)| ns == wanted)
+    }
+
+    fn is_pod(&self, wanted: &PodName) -> bool {
+        self.namespace.as_deref() == Some(&wanted.namespace) && self.pod.as_deref() == Some(&wanted.name)
+    }
+}
+
+impl Filter {
+    pub(super) fn matches(&self, meta: &Meta) -> bool {
+        if self.since.is_some_and(|since| meta.time < since) || !any(&self.kinds, |kind| *kind == meta.kind) {
+            return false;
+        }
+        // What was lost may have matched anything else.
+        meta.kind == Kind::Lost
+            || any(&self.outcomes, |outcome| Some(*outcome) == meta.outcome)
+                && any(&self.namespaces, |ns| meta.sides.iter().any(|side| side.in_namespace(ns)))
+                && any(&self.pods, |pod| meta.sides.iter().any(|side| side.is_pod(pod)))
+    }
+
+    /// The criteria on names, for an answer made of endpoints rather than records.
+    #[must_use]
+    pub fn matches_endpoints(&self, src: &Endpoint, dst: &Endpoint) -> bool {
+        let sides = [Names::of(src), Names::of(dst)];
+        any(&self.namespaces, |ns| sides.iter().any(|side| side.in_namespace(ns)))
+            && any(&self.pods, |pod| sides.iter().any(|side| side.is_pod(pod)))
+    }
+}
+
+/// No value given means no restriction.
+fn any<T>(values: &[T], test: impl Fn(&T) -> bool) -> bool {
+    values.is_empty() || values.iter().any(test)
+}

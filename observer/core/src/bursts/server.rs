@@ -1,0 +1,76 @@
+//! Whom resets are counted for.
+
+use std::net::IpAddr;
+
+use arcstr::{ArcStr, literal};
+use flow_model::record::{Endpoint, Reset};
+
+/// A server as one finding is about it. What goes through a VIP is the VIP's, so that one burst is told once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Server {
+    Vip(IpAddr),
+    Workload {
+        namespace: ArcStr,
+        name: ArcStr,
+    },
+    /// `namespace/name`, where its workload is not known.
+    Service(ArcStr),
+}
+
+/// Clients inside, by name. The world outside has no client of its own: each of its addresses would be new, and its habit
+/// never learnt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Client {
+    Named(ArcStr),
+    Node(ArcStr),
+}
+
+impl Server {
+    /// `None` for servers that are not ours.
+    pub(super) fn of(reset: &Reset, vip: Option<IpAddr>) -> Option<Self> {
+        let Endpoint { namespace, workload, service, .. } = &reset.dst;
+        match (vip, namespace, workload) {
+            (Some(vip), _, _) => Some(Self::Vip(vip.to_canonical())),
+            (None, Some(namespace), Some(name)) => {
+                Some(Self::Workload { namespace: namespace.clone(), name: name.clone() })
+            }
+            (None, _, _) => service.clone().map(Self::Service),
+        }
+    }
+
+    /// What tells its finding from others.
+    pub(super) fn subject(&self) -> [ArcStr; 2] {
+        match self {
+            Self::Vip(ip) => [literal!("vip"), arcstr::format!("{ip}")],
+            Self::Workload { namespace, name } => {
+                [literal!("workload"), arcstr::format!("{namespace}/{name}")]
+            }
+            Self::Service(name) => [literal!("service"), name.clone()],
+        }
+    }
+
+    pub(super) fn vip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Vip(ip) => Some(*ip),
+            Self::Workload { .. } | Self::Service(_) => None,
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn of(src: &Endpoint) -> Option<Self> {
+        let Endpoint { namespace, workload, node, .. } = src;
+        match (namespace, workload, node) {
+            (Some(namespace), Some(name), _) => Some(Self::Named(arcstr::format!("{namespace}/{name}"))),
+            (_, _, Some(node)) => Some(Self::Node(node.clone())),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Named(name) => name.to_string(),
+            Self::Node(node) => format!("node {node}"),
+        }
+    }
+}

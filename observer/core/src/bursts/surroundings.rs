@@ -1,0 +1,61 @@
+//! The causes as the engine knows them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+use flow_model::inventory::Inventory;
+use flow_policy::history::History;
+use jiff::Timestamp;
+
+use crate::bursts::cause::{Causes, Change, VipMove};
+use crate::bursts::endpoints::Endpoints;
+use crate::bursts::server::Server;
+
+/// Everything that remembers what happened on this node and in its cluster.
+pub struct Surroundings<'a> {
+    pub inventory: &'a Inventory,
+    pub history: &'a History,
+    pub endpoints: &'a Endpoints,
+    /// Moves of a VIP, or of all, since then.
+    pub moves: &'a dyn Fn(Option<IpAddr>, Timestamp) -> Vec<VipMove>,
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
+
+impl Causes for Surroundings<'_> {
+    fn vip_moves(&self, vip: Option<IpAddr>, since: Timestamp) -> Vec<VipMove> {
+        (self.moves)(vip, since)
+    }
+
+    fn policy_changes(&self, namespaces: &[ArcStr], since: Timestamp) -> Vec<Change> {
+        let changes = self.history.changes_in(namespaces, since);
+        changes.into_iter().map(|(at, what)| Change { at, what }).collect()
+    }
+
+    fn endpoint_changes(&self, server: &Server, services: &[ArcStr], since: Timestamp) -> Vec<Change> {
+        self.endpoints.changes(server, services, since)
+    }
+
+    fn has_backend(&self, service: &str, namespace: &str, workload: &str) -> bool {
+        let Some((of, name)) = service.split_once('/') else { return false };
+        let mut services = self.inventory.services.iter();
+        let Some(service) = services.find(|s| s.name == name && s.namespace == of) else { return false };
+        let serves = |pod: &str, ip: &IpAddr| {
+            service.backends.iter().any(|backend| match &backend.pod {
+                Some(name) => of == namespace && name == pod,
+                None => backend.ip == *ip,
+            })
+        };
+        let mut pods = self.inventory.pods.iter();
+        pods.any(|pod| {
+            pod.workload.name == workload
+                && pod.namespace == namespace
+                && pod.ips.iter().any(|ip| serves(&pod.name, ip))
+        })
+    }
+}

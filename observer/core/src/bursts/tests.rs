@@ -1,0 +1,206 @@
+//! Stories of resets, told tick by tick.
+
+mod causes;
+mod endpoints;
+mod habits;
+mod model;
+
+use arcstr::ArcStr;
+use flow_model::finding::{Finding, State};
+use flow_model::flow::{Side, Vantage};
+use flow_model::record::Endpoint;
+
+use super::*;
+use crate::findings::FindingsConfig;
+
+const VIP: &str = "10.0.20.200";
+
+/// Seconds on the test's clock.
+fn t(seconds: f64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000).unwrap() + SignedDuration::from_secs_f64(seconds)
+}
+
+/// Causes that a test makes up.
+#[derive(Clone, Debug, Default)]
+struct Made {
+    moves: Vec<VipMove>,
+    policies: Vec<Change>,
+    endpoints: Vec<Change>,
+    /// Services behind which every workload is.
+    backed: Vec<ArcStr>,
+}
+
+impl Causes for Made {
+    fn vip_moves(&self, vip: Option<IpAddr>, since: Timestamp) -> Vec<VipMove> {
+        let wanted = |m: &&VipMove| m.at >= since && vip.is_none_or(|vip| vip == m.vip);
+        self.moves.iter().filter(wanted).cloned().collect()
+    }
+
+    fn policy_changes(&self, namespaces: &[ArcStr], since: Timestamp) -> Vec<Change> {
+        let wanted = |c: &&Change| c.at >= since && namespaces.iter().any(|n| c.what.contains(n.as_str()));
+        self.policies.iter().filter(wanted).cloned().collect()
+    }
+
+    fn endpoint_changes(&self, _: &Server, _: &[ArcStr], since: Timestamp) -> Vec<Change> {
+        self.endpoints.iter().filter(|c| c.at >= since).cloned().collect()
+    }
+
+    fn has_backend(&self, service: &str, _: &str, _: &str) -> bool {
+        self.backed.iter().any(|backed| backed == service)
+    }
+}
+
+fn moved(at: f64) -> VipMove {
+    VipMove {
+        at: t(at),
+        vip: VIP.parse().unwrap(),
+        services: vec!["dbaas/postgresql-lb".into()],
+        from: Some("k8s-node3".into()),
+        to: Some("k8s-node4".into()),
+    }
+}
+
+fn change(at: f64, what: &str) -> Change {
+    Change { at: t(at), what: what.into() }
+}
+
+fn pod(name: &str, ip: [u8; 4], port: u16) -> Endpoint {
+    let (namespace, pod) = name.split_once('/').unwrap();
+    let workload = pod.rsplit_once('-').map_or(pod, |(workload, _)| workload);
+    Endpoint {
+        namespace: Some(namespace.into()),
+        pod: Some(pod.into()),
+        workload: Some(workload.into()),
+        workload_kind: Some("Deployment".into()),
+        ..Endpoint::bare(ip.into(), port)
+    }
+}
+
+/// A client from outside, one of many.
+fn outside(n: u8) -> Endpoint {
+    Endpoint::bare([10, 0, 30, n].into(), 40_000 + u16::from(n))
+}
+
+fn web() -> Endpoint {
+    pod("web/front-0", [10, 42, 0, 10], 40_122)
+}
+
+fn cache() -> Endpoint {
+    pod("data/cache-0", [10, 42, 2, 6], 6379)
+}
+
+/// The database of the incident, addressed through its VIP.
+fn database() -> Endpoint {
+    Endpoint {
+        service: Some("dbaas/postgresql-lb".into()),
+        namespace: Some("dbaas".into()),
+        workload: Some("pg-cluster".into()),
+        ..Endpoint::bare(VIP.parse().unwrap(), 5432)
+    }
+}
+
+/// One flow that may be reset.
+#[derive(Clone, Debug)]
+struct Flow {
+    src: Endpoint,
+    dst: Endpoint,
+    phase: Phase,
+}
+
+fn flow(src: Endpoint, dst: Endpoint, phase: Phase) -> Flow {
+    Flow { src, dst, phase }
+}
+
+/// Bursts, the findings they make, and a clock.
+struct Story {
+    bursts: Bursts,
+    findings: Findings,
+    causes: Made,
+    now: f64,
+    told: Vec<Finding>,
+    counted: Vec<String>,
+}
+
+impl Story {
+    /// An agent that has run for an hour, or one that has just started.
+    fn new(config: BurstConfig, experienced: bool) -> Self {
+        let findings = Findings::new("node1".into(), FindingsConfig::default());
+        let (causes, told, counted) = (Made::default(), Vec::new(), Vec::new());
+        let mut story = Self { bursts: Bursts::new(config), findings, causes, now: 0.0, told, counted };
+        if experienced {
+            (-3_600..0).step_by(20).for_each(|second| story.tick(f64::from(second)));
+        }
+        story.tick(0.0);
+        story
+    }
+
+    fn experienced() -> Self {
+        Self::new(BurstConfig::default(), true)
+    }
+
+    fn started() -> Self {
+        Self::new(BurstConfig::default(), false)
+    }
+
+    fn tick(&mut self, now: f64) {
+        self.now = now;
+        self.bursts.tick(&self.causes, &mut self.findings, t(now));
+        self.findings.tick(t(now));
+        self.told.extend(std::iter::from_fn(|| self.findings.next_output()));
+        while let Some(output) = self.bursts.next_output() {
+            let Output::RstBurst { dst, cause } = output else { panic!("{output:?}") };
+            let name = |name: &Option<ArcStr>| name.clone().unwrap_or_default();
+            self.counted.push(format!("{}/{} {cause}", name(&dst.namespace), name(&dst.workload)));
+        }
+    }
+
+    fn until(&mut self, end: f64) {
+        while self.now + 0.5 <= end {
+            self.tick(self.now + 0.5);
+        }
+    }
+
+    fn reset(&mut self, at: f64, flow: &Flow) {
+        self.until(at);
+        let Flow { src, dst, phase } = flow.clone();
+        let vip = (dst.ip == VIP.parse::<IpAddr>().unwrap()).then_some(dst.ip);
+        let (vantage, by) = (Vantage::Transit, Side::Server);
+        let reset = Reset { vantage, by, phase, vip: None, src, dst };
+        self.bursts.reset(&ResetFacts { time: t(at), reset: &reset, vip });
+    }
+
+    /// `count` resets, evenly from `from` on for `seconds`.
+    fn resets(&mut self, from: f64, seconds: f64, count: u32, flow: &Flow) {
+        for n in 0..count {
+            self.reset(from + seconds * f64::from(n) / f64::from(count), flow);
+        }
+    }
+
+    /// The newest word of each finding.
+    fn findings(&self) -> Vec<Finding> {
+        let newest: BTreeMap<_, _> = self.told.iter().map(|f| (f.id.clone(), f.clone())).collect();
+        newest.into_values().collect()
+    }
+
+    fn finding(&self) -> Finding {
+        let findings = self.findings();
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        findings.into_iter().next().unwrap()
+    }
+
+    /// How often a finding became active.
+    fn raised(&self) -> usize {
+        let mut active = BTreeMap::new();
+        let begins = |finding: &&Finding| {
+            let is = finding.state == State::Active;
+            let was = active.insert(finding.id.clone(), is).unwrap_or_default();
+            is && !was
+        };
+        self.told.iter().filter(begins).count()
+    }
+
+    fn quiet(&self) {
+        assert_eq!(self.told, [], "{:#?}", self.told);
+        assert_eq!(self.counted, [""; 0]);
+    }
+}

@@ -1,0 +1,112 @@
+//! What is kept of one server.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+use flow_model::flow::{Phase, Side};
+use flow_model::record::Endpoint;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::bursts::ResetFacts;
+use crate::bursts::cause::Scene;
+use crate::bursts::rate::Rate;
+
+/// Clients told apart within a window.
+const MAX_CLIENTS: usize = 32;
+/// The newest resets, as evidence.
+const MAX_EXAMPLES: usize = 5;
+/// Services and namespaces that one server has to do with.
+const MAX_NAMES: usize = 16;
+
+/// A server that resets, or whose connections are reset.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) rate: Rate,
+    clients: Vec<(IpAddr, Timestamp)>,
+    pub(super) examples: VecDeque<Example>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Example {
+    pub(super) time: Timestamp,
+    pub(super) src: Endpoint,
+    pub(super) dst: Endpoint,
+    pub(super) by: Side,
+    pub(super) phase: Phase,
+}
+
+/// How many clients, as far as they are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clients {
+    One(IpAddr),
+    Some(usize),
+    Many(usize),
+}
+
+impl Watch {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, clients: Vec::new(), examples: VecDeque::new() }
+    }
+
+    pub(super) fn add(&mut self, facts: &ResetFacts<'_>, at: Timestamp) {
+        let reset = facts.reset;
+        self.rate.add(at, reset.phase);
+        self.client(reset.src.ip.to_canonical(), at);
+        if self.examples.len() == MAX_EXAMPLES {
+            self.examples.pop_front();
+        }
+        self.examples.push_back(Example {
+            time: at,
+            src: reset.src.clone(),
+            dst: reset.dst.clone(),
+            by: reset.by,
+            phase: reset.phase,
+        });
+    }
+
+    pub(super) fn clients(&self, now: Timestamp, window: SignedDuration) -> Clients {
+        let recent = |(_, seen): &&(IpAddr, Timestamp)| now.duration_since(*seen) < window;
+        let count = self.clients.iter().filter(recent).count();
+        match (count, self.clients.iter().find(recent)) {
+            (1, Some((ip, _))) => Clients::One(*ip),
+            (MAX_CLIENTS.., _) => Clients::Many(MAX_CLIENTS - 1),
+            (count, _) => Clients::Some(count),
+        }
+    }
+
+    /// Where to look for causes, by the newest resets.
+    pub(super) fn scene(&self) -> Scene {
+        let mut scene = Scene::default();
+        for Example { src, dst, .. } in &self.examples {
+            note(&mut scene.services, dst.service.as_ref());
+            note(&mut scene.namespaces, dst.namespace.as_ref());
+            note(&mut scene.namespaces, src.namespace.as_ref());
+            let of_service = dst.service.as_deref().and_then(|name| name.split_once('/'));
+            note(&mut scene.namespaces, of_service.map(|(namespace, _)| ArcStr::from(namespace)).as_ref());
+        }
+        scene
+    }
+
+    /// The clock was set.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        self.rate.restart(now);
+        self.clients.clear();
+    }
+
+    fn client(&mut self, ip: IpAddr, at: Timestamp) {
+        if let Some((_, seen)) = self.clients.iter_mut().find(|(known, _)| *known == ip) {
+            *seen = at.max(*seen);
+        } else if self.clients.len() < MAX_CLIENTS {
+            self.clients.push((ip, at));
+        } else if let Some(oldest) = self.clients.iter_mut().min_by_key(|(_, seen)| *seen) {
+            *oldest = (ip, at);
+        }
+    }
+}
+
+fn note(names: &mut Vec<ArcStr>, name: Option<&ArcStr>) {
+    if let Some(name) = name.filter(|name| names.len() < MAX_NAMES && !names.contains(*name)) {
+        names.push(name.clone());
+    }
+}

@@ -1,0 +1,105 @@
+//! The words of `rst_burst` findings.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use arcstr::ArcStr;
+use flow_model::record::Endpoint;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::bursts::burst::Peak;
+use crate::bursts::cause::{BEFORE, Cause, Kind};
+use crate::bursts::server::{Client, Server};
+use crate::bursts::watch::{Clients, Example};
+use crate::bursts::window::Counts;
+
+/// "10.0.20.200 (dbaas/postgresql-lb)", "data/cache", "Service data/cache".
+pub(super) fn server(server: &Server, services: &[ArcStr]) -> String {
+    match server {
+        Server::Vip(ip) if services.is_empty() => ip.to_string(),
+        Server::Vip(ip) => format!("{ip} ({})", services.join(", ")),
+        Server::Workload { namespace, name } => format!("{namespace}/{name}"),
+        Server::Service(name) => format!("Service {name}"),
+    }
+}
+
+/// "41 resets of established connections and 3 orphans in 10 s from 5 clients".
+pub(super) fn resets(peak: &Peak, window: i64) -> String {
+    format!("{} in {window} s from {}", counted(peak.counts), from(peak.focus.as_ref(), &peak.clients))
+}
+
+fn counted(counts: Counts) -> String {
+    let Counts { established, orphan } = counts;
+    let of_established = match established {
+        1 => "1 reset of an established connection".to_owned(),
+        n => format!("{n} resets of established connections"),
+    };
+    match (established, orphan) {
+        (_, 0) => of_established,
+        (0, 1) => "1 orphan reset".to_owned(),
+        (0, n) => format!("{n} orphan resets"),
+        (_, 1) => format!("{of_established} and 1 orphan"),
+        (_, n) => format!("{of_established} and {n} orphans"),
+    }
+}
+
+fn from(focus: Option<&Client>, clients: &Clients) -> String {
+    match (focus, clients) {
+        (Some(client), _) => client.name(),
+        (None, Clients::One(ip)) => ip.to_string(),
+        (None, Clients::Some(n)) => format!("{n} clients"),
+        (None, Clients::Many(n)) => format!("more than {n} clients"),
+    }
+}
+
+/// "it moved k8s-node3 -> k8s-node4 1.2 s before".
+pub(super) fn because(cause: Option<&Cause>, start: Timestamp) -> String {
+    match cause {
+        Some(cause) => format!("{} {}", cause.what, when(cause.at, start)),
+        None => "no cause is known".to_owned(),
+    }
+}
+
+fn when(at: Timestamp, start: Timestamp) -> String {
+    let before = start.duration_since(at);
+    let place = if before < SignedDuration::ZERO { "after the first" } else { "before" };
+    format!("{:.1} s {place}", before.abs().as_secs_f64())
+}
+
+/// The kind of the cause, and what speaks for it.
+pub(super) fn cause(cause: Option<&Cause>, start: Timestamp, peak: &Peak) -> String {
+    let kind = Kind::label(cause.map(|cause| cause.kind));
+    match cause {
+        None => format!(
+            "{kind}: no VIP moved, and no policy or backend changed, in the {} s before",
+            BEFORE.as_secs()
+        ),
+        Some(cause) if start >= cause.at => {
+            let within = peak.at.duration_since(cause.at).as_secs_f64().ceil().max(1.0);
+            format!("{kind}: {} followed within {within} s: {}", counted(peak.counts), cause.what)
+        }
+        Some(cause) => format!("{kind}: {} {}", cause.what, when(cause.at, start)),
+    }
+}
+
+/// One reset as evidence.
+pub(super) fn example(example: &Example) -> String {
+    let Example { src, dst, by, phase, .. } = example;
+    let mut text = format!("{} -> {}", party(src, src.ip, src.port), party(dst, dst.ip, dst.port));
+    if dst.backend_ip.is_some() || dst.backend_port.is_some() {
+        let backend = SocketAddr::new(dst.backend_ip.unwrap_or(dst.ip), dst.backend_port.unwrap_or(dst.port));
+        // Writing to a String does not fail.
+        write!(text, " (backend {backend})").ok();
+    }
+    write!(text, ": reset by {by}, {phase}").ok();
+    text
+}
+
+fn party(endpoint: &Endpoint, ip: std::net::IpAddr, port: u16) -> String {
+    let address = SocketAddr::new(ip, port);
+    match (&endpoint.namespace, &endpoint.pod, &endpoint.node) {
+        (Some(namespace), Some(pod), _) => format!("{address} {namespace}/{pod}"),
+        (_, _, Some(node)) => format!("{address} node {node}"),
+        _ => address.to_string(),
+    }
+}

@@ -1,0 +1,202 @@
+//! Denied connections, gathered into what a human acts on: two workloads and a port.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use arcstr::{ArcStr, literal};
+use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::output::LatentCount;
+use flow_model::record::Endpoint;
+use jiff::Timestamp;
+
+use crate::connections::Judge;
+use crate::facts::{JudgedConnection, LatentGroup};
+
+/// Connections named per group.
+const EXAMPLES: usize = 5;
+/// Causes looked for in one round; the others have theirs in the next ones.
+const CAUSES: usize = 16;
+
+/// What the judgement depends on: everything but the client's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pair {
+    src: IpAddr,
+    dst: IpAddr,
+    dport: u16,
+    backend: Option<(IpAddr, u16)>,
+}
+
+impl Pair {
+    pub(super) fn of(tuple: &FlowTuple) -> Self {
+        let &FlowTuple { src, dst, dport, backend, .. } = tuple;
+        Self { src, dst, dport, backend }
+    }
+}
+
+/// Some connections, counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    open: u64,
+    older: bool,
+    /// The oldest ones, in order.
+    examples: Vec<(Timestamp, FlowTuple)>,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, seen: Timestamp, tuple: FlowTuple, older: bool) {
+        self.open += 1;
+        self.older |= older;
+        self.example((seen, tuple));
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.open += other.open;
+        self.older |= other.older;
+        other.examples.into_iter().for_each(|example| self.example(example));
+    }
+
+    /// Sorted all the way, so that the same connections give the same examples in each round.
+    fn example(&mut self, example: (Timestamp, FlowTuple)) {
+        let order = |(seen, t): &(Timestamp, FlowTuple)| (*seen, t.src, t.sport, t.dst, t.dport);
+        let at = self.examples.partition_point(|other| order(other) <= order(&example));
+        if at < EXAMPLES {
+            self.examples.truncate(EXAMPLES - 1);
+            self.examples.insert(at, example);
+        }
+    }
+
+    fn oldest(&self) -> Option<(Timestamp, FlowTuple)> {
+        self.examples.first().copied()
+    }
+}
+
+/// Namespace and name.
+type Side = (ArcStr, ArcStr);
+/// Source, destination, and the port as addressed.
+type GroupKey = (Side, Side, u16);
+
+struct Group {
+    tally: Tally,
+    judged: JudgedConnection,
+}
+
+#[derive(Debug)]
+struct Cause {
+    policies: Vec<ArcStr>,
+    text: Option<String>,
+}
+
+/// What was found out about denied connections.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    /// Since everything was judged last.
+    details: HashMap<Pair, Option<JudgedConnection>>,
+    /// What brought a refusal about stays so for as long as the same policies refuse.
+    causes: BTreeMap<GroupKey, Cause>,
+    /// A group waits for its cause.
+    unexplained: bool,
+    counts: BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
+}
+
+impl Groups {
+    /// Everything is about to be judged anew.
+    pub(super) fn forget(&mut self) {
+        self.details.clear();
+    }
+
+    /// Whether [`Groups::build`] has more to tell without anything having changed.
+    pub(super) fn unexplained(&self) -> bool {
+        self.unexplained
+    }
+
+    pub(super) fn counts(&self) -> Vec<LatentCount> {
+        self.counts.values().cloned().collect()
+    }
+
+    pub(super) fn build(&mut self, denied: HashMap<Pair, Tally>, judge: &mut dyn Judge) -> Vec<LatentGroup> {
+        self.details.retain(|pair, _| denied.contains_key(pair));
+        self.counts.clear();
+        let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
+        for (pair, tally) in denied {
+            let Some((_, oldest)) = tally.oldest() else { continue };
+            let detail = self.details.entry(pair).or_insert_with(|| judge.detail(&oldest));
+            if let Some(judged) = detail {
+                count(&mut self.counts, judged, tally.open);
+                gather(&mut groups, judged, tally);
+            }
+        }
+        let same = |key: &GroupKey, cause: &mut Cause| {
+            groups.get(key).is_some_and(|group| group.judged.verdict.policies == cause.policies)
+        };
+        self.causes.retain(same);
+        self.explain(&groups, judge);
+        groups.into_iter().filter_map(|(key, group)| self.tell(&key, group)).collect()
+    }
+
+    fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, judge: &mut dyn Judge) {
+        let mut new = groups.iter().filter(|(key, _)| !self.causes.contains_key(*key)).collect::<Vec<_>>();
+        self.unexplained = new.len() > CAUSES;
+        new.truncate(CAUSES);
+        for (key, Group { tally, judged }) in new {
+            let text = tally.oldest().and_then(|(_, oldest)| judge.cause(&oldest, judged));
+            self.causes.insert(key.clone(), Cause { policies: judged.verdict.policies.clone(), text });
+        }
+    }
+
+    fn tell(&self, key: &GroupKey, group: Group) -> Option<LatentGroup> {
+        let Group { tally, mut judged } = group;
+        let (since, oldest) = tally.oldest()?;
+        judged.src.port = oldest.sport;
+        Some(LatentGroup {
+            src: judged.src,
+            dst: judged.dst,
+            vantage: judged.vantage,
+            verdict: judged.verdict,
+            open: tally.open,
+            since,
+            older: tally.older,
+            cause: self.causes.get(key).and_then(|cause| cause.text.clone()),
+            examples: tally.examples.into_iter().map(|(_, tuple)| tuple).collect(),
+        })
+    }
+}
+
+/// Adds to the group of the same workloads; the pair with the oldest connection gives the example.
+fn gather(groups: &mut BTreeMap<GroupKey, Group>, judged: &JudgedConnection, tally: Tally) {
+    let group = groups
+        .entry(key(judged))
+        .or_insert_with(|| Group { tally: Tally::default(), judged: judged.clone() });
+    let oldest = tally.oldest();
+    group.tally.merge(tally);
+    if group.tally.oldest() == oldest {
+        group.judged = judged.clone();
+    }
+}
+
+fn count(
+    counts: &mut BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
+    judged: &JudgedConnection,
+    open: u64,
+) {
+    for policy in &judged.verdict.policies {
+        let series =
+            counts.entry((key(judged), judged.vantage, policy.clone())).or_insert_with(|| LatentCount {
+                src: judged.src.clone(),
+                dst: judged.dst.clone(),
+                vantage: judged.vantage,
+                policy: policy.clone(),
+                count: 0,
+            });
+        series.count += open;
+    }
+}
+
+fn key(judged: &JudgedConnection) -> GroupKey {
+    (side(&judged.src), side(&judged.dst), judged.dst.port)
+}
+
+/// As metrics name it, but nodes each by its own name. The world outside is one: a thousand browsers are one finding.
+fn side(endpoint: &Endpoint) -> Side {
+    let unowned = || endpoint.node.clone().unwrap_or(literal!("_external"));
+    endpoint.owner().unwrap_or_else(|| (ArcStr::new(), unowned()))
+}

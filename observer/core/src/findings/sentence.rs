@@ -1,0 +1,233 @@
+//! The words of findings.
+
+use std::fmt::Write as _;
+
+use flow_model::decision::{Decision, Direction};
+use flow_model::flow::{FlowTuple, Outcome, Vantage};
+use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+
+use crate::facts::{AttemptFacts, Backends, LatentGroup};
+use crate::findings::subject::{service, who, who_at, whom};
+
+/// Speaks about one attempt.
+pub(super) struct Words<'a> {
+    attempt: &'a Attempt,
+    backends: Option<Backends>,
+    node: &'a str,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(facts: &AttemptFacts<'a>, node: &'a str) -> Self {
+        Self { attempt: facts.attempt, backends: facts.backends, node }
+    }
+
+    pub(super) fn denied(&self) -> String {
+        denied(self.attempt)
+    }
+
+    pub(super) fn connected(&self) -> String {
+        let Attempt { src, dst, .. } = self.attempt;
+        let (refusal, enforcer) = (refusal(self.attempt), self.enforcer());
+        format!(
+            "{} connected to {} although the policies refuse it: {refusal}; {} not enforced on {enforcer}",
+            who(src),
+            whom(dst),
+            self.policies_are(),
+        )
+    }
+
+    pub(super) fn no_backend(&self) -> String {
+        self.cannot_reach(&self.lacks_backends())
+    }
+
+    pub(super) fn stopped_by_firewall(&self, by: &str) -> String {
+        let Attempt { src, dst, .. } = self.attempt;
+        let stopped = self.stopped();
+        let says = self.attempt.verdict.as_ref().map(|verdict| format!(": {}", verdict.explanation));
+        format!(
+            "{}'s connection to {} is {stopped} by a firewall ({by}) although the policies allow it{}",
+            who(src),
+            whom(dst),
+            says.unwrap_or_default(),
+        )
+    }
+
+    pub(super) fn firewall_verdict_unknown(&self, by: &str) -> String {
+        let how = match self.attempt.outcome {
+            Outcome::Rejected => format!("rejected by {by}"),
+            _ => format!("{} by a firewall ({by})", self.stopped()),
+        };
+        self.cannot_reach(&format!("{how}; {}", self.not_known()))
+    }
+
+    pub(super) fn nobody_listens(&self) -> String {
+        let dst = &self.attempt.dst;
+        let listener = who_at(dst, dst.backend_port.unwrap_or(dst.port));
+        if self.verdict_known() {
+            self.cannot_reach(&format!("nobody listens on {listener}"))
+        } else {
+            let not_known = self.not_known();
+            self.cannot_reach(&format!("nobody listens on {listener}, or a firewall resets it; {not_known}"))
+        }
+    }
+
+    pub(super) fn silence(&self) -> String {
+        let dropped = match &self.attempt.drop_reason {
+            Some(reason) => format!("; the kernel dropped one ({reason})"),
+            None => String::new(),
+        };
+        self.cannot_reach(&format!("SYNs get no answer{dropped}{}", self.surroundings()))
+    }
+
+    pub(super) fn unreachable(&self, signal: &str) -> String {
+        let what = match signal {
+            "icmp-host-unreachable" | "icmp6-addr-unreachable" => "host unreachable",
+            "icmp-net-unreachable" | "icmp6-no-route" | "icmp6-reject-route" => "network unreachable",
+            _ => "unreachable",
+        };
+        self.cannot_reach(&format!("{what} ({signal}){}", self.surroundings()))
+    }
+
+    fn cannot_reach(&self, why: &str) -> String {
+        cannot_reach(self.attempt, why)
+    }
+
+    fn stopped(&self) -> &'static str {
+        match self.attempt.outcome {
+            Outcome::Unanswered => "dropped",
+            Outcome::Refused => "reset",
+            Outcome::Rejected | Outcome::Established => "rejected",
+        }
+    }
+
+    /// What else may explain it.
+    fn surroundings(&self) -> String {
+        let mut text = String::new();
+        if self.backends.is_some_and(|backends| backends.ready == 0) {
+            text.extend(["; ", &self.lacks_backends()]);
+        }
+        if !self.verdict_known() && self.attempt.verdict.is_some() {
+            text.extend(["; ", &self.not_known()]);
+        }
+        text
+    }
+
+    fn lacks_backends(&self) -> String {
+        let all = self.backends.map_or(0, |backends| backends.all);
+        let of = if all == 0 { String::new() } else { format!(" (0 of {all})") };
+        format!("{} has no ready backend{of}", service(&self.attempt.dst))
+    }
+
+    fn verdict_known(&self) -> bool {
+        self.attempt.verdict.as_ref().is_some_and(|verdict| verdict.decision != Decision::Unknown)
+    }
+
+    fn not_known(&self) -> String {
+        let why = self.attempt.verdict.as_ref().map(|verdict| format!(": {}", verdict.explanation));
+        format!("what the policies say is not known{}", why.unwrap_or_default())
+    }
+
+    fn policies_are(&self) -> &'static str {
+        let several = self.attempt.verdict.as_ref().is_some_and(|verdict| verdict.policies.len() > 1);
+        if several { "the policies are" } else { "the policy is" }
+    }
+
+    /// Who should have refused: the node of the pod that the policy selects.
+    fn enforcer(&self) -> String {
+        let Attempt { src, dst, vantage, verdict, .. } = self.attempt;
+        let direction = verdict.as_ref().and_then(|verdict| verdict.direction);
+        match (direction, vantage) {
+            (Some(Direction::Ingress), Vantage::Destination)
+            | (Some(Direction::Egress), Vantage::Source)
+            | (None, _) => format!("node {}", self.node),
+            (Some(Direction::Ingress), _) => format!("the node of {}", who(dst)),
+            (Some(Direction::Egress), _) => format!("the node of {}", who(src)),
+        }
+    }
+}
+
+/// Why the policies keep the attempt from its destination.
+pub(super) fn denied(attempt: &Attempt) -> String {
+    let explanation = attempt.verdict.as_ref().map_or("refused", |verdict| &verdict.explanation);
+    let silent = if attempt.outcome == Outcome::Unanswered { "; SYNs get no answer" } else { "" };
+    cannot_reach(attempt, &format!("{explanation}{silent}"))
+}
+
+fn cannot_reach(attempt: &Attempt, why: &str) -> String {
+    format!("{} can't reach {}: {why}", who(&attempt.src), whom(&attempt.dst))
+}
+
+/// Open connections that would be refused today, and which change did it.
+pub(super) fn latent(group: &LatentGroup, open: u64) -> String {
+    let LatentGroup { src, dst, verdict, cause, .. } = group;
+    let s = if open == 1 { "" } else { "s" };
+    let mut text = format!(
+        "{} has {open} open connection{s} to {} that the current policies would refuse: {}",
+        who(src),
+        whom(dst),
+        without_prefix(verdict),
+    );
+    if let Some(cause) = cause {
+        text.extend([". ", cause]);
+    }
+    text
+}
+
+fn refusal(attempt: &Attempt) -> &str {
+    attempt.verdict.as_ref().map_or("", |verdict| without_prefix(verdict))
+}
+
+fn without_prefix(verdict: &FlowVerdict) -> &str {
+    verdict.explanation.strip_prefix("refused by ").unwrap_or(&verdict.explanation)
+}
+
+/// One attempt as evidence.
+pub(super) fn example(attempt: &Attempt) -> String {
+    let Attempt { src, dst, outcome, signal, drop_reason, syn_retransmits, .. } = attempt;
+    let mut text = flow(src, dst);
+    // Writing to a String does not fail.
+    write!(text, " {outcome}").ok();
+    if let Some(signal) = signal {
+        write!(text, ": {signal}").ok();
+    }
+    if *outcome == Outcome::Unanswered {
+        write!(text, " after {} SYNs", u64::from(*syn_retransmits) + 1).ok();
+    }
+    if let Some(reason) = drop_reason {
+        write!(text, ", dropped: {reason}").ok();
+    }
+    text
+}
+
+/// One open connection as evidence; the oldest of its group says since when.
+pub(super) fn open_connection(group: &LatentGroup, tuple: &FlowTuple) -> String {
+    let dst = Endpoint {
+        backend_ip: tuple.backend.map(|(ip, _)| ip).filter(|ip| *ip != tuple.dst),
+        backend_port: tuple.backend.map(|(_, port)| port).filter(|port| *port != tuple.dport),
+        ..Endpoint::bare(tuple.dst, tuple.dport)
+    };
+    let flow = flow(&Endpoint::bare(tuple.src, tuple.sport), &dst);
+    let oldest = (tuple.src, tuple.sport) == (group.src.ip, group.src.port);
+    match (oldest, group.older) {
+        (true, true) => format!("{flow} open since before the agent started"),
+        (true, false) => format!("{flow} open since {}", group.since),
+        (false, _) => format!("{flow} open"),
+    }
+}
+
+fn flow(src: &Endpoint, dst: &Endpoint) -> String {
+    let address = std::net::SocketAddr::new;
+    let mut text = format!("{} -> {}", address(src.ip, src.port), address(dst.ip, dst.port));
+    if dst.backend_ip.is_some() || dst.backend_port.is_some() {
+        let backend = address(dst.backend_ip.unwrap_or(dst.ip), dst.backend_port.unwrap_or(dst.port));
+        write!(text, " (backend {backend})").ok();
+    }
+    text
+}
+
+/// Hosts answer TCP with a RST; these ICMP errors come from filters. Names as in [`flow_model::record::Attempt::signal`].
+pub(super) fn is_of_firewall(signal: &str) -> bool {
+    const FILTERS: [&str; 4] =
+        ["icmp-port-unreachable", "icmp-proto-unreachable", "icmp6-port-unreachable", "icmp6-policy-fail"];
+    FILTERS.contains(&signal) || signal.ends_with("-prohibited")
+}

@@ -1,0 +1,13 @@
+//! The engine and its detectors: no I/O, no clock, no async. Inputs carry their time, and effects leave as values.
+
+mod awaiting_drop;
+mod awaiting_name;
+pub mod bursts;
+pub mod connections;
+pub mod engine;
+pub mod facts;
+pub mod findings;
+mod judge;
+pub mod recording;
+mod signal;
+pub mod vips;

@@ -1,0 +1,112 @@
+//! Which node has an Ethernet address, and which an IP address.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::Node;
+use flow_model::mac::Mac;
+
+/// Addresses remembered per node: whoever forges answers for a node's address must not fill the memory.
+const MACS_PER_NODE: usize = 8;
+/// Neighbours and own interfaces looked at.
+const MAX_NEIGHBOURS: usize = 16_384;
+
+/// What is known of the hosts. An Ethernet address is remembered when its neighbour entry ages out.
+#[derive(Debug)]
+pub(super) struct Owners {
+    node: ArcStr,
+    /// Of this node's interfaces.
+    own: BTreeSet<Mac>,
+    nodes: BTreeSet<ArcStr>,
+    by_ip: BTreeMap<IpAddr, ArcStr>,
+    by_mac: BTreeMap<Mac, ArcStr>,
+    /// Oldest first.
+    by_node: BTreeMap<ArcStr, VecDeque<Mac>>,
+    /// The newest table: nodes may become known after their neighbours.
+    neighbours: Vec<(IpAddr, Mac)>,
+}
+
+impl Owners {
+    pub(super) fn new(node: ArcStr) -> Self {
+        Self {
+            node,
+            own: BTreeSet::new(),
+            nodes: BTreeSet::new(),
+            by_ip: BTreeMap::new(),
+            by_mac: BTreeMap::new(),
+            by_node: BTreeMap::new(),
+            neighbours: Vec::new(),
+        }
+    }
+
+    pub(super) fn set_nodes(&mut self, nodes: &[Arc<Node>]) {
+        self.nodes = nodes.iter().map(|node| node.name.clone()).collect();
+        self.by_ip =
+            nodes.iter().flat_map(|node| node.ips.iter().map(|ip| (*ip, node.name.clone()))).collect();
+        let known = &self.nodes;
+        self.by_node.retain(|name, _| known.contains(name));
+        self.by_mac.retain(|_, name| known.contains(name));
+        self.learn();
+    }
+
+    pub(super) fn set_neighbours(&mut self, neighbours: &[(IpAddr, Mac)], own: &[Mac]) {
+        self.own = own.iter().copied().filter(|mac| mac.is_host()).take(MAX_NEIGHBOURS).collect();
+        self.neighbours = neighbours.iter().take(MAX_NEIGHBOURS).copied().collect();
+        self.learn();
+    }
+
+    /// The node that has this Ethernet address.
+    pub(super) fn of_mac(&self, mac: Mac) -> Option<&ArcStr> {
+        if self.own.contains(&mac) { Some(&self.node) } else { self.by_mac.get(&mac) }
+    }
+
+    /// The node whose own address this is.
+    pub(super) fn of_ip(&self, ip: IpAddr) -> Option<&ArcStr> {
+        self.by_ip.get(&ip)
+    }
+
+    /// The node's name, where an announcer gives its address; else what it gives.
+    pub(super) fn named(&self, said: &ArcStr) -> ArcStr {
+        let of_ip = said.parse().ok().and_then(|ip| self.of_ip(ip));
+        of_ip.unwrap_or(said).clone()
+    }
+
+    pub(super) fn is_node(&self, name: &ArcStr) -> bool {
+        self.nodes.contains(name) || *name == self.node
+    }
+
+    /// What a host is called in texts.
+    pub(super) fn call(&self, mac: Mac) -> ArcStr {
+        self.of_mac(mac).cloned().unwrap_or_else(|| arcstr::format!("MAC {mac}"))
+    }
+
+    fn learn(&mut self) {
+        for (ip, mac) in std::mem::take(&mut self.neighbours) {
+            if mac.is_host()
+                && let Some(node) = self.by_ip.get(&ip).cloned()
+            {
+                self.remember(mac, node);
+            }
+            self.neighbours.push((ip, mac));
+        }
+    }
+
+    fn remember(&mut self, mac: Mac, node: ArcStr) {
+        let before = self.by_mac.insert(mac, node.clone());
+        if before.as_ref() == Some(&node) {
+            return;
+        }
+        if let Some(macs) = before.and_then(|before| self.by_node.get_mut(&before)) {
+            macs.retain(|known| *known != mac);
+        }
+        let macs = self.by_node.entry(node).or_default();
+        macs.push_back(mac);
+        if macs.len() > MACS_PER_NODE
+            && let Some(oldest) = macs.pop_front()
+        {
+            self.by_mac.remove(&oldest);
+        }
+    }
+}

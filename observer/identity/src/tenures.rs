@@ -1,0 +1,164 @@
+//! Which pod held which address, and when.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow_model::inventory::Pod;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::RETENTION;
+
+/// An event may be this much older than the start of the pod it belongs to: clocks differ, and a pod without
+/// start time is known only since it was seen. Applies only where nobody held the address before.
+const SKEW: SignedDuration = SignedDuration::from_secs(2);
+
+/// Events are handled this much after they were seen, at most; what they need is kept as long.
+const LATE: SignedDuration = SignedDuration::from_secs(30);
+
+/// Pods remembered per address.
+const MAX_PER_IP: usize = 16;
+
+/// Ended tenures remembered: 65,536 are about 5 MiB.
+const MAX_ENDED: usize = 65_536;
+
+/// A pod's time with an address.
+#[derive(Debug)]
+struct Tenure {
+    pod: Arc<Pod>,
+    from: Timestamp,
+    /// When the pod was seen to be gone or finished. `None` while it lives; a pod that is being deleted lives.
+    until: Option<Timestamp>,
+}
+
+/// Tenures by address, each list in the order of `from`.
+#[derive(Debug, Default)]
+pub(super) struct Tenures {
+    by_ip: HashMap<IpAddr, Vec<Tenure>>,
+    /// A picture was applied before, so a pod that is new to us is new.
+    primed: bool,
+}
+
+impl Tenures {
+    /// Ends the tenures that the pods no longer claim, then begins new ones.
+    pub(super) fn apply(&mut self, pods: &[Arc<Pod>], now: Timestamp) {
+        let mut claims: HashMap<IpAddr, Vec<&Arc<Pod>>> = HashMap::with_capacity(pods.len());
+        for pod in pods.iter().filter(|pod| !pod.host_network && !pod.finished) {
+            for ip in &pod.ips {
+                claims.entry(ip.to_canonical()).or_default().push(pod);
+            }
+        }
+        for (ip, tenures) in &mut self.by_ip {
+            let mut unclaimed = Vec::new();
+            go_on(tenures, claims.get_mut(ip).unwrap_or(&mut unclaimed), now);
+        }
+        for (ip, mut pods) in claims {
+            // The later start comes last and wins; of two equal ones that which isn't going.
+            pods.sort_by_key(|pod| (pod.start, !pod.deleting));
+            for pod in pods {
+                self.begin(ip, pod, now);
+            }
+        }
+        self.primed = true;
+        self.bound();
+    }
+
+    /// The pod that had the address at that time: of those that had begun the latest, if it still held the
+    /// address or had lost it no longer than [`RETENTION`] ago.
+    pub(super) fn owner(&self, ip: IpAddr, at: Timestamp) -> Option<&Arc<Pod>> {
+        let tenures = self.by_ip.get(&ip)?;
+        let begun = tenures.partition_point(|tenure| tenure.from <= at);
+        let holder = tenures[..begun].iter().rev().find(|tenure| tenure.covers(at));
+        let next = || tenures.get(begun).filter(|tenure| tenure.from.duration_since(at) <= SKEW);
+        holder.or_else(next).map(|tenure| &tenure.pod)
+    }
+
+    /// Forgets; true if anything was.
+    pub(super) fn prune(&mut self, now: Timestamp) -> bool {
+        self.forget(|until| now.duration_since(until) > RETENTION + LATE)
+    }
+
+    pub(super) fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.by_ip.values().flatten().map(|tenure| &tenure.pod)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_ip.values().map(Vec::len).sum()
+    }
+
+    fn begin(&mut self, ip: IpAddr, pod: &Arc<Pod>, now: Timestamp) {
+        let unknown = if self.primed { now } else { Timestamp::MIN };
+        // It has the address now, whatever its clock says.
+        let start = pod.start.unwrap_or(unknown).min(now);
+        let tenures = self.by_ip.entry(ip).or_default();
+        let from = tenures.last().map_or(start, |last| last.successor(start, now));
+        if tenures.len() >= MAX_PER_IP {
+            tenures.remove(0);
+        }
+        tenures.push(Tenure { pod: Arc::clone(pod), from, until: None });
+    }
+
+    /// Churn faster than time heals must not grow without bound: the longest gone are forgotten first.
+    fn bound(&mut self) {
+        let mut ends: Vec<_> = self.by_ip.values().flatten().filter_map(|tenure| tenure.until).collect();
+        if ends.len() > MAX_ENDED {
+            let excess = ends.len() - MAX_ENDED;
+            let (_, last, _) = ends.select_nth_unstable(excess - 1);
+            let last = *last;
+            self.forget(|until| until <= last);
+        }
+    }
+
+    fn forget(&mut self, old: impl Fn(Timestamp) -> bool) -> bool {
+        let mut any = false;
+        self.by_ip.retain(|_, tenures| {
+            let before = tenures.len();
+            tenures.retain(|tenure| !tenure.until.is_some_and(&old));
+            any |= tenures.len() != before;
+            !tenures.is_empty()
+        });
+        any
+    }
+}
+
+impl Tenure {
+    fn covers(&self, at: Timestamp) -> bool {
+        self.until.is_none_or(|until| at.duration_since(until) <= RETENTION)
+    }
+
+    /// When a pod that is seen with the address after this one begins to hold it.
+    ///
+    /// A start time is a second cut off below, and is when the kubelet took the pod, before it had an address.
+    /// So where this pod was seen to end, and only later the new one was seen, the address changed hands
+    /// after that end, however early the new pod started. Where both were seen at once nothing tells when
+    /// it changed hands but the start.
+    fn successor(&self, start: Timestamp, now: Timestamp) -> Timestamp {
+        match self.until.filter(|until| *until < now) {
+            Some(until) => start.max(until).max(self.from),
+            None if start > self.from => start,
+            None => now.max(self.from),
+        }
+    }
+}
+
+/// Goes through the tenures of one address: those claimed go on (and leave the claims), the others end.
+fn go_on(tenures: &mut [Tenure], claims: &mut Vec<&Arc<Pod>>, now: Timestamp) {
+    let last = tenures.len().saturating_sub(1);
+    for (index, tenure) in tenures.iter_mut().enumerate() {
+        // One that ended goes on only if nobody came after it: its source had lost sight of it.
+        let may_go_on = tenure.until.is_none() || index == last;
+        match claims.iter().position(|pod| may_go_on && same(pod, &tenure.pod)) {
+            Some(claim) => {
+                tenure.pod = Arc::clone(claims.swap_remove(claim));
+                tenure.until = None;
+            }
+            None => tenure.until = tenure.until.or(Some(now)),
+        }
+    }
+}
+
+/// Hand-written pods have no uid; a new start then means a new pod.
+fn same(a: &Pod, b: &Pod) -> bool {
+    let named = a.name == b.name && a.namespace == b.namespace && a.uid == b.uid;
+    named && (!a.uid.is_empty() || a.start == b.start)
+}

@@ -1,0 +1,222 @@
+//! The baseline of observed flows that an audit compares proposed policies with: the answer of `/api/v1/snapshot`.
+//!
+//! It stands alone, so that it can be kept in a file and read where there is no cluster: flows carry the labels and
+//! ports of their pods, and the inventory is with them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::{ContainerPort, Inventory, Labels, Pod, Workload};
+use crate::policies::Protocol;
+
+/// The only version there is. Fields may be added to it; it rises when old readers would be misled.
+pub const VERSION: u32 = 1;
+
+/// What one agent saw, and the cluster as it knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub version: u32,
+    /// The agent's node.
+    pub node: ArcStr,
+    pub time: Timestamp,
+    pub inventory: Arc<Inventory>,
+    /// Most recently seen first.
+    pub flows: Vec<BaselineFlow>,
+    /// Flows that gave way to newer ones because there were too many.
+    #[serde(default)]
+    pub lost: u64,
+}
+
+/// Connections from one workload to another, on one port. Sides outside the cluster are told apart by address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineFlow {
+    pub src: BaselineEnd,
+    pub dst: BaselineEnd,
+    /// After DNAT, where that was seen; else as the client addressed it.
+    pub port: u16,
+    /// Port of the Service, where one was addressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_port: Option<u16>,
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Attempts that were established; 0 where only a connection that was open already is known.
+    pub count: u64,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    /// Connections open at the time of the snapshot.
+    #[serde(default)]
+    pub open: u64,
+}
+
+/// One side of a flow: the newest pod seen there, or an address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineEnd {
+    /// After DNAT, as [`BaselineFlow::port`].
+    pub ip: IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<ArcStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<ArcStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<ArcStr>,
+    /// Kind of the workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ArcStr>,
+    /// Labels of the pod; absent when the pod was gone before its labels were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+    /// Container ports of the pod, for named ports of policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ContainerPort>,
+    /// The node the pod runs on; without a pod, the node whose address this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<ArcStr>,
+    /// The pod is in its node's network: policies see a node.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_network: bool,
+    /// `namespace/name` of the Service that was addressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ArcStr>,
+}
+
+/// Why a baseline can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    #[error("it is not JSON, or not the answer of /api/v1/snapshot: {0}")]
+    NotOne(serde_json::Error),
+    #[error("its version is {0}; this flow-observer reads version {VERSION}: use the agent's own release")]
+    Version(u64),
+    #[error("it can't be read: {0}")]
+    Damaged(serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+impl Baseline {
+    /// Reads one. Fields that this release doesn't know are passed over: a newer agent may have written it.
+    ///
+    /// # Errors
+    /// When it is none, of another version, or damaged.
+    pub fn from_json(json: &[u8]) -> Result<Self, BaselineError> {
+        let Versioned { version } = serde_json::from_slice(json).map_err(BaselineError::NotOne)?;
+        if version != u64::from(VERSION) {
+            return Err(BaselineError::Version(version));
+        }
+        serde_json::from_slice(json).map_err(BaselineError::Damaged)
+    }
+}
+
+impl BaselineEnd {
+    /// An address of which nothing else is known.
+    #[must_use]
+    pub fn bare(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            namespace: None,
+            pod: None,
+            workload: None,
+            kind: None,
+            labels: None,
+            ports: Vec::new(),
+            node: None,
+            host_network: false,
+            service: None,
+        }
+    }
+
+    /// The pod as it was, to be judged although it is gone. `None` where it is no pod, or its labels aren't known.
+    #[must_use]
+    pub fn to_pod(&self) -> Option<Pod> {
+        let (namespace, name) = (self.namespace.clone()?, self.pod.clone()?);
+        let workload = Workload {
+            kind: self.kind.clone().unwrap_or(arcstr::literal!("Pod")),
+            name: self.workload.clone().unwrap_or_else(|| name.clone()),
+        };
+        Some(Pod {
+            namespace,
+            name,
+            uid: ArcStr::new(),
+            labels: self.labels.clone()?,
+            node: self.node.clone(),
+            ips: vec![self.ip],
+            host_network: self.host_network,
+            finished: false,
+            deleting: false,
+            start: None,
+            workload,
+            ports: self.ports.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn example() -> Value {
+        json!({
+            "version": 1, "node": "archbox", "time": "2026-11-21T02:53:08Z", "news": [1],
+            "inventory": {"pods": [], "services": [], "nodes": [], "namespaces": [], "objects": {}, "gateways": []},
+            "flows": [{
+                "src": {"ip": "10.42.0.10", "namespace": "pal-e-docs", "pod": "pal-e-docs-6b-v4", "workload": "pal-e-docs",
+                        "kind": "Deployment", "labels": {"app": "docs"}, "node": "archbox", "mood": "good"},
+                "dst": {"ip": "10.42.0.12", "service": "postgres/rw"},
+                "port": 5432, "service_port": 15432, "protocol": "TCP", "count": 3, "open": 1,
+                "first_seen": "2026-11-20T02:53:08Z", "last_seen": "2026-11-21T02:53:08Z",
+            }],
+            "lost": 7,
+        })
+    }
+
+    fn read(json: &Value) -> Result<Baseline, BaselineError> {
+        Baseline::from_json(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn fields_of_a_newer_agent_are_passed_over() {
+        let baseline = read(&example()).unwrap();
+        let flow = &baseline.flows[0];
+        assert_eq!((flow.port, flow.service_port, flow.count, flow.open), (5432, Some(15432), 3, 1));
+        assert_eq!(baseline.lost, 7);
+        let again = Baseline::from_json(&serde_json::to_vec(&baseline).unwrap()).unwrap();
+        assert_eq!(again, baseline);
+    }
+
+    #[test]
+    fn what_is_no_baseline_says_so() {
+        for (json, says) in [
+            (json!([]), "not the answer of /api/v1/snapshot"),
+            (json!({"pairs": []}), "missing field `version`"),
+            (json!({"version": 2, "flows": "in another way"}), "version is 2"),
+            (json!({"version": 1, "node": "n"}), "can't be read: missing field `time`"),
+        ] {
+            let error = read(&json).unwrap_err().to_string();
+            assert!(error.contains(says), "{json}: {error}");
+        }
+        assert!(matches!(Baseline::from_json(b"version: 1\n"), Err(BaselineError::NotOne(_))));
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_can_still_be_judged() {
+        let baseline = read(&example()).unwrap();
+        let pod = baseline.flows[0].src.to_pod().unwrap();
+        assert_eq!(
+            (&*pod.namespace, &*pod.name, &*pod.workload.name),
+            ("pal-e-docs", "pal-e-docs-6b-v4", "pal-e-docs")
+        );
+        assert_eq!(pod.labels.get("app").map(|v| &**v), Some("docs"));
+        assert_eq!(pod.ips, ["10.42.0.10".parse::<IpAddr>().unwrap()]);
+        assert_eq!(baseline.flows[0].dst.to_pod(), None, "an address is no pod");
+        let unlabelled = BaselineEnd { labels: None, ..baseline.flows[0].src.clone() };
+        assert_eq!(unlabelled.to_pod(), None, "without labels there is nothing to judge by");
+    }
+}

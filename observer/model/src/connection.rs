@@ -1,0 +1,39 @@
+//! A connection as policies see it: after DNAT, at one backend.
+
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+
+use crate::inventory::Pod;
+use crate::policies::Protocol;
+
+/// What is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection<'a> {
+    pub src: Party<'a>,
+    pub dst: Party<'a>,
+    pub protocol: Protocol,
+    /// At the destination, after DNAT.
+    pub port: u16,
+}
+
+/// One side of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Party<'a> {
+    /// The address used; `None` when it isn't known, e.g. of a pod that has none yet.
+    pub ip: Option<IpAddr>,
+    pub who: Who<'a>,
+}
+
+/// Who is behind the address.
+#[derive(Clone, Copy, Debug)]
+pub enum Who<'a> {
+    /// A pod with a network of its own.
+    Pod(&'a Pod),
+    /// A node, or a pod in its network.
+    Node(&'a ArcStr),
+    /// Known to be no pod and no node of this cluster.
+    External,
+    /// It may be a pod that we don't know: why we don't.
+    Unknown(&'static str),
+}

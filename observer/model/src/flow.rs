@@ -1,0 +1,74 @@
+//! Flows: their addresses, where on the node they were seen, and how they went.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Addresses of a flow, from the side that opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FlowTuple {
+    pub src: IpAddr,
+    pub sport: u16,
+    /// As the client addressed it.
+    pub dst: IpAddr,
+    pub dport: u16,
+    /// After DNAT, where seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<(IpAddr, u16)>,
+}
+
+/// Who talks to whom, as the kernel counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pair {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub dport: u16,
+    pub vantage: Vantage,
+}
+
+/// Increments of one pair; signed, because the kernel corrects a vantage by taking back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub syn: i64,
+    pub syn_retransmits: i64,
+    /// `[Side][Phase]`.
+    pub rst: [[i64; 3]; 2],
+    /// In the order established, refused, rejected, unanswered.
+    pub outcomes: [i64; 4],
+}
+
+/// Where on the node a flow was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vantage {
+    Source,
+    Destination,
+    Transit,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Established,
+    Refused,
+    Rejected,
+    Unanswered,
+}
+
+/// Who sent a RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Client,
+    Server,
+}
+
+/// How far a connection was when a RST ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Handshake,
+    Established,
+    Orphan,
+}

@@ -1,0 +1,237 @@
+//! Everything the engine can be told. A recording is a list of these with their times.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
+use crate::inventory::Inventory;
+use crate::mac::Mac;
+
+/// One input; the time of handling is given beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+pub enum Input {
+    /// A handshake ended, or 5 s passed since its last SYN.
+    Attempt(AttemptSeen),
+    /// A RST, counted once per node.
+    Reset(ResetSeen),
+    /// A packet was freed.
+    Drop(DropSeen),
+    /// Counter increments drained from the kernel.
+    Pairs { deltas: Vec<PairDelta> },
+    /// Drop counter increments drained from the kernel.
+    Drops { deltas: Vec<DropDelta> },
+    /// Records or increments lost since the last input of this kind.
+    Lost { stage: LostStage, count: u64 },
+    /// A new picture of the cluster.
+    Cluster { inventory: Arc<Inventory> },
+    /// Connections that opened and closed, by the kernel's connection table, in pieces; at first all that are open.
+    Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
+    /// A host claimed an address that is a known VIP.
+    Announcement(AnnouncementSeen),
+    /// Claims of addresses that are no known VIPs, since the last input of this kind.
+    Unclaimed { count: u64 },
+    /// Ethernet addresses of neighbours, all of them, and of this node's own interfaces.
+    Neighbours { neighbours: Vec<(IpAddr, Mac)>, own: Vec<Mac> },
+    /// A synthetic check ended.
+    Check(CheckResult),
+    /// Time passes: held-back records are released, old addresses forgotten.
+    Tick,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptSeen {
+    pub time: Timestamp,
+    pub tuple: FlowTuple,
+    pub vantage: Vantage,
+    pub outcome: Outcome,
+    /// ICMP type and code of a reject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<(u8, u8)>,
+    /// First SYN to answer, nanoseconds.
+    pub latency_ns: u64,
+    pub syns: u32,
+    /// Joins the attempt with drops of its SYNs.
+    pub isn: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_reason: Option<ArcStr>,
+    /// The address that the server sees instead of the client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masqueraded: Option<IpAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResetSeen {
+    pub time: Timestamp,
+    pub tuple: FlowTuple,
+    pub vantage: Vantage,
+    pub by: Side,
+    pub phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DropSeen {
+    pub time: Timestamp,
+    /// `dst` is what the dropped packet named, so after DNAT.
+    pub tuple: FlowTuple,
+    pub reason: ArcStr,
+    /// IP protocol number.
+    pub protocol: u8,
+    pub tcp_flags: u8,
+    pub seq: u32,
+    /// The direction is known from a tracked flow, not guessed from the ports.
+    pub oriented: bool,
+}
+
+/// A frame in which a host says that an address is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnouncementSeen {
+    pub time: Timestamp,
+    pub ip: IpAddr,
+    pub mac: Mac,
+    pub how: Announced,
+    /// This node sent it.
+    pub outbound: bool,
+}
+
+/// The kind of frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Announced {
+    /// Gratuitous ARP request: sender and target address are the same.
+    GratuitousRequest,
+    /// Gratuitous ARP reply.
+    GratuitousReply,
+    /// An ordinary ARP reply, or an ordinary request whose sender has the address.
+    Arp,
+    /// IPv6 neighbour advertisement.
+    Advertisement,
+}
+
+/// How a synthetic check ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    pub time: Timestamp,
+    /// Its name in the configuration.
+    pub name: ArcStr,
+    /// `namespace/name` of the Service it is for; it may have no address, or not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ArcStr>,
+    /// Unspecified addresses and port 0 where nothing is known.
+    pub tuple: FlowTuple,
+    /// `None`: all went well; else at which step it failed and why.
+    pub failed: Option<(CheckStep, ArcStr)>,
+    /// The whole check, microseconds.
+    pub duration_us: u64,
+}
+
+/// The steps of a synthetic check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStep {
+    Connect,
+    Hold,
+    Exchange,
+    Close,
+}
+
+impl CheckStep {
+    /// Every step, in the order of a check.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Exchange, Self::Hold, Self::Close];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Hold => "hold",
+            Self::Exchange => "exchange",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// A connection that is open now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenConnection {
+    pub tuple: FlowTuple,
+    /// When it was first seen open.
+    pub seen: Timestamp,
+    /// It was open before the agent came.
+    #[serde(default)]
+    pub older: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairDelta {
+    /// `None` for the remainder: increments whose pair found no room in the kernel map.
+    pub pair: Option<Pair>,
+    pub counts: Counts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropDelta {
+    /// `None` for the remainder.
+    pub pair: Option<(IpAddr, IpAddr, u16)>,
+    pub reason: ArcStr,
+    pub count: u64,
+}
+
+/// Where something was lost: the `stage` label of `events_lost_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostStage {
+    /// The kernel's ring buffer was full.
+    Ring,
+    /// The pair map was full: totals are exact, the pair is not known.
+    Pairs,
+    /// The handshake map was full: SYNs are counted, outcomes not.
+    Handshakes,
+    /// The drop map was full.
+    Drops,
+    /// A tail client was too slow.
+    Client,
+    /// The queue to the engine was full.
+    Queue,
+    /// A ring record could not be decoded.
+    Decode,
+    /// There were too many findings: one was forgotten before its time.
+    Findings,
+    /// The API server did not take a Kubernetes Event, or there were too many to tell.
+    KubeEvents,
+}
+
+impl LostStage {
+    /// Every stage, so that each has a series from the start.
+    pub const ALL: [Self; 9] = [
+        Self::Ring,
+        Self::Pairs,
+        Self::Handshakes,
+        Self::Drops,
+        Self::Client,
+        Self::Queue,
+        Self::Decode,
+        Self::Findings,
+        Self::KubeEvents,
+    ];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Pairs => "pairs",
+            Self::Handshakes => "handshakes",
+            Self::Drops => "drops",
+            Self::Client => "client",
+            Self::Queue => "queue",
+            Self::Decode => "decode",
+            Self::Findings => "findings",
+            Self::KubeEvents => "kube_events",
+        }
+    }
+}

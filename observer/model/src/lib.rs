@@ -1,0 +1,20 @@
+//! Plain values that the parts of Flow Observer exchange, and how they look in JSON.
+//!
+//! Nothing here does anything: constructors, comparisons and formatting only. Every other crate may use this one, and this
+//! one uses none of them.
+
+pub mod baseline;
+pub mod connection;
+pub mod decision;
+pub mod finding;
+pub mod flow;
+pub mod input;
+pub mod inventory;
+pub mod mac;
+pub mod output;
+pub mod policies;
+pub mod record;
+pub mod selector;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod vip;

@@ -1,0 +1,284 @@
+//! What the agent tells the world: flow records, as DESIGN's contract spells them in JSON.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Decision, Direction};
+use crate::flow::{Outcome, Phase, Side, Vantage};
+use crate::input::{Announced, CheckStep};
+use crate::mac::Mac;
+
+/// One line of the live tail. Fields are absent where unknown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlowRecord {
+    /// When the outcome was known (attempt), or the packet seen.
+    pub time: Timestamp,
+    /// Name of the node whose kernel saw it.
+    pub node: ArcStr,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The kinds of record, tagged by `kind`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// One try to open a connection.
+    Attempt(Attempt),
+    /// A RST.
+    Reset(Reset),
+    /// A packet the kernel freed.
+    Drop(Drop),
+    /// A host claimed an address.
+    Announcement(Announcement),
+    /// A synthetic check ended.
+    Check(Check),
+    /// This reader was too slow, or the ring lost records: how many.
+    Lost(Lost),
+}
+
+/// The names used in filters and labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Attempt,
+    Reset,
+    Drop,
+    Announcement,
+    Check,
+    Lost,
+}
+
+/// One side of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub ip: IpAddr,
+    pub port: u16,
+    /// `namespace/name` of the Service addressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ArcStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<ArcStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<ArcStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<ArcStr>,
+    /// Kind of the workload: `Deployment`, `StatefulSet`, ..., `Pod` for a bare one.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "kind")]
+    pub workload_kind: Option<ArcStr>,
+    /// The node this address belongs to, when it is a node's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<ArcStr>,
+    /// Where DNAT sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_ip: Option<IpAddr>,
+    /// Only when it differs from `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_port: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub vantage: Vantage,
+    pub outcome: Outcome,
+    /// What ended it: `syn-ack`, `rst`, `icmp-port-unreachable`, ...; absent for unanswered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<ArcStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_code: Option<u8>,
+    /// Reason of the drop that took its SYN, when the kernel told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_reason: Option<ArcStr>,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    /// First SYN to answer, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
+    /// SYNs repeated before the answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub syn_retransmits: u32,
+    /// What the policies say of it, where a cluster is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Arc<FlowVerdict>>,
+}
+
+/// A verdict as a flow record tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowVerdict {
+    pub decision: Decision,
+    /// On deny, the direction that denies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// On deny, the policies that isolate the pod in that direction; on allow, those that allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<ArcStr>,
+    pub explanation: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reset {
+    pub vantage: Vantage,
+    pub by: Side,
+    pub phase: Phase,
+    /// The load-balancer address through which the client addressed the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vip: Option<ArcStr>,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drop {
+    pub vantage: Vantage,
+    /// The kernel's name, e.g. `NETFILTER_DROP`.
+    pub reason: ArcStr,
+    /// `TCP` or `UDP`.
+    pub protocol: ArcStr,
+    /// TCP flags of the dropped packet, e.g. `SYN`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_flags: Option<ArcStr>,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+}
+
+/// A claim of a known VIP: told when the claimant changes, and once per claimant at first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    pub ip: IpAddr,
+    pub mac: Mac,
+    /// The node that has this MAC, where that is known; `node` of the record is who saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimant: Option<ArcStr>,
+    /// The claimant before, on a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ArcStr>,
+    /// The claimant is another than before.
+    pub r#move: bool,
+    pub how: Announced,
+    /// `namespace/name` of the Services that have the address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ArcStr>,
+}
+
+/// How a synthetic check ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    pub name: ArcStr,
+    pub ok: bool,
+    /// The step that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<CheckStep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ArcStr>,
+    pub duration_us: u64,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Records not delivered.
+    pub lost: u64,
+    /// Where: `client` (this reader was too slow) or `ring` (the kernel's ring buffer was full).
+    pub stage: ArcStr,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Event {
+    /// The record's kind, as filters name it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Attempt(_) => Kind::Attempt,
+            Self::Reset(_) => Kind::Reset,
+            Self::Drop(_) => Kind::Drop,
+            Self::Announcement(_) => Kind::Announcement,
+            Self::Check(_) => Kind::Check,
+            Self::Lost(_) => Kind::Lost,
+        }
+    }
+
+    /// Both sides, where the record has them.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<(&Endpoint, &Endpoint)> {
+        match self {
+            Self::Attempt(a) => Some((&a.src, &a.dst)),
+            Self::Reset(r) => Some((&r.src, &r.dst)),
+            Self::Drop(d) => Some((&d.src, &d.dst)),
+            Self::Check(c) => Some((&c.src, &c.dst)),
+            Self::Announcement(_) | Self::Lost(_) => None,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Namespace and name of what a human thinks in: the workload; the Service where no workload is known; else the
+    /// pod. `None` for nodes and for the world outside.
+    #[must_use]
+    pub fn owner(&self) -> Option<(ArcStr, ArcStr)> {
+        let Self { namespace, workload, pod, service, .. } = self;
+        let named = |name: &Option<ArcStr>| Some((namespace.clone()?, name.clone()?));
+        let service = || service.as_deref()?.split_once('/').map(|(ns, name)| (ns.into(), name.into()));
+        named(workload).or_else(service).or_else(|| named(pod))
+    }
+
+    /// An address of which nothing else is known.
+    #[must_use]
+    pub fn bare(ip: IpAddr, port: u16) -> Self {
+        Self {
+            ip,
+            port,
+            service: None,
+            namespace: None,
+            pod: None,
+            workload: None,
+            workload_kind: None,
+            node: None,
+            backend_ip: None,
+            backend_port: None,
+        }
+    }
+}
+
+macro_rules! names {
+    ($($t:ident { $($v:ident = $s:literal),* $(,)? })*) => {$(
+        impl $t {
+            /// The name used in JSON, filters and metric labels.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$v => $s),* }
+            }
+        }
+        impl std::fmt::Display for $t {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+        impl std::str::FromStr for $t {
+            type Err = String;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                match s {
+                    $($s => Ok(Self::$v),)*
+                    _ => Err(format!("`{s}` is none of {}", [$($s),*].join(", "))),
+                }
+            }
+        }
+    )*};
+}
+
+names! {
+    Kind { Attempt = "attempt", Reset = "reset", Drop = "drop", Announcement = "announcement", Check = "check", Lost = "lost" }
+    Vantage { Source = "source", Destination = "destination", Transit = "transit" }
+    Outcome { Established = "established", Refused = "refused", Rejected = "rejected", Unanswered = "unanswered" }
+    Side { Client = "client", Server = "server" }
+    Phase { Handshake = "handshake", Established = "established", Orphan = "orphan" }
+}

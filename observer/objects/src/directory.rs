@@ -1,0 +1,25 @@
+//! One reading of `--cluster dir:PATH`.
+
+use std::path::Path;
+
+use crate::read::Files;
+use crate::{ClusterError, Index, Loaded};
+
+/// Reads a directory (recursively) or a single file once.
+///
+/// # Errors
+/// When the path is missing or may not be read. A bad document is a [`Problem`], not an error.
+pub fn load(path: &Path) -> Result<Loaded, ClusterError> {
+    let mut index = Index::default();
+    let files = Files::open(path)?;
+    Ok(take(&files, &mut index))
+}
+
+/// Puts the files' objects into the index.
+pub fn take(files: &Files, index: &mut Index) -> Loaded {
+    index.replace(files.objects().cloned());
+    let problems: Vec<_> = files.problems().cloned().collect();
+    index.set_unreadable(problems.len() as u64);
+    let inventory = index.publish().unwrap_or_else(|| index.published());
+    Loaded { inventory, problems }
+}

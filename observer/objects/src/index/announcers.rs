@@ -1,0 +1,144 @@
+//! Who announces what: objects that say so, joined with the Services and nodes that exist.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::Announcer;
+use flow_model::vip::ClaimSource;
+
+use crate::announcers::{AnnouncerBody, EventBody, LeaseBody, LeaseOf};
+use crate::index::Index;
+use crate::object::{Body, Key, ServiceBody};
+
+/// Where kube-vip and Cilium run, and keep leases for Services of all namespaces.
+const SYSTEM: &str = "kube-system";
+
+impl Index {
+    /// All announcers, by kind, namespace and name.
+    pub(super) fn announcers(&self) -> Vec<Arc<Announcer>> {
+        let mut out = self.ingress();
+        let mut events: BTreeMap<&ArcStr, Vec<&EventBody>> = BTreeMap::new();
+        for kind in ["Event", "Lease", "ServiceL2Status"] {
+            for (_, body) in self.bodies(kind) {
+                match body {
+                    Body::Announcer(AnnouncerBody::Whole(announcer)) => out.push(Arc::clone(announcer)),
+                    Body::Announcer(AnnouncerBody::Lease(lease)) => out.extend(self.lease(lease)),
+                    Body::Announcer(AnnouncerBody::Event(event)) => {
+                        events.entry(event.service()).or_default().push(event);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        out.extend(events.values().filter_map(|events| newest(events)));
+        out.sort_by(|a, b| (&a.kind, &a.namespace, &a.name).cmp(&(&b.kind, &b.namespace, &b.name)));
+        out
+    }
+
+    /// Services whose balancer answers at nodes' own addresses, as that of k3s does.
+    fn ingress(&self) -> Vec<Arc<Announcer>> {
+        let nodes = self.node_addresses();
+        let announcer = |(key, body): (&Key, &ServiceBody)| {
+            let found: BTreeSet<&ArcStr> =
+                body.ingress.iter().filter_map(|ip| nodes.get(ip)).copied().collect();
+            (!found.is_empty()).then(|| Announcer {
+                source: ClaimSource::Ingress,
+                kind: arcstr::literal!("Service"),
+                namespace: key.namespace.clone(),
+                name: key.name.clone(),
+                service: Some(arcstr::format!("{key}")),
+                nodes: found.into_iter().cloned().collect(),
+                since: None,
+                transitions: None,
+            })
+        };
+        self.service_bodies().filter_map(announcer).map(Arc::new).collect()
+    }
+
+    fn node_addresses(&self) -> HashMap<IpAddr, &ArcStr> {
+        let nodes = self.bodies("Node").filter_map(|(_, body)| match body {
+            Body::Node(node) => Some(node),
+            _ => None,
+        });
+        nodes.flat_map(|node| node.ips.iter().map(|ip| (*ip, &node.name))).collect()
+    }
+
+    fn service_bodies(&self) -> impl Iterator<Item = (&Key, &ServiceBody)> {
+        self.bodies("Service").filter_map(|(key, body)| match body {
+            Body::Service(service) => Some((key, service)),
+            _ => None,
+        })
+    }
+
+    /// A lease with its Service. One whose Service can't be told is left out: without a Service it would stand for all.
+    fn lease(&self, lease: &LeaseBody) -> Option<Arc<Announcer>> {
+        let own = &lease.announcer.namespace;
+        let service = match &lease.of {
+            LeaseOf::Name(name) => self.named(own, name),
+            LeaseOf::Joined(joined) => self.joined(joined),
+        }?;
+        let service = Some(arcstr::format!("{service}"));
+        Some(Arc::new(Announcer { service, ..Announcer::clone(&lease.announcer) }))
+    }
+
+    /// The Service of this name, in this namespace; if that is kube-system and has none, the only one of all.
+    fn named(&self, namespace: &ArcStr, name: &ArcStr) -> Option<Key> {
+        let own = Key { namespace: namespace.clone(), name: name.clone() };
+        if namespace != SYSTEM || self.service(&own).is_some() {
+            return Some(own);
+        }
+        self.only(self.service_bodies().filter(|(key, _)| key.name == *name).map(|(key, _)| key.clone()))
+    }
+
+    /// The Service whose namespace and name, joined by a dash, give this text.
+    fn joined(&self, text: &str) -> Option<Key> {
+        let split = |(at, _)| Key { namespace: text[..at].into(), name: text[at + 1..].into() };
+        let is_name = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
+        let named = |key: &Key| is_name(&key.namespace) && is_name(&key.name);
+        let ways: Vec<Key> = text.match_indices('-').map(split).filter(named).collect();
+        match &ways[..] {
+            [only] => Some(only.clone()),
+            _ => self.only(ways.into_iter().filter(|key| self.service(key).is_some())),
+        }
+    }
+
+    /// The only candidate, or the only one that has a VIP.
+    fn only(&self, candidates: impl Iterator<Item = Key>) -> Option<Key> {
+        let all: Vec<Key> = candidates.collect();
+        if let [only] = &all[..] {
+            return Some(only.clone());
+        }
+        let has_vip = |key: &Key| self.service(key).is_some_and(|body| !body.service.vips.is_empty());
+        let mut with_vip = all.into_iter().filter(has_vip);
+        with_vip.next().filter(|_| with_vip.next().is_none())
+    }
+
+    fn service(&self, key: &Key) -> Option<&ServiceBody> {
+        match self.kinds.get("Service")?.get(key)? {
+            Body::Service(body) => Some(body),
+            _ => None,
+        }
+    }
+}
+
+impl EventBody {
+    /// Each has one.
+    fn service(&self) -> &ArcStr {
+        const NONE: &ArcStr = &arcstr::literal!("");
+        self.announcer.service.as_ref().unwrap_or(NONE)
+    }
+}
+
+/// The newest of a Service's events, with the time from which on only its node was named.
+fn newest(events: &[&EventBody]) -> Option<Arc<Announcer>> {
+    let order = |event: &&&EventBody| (event.last, event.announcer.since, event.announcer.name.clone());
+    let newest = events.iter().max_by_key(order)?;
+    let same = |event: &&&EventBody| event.announcer.nodes == newest.announcer.nodes;
+    let other = events.iter().filter(|event| !same(event)).filter_map(|event| event.last).max();
+    let firsts = events.iter().filter(same).filter_map(|event| event.announcer.since);
+    // An event that is repeated keeps its first time: another node may have come between.
+    let since = firsts.filter(|first| other.is_none_or(|other| other < *first)).min().or(newest.last);
+    Some(Arc::new(Announcer { since, ..Announcer::clone(&newest.announcer) }))
+}

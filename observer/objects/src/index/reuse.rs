@@ -1,0 +1,44 @@
+//! Objects that did not change keep their `Arc`, so that readers see by the pointer what did.
+
+use std::sync::Arc;
+
+use flow_model::inventory::Inventory;
+use flow_model::policies::Policies;
+
+/// Replaces what equals its predecessor by it. True if nothing differs. All lists are sorted by the keys used here.
+pub(super) fn reuse(new: &mut Inventory, old: &Inventory) -> bool {
+    let same = [
+        list(&mut new.pods, &old.pods, |pod| [&pod.namespace, &pod.name, ""]),
+        list(&mut new.services, &old.services, |service| [&service.namespace, &service.name, ""]),
+        list(&mut new.nodes, &old.nodes, |node| [&node.name, "", ""]),
+        list(&mut new.namespaces, &old.namespaces, |namespace| [&namespace.name, "", ""]),
+        policies(&mut new.policies, &old.policies),
+        list(&mut new.announcers, &old.announcers, |a| [&a.kind, &a.namespace, &a.name]),
+        new.objects == old.objects,
+    ];
+    same.iter().all(|same| *same)
+}
+
+fn policies(new: &mut Policies, old: &Policies) -> bool {
+    let same = [
+        list(&mut new.namespaced, &old.namespaced, |policy| [&policy.namespace, &policy.name, ""]),
+        list(&mut new.tiered, &old.tiered, |policy| [&policy.kind, &policy.name, ""]),
+        list(&mut new.broken, &old.broken, |policy| [&policy.kind, &policy.namespace, &policy.name]),
+    ];
+    same.iter().all(|same| *same)
+}
+
+/// Walks both at once.
+fn list<T: PartialEq>(new: &mut [Arc<T>], old: &[Arc<T>], key: impl Fn(&T) -> [&str; 3]) -> bool {
+    let mut rest = old.iter().peekable();
+    let mut same = new.len() == old.len();
+    for item in new {
+        while rest.next_if(|before| key(before) < key(item)).is_some() {}
+        match rest.next_if(|before| key(before) == key(item)) {
+            Some(before) if Arc::ptr_eq(before, item) => {}
+            Some(before) if before == item => *item = Arc::clone(before),
+            _ => same = false,
+        }
+    }
+    same
+}

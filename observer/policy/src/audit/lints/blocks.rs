@@ -1,0 +1,129 @@
+//! `ipblock-in-cluster`: addresses that pods and Services come by. Policies see a connection after DNAT, so a
+//! ClusterIP matches nothing, and a pod's address is another pod's tomorrow.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use flow_model::inventory::Inventory;
+use flow_model::policies::Peer;
+use ipnet::IpNet;
+
+use crate::audit::draft::{Draft, Drafts};
+use crate::audit::lints::rules;
+use crate::audit::report::RuleId;
+use crate::audit::view::View;
+
+/// k3s's defaults, for when nothing is known.
+const K3S_PODS: &str = "10.42.0.0/16";
+const K3S_SERVICES: &str = "10.43.0.0/16";
+
+/// Nodes get a slice of the cluster's pod network, by default 8 bits narrower (/16 to /24, /56 to /64).
+const SLICE_BITS: u8 = 8;
+/// A pod network is never taken to be wider than this.
+const WIDEST: (u8, u8) = (16, 48);
+/// How far around a ClusterIP others are taken to be.
+const SERVICE_BITS: (u8, u8) = (16, 112);
+
+pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
+    let ranges = Ranges::new(view.after);
+    for proposed in view.proposed() {
+        for placed in rules(&proposed.object) {
+            for (index, peer) in placed.rule.peers.iter().enumerate() {
+                let Peer::Block { cidr, .. } = peer else { continue };
+                if let Some(why) = ranges.problem(*cidr) {
+                    let message = format!("{}: ipBlock {cidr} {why}", placed.peer(index));
+                    out.push(Draft::policy(
+                        RuleId::IpblockInCluster,
+                        &proposed.object,
+                        &proposed.place,
+                        message,
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Where the cluster's own addresses are.
+pub(super) struct Ranges {
+    pods: Vec<IpNet>,
+    pods_known: bool,
+    services: Vec<IpNet>,
+    services_known: bool,
+    cluster_ips: BTreeSet<IpAddr>,
+}
+
+impl Ranges {
+    pub(super) fn new(inventory: &Inventory) -> Self {
+        let slices = inventory.nodes.iter().flat_map(|node| &node.pod_cidrs);
+        let pods: BTreeSet<_> = slices.filter_map(|cidr| cidr.parse().ok()).map(network).collect();
+        let cluster_ips: BTreeSet<_> =
+            inventory.services.iter().flat_map(|service| service.cluster_ips.iter().copied()).collect();
+        let nodes: Vec<_> = inventory.nodes.iter().flat_map(|node| &node.ips).collect();
+        let services: BTreeSet<_> = cluster_ips.iter().map(|ip| around(*ip, &nodes)).collect();
+        let or_default = |known: BTreeSet<IpNet>, default: &str| {
+            if known.is_empty() { default.parse().into_iter().collect() } else { known.into_iter().collect() }
+        };
+        Self {
+            pods_known: !pods.is_empty(),
+            pods: or_default(pods, K3S_PODS),
+            services_known: !services.is_empty(),
+            services: or_default(services, K3S_SERVICES),
+            cluster_ips,
+        }
+    }
+
+    /// Whether only Services have such addresses.
+    pub(super) fn is_service(&self, cidr: IpNet) -> bool {
+        self.services.iter().any(|services| services.contains(&cidr.trunc()))
+    }
+
+    /// Whether only pods have such addresses.
+    pub(super) fn is_pod(&self, cidr: IpNet) -> bool {
+        self.pods.iter().any(|pods| pods.contains(&cidr.trunc()))
+    }
+
+    /// Whether some pods have such addresses.
+    pub(super) fn has_pods(&self, cidr: IpNet) -> bool {
+        self.pods.iter().any(|pods| pods.contains(&cidr.trunc()) || cidr.contains(pods))
+    }
+
+    fn problem(&self, cidr: IpNet) -> Option<String> {
+        if self.is_service(cidr) {
+            let what = match self.cluster_ips.contains(&cidr.addr()) && is_host(cidr) {
+                true => "is the address of a Service",
+                false => "is among the addresses of Services",
+            };
+            let assumed = assumed(self.services_known, K3S_SERVICES);
+            return Some(format!("{what}{assumed}; policies see the pod behind it, so it has no effect"));
+        }
+        self.is_pod(cidr).then(|| {
+            let assumed = assumed(self.pods_known, K3S_PODS);
+            format!(
+                "is among the addresses of pods{assumed}, which change; use podSelector or namespaceSelector"
+            )
+        })
+    }
+}
+
+fn assumed(known: bool, default: &str) -> String {
+    if known { String::new() } else { format!(" (taken to be {default}, the default of k3s)") }
+}
+
+/// The pod network that a node's slice is of.
+fn network(slice: IpNet) -> IpNet {
+    let widest = if slice.addr().is_ipv4() { WIDEST.0 } else { WIDEST.1 };
+    let bits = slice.prefix_len().saturating_sub(SLICE_BITS).max(widest).min(slice.prefix_len());
+    IpNet::new(slice.addr(), bits).map_or(slice, |net| net.trunc())
+}
+
+/// The addresses of Services near one of them, as long as no node is among them.
+fn around(ip: IpAddr, nodes: &[&IpAddr]) -> IpNet {
+    let bits = if ip.is_ipv4() { SERVICE_BITS.0 } else { SERVICE_BITS.1 };
+    let net = IpNet::new(ip, bits).map(|net| net.trunc());
+    net.ok().filter(|net| !nodes.iter().any(|node| net.contains(*node))).unwrap_or_else(|| IpNet::from(ip))
+}
+
+fn is_host(cidr: IpNet) -> bool {
+    cidr.prefix_len() == cidr.max_prefix_len()
+}

@@ -1,0 +1,227 @@
+//! What the checks look things up in: namespaces, pods grouped by what policies see of them, and policies.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::{ContainerPort, Inventory, Labels, Pod};
+use flow_model::policies::{NetworkPolicy, Peer, Selector};
+
+use crate::audit::change::{Change, Place, Proposed};
+use crate::audit::selector::{self, Matches, NAME};
+
+/// Namespaces that every cluster has.
+const BUILT_IN: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// The cluster after the change, indexed.
+pub(super) struct View<'a> {
+    pub(super) change: &'a Change,
+    pub(super) after: &'a Arc<Inventory>,
+    /// A baseline lists the cluster's pods: a namespace without any has none.
+    pub(super) pods_complete: bool,
+    /// At least one Namespace object is known, so that one that is missing says something.
+    pub(super) namespaces_known: bool,
+    namespaces: BTreeMap<ArcStr, Labelled>,
+    groups: BTreeMap<ArcStr, Vec<Group>>,
+    policies: HashMap<ArcStr, Vec<&'a Arc<NetworkPolicy>>>,
+    places: BTreeMap<ArcStr, &'a Place>,
+    found: RefCell<HashMap<Selector, Rc<Vec<ArcStr>>>>,
+}
+
+struct Labelled {
+    labels: Labels,
+    /// There is a Namespace object, so these are all its labels.
+    all: bool,
+}
+
+/// Pods that no policy can tell apart.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// One of them.
+    pub(super) pod: Arc<Pod>,
+    /// Service account, where a template tells.
+    pub(super) service_account: Option<ArcStr>,
+}
+
+/// Whether a peer finds anybody.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Found {
+    Some,
+    NoNamespace,
+    /// In these namespaces.
+    NoPod(Rc<Vec<ArcStr>>),
+    /// What would tell is missing.
+    CantTell(String),
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(change: &'a Change, after: &'a Arc<Inventory>, pods_complete: bool) -> Self {
+        let mut policies: HashMap<_, Vec<_>> = HashMap::new();
+        for policy in &after.policies.namespaced {
+            policies.entry(policy.namespace.clone()).or_default().push(policy);
+        }
+        Self {
+            change,
+            after,
+            pods_complete,
+            namespaces_known: !after.namespaces.is_empty(),
+            namespaces: namespaces(after),
+            groups: groups(after, change),
+            policies,
+            places: change.places(),
+            found: RefCell::default(),
+        }
+    }
+
+    /// Pods of a namespace that policies apply to.
+    pub(super) fn groups(&self, namespace: &str) -> &[Group] {
+        self.groups.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Pods of all namespaces.
+    pub(super) fn all_groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values().flatten()
+    }
+
+    /// Whether nothing else can be in the namespace than [`View::groups`] tells.
+    pub(super) fn knows_pods_of(&self, namespace: &str) -> bool {
+        self.pods_complete || !self.groups(namespace).is_empty()
+    }
+
+    /// The policies of a namespace after the change.
+    pub(super) fn policies(&self, namespace: &str) -> &[&'a Arc<NetworkPolicy>] {
+        self.policies.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where the change writes a policy (`namespace/name`); `None` when it doesn't.
+    pub(super) fn place(&self, policy: &str) -> Option<&'a Place> {
+        self.places.get(policy).copied()
+    }
+
+    /// The change's policies.
+    pub(super) fn proposed(&self) -> impl Iterator<Item = &'a Proposed<NetworkPolicy>> {
+        self.change.policies.iter()
+    }
+
+    /// Whether anything speaks of the namespace.
+    pub(super) fn knows_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains_key(name)
+    }
+
+    /// Labels of all namespaces, as far as known.
+    pub(super) fn namespace_labels(&self) -> impl Iterator<Item = &Labels> + Clone {
+        self.namespaces.values().map(|n| &n.labels)
+    }
+
+    /// Namespaces that the selector matches or may match.
+    pub(super) fn matching(&self, selector: &Selector) -> Rc<Vec<ArcStr>> {
+        if let Some(found) = self.found.borrow().get(selector) {
+            return Rc::clone(found);
+        }
+        let may = |n: &Labelled| selector::matches_namespace(selector, &n.labels, n.all) != Matches::No;
+        let found = self.namespaces.iter().filter(|(_, n)| may(n)).map(|(name, _)| name.clone());
+        let found = Rc::new(found.collect::<Vec<_>>());
+        self.found.borrow_mut().insert(selector.clone(), Rc::clone(&found));
+        found
+    }
+
+    /// Namespaces of a pod peer.
+    pub(super) fn peer_namespaces(
+        &self,
+        policy: &NetworkPolicy,
+        namespaces: Option<&Selector>,
+    ) -> Rc<Vec<ArcStr>> {
+        match namespaces {
+            None => Rc::new(vec![policy.namespace.clone()]),
+            Some(selector) => self.matching(selector),
+        }
+    }
+
+    /// Pods that a pod peer matches, of those known.
+    pub(super) fn peer_groups<'s>(
+        &'s self,
+        namespaces: &'s [ArcStr],
+        pods: Option<&'s Selector>,
+    ) -> impl Iterator<Item = &'s Group> {
+        let groups = namespaces.iter().flat_map(|namespace| self.groups(namespace));
+        groups.filter(move |group| pods.is_none_or(|selector| selector.matches(&group.pod.labels)))
+    }
+
+    /// Whether a peer matches anything. Addresses always may.
+    pub(super) fn find(&self, policy: &NetworkPolicy, peer: &Peer) -> Found {
+        let Peer::Pods { namespaces, pods } = peer else { return Found::Some };
+        let within = self.peer_namespaces(policy, namespaces.as_ref());
+        if within.is_empty() {
+            return match self.namespaces_known {
+                true => Found::NoNamespace,
+                false => Found::CantTell("no Namespace is known".to_owned()),
+            };
+        }
+        let Some(pods) = pods.as_ref().filter(|pods| !pods.requirements.is_empty()) else {
+            return Found::Some;
+        };
+        if self.peer_groups(&within, Some(pods)).next().is_some() {
+            return Found::Some;
+        }
+        match within.iter().find(|namespace| !self.knows_pods_of(namespace)) {
+            Some(namespace) => Found::CantTell(format!("no pod of namespace {namespace} is known")),
+            None => Found::NoPod(within),
+        }
+    }
+
+    /// Pods that the policy selects.
+    pub(super) fn selected<'s>(&'s self, policy: &'s NetworkPolicy) -> impl Iterator<Item = &'s Group> {
+        self.groups(&policy.namespace).iter().filter(|group| policy.selector.matches(&group.pod.labels))
+    }
+}
+
+fn namespaces(after: &Inventory) -> BTreeMap<ArcStr, Labelled> {
+    let mut namespaces: BTreeMap<_, _> = after
+        .namespaces
+        .iter()
+        .map(|n| (n.name.clone(), Labelled { labels: named(&n.labels, &n.name), all: true }))
+        .collect();
+    let mut names: BTreeSet<ArcStr> = BUILT_IN.into_iter().map(ArcStr::from).collect();
+    names.extend(after.pods.iter().map(|p| p.namespace.clone()));
+    names.extend(after.policies.namespaced.iter().map(|p| p.namespace.clone()));
+    names.extend(after.services.iter().map(|s| s.namespace.clone()));
+    for name in names {
+        let labels = named(&Labels::new(), &name);
+        namespaces.entry(name).or_insert(Labelled { labels, all: false });
+    }
+    namespaces
+}
+
+/// With the label that the API server sets, whatever the manifest says.
+fn named(labels: &Labels, name: &ArcStr) -> Labels {
+    let mut labels = labels.clone();
+    labels.insert(NAME.into(), name.clone());
+    labels
+}
+
+fn groups(after: &Inventory, change: &Change) -> BTreeMap<ArcStr, Vec<Group>> {
+    let accounts: HashMap<_, _> =
+        change.templates.iter().map(|t| ((&t.pod.namespace, &t.pod.workload), &t.service_account)).collect();
+    let mut seen: HashSet<(&ArcStr, &Labels, Vec<Key<'_>>, &ArcStr)> = HashSet::new();
+    let mut groups: BTreeMap<ArcStr, Vec<Group>> = BTreeMap::new();
+    for pod in after.pods.iter().filter(|pod| !pod.finished && !pod.host_network) {
+        let ports = pod.ports.iter().map(key).collect();
+        if seen.insert((&pod.namespace, &pod.labels, ports, &pod.workload.name)) {
+            let service_account =
+                accounts.get(&(&pod.namespace, &pod.workload)).map(|&account| account.clone());
+            groups
+                .entry(pod.namespace.clone())
+                .or_default()
+                .push(Group { pod: pod.clone(), service_account });
+        }
+    }
+    groups
+}
+
+type Key<'a> = (Option<&'a ArcStr>, &'a ArcStr, u16);
+
+fn key(port: &ContainerPort) -> Key<'_> {
+    (port.name.as_ref(), &port.protocol, port.port)
+}

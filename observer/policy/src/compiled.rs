@@ -1,0 +1,94 @@
+//! The evaluator of the hot path: the decisions of [`Plain`](crate::Plain), without the reasons.
+//!
+//! Selectors, namespaces and sets of labels have numbers, and whether a selector holds is worked out when one of them
+//! changes. Pods of one namespace with the same labels form a group, which knows the policies that act on it. So a
+//! connection costs two look-ups of groups and a bit per peer of the rules that are asked. A change costs what depends on it.
+
+mod address;
+mod groups;
+mod intern;
+mod judge;
+mod labels;
+mod nodes;
+mod policies;
+mod program;
+mod ranges;
+mod sides;
+mod spaces;
+#[cfg(test)]
+mod tests;
+mod tiers;
+mod truth;
+mod update;
+
+use std::sync::Arc;
+
+use flow_model::connection::Connection;
+use flow_model::decision::{Direction, Ruling};
+use flow_model::inventory::Inventory;
+
+use address::ByAddress;
+use groups::Groups;
+use nodes::Nodes;
+use policies::Policies;
+use program::{Broken, Tables, TierPolicy};
+use sides::View;
+
+/// Judges connections by the policies of one inventory, and follows its changes.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    inventory: Arc<Inventory>,
+    tables: Tables,
+    policies: Policies,
+    /// Admin and Baseline, each by priority.
+    tiers: [Vec<TierPolicy>; 2],
+    broken: Vec<Broken>,
+    groups: Groups,
+    /// The group of each pod with a network of its own, by the pod's address in memory.
+    pods: ByAddress<u32>,
+    nodes: Nodes,
+    /// By direction: whether any policy could act on an unknown pod.
+    acts: [bool; 2],
+}
+
+impl Compiled {
+    /// Compiles an inventory.
+    #[must_use]
+    pub fn new(inventory: Arc<Inventory>) -> Self {
+        let mut compiled = Self::default();
+        compiled.update(inventory);
+        compiled
+    }
+
+    /// What the policies say of a connection.
+    #[must_use]
+    pub fn rule(&self, connection: &Connection<'_>) -> Ruling {
+        let [src, dst] = self.sides(connection);
+        let &Connection { protocol, port, .. } = connection;
+        let decide = |direction| {
+            let (subject, peer) = match direction {
+                Direction::Ingress => (&dst, &src),
+                Direction::Egress => (&src, &dst),
+            };
+            self.direction(&View { direction, subject, peer, destination: &dst, protocol, port })
+        };
+        Ruling { ingress: decide(Direction::Ingress), egress: decide(Direction::Egress) }
+    }
+
+    /// What is judged by.
+    #[must_use]
+    pub fn inventory(&self) -> &Arc<Inventory> {
+        &self.inventory
+    }
+
+    /// Bytes that it takes beside the inventory, estimated.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let tiers = self.tiers.iter().flatten().map(TierPolicy::memory).sum::<usize>();
+        let pods = self.pods.capacity() * (size_of::<(usize, u32)>() + 1);
+        let broken = self.broken.capacity() * size_of::<Broken>();
+        let tables = self.tables.spaces.memory() + self.tables.labels.memory();
+        let rest = self.policies.memory() + self.groups.memory() + self.nodes.memory();
+        size_of::<Self>() + tables + rest + tiers + broken + pods
+    }
+}

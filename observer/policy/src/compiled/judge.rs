@@ -1,0 +1,188 @@
+//! The decisions, in the order of the specification.
+
+use flow_model::decision::{Decision, Direction};
+use flow_model::inventory::Pod;
+use flow_model::policies::{PortMatch, PortSet};
+
+use crate::compiled::Compiled;
+use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};
+use crate::compiled::sides::{Known, Seen, Side, View};
+use crate::compiled::tiers::Said;
+use crate::compiled::truth::Truth;
+use crate::plain::is_protocol;
+
+impl Compiled {
+    pub(super) fn direction(&self, view: &View<'_>) -> Decision {
+        match &view.subject.who {
+            Known::External | Known::Node(_) => Decision::Allow,
+            Known::Unknown if self.acts[view.direction as usize] => Decision::Unknown,
+            Known::Unknown => Decision::Allow,
+            Known::Pod(seen) => self.pod(view, seen),
+        }
+    }
+
+    /// Itself and (ingress) its own node always; then the tiers.
+    fn pod(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
+        if matches!(&view.peer.who, Known::Pod(peer) if is_same(peer.pod, seen.pod)) {
+            return Decision::Allow;
+        }
+        match (view.direction, own_node(view, seen)) {
+            (Direction::Ingress, Truth::Yes) => Decision::Allow,
+            (Direction::Ingress, Truth::Maybe) => unless_denied(self.in_tiers(view, seen)),
+            _ => self.in_tiers(view, seen),
+        }
+    }
+
+    fn in_tiers(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
+        if self.is_broken(Stage::Admin, view, seen) {
+            return Decision::Unknown;
+        }
+        self.tier(Stage::Admin, view, seen).or_below(|| self.network_policies(view, seen))
+    }
+
+    fn below_network_policies(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
+        if self.is_broken(Stage::Baseline, view, seen) {
+            return Decision::Unknown;
+        }
+        self.tier(Stage::Baseline, view, seen).or_below(|| Decision::Allow)
+    }
+
+    /// If a policy selects the pod this tier is final; else the Baseline tier is asked.
+    fn network_policies(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
+        let isolated = self.selecting(view, seen).next().is_some();
+        match (isolated, self.is_broken(Stage::Namespaced, view, seen)) {
+            (false, false) => self.below_network_policies(view, seen),
+            (true, false) => self.admitted(view, seen),
+            (true, true) => unless_denied(self.admitted(view, seen)),
+            // It may isolate the pod, and then admit or not, unless its own node is let through in any case.
+            (false, true) if own_node(view, seen) == Truth::Yes => {
+                unless_denied(self.below_network_policies(view, seen))
+            }
+            (false, true) => Decision::Unknown,
+        }
+    }
+
+    /// Policies that isolate the pod in this direction.
+    fn selecting<'a>(&'a self, view: &View<'_>, seen: &Seen<'a>) -> impl Iterator<Item = &'a Policy> {
+        let (direction, seen) = (view.direction as usize, *seen);
+        let of_group = seen.group.map(|group| &group.selecting[direction]);
+        let of_space = || Some(&self.tables.spaces.get(seen.space?)?.policies);
+        let slots = of_group.or_else(of_space).into_iter().flatten();
+        let selects = move |policy: &&Policy| {
+            of_group.is_some()
+                || policy.rules[direction].is_some()
+                    && policy.selector.is_none_or(|selector| self.has_labels(selector, &seen))
+        };
+        slots.filter_map(|slot| self.policies.get(*slot)).filter(selects)
+    }
+
+    /// Of an isolated pod.
+    fn admitted(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
+        let own_node = own_node(view, seen);
+        if own_node == Truth::Yes {
+            return Decision::Allow;
+        }
+        let direction = view.direction as usize;
+        let rules =
+            self.selecting(view, seen).filter_map(|policy| policy.rules[direction].as_deref()).flatten();
+        match Truth::any(rules.map(|rule| self.admits(rule, view))).max(own_node) {
+            Truth::Yes => Decision::Allow,
+            Truth::Maybe => Decision::Unknown,
+            Truth::No => Decision::Deny,
+        }
+    }
+
+    /// (any peer) and (any port); ports go first because they cost less.
+    fn admits(&self, rule: &Rule, view: &View<'_>) -> Truth {
+        let ports = || Truth::any(rule.ports.iter().map(|entry| port(entry, view)));
+        let ports = if rule.ports.is_empty() { Truth::Yes } else { ports() };
+        if ports == Truth::No || rule.anybody {
+            return ports;
+        }
+        ports.min(self.by_selector(rule, view.peer).max(by_block(rule, view.peer)))
+    }
+
+    fn by_selector(&self, rule: &Rule, peer: &Side<'_>) -> Truth {
+        match &peer.who {
+            Known::Pod(seen) => Truth::any(rule.pods.iter().map(|peer| self.is_meant(*peer, seen))),
+            Known::Node(_) | Known::External => Truth::No,
+            Known::Unknown if rule.pods.is_empty() => Truth::No,
+            Known::Unknown => Truth::Maybe,
+        }
+    }
+
+    /// Whether a policy that can't be read may act on the pod.
+    fn is_broken(&self, stage: Stage, view: &View<'_>, seen: &Seen<'_>) -> bool {
+        let direction = view.direction as usize;
+        match seen.group {
+            Some(group) => group.broken[stage as usize][direction],
+            None => self
+                .broken
+                .iter()
+                .filter(|broken| broken.stage == stage && broken.acts[direction])
+                .any(|broken| self.is_meant(broken.subject, seen) != Truth::No),
+        }
+    }
+
+    /// What the policies of one tier say.
+    fn tier<'a>(&'a self, stage: Stage, view: &View<'_>, seen: &Seen<'_>) -> Said {
+        let tier = usize::from(stage == Stage::Baseline);
+        let policies = &self.tiers[tier];
+        let known = |(slot, subject): &(u32, Truth)| Some((policies.get(*slot as usize)?, *subject));
+        let asked = |policy: &'a TierPolicy| (policy, self.is_meant(policy.subject, seen));
+        match seen.group {
+            Some(group) => self.said(group.tiers[tier].iter().filter_map(known), view),
+            None => self.said(policies.iter().map(asked), view),
+        }
+    }
+}
+
+fn unless_denied(decision: Decision) -> Decision {
+    if decision == Decision::Deny { Decision::Unknown } else { decision }
+}
+
+fn is_same(a: &Pod, b: &Pod) -> bool {
+    std::ptr::eq(a, b) || (&a.name, &a.namespace, &a.uid) == (&b.name, &b.namespace, &b.uid)
+}
+
+/// Whether the other side is the node that the pod is on.
+fn own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
+    match (view.peer.who, &seen.pod.node) {
+        (Known::Node(node), Some(own)) if !node.is_empty() => (node == own).into(),
+        (Known::Node(_), _) => Truth::Maybe,
+        (Known::Pod(_) | Known::External | Known::Unknown, _) => Truth::No,
+    }
+}
+
+/// Blocks match addresses, whoever has them.
+fn by_block(rule: &Rule, peer: &Side<'_>) -> Truth {
+    match peer.ip {
+        _ if !rule.has_blocks => Truth::No,
+        None => Truth::Maybe,
+        Some(ip) => rule.blocks.contains(ip).into(),
+    }
+}
+
+fn port(entry: &PortMatch, view: &View<'_>) -> Truth {
+    if entry.protocol != view.protocol {
+        return Truth::No;
+    }
+    match &entry.port {
+        PortSet::All => Truth::Yes,
+        PortSet::Range(first, last) => (*first..=*last).contains(&view.port).into(),
+        PortSet::Named(name) => named(name, view),
+    }
+}
+
+/// Whether the destination pod has a container port of this name at the connection's port and protocol.
+pub(super) fn named(name: &str, view: &View<'_>) -> Truth {
+    match &view.destination.who {
+        Known::Pod(seen) => {
+            let ports = seen.pod.ports.iter().filter(|port| port.port == view.port);
+            let named = ports.filter(|port| port.name.as_deref() == Some(name));
+            named.into_iter().any(|port| is_protocol(port, view.protocol)).into()
+        }
+        Known::Node(_) | Known::External => Truth::No,
+        Known::Unknown => Truth::Maybe,
+    }
+}

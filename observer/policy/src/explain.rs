@@ -1,0 +1,156 @@
+//! Verdicts in words.
+
+mod miss;
+mod names;
+mod nearest;
+mod why;
+
+use flow_model::connection::{Connection, Who};
+use flow_model::decision::{Decision, Direction, DirectionVerdict, Nearest, Verdict};
+use flow_model::policies::{Action, TierPeer};
+
+use crate::plain::{Basis, Judgement, Plain, TierRef, View, tier_rules};
+use names::{listed, policies, policy_name, rule_name, rules, tier_rule_name, word};
+use nearest::Candidate;
+
+/// Judges both directions and says why.
+pub(super) fn verdict(plain: &Plain, connection: &Connection<'_>) -> Verdict {
+    let ingress = direction(plain, &View::new(connection, Direction::Ingress));
+    let egress = direction(plain, &View::new(connection, Direction::Egress));
+    let mut verdict = Verdict { decision: Decision::Unknown, ingress, egress, explanation: String::new() };
+    verdict.decision = verdict.ruling().decision();
+    verdict.explanation = whole(&verdict);
+    verdict
+}
+
+fn direction(plain: &Plain, view: &View<'_>) -> DirectionVerdict {
+    let judgement = plain.direction(view);
+    let nearest = match (&judgement.basis, view.subject.who) {
+        (Basis::Isolated, Who::Pod(pod)) => nearest::nearest(plain, view, pod),
+        _ => None,
+    };
+    DirectionVerdict {
+        decision: judgement.basis.decision(),
+        policies: policies(&judgement),
+        rules: rules(&judgement.basis, view.direction),
+        explanation: sentence(plain, view, &judgement, nearest.as_ref()),
+        nearest: nearest.map(|candidate| told(plain, view, &candidate)),
+    }
+}
+
+fn told(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> Nearest {
+    Nearest {
+        policy: policy_name(candidate.rule.policy),
+        rule: rule_name(candidate.rule, view.direction),
+        why: why::all(plain, view, candidate),
+    }
+}
+
+/// What decides: on allow both directions, on deny those that deny, else what isn't known.
+fn whole(verdict: &Verdict) -> String {
+    let Verdict { ingress, egress, .. } = verdict;
+    match verdict.decision {
+        Decision::Allow => allowed(ingress, egress),
+        Decision::Deny if ingress.decision == egress.decision => {
+            format!("{}; also {}", ingress.explanation, egress.explanation)
+        }
+        decision if ingress.decision != decision => egress.explanation.clone(),
+        decision if egress.decision != decision => ingress.explanation.clone(),
+        _ if ingress.explanation == egress.explanation => ingress.explanation.clone(),
+        _ => format!("{}; {}", ingress.explanation, egress.explanation),
+    }
+}
+
+fn allowed(ingress: &DirectionVerdict, egress: &DirectionVerdict) -> String {
+    let (ruled, open): (Vec<_>, Vec<_>) =
+        [ingress, egress].into_iter().partition(|one| !one.rules.is_empty());
+    let mut open: Vec<_> = open.into_iter().map(|one| one.explanation.clone()).collect();
+    open.dedup();
+    if ruled.is_empty() {
+        return format!("allowed: {}", open.join("; "));
+    }
+    let by: Vec<_> = ruled.into_iter().map(|one| listed(&one.rules)).collect();
+    [format!("allowed by {}", by.join(" and "))].into_iter().chain(open).collect::<Vec<_>>().join("; ")
+}
+
+fn sentence(
+    plain: &Plain,
+    view: &View<'_>,
+    judgement: &Judgement<'_>,
+    nearest: Option<&Candidate<'_>>,
+) -> String {
+    match &judgement.basis {
+        Basis::Rules(_) => format!("allowed by {}", listed(&rules(&judgement.basis, view.direction))),
+        Basis::Tier(rule) => by_tier(*rule, view.direction),
+        Basis::Isolated => {
+            format!("refused by {}; {}", isolating(judgement), missing(plain, view, judgement, nearest))
+        }
+        Basis::Unknown(why) => format!("not known: {why}"),
+        Basis::NotIsolated => match view.subject.who {
+            Who::Pod(pod) => {
+                format!("no policy selects {}/{} for {}", pod.namespace, pod.name, word(view.direction))
+            }
+            _ => format!("no policy isolates any pod for {}", word(view.direction)),
+        },
+        Basis::Outside => format!("the {} is outside the cluster", side(view.direction)),
+        Basis::HostNetwork => {
+            format!("the {} is a node or in its network, which no policy selects", side(view.direction))
+        }
+        Basis::Itself => "a pod can't block itself".to_owned(),
+        Basis::OwnNode => match view.direction {
+            Direction::Ingress => "a node may always reach its own pods".to_owned(),
+            // kube-router jumps to the pod chains from INPUT too: pkg/controllers/netpol/pod.go.
+            Direction::Egress => {
+                "a pod may reach its own node by the Kubernetes documentation, though k3s applies \
+                                  egress rules there too"
+                    .to_owned()
+            }
+        },
+    }
+}
+
+fn by_tier(rule: TierRef<'_>, direction: Direction) -> String {
+    let name = tier_rule_name(rule, direction);
+    let body = tier_rules(rule.policy, direction).get(rule.index);
+    let unreadable = body.into_iter().flat_map(|body| &body.peers).find_map(|peer| match peer {
+        TierPeer::Unreadable(field) => Some(field),
+        _ => None,
+    });
+    match (rule.action, unreadable) {
+        (Action::Deny, Some(field)) => {
+            format!("refused by {name}; it denies everything, as its peer {field} can't be read")
+        }
+        (Action::Deny, None) => format!("refused by {name}"),
+        (Action::Accept | Action::Pass, _) => format!("allowed by {name}"),
+    }
+}
+
+fn isolating(judgement: &Judgement<'_>) -> String {
+    let names: Vec<_> = judgement.selecting.iter().map(|policy| policy_name(policy)).collect();
+    let what = if names.len() == 1 { "NetworkPolicy" } else { "NetworkPolicies" };
+    format!("{what} {}", listed(&names))
+}
+
+/// What no rule admits, and what the nearest does.
+fn missing(
+    plain: &Plain,
+    view: &View<'_>,
+    judgement: &Judgement<'_>,
+    nearest: Option<&Candidate<'_>>,
+) -> String {
+    let ruled = judgement.selecting.iter().any(|policy| names::has_rules(policy, view.direction));
+    let default_deny = format!("default deny: no policy has an {} rule for this pod", word(view.direction));
+    match nearest {
+        None => default_deny,
+        Some(nearest) if ruled => why::short(plain, view, nearest),
+        Some(nearest) => format!("{default_deny}; {}", why::short(plain, view, nearest)),
+    }
+}
+
+/// The side that policies of this direction select.
+fn side(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "destination",
+        Direction::Egress => "source",
+    }
+}

@@ -1,0 +1,69 @@
+//! Why no port of a rule matches.
+
+use flow_model::connection::Who;
+use flow_model::policies::{PortMatch, PortSet, Protocol, Rule};
+
+use crate::plain::{View, is_protocol};
+
+/// Only entries of the connection's protocol can be meant, if there are any.
+pub(super) fn why(rule: &Rule, view: &View<'_>) -> String {
+    let same: Vec<_> = rule.ports.iter().filter(|entry| entry.protocol == view.protocol).collect();
+    match same.as_slice() {
+        [] => other_protocols(rule, view),
+        [PortMatch { port: PortSet::Named(name), .. }] => named(name, view),
+        several => {
+            let ports: Vec<_> = several.iter().map(|entry| text(&entry.port, view)).collect();
+            format!("port {} is not among {}", view.port, ports.join(", "))
+        }
+    }
+}
+
+fn other_protocols(rule: &Rule, view: &View<'_>) -> String {
+    let mut protocols: Vec<_> = rule.ports.iter().map(|entry| entry.protocol).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    let protocols: Vec<_> = protocols.into_iter().map(Protocol::as_str).collect();
+    let same = rule.ports.iter().any(
+        |entry| matches!(entry.port, PortSet::Range(first, last) if (first..=last).contains(&view.port)),
+    );
+    let port = if same {
+        format!("port {} is for {}", view.port, protocols.join(", "))
+    } else {
+        format!("its ports are for {}", protocols.join(", "))
+    };
+    format!("{port}; the connection is {}", view.protocol.as_str())
+}
+
+fn named(name: &str, view: &View<'_>) -> String {
+    let numbers = resolved(name, view);
+    match view.destination() {
+        Who::Pod(_) if numbers.is_empty() => {
+            format!("named port {name} is no {} port of the destination", view.protocol.as_str())
+        }
+        Who::Pod(_) => format!(
+            "named port {name} resolves to {} on the destination; the connection is to {}",
+            numbers.join(", "),
+            view.port
+        ),
+        _ => format!("named port {name} resolves on pods only; the destination is none"),
+    }
+}
+
+fn text(port: &PortSet, view: &View<'_>) -> String {
+    match port {
+        PortSet::All => "all".to_owned(),
+        PortSet::Range(first, last) if first == last => first.to_string(),
+        PortSet::Range(first, last) => format!("{first}-{last}"),
+        PortSet::Named(name) => match resolved(name, view).as_slice() {
+            [] => format!("{name} (not a port of the destination)"),
+            numbers => format!("{name} ({})", numbers.join(", ")),
+        },
+    }
+}
+
+/// The numbers that a name stands for on the destination.
+fn resolved(name: &str, view: &View<'_>) -> Vec<String> {
+    let Who::Pod(pod) = view.destination() else { return Vec::new() };
+    let ports = pod.ports.iter().filter(|port| port.name.as_deref() == Some(name));
+    ports.filter(|port| is_protocol(port, view.protocol)).map(|port| port.port.to_string()).collect()
+}

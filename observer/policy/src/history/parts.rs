@@ -1,0 +1,216 @@
+//! The parts of a change: what went, each so that it can be taken back alone.
+
+use std::sync::Arc;
+
+use flow_model::decision::Direction;
+use flow_model::inventory::{Labels, Namespace, Pod};
+use flow_model::policies::{NetworkPolicy, Rule, TierPolicy, TierRule};
+
+use crate::history::change::{Edit, What, changed_labels};
+use crate::history::describe;
+
+const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+
+/// Part of a change, and the change that it would be alone.
+pub(super) struct Part {
+    pub(super) text: String,
+    pub(super) alone: What,
+}
+
+impl Part {
+    fn policy(text: String, after: &Arc<NetworkPolicy>, patch: impl FnOnce(&mut NetworkPolicy)) -> Self {
+        let mut before = NetworkPolicy::clone(after);
+        patch(&mut before);
+        let edit = Edit { before: Some(Arc::new(before)), after: Some(Arc::clone(after)) };
+        Self { text, alone: What::Policy(edit) }
+    }
+
+    fn tiered(text: String, after: &Arc<TierPolicy>, patch: impl FnOnce(&mut TierPolicy)) -> Self {
+        let mut before = TierPolicy::clone(after);
+        patch(&mut before);
+        let edit = Edit { before: Some(Arc::new(before)), after: Some(Arc::clone(after)) };
+        Self { text, alone: What::Tiered(edit) }
+    }
+}
+
+/// What a NetworkPolicy no longer admits.
+pub(super) fn of_policy(before: &NetworkPolicy, after: &Arc<NetworkPolicy>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if before.selector != after.selector {
+        let (was, is) = (describe::pods(&before.selector), describe::pods(&after.selector));
+        let text = format!("its podSelector was {was} and is {is}");
+        parts.push(Part::policy(text, after, |policy| policy.selector = before.selector.clone()));
+    }
+    for direction in DIRECTIONS {
+        match (rules(before, direction), rules(after, direction)) {
+            (None, Some(_)) => {
+                let text = format!("it isolates {} now", describe::word(direction));
+                parts.push(Part::policy(text, after, |policy| *rules_mut(policy, direction) = None));
+            }
+            (Some(old), Some(new)) => parts.extend(lost(old, new, direction).map(|(rule, text)| {
+                let rules = |policy: &mut NetworkPolicy| {
+                    rules_mut(policy, direction).get_or_insert_default().push(rule.clone());
+                };
+                Part::policy(text, after, rules)
+            })),
+            (_, None) => {}
+        }
+    }
+    parts
+}
+
+/// The rules of a NetworkPolicy that was deleted.
+pub(super) fn of_deleted(policy: &Arc<NetworkPolicy>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for direction in DIRECTIONS {
+        for (i, rule) in rules(policy, direction).into_iter().flatten().enumerate() {
+            let (word, names) = (describe::word(direction), describe::rule(rule, direction));
+            let text = format!("its {word}[{i}] ({names}) went with it");
+            let only = |policy: &mut NetworkPolicy| *rules_mut(policy, direction) = Some(vec![rule.clone()]);
+            parts.push(Part::policy(text, policy, only));
+        }
+    }
+    parts
+}
+
+/// Rules that are no longer there as they were, and what of them went. Where a rule stands in their place, the two are
+/// compared.
+fn lost<'a>(
+    old: &'a [Rule],
+    new: &'a [Rule],
+    direction: Direction,
+) -> impl Iterator<Item = (&'a Rule, String)> {
+    let gone = old.iter().enumerate().filter(|(_, rule)| !new.contains(rule));
+    gone.filter_map(move |(i, rule)| {
+        let rest = new.get(i).filter(|rule| !old.contains(rule));
+        let name = format!("{}[{i}]", describe::word(direction));
+        let text = match rest {
+            None => format!("{name} ({}) was removed", describe::rule(rule, direction)),
+            Some(rest) => narrowed(&name, rule, rest, direction)?,
+        };
+        Some((rule, text))
+    })
+}
+
+/// `None` where it only admits more.
+fn narrowed(name: &str, old: &Rule, new: &Rule, direction: Direction) -> Option<String> {
+    let peers = |rule: &Rule, other: &Rule| -> Vec<String> {
+        rule.peers.iter().filter(|peer| !other.peers.contains(peer)).map(describe::peer).collect()
+    };
+    let mut gone = if new.peers.is_empty() { Vec::new() } else { peers(old, new) };
+    let mut come = peers(new, old);
+    if old.peers.is_empty() && !new.peers.is_empty() {
+        gone.push(describe::any(direction).to_owned());
+    }
+    if !new.ports.is_empty() {
+        gone.extend(old.ports.iter().filter(|port| !new.ports.contains(port)).map(describe::port));
+        come.extend(new.ports.iter().filter(|port| !old.ports.contains(port)).map(describe::port));
+        if old.ports.is_empty() {
+            gone.push("every port".to_owned());
+        }
+    }
+    let admits = match direction {
+        Direction::Ingress => "admits",
+        Direction::Egress => "allows",
+    };
+    match (gone.is_empty(), come.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(format!("{name} no longer {admits} {}", describe::listed(gone))),
+        (false, false) => {
+            let (gone, come) = (describe::listed(gone), describe::listed(come));
+            Some(format!("{name} no longer {admits} {gone}, but {come}"))
+        }
+    }
+}
+
+fn rules(policy: &NetworkPolicy, direction: Direction) -> Option<&Vec<Rule>> {
+    match direction {
+        Direction::Ingress => policy.ingress.as_ref(),
+        Direction::Egress => policy.egress.as_ref(),
+    }
+}
+
+fn rules_mut(policy: &mut NetworkPolicy, direction: Direction) -> &mut Option<Vec<Rule>> {
+    match direction {
+        Direction::Ingress => &mut policy.ingress,
+        Direction::Egress => &mut policy.egress,
+    }
+}
+
+/// What is different in a tiered policy.
+pub(super) fn of_tiered(before: &TierPolicy, after: &Arc<TierPolicy>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if (before.tier, before.priority) != (after.tier, after.priority) {
+        let text = format!("its priority was {} and is {}", before.priority, after.priority);
+        parts.push(Part::tiered(text, after, |policy| {
+            (policy.tier, policy.priority) = (before.tier, before.priority);
+        }));
+    }
+    if before.subject != after.subject {
+        let text = "its subject changed".to_owned();
+        parts.push(Part::tiered(text, after, |policy| policy.subject = before.subject.clone()));
+    }
+    for direction in DIRECTIONS {
+        parts.extend(of_tier_rules(before, after, direction));
+    }
+    parts
+}
+
+fn of_tier_rules(before: &TierPolicy, after: &Arc<TierPolicy>, direction: Direction) -> Vec<Part> {
+    let word = describe::word(direction);
+    let (mut old, mut new) = (before.clone(), TierPolicy::clone(after));
+    let (old, new) = (&*tier_rules(&mut old, direction), &*tier_rules(&mut new, direction));
+    let added = new.iter().enumerate().filter(|(_, rule)| !old.contains(rule)).map(|(i, rule)| {
+        let text = format!("{word}[{i}] ({}) was added", describe::tier_rule(rule));
+        Part::tiered(text, after, |policy| drop(tier_rules(policy, direction).remove(i)))
+    });
+    let gone = old.iter().enumerate().filter(|(_, rule)| !new.contains(rule)).map(|(i, rule)| {
+        let text = format!("{word}[{i}] ({}) was removed", describe::tier_rule(rule));
+        Part::tiered(text, after, |policy| {
+            let rules = tier_rules(policy, direction);
+            rules.insert(i.min(rules.len()), rule.clone());
+        })
+    });
+    added.chain(gone).collect()
+}
+
+fn tier_rules(policy: &mut TierPolicy, direction: Direction) -> &mut Vec<TierRule> {
+    match direction {
+        Direction::Ingress => &mut policy.ingress,
+        Direction::Egress => &mut policy.egress,
+    }
+}
+
+/// Labels that a namespace lost, got or has with another value.
+pub(super) fn of_namespace(before: &Arc<Namespace>, after: &Arc<Namespace>) -> Vec<Part> {
+    let what = format!("namespace {}", after.name);
+    let alone = |labels| {
+        What::Namespace(Arc::new(Namespace { labels, ..Namespace::clone(after) }), Arc::clone(after))
+    };
+    of_labels(&what, &before.labels, &after.labels, alone)
+}
+
+/// As [`of_namespace`].
+pub(super) fn of_pod(before: &Arc<Pod>, after: &Arc<Pod>) -> Vec<Part> {
+    let what = format!("pod {}/{}", after.namespace, after.name);
+    let alone = |labels| What::Pod(Arc::new(Pod { labels, ..Pod::clone(after) }), Arc::clone(after));
+    of_labels(&what, &before.labels, &after.labels, alone)
+}
+
+fn of_labels(what: &str, before: &Labels, after: &Labels, alone: impl Fn(Labels) -> What) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for key in changed_labels(before, after) {
+        let mut labels = after.clone();
+        let text = match (before.get(key), after.get(key)) {
+            (Some(old), Some(new)) => format!("label {key} of {what} changed from {old} to {new}"),
+            (Some(old), None) => format!("{what} lost label {key}={old}"),
+            (None, new) => format!("{what} got label {key}={}", new.map_or("", |value| value)),
+        };
+        match before.get(key) {
+            Some(old) => drop(labels.insert(key.clone(), old.clone())),
+            None => drop(labels.remove(key)),
+        }
+        parts.push(Part { text, alone: alone(labels) });
+    }
+    parts
+}

@@ -1,0 +1,46 @@
+//! Whether an entry of `ports` matches.
+
+use flow_model::connection::Who;
+use flow_model::inventory::ContainerPort;
+use flow_model::policies::{PortMatch, PortSet, Protocol, TierPort};
+
+use crate::plain::{Match, View};
+
+/// An entry of a NetworkPolicy. A name counts for the container ports of its protocol.
+pub(super) fn port(entry: &PortMatch, view: &View<'_>) -> Match {
+    if entry.protocol != view.protocol {
+        return Match::No;
+    }
+    match &entry.port {
+        PortSet::All => Match::Yes,
+        PortSet::Range(first, last) => (*first..=*last).contains(&view.port).into(),
+        PortSet::Named(name) => named(name, view),
+    }
+}
+
+/// An entry of a tiered policy.
+pub(super) fn tier_port(entry: &TierPort, view: &View<'_>) -> Match {
+    match entry {
+        TierPort::Range { protocol, first, last } => {
+            (*protocol == view.protocol && (*first..=*last).contains(&view.port)).into()
+        }
+        TierPort::Named(name) => named(name, view),
+    }
+}
+
+/// Whether the destination pod has a container port of this name at the connection's port and protocol. Several
+/// may share a name. Nothing but a pod has names for ports.
+fn named(name: &str, view: &View<'_>) -> Match {
+    let at = |port: &ContainerPort| {
+        port.name.as_deref() == Some(name) && port.port == view.port && is_protocol(port, view.protocol)
+    };
+    match view.destination() {
+        Who::Pod(pod) => pod.ports.iter().any(at).into(),
+        Who::Node(_) | Who::External => Match::No,
+        Who::Unknown(why) => Match::Maybe(why.into()),
+    }
+}
+
+pub(crate) fn is_protocol(port: &ContainerPort, protocol: Protocol) -> bool {
+    port.protocol == protocol.as_str()
+}

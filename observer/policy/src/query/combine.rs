@@ -1,0 +1,99 @@
+//! One verdict from several.
+
+use flow_model::decision::{Decision, DirectionVerdict, Verdict};
+
+/// One of several connections that a question stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// What tells it from the others: a family, a backend, a source.
+    pub(super) label: String,
+    pub(super) verdict: Verdict,
+}
+
+/// What they agree on, as the first says it; else unknown, with `differ` putting the difference in words.
+pub(super) fn agree(cases: Vec<Case>, differ: impl FnOnce(&[Case]) -> String) -> Option<Verdict> {
+    let decision = cases.first()?.verdict.decision;
+    if cases.iter().all(|case| case.verdict.decision == decision) {
+        return cases.into_iter().next().map(|case| case.verdict);
+    }
+    let explanation = differ(&cases);
+    let direction =
+        |of: fn(&Verdict) -> &DirectionVerdict| merge(cases.iter().map(|c| of(&c.verdict)), &explanation);
+    let (ingress, egress) = (direction(|v| &v.ingress), direction(|v| &v.egress));
+    Some(Verdict { decision: Decision::Unknown, ingress, egress, explanation })
+}
+
+/// An answer without a connection to judge.
+pub(super) fn unknown(explanation: String) -> Verdict {
+    let direction = DirectionVerdict {
+        decision: Decision::Unknown,
+        policies: Vec::new(),
+        rules: Vec::new(),
+        nearest: None,
+        explanation: explanation.clone(),
+    };
+    Verdict { decision: Decision::Unknown, ingress: direction.clone(), egress: direction, explanation }
+}
+
+/// "IPv4: allowed by ...; IPv6: refused by ...".
+pub(super) fn each(cases: &[Case]) -> String {
+    let one = |case: &Case| format!("{}: {}", case.label, told(&case.verdict));
+    cases.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// "2 of 3 backends refuse it, e.g. data/db-1: refused by ...; 1 admits it, e.g. data/db-0".
+pub(super) fn backends(cases: &[Case]) -> String {
+    let mut parts = Vec::new();
+    for decision in [Decision::Deny, Decision::Unknown, Decision::Allow] {
+        let mut of = cases.iter().filter(|case| case.verdict.decision == decision);
+        let Some(Case { label, verdict }) = of.next() else { continue };
+        let count = 1 + of.count();
+        let total = if parts.is_empty() { format!(" of {} backends", cases.len()) } else { String::new() };
+        let verb = match (decision, count) {
+            (Decision::Deny, 1) => "refuses it",
+            (Decision::Deny, _) => "refuse it",
+            (Decision::Allow, 1) => "admits it",
+            (Decision::Allow, _) => "admit it",
+            (Decision::Unknown, 1) => "is not known",
+            (Decision::Unknown, _) => "are not known",
+        };
+        parts.push(format!("{count}{total} {verb} ({label}: {})", told(verdict)));
+    }
+    parts.join("; ")
+}
+
+/// The explanation, with the decision before it where it doesn't begin with that itself.
+fn told(verdict: &Verdict) -> String {
+    let word = match verdict.decision {
+        Decision::Allow => "allowed",
+        Decision::Deny => "refused",
+        Decision::Unknown => "not known",
+    };
+    let Verdict { explanation, .. } = verdict;
+    if explanation.starts_with(word) { explanation.clone() } else { format!("{word}: {explanation}") }
+}
+
+fn merge<'a>(all: impl Iterator<Item = &'a DirectionVerdict>, why: &str) -> DirectionVerdict {
+    let mut merged: Option<DirectionVerdict> = None;
+    for one in all {
+        let Some(merged) = &mut merged else {
+            merged = Some(one.clone());
+            continue;
+        };
+        if merged.decision != one.decision {
+            (merged.decision, merged.explanation) = (Decision::Unknown, why.to_owned());
+            merged.nearest = None;
+        }
+        add(&mut merged.policies, &one.policies);
+        add(&mut merged.rules, &one.rules);
+    }
+    merged.unwrap_or_else(|| unknown(why.to_owned()).ingress)
+}
+
+fn add<T: Clone + PartialEq>(to: &mut Vec<T>, from: &[T]) {
+    for one in from {
+        if !to.contains(one) {
+            to.push(one.clone());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Objects by their names, and what to say when there is none.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::{Inventory, Pod, Service};
+
+use crate::query::QueryError;
+
+/// Names told in a hint.
+const HINTS: usize = 5;
+/// Names looked at for a hint: a batch of wrong names against a large cluster must not take for ever.
+const HINTED: usize = 2_000;
+
+/// The named objects of one inventory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    namespaces: HashMap<ArcStr, Members>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Members {
+    pods: BTreeMap<ArcStr, Arc<Pod>>,
+    services: BTreeMap<ArcStr, Arc<Service>>,
+    /// The pod that stands for the workload, and how many there are.
+    workloads: BTreeMap<ArcStr, (Arc<Pod>, usize)>,
+}
+
+impl Names {
+    pub(super) fn new(inventory: &Inventory) -> Self {
+        let mut names = Self::default();
+        for namespace in &inventory.namespaces {
+            names.namespaces.entry(namespace.name.clone()).or_default();
+        }
+        for service in &inventory.services {
+            let members = names.namespaces.entry(service.namespace.clone()).or_default();
+            members.services.insert(service.name.clone(), Arc::clone(service));
+        }
+        for pod in &inventory.pods {
+            names.namespaces.entry(pod.namespace.clone()).or_default().add(pod);
+        }
+        names
+    }
+
+    pub(super) fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
+        self.namespaces.get(namespace)?.pods.get(name)
+    }
+
+    pub(super) fn service(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
+        self.namespaces.get(namespace)?.services.get(name)
+    }
+
+    /// The first of a workload's pods by name, of those that live, and how many live.
+    pub(super) fn workload(&self, namespace: &str, name: &str) -> Option<(&Arc<Pod>, usize)> {
+        self.namespaces.get(namespace)?.workloads.get(name).map(|(pod, count)| (pod, *count))
+    }
+
+    /// That there is no such pod, Service or whatever `what` says.
+    pub(super) fn missing(&self, what: &'static str, namespace: &ArcStr, name: &ArcStr) -> QueryError {
+        let hint = match self.namespaces.get(namespace) {
+            None => match similar(namespace, self.namespaces.keys()) {
+                some if some.is_empty() => "no namespaces are known".to_owned(),
+                some => format!("no namespace {namespace} is known; known are {some}"),
+            },
+            Some(members) if what == "Service" => {
+                members.hint("Services", namespace, name, members.services.keys())
+            }
+            Some(members) => members.hint("pods", namespace, name, members.pods.keys()),
+        };
+        QueryError::Missing { what, namespace: namespace.clone(), name: name.clone(), hint }
+    }
+}
+
+impl Members {
+    fn add(&mut self, pod: &Arc<Pod>) {
+        self.pods.insert(pod.name.clone(), Arc::clone(pod));
+        if pod.finished {
+            return;
+        }
+        let (first, count) =
+            self.workloads.entry(pod.workload.name.clone()).or_insert_with(|| (Arc::clone(pod), 0));
+        *count += 1;
+        if pod.name < first.name {
+            *first = Arc::clone(pod);
+        }
+    }
+
+    fn hint<'a>(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        names: impl ExactSizeIterator<Item = &'a ArcStr>,
+    ) -> String {
+        match similar(name, names) {
+            some if some.is_empty() => format!("no {kind} of {namespace} are known"),
+            some => format!("{kind} of {namespace}: {some}"),
+        }
+    }
+}
+
+/// The names most like the one that isn't there, and how many more there are.
+fn similar<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a ArcStr>) -> String {
+    let count = names.len();
+    let likeness = |other: &str| (strsim::jaro_winkler(name, other) * 1e6) as u32;
+    let mut ranked: Vec<_> =
+        names.take(HINTED).map(|other| (std::cmp::Reverse(likeness(other)), other)).collect();
+    ranked.sort();
+    ranked.truncate(HINTS);
+    // The best ones are chosen; people look for names in their order.
+    ranked.sort_by_key(|(_, name)| *name);
+    let mut text = ranked.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+    if count > HINTS {
+        text.push_str(&format!(" and {} more", count - HINTS));
+    }
+    text
+}

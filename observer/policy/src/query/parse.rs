@@ -1,0 +1,184 @@
+//! Questions as people write them: `FROM TO[:PORT][/PROTO]`.
+
+use std::net::IpAddr;
+
+use arcstr::ArcStr;
+use flow_model::policies::Protocol;
+
+use crate::query::{Port, Query, Target};
+
+/// Longest name of an object in Kubernetes.
+const MAX_NAME: usize = 253;
+
+/// What can't be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    #[error("`{0}` is neither NAMESPACE/NAME nor an IP address")]
+    Target(String),
+    #[error("`{0}`: a source has no port; policies look at the destination's only")]
+    SourcePort(String),
+    #[error("`{0}` is no port: neither a number from 1 to 65535 nor a port's name")]
+    Port(String),
+    #[error("`{0}` is none of TCP, UDP and SCTP, which are what policies know")]
+    Protocol(String),
+    /// A question in JSON.
+    #[error("{0}")]
+    Json(String),
+}
+
+impl Query {
+    /// Reads the two sides: `ns/name` or an address each, with `:PORT` (number or name) and `/PROTO` after the second.
+    /// An IPv6 address with a port stands in brackets.
+    ///
+    /// # Errors
+    /// Which part can't be understood.
+    pub fn parse(from: &str, to: &str) -> Result<Self, ParseError> {
+        let (src, port) = side(from)?;
+        if port.is_some() {
+            return Err(ParseError::SourcePort(excerpt(from)));
+        }
+        let (rest, protocol) = split_protocol(to)?;
+        let (dst, port) = side(rest)?;
+        Ok(Self { src, dst, port, protocol })
+    }
+}
+
+/// `web/x/UDP` and `10.0.0.1/UDP` name a protocol; `web/udp` is an object.
+fn split_protocol(text: &str) -> Result<(&str, Option<Protocol>), ParseError> {
+    let Some((rest, last)) = text.rsplit_once('/') else { return Ok((text, None)) };
+    if rest.contains('/') || matches!(side(rest), Ok((Target::Ip(_), _))) {
+        return Ok((rest, Some(protocol(last)?)));
+    }
+    Ok((text, None))
+}
+
+fn side(text: &str) -> Result<(Target, Option<Port>), ParseError> {
+    let bad = || ParseError::Target(excerpt(text));
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok((Target::Ip(ip.to_canonical()), None));
+    }
+    if let Some((ip, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        let ip: IpAddr = ip.parse().map_err(|_| bad())?;
+        let after = match rest.strip_prefix(':') {
+            Some(text) => Some(port(text)?),
+            None if rest.is_empty() => None,
+            None => return Err(bad()),
+        };
+        return Ok((Target::Ip(ip.to_canonical()), after));
+    }
+    let (name, after) = match text.split_once(':') {
+        Some((name, text)) => (name, Some(port(text)?)),
+        None => (text, None),
+    };
+    let target = match (name.parse::<IpAddr>(), name.split_once('/')) {
+        (Ok(ip), _) => Target::Ip(ip),
+        (_, Some((namespace, name))) => {
+            Target::Named { namespace: self::name(namespace)?, name: self::name(name)? }
+        }
+        (_, None) => return Err(bad()),
+    };
+    Ok((target, after))
+}
+
+/// The name of an object; whether there is one of that name is found out later.
+pub(super) fn name(text: &str) -> Result<ArcStr, ParseError> {
+    let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+    match text.is_empty() || text.len() > MAX_NAME || text.contains(odd) {
+        true => Err(ParseError::Target(excerpt(text))),
+        false => Ok(text.into()),
+    }
+}
+
+pub(super) fn port(text: &str) -> Result<Port, ParseError> {
+    let bad = || ParseError::Port(excerpt(text));
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok().filter(|port| *port != 0).map(Port::Number).ok_or_else(bad);
+    }
+    let fits = text.len() <= 63 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fits { Ok(Port::Name(text.into())) } else { Err(bad()) }
+}
+
+pub(super) fn protocol(text: &str) -> Result<Protocol, ParseError> {
+    let is = |name: &str| text.eq_ignore_ascii_case(name);
+    match () {
+        () if is("TCP") => Ok(Protocol::Tcp),
+        () if is("UDP") => Ok(Protocol::Udp),
+        () if is("SCTP") => Ok(Protocol::Sctp),
+        () => Err(ParseError::Protocol(excerpt(text))),
+    }
+}
+
+/// Errors are read on terminals: what is quoted there stays short and commands nothing.
+pub(super) fn excerpt(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '?' } else { c };
+    let mut out: String = text.chars().take(80).map(clean).collect();
+    if text.chars().nth(80).is_some() {
+        out.push_str("..");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn show(query: &Query) -> String {
+        let target = |target: &Target| match target {
+            Target::Named { namespace, name } => format!("{namespace}|{name}"),
+            Target::Ip(ip) => ip.to_string(),
+            other => format!("{other:?}"),
+        };
+        let port = query.port.as_ref().map_or("-".to_owned(), ToString::to_string);
+        format!("{} {} {port} {:?}", target(&query.src), target(&query.dst), query.protocol)
+    }
+
+    #[rstest]
+    #[case("web/a", "data/db", "web|a data|db - None")]
+    #[case("web/a", "data/db:5432", "web|a data|db 5432 None")]
+    #[case("web/a", "data/db:http/udp", "web|a data|db http Some(Udp)")]
+    #[case("web/a", "data/udp", "web|a data|udp - None")]
+    #[case("web/a", "data/db/SCTP", "web|a data|db - Some(Sctp)")]
+    #[case("10.0.0.1", "10.0.0.2:53/UDP", "10.0.0.1 10.0.0.2 53 Some(Udp)")]
+    #[case("10.0.0.1", "10.0.0.2/UDP", "10.0.0.1 10.0.0.2 - Some(Udp)")]
+    #[case("fd00::1", "[fd00::2]:80", "fd00::1 fd00::2 80 None")]
+    #[case("[fd00::1]", "[fd00::2]:80/TCP", "fd00::1 fd00::2 80 Some(Tcp)")]
+    #[case("fd00::1", "fd00::80", "fd00::1 fd00::80 - None")]
+    #[case("fd00::1", "fd00::80/UDP", "fd00::1 fd00::80 - Some(Udp)")]
+    #[case("::ffff:10.0.0.1", "web/a:80", "10.0.0.1 web|a 80 None")]
+    fn understood(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
+        assert_eq!(show(&Query::parse(from, to).unwrap()), expected);
+    }
+
+    #[rstest]
+    #[case("web", "a/b", "`web` is neither")]
+    #[case("", "a/b", "`` is neither")]
+    #[case("a/b", "web/", "`` is neither")]
+    #[case("a/b", "/web", "`` is neither")]
+    #[case("a/b", "10.0.0.1.2:80", "`10.0.0.1.2:80` is neither")]
+    #[case("a/b", "[fd00::1]80", "is neither")]
+    #[case("a/b", "[web/x]:80", "is neither")]
+    #[case("a/b", "fe80::1%eth0", "is")]
+    #[case("a/b", "a/b c", "is neither")]
+    #[case("a/b:80", "a/b", "a source has no port")]
+    #[case("a/b", "a/b:0", "`0` is no port")]
+    #[case("a/b", "a/b:65536", "`65536` is no port")]
+    #[case("a/b", "a/b:", "`` is no port")]
+    #[case("a/b", "a/b:80:90", "`80:90` is no port")]
+    #[case("a/b", "a/b:80/ICMP", "`ICMP` is none of TCP")]
+    #[case("a/b", "a/b/c", "`c` is none of TCP")]
+    #[case("a/b", "10.0.0.1/24", "`24` is none of TCP")]
+    #[case("a/b\u{1b}[2J", "a/b", "`b?[2J` is neither")]
+    fn refused(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
+        let error = Query::parse(from, to).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+
+    #[test]
+    fn what_is_quoted_stays_short() {
+        let error = Query::parse(&"x".repeat(100_000), "a/b").unwrap_err().to_string();
+        assert!(error.len() < 200, "{}", error.len());
+        assert!(Query::parse(&format!("a/{}", "x".repeat(254)), "a/b").is_err(), "no such name can be");
+    }
+}
