@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arcstr::ArcStr;
 use flow_identity::{Identity, masquerades};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, Direction, DirectionVerdict, Verdict};
 use flow_model::flow::FlowTuple;
 use flow_model::inventory::{Inventory, Service};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 use flow_model::record::FlowVerdict;
 use flow_policy::compiled::Compiled;
@@ -176,7 +176,7 @@ fn sources<'a>(identity: &'a Identity, src: Party<'a>, masqueraded: bool) -> Vec
 }
 
 fn differ(service: &Service, masqueraded: bool, no_backend: bool) -> String {
-    let service = service.full_name();
+    let service = service.object_ref();
     match (no_backend, masqueraded) {
         (true, _) => format!("not known: Service {service} has no backend"),
         (false, true) => format!(
@@ -211,13 +211,8 @@ fn flow_verdict(verdict: Verdict) -> FlowVerdict {
 }
 
 /// The policies whose rules allow.
-fn deciding(direction: &DirectionVerdict) -> Vec<ArcStr> {
-    let mut policies: Vec<ArcStr> = direction
-        .rules
-        .iter()
-        .filter_map(|rule| rule.split_once('#'))
-        .map(|(policy, _)| policy.into())
-        .collect();
+fn deciding(direction: &DirectionVerdict) -> Vec<ObjectRef> {
+    let mut policies: Vec<_> = direction.rules.iter().map(|rule| rule.policy.clone()).collect();
     policies.dedup();
     policies
 }

@@ -16,9 +16,9 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arcstr::ArcStr;
 use flow_model::connection::{Party, Who};
 use flow_model::inventory::{Inventory, Pod, Service, ServicePort};
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
 
@@ -174,7 +174,7 @@ impl Identity {
 
     /// Prunes, and tells which workloads (namespace, name) have since lost their last pod, present or
     /// remembered, and can't come up in a name any more. Each is told once, until it has a pod again.
-    pub fn departed(&mut self, now: Timestamp) -> Vec<(ArcStr, ArcStr)> {
+    pub fn departed(&mut self, now: Timestamp) -> Vec<ObjectRef> {
         self.prune(now);
         let pods = self.inventory.pods.iter().filter(|pod| !pod.finished).chain(self.tenures.pods());
         let pods = pods.map(|pod| (&pod.namespace, &pod.workload.name));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Backend, Inventory, Pod, Service, Workload};
+use flow_model::object_ref::ObjectRef;
 use jiff::Timestamp;
 
 use crate::RETENTION;
@@ -20,8 +21,7 @@ type Key = (ArcStr, ArcStr);
 #[derive(Clone, Debug)]
 pub(super) struct Front {
     pub(super) service: Arc<Service>,
-    /// `namespace/name`.
-    pub(super) name: ArcStr,
+    pub(super) name: ObjectRef,
     /// The workload of all its backends; of those it had last, if it has none.
     pub(super) workload: Option<Workload>,
     /// When it was seen to be gone.
@@ -166,7 +166,7 @@ fn front<'a>(
     };
     let name = match old {
         Some(front) => front.name.clone(),
-        None => service.full_name().into(),
+        None => service.object_ref(),
     };
     Front { service: Arc::clone(service), name, workload, until: None }
 }

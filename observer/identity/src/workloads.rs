@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
+use flow_model::object_ref::ObjectRef;
 
 /// Workloads that had a pod and were not yet told to be gone, by namespace.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ impl Workloads {
     pub(super) fn departed<'a>(
         &mut self,
         alive: impl Iterator<Item = (&'a ArcStr, &'a ArcStr)>,
-    ) -> Vec<(ArcStr, ArcStr)> {
+    ) -> Vec<ObjectRef> {
         if !std::mem::take(&mut self.changed) {
             return Vec::new();
         }
@@ -44,7 +45,7 @@ impl Workloads {
         let mut departed = Vec::new();
         for (namespace, names) in &mut self.known {
             let gone = names.extract_if(|name| !alive.contains(&(namespace, name)));
-            departed.extend(gone.map(|name| (namespace.clone(), name)));
+            departed.extend(gone.map(|name| ObjectRef::new(namespace.clone(), name)));
         }
         self.known.retain(|_, names| !names.is_empty());
         departed.sort();

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{ContainerPort, Inventory, Labels, Pod, Workload};
+use crate::object_ref::ObjectRef;
 use crate::policies::Protocol;
 
 /// The only version there is. Fields may be added to it; it rises when old readers would be misled.
@@ -80,7 +81,7 @@ pub struct BaselineEnd {
     pub host_network: bool,
     /// `namespace/name` of the Service that was addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ArcStr>,
+    pub service: Option<ObjectRef>,
 }
 
 /// Why a baseline can't be used.

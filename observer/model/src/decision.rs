@@ -1,7 +1,8 @@
 //! What the policies say.
 
-use arcstr::ArcStr;
 use serde::{Deserialize, Serialize};
+
+use crate::object_ref::{ObjectRef, RuleRef};
 
 /// Allow, deny, or not known: never a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,10 +46,10 @@ pub struct Verdict {
 pub struct DirectionVerdict {
     pub decision: Decision,
     /// Policies that select the pod in this direction: `namespace/name`, or the name alone of a tiered one.
-    pub policies: Vec<ArcStr>,
+    pub policies: Vec<ObjectRef>,
     /// Rules that decide: on allow those that allow, `namespace/name#ingress[0]`; on a tiered policy's deny the one
     /// that denies.
-    pub rules: Vec<ArcStr>,
+    pub rules: Vec<RuleRef>,
     /// On deny, the rule that comes closest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
@@ -60,12 +61,23 @@ pub struct DirectionVerdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nearest {
     /// `namespace/name`.
-    pub policy: ArcStr,
+    pub policy: ObjectRef,
     /// `namespace/name#ingress[0]`.
-    pub rule: ArcStr,
+    pub rule: RuleRef,
     /// What kept it from matching: "admits namespaces with kubernetes.io/metadata.name=pal-e-app; the client's namespace
     /// is pal-e-docs".
     pub why: String,
+}
+
+impl Direction {
+    /// The word for it in rules and sentences.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
 }
 
 impl Ruling {

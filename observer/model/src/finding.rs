@@ -6,6 +6,7 @@ use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::object_ref::ObjectRef;
 use crate::record::Endpoint;
 
 /// One finding, as `/api/v1/findings` tells it. There is one per kind and subject; it is updated, and resolved when
@@ -31,7 +32,7 @@ pub struct Finding {
     pub dst: Option<Endpoint>,
     /// `namespace/name` of the policies concerned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<ArcStr>,
+    pub policies: Vec<ObjectRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vip: Option<ArcStr>,
     pub nodes: Vec<ArcStr>,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
+use crate::object_ref::ObjectRef;
 
 /// One input; the time of handling is given beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,7 +121,7 @@ pub struct CheckResult {
     pub name: ArcStr,
     /// `namespace/name` of the Service it is for; it may have no address, or not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ArcStr>,
+    pub service: Option<ObjectRef>,
     /// Unspecified addresses and port 0 where nothing is known.
     pub tuple: FlowTuple,
     /// `None`: all went well; else at which step it failed and why.

@@ -8,6 +8,7 @@ use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::object_ref::ObjectRef;
 use crate::policies::Policies;
 use crate::vip::ClaimSource;
 
@@ -49,6 +50,14 @@ pub struct Pod {
     pub start: Option<Timestamp>,
     pub workload: Workload,
     pub ports: Vec<ContainerPort>,
+}
+
+impl Pod {
+    /// Its name.
+    #[must_use]
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef::new(self.namespace.clone(), self.name.clone())
+    }
 }
 
 /// The owner that a human thinks in: the Deployment rather than its ReplicaSet, the CronJob rather than its Job.
@@ -99,10 +108,10 @@ pub struct ServicePort {
 }
 
 impl Service {
-    /// `namespace/name`.
+    /// Its name.
     #[must_use]
-    pub fn full_name(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef::new(self.namespace.clone(), self.name.clone())
     }
 
     /// What a port leads to, among the addresses that `takes`: the backends that are ready, else all.
@@ -139,7 +148,7 @@ pub struct Announcer {
     pub namespace: ArcStr,
     pub name: ArcStr,
     /// `namespace/name` of the Service, where the object names one; a kube-vip lease may stand for all.
-    pub service: Option<ArcStr>,
+    pub service: Option<ObjectRef>,
     /// Nodes it names, by name or by address; empty where the status is empty.
     pub nodes: Vec<ArcStr>,
     /// When it last changed hands: creation, `leaseTransitions`' time, the event's first time.

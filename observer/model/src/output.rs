@@ -12,6 +12,7 @@ use crate::flow::Vantage;
 use crate::flow::{Counts, Pair};
 use crate::input::{CheckStep, LostStage};
 use crate::inventory::Inventory;
+use crate::object_ref::ObjectRef;
 use crate::record::{Endpoint, FlowRecord};
 use crate::vip::{ClaimSource, Vip};
 
@@ -37,7 +38,7 @@ pub enum Output {
     /// An address is no VIP any more.
     VipGone(IpAddr),
     /// A VIP changed hands, by this source.
-    VipMoved { vip: IpAddr, service: Option<ArcStr>, source: ClaimSource },
+    VipMoved { vip: IpAddr, service: Option<ObjectRef>, source: ClaimSource },
     /// Claims of addresses that are no VIPs.
     Unclaimed { count: u64 },
     /// A burst of resets began towards this server.
@@ -48,8 +49,8 @@ pub enum Output {
     Cluster(Arc<Inventory>),
     /// Objects per kind in the newest inventory.
     ClusterObjects(Vec<(ArcStr, u64)>),
-    /// Workloads (namespace, name) that have no pod left, present or remembered: their series may expire.
-    Departed(Vec<(ArcStr, ArcStr)>),
+    /// Workloads that have no pod left, present or remembered: their series may expire.
+    Departed(Vec<ObjectRef>),
 }
 
 /// Increments of one pair. Without `pair` it is the remainder, labelled `_other` throughout.
@@ -85,6 +86,6 @@ pub struct LatentCount {
     pub src: Endpoint,
     pub dst: Endpoint,
     pub vantage: Vantage,
-    pub policy: ArcStr,
+    pub policy: ObjectRef,
     pub count: u64,
 }

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::object_ref::ObjectRef;
+
 /// Every policy of one inventory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -37,6 +39,14 @@ pub struct NetworkPolicy {
     pub egress: Option<Vec<Rule>>,
     #[serde(default)]
     pub origin: Origin,
+}
+
+impl NetworkPolicy {
+    /// Its name.
+    #[must_use]
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef::new(self.namespace.clone(), self.name.clone())
+    }
 }
 
 /// Who wrote a policy, and when.
@@ -170,6 +180,14 @@ pub struct TierPolicy {
     pub origin: Origin,
 }
 
+impl TierPolicy {
+    /// Its name.
+    #[must_use]
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef::cluster_scoped(self.name.clone())
+    }
+}
+
 /// Pods by namespace and by label. Pods in their node's network never match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PodsPeer {
@@ -242,4 +260,12 @@ pub struct BrokenPolicy {
     /// `None` for a NetworkPolicy. A tiered policy whose tier can't be read counts as Admin: it may decide first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+}
+
+impl BrokenPolicy {
+    /// Its name.
+    #[must_use]
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef::new(self.namespace.clone(), self.name.clone())
+    }
 }

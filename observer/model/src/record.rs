@@ -11,6 +11,7 @@ use crate::decision::{Decision, Direction};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
+use crate::object_ref::ObjectRef;
 
 /// One line of the live tail. Fields are absent where unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub struct Endpoint {
     pub port: u16,
     /// `namespace/name` of the Service addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ArcStr>,
+    pub service: Option<ObjectRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<ArcStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +118,7 @@ pub struct FlowVerdict {
     pub direction: Option<Direction>,
     /// On deny, the policies that isolate the pod in that direction; on allow, those that allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<ArcStr>,
+    pub policies: Vec<ObjectRef>,
     pub explanation: String,
 }
 
@@ -163,7 +164,7 @@ pub struct Announcement {
     pub how: Announced,
     /// `namespace/name` of the Services that have the address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub services: Vec<ArcStr>,
+    pub services: Vec<ObjectRef>,
 }
 
 /// How a synthetic check ended.
@@ -221,14 +222,13 @@ impl Event {
 }
 
 impl Endpoint {
-    /// Namespace and name of what a human thinks in: the workload; the Service where no workload is known; else the
-    /// pod. `None` for nodes and for the world outside.
+    /// The object that a human thinks in: the workload; the Service where no workload is known; else the pod. `None` for
+    /// nodes and for the world outside.
     #[must_use]
-    pub fn owner(&self) -> Option<(ArcStr, ArcStr)> {
+    pub fn owner(&self) -> Option<ObjectRef> {
         let Self { namespace, workload, pod, service, .. } = self;
-        let named = |name: &Option<ArcStr>| Some((namespace.clone()?, name.clone()?));
-        let service = || service.as_deref()?.split_once('/').map(|(ns, name)| (ns.into(), name.into()));
-        named(workload).or_else(service).or_else(|| named(pod))
+        let named = |name: &Option<ArcStr>| Some(ObjectRef::new(namespace.clone()?, name.clone()?));
+        named(workload).or_else(|| service.clone()).or_else(|| named(pod))
     }
 
     /// An address of which nothing else is known.

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::mac::Mac;
+use crate::object_ref::ObjectRef;
 
 /// One load-balancer address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vip {
     pub ip: IpAddr,
     /// `namespace/name` of the Services that have it; empty for one that only `--vip` names.
-    pub services: Vec<ArcStr>,
+    pub services: Vec<ObjectRef>,
     /// Who claims it on the wire now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimant: Option<Claim>,
@@ -42,7 +43,7 @@ pub struct Claim {
 pub struct ApiClaim {
     pub source: ClaimSource,
     /// `namespace/name` of the object that says so.
-    pub object: ArcStr,
+    pub object: ObjectRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<ArcStr>,
     /// When the object said it first, as far as known.

@@ -13,7 +13,7 @@ use flow_model::inventory::Announcer;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::object::Key;
+use flow_model::object_ref::ObjectRef;
 
 /// What is kept of such an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub(super) struct EventBody {
 /// Reads an object of these kinds; `None` for one that is counted only.
 pub(super) fn read(
     kind: &str,
-    key: &Key,
+    key: &ObjectRef,
     value: Value,
     notes: &mut Vec<String>,
 ) -> Result<Option<AnnouncerBody>, String> {

@@ -12,14 +12,15 @@ use arcstr::ArcStr;
 use flow_model::inventory::{Backend, Inventory, Pod, Service, Workload};
 use flow_model::policies::Policies;
 
-use crate::object::{Body, Key, Object, PodBody};
+use crate::object::{Body, Object, PodBody};
 use crate::policy::{self, PolicyBody};
 use backends::{order, pod_backends};
+use flow_model::object_ref::ObjectRef;
 
 /// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
 pub const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
 
-type Objects = BTreeMap<Key, Body>;
+type Objects = BTreeMap<ObjectRef, Body>;
 
 /// All current objects, by kind and name. One task owns it; others see what it publishes.
 #[derive(Debug, Default)]
@@ -49,12 +50,12 @@ impl Index {
     }
 
     /// Removes an object. False if it isn't there.
-    pub fn delete(&mut self, kind: &str, key: &Key) -> bool {
+    pub fn delete(&mut self, kind: &str, key: &ObjectRef) -> bool {
         self.kinds.get_mut(kind).is_some_and(|objects| objects.remove(key).is_some())
     }
 
     /// Removes the objects of a kind that are not among these. From then on it is counted, also with 0.
-    pub fn retain(&mut self, kind: &str, keys: &HashSet<Key>) {
+    pub fn retain(&mut self, kind: &str, keys: &HashSet<ObjectRef>) {
         self.kinds.entry(kind.into()).or_default().retain(|key, _| keys.contains(key));
     }
 
@@ -126,7 +127,7 @@ impl Index {
         }
     }
 
-    fn bodies(&self, kind: &str) -> impl Iterator<Item = (&Key, &Body)> {
+    fn bodies(&self, kind: &str) -> impl Iterator<Item = (&ObjectRef, &Body)> {
         self.kinds.get(kind).into_iter().flatten()
     }
 
@@ -174,7 +175,7 @@ impl Index {
 
     /// The controller of a pod's controller; a ReplicaSet or Job that nobody controls stands for itself.
     fn owner_of(&self, pod: &Pod, owner: &Workload) -> Option<Workload> {
-        let key = Key { namespace: pod.namespace.clone(), name: owner.name.clone() };
+        let key = ObjectRef { namespace: pod.namespace.clone(), name: owner.name.clone() };
         match self.kinds.get(&owner.kind)?.get(&key)? {
             Body::Owner(above) => Some(above.as_ref().unwrap_or(owner).clone()),
             _ => None,
@@ -182,13 +183,13 @@ impl Index {
     }
 
     /// Backends by Service; a Service with a slice that is empty is here too.
-    fn slices(&self) -> HashMap<Key, Vec<Backend>> {
-        let mut out: HashMap<Key, Vec<Backend>> = HashMap::new();
+    fn slices(&self) -> HashMap<ObjectRef, Vec<Backend>> {
+        let mut out: HashMap<ObjectRef, Vec<Backend>> = HashMap::new();
         for (key, body) in self.bodies("EndpointSlice") {
             if let Body::Slice(slice) = body
                 && let Some(name) = &slice.service
             {
-                let key = Key { namespace: key.namespace.clone(), name: name.clone() };
+                let key = ObjectRef { namespace: key.namespace.clone(), name: name.clone() };
                 out.entry(key).or_default().extend(slice.backends.iter().cloned());
             }
         }
@@ -196,7 +197,12 @@ impl Index {
     }
 
     /// Slices first; without any, Endpoints; without those, the pods that the selector finds.
-    fn with_backends(&self, key: &Key, service: &Arc<Service>, slices: Option<Vec<Backend>>) -> Arc<Service> {
+    fn with_backends(
+        &self,
+        key: &ObjectRef,
+        service: &Arc<Service>,
+        slices: Option<Vec<Backend>>,
+    ) -> Arc<Service> {
         let mut backends = match (slices, self.kinds.get("Endpoints").and_then(|all| all.get(key))) {
             (Some(backends), _) => backends,
             (None, Some(Body::Endpoints(backends))) => backends.clone(),

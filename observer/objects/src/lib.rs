@@ -27,7 +27,7 @@ use std::sync::Arc;
 use flow_model::inventory::Inventory;
 
 pub use index::{Index, UNREADABLE};
-pub use object::{Key, Object};
+pub use object::Object;
 pub use problem::Problem;
 
 /// What a directory gave.

@@ -1,11 +1,11 @@
 //! One Kubernetes object, reduced to what the inventory needs of it.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Backend, Namespace, Node, Pod, Service, Workload};
+use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,22 +17,13 @@ use crate::convert;
 use crate::names::shared;
 use crate::policy::{self, PolicyBody};
 
-/// Which object: with its kind, unique in a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// Empty for kinds without namespace.
-    pub namespace: ArcStr,
-    /// `metadata.name`.
-    pub name: ArcStr,
-}
-
 /// An object, converted. Made outside the index, so that the index only stores.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// Its kind, as counted: `Pod`; `Service.serving.knative.dev` for one that is not what its kind suggests.
     pub kind: ArcStr,
     /// Its name.
-    pub key: Key,
+    pub key: ObjectRef,
     pub(super) body: Body,
 }
 
@@ -78,15 +69,6 @@ pub(super) struct SliceBody {
     pub(super) backends: Vec<Backend>,
 }
 
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.namespace.is_empty() {
-            true => f.write_str(&self.name),
-            false => write!(f, "{}/{}", self.namespace, self.name),
-        }
-    }
-}
-
 /// Kinds whose content is read, with their API groups.
 const READ: [(&str, &str); 17] = [
     ("", "Pod"),
@@ -112,7 +94,7 @@ const READ: [(&str, &str); 17] = [
 
 impl Object {
     /// Kind and name of an object that has both, as [`Object::from_value`] gives them.
-    pub fn identify(value: &Value) -> Option<(ArcStr, Key)> {
+    pub fn identify(value: &Value) -> Option<(ArcStr, ObjectRef)> {
         identify(value).ok().map(|identity| (identity.kind, identity.key))
     }
 
@@ -145,7 +127,7 @@ impl Object {
 /// What an object says of itself, before its content is read.
 struct Identity {
     kind: ArcStr,
-    key: Key,
+    key: ObjectRef,
     /// Its content is read, not only counted.
     read: bool,
 }
@@ -181,7 +163,7 @@ fn identify(value: &Value) -> Result<Identity, String> {
         "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" | "ClusterNetworkPolicy" => "",
         _ => namespace.unwrap_or("default"),
     };
-    Ok(Identity { kind, key: Key { namespace: shared(namespace), name: name.into() }, read })
+    Ok(Identity { kind, key: ObjectRef { namespace: shared(namespace), name: name.into() }, read })
 }
 
 fn body(identity: &Identity, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {

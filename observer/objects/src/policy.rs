@@ -18,8 +18,8 @@ use arcstr::ArcStr;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, Tier, TierPolicy};
 use serde_json::Value;
 
-use crate::object::Key;
 use field::{Field, Result};
+use flow_model::object_ref::ObjectRef;
 
 pub(super) use field::shown;
 
@@ -44,7 +44,7 @@ const VERSIONS: [(&str, &str); 4] = [
 const OBJECT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
 /// Reads a policy. One that can't be read whole is a [`PolicyBody::Broken`], never nothing.
-pub(super) fn read(kind: &str, key: &Key, object: &Value) -> PolicyBody {
+pub(super) fn read(kind: &str, key: &ObjectRef, object: &Value) -> PolicyBody {
     match whole(kind, key, object) {
         Ok(body) => body,
         Err(why) => PolicyBody::Broken(Arc::new(broken::policy(kind, key, object, &why))),
@@ -71,7 +71,7 @@ pub(super) fn missing(kind: &str, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
     }))
 }
 
-fn whole(kind: &str, key: &Key, object: &Value) -> Result<PolicyBody> {
+fn whole(kind: &str, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {
     version(kind, object)?;
     let object = Field::root(object).record(&OBJECT)?;
     let origin = origin::read(&object);

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use arcstr::ArcStr;
 
 use crate::document::{self, Document};
-use crate::object::{Key, Object};
+use crate::object::Object;
 use crate::{ClusterError, Problem, list};
+use flow_model::object_ref::ObjectRef;
 
 /// Larger files are refused rather than loaded into an agent that promises to be small.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -197,7 +198,7 @@ impl Content {
 
     /// Adds the objects that it lacks. True if there are any.
     fn keep(&mut self, old: Vec<Object>) -> bool {
-        let have: HashSet<(ArcStr, Key)> =
+        let have: HashSet<(ArcStr, ObjectRef)> =
             self.objects.iter().map(|o| (o.kind.clone(), o.key.clone())).collect();
         let before = self.objects.len();
         self.objects.extend(old.into_iter().filter(|o| !have.contains(&(o.kind.clone(), o.key.clone()))));

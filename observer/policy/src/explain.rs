@@ -10,7 +10,7 @@ use flow_model::decision::{Decision, Direction, DirectionVerdict, Nearest, Verdi
 use flow_model::policies::{Action, TierPeer};
 
 use crate::plain::{Basis, Judgement, Plain, TierRef, View, tier_rules};
-use names::{listed, policies, policy_name, rule_name, rules, tier_rule_name, word};
+use names::{listed, policies, rule_name, rules, tier_rule_name};
 use nearest::Candidate;
 
 /// Judges both directions and says why.
@@ -40,7 +40,7 @@ fn direction(plain: &Plain, view: &View<'_>) -> DirectionVerdict {
 
 fn told(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> Nearest {
     Nearest {
-        policy: policy_name(candidate.rule.policy),
+        policy: candidate.rule.policy.object_ref(),
         rule: rule_name(candidate.rule, view.direction),
         why: why::all(plain, view, candidate),
     }
@@ -88,9 +88,9 @@ fn sentence(
         Basis::Unknown(why) => format!("not known: {why}"),
         Basis::NotIsolated => match view.subject.who {
             Who::Pod(pod) => {
-                format!("no policy selects {}/{} for {}", pod.namespace, pod.name, word(view.direction))
+                format!("no policy selects {}/{} for {}", pod.namespace, pod.name, view.direction.as_str())
             }
-            _ => format!("no policy isolates any pod for {}", word(view.direction)),
+            _ => format!("no policy isolates any pod for {}", view.direction.as_str()),
         },
         Basis::Outside => format!("the {} is outside the cluster", side(view.direction)),
         Basis::HostNetwork => {
@@ -126,7 +126,7 @@ fn by_tier(rule: TierRef<'_>, direction: Direction) -> String {
 }
 
 fn isolating(judgement: &Judgement<'_>) -> String {
-    let names: Vec<_> = judgement.selecting.iter().map(|policy| policy_name(policy)).collect();
+    let names: Vec<_> = judgement.selecting.iter().map(|policy| policy.object_ref()).collect();
     let what = if names.len() == 1 { "NetworkPolicy" } else { "NetworkPolicies" };
     format!("{what} {}", listed(&names))
 }
@@ -139,7 +139,8 @@ fn missing(
     nearest: Option<&Candidate<'_>>,
 ) -> String {
     let ruled = judgement.selecting.iter().any(|policy| names::has_rules(policy, view.direction));
-    let default_deny = format!("default deny: no policy has an {} rule for this pod", word(view.direction));
+    let default_deny =
+        format!("default deny: no policy has an {} rule for this pod", view.direction.as_str());
     match nearest {
         None => default_deny,
         Some(nearest) if ruled => why::short(plain, view, nearest),

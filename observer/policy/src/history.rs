@@ -19,6 +19,7 @@ use arcstr::ArcStr;
 use flow_model::connection::Connection;
 use flow_model::decision::Decision;
 use flow_model::inventory::Inventory;
+use flow_model::object_ref::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
 
 use self::change::{Change, What};
@@ -83,7 +84,7 @@ impl History {
         &self,
         inventory: &Inventory,
         connection: &Connection<'_>,
-        denying: &[ArcStr],
+        denying: &[ObjectRef],
     ) -> Option<String> {
         let mut scene = Scene::new(inventory, connection);
         if scene.decision() != Decision::Deny {

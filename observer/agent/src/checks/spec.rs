@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use arcstr::ArcStr;
+use flow_model::object_ref::ObjectRef;
 use humantime::format_duration;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -66,11 +67,11 @@ impl Target {
         }
     }
 
-    /// `namespace/name`, where it is a Service.
+    /// The Service, where it is one.
     #[must_use]
-    pub fn service(&self) -> Option<ArcStr> {
+    pub fn service(&self) -> Option<ObjectRef> {
         match self {
-            Self::Service { namespace, name, .. } => Some(arcstr::format!("{namespace}/{name}")),
+            Self::Service { namespace, name, .. } => Some(ObjectRef::new(namespace.clone(), name.clone())),
             Self::Address(_) => None,
         }
     }

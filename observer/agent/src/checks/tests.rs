@@ -231,7 +231,7 @@ async fn a_service_is_followed_and_its_absence_is_a_failure() {
     let absent = running.result().await;
     assert_eq!(absent.failed, Some((CheckStep::Connect, "there is no Service dbaas/pg".into())));
     assert_eq!((absent.tuple.dst, absent.tuple.dport), (Ipv4Addr::UNSPECIFIED.into(), to.port()));
-    assert_eq!(absent.service.as_deref(), Some("dbaas/pg"));
+    assert_eq!(absent.service, Some("dbaas/pg".into()));
 
     running.cluster.send_replace(cluster(to.port()));
     let there = running.result().await;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use flow_model::flow::{Counts, Vantage};
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use serde::Serialize;
 
@@ -43,7 +44,7 @@ struct Row {
 struct Source {
     ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<ArcStr>,
+    service: Option<ObjectRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use arcstr::ArcStr;
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
 use flow_model::inventory::{Inventory, Pod};
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::OpenFlow;
 use flow_model::policies::Protocol;
 use flow_model::record::{Attempt, Endpoint};
@@ -38,7 +39,7 @@ struct Key {
     src: Side,
     dst: Side,
     port: u16,
-    service: Option<ArcStr>,
+    service: Option<ObjectRef>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -166,7 +167,9 @@ impl Side {
                 Self::Workload(namespace.clone(), workload_kind.clone(), workload.clone())
             }
             // Of a Service whose backend is not known.
-            Endpoint { service: Some(service), .. } => Self::Workload(ArcStr::new(), None, service.clone()),
+            Endpoint { service: Some(service), .. } => {
+                Self::Workload(ArcStr::new(), None, arcstr::format!("{service}"))
+            }
             Endpoint { node: Some(node), .. } => Self::Node(node.clone()),
             Endpoint { ip, backend_ip, .. } => Self::Address(backend_ip.unwrap_or(*ip)),
         }
@@ -282,7 +285,7 @@ mod tests {
         let flow = &flows[0];
         assert_eq!((flow.count, flow.first_seen, flow.last_seen), (2, at(5), at(9)));
         assert_eq!((flow.port, flow.service_port), (8080, Some(80)));
-        assert_eq!((flow.dst.ip, flow.dst.service.as_deref()), ([10, 42, 0, 10].into(), Some("data/db")));
+        assert_eq!((flow.dst.ip, flow.dst.service.clone()), ([10, 42, 0, 10].into(), Some("data/db".into())));
         assert_eq!(flow.src.pod.as_deref(), Some("front-6e-2"), "the newest is the example");
         assert_eq!((flows[1].port, flows[1].service_port), (5432, None));
     }

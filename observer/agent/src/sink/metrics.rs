@@ -27,6 +27,7 @@ use arcstr::ArcStr;
 use flow_model::finding::FindingKind;
 use flow_model::flow::Vantage;
 use flow_model::input::{CheckStep, LostStage};
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
 use flow_model::record::Endpoint;
 use flow_model::vip::{ClaimSource, Vip};
@@ -281,7 +282,7 @@ impl Metrics {
         self.vips.remove(ip);
     }
 
-    pub(super) fn add_vip_move(&self, vip: IpAddr, service: Option<ArcStr>, source: ClaimSource) {
+    pub(super) fn add_vip_move(&self, vip: IpAddr, service: Option<ObjectRef>, source: ClaimSource) {
         self.vips.moved(vip, service, source);
     }
 
@@ -289,7 +290,7 @@ impl Metrics {
         self.vips.add_unknown(count);
     }
 
-    pub(super) fn depart(&self, workloads: &[(ArcStr, ArcStr)], now: Timestamp) {
+    pub(super) fn depart(&self, workloads: &[ObjectRef], now: Timestamp) {
         self.bursts.depart(workloads, now);
         lock(&self.series).depart(workloads, now);
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-use arcstr::ArcStr;
 use flow_model::flow::{Counts, Pair};
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::PairUpdate;
 use flow_model::record::Endpoint;
 
@@ -36,7 +36,13 @@ pub struct PairRow {
 
 /// An address may pass to another pod, whose counts are its own.
 type Key = (Pair, Option<Name>, Option<Name>);
-type Name = (ArcStr, ArcStr);
+
+/// What tells the sides of two rows apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Service(ObjectRef),
+    Pod(ObjectRef),
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -127,8 +133,8 @@ impl Inner {
 /// Which pod this is, or which Service was addressed: its backends change from one connection to the next.
 fn name(endpoint: &Endpoint) -> Option<Name> {
     match (&endpoint.service, &endpoint.namespace, &endpoint.pod) {
-        (Some(service), ..) => Some((ArcStr::new(), service.clone())),
-        (None, Some(namespace), Some(pod)) => Some((namespace.clone(), pod.clone())),
+        (Some(service), ..) => Some(Name::Service(service.clone())),
+        (None, Some(namespace), Some(pod)) => Some(Name::Pod(ObjectRef::new(namespace.clone(), pod.clone()))),
         _ => None,
     }
 }

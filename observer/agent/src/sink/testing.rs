@@ -1,9 +1,9 @@
 //! Small builders for the tests of `sink/` and `http/`.
 
-use arcstr::ArcStr;
 use flow_model::decision::Decision;
 use flow_model::finding::{Finding, FindingKind, Severity, State};
 use flow_model::flow::{Counts, Outcome, Pair, Phase, Side, Vantage};
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::PairUpdate;
 use flow_model::record::{Attempt, Endpoint, Event, FlowRecord, Reset};
 use flow_model::vip::Vip;
@@ -28,10 +28,7 @@ pub(crate) fn pod(namespace: &str, name: &str) -> Endpoint {
 }
 
 pub(crate) fn service(namespace: &str, name: &str) -> Endpoint {
-    Endpoint {
-        service: Some(format!("{namespace}/{name}").into()),
-        ..Endpoint::bare([10, 43, 0, 1].into(), 5432)
-    }
+    Endpoint { service: Some(ObjectRef::new(namespace, name)), ..Endpoint::bare([10, 43, 0, 1].into(), 5432) }
 }
 
 pub(crate) fn host(node: &str) -> Endpoint {
@@ -93,7 +90,7 @@ pub(crate) fn finding(id: &str, second: i64) -> Finding {
 pub(crate) fn vip(services: &[&str]) -> Vip {
     Vip {
         ip: [10, 0, 20, 200].into(),
-        services: services.iter().map(|service| ArcStr::from(*service)).collect(),
+        services: services.iter().map(|service| ObjectRef::from(*service)).collect(),
         claimant: None,
         history: vec![],
         moves: 0,

@@ -6,6 +6,7 @@ use arcstr::{ArcStr, literal};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bursts::server::Server;
+use flow_model::object_ref::{ObjectRef, joined};
 
 /// A cause is at most this much older than the first reset.
 pub(super) const BEFORE: SignedDuration = SignedDuration::from_secs(30);
@@ -23,7 +24,7 @@ pub struct VipMove {
     pub at: Timestamp,
     pub vip: IpAddr,
     /// `namespace/name` of the Services that have it.
-    pub services: Vec<ArcStr>,
+    pub services: Vec<ObjectRef>,
     /// Nodes, or MACs where no node is known to have them.
     pub from: Option<ArcStr>,
     pub to: Option<ArcStr>,
@@ -45,10 +46,10 @@ pub trait Causes {
     fn policy_changes(&self, namespaces: &[ArcStr], since: Timestamp) -> Vec<Change>;
 
     /// Backends that went, came or became unready: the workload's, and those of these Services (`namespace/name`).
-    fn endpoint_changes(&self, server: &Server, services: &[ArcStr], since: Timestamp) -> Vec<Change>;
+    fn endpoint_changes(&self, server: &Server, services: &[ObjectRef], since: Timestamp) -> Vec<Change>;
 
     /// Whether the Service has a backend of this workload.
-    fn has_backend(&self, service: &str, namespace: &str, workload: &str) -> bool;
+    fn has_backend(&self, service: &ObjectRef, workload: &ObjectRef) -> bool;
 }
 
 /// The kind of cause: the `cause` label.
@@ -74,7 +75,7 @@ pub(super) struct Cause {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scene {
     /// Services that were addressed.
-    pub(super) services: Vec<ArcStr>,
+    pub(super) services: Vec<ObjectRef>,
     /// Of both sides.
     pub(super) namespaces: Vec<ArcStr>,
 }
@@ -162,19 +163,20 @@ fn concerns(moved: &VipMove, server: &Server, scene: &Scene, causes: &dyn Causes
     match server {
         Server::Vip(vip) => moved.vip.to_canonical() == *vip,
         Server::Service(name) => services.any(|service| service == name),
-        Server::Workload { namespace, name } => services
-            .any(|service| scene.services.contains(service) || causes.has_backend(service, namespace, name)),
+        Server::Workload(workload) => {
+            services.any(|service| scene.services.contains(service) || causes.has_backend(service, workload))
+        }
     }
 }
 
 fn told(moved: &VipMove, server: &Server) -> String {
     let who = match server {
         Server::Vip(_) => "it".to_owned(),
-        Server::Workload { .. } | Server::Service(_) if moved.services.is_empty() => {
+        Server::Workload(_) | Server::Service(_) if moved.services.is_empty() => {
             format!("VIP {}", moved.vip)
         }
-        Server::Workload { .. } | Server::Service(_) => {
-            format!("VIP {} ({})", moved.vip, moved.services.join(", "))
+        Server::Workload(_) | Server::Service(_) => {
+            format!("VIP {} ({})", moved.vip, joined(&moved.services))
         }
     };
     match (&moved.from, &moved.to) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Backend, Inventory, Pod, Service};
+use flow_model::object_ref::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bursts::cause::Change;
@@ -26,7 +27,7 @@ pub struct Endpoints {
 struct EndpointChange {
     at: Timestamp,
     /// `namespace/name` of the Service.
-    service: ArcStr,
+    service: ObjectRef,
     namespace: ArcStr,
     workload: Option<ArcStr>,
     backend: String,
@@ -66,14 +67,15 @@ impl Endpoints {
 
     /// What happened to the backends of these Services, and to the workload's, since then.
     #[must_use]
-    pub fn changes(&self, server: &Server, services: &[ArcStr], since: Timestamp) -> Vec<Change> {
+    pub fn changes(&self, server: &Server, services: &[ObjectRef], since: Timestamp) -> Vec<Change> {
         let concerns = |change: &&EndpointChange| {
             services.contains(&change.service)
                 || match server {
                     Server::Vip(_) => false,
                     Server::Service(name) => change.service == *name,
-                    Server::Workload { namespace, name } => {
-                        change.namespace == *namespace && change.workload.as_ref() == Some(name)
+                    Server::Workload(workload) => {
+                        change.namespace == workload.namespace
+                            && change.workload.as_ref() == Some(&workload.name)
                     }
                 }
         };
@@ -105,7 +107,7 @@ impl Endpoints {
             });
             self.push(EndpointChange {
                 at: now,
-                service: arcstr::format!("{}/{}", service.namespace, service.name),
+                service: service.object_ref(),
                 namespace: service.namespace.clone(),
                 workload,
                 backend: pod

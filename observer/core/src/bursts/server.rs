@@ -3,25 +3,23 @@
 use std::net::IpAddr;
 
 use arcstr::{ArcStr, literal};
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::{Endpoint, Reset};
 
 /// A server as one finding is about it. What goes through a VIP is the VIP's, so that one burst is told once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Server {
     Vip(IpAddr),
-    Workload {
-        namespace: ArcStr,
-        name: ArcStr,
-    },
+    Workload(ObjectRef),
     /// `namespace/name`, where its workload is not known.
-    Service(ArcStr),
+    Service(ObjectRef),
 }
 
 /// Clients inside, by name. The world outside has no client of its own: each of its addresses would be new, and its habit
 /// never learnt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Client {
-    Named(ArcStr),
+    Named(ObjectRef),
     Node(ArcStr),
 }
 
@@ -32,7 +30,7 @@ impl Server {
         match (vip, namespace, workload) {
             (Some(vip), _, _) => Some(Self::Vip(vip.to_canonical())),
             (None, Some(namespace), Some(name)) => {
-                Some(Self::Workload { namespace: namespace.clone(), name: name.clone() })
+                Some(Self::Workload(ObjectRef::new(namespace.clone(), name.clone())))
             }
             (None, _, _) => service.clone().map(Self::Service),
         }
@@ -42,17 +40,15 @@ impl Server {
     pub(super) fn subject(&self) -> [ArcStr; 2] {
         match self {
             Self::Vip(ip) => [literal!("vip"), arcstr::format!("{ip}")],
-            Self::Workload { namespace, name } => {
-                [literal!("workload"), arcstr::format!("{namespace}/{name}")]
-            }
-            Self::Service(name) => [literal!("service"), name.clone()],
+            Self::Workload(name) => [literal!("workload"), arcstr::format!("{name}")],
+            Self::Service(name) => [literal!("service"), arcstr::format!("{name}")],
         }
     }
 
     pub(super) fn vip(&self) -> Option<IpAddr> {
         match self {
             Self::Vip(ip) => Some(*ip),
-            Self::Workload { .. } | Self::Service(_) => None,
+            Self::Workload(_) | Self::Service(_) => None,
         }
     }
 }
@@ -61,7 +57,9 @@ impl Client {
     pub(super) fn of(src: &Endpoint) -> Option<Self> {
         let Endpoint { namespace, workload, node, .. } = src;
         match (namespace, workload, node) {
-            (Some(namespace), Some(name), _) => Some(Self::Named(arcstr::format!("{namespace}/{name}"))),
+            (Some(namespace), Some(name), _) => {
+                Some(Self::Named(ObjectRef::new(namespace.clone(), name.clone())))
+            }
             (_, _, Some(node)) => Some(Self::Node(node.clone())),
             _ => None,
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
+use flow_model::object_ref::ObjectRef;
 use flow_policy::history::History;
 use jiff::Timestamp;
 
@@ -37,25 +38,22 @@ impl Causes for Surroundings<'_> {
         changes.into_iter().map(|(at, what)| Change { at, what }).collect()
     }
 
-    fn endpoint_changes(&self, server: &Server, services: &[ArcStr], since: Timestamp) -> Vec<Change> {
+    fn endpoint_changes(&self, server: &Server, services: &[ObjectRef], since: Timestamp) -> Vec<Change> {
         self.endpoints.changes(server, services, since)
     }
 
-    fn has_backend(&self, service: &str, namespace: &str, workload: &str) -> bool {
-        let Some((of, name)) = service.split_once('/') else { return false };
+    fn has_backend(&self, service: &ObjectRef, workload: &ObjectRef) -> bool {
         let mut services = self.inventory.services.iter();
-        let Some(service) = services.find(|s| s.name == name && s.namespace == of) else { return false };
+        let Some(found) = services.find(|s| service.is(&s.namespace, &s.name)) else { return false };
         let serves = |pod: &str, ip: &IpAddr| {
-            service.backends.iter().any(|backend| match &backend.pod {
-                Some(name) => of == namespace && name == pod,
+            found.backends.iter().any(|backend| match &backend.pod {
+                Some(name) => service.namespace == workload.namespace && name == pod,
                 None => backend.ip == *ip,
             })
         };
         let mut pods = self.inventory.pods.iter();
         pods.any(|pod| {
-            pod.workload.name == workload
-                && pod.namespace == namespace
-                && pod.ips.iter().any(|ip| serves(&pod.name, ip))
+            workload.is(&pod.namespace, &pod.workload.name) && pod.ips.iter().any(|ip| serves(&pod.name, ip))
         })
     }
 }

@@ -8,6 +8,7 @@ mod model;
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, State};
 use flow_model::flow::{Side, Vantage};
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
 use super::*;
@@ -27,7 +28,7 @@ struct Made {
     policies: Vec<Change>,
     endpoints: Vec<Change>,
     /// Services behind which every workload is.
-    backed: Vec<ArcStr>,
+    backed: Vec<ObjectRef>,
 }
 
 impl Causes for Made {
@@ -41,12 +42,12 @@ impl Causes for Made {
         self.policies.iter().filter(wanted).cloned().collect()
     }
 
-    fn endpoint_changes(&self, _: &Server, _: &[ArcStr], since: Timestamp) -> Vec<Change> {
+    fn endpoint_changes(&self, _: &Server, _: &[ObjectRef], since: Timestamp) -> Vec<Change> {
         self.endpoints.iter().filter(|c| c.at >= since).cloned().collect()
     }
 
-    fn has_backend(&self, service: &str, _: &str, _: &str) -> bool {
-        self.backed.iter().any(|backed| backed == service)
+    fn has_backend(&self, service: &ObjectRef, _: &ObjectRef) -> bool {
+        self.backed.contains(service)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use arcstr::ArcStr;
 use flow_model::flow::{Phase, Side};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
@@ -82,8 +81,7 @@ impl Watch {
             note(&mut scene.services, dst.service.as_ref());
             note(&mut scene.namespaces, dst.namespace.as_ref());
             note(&mut scene.namespaces, src.namespace.as_ref());
-            let of_service = dst.service.as_deref().and_then(|name| name.split_once('/'));
-            note(&mut scene.namespaces, of_service.map(|(namespace, _)| ArcStr::from(namespace)).as_ref());
+            note(&mut scene.namespaces, dst.service.as_ref().map(|service| &service.namespace));
         }
         scene
     }
@@ -105,7 +103,7 @@ impl Watch {
     }
 }
 
-fn note(names: &mut Vec<ArcStr>, name: Option<&ArcStr>) {
+fn note<T: Clone + PartialEq>(names: &mut Vec<T>, name: Option<&T>) {
     if let Some(name) = name.filter(|name| names.len() < MAX_NAMES && !names.contains(*name)) {
         names.push(name.clone());
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use arcstr::ArcStr;
+use flow_model::object_ref::{ObjectRef, joined};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,11 +14,11 @@ use crate::bursts::watch::{Clients, Example};
 use crate::bursts::window::Counts;
 
 /// "10.0.20.200 (dbaas/postgresql-lb)", "data/cache", "Service data/cache".
-pub(super) fn server(server: &Server, services: &[ArcStr]) -> String {
+pub(super) fn server(server: &Server, services: &[ObjectRef]) -> String {
     match server {
         Server::Vip(ip) if services.is_empty() => ip.to_string(),
-        Server::Vip(ip) => format!("{ip} ({})", services.join(", ")),
-        Server::Workload { namespace, name } => format!("{namespace}/{name}"),
+        Server::Vip(ip) => format!("{ip} ({})", joined(services)),
+        Server::Workload(name) => name.to_string(),
         Server::Service(name) => format!("Service {name}"),
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use arcstr::{ArcStr, literal};
+use arcstr::literal;
 use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::LatentCount;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
@@ -71,7 +72,7 @@ impl Tally {
 }
 
 /// Namespace and name.
-type Side = (ArcStr, ArcStr);
+type Side = ObjectRef;
 /// Source, destination, and the port as addressed.
 type GroupKey = (Side, Side, u16);
 
@@ -82,7 +83,7 @@ struct Group {
 
 #[derive(Debug)]
 struct Cause {
-    policies: Vec<ArcStr>,
+    policies: Vec<ObjectRef>,
     text: Option<String>,
 }
 
@@ -95,7 +96,7 @@ pub(super) struct Groups {
     causes: BTreeMap<GroupKey, Cause>,
     /// A group waits for its cause.
     unexplained: bool,
-    counts: BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
+    counts: BTreeMap<(GroupKey, Vantage, ObjectRef), LatentCount>,
 }
 
 impl Groups {
@@ -174,7 +175,7 @@ fn gather(groups: &mut BTreeMap<GroupKey, Group>, judged: &JudgedConnection, tal
 }
 
 fn count(
-    counts: &mut BTreeMap<(GroupKey, Vantage, ArcStr), LatentCount>,
+    counts: &mut BTreeMap<(GroupKey, Vantage, ObjectRef), LatentCount>,
     judged: &JudgedConnection,
     open: u64,
 ) {
@@ -198,5 +199,5 @@ fn key(judged: &JudgedConnection) -> GroupKey {
 /// As metrics name it, but nodes each by its own name. The world outside is one: a thousand browsers are one finding.
 fn side(endpoint: &Endpoint) -> Side {
     let unowned = || endpoint.node.clone().unwrap_or(literal!("_external"));
-    endpoint.owner().unwrap_or_else(|| (ArcStr::new(), unowned()))
+    endpoint.owner().unwrap_or_else(|| ObjectRef::cluster_scoped(unowned()))
 }

@@ -187,7 +187,7 @@ fn a_reject_waits_for_its_drop_and_names_service_and_backend() {
     let out = records(&mut engine);
     let [Event::Attempt(attempt), Event::Drop(drop)] = out.as_slice() else { panic!("{out:?}") };
     assert_eq!(attempt.signal.as_deref(), Some("icmp-port-unreachable"));
-    assert_eq!(attempt.dst.service.as_deref(), Some("postgres/pg"));
+    assert_eq!(attempt.dst.service, Some("postgres/pg".into()));
     assert_eq!(attempt.dst.pod.as_deref(), Some("pg-0"));
     assert_eq!(attempt.dst.backend_ip, Some("10.42.0.12".parse().unwrap()));
     assert_eq!(attempt.src.workload.as_deref(), Some("docs"));
@@ -207,7 +207,7 @@ fn a_reject_whose_drop_was_lost_goes_out_after_a_while() {
     engine.handle(Input::Tick, at(101));
     let out = records(&mut engine);
     let [Event::Attempt(attempt)] = out.as_slice() else { panic!("{out:?}") };
-    assert_eq!(attempt.dst.service.as_deref(), Some("postgres/pg"));
+    assert_eq!(attempt.dst.service, Some("postgres/pg".into()));
     assert_eq!(attempt.dst.backend_ip, None);
 }
 

@@ -2,6 +2,7 @@
 
 use arcstr::ArcStr;
 use flow_model::finding::{Evidence, FindingKind, Severity};
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
 
@@ -19,7 +20,7 @@ pub struct Raised {
     pub src: Option<Endpoint>,
     pub dst: Option<Endpoint>,
     pub vip: Option<ArcStr>,
-    pub policies: Vec<ArcStr>,
+    pub policies: Vec<ObjectRef>,
     /// Nodes that it is about; none: the one that sees it.
     pub nodes: Vec<ArcStr>,
     /// Absent: the cause told before stands.

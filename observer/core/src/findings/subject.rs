@@ -1,7 +1,10 @@
 //! What a finding is about: there is one per kind, two sides and a port.
 
+use std::borrow::Cow;
+
 use arcstr::{ArcStr, literal};
 use flow_model::finding::FindingKind;
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
 /// Tells findings apart. Ordered, so that a recording gives the same outputs at every replay.
@@ -30,7 +33,7 @@ pub(super) struct Subject {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     /// A workload, or a Service where no workload is known.
-    Named(ArcStr),
+    Named(ObjectRef),
     Node(ArcStr),
     /// All of the world outside, or one scan from many addresses would fill the table.
     External,
@@ -67,12 +70,12 @@ impl Side {
         }
     }
 
-    fn parts(&self) -> [&str; 2] {
+    fn parts(&self) -> [Cow<'_, str>; 2] {
         match self {
-            Self::Named(name) => ["named", name],
-            Self::Node(node) => ["node", node],
-            Self::External => ["external", ""],
-            Self::Address(ip) => ["address", ip],
+            Self::Named(name) => ["named".into(), name.to_string().into()],
+            Self::Node(node) => ["node".into(), node.as_str().into()],
+            Self::External => ["external".into(), "".into()],
+            Self::Address(ip) => ["address".into(), ip.as_str().into()],
         }
     }
 }
@@ -89,7 +92,7 @@ impl Key {
                 let port = port.to_string();
                 let [src_type, src] = src.parts();
                 let [dst_type, dst] = dst.parts();
-                self.hash(&[src_type, src, dst_type, dst, &port])
+                self.hash(&[&src_type, &src, &dst_type, &dst, &port])
             }
             About::Parts(parts) => self.hash(&parts.iter().map(ArcStr::as_str).collect::<Vec<_>>()),
         }
@@ -102,14 +105,14 @@ impl Key {
 }
 
 /// `namespace/name` of the owner.
-pub(super) fn name(endpoint: &Endpoint) -> Option<ArcStr> {
-    endpoint.owner().map(|(namespace, name)| arcstr::format!("{namespace}/{name}"))
+pub(super) fn name(endpoint: &Endpoint) -> Option<ObjectRef> {
+    endpoint.owner()
 }
 
 /// Who an endpoint is, in a sentence.
 pub(super) fn who(endpoint: &Endpoint) -> ArcStr {
     match (name(endpoint), &endpoint.node) {
-        (Some(name), _) => name,
+        (Some(name), _) => arcstr::format!("{name}"),
         (None, Some(node)) => arcstr::format!("node {node}"),
         (None, None) => arcstr::format!("{}", endpoint.ip),
     }

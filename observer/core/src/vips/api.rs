@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::{ApiClaim, ClaimSource};
 use jiff::Timestamp;
 
@@ -14,12 +15,12 @@ use crate::vips::owners::Owners;
 use crate::vips::wire::within;
 
 /// Announcers of each Service; those of `None` stand for all Services that have no other.
-pub(super) type ByService<'a> = BTreeMap<Option<&'a str>, Vec<&'a Arc<Announcer>>>;
+pub(super) type ByService<'a> = BTreeMap<Option<&'a ObjectRef>, Vec<&'a Arc<Announcer>>>;
 
 pub(super) fn by_service(announcers: &[Arc<Announcer>]) -> ByService<'_> {
     let mut out = ByService::new();
     for announcer in announcers {
-        out.entry(announcer.service.as_deref()).or_default().push(announcer);
+        out.entry(announcer.service.as_ref()).or_default().push(announcer);
     }
     out
 }
@@ -37,13 +38,13 @@ pub(super) struct Word {
 }
 
 impl Word {
-    pub(super) fn object(&self) -> ArcStr {
-        arcstr::format!("{}/{}", self.announcer.namespace, self.announcer.name)
+    pub(super) fn object(&self) -> ObjectRef {
+        ObjectRef::new(self.announcer.namespace.clone(), self.announcer.name.clone())
     }
 
     /// `None` where the object does not say which Service it is about.
-    pub(super) fn service(&self) -> Option<&str> {
-        self.announcer.service.as_deref()
+    pub(super) fn service(&self) -> Option<&ObjectRef> {
+        self.announcer.service.as_ref()
     }
 
     fn same(&self, announcer: &Announcer, node: Option<&ArcStr>) -> bool {
@@ -66,7 +67,7 @@ impl Word {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Passed {
     pub(super) source: ClaimSource,
-    pub(super) service: Option<ArcStr>,
+    pub(super) service: Option<ObjectRef>,
     pub(super) from: ArcStr,
     pub(super) to: ArcStr,
 }
@@ -77,9 +78,9 @@ pub(super) struct Api {
     words: Vec<Word>,
     /// The node that each source named last for a Service; it outlives an empty status, and an object's absence between the
     /// deletion of the old one and the creation of the new.
-    last: BTreeMap<(ClaimSource, Option<ArcStr>), ArcStr>,
+    last: BTreeMap<(ClaimSource, Option<ObjectRef>), ArcStr>,
     /// Since when Services have several objects of the one kind that there should be one of.
-    several: BTreeMap<ArcStr, Timestamp>,
+    several: BTreeMap<ObjectRef, Timestamp>,
 }
 
 impl Api {
@@ -91,13 +92,13 @@ impl Api {
     pub(super) fn apply(
         &mut self,
         ip: IpAddr,
-        services: &[ArcStr],
+        services: &[ObjectRef],
         announcers: &ByService<'_>,
         owners: &Owners,
         now: Timestamp,
     ) -> Vec<Passed> {
         let of = |service| announcers.get(&service).into_iter().flatten().copied();
-        let mut concerned: Vec<_> = services.iter().flat_map(|service| of(Some(service.as_str()))).collect();
+        let mut concerned: Vec<_> = services.iter().flat_map(|service| of(Some(service))).collect();
         let nobody_else = concerned.iter().all(|announcer| announcer.source == ClaimSource::Ingress);
         if nobody_else && !services.is_empty() {
             concerned.extend(of(None));
@@ -112,7 +113,7 @@ impl Api {
     }
 
     /// Since when a Service has had several L2 statuses, and which.
-    pub(super) fn several(&self) -> impl Iterator<Item = (&ArcStr, Timestamp, Vec<&Word>)> {
+    pub(super) fn several(&self) -> impl Iterator<Item = (&ObjectRef, Timestamp, Vec<&Word>)> {
         self.several.iter().map(|(service, since)| (service, *since, self.statuses(service)))
     }
 
@@ -172,20 +173,20 @@ impl Api {
         }
     }
 
-    fn count_objects(&mut self, services: &[ArcStr], now: Timestamp) {
-        let several: Vec<&ArcStr> =
+    fn count_objects(&mut self, services: &[ObjectRef], now: Timestamp) {
+        let several: Vec<&ObjectRef> =
             services.iter().filter(|service| self.statuses(service).len() > 1).collect();
-        let since = |service: &&ArcStr| self.several.get(*service).copied().unwrap_or(now);
+        let since = |service: &&ObjectRef| self.several.get(*service).copied().unwrap_or(now);
         self.several = several.iter().map(|service| ((*service).clone(), since(service))).collect();
     }
 
-    fn statuses(&self, service: &str) -> Vec<&Word> {
+    fn statuses(&self, service: &ObjectRef) -> Vec<&Word> {
         let status = |word: &&Word| word.announcer.source == ClaimSource::L2Status;
         self.words.iter().filter(status).filter(|word| word.service() == Some(service)).collect()
     }
 
     fn passed(&mut self) -> Vec<Passed> {
-        let mut of: BTreeMap<(ClaimSource, Option<ArcStr>), Vec<&Word>> = BTreeMap::new();
+        let mut of: BTreeMap<(ClaimSource, Option<ObjectRef>), Vec<&Word>> = BTreeMap::new();
         for word in self.words.iter().filter(|word| word.announcer.source != ClaimSource::Ingress) {
             of.entry((word.announcer.source, word.announcer.service.clone())).or_default().push(word);
         }

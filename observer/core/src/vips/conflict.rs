@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::finding::{Evidence, Severity};
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use jiff::Timestamp;
 
@@ -40,7 +41,7 @@ pub(super) struct Case<'a> {
 }
 
 impl Conflict {
-    pub(super) fn summary(&self, ip: IpAddr, services: &[ArcStr]) -> String {
+    pub(super) fn summary(&self, ip: IpAddr, services: &[ObjectRef]) -> String {
         format!("{}: {}", words::vip(ip, services), self.reasons.join("; "))
     }
 }
@@ -83,7 +84,7 @@ impl Case<'_> {
     }
 
     /// Services with several L2 statuses, for longer than a move takes: that is one more and then one less.
-    fn several(&self) -> Vec<(&ArcStr, Vec<&Word>)> {
+    fn several(&self) -> Vec<(&ObjectRef, Vec<&Word>)> {
         let lasting = |since| !within(self.now, since, self.config.settle);
         let several = self.api.several().filter(|(_, since, _)| lasting(*since));
         several.map(|(service, _, objects)| (service, objects)).collect()
@@ -97,7 +98,7 @@ impl Case<'_> {
         format!("{} still answers for it although {} announced it", hosts[0], hosts[1])
     }
 
-    fn objects(&self, service: &ArcStr, objects: &[&Word], stuck: &[&Word]) -> String {
+    fn objects(&self, service: &ObjectRef, objects: &[&Word], stuck: &[&Word]) -> String {
         let object = |word: &&Word| match &word.node {
             Some(node) => format!("{} ({node})", word.object()),
             None => format!("{} (empty)", word.object()),

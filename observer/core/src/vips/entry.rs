@@ -8,6 +8,7 @@ use flow_model::finding::{Evidence, FindingKind, Severity};
 use flow_model::input::AnnouncementSeen;
 use flow_model::inventory::Service;
 use flow_model::mac::Mac;
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::Output;
 use flow_model::record::{Announcement, Endpoint, Event, FlowRecord};
 use flow_model::vip::{Claim, ClaimSource, Vip};
@@ -33,7 +34,7 @@ const CONFIRM_EVERY: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Entry {
     ip: IpAddr,
-    services: Vec<ArcStr>,
+    services: Vec<ObjectRef>,
     /// As a destination: with its Service and, where that has one only, its port.
     dst: Endpoint,
     /// The node whose own address it is.
@@ -103,7 +104,7 @@ impl Entry {
         config: &VipConfig,
         now: Timestamp,
     ) {
-        let mut names: Vec<ArcStr> = services.iter().map(|service| full_name(service)).collect();
+        let mut names: Vec<ObjectRef> = services.iter().map(|service| service.object_ref()).collect();
         names.sort_unstable();
         self.dst = destination(self.ip, services);
         self.home = owners.of_ip(self.ip).cloned();
@@ -238,11 +239,11 @@ impl Entry {
     }
 
     /// Of a VIP that several Services share, each has moved.
-    fn remember(&mut self, moved: Move, service: Option<ArcStr>, config: &VipConfig) {
+    fn remember(&mut self, moved: Move, service: Option<ObjectRef>, config: &VipConfig) {
         let (vip, source) = (self.ip, moved.source);
         self.moves.push(moved, config.history);
         self.total = self.total.saturating_add(1);
-        let mut services: Vec<Option<ArcStr>> = match service {
+        let mut services: Vec<Option<ObjectRef>> = match service {
             Some(service) => vec![Some(service)],
             None => self.services.iter().cloned().map(Some).collect(),
         };
@@ -365,10 +366,6 @@ fn subject(ip: IpAddr) -> Vec<ArcStr> {
     vec![arcstr::literal!("vip"), arcstr::format!("{ip}")]
 }
 
-fn full_name(service: &Service) -> ArcStr {
-    arcstr::format!("{}/{}", service.namespace, service.name)
-}
-
 fn destination(ip: IpAddr, services: &[&Service]) -> Endpoint {
     let Some(service) = services.iter().min_by_key(|service| (&service.namespace, &service.name)) else {
         return Endpoint::bare(ip, 0);
@@ -378,5 +375,5 @@ fn destination(ip: IpAddr, services: &[&Service]) -> Endpoint {
         _ => 0,
     };
     let namespace = Some(service.namespace.clone());
-    Endpoint { service: Some(full_name(service)), namespace, ..Endpoint::bare(ip, port) }
+    Endpoint { service: Some(service.object_ref()), namespace, ..Endpoint::bare(ip, port) }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::finding::Evidence;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use jiff::Timestamp;
 
@@ -62,7 +63,7 @@ impl Flap<'_> {
         parties.filter(|name| owners.is_node(name)).cloned().collect()
     }
 
-    pub(super) fn summary(&self, ip: IpAddr, services: &[ArcStr], config: &VipConfig) -> String {
+    pub(super) fn summary(&self, ip: IpAddr, services: &[ObjectRef], config: &VipConfig) -> String {
         let mut parties: Vec<&ArcStr> = Vec::new();
         for name in self.moves.iter().flat_map(|moved| [&moved.from, &moved.to]) {
             if !parties.contains(&name) {

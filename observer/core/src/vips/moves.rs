@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::mac::Mac;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +16,7 @@ use crate::vips::owners::Owners;
 pub struct Move {
     pub vip: IpAddr,
     /// `namespace/name` of the Services that had it.
-    pub services: Vec<ArcStr>,
+    pub services: Vec<ObjectRef>,
     /// Nodes, or `MAC aa:bb:cc:dd:ee:ff` where the node is not known.
     pub from: ArcStr,
     pub to: ArcStr,

@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
+use flow_model::object_ref::{ObjectRef, joined};
 use flow_model::vip::ClaimSource;
 use jiff::SignedDuration;
 
 use crate::vips::api::Word;
 
 /// `10.0.20.200 (dbaas/postgresql-lb)`.
-pub(super) fn vip(ip: IpAddr, services: &[ArcStr]) -> String {
-    if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", services.join(", ")) }
+pub(super) fn vip(ip: IpAddr, services: &[ObjectRef]) -> String {
+    if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", joined(services)) }
 }
 
 /// Who passes it to whom: `a <-> b`, `a -> b`, or `between a, b and c`.

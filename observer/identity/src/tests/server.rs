@@ -1,5 +1,7 @@
 //! Services, backends and nodes.
 
+use arcstr::ArcStr;
+
 use super::*;
 
 const VIP: &str = "10.43.239.89";
@@ -44,7 +46,8 @@ fn named(endpoint: &Endpoint) -> String {
             port.map(|port| port.to_string()).unwrap_or_default()
         ),
     };
-    let [service, namespace, pod] = [&endpoint.service, &endpoint.namespace, &endpoint.pod].map(text);
+    let service = endpoint.service.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    let [namespace, pod] = [&endpoint.namespace, &endpoint.pod].map(text);
     format!("{service} {namespace}/{pod} {} {} {backend}", text(&endpoint.workload), text(&endpoint.node))
 }
 
@@ -97,7 +100,9 @@ fn a_service_is_remembered_like_a_pod() {
     let old = mk_service("a/old", &[VIP], 80, &[]);
     identity.apply(Arc::new(mk_inventory([], [old])), t(0.0));
     identity.apply(Arc::new(mk_inventory([], [])), t(10.0));
-    let service = |identity: &Identity, at: f64| identity.server(ip(VIP), 80, None, t(at)).service;
+    let service = |identity: &Identity, at: f64| {
+        identity.server(ip(VIP), 80, None, t(at)).service.map(|service| service.to_string())
+    };
     assert_eq!(service(&identity, 309.0).as_deref(), Some("a/old"));
     assert_eq!(service(&identity, 311.0), None);
     identity.apply(Arc::new(mk_inventory([], [mk_service("z/new", &[VIP], 80, &[])])), t(20.0));
@@ -116,7 +121,8 @@ fn services_may_share_an_address() {
     for services in [[udp.clone(), tcp.clone(), only_udp.clone()], [only_udp, tcp, udp]] {
         let mut identity = Identity::new();
         identity.apply(Arc::new(mk_inventory([], services)), t(0.0));
-        let service = |port| identity.server(ip(VIP), port, None, t(1.0)).service;
+        let service =
+            |port| identity.server(ip(VIP), port, None, t(1.0)).service.map(|service| service.to_string());
         assert_eq!(service(53).as_deref(), Some("a/tcp"));
         assert_eq!(service(443).as_deref(), Some("a/quic"));
         assert_eq!(service(9), None, "which of the three can't be told");
@@ -143,6 +149,6 @@ fn a_vip_and_its_service(#[case] address: &str, #[case] port: u16, #[case] expec
     identity.apply(Arc::new(inventory), t(0.0));
     let vip = identity.vip(ip(address), port, t(1.0));
     assert_eq!(vip, expect.then(|| ip(address).to_canonical()));
-    let service = identity.server(ip(address), port, None, t(1.0)).service;
+    let service = identity.server(ip(address), port, None, t(1.0)).service.map(|service| service.to_string());
     assert_eq!(service.is_some(), expect || address == "10.43.0.9");
 }

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time
 use serde_json::Value;
 
 use crate::announcers::EventBody;
-use crate::object::{Key, typed};
+use crate::object::typed;
 use crate::policy::shown;
+use flow_model::object_ref::ObjectRef;
 
 const REASON: &str = "nodeAssigned";
 
@@ -23,7 +24,11 @@ struct Common {
 }
 
 /// `None` for any other event, and for an announcement over BGP, which all nodes make at once.
-pub(super) fn read(key: &Key, value: Value, notes: &mut Vec<String>) -> Result<Option<EventBody>, String> {
+pub(super) fn read(
+    key: &ObjectRef,
+    value: Value,
+    notes: &mut Vec<String>,
+) -> Result<Option<EventBody>, String> {
     if value["reason"] != REASON {
         return Ok(None);
     }
@@ -46,7 +51,7 @@ pub(super) fn read(key: &Key, value: Value, notes: &mut Vec<String>) -> Result<O
         kind: arcstr::literal!("Event"),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
-        service: Some(arcstr::format!("{}/{name}", namespace.unwrap_or(&key.namespace))),
+        service: Some(ObjectRef::new(namespace.unwrap_or(&key.namespace), name)),
         nodes: vec![node.into()],
         since: event.first,
         transitions: None,

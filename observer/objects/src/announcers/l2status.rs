@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::object::{Key, typed};
+use crate::object::typed;
 use crate::policy::shown;
+use flow_model::object_ref::ObjectRef;
 
 /// The only version there is; another may mean something else by the same words.
 const VERSION: &str = "metallb.io/v1beta1";
@@ -29,7 +30,7 @@ struct Status {
 
 /// A new object has no status yet: its labels say the same. They don't overrule a status, which is what sticks when
 /// MetalLB can't update it.
-pub(super) fn read(key: &Key, value: Value) -> Result<Announcer, String> {
+pub(super) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
     version(&value)?;
     if !matches!(value["status"], Value::Null | Value::Object(_)) {
         // Derived readers take a list for a structure.
@@ -50,7 +51,7 @@ pub(super) fn read(key: &Key, value: Value) -> Result<Announcer, String> {
         kind: arcstr::literal!("ServiceL2Status"),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
-        service: namespace.zip(name).map(|(namespace, name)| arcstr::format!("{namespace}/{name}")),
+        service: namespace.zip(name).map(|(namespace, name)| ObjectRef::new(namespace, name)),
         nodes: node.map(ArcStr::from).into_iter().collect(),
         since: meta.creation_timestamp.map(|time| time.0),
         transitions: None,

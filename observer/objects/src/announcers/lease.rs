@@ -7,7 +7,8 @@ use k8s_openapi::api::coordination::v1 as coordination;
 use serde_json::Value;
 
 use crate::announcers::{AnnouncerBody, LeaseBody, LeaseOf};
-use crate::object::{Key, typed};
+use crate::object::typed;
+use flow_model::object_ref::ObjectRef;
 
 /// What a lease is for, by its name.
 enum Purpose {
@@ -19,7 +20,7 @@ enum Purpose {
 }
 
 pub(super) fn read(
-    key: &Key,
+    key: &ObjectRef,
     value: Value,
     notes: &mut Vec<String>,
 ) -> Result<Option<AnnouncerBody>, String> {
@@ -29,7 +30,7 @@ pub(super) fn read(
         Purpose::Services => AnnouncerBody::Whole(lease.into()),
         Purpose::ControlPlane => {
             // Its holder announces no other Service's address.
-            let service = Some(arcstr::literal!("default/kubernetes"));
+            let service = Some(ObjectRef::new("default", "kubernetes"));
             AnnouncerBody::Whole(Announcer { service, ..lease }.into())
         }
         Purpose::One(of) => AnnouncerBody::Lease(LeaseBody { announcer: lease.into(), of }),
@@ -48,7 +49,7 @@ fn purpose(name: &str) -> Option<Purpose> {
     }
 }
 
-fn announcer(key: &Key, lease: coordination::Lease, notes: &mut Vec<String>) -> Announcer {
+fn announcer(key: &ObjectRef, lease: coordination::Lease, notes: &mut Vec<String>) -> Announcer {
     let spec = lease.spec.unwrap_or_default();
     Announcer {
         source: ClaimSource::Lease,

@@ -4,9 +4,9 @@ use flow_model::inventory::Node;
 use k8s_openapi::api::core::v1 as core;
 
 use crate::convert::{ips, labels};
-use crate::object::Key;
+use flow_model::object_ref::ObjectRef;
 
-pub(crate) fn node(key: &Key, node: core::Node, notes: &mut Vec<String>) -> Node {
+pub(crate) fn node(key: &ObjectRef, node: core::Node, notes: &mut Vec<String>) -> Node {
     let spec = node.spec.unwrap_or_default();
     let addresses = node.status.and_then(|status| status.addresses).unwrap_or_default();
     let is_ip = |a: &&core::NodeAddress| matches!(&*a.type_, "InternalIP" | "ExternalIP");

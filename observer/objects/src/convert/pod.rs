@@ -5,9 +5,10 @@ use k8s_openapi::api::core::v1 as core;
 
 use crate::convert::{controller, ips, labels, port, protocol};
 use crate::names::shared;
-use crate::object::{Key, PodBody};
+use crate::object::PodBody;
+use flow_model::object_ref::ObjectRef;
 
-pub(crate) fn pod(key: &Key, pod: core::Pod, notes: &mut Vec<String>) -> PodBody {
+pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> PodBody {
     let owner = controller(&pod.metadata);
     let spec = pod.spec.unwrap_or_default();
     let status = pod.status.unwrap_or_default();
@@ -64,7 +65,7 @@ pub(crate) fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -> Vec<Contai
 }
 
 /// What the pod alone tells of its workload; the index looks further if it has the owner.
-fn workload(key: &Key, owner: Option<&Workload>, labels: &Labels) -> Workload {
+fn workload(key: &ObjectRef, owner: Option<&Workload>, labels: &Labels) -> Workload {
     let bare = || Workload { kind: arcstr::literal!("Pod"), name: key.name.clone() };
     match owner {
         None => bare(),

@@ -9,9 +9,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::convert::vips::vips;
 use crate::convert::{controller, ips, labels, port, protocol};
 use crate::names::shared;
-use crate::object::{Key, ServiceBody, SliceBody};
+use crate::object::{ServiceBody, SliceBody};
+use flow_model::object_ref::ObjectRef;
 
-pub(crate) fn service(key: &Key, service: core::Service, notes: &mut Vec<String>) -> ServiceBody {
+pub(crate) fn service(key: &ObjectRef, service: core::Service, notes: &mut Vec<String>) -> ServiceBody {
     let spec = service.spec.unwrap_or_default();
     let cluster =
         spec.cluster_ip.as_deref().into_iter().chain(spec.cluster_ips.iter().flatten().map(|ip| &**ip));

@@ -10,7 +10,8 @@ use flow_model::vip::ClaimSource;
 
 use crate::announcers::{AnnouncerBody, EventBody, LeaseBody, LeaseOf};
 use crate::index::Index;
-use crate::object::{Body, Key, ServiceBody};
+use crate::object::{Body, ServiceBody};
+use flow_model::object_ref::ObjectRef;
 
 /// Where kube-vip and Cilium run, and keep leases for Services of all namespaces.
 const SYSTEM: &str = "kube-system";
@@ -19,14 +20,14 @@ impl Index {
     /// All announcers, by kind, namespace and name.
     pub(super) fn announcers(&self) -> Vec<Arc<Announcer>> {
         let mut out = self.ingress();
-        let mut events: BTreeMap<&ArcStr, Vec<&EventBody>> = BTreeMap::new();
+        let mut events: BTreeMap<Option<&ObjectRef>, Vec<&EventBody>> = BTreeMap::new();
         for kind in ["Event", "Lease", "ServiceL2Status"] {
             for (_, body) in self.bodies(kind) {
                 match body {
                     Body::Announcer(AnnouncerBody::Whole(announcer)) => out.push(Arc::clone(announcer)),
                     Body::Announcer(AnnouncerBody::Lease(lease)) => out.extend(self.lease(lease)),
                     Body::Announcer(AnnouncerBody::Event(event)) => {
-                        events.entry(event.service()).or_default().push(event);
+                        events.entry(event.announcer.service.as_ref()).or_default().push(event);
                     }
                     _ => {}
                 }
@@ -40,7 +41,7 @@ impl Index {
     /// Services whose balancer answers at nodes' own addresses, as that of k3s does.
     fn ingress(&self) -> Vec<Arc<Announcer>> {
         let nodes = self.node_addresses();
-        let announcer = |(key, body): (&Key, &ServiceBody)| {
+        let announcer = |(key, body): (&ObjectRef, &ServiceBody)| {
             let found: BTreeSet<&ArcStr> =
                 body.ingress.iter().filter_map(|ip| nodes.get(ip)).copied().collect();
             (!found.is_empty()).then(|| Announcer {
@@ -48,7 +49,7 @@ impl Index {
                 kind: arcstr::literal!("Service"),
                 namespace: key.namespace.clone(),
                 name: key.name.clone(),
-                service: Some(arcstr::format!("{key}")),
+                service: Some(key.clone()),
                 nodes: found.into_iter().cloned().collect(),
                 since: None,
                 transitions: None,
@@ -65,7 +66,7 @@ impl Index {
         nodes.flat_map(|node| node.ips.iter().map(|ip| (*ip, &node.name))).collect()
     }
 
-    fn service_bodies(&self) -> impl Iterator<Item = (&Key, &ServiceBody)> {
+    fn service_bodies(&self) -> impl Iterator<Item = (&ObjectRef, &ServiceBody)> {
         self.bodies("Service").filter_map(|(key, body)| match body {
             Body::Service(service) => Some((key, service)),
             _ => None,
@@ -79,13 +80,12 @@ impl Index {
             LeaseOf::Name(name) => self.named(own, name),
             LeaseOf::Joined(joined) => self.joined(joined),
         }?;
-        let service = Some(arcstr::format!("{service}"));
-        Some(Arc::new(Announcer { service, ..Announcer::clone(&lease.announcer) }))
+        Some(Arc::new(Announcer { service: Some(service), ..Announcer::clone(&lease.announcer) }))
     }
 
     /// The Service of this name, in this namespace; if that is kube-system and has none, the only one of all.
-    fn named(&self, namespace: &ArcStr, name: &ArcStr) -> Option<Key> {
-        let own = Key { namespace: namespace.clone(), name: name.clone() };
+    fn named(&self, namespace: &ArcStr, name: &ArcStr) -> Option<ObjectRef> {
+        let own = ObjectRef { namespace: namespace.clone(), name: name.clone() };
         if namespace != SYSTEM || self.service(&own).is_some() {
             return Some(own);
         }
@@ -93,11 +93,11 @@ impl Index {
     }
 
     /// The Service whose namespace and name, joined by a dash, give this text.
-    fn joined(&self, text: &str) -> Option<Key> {
-        let split = |(at, _)| Key { namespace: text[..at].into(), name: text[at + 1..].into() };
+    fn joined(&self, text: &str) -> Option<ObjectRef> {
+        let split = |(at, _)| ObjectRef { namespace: text[..at].into(), name: text[at + 1..].into() };
         let is_name = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
-        let named = |key: &Key| is_name(&key.namespace) && is_name(&key.name);
-        let ways: Vec<Key> = text.match_indices('-').map(split).filter(named).collect();
+        let named = |key: &ObjectRef| is_name(&key.namespace) && is_name(&key.name);
+        let ways: Vec<ObjectRef> = text.match_indices('-').map(split).filter(named).collect();
         match &ways[..] {
             [only] => Some(only.clone()),
             _ => self.only(ways.into_iter().filter(|key| self.service(key).is_some())),
@@ -105,29 +105,21 @@ impl Index {
     }
 
     /// The only candidate, or the only one that has a VIP.
-    fn only(&self, candidates: impl Iterator<Item = Key>) -> Option<Key> {
-        let all: Vec<Key> = candidates.collect();
+    fn only(&self, candidates: impl Iterator<Item = ObjectRef>) -> Option<ObjectRef> {
+        let all: Vec<ObjectRef> = candidates.collect();
         if let [only] = &all[..] {
             return Some(only.clone());
         }
-        let has_vip = |key: &Key| self.service(key).is_some_and(|body| !body.service.vips.is_empty());
+        let has_vip = |key: &ObjectRef| self.service(key).is_some_and(|body| !body.service.vips.is_empty());
         let mut with_vip = all.into_iter().filter(has_vip);
         with_vip.next().filter(|_| with_vip.next().is_none())
     }
 
-    fn service(&self, key: &Key) -> Option<&ServiceBody> {
+    fn service(&self, key: &ObjectRef) -> Option<&ServiceBody> {
         match self.kinds.get("Service")?.get(key)? {
             Body::Service(body) => Some(body),
             _ => None,
         }
-    }
-}
-
-impl EventBody {
-    /// Each has one.
-    fn service(&self) -> &ArcStr {
-        const NONE: &ArcStr = &arcstr::literal!("");
-        self.announcer.service.as_ref().unwrap_or(NONE)
     }
 }
 

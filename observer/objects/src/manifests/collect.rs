@@ -7,14 +7,15 @@ use serde_json::Value;
 
 use crate::convert;
 use crate::manifests::{Manifests, Place, Template, bindings, templates};
-use crate::object::{Key, Object};
+use crate::object::Object;
 use crate::{Index, Problem};
+use flow_model::object_ref::ObjectRef;
 
 /// What is gathered so far.
 #[derive(Default)]
 pub(super) struct Collector {
     index: Index,
-    templates: BTreeMap<(ArcStr, Key), Template>,
+    templates: BTreeMap<(ArcStr, ObjectRef), Template>,
     out: Manifests,
 }
 
@@ -40,7 +41,7 @@ impl Collector {
     }
 
     /// What the inventory has no room for.
-    fn extras(&mut self, (kind, key): &(ArcStr, Key), value: &Value, notes: &mut Vec<String>) {
+    fn extras(&mut self, (kind, key): &(ArcStr, ObjectRef), value: &Value, notes: &mut Vec<String>) {
         match &**kind {
             "Namespace" => {
                 let annotations = convert::texts(&value["metadata"]["annotations"]);

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::convert;
 use crate::manifests::Template;
-use crate::object::{Key, typed};
+use crate::object::typed;
+use flow_model::object_ref::ObjectRef;
 
 /// The template of a workload; `None` for a kind that makes no pods.
-pub(super) fn read(kind: &ArcStr, key: &Key, value: &Value) -> Result<Option<Template>, String> {
+pub(super) fn read(kind: &ArcStr, key: &ObjectRef, value: &Value) -> Result<Option<Template>, String> {
     let Some((path, pods)) = template(kind, value) else { return Ok(None) };
     let at = |field: &str, e: String| match path.is_empty() {
         true => format!("{field}.{e}"),

@@ -4,11 +4,11 @@ use flow_model::policies::{BrokenPolicy, Operator, PodsPeer, Requirement, Select
 use serde_json::Value;
 
 use crate::convert::NAME_LABEL;
-use crate::object::Key;
 use crate::policy::field::{Field, Record};
 use crate::policy::{OBJECT, namespaced, selector, tiered, version};
+use flow_model::object_ref::ObjectRef;
 
-pub(super) fn policy(kind: &str, key: &Key, object: &Value, why: &str) -> BrokenPolicy {
+pub(super) fn policy(kind: &str, key: &ObjectRef, object: &Value, why: &str) -> BrokenPolicy {
     // The words of another version, or of an object that isn't one, may mean anything.
     let known = version(kind, object).is_ok();
     let spec = known.then(|| spec(object)).flatten();
@@ -44,7 +44,7 @@ fn directions(kind: &str, spec: &Record<'_>) -> (bool, bool) {
     }
 }
 
-fn subject(kind: &str, key: &Key, spec: &Record<'_>) -> Option<PodsPeer> {
+fn subject(kind: &str, key: &ObjectRef, spec: &Record<'_>) -> Option<PodsPeer> {
     if kind != "NetworkPolicy" {
         return tiered::subject(&spec.need("subject").ok()?).ok();
     }

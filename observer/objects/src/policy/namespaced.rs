@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use flow_model::policies::{NetworkPolicy, Origin, Peer, Rule};
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::object::Key;
 use crate::policy::field::{Field, Record, Result, shown};
 use crate::policy::{ports, selector};
+use flow_model::object_ref::ObjectRef;
 
 const SPEC: [&str; 4] = ["podSelector", "policyTypes", "ingress", "egress"];
 
-pub(super) fn read(key: &Key, object: &Record<'_>, origin: Origin) -> Result<NetworkPolicy> {
+pub(super) fn read(key: &ObjectRef, object: &Record<'_>, origin: Origin) -> Result<NetworkPolicy> {
     let spec = match object.get("spec") {
         Some(spec) => spec.record(&SPEC)?,
         None => Record::empty("spec"),

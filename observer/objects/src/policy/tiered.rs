@@ -3,10 +3,10 @@
 use arcstr::ArcStr;
 use flow_model::policies::{Action, Origin, PodsPeer, Tier, TierPeer, TierPolicy, TierRule};
 
-use crate::object::Key;
 use crate::policy::field::{Field, Record, Result, shown};
 use crate::policy::tier_peers::{self, Side};
 use crate::policy::{selector, tier_ports};
+use flow_model::object_ref::ObjectRef;
 
 /// What differs between the kinds.
 pub(super) struct Dialect {
@@ -58,7 +58,7 @@ pub(super) fn dialect(kind: &str) -> &'static Dialect {
     }
 }
 
-pub(super) fn read(kind: &str, key: &Key, object: &Record<'_>, origin: Origin) -> Result<TierPolicy> {
+pub(super) fn read(kind: &str, key: &ObjectRef, object: &Record<'_>, origin: Origin) -> Result<TierPolicy> {
     let dialect = dialect(kind);
     let spec = object.need("spec")?.record(dialect.spec)?;
     if kind == "BaselineAdminNetworkPolicy" && key.name != "default" {

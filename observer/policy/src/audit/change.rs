@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Namespace, Pod, Service};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, TierPolicy};
 
 /// Everything that the manifests or the plan say.
@@ -122,11 +123,8 @@ impl Change {
     }
 
     /// Where each NetworkPolicy is written, by `namespace/name`; tiered ones by name.
-    pub(super) fn places(&self) -> BTreeMap<ArcStr, &Place> {
-        let named = self.policies.iter().map(|p| {
-            let NetworkPolicy { namespace, name, .. } = &*p.object;
-            (arcstr::format!("{namespace}/{name}"), &p.place)
-        });
-        named.chain(self.tiered.iter().map(|p| (p.object.name.clone(), &p.place))).collect()
+    pub(super) fn places(&self) -> BTreeMap<ObjectRef, &Place> {
+        let named = self.policies.iter().map(|p| (p.object.object_ref(), &p.place));
+        named.chain(self.tiered.iter().map(|p| (p.object.object_ref(), &p.place))).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Workload};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::NetworkPolicy;
 
 use crate::audit::change::{Change, Place};
@@ -25,7 +26,7 @@ pub(super) struct Draft {
 /// Whose annotation can opt out of a finding.
 pub(super) enum Subject {
     /// All of these (`namespace/name`) must.
-    Policies(Vec<ArcStr>),
+    Policies(Vec<ObjectRef>),
     Workload(ArcStr, Workload),
     Namespace(ArcStr),
 }
@@ -44,11 +45,11 @@ impl Draft {
         place: &Place,
         message: impl Into<String>,
     ) -> Self {
-        let NetworkPolicy { namespace, name, .. } = policy;
-        Self::new(rule, arcstr::format!("NetworkPolicy {namespace}/{name}"), message)
+        let name = policy.object_ref();
+        Self::new(rule, arcstr::format!("NetworkPolicy {name}"), message)
             .at(Some(place))
-            .about(Subject::Policies(vec![arcstr::format!("{namespace}/{name}")]))
-            .about(Subject::Namespace(namespace.clone()))
+            .about(Subject::Policies(vec![name]))
+            .about(Subject::Namespace(policy.namespace.clone()))
     }
 
     pub(super) fn at(mut self, place: Option<&Place>) -> Self {
@@ -104,7 +105,7 @@ impl Drafts {
 
 /// The annotations `flow-observer.io/audit-ignore` of all objects.
 pub(super) struct OptOuts<'a> {
-    policies: HashMap<ArcStr, &'a ArcStr>,
+    policies: HashMap<ObjectRef, &'a ArcStr>,
     workloads: HashMap<(&'a ArcStr, &'a Workload), &'a ArcStr>,
     namespaces: HashMap<&'a ArcStr, &'a ArcStr>,
 }
@@ -117,11 +118,10 @@ enum OptOut {
 
 impl<'a> OptOuts<'a> {
     pub(super) fn new(change: &'a Change, after: &'a Inventory) -> Self {
-        let namespaced = after.policies.namespaced.iter().filter_map(|p| {
-            Some((arcstr::format!("{}/{}", p.namespace, p.name), p.origin.audit_ignore.as_ref()?))
-        });
+        let namespaced = after.policies.namespaced.iter();
+        let namespaced = namespaced.filter_map(|p| Some((p.object_ref(), p.origin.audit_ignore.as_ref()?)));
         let tiered = after.policies.tiered.iter();
-        let tiered = tiered.filter_map(|p| Some((p.name.clone(), p.origin.audit_ignore.as_ref()?)));
+        let tiered = tiered.filter_map(|p| Some((p.object_ref(), p.origin.audit_ignore.as_ref()?)));
         let workloads = change.templates.iter();
         let namespaces = change.namespaces.iter();
         Self {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_model::baseline::{Baseline, BaselineEnd, BaselineFlow};
 use flow_model::inventory::Inventory;
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 
 /// What the cluster is, and what was seen in it.
@@ -75,7 +76,7 @@ fn end(end: &BaselineEnd) -> End<'_> {
     (end.namespace.as_ref(), end.kind.as_ref(), end.workload.as_ref(), address)
 }
 
-type Key<'a> = (End<'a>, End<'a>, Option<&'a ArcStr>, u16, Option<u16>, Protocol);
+type Key<'a> = (End<'a>, End<'a>, Option<&'a ObjectRef>, u16, Option<u16>, Protocol);
 
 /// Both nodes of a connection tell of it: the larger count is the one that saw more.
 fn flows(baselines: &[&Baseline]) -> Vec<BaselineFlow> {

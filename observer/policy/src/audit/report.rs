@@ -2,6 +2,7 @@
 
 use arcstr::ArcStr;
 use flow_model::decision::{Decision, Direction, Nearest};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -89,7 +90,7 @@ pub struct FlowGroup {
     pub direction: Option<Direction>,
     /// On deny, the policies that isolate the pod in that direction.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<ArcStr>,
+    pub policies: Vec<ObjectRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
     pub explanation: String,
@@ -108,7 +109,7 @@ pub struct Side {
     pub node: Option<ArcStr>,
     /// `namespace/name`, when they connected to a Service.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<ArcStr>,
+    pub service: Option<ObjectRef>,
     /// An example, of sides outside the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<std::net::IpAddr>,

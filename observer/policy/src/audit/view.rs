@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{ContainerPort, Inventory, Labels, Pod};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{NetworkPolicy, Peer, Selector};
 
 use crate::audit::change::{Change, Place, Proposed};
@@ -26,7 +27,7 @@ pub(super) struct View<'a> {
     namespaces: BTreeMap<ArcStr, Labelled>,
     groups: BTreeMap<ArcStr, Vec<Group>>,
     policies: HashMap<ArcStr, Vec<&'a Arc<NetworkPolicy>>>,
-    places: BTreeMap<ArcStr, &'a Place>,
+    places: BTreeMap<ObjectRef, &'a Place>,
     found: RefCell<HashMap<Selector, Rc<Vec<ArcStr>>>>,
 }
 
@@ -96,7 +97,7 @@ impl<'a> View<'a> {
     }
 
     /// Where the change writes a policy (`namespace/name`); `None` when it doesn't.
-    pub(super) fn place(&self, policy: &str) -> Option<&'a Place> {
+    pub(super) fn place(&self, policy: &ObjectRef) -> Option<&'a Place> {
         self.places.get(policy).copied()
     }
 

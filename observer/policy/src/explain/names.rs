@@ -2,24 +2,27 @@
 
 use std::fmt::Display;
 
-use arcstr::ArcStr;
 use flow_model::decision::Direction;
-use flow_model::policies::{NetworkPolicy, TierPolicy};
+use flow_model::object_ref::{ObjectRef, RuleRef};
+use flow_model::policies::NetworkPolicy;
 
-use crate::plain::{self, Basis, Judgement, RuleRef, TierRef};
+use crate::plain::{self, Basis, Judgement, TierRef};
 
 /// Policies that select the pod, in the order of the tiers.
-pub(super) fn policies(judgement: &Judgement<'_>) -> Vec<ArcStr> {
+pub(super) fn policies(judgement: &Judgement<'_>) -> Vec<ObjectRef> {
     use flow_model::policies::Tier::{Admin, Baseline};
-    let of = |tier| judgement.tiered.iter().filter(move |policy| policy.tier == tier).map(|p| p.name.clone());
+    let of = |tier| {
+        let policies = judgement.tiered.iter().filter(move |policy| policy.tier == tier);
+        policies.map(|policy| policy.object_ref())
+    };
     of(Admin)
-        .chain(judgement.selecting.iter().map(|policy| policy_name(policy)))
+        .chain(judgement.selecting.iter().map(|policy| policy.object_ref()))
         .chain(of(Baseline))
         .collect()
 }
 
 /// Rules that decide.
-pub(super) fn rules(basis: &Basis<'_>, direction: Direction) -> Vec<ArcStr> {
+pub(super) fn rules(basis: &Basis<'_>, direction: Direction) -> Vec<RuleRef> {
     match basis {
         Basis::Rules(rules) => rules.iter().map(|rule| rule_name(*rule, direction)).collect(),
         Basis::Tier(rule) => vec![tier_rule_name(*rule, direction)],
@@ -31,28 +34,13 @@ pub(super) fn has_rules(policy: &NetworkPolicy, direction: Direction) -> bool {
     plain::rules(policy, direction).is_some_and(|rules| !rules.is_empty())
 }
 
-/// `namespace/name`.
-pub(super) fn policy_name(policy: &NetworkPolicy) -> ArcStr {
-    format!("{}/{}", policy.namespace, policy.name).into()
+pub(super) fn rule_name(rule: plain::RuleRef<'_>, direction: Direction) -> RuleRef {
+    RuleRef { kind: None, policy: rule.policy.object_ref(), direction, index: rule.index }
 }
 
-/// `namespace/name#ingress[0]`.
-pub(super) fn rule_name(rule: RuleRef<'_>, direction: Direction) -> ArcStr {
-    let NetworkPolicy { namespace, name, .. } = rule.policy;
-    format!("{namespace}/{name}#{}[{}]", word(direction), rule.index).into()
-}
-
-/// `AdminNetworkPolicy name#ingress[0]`.
-pub(super) fn tier_rule_name(rule: TierRef<'_>, direction: Direction) -> ArcStr {
-    let TierPolicy { kind, name, .. } = rule.policy;
-    format!("{kind} {name}#{}[{}]", word(direction), rule.index).into()
-}
-
-pub(super) fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
-    }
+pub(super) fn tier_rule_name(rule: TierRef<'_>, direction: Direction) -> RuleRef {
+    let policy = rule.policy.object_ref();
+    RuleRef { kind: Some(rule.policy.kind.clone()), policy, direction, index: rule.index }
 }
 
 /// At most three by name: "a, b and c", "a, b, c and 2 more".

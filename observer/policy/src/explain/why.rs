@@ -12,7 +12,6 @@ use flow_model::selector::METADATA_NAME;
 use ipnet::IpNet;
 
 use crate::explain::miss::{Miss, PodSelectors};
-use crate::explain::names::policy_name;
 use crate::explain::nearest::Candidate;
 use crate::plain::{Match, Plain, View};
 
@@ -33,7 +32,7 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
     let text = match first {
         Miss::Selection { .. } => {
             let why = in_full(plain, view, candidate, first);
-            return format!("NetworkPolicy {} would allow it, but {why}", policy_name(candidate.rule.policy));
+            return format!("NetworkPolicy {} would allow it, but {why}", candidate.rule.policy.object_ref());
         }
         Miss::Port(_) => {
             let why = in_full(plain, view, candidate, first);

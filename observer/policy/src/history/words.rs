@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arcstr::ArcStr;
 use flow_model::decision::Decision;
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{Origin, Policies};
 use jiff::Timestamp;
 
@@ -54,16 +54,14 @@ fn labelled(parts: Vec<Part>, seen: Timestamp) -> String {
 /// When the policies that deny changed last, for want of a change that was seen.
 pub(super) fn last_change(
     policies: &Policies,
-    denying: &[ArcStr],
+    denying: &[ObjectRef],
     since: Option<Timestamp>,
 ) -> Option<String> {
-    let is_denying = |name: &str| denying.iter().any(|denying| denying == name);
-    let namespaced =
-        policies.namespaced.iter().map(|p| (named(&**p), format!("{}/{}", p.namespace, p.name), &p.origin));
-    let tiered = policies.tiered.iter().map(|p| (named(&**p), p.name.to_string(), &p.origin));
+    let namespaced = policies.namespaced.iter().map(|p| (named(&**p), p.object_ref(), &p.origin));
+    let tiered = policies.tiered.iter().map(|p| (named(&**p), p.object_ref(), &p.origin));
     let (name, _, origin) = namespaced
         .chain(tiered)
-        .filter(|(_, name, _)| is_denying(name))
+        .filter(|(_, name, _)| denying.contains(name))
         .max_by_key(|(_, _, origin)| origin.changed.max(origin.created))?;
     let at = origin.changed.max(origin.created)?;
     let verb = if origin.created == Some(at) { "created" } else { "last changed" };

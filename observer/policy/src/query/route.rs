@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use flow_model::connection::Who;
 use flow_model::inventory::{Pod, Service, ServicePort};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 
 use crate::query::service::{self, Group, Way};
@@ -51,7 +52,7 @@ impl<'a> Route<'a> {
         match (&*self.ends, self.service) {
             ([end], _) => end.to_string(),
             (ends, Some((service, port, _))) => {
-                let at = format!("{}:{}/{}", service.full_name(), port.port, port.protocol);
+                let at = format!("{}:{}/{}", service.object_ref(), port.port, port.protocol);
                 if ends.is_empty() { at } else { format!("{at} ({} backends)", ends.len()) }
             }
             (_, None) => String::new(),
@@ -59,13 +60,13 @@ impl<'a> Route<'a> {
     }
 
     pub(super) fn service_label(&self) -> Option<String> {
-        self.service.map(|(service, port, _)| format!("{}:{}", service.full_name(), port.port))
+        self.service.map(|(service, port, _)| format!("{}:{}", service.object_ref(), port.port))
     }
 
     /// The Service at which nodes may put their own address in place of the client's.
-    pub(super) fn masquerading(&self) -> Option<String> {
+    pub(super) fn masquerading(&self) -> Option<ObjectRef> {
         let (service, _, way) = self.service?;
-        way.may_masquerade(service).then(|| service.full_name())
+        way.may_masquerade(service).then(|| service.object_ref())
     }
 }
 
@@ -207,7 +208,7 @@ impl Explainer {
         behind.sort_by_key(|pod| &pod.name);
         behind.dedup_by_key(|pod| &pod.name);
         let Some(pod) = behind.first() else {
-            return Err(QueryError::NoPodBehind(service.full_name()));
+            return Err(QueryError::NoPodBehind(service.object_ref().to_string()));
         };
         notes.push(format!(
             "{namespace}/{name} is a Service; {} stands for the {} behind it",

@@ -86,9 +86,10 @@ pub(super) fn port<'a>(
     let mut fitting = service.ports.iter().filter(fits);
     match (fitting.next(), fitting.next()) {
         (Some(port), None) => Ok(port),
-        (Some(_), Some(_)) => {
-            Err(QueryError::WhichPort { what: format!("Service {}", service.full_name()), has: has(service) })
-        }
+        (Some(_), Some(_)) => Err(QueryError::WhichPort {
+            what: format!("Service {}", service.object_ref()),
+            has: has(service),
+        }),
         (None, _) => {
             let protocol = protocol.map(Protocol::as_str);
             let port = match (port, protocol) {
@@ -96,7 +97,11 @@ pub(super) fn port<'a>(
                 (Some(Port::Name(name)), _) => name.to_string(),
                 (None, protocol) => format!("of {}", protocol.unwrap_or("any protocol")),
             };
-            Err(QueryError::NotOfService { service: service.full_name(), port, has: has(service) })
+            Err(QueryError::NotOfService {
+                service: service.object_ref().to_string(),
+                port,
+                has: has(service),
+            })
         }
     }
 }

@@ -233,7 +233,7 @@ fn clients_that_are_no_pods(#[case] src: &str, #[case] expected: &str) {
 fn nearest_is(#[case] rules: &[&str], #[case] expected: usize) {
     let verdict = shop().policy(ingress(rules)).judge("web/storefront", "data/cache", "9090");
     let rule = verdict.ingress.nearest.unwrap().rule;
-    assert_eq!(rule, format!("data/cache-ingress#ingress[{expected}]"));
+    assert_eq!(rule.to_string(), format!("data/cache-ingress#ingress[{expected}]"));
 }
 
 /// A policy on other pods is told only when nothing nearer is.

@@ -150,7 +150,7 @@ async fn what_is_shown_of_an_answer() {
     answer.ingress = direction(Decision::Deny, "refused");
     answer.ingress.nearest = Some(Nearest {
         policy: "a/x".into(),
-        rule: "a/x#ingress[0]".into(),
+        rule: "a/x#ingress[0]".parse().unwrap(),
         why: "port 1 is not among 80, 443".into(),
     });
     answer.egress = direction(Decision::Unknown, "not known");

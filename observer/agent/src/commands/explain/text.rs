@@ -48,11 +48,11 @@ impl Text<'_> {
         }
     }
 
-    fn list(&self, f: &mut fmt::Formatter<'_>, name: &str, items: &[impl AsRef<str>]) -> fmt::Result {
+    fn list(&self, f: &mut fmt::Formatter<'_>, name: &str, items: &[impl Display]) -> fmt::Result {
         if items.is_empty() {
             return Ok(());
         }
-        let items: Vec<_> = items.iter().map(AsRef::as_ref).collect();
+        let items: Vec<_> = items.iter().map(ToString::to_string).collect();
         self.line(f, name, &items.join(", "))
     }
 

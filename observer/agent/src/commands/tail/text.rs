@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use flow_model::decision::Decision;
 use flow_model::flow::Outcome;
 use flow_model::input::Announced;
+use flow_model::object_ref::joined;
 use flow_model::record::{
     Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Reset,
 };
@@ -95,7 +96,7 @@ fn destination(dst: &Endpoint) -> String {
         };
     };
     let mut out = format!("{service}:{}", dst.port);
-    let same_namespace = dst.namespace.as_deref() == service.split_once('/').map(|(namespace, _)| namespace);
+    let same_namespace = dst.namespace.as_ref() == Some(&service.namespace);
     let backend = match (&dst.pod, &dst.backend_ip) {
         (Some(pod), _) if same_namespace => Some(pod.to_string()),
         (Some(_), _) => names(dst),
@@ -178,7 +179,7 @@ fn fmt_check(
 /// The address, and in parentheses whose it is.
 fn announced(announcement: &Announcement) -> String {
     let Announcement { ip, services, .. } = announcement;
-    if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", services.join(", ")) }
+    if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", joined(services)) }
 }
 
 /// `moved k8s-node3 -> k8s-node4, MAC 02:..:04 (gratuitous request)`.

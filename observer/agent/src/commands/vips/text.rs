@@ -50,7 +50,7 @@ impl Table<'_> {
             .collect();
         [
             ip.to_string(),
-            or_dash(services.join(",")),
+            or_dash(services.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
             or_dash(of(|claim, _| claim.node.as_deref().unwrap_or("unknown").to_owned()).unwrap_or_default()),
             or_dash(of(|claim, _| claim.mac.to_string()).unwrap_or_default()),
             or_dash(of(since).unwrap_or_default()),

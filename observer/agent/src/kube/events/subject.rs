@@ -3,6 +3,7 @@
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, FindingKind};
 use flow_model::inventory::{Inventory, Pod};
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
 /// An object, as an Event refers to it.
@@ -108,8 +109,8 @@ impl<'a> Look<'a> {
     }
 
     fn service(&self) -> Option<Object> {
-        let (namespace, name) = self.finding.dst.as_ref()?.service.as_ref()?.split_once('/')?;
-        Some(service(namespace.into(), name.into()))
+        let ObjectRef { namespace, name } = self.finding.dst.as_ref()?.service.clone()?;
+        Some(service(namespace, name))
     }
 
     fn service_of_vip(&self) -> Option<Object> {
@@ -121,10 +122,9 @@ impl<'a> Look<'a> {
     }
 
     fn policy(&self) -> Option<Object> {
-        let named = |wanted: &ArcStr| {
-            let (namespace, name) = wanted.split_once('/')?;
+        let named = |wanted: &ObjectRef| {
             let mut policies = self.inventory.policies.namespaced.iter();
-            policies.find(|policy| policy.namespace == namespace && policy.name == name)
+            policies.find(|policy| wanted.is(&policy.namespace, &policy.name))
         };
         let policy = self.finding.policies.iter().find_map(named)?;
         Some(Object {

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use flow_objects::object::{Key, Object};
+use flow_model::object_ref::ObjectRef;
+use flow_objects::object::Object;
 use serde_json::Value;
 
 use crate::kube::server::Sync;
@@ -12,20 +13,20 @@ use crate::kube::server::kind::Kind;
 pub(super) enum Change {
     /// Added or modified.
     Apply(Object),
-    Delete(&'static Kind, Key),
+    Delete(&'static Kind, ObjectRef),
     /// The object can't be used; what was known of it is not true any more.
-    Unreadable(&'static Kind, Option<Key>),
+    Unreadable(&'static Kind, Option<ObjectRef>),
     /// A list begins: what can't be read is counted anew.
     Listing(&'static Kind),
     /// A list ended: these are all there are.
-    Listed(&'static Kind, HashSet<Key>),
+    Listed(&'static Kind, HashSet<ObjectRef>),
     Sync(&'static Kind, Sync),
     /// Something is wrong with an object.
     Note(String),
 }
 
 /// What an object means for the index, and its key. Notes go first.
-pub(super) fn applied(kind: &'static Kind, mut value: Value) -> (Option<Key>, Vec<Change>) {
+pub(super) fn applied(kind: &'static Kind, mut value: Value) -> (Option<ObjectRef>, Vec<Change>) {
     complete(kind, &mut value);
     let key = Object::identify(&value).map(|(_, key)| key);
     let mut notes = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flow_objects::object::Key;
+use flow_model::object_ref::ObjectRef;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -158,7 +158,7 @@ impl Follower {
 
     async fn list(&mut self) -> Result<String, Failure> {
         self.send(Change::Listing(self.kind)).await?;
-        let keys: Arc<Mutex<HashSet<Key>>> = Arc::default();
+        let keys: Arc<Mutex<HashSet<ObjectRef>>> = Arc::default();
         let (to, kind, all) = (self.to.clone(), self.kind, Arc::clone(&keys));
         let item = move |value| {
             let (key, changes) = change::applied(kind, value);

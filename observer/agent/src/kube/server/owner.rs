@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
+use flow_model::object_ref::ObjectRef;
 use flow_objects::Index;
-use flow_objects::object::Key;
 use lru::LruCache;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ pub(super) struct Owner {
     states: BTreeMap<&'static str, Sync>,
     /// Kinds that were listed at least once, or that the server said it doesn't have.
     known: HashSet<&'static str>,
-    unreadable: HashSet<(&'static str, Option<Key>)>,
+    unreadable: HashSet<(&'static str, Option<ObjectRef>)>,
     /// Notes that were logged.
     noted: LruCache<String, ()>,
     /// As logged last.
@@ -120,7 +120,7 @@ impl Owner {
         }
     }
 
-    fn readable(&mut self, kind: &'static str, key: &Key) -> bool {
+    fn readable(&mut self, kind: &'static str, key: &ObjectRef) -> bool {
         !self.unreadable.is_empty() && self.unreadable.remove(&(kind, Some(key.clone())))
     }
 

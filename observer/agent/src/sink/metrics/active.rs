@@ -5,6 +5,7 @@ use std::fmt;
 
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, FindingKind, State};
+use flow_model::object_ref::joined;
 use flow_model::record::Endpoint;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -37,7 +38,7 @@ impl Subject {
             src: name(&finding.src),
             dst: name(&finding.dst),
             dst_port: finding.dst.as_ref().map_or(ArcStr::new(), |dst| arcstr::format!("{}", dst.port)),
-            policy: finding.policies.join(", "),
+            policy: joined(&finding.policies),
             vip: finding.vip.clone().unwrap_or_default(),
         }
     }
@@ -45,10 +46,10 @@ impl Subject {
     fn labels(&self) -> [(&'static str, &str); 8] {
         [
             ("kind", self.kind.as_str()),
-            ("src_namespace", &self.src.0),
-            ("src_workload", &self.src.1),
-            ("dst_namespace", &self.dst.0),
-            ("dst_workload", &self.dst.1),
+            ("src_namespace", &self.src.namespace),
+            ("src_workload", &self.src.name),
+            ("dst_namespace", &self.dst.namespace),
+            ("dst_workload", &self.dst.name),
             ("dst_port", &self.dst_port),
             ("policy", &self.policy),
             ("vip", &self.vip),

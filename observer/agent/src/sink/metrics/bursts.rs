@@ -46,7 +46,7 @@ impl BurstSeries {
         let mut slots = lock(&self.slots);
         let mut key = (workload(dst), cause.clone());
         if slots.len() >= self.max && !slots.contains_key(&key) {
-            key.0 = (literal!("_other"), literal!("_other"));
+            key.0 = WorkloadName::new(literal!("_other"), literal!("_other"));
         }
         let new = Slot { count: 0, begun: false, updated: now, departed: None };
         let slot = slots.entry(key).or_insert(new);
@@ -79,10 +79,10 @@ impl Collector for BurstSeries {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let help = "Bursts of resets of established connections and orphans, by server and likeliest cause.";
         let mut family = encoder.encode_descriptor("rst_bursts", help, None, MetricType::Counter)?;
-        for (((namespace, name), cause), count) in &self.rows() {
+        for ((server, cause), count) in &self.rows() {
             let labels = [
-                ("dst_namespace", namespace.as_str()),
-                ("dst_workload", name.as_str()),
+                ("dst_namespace", server.namespace.as_str()),
+                ("dst_workload", server.name.as_str()),
                 ("cause", cause.as_str()),
             ];
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn told(series: &BurstSeries) -> Vec<String> {
-        let row = |(((namespace, name), cause), n): (Key, u64)| format!("{namespace}/{name} {cause} {n}");
+        let row = |((server, cause), n): (Key, u64)| format!("{server} {cause} {n}");
         series.rows().into_iter().map(row).collect()
     }
 
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(told(&series), [&rest[..], &["data/a unknown 1", "data/b unknown 1"]].concat());
 
         let grace = MetricsConfig::default().departed_grace.as_secs();
-        series.depart(&[("data".into(), "a".into()), ("data".into(), "b".into())], at(1));
+        series.depart(&["data/a".into(), "data/b".into()], at(1));
         series.add(&pod("data", "b-x-y"), &"unknown".into(), at(2));
         series.depart(&[], at(2 + grace));
         assert_eq!(told(&series), [&rest[..], &["data/b unknown 2"]].concat());

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use arcstr::{ArcStr, literal};
+use arcstr::literal;
 use flow_model::flow::Vantage;
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
 /// Namespace and workload, as labels name them.
-pub(super) type WorkloadName = (ArcStr, ArcStr);
+pub(super) type WorkloadName = ObjectRef;
 
 /// The labels that tell pairs apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +29,7 @@ impl PairKey {
     /// The key of everything that has no key of its own.
     pub(super) fn other() -> Self {
         let other = literal!("_other");
-        let name = (other.clone(), other);
+        let name = ObjectRef::new(other.clone(), other);
         Self { src: name.clone(), dst: name, dst_port: 0, vantage: None }
     }
 
@@ -40,16 +41,16 @@ impl PairKey {
 /// The owner; one name each for nodes and for the world outside.
 pub(super) fn workload(endpoint: &Endpoint) -> WorkloadName {
     let unowned = || if endpoint.node.is_some() { literal!("_host") } else { literal!("_external") };
-    endpoint.owner().unwrap_or_else(|| (ArcStr::new(), unowned()))
+    endpoint.owner().unwrap_or_else(|| ObjectRef::cluster_scoped(unowned()))
 }
 
 impl EncodeLabelSet for &PairKey {
     fn encode(&self, encoder: &mut LabelSetEncoder) -> Result<(), fmt::Error> {
         let vantage = self.vantage.map_or("_other", Vantage::as_str);
-        ("src_namespace", self.src.0.as_str()).encode(encoder.encode_label())?;
-        ("src_workload", self.src.1.as_str()).encode(encoder.encode_label())?;
-        ("dst_namespace", self.dst.0.as_str()).encode(encoder.encode_label())?;
-        ("dst_workload", self.dst.1.as_str()).encode(encoder.encode_label())?;
+        ("src_namespace", self.src.namespace.as_str()).encode(encoder.encode_label())?;
+        ("src_workload", self.src.name.as_str()).encode(encoder.encode_label())?;
+        ("dst_namespace", self.dst.namespace.as_str()).encode(encoder.encode_label())?;
+        ("dst_workload", self.dst.name.as_str()).encode(encoder.encode_label())?;
         ("dst_port", u64::from(self.dst_port)).encode(encoder.encode_label())?;
         ("vantage", vantage).encode(encoder.encode_label())
     }
@@ -63,7 +64,7 @@ mod tests {
     #[test]
     fn endpoints_become_bounded_names() {
         let name = |e: &Endpoint| {
-            let (namespace, workload) = workload(e);
+            let ObjectRef { namespace, name: workload } = workload(e);
             format!("{namespace}|{workload}")
         };
         assert_eq!(name(&pod("web", "front-5d9c-x1")), "web|front");

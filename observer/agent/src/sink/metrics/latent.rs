@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use arcstr::{ArcStr, literal};
+use arcstr::literal;
+use flow_model::object_ref::ObjectRef;
 use flow_model::output::LatentCount;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -16,17 +17,17 @@ use crate::sink::metrics::labels::PairKey;
 /// The newest list. Series that are not in it are gone: nothing is open any more that would be refused.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LatentSeries {
-    series: Arc<Mutex<HashMap<(PairKey, ArcStr), u64>>>,
+    series: Arc<Mutex<HashMap<(PairKey, ObjectRef), u64>>>,
 }
 
 impl LatentSeries {
     /// Past `max`, pairs fold into `_other`.
     pub(super) fn replace(&self, counts: Vec<LatentCount>, max: usize) {
-        let mut series: HashMap<(PairKey, ArcStr), u64> = HashMap::new();
+        let mut series: HashMap<(PairKey, ObjectRef), u64> = HashMap::new();
         for LatentCount { src, dst, vantage, policy, count } in counts {
             let mut key = (PairKey::new(&src, &dst, vantage), policy);
             if series.len() >= max && !series.contains_key(&key) {
-                key = (PairKey::other(), literal!("_other"));
+                key = (PairKey::other(), ObjectRef::cluster_scoped(literal!("_other")));
             }
             let sum = series.entry(key).or_default();
             *sum = sum.saturating_add(count);
@@ -42,7 +43,7 @@ impl Collector for LatentSeries {
         let help = "Open connections that the current policies would refuse.";
         let mut family = encoder.encode_descriptor("latent_denials", help, None, MetricType::Gauge)?;
         for (key, policy, count) in &rows {
-            family.encode_family(&(key, [("policy", policy.as_str())]))?.encode_gauge(count)?;
+            family.encode_family(&(key, [("policy", policy.to_string())]))?.encode_gauge(count)?;
         }
         Ok(())
     }
@@ -67,7 +68,7 @@ mod tests {
 
     fn sums(latent: &LatentSeries) -> Vec<(String, u64)> {
         let series = lock(&latent.series);
-        let name = |key: &PairKey, policy| format!("{} {policy}", key.src.1);
+        let name = |key: &PairKey, policy| format!("{} {policy}", key.src.name);
         let mut sums: Vec<_> = series.iter().map(|((key, policy), n)| (name(key, policy), *n)).collect();
         sums.sort();
         sums

@@ -258,7 +258,7 @@ mod tests {
     fn series_of_a_departed_workload_stay_for_the_grace_and_make_room() {
         let mut store = store(1);
         store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
-        store.depart(&[("web".into(), "c1".into())], at(60));
+        store.depart(&["web/c1".into()], at(60));
         assert_eq!(published(&mut store, &key(1), at(60 + 15 * 60)), Some(1));
         assert_eq!(published(&mut store, &key(1), at(60 + 15 * 60 + 11)), None);
         store.add(Some(key(2)), &syn(1), Decision::Unknown, at(1000));
@@ -269,7 +269,7 @@ mod tests {
     fn a_workload_that_comes_back_keeps_its_series() {
         let mut store = store(9);
         store.add(Some(key(1)), &syn(1), Decision::Unknown, at(0));
-        store.depart(&[("data".into(), "db".into()), ("x".into(), "y".into())], at(10));
+        store.depart(&["data/db".into(), "x/y".into()], at(10));
         store.add(Some(key(1)), &syn(1), Decision::Unknown, at(20));
         assert_eq!(published(&mut store, &key(1), at(7200)), Some(2));
     }

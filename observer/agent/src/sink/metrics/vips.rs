@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use arcstr::ArcStr;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::{ClaimSource, Vip};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -28,14 +29,14 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 struct Series {
     /// By Service (empty for a VIP without) and source.
-    moves: BTreeMap<(ArcStr, ClaimSource), u64>,
+    moves: BTreeMap<(ObjectRef, ClaimSource), u64>,
     announcers: BTreeSet<Announcer>,
 }
 
 /// Who announces the address now, by one source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Announcer {
-    service: ArcStr,
+    service: ObjectRef,
     node: ArcStr,
     mac: String,
     source: ClaimSource,
@@ -59,7 +60,7 @@ impl VipSeries {
         }
     }
 
-    pub(super) fn moved(&self, vip: IpAddr, service: Option<ArcStr>, source: ClaimSource) {
+    pub(super) fn moved(&self, vip: IpAddr, service: Option<ObjectRef>, source: ClaimSource) {
         if let Some(series) = lock(&self.inner).vips.get_mut(&vip) {
             let sum = series.moves.entry((service.unwrap_or_default(), source)).or_default();
             *sum = sum.saturating_add(1);
@@ -83,11 +84,10 @@ impl Collector for VipSeries {
         let mut family = encoder.encode_descriptor("vip_moves", help, None, MetricType::Counter)?;
         for (vip, series) in &vips {
             for ((service, source), count) in &series.moves {
-                let (namespace, name) = split(service);
                 let labels = [
                     ("vip", vip.to_string()),
-                    ("service_namespace", namespace.to_owned()),
-                    ("service", name.to_owned()),
+                    ("service_namespace", service.namespace.to_string()),
+                    ("service", service.name.to_string()),
                     ("source", source.as_str().to_owned()),
                 ];
                 family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
@@ -97,11 +97,10 @@ impl Collector for VipSeries {
         let mut family = encoder.encode_descriptor("vip_announcer", help, None, MetricType::Gauge)?;
         for (vip, series) in &vips {
             for Announcer { service, node, mac, source } in &series.announcers {
-                let (namespace, name) = split(service);
                 let labels = [
                     ("vip", vip.to_string()),
-                    ("service_namespace", namespace.to_owned()),
-                    ("service", name.to_owned()),
+                    ("service_namespace", service.namespace.to_string()),
+                    ("service", service.name.to_string()),
                     ("node", node.to_string()),
                     ("mac", mac.clone()),
                     ("source", source.as_str().to_owned()),
@@ -117,9 +116,9 @@ impl Collector for VipSeries {
 }
 
 /// The empty name stands for a VIP without a Service.
-fn services(vip: &Vip) -> BTreeSet<ArcStr> {
+fn services(vip: &Vip) -> BTreeSet<ObjectRef> {
     if vip.services.is_empty() {
-        BTreeSet::from([ArcStr::new()])
+        BTreeSet::from([ObjectRef::default()])
     } else {
         vip.services.iter().cloned().collect()
     }
@@ -135,7 +134,7 @@ fn announcers(vip: &Vip) -> BTreeSet<Announcer> {
     let services = services(vip);
     wire.chain(api)
         .flat_map(|(source, node, mac)| {
-            let announcer = move |service: &ArcStr| Announcer {
+            let announcer = move |service: &ObjectRef| Announcer {
                 service: service.clone(),
                 node: node.clone(),
                 mac: mac.clone(),
@@ -144,10 +143,6 @@ fn announcers(vip: &Vip) -> BTreeSet<Announcer> {
             services.iter().map(announcer).collect::<Vec<_>>()
         })
         .collect()
-}
-
-fn split(service: &str) -> (&str, &str) {
-    service.split_once('/').unwrap_or(("", service))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use arcstr::ArcStr;
 use flow_model::flow::Outcome;
+use flow_model::object_ref::ObjectRef;
 use flow_model::record::{Endpoint, Event, FlowRecord, Kind};
 use jiff::Timestamp;
 
@@ -20,7 +21,7 @@ pub(super) struct Meta {
 struct Names {
     namespace: Option<ArcStr>,
     pod: Option<ArcStr>,
-    service: Option<ArcStr>,
+    service: Option<ObjectRef>,
 }
 
 /// Wanted records. Different criteria must all match; of several values for one, any.
@@ -88,7 +89,7 @@ impl Names {
 
     fn in_namespace(&self, wanted: &str) -> bool {
         self.namespace.as_deref() == Some(wanted)
-            || self.service.as_deref().and_then(|s| s.split_once('/')).is_some_and(|(ns, _)| ns == wanted)
+            || self.service.as_ref().is_some_and(|service| service.namespace == wanted)
     }
 
     fn is_pod(&self, wanted: &PodName) -> bool {

@@ -1,5 +1,6 @@
 //! What a burst is blamed on, and how it is told.
 
+use flow_model::object_ref::ObjectRef;
 use rstest::rstest;
 
 use super::*;
@@ -161,7 +162,7 @@ fn a_move_of_a_vip_in_front_of_the_workload(
     let mut story = Story::experienced();
     story.causes.moves.push(moved(99.0));
     story.causes.backed.extend(backed.then(|| "dbaas/postgresql-lb".into()));
-    let dst = Endpoint { service: service.map(ArcStr::from), ..pod("dbaas/pg-0", [10, 42, 1, 3], 5432) };
+    let dst = Endpoint { service: service.map(ObjectRef::from), ..pod("dbaas/pg-0", [10, 42, 1, 3], 5432) };
     story.resets(100.0, 1.0, 6, &flow(outside(1), dst, Phase::Orphan));
     story.until(120.0);
     let finding = story.finding();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use flow_model::inventory::{Backend, Inventory, Pod, Service, Workload};
+use flow_model::object_ref::ObjectRef;
 use flow_policy::history::History;
 
 use crate::bursts::tests::t;
@@ -59,7 +60,7 @@ fn cluster(backends: &[&str]) -> Inventory {
 }
 
 fn workload(name: &str) -> Server {
-    Server::Workload { namespace: "data".into(), name: name.into() }
+    Server::Workload(ObjectRef::new("data", name))
 }
 
 /// What is told of the workload after these pictures, ten seconds apart.
@@ -144,8 +145,8 @@ fn the_engine_s_surroundings() {
     assert_eq!(around.vip_moves(None, t(5.0)).len(), 1);
     assert_eq!(around.vip_moves(None, t(6.0)).len(), 0);
     assert_eq!(around.endpoint_changes(&workload("cache"), &[], t(0.0)).len(), 1);
-    assert!(around.has_backend("data/cache", "data", "cache"));
-    assert!(!around.has_backend("data/cache", "web", "cache"));
-    assert!(!around.has_backend("data/cache", "data", "other"));
-    assert!(!around.has_backend("data/none", "data", "cache"));
+    assert!(around.has_backend(&"data/cache".into(), &"data/cache".into()));
+    assert!(!around.has_backend(&"data/cache".into(), &"web/cache".into()));
+    assert!(!around.has_backend(&"data/cache".into(), &"data/other".into()));
+    assert!(!around.has_backend(&"data/none".into(), &"data/cache".into()));
 }

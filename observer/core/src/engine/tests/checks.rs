@@ -32,7 +32,7 @@ fn a_check_is_a_record_with_names_and_a_count() {
     assert_eq!((check.ok, check.step, check.error, check.duration_us), (true, None, None, 1_500));
     assert_eq!(check.src.pod.as_deref(), Some("docs-1"));
     assert_eq!(check.src.port, 40_000);
-    assert_eq!(check.dst.service.as_deref(), Some("postgres/pg"));
+    assert_eq!(check.dst.service, Some("postgres/pg".into()));
     assert_eq!(check.dst.workload.as_deref(), Some("pg"));
 }
 
@@ -43,5 +43,5 @@ fn a_failure_names_its_step_and_a_service_without_an_address() {
     assert_eq!(count, ("lock".into(), Some(CheckStep::Connect), 1_500));
     assert_eq!((check.ok, check.step), (false, Some(CheckStep::Connect)));
     assert_eq!(check.error.as_deref(), Some("there is no Service postgres/pg"));
-    assert_eq!(check.dst.service.as_deref(), Some("postgres/pg"));
+    assert_eq!(check.dst.service, Some("postgres/pg".into()));
 }

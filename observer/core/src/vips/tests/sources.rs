@@ -1,5 +1,6 @@
 //! What the API says, each source for itself.
 
+use flow_model::object_ref::ObjectRef;
 use rstest::rstest;
 
 use super::*;
@@ -39,7 +40,7 @@ fn each_source_is_shown() {
     scene.play("0 l2:x=a lease:y=b event:z= c*; 2");
     let api: Vec<_> = scene.picture(VIP).api.into_iter().map(|c| (c.source, c.object, c.node)).collect();
     let object = |source, name: &str, node: Option<&str>| {
-        (source, arcstr::format!("metallb-system/{name}"), node.map(ArcStr::from))
+        (source, ObjectRef::new("metallb-system", name), node.map(ArcStr::from))
     };
     assert_eq!(
         api,

@@ -87,8 +87,8 @@ fn a_flap_names_the_vip_the_nodes_and_the_sequence() {
     );
     let dst = flap.dst.as_ref().unwrap();
     assert_eq!(
-        (dst.service.as_deref(), dst.namespace.as_deref(), dst.port),
-        (Some(SERVICE), Some("dbaas"), 5432)
+        (dst.service.clone(), dst.namespace.as_deref(), dst.port),
+        (Some(SERVICE.into()), Some("dbaas"), 5432)
     );
     scene.play("361");
     assert_eq!(scene.changes(), ["30.5 vip_flap", "350.5 vip_flap over"], "two are left in the window");

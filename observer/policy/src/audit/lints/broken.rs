@@ -7,10 +7,7 @@ use crate::audit::view::View;
 pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
     for proposed in &view.change.broken {
         let broken = &proposed.object;
-        let name = match broken.namespace.is_empty() {
-            true => broken.name.clone(),
-            false => arcstr::format!("{}/{}", broken.namespace, broken.name),
-        };
+        let name = broken.object_ref();
         let message = format!("can't be read whole, so what it does is not known: {}", broken.why);
         let draft = Draft::new(RuleId::BrokenPolicy, arcstr::format!("{} {name}", broken.kind), message);
         out.push(draft.at(Some(&proposed.place)).about(Subject::Namespace(broken.namespace.clone())));

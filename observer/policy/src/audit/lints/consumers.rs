@@ -9,6 +9,7 @@ use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, Direction, Verdict};
 use flow_model::inventory::{Labels, Pod, Workload};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Peer;
 
 use crate::audit::change::Place;
@@ -137,7 +138,7 @@ fn refused(
     judge: &Judge,
     consumer: &Consumer<'_>,
     wanted: &Use,
-) -> Option<(Verdict, Vec<ArcStr>)> {
+) -> Option<(Verdict, Vec<ObjectRef>)> {
     let party = |pod| Party { ip: None, who: Who::Pod(pod) };
     let targets = targets(view, wanted);
     let made_up = consumer.pods.is_empty().then(|| made_up(view, consumer.namespace, &wanted.namespace));
@@ -187,7 +188,7 @@ fn finding(
     wanted: &Use,
     how: How,
     verdict: &Verdict,
-    policies: Vec<ArcStr>,
+    policies: Vec<ObjectRef>,
 ) -> Draft {
     let declared = match how {
         How::Annotated => "is declared (flow-observer.io/uses) to use",

@@ -4,9 +4,11 @@ mod apiserver;
 mod dns;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{NetworkPolicy, PortMatch, PortSet, Protocol, Rule};
 
 use crate::audit::draft::{Draft, Drafts, Subject};
@@ -49,13 +51,11 @@ impl<'s> Isolated<'s> {
             0 => format!("pods of namespace {}", self.namespace),
             _ => format!("{}/{}", self.namespace, some(workloads.iter().map(|workload| &*workload.name))),
         };
-        let names: Vec<ArcStr> =
-            self.policies.iter().map(|p| arcstr::format!("{}/{}", p.namespace, p.name)).collect();
+        let names: Vec<ObjectRef> = self.policies.iter().map(|p| p.object_ref()).collect();
         let first = names.iter().find_map(|name| Some((name, view.place(name)?)));
         let object =
             first.map_or_else(|| self.namespace.clone(), |(name, _)| arcstr::format!("NetworkPolicy {name}"));
-        let message =
-            format!("{who}: egress is isolated by {} and {message}", some(names.iter().map(|n| &**n)));
+        let message = format!("{who}: egress is isolated by {} and {message}", some(names.iter()));
         let draft = Draft::new(rule, object, message).level(level).at(first.map(|(_, place)| place));
         let draft = draft.about(Subject::Policies(names)).about(Subject::Namespace(self.namespace.clone()));
         match workloads.first() {
@@ -68,10 +68,10 @@ impl<'s> Isolated<'s> {
 }
 
 /// The first few, and how many more there are.
-fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+fn some(names: impl ExactSizeIterator<Item = impl Display>) -> String {
     const SHOWN: usize = 3;
     let more = names.len().saturating_sub(SHOWN);
-    let shown = names.take(SHOWN).collect::<Vec<_>>().join(", ");
+    let shown = names.take(SHOWN).map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
@@ -87,8 +87,7 @@ fn isolated_in<'s>(view: &'s View<'_>, namespace: &ArcStr) -> Vec<Isolated<'s>> 
     if !view.knows_pods_of(namespace) {
         return vec![Isolated { namespace: namespace.clone(), groups: Vec::new(), policies }];
     }
-    let proposed: Vec<bool> =
-        policies.iter().map(|p| view.place(&format!("{}/{}", p.namespace, p.name)).is_some()).collect();
+    let proposed: Vec<bool> = policies.iter().map(|p| view.place(&p.object_ref()).is_some()).collect();
     let mut by_policies: BTreeMap<Vec<usize>, Vec<&Group>> = BTreeMap::new();
     for group in view.groups(namespace) {
         let selects = |i: &usize| policies[*i].selector.matches(&group.pod.labels);

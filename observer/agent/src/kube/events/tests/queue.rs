@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow_model::finding::{Finding, FindingKind};
+use flow_model::object_ref::ObjectRef;
 
 use crate::kube::events::pace::Limits;
 use crate::kube::events::queue::{Queue, Report, Told, message};
@@ -143,7 +144,7 @@ fn all_events_and_those_of_one_object_are_limited() {
     for n in 0..20 {
         let src = Some(crate::sink::testing::host("node9"));
         let other = Finding { src, ..finding(&format!("three{n}"), 1, 0) };
-        desk.note(Finding { policies: vec![format!("data/p{n}").into()], ..other });
+        desk.note(Finding { policies: vec![ObjectRef::new("data", format!("p{n}"))], ..other });
     }
     desk.seconds = 61;
     assert_eq!((desk.write().len(), desk.due()), (2, Some(59)), "the Service's own limit");
