@@ -1,5 +1,5 @@
-//! Rejected attempts wait a moment. A REJECT rule sends its ICMP error first and frees the SYN after, and only
-//! the freed SYN carries the backend that the policy protects.
+//! Rejected attempts that wait for the drop of their SYN. A REJECT rule sends its ICMP error first and frees the SYN
+//! afterwards, and only the freed SYN carries the backend that the policy protects.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -7,21 +7,22 @@ use std::net::IpAddr;
 use flow_model::input::{AttemptSeen, DropSeen};
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a record may wait for its drop. The drop follows within microseconds; the ring may lose it.
+/// How long an attempt waits for its drop. The drop follows within microseconds; the ring may lose it.
 const PATIENCE: SignedDuration = SignedDuration::from_millis(100);
-/// A storm of rejects must not cost memory: past this the oldest goes out as it is.
+/// Most attempts that wait: many rejects must not take much memory. Past this the oldest is released as it is.
 const LIMIT: usize = 8_192;
 
 type Key = (IpAddr, u16, u32);
 
+/// Holds rejected attempts until their drop arrives.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct AwaitingDrop {
     waiting: HashMap<Key, AttemptSeen>,
     order: VecDeque<(Timestamp, Key)>,
 }
 
-impl Held {
-    /// Takes an attempt in; gives the oldest back when there are too many.
+impl AwaitingDrop {
+    /// Holds an attempt. Returns the oldest when there are too many.
     pub(super) fn hold(&mut self, seen: AttemptSeen, now: Timestamp) -> Option<AttemptSeen> {
         let key = (seen.tuple.src, seen.tuple.sport, seen.isn);
         self.order.push_back((now, key));
@@ -33,7 +34,7 @@ impl Held {
         self.waiting.remove(&oldest)
     }
 
-    /// The attempt whose SYN was dropped, completed by what the drop tells.
+    /// Releases the attempt whose SYN was dropped, completed by the drop's backend and reason.
     pub(super) fn release(&mut self, drop: &DropSeen) -> Option<AttemptSeen> {
         let mut seen = self.waiting.remove(&(drop.tuple.src, drop.tuple.sport, drop.seq))?;
         let arrived = (drop.tuple.dst, drop.tuple.dport);
@@ -44,11 +45,11 @@ impl Held {
         Some(seen)
     }
 
-    /// Those that waited long enough.
+    /// Releases the attempts that waited long enough.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<AttemptSeen> {
         let mut due = Vec::new();
         while let Some(&(since, key)) = self.order.front() {
-            // A clock that was set back must not hold records for ever.
+            // When the clock was set back, records must not wait for ever.
             if (now >= since && now.duration_since(since) < PATIENCE) && self.waiting.contains_key(&key) {
                 break;
             }
@@ -58,7 +59,7 @@ impl Held {
         due
     }
 
-    /// All of them.
+    /// Releases all attempts.
     pub(super) fn drain(&mut self) -> Vec<AttemptSeen> {
         let order = std::mem::take(&mut self.order);
         order.into_iter().filter_map(|(_, key)| self.waiting.remove(&key)).collect()

@@ -1,7 +1,7 @@
-//! Attempts from addresses that no pod is known to have wait for the name.
+//! Attempts that wait for the name of their client.
 //!
-//! A pod's first packets leave before the API server tells its address: the kubelet reports it once the containers run.
-//! They are the ones that fail when a policy doesn't admit the pod.
+//! A pod's first packets leave before the API server knows its address: the kubelet reports it once the containers run.
+//! These attempts are the ones that fail when a policy doesn't admit the pod.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -11,19 +11,20 @@ use flow_model::input::AttemptSeen;
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
-/// The kubelet reports a pod's state within about a second.
+/// How long an attempt waits. The kubelet reports a pod's state within about a second.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
-/// Past this the oldest goes out without a name.
+/// Most attempts that wait. Past this the oldest is released without a name.
 const LIMIT: usize = 4_096;
-/// Addresses that stayed without a name; they are not waited for again.
+/// Most addresses remembered as staying without a name. Attempts from them don't wait again.
 const GIVEN_UP: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
-pub(super) struct Strangers {
+/// Holds attempts from addresses of pod networks that no known pod has.
+pub(super) struct AwaitingName {
     waiting: VecDeque<(Timestamp, AttemptSeen)>,
     given_up: LruCache<IpAddr, ()>,
 }
 
-impl Default for Strangers {
+impl Default for AwaitingName {
     fn default() -> Self {
         let mut given_up = LruCache::unbounded();
         given_up.resize(GIVEN_UP);
@@ -31,18 +32,20 @@ impl Default for Strangers {
     }
 }
 
-impl Strangers {
-    /// Takes an attempt in; gives one back that is not to wait, or not any longer.
-    pub(super) fn hold(&mut self, seen: AttemptSeen, now: Timestamp) -> Option<AttemptSeen> {
-        if self.given_up.get(&seen.tuple.src).is_some() {
-            return Some(seen);
-        }
-        self.waiting.push_back((now, seen));
-        let crowded = self.waiting.len() > LIMIT;
-        crowded.then(|| self.waiting.pop_front()).flatten().map(|(_, seen)| seen)
+impl AwaitingName {
+    /// Is true when attempts from the address waited in vain already.
+    pub(super) fn gave_up(&mut self, ip: IpAddr) -> bool {
+        self.given_up.get(&ip).is_some()
     }
 
-    /// Those whose address has a name now, in the order of their arrival.
+    /// Holds an attempt. Returns the oldest when there are too many.
+    pub(super) fn hold(&mut self, seen: AttemptSeen, now: Timestamp) -> Option<AttemptSeen> {
+        self.waiting.push_back((now, seen));
+        let crowded = self.waiting.len() > LIMIT;
+        if crowded { self.waiting.pop_front().map(|(_, seen)| seen) } else { None }
+    }
+
+    /// Releases the attempts whose address has a name now, in the order of their arrival.
     pub(super) fn named(&mut self, mut is_named: impl FnMut(&AttemptSeen) -> bool) -> Vec<AttemptSeen> {
         let (named, waiting) = self.waiting.drain(..).partition(|(_, seen)| is_named(seen));
         self.waiting = waiting;
@@ -50,10 +53,10 @@ impl Strangers {
         named.into_iter().map(|(_, seen)| seen).collect()
     }
 
-    /// Those that waited long enough.
+    /// Releases the attempts that waited long enough.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<AttemptSeen> {
         let mut due = Vec::new();
-        // A clock that was set back must not hold records for ever.
+        // When the clock was set back, records must not wait for ever.
         let waits =
             |since: &Timestamp| (SignedDuration::ZERO..PATIENCE).contains(&now.duration_since(*since));
         while let Some((_, seen)) = self.waiting.pop_front_if(|(since, _)| !waits(since)) {
@@ -63,7 +66,7 @@ impl Strangers {
         due
     }
 
-    /// All of them.
+    /// Releases all attempts.
     pub(super) fn drain(&mut self) -> Vec<AttemptSeen> {
         self.waiting.drain(..).map(|(_, seen)| seen).collect()
     }

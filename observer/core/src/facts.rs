@@ -1,4 +1,4 @@
-//! What findings are made from: records and connections, with what is known around them.
+//! The facts that findings are made from: records and connections, with their surroundings.
 
 use std::sync::Arc;
 
@@ -6,29 +6,29 @@ use flow_model::flow::{FlowTuple, Vantage};
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 use jiff::Timestamp;
 
-/// An attempt whose outcome is known, and its surroundings.
+/// Holds an attempt whose outcome is known, and its surroundings.
 #[derive(Clone, Debug)]
 pub struct AttemptFacts<'a> {
     pub time: Timestamp,
-    /// With its verdict.
+    /// The attempt, with its verdict.
     pub attempt: &'a Attempt,
-    /// When the pod at each side started, where it is a pod and that is known: enforcement lags by seconds.
+    /// When the pod at each side started, where it is a pod and the time is known: enforcement lags by seconds.
     pub src_start: Option<Timestamp>,
     pub dst_start: Option<Timestamp>,
-    /// When policies, or labels that they look at, changed last, as far as this agent saw.
+    /// When policies, or labels that they select by, changed last, as far as this agent saw.
     pub policy_change: Option<Timestamp>,
-    /// Backends of the Service addressed, for its port.
+    /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
 }
 
-/// How many backends a Service port has.
+/// Counts the backends of a Service port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backends {
     pub ready: usize,
     pub all: usize,
 }
 
-/// An open connection under today's policies.
+/// Holds an open connection with its verdict under today's policies.
 #[derive(Clone, Debug)]
 pub struct JudgedConnection {
     pub src: Endpoint,
@@ -37,21 +37,21 @@ pub struct JudgedConnection {
     pub verdict: Arc<FlowVerdict>,
 }
 
-/// Open connections between two workloads on one port that today's policies would refuse.
+/// Groups the open connections between two workloads on one port that today's policies would refuse.
 #[derive(Clone, Debug)]
 pub struct LatentGroup {
-    /// An example, the oldest.
+    /// The two sides of the oldest connection, as an example.
     pub src: Endpoint,
     pub dst: Endpoint,
     pub vantage: Vantage,
     pub verdict: Arc<FlowVerdict>,
-    /// Connections open now.
+    /// The number of connections open now.
     pub open: u64,
     /// When the oldest was first seen.
     pub since: Timestamp,
-    /// At least one is older than the agent.
+    /// Is true when at least one is older than the agent.
     pub older: bool,
-    /// Which change brought it about, when, and by which field manager: "NetworkPolicy postgres/default-deny-ingress was changed
+    /// The change that caused it, its time and its field manager: "NetworkPolicy postgres/default-deny-ingress was changed
     /// at 2026-04-29T10:12:03Z by OpenTofu: `ingress[0]` no longer admits namespace pal-e-docs".
     pub cause: Option<String>,
     /// A few of the connections.

@@ -9,7 +9,7 @@ const UDP: u8 = 17;
 const FLAGS: [(u8, &str); 6] =
     [(0x02, "SYN"), (0x10, "ACK"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH"), (0x20, "URG")];
 
-/// What ended an attempt. ICMP names are those of iptables' `--reject-with`, where it has one.
+/// Returns the name of what ended an attempt. ICMP names are those of iptables' `--reject-with`, where iptables has one.
 pub(super) fn of_attempt(seen: &AttemptSeen) -> Option<ArcStr> {
     match seen.outcome {
         Outcome::Established => Some(literal!("syn-ack")),
@@ -19,7 +19,7 @@ pub(super) fn of_attempt(seen: &AttemptSeen) -> Option<ArcStr> {
     }
 }
 
-/// Codes: <https://www.iana.org/assignments/icmp-parameters> and <https://www.iana.org/assignments/icmpv6-parameters>.
+/// Returns the name of an ICMP error. Codes: <https://www.iana.org/assignments/icmp-parameters> and <https://www.iana.org/assignments/icmpv6-parameters>.
 fn icmp(v6: bool, kind: u8, code: u8) -> ArcStr {
     match (v6, kind, code) {
         (false, 3, 0) => literal!("icmp-net-unreachable"),
@@ -40,12 +40,12 @@ fn icmp(v6: bool, kind: u8, code: u8) -> ArcStr {
     }
 }
 
-/// A segment that asks for a connection.
+/// Is true for a segment that asks for a connection.
 pub(super) fn is_syn(protocol: u8, flags: u8) -> bool {
     protocol == TCP && flags & 0x12 == 0x02
 }
 
-/// Name of an IP protocol.
+/// Returns the name of an IP protocol.
 pub(super) fn protocol(number: u8) -> ArcStr {
     match number {
         TCP => literal!("TCP"),
@@ -54,7 +54,7 @@ pub(super) fn protocol(number: u8) -> ArcStr {
     }
 }
 
-/// TCP flags as `SYN|ACK`.
+/// Returns the names of TCP flags, as in `SYN|ACK`; `None` for other protocols.
 pub(super) fn flags(protocol: u8, flags: u8) -> Option<ArcStr> {
     if protocol != TCP {
         return None;

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use flow_model::inventory::Inventory;
 use ipnet::IpNet;
 
-/// The pods' networks: those that nodes name, and the neighbourhood of every pod that is in none of them. By prefix
-/// length, of which a cluster has few.
+/// Holds the pods' networks: those that nodes name, and the neighbourhood of every pod that is in none of them. They are
+/// looked up by prefix length, of which a cluster has few.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodNetworks {
     lengths: HashSet<(bool, u8)>,
@@ -15,6 +15,7 @@ pub(super) struct PodNetworks {
 }
 
 impl PodNetworks {
+    /// Collects the networks of a snapshot.
     pub(super) fn new(inventory: &Inventory) -> Self {
         let mut networks = Self::default();
         let cidrs = inventory.nodes.iter().flat_map(|node| &node.pod_cidrs);
@@ -28,7 +29,7 @@ impl PodNetworks {
         networks
     }
 
-    /// Whether a pod may have the address.
+    /// Is true when a pod may have the address.
     pub(super) fn contain(&self, ip: IpAddr) -> bool {
         self.lengths.iter().filter(|(v4, _)| *v4 == ip.is_ipv4()).any(|(_, length)| {
             IpNet::new(ip, *length).is_ok_and(|network| self.networks.contains(&network.trunc()))
@@ -42,8 +43,8 @@ impl PodNetworks {
     }
 }
 
-/// The network to which an address is taken to belong where no node tells: a node's pods share a /24 or a /64 by
-/// every default that we know of.
+/// Returns the network to which an address is taken to belong if no node names one: a node's pods share a /24 or a /64
+/// by every default that we know of.
 fn neighbourhood(ip: IpAddr) -> IpNet {
     IpNet::new(ip, if ip.is_ipv4() { 24 } else { 64 }).map_or(IpNet::from(ip), |network| network.trunc())
 }

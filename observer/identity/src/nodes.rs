@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Node, Pod};
+use ipnet::IpNet;
 
-/// Addresses of nodes tried in place of a client's.
+/// Most addresses of nodes tried in place of a client's. Further nodes are taken to be like the first ones: policies name
+/// networks of nodes, not single ones.
 const MASQUERADES: usize = 64;
 
-/// Node addresses of the newest picture. Nodes keep theirs, so no time is needed.
+/// Holds the node addresses of the newest snapshot. Nodes keep theirs, so no time is needed.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     by_ip: HashMap<IpAddr, ArcStr>,
-    /// Ports of pods in a node's network; `None` where two pods name the same.
+    /// The pods in nodes' networks by their ports; `None` where two pods declare the same.
     listeners: HashMap<(IpAddr, u16), Option<Arc<Pod>>>,
+    /// The addresses under which traffic that nodes masquerade arrives, with the nodes' names.
+    masquerades: Vec<(ArcStr, IpAddr)>,
 }
 
 impl Nodes {
@@ -29,7 +33,7 @@ impl Nodes {
             let ips = pod.ips.iter().map(IpAddr::to_canonical);
             nodes.by_ip.extend(ips.filter_map(|ip| Some((ip, pod.node.clone()?))));
         }
-        // What the node says of itself goes before what is concluded.
+        // The node's own status goes before what is concluded.
         for node in &inventory.nodes {
             nodes.by_ip.extend(node.ips.iter().map(|ip| (ip.to_canonical(), node.name.clone())));
         }
@@ -38,21 +42,28 @@ impl Nodes {
             let node = pod.node.as_ref().and_then(|name| of_node.get(name));
             nodes.listen(pod, node.map(|node| &***node));
         }
+        nodes.masquerades = masquerades(inventory);
         nodes
     }
 
+    /// Is true when no node's address is known.
     pub(super) fn is_empty(&self) -> bool {
         self.by_ip.is_empty()
     }
 
-    /// The node that the address belongs to.
+    /// Returns the node that the address belongs to.
     pub(super) fn node(&self, ip: IpAddr) -> Option<&ArcStr> {
         self.by_ip.get(&ip)
     }
 
-    /// The only pod in the node's network that declares the port.
+    /// Returns the only pod in the node's network that declares the port.
     pub(super) fn listener(&self, ip: IpAddr, port: u16) -> Option<&Arc<Pod>> {
         self.listeners.get(&(ip, port))?.as_ref()
+    }
+
+    /// Returns the addresses under which traffic that nodes masquerade arrives, with the nodes' names.
+    pub(super) fn masquerades(&self) -> &[(ArcStr, IpAddr)] {
+        &self.masquerades
     }
 
     /// A pod in the node's network listens on all the node's addresses, not only on those in its status.
@@ -69,34 +80,32 @@ impl Nodes {
     }
 }
 
-/// Where traffic that nodes masquerade comes from: their addresses, with their names. Past [`MASQUERADES`] nodes are
-/// taken to be like those before them: policies name networks of nodes, not single ones.
-pub fn masquerades(inventory: &Inventory) -> impl Iterator<Item = (&ArcStr, IpAddr)> {
-    let of = |node: &Arc<Node>| node.ips.iter().copied().chain(bridges(node)).collect::<Vec<_>>();
-    let nodes = inventory.nodes.iter();
-    let all = nodes.flat_map(move |node| of(node).into_iter().map(|ip| (&node.name, ip.to_canonical())));
-    all.take(MASQUERADES)
+fn masquerades(inventory: &Inventory) -> Vec<(ArcStr, IpAddr)> {
+    let of = |node: &Arc<Node>| {
+        let ips: Vec<_> = node.ips.iter().copied().chain(bridges(node)).collect();
+        let name = node.name.clone();
+        ips.into_iter().map(move |ip| (name.clone(), ip.to_canonical()))
+    };
+    inventory.nodes.iter().flat_map(of).take(MASQUERADES).collect()
 }
 
-/// A node's own addresses in the pod networks it hands out.
+/// Returns a node's own addresses in the pod networks that it hands out.
 fn bridges(node: &Node) -> impl Iterator<Item = IpAddr> {
     node.pod_cidrs.iter().filter_map(|cidr| own_addresses(cidr)).flatten()
 }
 
-/// The addresses in its pod network that a node takes for itself by the convention of flannel and of the
-/// bridge plugin: the first two, for the overlay device and the bridge. The node's own traffic to pods, such as
-/// the kubelet's probes, comes from there.
+/// Returns the addresses in its pod network that a node takes for itself by the convention of flannel and of the bridge
+/// plugin: the first two, for the overlay device and the bridge. The node's own traffic to pods, such as the kubelet's
+/// probes, comes from there.
 fn own_addresses(cidr: &str) -> Option<[IpAddr; 2]> {
-    let (ip, bits) = cidr.split_once('/')?;
-    let bits: u32 = bits.parse().ok()?;
-    match ip.parse().ok()? {
-        IpAddr::V4(ip) if bits < 31 => {
-            let network = ip.to_bits() & u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            Some([network, network + 1].map(|bits| Ipv4Addr::from_bits(bits).into()))
+    match cidr.parse().ok()? {
+        IpNet::V4(net) if net.prefix_len() < 31 => {
+            let first = net.network().to_bits();
+            Some([first, first + 1].map(|bits| Ipv4Addr::from_bits(bits).into()))
         }
-        IpAddr::V6(ip) if bits < 127 => {
-            let network = ip.to_bits() & u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            Some([network, network + 1].map(|bits| Ipv6Addr::from_bits(bits).into()))
+        IpNet::V6(net) if net.prefix_len() < 127 => {
+            let first = net.network().to_bits();
+            Some([first, first + 1].map(|bits| Ipv6Addr::from_bits(bits).into()))
         }
         _ => None,
     }

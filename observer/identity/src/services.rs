@@ -1,16 +1,15 @@
-//! Which Service an address and port belong to.
+//! The Service that an address and port belong to.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::inventory::{Backend, Inventory, Pod, Service, Workload};
+use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
 use flow_model::object_ref::ObjectRef;
 use jiff::Timestamp;
 
-use crate::RETENTION;
-use crate::tenures::Tenures;
+use crate::tenures::{RETENTION, Tenures};
 
 /// Services remembered after they are gone.
 const MAX_GONE: usize = 4096;
@@ -19,126 +18,165 @@ type Key = (ArcStr, ArcStr);
 
 /// A Service, as those who connect to it see it.
 #[derive(Clone, Debug)]
-pub(super) struct Front {
+pub struct KnownService {
     pub(super) service: Arc<Service>,
     pub(super) name: ObjectRef,
-    /// The workload of all its backends; of those it had last, if it has none.
+    /// The workload of all its backends; of those that it had last, if it has none.
     pub(super) workload: Option<Workload>,
+    /// The pods that its backends name, in the order of the backends; `None` where there is no such pod.
+    pods: Vec<Option<Arc<Pod>>>,
     /// When it was seen to be gone.
     until: Option<Timestamp>,
 }
 
-/// All Services, and their addresses.
+/// Indexes all Services by their names and addresses.
 #[derive(Debug, Default)]
 pub(super) struct Services {
-    fronts: HashMap<Key, Arc<Front>>,
-    ports: HashMap<(IpAddr, u16), Arc<Front>>,
-    /// `None` where several Services share the address.
-    addresses: HashMap<IpAddr, Option<Arc<Front>>>,
+    by_name: HashMap<Key, Arc<KnownService>>,
+    ports: HashMap<(IpAddr, u16), Arc<KnownService>>,
+    /// In reverse order of their names.
+    addresses: HashMap<IpAddr, Vec<Arc<KnownService>>>,
     vips: HashSet<IpAddr>,
-    node_ports: HashMap<u16, Arc<Front>>,
+    /// In reverse order of their names, like `addresses`.
+    node_ports: HashMap<u16, Vec<Arc<KnownService>>>,
 }
 
 impl Services {
+    /// Takes the Services of a new snapshot, and keeps those that it lacks for a while.
     pub(super) fn apply(&mut self, inventory: &Inventory, tenures: &Tenures, now: Timestamp) {
-        let mut old = std::mem::take(&mut self.fronts);
+        let mut old = std::mem::take(&mut self.by_name);
         let pods: HashMap<_, _> =
             inventory.pods.iter().map(|pod| ((&pod.namespace, &pod.name), pod)).collect();
-        let pod_of = |service: &Service, backend: &Backend| {
-            let named = backend.pod.as_ref().and_then(|name| pods.get(&(&service.namespace, name)).copied());
-            named.or_else(|| tenures.owner(backend.ip, now)).map(|pod| &**pod)
-        };
         for service in &inventory.services {
             let key = (service.namespace.clone(), service.name.clone());
-            let front = front(service, old.remove(&key).as_deref(), pod_of);
-            self.fronts.insert(key, Arc::new(front));
+            let named = |backend: &Backend| pods.get(&(&service.namespace, backend.pod.as_ref()?)).copied();
+            let known = known(service, old.remove(&key).as_deref(), named, tenures, now);
+            self.by_name.insert(key, Arc::new(known));
         }
         let gone = old.into_iter().take(MAX_GONE);
-        self.fronts.extend(gone.map(|(key, front)| (key, ended(front, now))));
+        self.by_name.extend(gone.map(|(key, known)| (key, ended(known, now))));
         self.reindex();
     }
 
-    /// The Service whose port this is.
-    pub(super) fn port(&self, ip: IpAddr, port: u16, at: Timestamp) -> Option<&Front> {
-        self.ports.get(&(ip, port)).map(|front| &**front).filter(|front| front.covers(at))
+    /// Returns the Service of this name.
+    pub(super) fn named(&self, namespace: &ArcStr, name: &ArcStr) -> Option<&KnownService> {
+        self.by_name.get(&(namespace.clone(), name.clone())).map(|known| &**known)
     }
 
-    /// The one Service whose address this is.
-    pub(super) fn address(&self, ip: IpAddr, at: Timestamp) -> Option<&Front> {
-        self.addresses.get(&ip)?.as_deref().filter(|front| front.covers(at))
+    /// Returns the Service that has the port of the address. We follow TCP: where a TCP and a UDP Service share both, it
+    /// is the TCP one.
+    pub(super) fn port(&self, ip: IpAddr, port: u16, at: Timestamp) -> Option<&KnownService> {
+        self.ports.get(&(ip, port)).map(|known| &**known).filter(|known| known.covers(at))
     }
 
-    /// Whether a Service, or several, have the address.
+    /// Returns the Services that have the address, in the order of their names.
+    pub(super) fn at(&self, ip: IpAddr, at: Timestamp) -> impl Iterator<Item = &KnownService> {
+        let all = self.addresses.get(&ip).into_iter().flatten().rev();
+        all.map(|known| &**known).filter(move |known| known.covers(at))
+    }
+
+    /// Returns the Service that has the address, if it is the only one.
+    pub(super) fn only_one_at(&self, ip: IpAddr, at: Timestamp) -> Option<&KnownService> {
+        let [only] = &**self.addresses.get(&ip)? else { return None };
+        only.covers(at).then_some(&**only)
+    }
+
+    /// Is true when a Service, or several, have the address.
     pub(super) fn have(&self, ip: IpAddr, at: Timestamp) -> bool {
-        self.addresses.get(&ip).is_some_and(|front| front.as_ref().is_none_or(|front| front.covers(at)))
+        self.at(ip, at).next().is_some()
     }
 
-    /// Whether load balancers announce the address for a Service.
+    /// Is true when load balancers announce the address for a Service.
     pub(super) fn is_vip(&self, ip: IpAddr) -> bool {
         self.vips.contains(&ip)
     }
 
-    /// The Service whose node port this is.
-    pub(super) fn node_port(&self, port: u16, at: Timestamp) -> Option<&Front> {
-        self.node_ports.get(&port).map(|front| &**front).filter(|front| front.covers(at))
+    /// Returns the Service that has the node port: the TCP one, else any.
+    pub(super) fn node_port(&self, port: u16, at: Timestamp) -> Option<&KnownService> {
+        let tcp = self.node_port_of(port, "TCP", at).map(|(known, _)| known);
+        tcp.or_else(|| self.with_node_port(port, at).next())
     }
 
-    /// Forgets; true if anything was.
+    /// Returns the Service that has the node port for the protocol, and that port of it.
+    pub(super) fn node_port_of(
+        &self,
+        port: u16,
+        protocol: &str,
+        at: Timestamp,
+    ) -> Option<(&KnownService, &ServicePort)> {
+        let of = |p: &&ServicePort| p.node_port == Some(port) && p.protocol == protocol;
+        self.with_node_port(port, at).find_map(|known| Some((known, known.service.ports.iter().find(of)?)))
+    }
+
+    fn with_node_port(&self, port: u16, at: Timestamp) -> impl Iterator<Item = &KnownService> {
+        let all = self.node_ports.get(&port).into_iter().flatten().rev();
+        all.map(|known| &**known).filter(move |known| known.covers(at))
+    }
+
+    /// Forgets Services that have been gone for long; returns true if there were any.
     pub(super) fn prune(&mut self, now: Timestamp) -> bool {
-        let before = self.fronts.len();
-        self.fronts.retain(|_, front| front.covers(now));
-        let any = self.fronts.len() != before;
+        let before = self.by_name.len();
+        self.by_name.retain(|_, known| known.covers(now));
+        let any = self.by_name.len() != before;
         if any {
             self.reindex();
         }
         any
     }
 
-    /// Workloads that a Service may still name.
+    /// Returns the workloads that a Service may still name.
     pub(super) fn workloads(&self) -> impl Iterator<Item = (&ArcStr, &ArcStr)> {
-        self.fronts.values().filter_map(|f| Some((&f.service.namespace, &f.workload.as_ref()?.name)))
+        self.by_name.values().filter_map(|f| Some((&f.service.namespace, &f.workload.as_ref()?.name)))
     }
 
-    /// Services that are gone come first, so that those that live take their places. The order among equals is
-    /// by name: the same inventory gives the same answers.
+    /// Services that are gone come first, so that those that live take their places. The order among equals is by name:
+    /// the same inventory gives the same answers.
     fn reindex(&mut self) {
         self.ports.clear();
         self.addresses.clear();
         self.node_ports.clear();
-        self.vips = self.fronts.values().flat_map(|f| &f.service.vips).map(IpAddr::to_canonical).collect();
-        let mut fronts: Vec<_> = self.fronts.values().cloned().collect();
-        fronts.sort_by(|a, b| (a.until.is_none(), &b.name).cmp(&(b.until.is_none(), &a.name)));
-        for front in fronts {
-            self.index(&front);
+        self.vips = self.by_name.values().flat_map(|f| &f.service.vips).map(IpAddr::to_canonical).collect();
+        let mut all: Vec<_> = self.by_name.values().cloned().collect();
+        all.sort_by(|a, b| (a.until.is_none(), &b.name).cmp(&(b.until.is_none(), &a.name)));
+        for known in all {
+            self.index(&known);
         }
     }
 
-    fn index(&mut self, front: &Arc<Front>) {
-        // We follow TCP: where a TCP and a UDP Service share address and port, it is the TCP one's.
-        let udp = |other: &Arc<Front>, port| {
+    fn index(&mut self, known: &Arc<KnownService>) {
+        let udp = |other: &Arc<KnownService>, port| {
             !other.service.ports.iter().any(|p| p.port == port && p.protocol == "TCP")
         };
-        for ip in addresses(&front.service) {
-            for p in &front.service.ports {
+        for ip in addresses(&known.service) {
+            for p in &known.service.ports {
                 let free = self.ports.get(&(ip, p.port)).is_none_or(|o| o.until.is_some() || udp(o, p.port));
                 if free || p.protocol == "TCP" {
-                    self.ports.insert((ip, p.port), Arc::clone(front));
+                    self.ports.insert((ip, p.port), Arc::clone(known));
                 }
             }
-            let shared =
-                self.addresses.get(&ip).is_some_and(|o| o.as_ref().is_none_or(|o| o.until.is_none()));
-            self.addresses.insert(ip, (!shared).then(|| Arc::clone(front)));
+            replace_gone(self.addresses.entry(ip).or_default(), known);
         }
-        for port in front.service.ports.iter().filter_map(|p| p.node_port) {
-            self.node_ports.insert(port, Arc::clone(front));
+        for port in known.service.ports.iter().filter_map(|p| p.node_port) {
+            replace_gone(self.node_ports.entry(port).or_default(), known);
         }
     }
 }
 
-impl Front {
-    /// Whether the address is one of its VIPs.
+impl KnownService {
+    /// Returns the Service itself.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Is true when the address is one of its VIPs.
     pub(super) fn has_vip(&self, ip: IpAddr) -> bool {
         self.service.vips.iter().any(|vip| vip.to_canonical() == ip)
+    }
+
+    /// Returns its backends, each with the pod that it names, if there is such a pod and it has not finished.
+    pub fn backends(&self) -> impl Iterator<Item = (&Backend, Option<&Arc<Pod>>)> + Clone {
+        self.service.backends.iter().zip(self.pods.iter().map(Option::as_ref))
     }
 
     fn covers(&self, at: Timestamp) -> bool {
@@ -146,34 +184,48 @@ impl Front {
     }
 }
 
-/// Each once: an address of one Service is not shared.
+/// A Service that came later has taken the place of one that is gone.
+fn replace_gone(holders: &mut Vec<Arc<KnownService>>, known: &Arc<KnownService>) {
+    holders.retain(|other| other.until.is_none());
+    if !holders.iter().any(|other| Arc::ptr_eq(other, known)) {
+        holders.push(Arc::clone(known));
+    }
+}
+
+/// Returns each address once: one that a Service lists twice is not shared.
 fn addresses(service: &Service) -> BTreeSet<IpAddr> {
     let all = service.cluster_ips.iter().chain(&service.external_ips).chain(&service.vips);
     all.map(IpAddr::to_canonical).collect()
 }
 
-fn front<'a>(
-    service: &'a Arc<Service>,
-    old: Option<&Front>,
-    pod_of: impl Fn(&'a Service, &'a Backend) -> Option<&'a Pod>,
-) -> Front {
-    let mut workloads =
-        service.backends.iter().map(|backend| pod_of(service, backend).map(|pod| &pod.workload));
+fn known<'a>(
+    service: &Arc<Service>,
+    old: Option<&KnownService>,
+    named: impl Fn(&Backend) -> Option<&'a Arc<Pod>>,
+    tenures: &'a Tenures,
+    now: Timestamp,
+) -> KnownService {
+    let backends = service.backends.iter();
+    let pods = backends.clone().map(|backend| named(backend).filter(|pod| !pod.finished).cloned()).collect();
+    let mut workloads = backends.map(|backend| {
+        let pod = named(backend).or_else(|| tenures.owner(backend.ip.to_canonical(), now));
+        pod.map(|pod| &pod.workload)
+    });
     let workload = match workloads.next() {
-        // Its pods are all gone: whoever connects now still means what was there.
-        None => old.and_then(|front| front.workload.clone()),
+        // Its pods are all gone: clients that connect now still mean what was there.
+        None => old.and_then(|known| known.workload.clone()),
         Some(first) => first.filter(|_| workloads.all(|other| other == first)).cloned(),
     };
     let name = match old {
-        Some(front) => front.name.clone(),
+        Some(known) => known.name.clone(),
         None => service.object_ref(),
     };
-    Front { service: Arc::clone(service), name, workload, until: None }
+    KnownService { service: Arc::clone(service), name, workload, pods, until: None }
 }
 
-fn ended(front: Arc<Front>, now: Timestamp) -> Arc<Front> {
-    match front.until {
-        Some(_) => front,
-        None => Arc::new(Front { until: Some(now), ..Front::clone(&front) }),
+fn ended(known: Arc<KnownService>, now: Timestamp) -> Arc<KnownService> {
+    match known.until {
+        Some(_) => known,
+        None => Arc::new(KnownService { until: Some(now), ..KnownService::clone(&known) }),
     }
 }

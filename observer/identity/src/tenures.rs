@@ -1,4 +1,4 @@
-//! Which pod held which address, and when.
+//! The pods that held each address, and when.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,22 +7,23 @@ use std::sync::Arc;
 use flow_model::inventory::Pod;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::RETENTION;
+/// How long a pod or a Service that is gone still gives its name to its address, unless another one took the address.
+pub const RETENTION: SignedDuration = SignedDuration::from_mins(5);
 
 /// An event may be this much older than the start of the pod it belongs to: clocks differ, and a pod without
-/// start time is known only since it was seen. Applies only where nobody held the address before.
+/// start time is known only since it was seen. This applies only where nobody held the address before.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
-/// Events are handled this much after they were seen, at most; what they need is kept as long.
+/// The longest time between the moment an event is seen and the moment it is handled. What events need is kept as long.
 const LATE: SignedDuration = SignedDuration::from_secs(30);
 
-/// Pods remembered per address.
+/// Most pods remembered per address.
 const MAX_PER_IP: usize = 16;
 
-/// Ended tenures remembered: 65,536 are about 5 MiB.
+/// Most ended tenures remembered: 65,536 are about 5 MiB.
 const MAX_ENDED: usize = 65_536;
 
-/// A pod's time with an address.
+/// Holds one pod's time with an address.
 #[derive(Debug)]
 struct Tenure {
     pod: Arc<Pod>,
@@ -31,11 +32,11 @@ struct Tenure {
     until: Option<Timestamp>,
 }
 
-/// Tenures by address, each list in the order of `from`.
+/// Holds the tenures by address, each list in the order of `from`.
 #[derive(Debug, Default)]
 pub(super) struct Tenures {
     by_ip: HashMap<IpAddr, Vec<Tenure>>,
-    /// A picture was applied before, so a pod that is new to us is new.
+    /// Is true once a snapshot was applied: a pod that is new to us since then is new.
     primed: bool,
 }
 
@@ -50,7 +51,7 @@ impl Tenures {
         }
         for (ip, tenures) in &mut self.by_ip {
             let mut unclaimed = Vec::new();
-            go_on(tenures, claims.get_mut(ip).unwrap_or(&mut unclaimed), now);
+            continue_claimed(tenures, claims.get_mut(ip).unwrap_or(&mut unclaimed), now);
         }
         for (ip, mut pods) in claims {
             // The later start comes last and wins; of two equal ones that which isn't going.
@@ -63,8 +64,8 @@ impl Tenures {
         self.bound();
     }
 
-    /// The pod that had the address at that time: of those that had begun the latest, if it still held the
-    /// address or had lost it no longer than [`RETENTION`] ago.
+    /// Returns the pod that had the address at that time: of the tenures begun by then, the latest whose pod still held
+    /// the address or lost it no longer than [`RETENTION`] before.
     pub(super) fn owner(&self, ip: IpAddr, at: Timestamp) -> Option<&Arc<Pod>> {
         let tenures = self.by_ip.get(&ip)?;
         let begun = tenures.partition_point(|tenure| tenure.from <= at);
@@ -73,15 +74,22 @@ impl Tenures {
         holder.or_else(next).map(|tenure| &tenure.pod)
     }
 
-    /// Forgets; true if anything was.
+    /// Forgets tenures that ended long ago; returns true if there were any.
     pub(super) fn prune(&mut self, now: Timestamp) -> bool {
         self.forget(|until| now.duration_since(until) > RETENTION + LATE)
     }
 
+    /// Returns the pod of each tenure.
     pub(super) fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.by_ip.values().flatten().map(|tenure| &tenure.pod)
     }
 
+    /// Is true when there is no tenure.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_ip.is_empty()
+    }
+
+    /// Returns the number of tenures.
     pub(super) fn len(&self) -> usize {
         self.by_ip.values().map(Vec::len).sum()
     }
@@ -98,7 +106,8 @@ impl Tenures {
         tenures.push(Tenure { pod: Arc::clone(pod), from, until: None });
     }
 
-    /// Churn faster than time heals must not grow without bound: the longest gone are forgotten first.
+    /// Pods that come and go faster than they are pruned must not take memory without bound: those gone for longest are
+    /// forgotten first.
     fn bound(&mut self) {
         let mut ends: Vec<_> = self.by_ip.values().flatten().filter_map(|tenure| tenure.until).collect();
         if ends.len() > MAX_ENDED {
@@ -126,12 +135,11 @@ impl Tenure {
         self.until.is_none_or(|until| at.duration_since(until) <= RETENTION)
     }
 
-    /// When a pod that is seen with the address after this one begins to hold it.
+    /// Returns when a pod that is seen with the address after this one begins to hold it.
     ///
-    /// A start time is a second cut off below, and is when the kubelet took the pod, before it had an address.
-    /// So where this pod was seen to end, and only later the new one was seen, the address changed hands
-    /// after that end, however early the new pod started. Where both were seen at once nothing tells when
-    /// it changed hands but the start.
+    /// A start time is rounded down to a second, and is when the kubelet took the pod, before it had an address. So if
+    /// this pod was seen to end, and the new one was seen only later, the address changed hands after that end, however
+    /// early the new pod started. If both were seen at once, the start is the only evidence.
     fn successor(&self, start: Timestamp, now: Timestamp) -> Timestamp {
         match self.until.filter(|until| *until < now) {
             Some(until) => start.max(until).max(self.from),
@@ -141,13 +149,13 @@ impl Tenure {
     }
 }
 
-/// Goes through the tenures of one address: those claimed go on (and leave the claims), the others end.
-fn go_on(tenures: &mut [Tenure], claims: &mut Vec<&Arc<Pod>>, now: Timestamp) {
+/// Continues the tenures of one address that are claimed (and removes their claims), and ends the others.
+fn continue_claimed(tenures: &mut [Tenure], claims: &mut Vec<&Arc<Pod>>, now: Timestamp) {
     let last = tenures.len().saturating_sub(1);
     for (index, tenure) in tenures.iter_mut().enumerate() {
-        // One that ended goes on only if nobody came after it: its source had lost sight of it.
-        let may_go_on = tenure.until.is_none() || index == last;
-        match claims.iter().position(|pod| may_go_on && same(pod, &tenure.pod)) {
+        // One that ended continues only if no other pod came after it: it was missing from the source for a while.
+        let may_continue = tenure.until.is_none() || index == last;
+        match claims.iter().position(|pod| may_continue && same(pod, &tenure.pod)) {
             Some(claim) => {
                 tenure.pod = Arc::clone(claims.swap_remove(claim));
                 tenure.until = None;

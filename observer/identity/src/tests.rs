@@ -1,14 +1,17 @@
-//! Told a story of inventories, then asked for names.
+//! Snapshots in, names out.
 
 mod model;
 mod party;
+mod possible;
 mod reuse;
 mod server;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow_model::inventory::{Backend, ContainerPort, Node, Service, ServicePort, Workload};
+use flow_model::flow::FlowTuple;
+use flow_model::inventory::{Backend, ContainerPort, Inventory, Node, Pod, Service, ServicePort, Workload};
+use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
@@ -90,10 +93,10 @@ fn mk_inventory(
     }
 }
 
-/// Pictures of pods, each with its time.
-fn told(pictures: impl IntoIterator<Item = (f64, Vec<Pod>)>) -> Identity {
+/// An identity after these snapshots of pods, each with its time.
+fn after(snapshots: impl IntoIterator<Item = (f64, Vec<Pod>)>) -> Identity {
     let mut identity = Identity::new();
-    for (now, pods) in pictures {
+    for (now, pods) in snapshots {
         identity.apply(Arc::new(mk_inventory(pods, [])), t(now));
     }
     identity
@@ -101,6 +104,28 @@ fn told(pictures: impl IntoIterator<Item = (f64, Vec<Pod>)>) -> Identity {
 
 /// The pod that an address is named after, `-` if none.
 fn who(identity: &Identity, address: &str, at: f64) -> String {
-    let endpoint = identity.endpoint(ip(address), 1, t(at));
+    let endpoint = client(identity, ip(address), 1, t(at));
     endpoint.pod.map_or("-".to_owned(), |pod| pod.to_string())
+}
+
+/// A flow from one address to another, with the backend where it was seen.
+fn flow(src: &str, dst: IpAddr, dport: u16, backend: Option<(IpAddr, u16)>) -> FlowTuple {
+    FlowTuple { src: ip(src), sport: 40_000, dst, dport, backend }
+}
+
+/// The names of the side that opened a connection.
+fn client(identity: &Identity, ip: IpAddr, port: u16, at: Timestamp) -> Endpoint {
+    let tuple = FlowTuple { src: ip, sport: port, dst: ip, dport: 1, backend: None };
+    identity.resolve(&tuple, at).client_endpoint()
+}
+
+/// The names of the side that a connection was opened to.
+fn server(
+    identity: &Identity,
+    dst: IpAddr,
+    dport: u16,
+    backend: Option<(IpAddr, u16)>,
+    at: Timestamp,
+) -> Endpoint {
+    identity.resolve(&flow("192.0.2.200", dst, dport, backend), at).server_endpoint()
 }

@@ -1,4 +1,4 @@
-//! Which workloads exist, so that the metrics of those that left can expire.
+//! The workloads that exist, so that the metrics of those that left can expire.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,15 +6,16 @@ use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 
-/// Workloads that had a pod and were not yet told to be gone, by namespace.
+/// Holds the workloads that had a pod and were not yet reported as departed, by namespace.
 #[derive(Debug, Default)]
 pub(super) struct Workloads {
     known: HashMap<ArcStr, HashSet<ArcStr>>,
-    /// Something may have gone since the last look.
+    /// Is true when a workload may have departed since the last look.
     changed: bool,
 }
 
 impl Workloads {
+    /// Adds the workloads of a new snapshot.
     pub(super) fn apply(&mut self, inventory: &Inventory) {
         for pod in inventory.pods.iter().filter(|pod| !pod.finished) {
             let names = self.known.entry(pod.namespace.clone()).or_default();
@@ -25,15 +26,17 @@ impl Workloads {
         self.changed = true;
     }
 
+    /// Notes that remembered pods were forgotten.
     pub(super) fn changed(&mut self) {
         self.changed = true;
     }
 
+    /// Is true when the workload has not departed.
     pub(super) fn contains(&self, namespace: &str, workload: &str) -> bool {
         self.known.get(namespace).is_some_and(|names| names.contains(workload))
     }
 
-    /// Takes out those that are not among the living, in the order of their names.
+    /// Removes and returns those that are not alive, in the order of their names.
     pub(super) fn departed<'a>(
         &mut self,
         alive: impl Iterator<Item = (&'a ArcStr, &'a ArcStr)>,

@@ -113,16 +113,6 @@ impl Service {
     pub fn object_ref(&self) -> ObjectRef {
         ObjectRef::new(self.namespace.clone(), self.name.clone())
     }
-
-    /// What a port leads to, among the addresses that `takes`: the backends that are ready, else all.
-    pub fn backends_of(&self, port: &ServicePort, takes: impl Fn(IpAddr) -> bool) -> Vec<&Backend> {
-        let serves = |b: &&Backend| b.port_name == port.name && b.protocol == port.protocol && takes(b.ip);
-        let mut backends: Vec<_> = self.backends.iter().filter(serves).collect();
-        if backends.iter().any(|backend| backend.ready) {
-            backends.retain(|backend| backend.ready);
-        }
-        backends
-    }
 }
 
 /// One address and port behind one Service port.

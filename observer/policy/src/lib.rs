@@ -3,6 +3,7 @@
 //! [`plain`] reads like the specification and explains;
 //! [`compiled`] gives the same decisions on the hot path.
 
+pub mod agreement;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod arbitrary;
 pub mod audit;

@@ -4,6 +4,7 @@ mod verdicts;
 use std::sync::Arc;
 
 use flow_model::flow::{Counts, FlowTuple, Phase, Side};
+use flow_model::input::AttemptSeen;
 use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
 
 use super::*;
@@ -149,7 +150,7 @@ fn a_new_pods_first_attempts_wait_for_its_name() {
 }
 
 #[test]
-fn an_address_that_stays_without_a_name_is_told_and_not_waited_for_again() {
+fn an_address_that_stays_without_a_name_is_reported_and_does_not_wait_again() {
     let mut engine = Engine::new("n1");
     engine.handle(young(&[]), at(0));
     engine.handle(refused_by("10.42.0.77", 10), at(10));
@@ -166,7 +167,7 @@ fn an_address_that_stays_without_a_name_is_told_and_not_waited_for_again() {
 }
 
 #[test]
-fn what_waits_for_a_name_is_bounded_and_told_at_the_end() {
+fn what_waits_for_a_name_is_bounded_and_reported_at_the_end() {
     let mut engine = Engine::new("n1");
     engine.handle(young(&[]), at(0));
     for n in 0..4_100 {
@@ -212,7 +213,7 @@ fn a_reject_whose_drop_was_lost_goes_out_after_a_while() {
 }
 
 #[test]
-fn held_records_survive_a_clock_that_jumps_back_and_the_end() {
+fn waiting_records_survive_a_clock_that_jumps_back_and_the_end() {
     let mut engine = Engine::new("n1");
     engine.handle(rejected(1), at(1_000));
     engine.handle(Input::Tick, at(0));
@@ -235,18 +236,18 @@ fn a_storm_of_rejects_is_bounded_and_loses_none() {
 }
 
 #[test]
-fn drops_of_strangers_are_left_out_once_the_cluster_is_known() {
-    let stranger = |ms| {
+fn drops_of_foreign_traffic_are_left_out_once_the_cluster_is_known() {
+    let foreign = |ms| {
         let Input::Drop(mut seen) = dropped(ms) else { unreachable!() };
         seen.tuple.src = "192.0.2.1".parse().unwrap();
         seen.tuple.dst = "192.0.2.2".parse().unwrap();
         Input::Drop(seen)
     };
     let mut engine = Engine::new("n1");
-    engine.handle(stranger(1), at(1));
-    assert_eq!(records(&mut engine).len(), 1, "with no cluster everything is told");
+    engine.handle(foreign(1), at(1));
+    assert_eq!(records(&mut engine).len(), 1, "without a cluster everything is recorded");
     engine.handle(cluster(), at(2));
-    engine.handle(stranger(3), at(3));
+    engine.handle(foreign(3), at(3));
     assert_eq!(records(&mut engine), []);
 }
 

@@ -8,9 +8,12 @@ use flow_model::testing::clusters::{cluster, node, pod, service};
 use jiff::Timestamp;
 use rstest::rstest;
 
-use crate::{Identity, NOTHING, SERVICE, STRANGE};
+use crate::Identity;
 
 const NOW: Timestamp = Timestamp::MAX;
+const UNNAMED: &str = "no known pod has this address, though it is a pod network's";
+const SERVICE: &str = "it is a Service's address, and the backend is not known";
+const NOTHING: &str = "no pods and no nodes are known";
 
 fn known(inventory: Arc<Inventory>) -> Identity {
     let mut identity = Identity::new();
@@ -18,7 +21,7 @@ fn known(inventory: Arc<Inventory>) -> Identity {
     identity
 }
 
-fn say(identity: &Identity, ip: &str) -> String {
+fn holder(identity: &Identity, ip: &str) -> String {
     match identity.party(ip.parse().unwrap(), NOW).who {
         Who::Pod(pod) => format!("pod {}/{}", pod.namespace, pod.name),
         Who::Node(node) => format!("node {node}"),
@@ -52,27 +55,27 @@ fn identity() -> Identity {
 #[case::of_two_the_one_that_stays("10.42.0.9", "pod web/new")]
 #[case::v6("fd42::9", "pod web/new")]
 #[case::mapped("::ffff:10.42.0.9", "pod web/new")]
-#[case::finished_pods_own_none("10.42.0.11", STRANGE)]
+#[case::finished_pods_own_none("10.42.0.11", UNNAMED)]
 #[case::host_network_is_the_node("192.168.1.3", "node n3")]
 #[case::before_a_service_at_the_same_address("192.168.1.1", "node n1")]
 #[case::flannel_and_bridge("10.42.0.0", "node n1")]
 #[case::flannel_and_bridge("10.42.0.1", "node n1")]
-#[case::in_the_pod_network("10.42.0.77", STRANGE)]
+#[case::in_the_pod_network("10.42.0.77", UNNAMED)]
 #[case::past_the_pod_network("10.42.0.130", "external")]
-#[case::near_a_pod_of_no_known_network("172.16.5.200", STRANGE)]
+#[case::near_a_pod_of_no_known_network("172.16.5.200", UNNAMED)]
 #[case::not_near("172.16.6.5", "external")]
-#[case::near_v6("fd00:5::ffff", STRANGE)]
-#[case::in_v6("fd42::ffff", STRANGE)]
+#[case::near_v6("fd00:5::ffff", UNNAMED)]
+#[case::in_v6("fd42::ffff", UNNAMED)]
 #[case::past_v6("fd42::1:0", "external")]
 #[case::cluster_ip("10.43.0.1", SERVICE)]
 #[case::balancer("192.168.1.99", SERVICE)]
 #[case::outside("8.8.8.8", "external")]
 fn owners(#[case] ip: &str, #[case] who: &str) {
-    assert_eq!(say(&identity(), ip), who);
+    assert_eq!(holder(&identity(), ip), who);
 }
 
 #[test]
 fn nothing_known_is_no_outside() {
     let nobody = known(Arc::default());
-    assert_eq!(say(&nobody, "8.8.8.8"), NOTHING);
+    assert_eq!(holder(&nobody, "8.8.8.8"), NOTHING);
 }

@@ -1,5 +1,6 @@
 //! Pods that come, go and inherit addresses.
 
+use flow_model::flow::Vantage;
 use rstest::rstest;
 
 use super::*;
@@ -24,9 +25,9 @@ fn finished(pod: Pod) -> Pod {
 
 #[test]
 fn a_pod_is_named_in_full_by_all_its_addresses() {
-    let identity = told([(10.0, vec![mk_pod("db/pg-0", &["10.42.0.9", "fd00::9"], Some(0.0))])]);
+    let identity = after([(10.0, vec![mk_pod("db/pg-0", &["10.42.0.9", "fd00::9"], Some(0.0))])]);
     for address in ["10.42.0.9", "fd00::9", "::ffff:10.42.0.9"] {
-        let endpoint = identity.endpoint(ip(address), 77, t(11.0));
+        let endpoint = client(&identity, ip(address), 77, t(11.0));
         assert_eq!((endpoint.ip, endpoint.port), (ip(address), 77));
         assert_eq!(endpoint.namespace.as_deref(), Some("db"));
         assert_eq!(endpoint.pod.as_deref(), Some("pg-0"));
@@ -36,7 +37,7 @@ fn a_pod_is_named_in_full_by_all_its_addresses() {
         );
         assert_eq!((endpoint.node, endpoint.service, endpoint.backend_ip), (None, None, None));
     }
-    assert_eq!(identity.endpoint(ip("10.42.0.8"), 77, t(11.0)), Endpoint::bare(ip("10.42.0.8"), 77));
+    assert_eq!(client(&identity, ip("10.42.0.8"), 77, t(11.0)), Endpoint::bare(ip("10.42.0.8"), 77));
 }
 
 #[rstest]
@@ -70,14 +71,14 @@ fn a_pod_is_named_in_full_by_all_its_addresses() {
 #[case::same_start_one_is_going(vec![(30.0, vec![b(5.0), deleting(a(5.0))])], 31.0, "b-1")]
 #[case::reused_and_gone(vec![(9.0, vec![a(0.0)]), (20.0, vec![b(15.0)]), (30.0, vec![])], 40.0, "b-1")]
 fn holder(#[case] pictures: Vec<(f64, Vec<Pod>)>, #[case] at: f64, #[case] expect: &str) {
-    assert_eq!(who(&told(pictures), A, at), expect);
+    assert_eq!(who(&after(pictures), A, at), expect);
 }
 
 #[test]
 fn without_uid_a_new_start_is_a_new_pod() {
     let by_hand = |pod: Pod| Pod { uid: "".into(), ..pod };
     let identity =
-        told([(9.0, vec![by_hand(a(0.0))]), (30.0, vec![by_hand(a(25.0))]), (40.0, vec![by_hand(a(25.0))])]);
+        after([(9.0, vec![by_hand(a(0.0))]), (30.0, vec![by_hand(a(25.0))]), (40.0, vec![by_hand(a(25.0))])]);
     let start = |at: f64| identity.pod(ip(A), t(at)).unwrap().start.unwrap();
     assert_eq!((start(24.0), start(26.0), identity.len()), (t(0.0), t(25.0), 2));
 }
@@ -85,7 +86,7 @@ fn without_uid_a_new_start_is_a_new_pod() {
 #[test]
 fn an_address_wanders_from_pod_to_pod() {
     let pod = |i: u32| mk_pod(&format!("p{i}-x"), &[A], Some(f64::from(i) * 10.0));
-    let identity = told((0..12).map(|i| (f64::from(i) * 10.0 + 2.0, vec![pod(i)])));
+    let identity = after((0..12).map(|i| (f64::from(i) * 10.0 + 2.0, vec![pod(i)])));
     for i in 0..12 {
         assert_eq!(who(&identity, A, f64::from(i) * 10.0 + 5.0), format!("p{i}-x"));
     }
@@ -94,14 +95,14 @@ fn an_address_wanders_from_pod_to_pod() {
 #[test]
 fn labels_and_owners_are_updated_in_place() {
     let renamed = Pod { workload: Workload { kind: "CronJob".into(), name: "nightly".into() }, ..a(0.0) };
-    let identity = told([(9.0, vec![a(0.0)]), (20.0, vec![renamed])]);
-    assert_eq!(identity.endpoint(ip(A), 1, t(5.0)).workload.as_deref(), Some("nightly"));
+    let identity = after([(9.0, vec![a(0.0)]), (20.0, vec![renamed])]);
+    assert_eq!(client(&identity, ip(A), 1, t(5.0)).workload.as_deref(), Some("nightly"));
     assert_eq!(identity.len(), 1);
 }
 
 #[test]
 fn pruning_forgets_what_no_event_can_name() {
-    let mut identity = told([(9.0, vec![a(0.0)]), (20.0, vec![])]);
+    let mut identity = after([(9.0, vec![a(0.0)]), (20.0, vec![])]);
     identity.prune(t(320.0));
     assert_eq!(who(&identity, A, 300.0), "a-1");
     identity.prune(t(400.0));
@@ -110,7 +111,7 @@ fn pruning_forgets_what_no_event_can_name() {
 
 #[test]
 fn a_workload_departs_once_and_after_its_last_name() {
-    let mut identity = told([(9.0, vec![a(0.0), mk_pod("a-2", &["10.42.0.10"], Some(0.0))])]);
+    let mut identity = after([(9.0, vec![a(0.0), mk_pod("a-2", &["10.42.0.10"], Some(0.0))])]);
     assert!(identity.departed(t(10.0)).is_empty());
     identity.apply(Arc::new(mk_inventory([a(0.0)], [])), t(20.0));
     assert!(identity.departed(t(1000.0)).is_empty());
@@ -132,7 +133,7 @@ fn a_workload_stays_while_a_service_names_it() {
     identity.apply(Arc::new(mk_inventory([a(0.0)], [service()])), t(1.0));
     identity.apply(Arc::new(mk_inventory([], [Service { backends: vec![], ..service() }])), t(2.0));
     assert!(identity.departed(t(1000.0)).is_empty());
-    assert_eq!(identity.server(ip("10.43.0.1"), 80, None, t(1000.0)).workload.as_deref(), Some("a"));
+    assert_eq!(server(&identity, ip("10.43.0.1"), 80, None, t(1000.0)).workload.as_deref(), Some("a"));
     identity.apply(Arc::new(mk_inventory([], [])), t(1001.0));
     assert_eq!(identity.departed(t(2000.0)), ["web/a"]);
 }
@@ -158,9 +159,11 @@ fn local_pods() {
     let elsewhere = Pod { node: Some("k2".into()), ..mk_pod("b-1", &["10.42.1.1"], Some(0.0)) };
     let unscheduled = Pod { node: None, ..mk_pod("c-1", &["10.42.2.1"], Some(0.0)) };
     let host = mk_host_pod("h-1", "192.168.0.1", &[]);
-    let identity = told([(9.0, vec![a(0.0), elsewhere, unscheduled, host])]);
-    let local = |address: &str| identity.is_local_pod(ip(address), "k1", t(10.0));
-    assert_eq!(local(A), Some(true));
-    assert_eq!(local("10.42.1.1"), Some(false));
-    assert_eq!(["10.42.2.1", "192.168.0.1", "1.1.1.1"].map(local), [None; 3]);
+    let identity = after([(9.0, vec![a(0.0), elsewhere, unscheduled, host])]);
+    let local = |address: &str| {
+        let resolved = identity.resolve(&flow(address, ip("192.0.2.1"), 80, None), t(10.0));
+        resolved.vantage("k1") == Vantage::Source
+    };
+    assert!(local(A));
+    assert_eq!(["10.42.1.1", "10.42.2.1", "192.168.0.1", "1.1.1.1"].map(local), [false; 4]);
 }

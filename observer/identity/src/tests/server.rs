@@ -75,7 +75,7 @@ fn named(endpoint: &Endpoint) -> String {
 #[case::overlay("10.42.1.0", 80, None, "- -/- - k2 -")]
 fn servers(#[case] dst: &str, #[case] port: u16, #[case] backend: Option<(&str, u16)>, #[case] expect: &str) {
     let backend = backend.map(|(address, port)| (ip(address), port));
-    let endpoint = identity().server(ip(dst), port, backend, t(101.0));
+    let endpoint = server(&identity(), ip(dst), port, backend, t(101.0));
     assert_eq!((endpoint.ip, endpoint.port), (ip(dst), port));
     assert_eq!(named(&endpoint), expect);
 }
@@ -83,15 +83,15 @@ fn servers(#[case] dst: &str, #[case] port: u16, #[case] backend: Option<(&str, 
 #[test]
 fn a_client_in_the_nodes_network_is_the_node() {
     for (address, node) in [("192.168.0.1", "k1"), ("10.42.0.1", "k1"), ("10.42.1.0", "k2")] {
-        let endpoint = identity().endpoint(ip(address), 9100, t(101.0));
+        let endpoint = client(&identity(), ip(address), 9100, t(101.0));
         assert_eq!(named(&endpoint), format!("- -/- - {node} -"));
     }
 }
 
 #[test]
 fn a_host_pod_tells_the_node_where_nodes_are_unknown() {
-    let identity = told([(9.0, vec![mk_host_pod("h-1", "192.168.0.9", &[])])]);
-    assert_eq!(identity.endpoint(ip("192.168.0.9"), 1, t(9.0)).node.as_deref(), Some("k1"));
+    let identity = after([(9.0, vec![mk_host_pod("h-1", "192.168.0.9", &[])])]);
+    assert_eq!(client(&identity, ip("192.168.0.9"), 1, t(9.0)).node.as_deref(), Some("k1"));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_service_is_remembered_like_a_pod() {
     identity.apply(Arc::new(mk_inventory([], [old])), t(0.0));
     identity.apply(Arc::new(mk_inventory([], [])), t(10.0));
     let service = |identity: &Identity, at: f64| {
-        identity.server(ip(VIP), 80, None, t(at)).service.map(|service| service.to_string())
+        server(identity, ip(VIP), 80, None, t(at)).service.map(|service| service.to_string())
     };
     assert_eq!(service(&identity, 309.0).as_deref(), Some("a/old"));
     assert_eq!(service(&identity, 311.0), None);
@@ -122,10 +122,10 @@ fn services_may_share_an_address() {
         let mut identity = Identity::new();
         identity.apply(Arc::new(mk_inventory([], services)), t(0.0));
         let service =
-            |port| identity.server(ip(VIP), port, None, t(1.0)).service.map(|service| service.to_string());
+            |port| server(&identity, ip(VIP), port, None, t(1.0)).service.map(|service| service.to_string());
         assert_eq!(service(53).as_deref(), Some("a/tcp"));
         assert_eq!(service(443).as_deref(), Some("a/quic"));
-        assert_eq!(service(9), None, "which of the three can't be told");
+        assert_eq!(service(9), None, "it may be any of the three");
     }
 }
 
@@ -138,7 +138,7 @@ fn services_may_share_an_address() {
 #[case::node_on_its_port("192.168.0.1", 5432, true)]
 #[case::node("192.168.0.1", 22, false)]
 #[case::cluster_ip("10.43.0.9", 5432, false)]
-#[case::stranger("192.0.2.1", 5432, false)]
+#[case::outside("192.0.2.1", 5432, false)]
 fn a_vip_and_its_service(#[case] address: &str, #[case] port: u16, #[case] expect: bool) {
     let mut lb = mk_service("dbaas/postgresql-lb", &["10.43.0.9"], 5432, &[]);
     lb.external_ips = ["10.0.20.200", "192.168.0.1"].map(ip).to_vec();
@@ -147,8 +147,9 @@ fn a_vip_and_its_service(#[case] address: &str, #[case] port: u16, #[case] expec
     inventory.nodes.push(Arc::new(mk_node("k1", "192.168.0.1", "10.42.0.0/24")));
     let mut identity = Identity::new();
     identity.apply(Arc::new(inventory), t(0.0));
-    let vip = identity.vip(ip(address), port, t(1.0));
+    let vip = identity.resolve(&flow("192.0.2.9", ip(address), port, None), t(1.0)).vip();
     assert_eq!(vip, expect.then(|| ip(address).to_canonical()));
-    let service = identity.server(ip(address), port, None, t(1.0)).service.map(|service| service.to_string());
+    let service =
+        server(&identity, ip(address), port, None, t(1.0)).service.map(|service| service.to_string());
     assert_eq!(service.is_some(), expect || address == "10.43.0.9");
 }

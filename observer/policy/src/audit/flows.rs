@@ -1,19 +1,22 @@
 //! `flow-denied`: every observed flow, judged by the policies as they would be and as they are.
 
 mod parties;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_identity::Possible;
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
-use flow_model::connection::Connection;
 use flow_model::decision::{Decision, Direction};
 use flow_model::inventory::{Inventory, Workload};
 use flow_model::policies::Protocol;
 
-use crate::audit::change::Change;
+use crate::agreement::why_unknown;
+use crate::audit::change::{Change, Place};
 use crate::audit::draft::{Draft, Drafts, Subject};
 use crate::audit::effective::Gone;
 use crate::audit::judge::Judge;
@@ -21,17 +24,17 @@ use crate::audit::report::{FlowGroup, Judged, Level, Report, RuleId, Side};
 use crate::audit::view::View;
 use parties::Parties;
 
-/// Groups explained at most. With more of them something more general is wrong.
+/// Most groups that are explained. If there are more, the change has a more general fault.
 const EXPLAINED: usize = 1_000;
 
-/// What is compared.
+/// Holds what is compared.
 pub(super) struct Flows<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) before: &'a Arc<Inventory>,
     pub(super) flows: &'a [BaselineFlow],
 }
 
-/// Where flows of one kind go to.
+/// Identifies a group of flows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     src: End,
@@ -49,14 +52,14 @@ enum End {
     Address(IpAddr),
 }
 
-/// Flows of one [`Key`], and the first of them.
+/// Holds the flows of one [`Key`], and the first of them.
 struct Gathered<'a> {
     example: &'a BaselineFlow,
     group: FlowGroup,
 }
 
 impl Flows<'_> {
-    /// Adds a finding for every group that would be refused; those of which nothing is sure go to the report.
+    /// Adds a finding for every group that would be refused. Groups with an unknown decision go to the report.
     pub(super) fn judge(&self, judge: &Judge, out: &mut Drafts, report: &mut Report) {
         let (after, before) =
             (Parties::new(self.view.after, self.flows), Parties::new(self.before, self.flows));
@@ -65,17 +68,17 @@ impl Flows<'_> {
         let mut judged = Judged::default();
         let mut groups: BTreeMap<Key, Gathered<'_>> = BTreeMap::new();
         for flow in self.flows.iter().filter(|flow| !is_gone(&gone, flow)) {
-            let decision = judge.decide(&after.connection(flow));
+            let decision = judge.agreed(&after.possible(flow)).unwrap_or(Decision::Unknown);
             judged.judged += 1;
             *judged.of(decision) += 1;
             if decision != Decision::Allow {
-                let now = today.decide(&before.connection(flow));
+                let now = today.agreed(&before.possible(flow)).unwrap_or(Decision::Unknown);
                 gather(&mut groups, flow, decision, now);
             }
         }
         for (index, Gathered { example, group }) in groups.into_values().enumerate() {
             let group = match index < EXPLAINED {
-                true => explained(group, judge, &after.connection(example)),
+                true => explained(group, judge, &after.possible(example)),
                 false => group,
             };
             match group.after {
@@ -114,7 +117,7 @@ impl Judged {
     }
 }
 
-/// A workload that the change deletes connects no more.
+/// Is true when the change deletes a workload of the flow, which then makes no connections.
 fn is_gone(gone: &Gone<'_>, flow: &BaselineFlow) -> bool {
     [&flow.src, &flow.dst].into_iter().any(|end| match (&end.namespace, &end.kind, &end.workload) {
         (Some(namespace), Some(kind), Some(workload)) => gone.workload(namespace, kind, workload),
@@ -158,8 +161,12 @@ fn group(flow: &BaselineFlow, after: Decision, before: Decision) -> FlowGroup {
     }
 }
 
-fn explained(mut group: FlowGroup, judge: &Judge, connection: &Connection<'_>) -> FlowGroup {
-    let verdict = judge.explain(connection);
+fn explained(mut group: FlowGroup, judge: &Judge, possible: &Possible<'_>) -> FlowGroup {
+    let (Some(_), Some(first)) = (judge.agreed(possible), possible.connections().next()) else {
+        group.explanation = why_unknown(possible);
+        return group;
+    };
+    let verdict = judge.explain(&first);
     group.direction = verdict.denied_in();
     let direction = match group.direction {
         Some(Direction::Egress) => verdict.egress,
@@ -208,8 +215,9 @@ fn subject(group: &FlowGroup) -> ArcStr {
     arcstr::format!("{} -> {}", group.src, group.dst)
 }
 
-/// Where no policy of the change refuses, one that it deletes from these namespaces may have admitted.
-fn removed<'a>(change: &'a Change, group: &FlowGroup) -> Option<&'a crate::audit::change::Place> {
+/// Returns a policy that the change deletes from these namespaces: where no policy of the change refuses, that one may
+/// have admitted.
+fn removed<'a>(change: &'a Change, group: &FlowGroup) -> Option<&'a Place> {
     let of: HashSet<_> = [&group.dst.namespace, &group.src.namespace].into_iter().flatten().collect();
     let policy = |kind: &str| kind == "NetworkPolicy";
     change.removed.iter().find(|r| policy(&r.kind) && of.contains(&r.namespace)).map(|r| &r.place)

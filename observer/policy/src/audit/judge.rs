@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use flow_identity::Possible;
 use flow_model::connection::Connection;
 use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::Inventory;
 
+use crate::agreement::agreed;
 use crate::{Compiled, Plain};
 
 /// Judges by one inventory.
@@ -15,14 +17,22 @@ pub(super) struct Judge {
 }
 
 impl Judge {
+    /// Compiles the policies of an inventory.
     pub(super) fn new(inventory: &Arc<Inventory>) -> Self {
         Self { compiled: Compiled::new(Arc::clone(inventory)), plain: Plain::new(Arc::clone(inventory)) }
     }
 
+    /// Decides on a flow; `None` when the connections that it may be are judged differently, or when there is none.
+    pub(super) fn agreed(&self, possible: &Possible<'_>) -> Option<Decision> {
+        agreed(possible.connections().map(|connection| self.decide(&connection)))
+    }
+
+    /// Decides on a connection.
     pub(super) fn decide(&self, connection: &Connection<'_>) -> Decision {
         self.compiled.rule(connection).decision()
     }
 
+    /// Explains the decision on a connection.
     pub(super) fn explain(&self, connection: &Connection<'_>) -> Verdict {
         self.plain.judge(connection)
     }

@@ -2,18 +2,22 @@
 
 use flow_model::decision::{Decision, DirectionVerdict, Verdict};
 
-/// One of several connections that a question stands for.
+use crate::agreement::agreed;
+
+/// Holds the verdict on one of several connections that a question stands for.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    /// What tells it from the others: a family, a backend, a source.
+    /// What distinguishes it from the others: a family, a backend, a source.
     pub(super) label: String,
     pub(super) verdict: Verdict,
 }
 
-/// What they agree on, as the first says it; else unknown, with `differ` putting the difference in words.
+/// Returns the first verdict if all decisions agree; else an unknown one, for which `differ` describes the difference.
 pub(super) fn agree(cases: Vec<Case>, differ: impl FnOnce(&[Case]) -> String) -> Option<Verdict> {
-    let decision = cases.first()?.verdict.decision;
-    if cases.iter().all(|case| case.verdict.decision == decision) {
+    if cases.is_empty() {
+        return None;
+    }
+    if agreed(cases.iter().map(|case| case.verdict.decision)).is_some() {
         return cases.into_iter().next().map(|case| case.verdict);
     }
     let explanation = differ(&cases);
@@ -23,7 +27,7 @@ pub(super) fn agree(cases: Vec<Case>, differ: impl FnOnce(&[Case]) -> String) ->
     Some(Verdict { decision: Decision::Unknown, ingress, egress, explanation })
 }
 
-/// An answer without a connection to judge.
+/// Makes an answer without a connection to judge.
 pub(super) fn unknown(explanation: String) -> Verdict {
     let direction = DirectionVerdict {
         decision: Decision::Unknown,
@@ -35,13 +39,13 @@ pub(super) fn unknown(explanation: String) -> Verdict {
     Verdict { decision: Decision::Unknown, ingress: direction.clone(), egress: direction, explanation }
 }
 
-/// "IPv4: allowed by ...; IPv6: refused by ...".
+/// Describes each case: "IPv4: allowed by ...; IPv6: refused by ...".
 pub(super) fn each(cases: &[Case]) -> String {
-    let one = |case: &Case| format!("{}: {}", case.label, told(&case.verdict));
+    let one = |case: &Case| format!("{}: {}", case.label, decided(&case.verdict));
     cases.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// "2 of 3 backends refuse it, e.g. data/db-1: refused by ...; 1 admits it, e.g. data/db-0".
+/// Counts the backends by their decisions: "2 of 3 backends refuse it, e.g. data/db-1: refused by ...; 1 admits it, e.g. data/db-0".
 pub(super) fn backends(cases: &[Case]) -> String {
     let mut parts = Vec::new();
     for decision in [Decision::Deny, Decision::Unknown, Decision::Allow] {
@@ -57,20 +61,20 @@ pub(super) fn backends(cases: &[Case]) -> String {
             (Decision::Unknown, 1) => "is not known",
             (Decision::Unknown, _) => "are not known",
         };
-        parts.push(format!("{count}{total} {verb} ({label}: {})", told(verdict)));
+        parts.push(format!("{count}{total} {verb} ({label}: {})", decided(verdict)));
     }
     parts.join("; ")
 }
 
-/// The explanation, with the decision before it where it doesn't begin with that itself.
-fn told(verdict: &Verdict) -> String {
-    let word = match verdict.decision {
+/// Returns the explanation, preceded by the decision where it doesn't begin with that itself.
+fn decided(verdict: &Verdict) -> String {
+    let name = match verdict.decision {
         Decision::Allow => "allowed",
         Decision::Deny => "refused",
         Decision::Unknown => "not known",
     };
     let Verdict { explanation, .. } = verdict;
-    if explanation.starts_with(word) { explanation.clone() } else { format!("{word}: {explanation}") }
+    if explanation.starts_with(name) { explanation.clone() } else { format!("{name}: {explanation}") }
 }
 
 fn merge<'a>(all: impl Iterator<Item = &'a DirectionVerdict>, why: &str) -> DirectionVerdict {

@@ -2,16 +2,16 @@
 
 use arcstr::ArcStr;
 
-/// What is asked for isn't there, or isn't said well enough. Each is one sentence with a way out.
+/// Explains why a question has no answer, in one sentence with a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     #[error("{what} {namespace}/{name} does not exist; {hint}")]
     Missing {
-        /// `pod`, `Service`, or what else was looked for.
+        /// The kind that was looked for: `pod`, `Service`.
         what: &'static str,
         namespace: ArcStr,
         name: ArcStr,
-        /// What there is instead.
+        /// The objects that exist instead.
         hint: String,
     },
     #[error("pod {0} has finished: it owns no address, opens no connection and takes none")]
@@ -22,7 +22,7 @@ pub enum QueryError {
     NotOfService { service: String, port: String, has: String },
     #[error("pod {pod} has no container port named {port}; it has {has}")]
     NotOfPod { pod: String, port: String, has: String },
-    #[error("{what} has {has}; say which port is meant")]
+    #[error("{what} has {has}; give the port that you mean")]
     WhichPort { what: String, has: String },
     #[error("{0} has no names for its ports; give a number")]
     NoNames(String),

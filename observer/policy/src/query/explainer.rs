@@ -3,60 +3,47 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow_identity::{Identity, masquerades};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::Verdict;
 use flow_model::inventory::Inventory;
-use jiff::Timestamp;
 
 use crate::Plain;
 use crate::query::combine::{self, Case};
-use crate::query::names::Names;
-use crate::query::route::{End, Route, Side};
-use crate::query::service::Fronts;
-use crate::query::{Answer, Query, QueryError, Target};
-
-/// An inventory has no past and no future here: whoever has an address has it now.
-const NOW: Timestamp = Timestamp::MAX;
+use crate::query::directory::Directory;
+use crate::query::error::QueryError;
+use crate::query::question::{Answer, Query};
+use crate::query::route::{End, Route};
+use crate::query::side::Side;
 
 /// Answers questions by one inventory.
 #[derive(Debug)]
 pub struct Explainer {
     plain: Plain,
-    identity: Identity,
-    pub(super) names: Names,
-    pub(super) fronts: Fronts,
+    directory: Directory,
 }
 
 impl Explainer {
     /// Indexes an inventory.
     #[must_use]
     pub fn new(inventory: Arc<Inventory>) -> Self {
-        let mut identity = Identity::new();
-        identity.apply(Arc::clone(&inventory), NOW);
-        Self {
-            identity,
-            names: Names::new(&inventory),
-            fronts: Fronts::new(&inventory),
-            plain: Plain::new(inventory),
-        }
+        Self { directory: Directory::new(&inventory), plain: Plain::new(inventory) }
     }
 
-    /// What is judged by.
+    /// Returns the inventory that is judged by.
     #[must_use]
     pub fn inventory(&self) -> &Arc<Inventory> {
         self.plain.inventory()
     }
 
-    /// What the policies say.
+    /// Answers a question by the policies.
     ///
     /// # Errors
-    /// When one side isn't there or has finished, or when the port isn't said well enough. What is there, but not known
-    /// well enough to judge, is answered with an unknown verdict.
+    /// When one side does not exist or has finished, or when the port is not clear. A side that exists, but is not known
+    /// well enough to judge, gives an unknown verdict.
     pub fn answer(&self, query: &Query) -> Result<Answer, QueryError> {
         let mut notes = Vec::new();
-        let src = self.source(&query.src, &mut notes)?;
-        let route = self.route(query, &mut notes)?;
+        let src = self.directory.source(&query.src, &mut notes)?;
+        let route = self.directory.route(query, &mut notes)?;
         let verdict = self.judge_route(&src, &route, &mut notes);
         let (dst, service) = (route.label(), route.service_label());
         Ok(Answer {
@@ -76,7 +63,7 @@ impl Explainer {
         let cases: Vec<_> = judged.collect();
         if let [first, _, ..] = &*cases {
             notes.push(format!(
-                "{} backends were judged; what is said is of {} where they agree",
+                "{} backends were judged; where they agree, the explanation is that of {}",
                 cases.len(),
                 first.label
             ));
@@ -84,25 +71,27 @@ impl Explainer {
         combine::agree(cases, combine::backends).unwrap_or_else(|| combine::unknown(no_way(src, route)))
     }
 
-    /// `None` when the two sides have no address family in common.
+    /// Judges a connection to one end, from each address under which the client may arrive. Returns `None` when the two
+    /// sides have no address family in common.
     fn judge_end(&self, src: &Side<'_>, end: &End<'_>, route: &Route<'_>) -> Option<Verdict> {
         let direct = self.judge_families(src, end)?;
-        let Some(service) = route.masquerading().filter(|_| matches!(src.who, Who::External)) else {
-            return Some(direct);
-        };
+        let Some(behind) = route.behind else { return Some(direct) };
         let mut cases = vec![Case { label: "from the client's own address".to_owned(), verdict: direct }];
-        for node in self.masquerades() {
+        for source in behind.sources(Party { ip: src.ips.first().copied(), who: src.who }).skip(1) {
+            let Who::Node(node) = source.who else { continue };
+            let node = Side::node(node, source.ip);
             let Some(verdict) = self.judge_families(&node, end) else { continue };
-            // One that differs is enough.
+            // One different decision is enough.
             if verdict.decision != cases[0].verdict.decision {
                 cases.push(Case { label: format!("from {}", node.label), verdict });
                 break;
             }
         }
         combine::agree(cases, |cases| {
-            let each = combine::each(cases);
             format!(
-                "a node may put its own address in place of the client's (externalTrafficPolicy of Service {service} is Cluster): {each}"
+                "a node may put its own address in place of the client's (externalTrafficPolicy of Service {} is Cluster): {}",
+                behind.service().object_ref(),
+                combine::each(cases)
             )
         })
     }
@@ -118,50 +107,9 @@ impl Explainer {
             format!("it depends on the address family: {}", combine::each(cases))
         })
     }
-
-    fn masquerades(&self) -> impl Iterator<Item = Side<'_>> {
-        masquerades(self.inventory()).map(|(node, ip)| Side {
-            label: format!("node {node}"),
-            remark: None,
-            who: Who::Node(node),
-            pod: None,
-            ips: vec![ip],
-        })
-    }
-
-    pub(super) fn at(&self, ip: IpAddr) -> Side<'_> {
-        let who = self.identity.party(ip, NOW).who;
-        let (label, remark, pod) = match who {
-            Who::Pod(pod) => (format!("{}/{}", pod.namespace, pod.name), None, Some(pod)),
-            Who::Node(node) => (ip.to_string(), Some(format!("node {node}")), None),
-            Who::External => (ip.to_string(), Some("outside the cluster".to_owned()), None),
-            Who::Unknown(_) => (ip.to_string(), None, None),
-        };
-        Side { label, remark, who, pod, ips: vec![ip.to_canonical()] }
-    }
-
-    fn source(&self, target: &Target, notes: &mut Vec<String>) -> Result<Side<'_>, QueryError> {
-        match target {
-            Target::Ip(ip) => Ok(self.at(*ip)),
-            Target::Pod { namespace, name } => self.named_pod(namespace, name),
-            Target::Service { namespace, name } => self.pod_behind(namespace, name, notes),
-            Target::Named { namespace, name } => {
-                if self.names.pod(namespace, name).is_some() {
-                    return self.named_pod(namespace, name);
-                }
-                if let Some(side) = self.workload(namespace, name, notes) {
-                    return Ok(side);
-                }
-                match self.names.service(namespace, name) {
-                    Some(_) => self.pod_behind(namespace, name, notes),
-                    None => Err(self.names.missing("pod", namespace, name)),
-                }
-            }
-        }
-    }
 }
 
-/// One address of each side per family that both have. A side whose addresses aren't known has any.
+/// Returns one address of each side per family that both have. A side whose addresses aren't known may have any.
 fn families(src: &[IpAddr], dst: &[IpAddr]) -> Vec<(Option<IpAddr>, Option<IpAddr>)> {
     let of = |ips: &[IpAddr], v4: bool| ips.iter().copied().find(|ip| ip.is_ipv4() == v4);
     let both = [true, false].into_iter();

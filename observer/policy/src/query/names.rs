@@ -1,19 +1,19 @@
-//! Objects by their names, and what to say when there is none.
+//! Objects by their names, and hints when there is none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::inventory::{Inventory, Pod, Service};
+use flow_model::inventory::{Inventory, Pod};
 
-use crate::query::QueryError;
+use crate::query::error::QueryError;
 
-/// Names told in a hint.
+/// Most names listed in a hint.
 const HINTS: usize = 5;
-/// Names looked at for a hint: a batch of wrong names against a large cluster must not take for ever.
+/// Most names compared for a hint: a batch of wrong names against a large cluster must not take too long.
 const HINTED: usize = 2_000;
 
-/// The named objects of one inventory.
+/// Indexes the objects of one inventory by their names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     namespaces: HashMap<ArcStr, Members>,
@@ -22,12 +22,13 @@ pub(super) struct Names {
 #[derive(Clone, Debug, Default)]
 struct Members {
     pods: BTreeMap<ArcStr, Arc<Pod>>,
-    services: BTreeMap<ArcStr, Arc<Service>>,
-    /// The pod that stands for the workload, and how many there are.
+    services: BTreeSet<ArcStr>,
+    /// By workload: the pod that stands for it, and the number of its pods.
     workloads: BTreeMap<ArcStr, (Arc<Pod>, usize)>,
 }
 
 impl Names {
+    /// Indexes an inventory.
     pub(super) fn new(inventory: &Inventory) -> Self {
         let mut names = Self::default();
         for namespace in &inventory.namespaces {
@@ -35,7 +36,7 @@ impl Names {
         }
         for service in &inventory.services {
             let members = names.namespaces.entry(service.namespace.clone()).or_default();
-            members.services.insert(service.name.clone(), Arc::clone(service));
+            members.services.insert(service.name.clone());
         }
         for pod in &inventory.pods {
             names.namespaces.entry(pod.namespace.clone()).or_default().add(pod);
@@ -43,20 +44,17 @@ impl Names {
         names
     }
 
+    /// Returns the pod of this name.
     pub(super) fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.namespaces.get(namespace)?.pods.get(name)
     }
 
-    pub(super) fn service(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
-        self.namespaces.get(namespace)?.services.get(name)
-    }
-
-    /// The first of a workload's pods by name, of those that live, and how many live.
+    /// Returns the first of a workload's running pods by name, and the number of them.
     pub(super) fn workload(&self, namespace: &str, name: &str) -> Option<(&Arc<Pod>, usize)> {
         self.namespaces.get(namespace)?.workloads.get(name).map(|(pod, count)| (pod, *count))
     }
 
-    /// That there is no such pod, Service or whatever `what` says.
+    /// Makes the error for an object of the kind `what` that does not exist, with a hint.
     pub(super) fn missing(&self, what: &'static str, namespace: &ArcStr, name: &ArcStr) -> QueryError {
         let hint = match self.namespaces.get(namespace) {
             None => match similar(namespace, self.namespaces.keys()) {
@@ -64,7 +62,7 @@ impl Names {
                 some => format!("no namespace {namespace} is known; known are {some}"),
             },
             Some(members) if what == "Service" => {
-                members.hint("Services", namespace, name, members.services.keys())
+                members.hint("Services", namespace, name, members.services.iter())
             }
             Some(members) => members.hint("pods", namespace, name, members.pods.keys()),
         };
@@ -100,7 +98,7 @@ impl Members {
     }
 }
 
-/// The names most like the one that isn't there, and how many more there are.
+/// Lists the names most like the one that doesn't exist, and the number of further ones.
 fn similar<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a ArcStr>) -> String {
     let count = names.len();
     let likeness = |other: &str| (strsim::jaro_winkler(name, other) * 1e6) as u32;
@@ -108,7 +106,7 @@ fn similar<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a ArcStr>) -> 
         names.take(HINTED).map(|other| (std::cmp::Reverse(likeness(other)), other)).collect();
     ranked.sort();
     ranked.truncate(HINTS);
-    // The best ones are chosen; people look for names in their order.
+    // The most similar names are chosen, and listed in alphabetical order.
     ranked.sort_by_key(|(_, name)| *name);
     let mut text = ranked.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
     if count > HINTS {

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use flow_model::policies::Protocol;
 
-use crate::query::{Port, Query, Target};
+use crate::query::question::{Port, Query, Target};
 
-/// Longest name of an object in Kubernetes.
+/// The longest name of an object in Kubernetes.
 const MAX_NAME: usize = 253;
 
-/// What can't be understood.
+/// Names the part of a question that can't be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("`{0}` is neither NAMESPACE/NAME nor an IP address")]
@@ -43,7 +43,7 @@ impl Query {
     }
 }
 
-/// `web/x/UDP` and `10.0.0.1/UDP` name a protocol; `web/udp` is an object.
+/// Splits off the protocol: `web/x/UDP` and `10.0.0.1/UDP` name a protocol; `web/udp` is an object.
 fn split_protocol(text: &str) -> Result<(&str, Option<Protocol>), ParseError> {
     let Some((rest, last)) = text.rsplit_once('/') else { return Ok((text, None)) };
     if rest.contains('/') || matches!(side(rest), Ok((Target::Ip(_), _))) {
@@ -80,7 +80,7 @@ fn side(text: &str) -> Result<(Target, Option<Port>), ParseError> {
     Ok((target, after))
 }
 
-/// The name of an object; whether there is one of that name is found out later.
+/// Reads the name of an object, which may not exist.
 pub(super) fn name(text: &str) -> Result<ArcStr, ParseError> {
     let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
     match text.is_empty() || text.len() > MAX_NAME || text.contains(odd) {
@@ -89,6 +89,7 @@ pub(super) fn name(text: &str) -> Result<ArcStr, ParseError> {
     }
 }
 
+/// Reads a port: a number or a name.
 pub(super) fn port(text: &str) -> Result<Port, ParseError> {
     let bad = || ParseError::Port(excerpt(text));
     if text.bytes().all(|b| b.is_ascii_digit()) {
@@ -98,6 +99,7 @@ pub(super) fn port(text: &str) -> Result<Port, ParseError> {
     if fits { Ok(Port::Name(text.into())) } else { Err(bad()) }
 }
 
+/// Reads a protocol, in any case.
 pub(super) fn protocol(text: &str) -> Result<Protocol, ParseError> {
     let is = |name: &str| text.eq_ignore_ascii_case(name);
     match () {
@@ -108,7 +110,7 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, ParseError> {
     }
 }
 
-/// Errors are read on terminals: what is quoted there stays short and commands nothing.
+/// Quotes a part of a question. Errors are read on terminals, so the quote stays short and has no control characters.
 pub(super) fn excerpt(text: &str) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
     let mut out: String = text.chars().take(80).map(clean).collect();

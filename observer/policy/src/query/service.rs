@@ -1,82 +1,35 @@
-//! Services: which one an address is, which of its ports is meant, and what is behind that.
+//! Services: which of their ports a question means, and what is behind it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::inventory::{Backend, ContainerPort, Inventory, Service, ServicePort};
+use flow_identity::{Behind, End};
+use flow_model::inventory::{ContainerPort, Pod, Service, ServicePort};
 use flow_model::policies::Protocol;
 
-use crate::query::{Port, QueryError};
+use crate::query::error::QueryError;
+use crate::query::question::Port;
 
-/// Services by what clients address.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Fronts {
-    addresses: HashMap<IpAddr, Vec<Arc<Service>>>,
-    node_ports: HashMap<u16, Vec<Arc<Service>>>,
-}
-
-/// How a Service is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// By its name: any of its families, and by all ways that it offers.
-    Name,
-    /// By a ClusterIP: of this family.
-    Inside { v4: bool },
-    /// By an external address or a node port of this family.
-    Outside { v4: bool },
-}
-
-/// Backends that are one: the addresses of one pod.
+/// Holds backends that are one: the addresses of one pod on one port, or an address that no pod is named for.
 #[derive(Clone, Debug)]
 pub(super) struct Group<'a> {
-    pub(super) pod: Option<&'a ArcStr>,
+    pub(super) pod: Option<&'a Pod>,
     pub(super) port: u16,
     pub(super) ips: Vec<IpAddr>,
 }
 
-impl Fronts {
-    pub(super) fn new(inventory: &Inventory) -> Self {
-        let mut fronts = Self::default();
-        for service in &inventory.services {
-            for ip in service.cluster_ips.iter().chain(&service.external_ips) {
-                fronts.addresses.entry(ip.to_canonical()).or_default().push(Arc::clone(service));
-            }
-            for port in service.ports.iter().filter_map(|port| port.node_port) {
-                fronts.node_ports.entry(port).or_default().push(Arc::clone(service));
-            }
-        }
-        fronts
-    }
-
-    /// Services with this address; several may share one, on different ports.
-    pub(super) fn at(&self, ip: IpAddr) -> &[Arc<Service>] {
-        self.addresses.get(&ip).map_or(&[], Vec::as_slice)
-    }
-
-    /// The Service port behind a port of every node.
-    pub(super) fn node_port(
-        &self,
-        port: Option<&Port>,
-        protocol: Option<Protocol>,
-    ) -> Option<(&Arc<Service>, &ServicePort)> {
-        let Some(Port::Number(number)) = port else { return None };
-        let protocol = protocol.unwrap_or_default().as_str();
-        let of = |p: &&ServicePort| p.node_port == Some(*number) && p.protocol == protocol;
-        let services = self.node_ports.get(number)?;
-        services.iter().find_map(|service| Some((service, service.ports.iter().find(of)?)))
-    }
-}
-
-/// The port that is meant.
+/// Finds the port of the Service that the question means.
+///
+/// # Errors
+/// When the Service has no such port, or several.
 pub(super) fn port<'a>(
     service: &'a Service,
     port: Option<&Port>,
     protocol: Option<Protocol>,
 ) -> Result<&'a ServicePort, QueryError> {
     let fits = |p: &&ServicePort| match port {
-        // A number alone is TCP's; a name, or nothing, may be of any.
+        // A number alone means TCP; a name, or nothing, may mean any protocol.
         Some(Port::Number(number)) => {
             p.port == *number && p.protocol == protocol.unwrap_or_default().as_str()
         }
@@ -106,47 +59,19 @@ pub(super) fn port<'a>(
     }
 }
 
-/// What a port of the Service leads to: those that are ready, else all.
-pub(super) fn backends<'a>(service: &'a Service, port: &ServicePort, way: Way) -> Vec<Group<'a>> {
+/// Returns the ends behind a Service port, with the addresses of one pod taken together, in the order of the pods' names.
+pub(super) fn groups<'a>(behind: &Behind<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places: HashMap<(&ArcStr, u16), usize> = HashMap::new();
-    for backend in service.backends_of(port, |ip| way.takes(service, ip)) {
-        let place =
-            backend.pod.as_ref().map(|pod| *places.entry((pod, backend.port)).or_insert(groups.len()));
+    for End { backend, pod, .. } in behind.ends() {
+        let place = pod.map(|pod| *places.entry((&pod.name, backend.port)).or_insert(groups.len()));
         match place.and_then(|n| groups.get_mut(n)) {
             Some(group) => group.ips.push(backend.ip),
-            None => {
-                let Backend { pod, port, ip, .. } = backend;
-                groups.push(Group { pod: pod.as_ref(), port: *port, ips: vec![*ip] });
-            }
+            None => groups.push(Group { pod, port: backend.port, ips: vec![backend.ip] }),
         }
     }
-    groups.sort_by_key(|group| group.pod);
+    groups.sort_by_key(|group| group.pod.map(|pod| &pod.name));
     groups
-}
-
-impl Way {
-    fn takes(self, service: &Service, ip: IpAddr) -> bool {
-        match self {
-            Self::Name => {
-                let own = &service.cluster_ips;
-                own.is_empty() || own.iter().any(|own| own.to_canonical().is_ipv4() == ip.is_ipv4())
-            }
-            Self::Inside { v4 } | Self::Outside { v4 } => v4 == ip.is_ipv4(),
-        }
-    }
-
-    /// Whether a node may put its own address in place of the client's.
-    pub(super) fn may_masquerade(self, service: &Service) -> bool {
-        let reachable =
-            || !service.external_ips.is_empty() || service.ports.iter().any(|port| port.node_port.is_some());
-        !service.external_local
-            && match self {
-                Self::Outside { .. } => true,
-                Self::Inside { .. } => false,
-                Self::Name => reachable(),
-            }
-    }
 }
 
 fn is(port: &ServicePort, protocol: Option<Protocol>) -> bool {
@@ -157,7 +82,7 @@ fn has(service: &Service) -> String {
     listed(service.ports.iter().map(|port| (port.name.as_ref(), port.port, &port.protocol)))
 }
 
-/// Ports in words: `http 80/TCP, 443/TCP`.
+/// Lists container ports for a sentence: `http 80/TCP, 443/TCP`.
 pub(super) fn container_ports(ports: &[ContainerPort]) -> String {
     listed(ports.iter().map(|port| (port.name.as_ref(), port.port, &port.protocol)))
 }

@@ -1,4 +1,4 @@
-//! Questions about one small cluster, of which each line tells one thing.
+//! Questions about one small cluster, each about one rule.
 
 use flow_model::decision::Decision;
 use flow_model::inventory::Pod;
@@ -161,12 +161,12 @@ fn short(answer: Result<Answer, QueryError>) -> String {
 #[case::which_of_the_service(
     "web/front",
     "data/shop",
-    "Service data/shop has http 80/TCP, https 443/TCP; say which port is meant"
+    "Service data/shop has http 80/TCP, https 443/TCP; give the port that you mean"
 )]
 #[case::which_of_the_pod(
     "web/front",
     "web/dns",
-    "pod web/dns has dns 53/UDP, dns-tcp 53/TCP; say which port is meant"
+    "pod web/dns has dns 53/UDP, dns-tcp 53/TCP; give the port that you mean"
 )]
 #[case::the_one_of_udp("web/front", "web/dns/UDP", "allow web/dns:53/UDP")]
 #[case::no_such_name(

@@ -6,16 +6,19 @@ use flow_model::decision::{Decision, DirectionVerdict, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::query::parse::{excerpt, name, port, protocol};
-use crate::query::{Answer, Explainer, ParseError, Port, Query, QueryError, Target, combine};
+use crate::query::combine;
+use crate::query::error::QueryError;
+use crate::query::explainer::Explainer;
+use crate::query::parse::{ParseError, excerpt, name, port, protocol};
+use crate::query::question::{Answer, Port, Query, Target};
 
-/// Longest question, in bytes.
+/// The longest question, in bytes.
 pub const MAX_LINE: usize = 64 << 10;
 
-/// The answer to one line. It always has a decision: what can't be answered is unknown, and `error` says why.
+/// Holds the answer to one line. It always has a decision: without an answer it is unknown, and `error` has the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
-    /// The question's, whatever it is.
+    /// The id of the question, of any JSON type.
     pub id: Value,
     pub decision: Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +54,7 @@ pub fn reply(explainer: &Explainer, line: &[u8]) -> Reply {
 }
 
 impl Reply {
-    /// An answer with the question's id.
+    /// Makes the reply from an answer and the question's id.
     #[must_use]
     pub fn new(id: Value, answer: Result<Answer, QueryError>) -> Self {
         let Answer { src, dst, service, verdict, notes } = match answer {
@@ -64,7 +67,7 @@ impl Reply {
         Self { id, decision, error: None, src, dst, service, ingress, egress, explanation, notes }
     }
 
-    /// A line that is longer than [`MAX_LINE`], and was not kept.
+    /// Makes the reply to a line that is longer than [`MAX_LINE`] and was discarded.
     #[must_use]
     pub fn too_long() -> Self {
         Self::error(Value::Null, too_long())
@@ -78,11 +81,11 @@ impl Reply {
 }
 
 impl Query {
-    /// Reads a question like `{"src":{"ns":"web","pod":"a"},"dst":{"ip":"10.0.0.1"},"port":5432,"protocol":"TCP"}`. Fields that
-    /// aren't known are passed over.
+    /// Reads a question like `{"src":{"ns":"web","pod":"a"},"dst":{"ip":"10.0.0.1"},"port":5432,"protocol":"TCP"}`. Unknown
+    /// fields are ignored.
     ///
     /// # Errors
-    /// Which field can't be understood.
+    /// When a field can't be understood; the error names it.
     pub fn from_json(value: &Value) -> Result<Self, ParseError> {
         let Value::Object(fields) = value else {
             return Err(json("a question is a JSON object with `src` and `dst`"));

@@ -9,7 +9,7 @@ fn result(dst: &str, failed: Option<(CheckStep, ArcStr)>) -> CheckResult {
 }
 
 /// The record and the count of one result.
-fn told(result: CheckResult) -> (Check, (ArcStr, Option<CheckStep>, u64)) {
+fn reported(result: CheckResult) -> (Check, (ArcStr, Option<CheckStep>, u64)) {
     let mut engine = Engine::new("n1");
     engine.handle(cluster(), at(0));
     let handled = |engine: &mut Engine| std::iter::from_fn(|| engine.next_output()).collect::<Vec<_>>();
@@ -27,7 +27,7 @@ fn told(result: CheckResult) -> (Check, (ArcStr, Option<CheckStep>, u64)) {
 
 #[test]
 fn a_check_is_a_record_with_names_and_a_count() {
-    let (check, count) = told(result("10.43.0.9", None));
+    let (check, count) = reported(result("10.43.0.9", None));
     assert_eq!(count, ("lock".into(), None, 1_500));
     assert_eq!((check.ok, check.step, check.error, check.duration_us), (true, None, None, 1_500));
     assert_eq!(check.src.pod.as_deref(), Some("docs-1"));
@@ -39,7 +39,7 @@ fn a_check_is_a_record_with_names_and_a_count() {
 #[test]
 fn a_failure_names_its_step_and_a_service_without_an_address() {
     let failed = Some((CheckStep::Connect, "there is no Service postgres/pg".into()));
-    let (check, count) = told(result("0.0.0.0", failed));
+    let (check, count) = reported(result("0.0.0.0", failed));
     assert_eq!(count, ("lock".into(), Some(CheckStep::Connect), 1_500));
     assert_eq!((check.ok, check.step), (false, Some(CheckStep::Connect)));
     assert_eq!(check.error.as_deref(), Some("there is no Service postgres/pg"));

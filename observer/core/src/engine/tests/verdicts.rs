@@ -28,7 +28,7 @@ fn admitting(namespaces: &[&str]) -> NetworkPolicy {
     policy("postgres", "default-deny-ingress").ingress(&rules)
 }
 
-fn told(engine: &mut Engine) -> Vec<Output> {
+fn outputs(engine: &mut Engine) -> Vec<Output> {
     std::iter::from_fn(|| engine.next_output()).collect()
 }
 
@@ -55,7 +55,7 @@ fn a_refused_attempt_names_the_policy_also_when_its_backend_was_not_seen() {
     engine.handle(guarded(admitting(&["app"])), at(0));
     engine.handle(rejected(1), at(1));
     engine.handle(Input::Tick, at(200));
-    let out = told(&mut engine);
+    let out = outputs(&mut engine);
     let verdict = verdict(&out);
     assert_eq!((verdict.decision, verdict.direction), (Decision::Deny, Some(Direction::Ingress)));
     assert_eq!(verdict.policies, ["postgres/default-deny-ingress"]);
@@ -83,7 +83,7 @@ fn backends_that_are_judged_differently_are_not_guessed_at() {
     engine.handle(Input::Cluster { inventory: Arc::new(inventory) }, at(0));
     engine.handle(rejected(1), at(1));
     engine.handle(Input::Tick, at(200));
-    let out = told(&mut engine);
+    let out = outputs(&mut engine);
     assert_eq!(verdict(&out).decision, Decision::Unknown);
     assert!(verdict(&out).explanation.contains("backends of Service postgres/pg"), "{:?}", verdict(&out));
 }
@@ -112,15 +112,15 @@ fn a_masqueraded_client_stays_refused_when_something_else_changes() {
     seen.masqueraded = Some("192.168.1.12".parse().unwrap());
     engine.handle(Input::Attempt(seen), at(1));
     engine.handle(Input::Tick, at(200));
-    let out = told(&mut engine);
+    let out = outputs(&mut engine);
     let [finding] = findings(&out)[..] else { panic!("{out:?}") };
     assert_eq!((finding.kind, finding.state), (FindingKind::PolicyDenied, State::Active));
     engine.handle(behind_a_vip("disk=ssd"), at(1_000));
-    assert_eq!(findings(&told(&mut engine)), Vec::<&Finding>::new());
+    assert_eq!(findings(&outputs(&mut engine)), Vec::<&Finding>::new());
 }
 
 #[test]
-fn without_a_cluster_nothing_is_said() {
+fn without_a_cluster_there_is_no_verdict() {
     let mut engine = Engine::new("n1");
     engine.handle(rejected(1), at(1));
     engine.handle(Input::Tick, at(200));
@@ -134,10 +134,10 @@ fn a_change_makes_an_open_connection_a_finding_and_the_fix_ends_it() {
     let mut engine = Engine::new("n1");
     engine.handle(guarded(admitting(&["app", "docs"])), at(0));
     engine.handle(Input::Connections { opened: vec![open(true)], closed: vec![] }, at(1));
-    assert_eq!(findings(&told(&mut engine)), Vec::<&Finding>::new());
+    assert_eq!(findings(&outputs(&mut engine)), Vec::<&Finding>::new());
 
     engine.handle(guarded(admitting(&["app"])), at(5_000));
-    let out = told(&mut engine);
+    let out = outputs(&mut engine);
     let [finding] = findings(&out)[..] else { panic!("{out:?}") };
     assert_eq!((finding.kind, finding.state, finding.count), (FindingKind::LatentDenial, State::Active, 1));
     let cause = finding.cause.as_deref().unwrap();
@@ -148,7 +148,7 @@ fn a_change_makes_an_open_connection_a_finding_and_the_fix_ends_it() {
     assert_eq!(counts[0].policy, "postgres/default-deny-ingress");
 
     engine.handle(guarded(admitting(&["app", "docs"])), at(9_000));
-    let out = told(&mut engine);
+    let out = outputs(&mut engine);
     assert_eq!(findings(&out)[0].state, State::Resolved);
     assert!(out.contains(&Output::LatentDenials(vec![])));
 }
@@ -161,13 +161,13 @@ fn counters_carry_the_verdict_of_their_pair() {
     let pair = Pair { src, dst, dport: 5432, vantage: Vantage::Source };
     let counts = Counts { outcomes: [0, 0, 1, 0], ..Counts::default() };
     engine.handle(Input::Pairs { deltas: vec![PairDelta { pair: Some(pair), counts }] }, at(1));
-    let out = told(&mut engine);
+    let out = outputs(&mut engine);
     let verdicts: Vec<_> =
         out.iter().filter_map(|o| if let Output::Pair(p) = o { Some(p.verdict) } else { None }).collect();
     assert_eq!(verdicts, [Decision::Deny]);
 }
 
-/// They come up to half a second after the attempts.
+/// Counters arrive up to half a second after the attempts.
 #[test]
 fn counters_are_judged_as_their_attempts_were() {
     let mut engine = Engine::new("n1");
@@ -179,7 +179,7 @@ fn counters_are_judged_as_their_attempts_were() {
     let counts = Counts { outcomes: [0, 0, 1, 0], ..Counts::default() };
     let mut judged = |ms| {
         engine.handle(Input::Pairs { deltas: vec![PairDelta { pair: Some(pair), counts }] }, at(ms));
-        let out = told(&mut engine);
+        let out = outputs(&mut engine);
         out.iter().rev().find_map(|o| if let Output::Pair(p) = o { Some(p.verdict) } else { None }).unwrap()
     };
     assert_eq!((judged(500), judged(2_000)), (Decision::Deny, Decision::Allow));
@@ -212,26 +212,26 @@ fn behind_a_masquerade_the_client_may_be_a_node() {
         (seen.tuple.src, seen.tuple.dst) = ("192.0.2.7".parse().unwrap(), "10.0.20.200".parse().unwrap());
         (seen.vantage, seen.outcome) = (Vantage::Transit, Outcome::Established);
         engine.handle(Input::Attempt(seen), at(1));
-        verdict(&told(engine)).decision
+        verdict(&outputs(engine)).decision
     };
     assert_eq!(attempt(true, &inventory, &mut engine), Decision::Allow);
     assert_eq!(attempt(false, &inventory, &mut engine), Decision::Unknown);
 }
 
 #[test]
-fn open_connections_are_told_for_the_baseline_until_none_is_left() {
+fn open_connections_are_reported_for_the_baseline_until_none_is_left() {
     let mut engine = Engine::new("n1");
     engine.handle(guarded(admitting(&["docs"])), at(0));
     let open = open(true);
     engine.handle(Input::Connections { opened: vec![open.clone()], closed: vec![] }, at(1));
     let flows = |engine: &mut Engine, ms| {
         engine.handle(Input::Tick, at(ms));
-        let out = told(engine);
+        let out = outputs(engine);
         out.into_iter().find_map(|o| if let Output::OpenFlows(flows) = o { Some(flows) } else { None })
     };
-    let told = flows(&mut engine, 2).unwrap();
-    assert_eq!((told.len(), told[0].open, told[0].since), (1, 1, at(0)));
-    assert_eq!(told[0].dst.pod.as_deref(), Some("pg-0"));
+    let reported = flows(&mut engine, 2).unwrap();
+    assert_eq!((reported.len(), reported[0].open, reported[0].since), (1, 1, at(0)));
+    assert_eq!(reported[0].dst.pod.as_deref(), Some("pg-0"));
     assert_eq!(flows(&mut engine, 3), None, "not at every tick");
     engine.handle(Input::Connections { opened: vec![], closed: vec![open.tuple] }, at(4));
     assert_eq!(flows(&mut engine, 6_000), Some(vec![]));

@@ -1,46 +1,38 @@
-//! Observed flows to connections: who is behind each side in a given picture of the cluster.
+//! Observed flows to connections: who is behind each side in a given snapshot of the cluster.
 
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_identity::{Identity, Possible};
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
 use flow_model::connection::{Connection, Party, Who};
+use flow_model::flow::FlowTuple;
 use flow_model::inventory::{Inventory, Pod};
-use ipnet::IpNet;
+use flow_model::policies::Protocol;
+use jiff::Timestamp;
 
-/// Pods and nodes of one inventory, and pods that only flows tell of.
+/// Knows the pods and addresses of one inventory, and the pods that only flows describe.
 pub(super) struct Parties {
     pods: HashMap<(ArcStr, ArcStr), Arc<Pod>>,
     workloads: HashMap<(ArcStr, ArcStr, ArcStr), Arc<Pod>>,
     gone: HashMap<(ArcStr, ArcStr), Arc<Pod>>,
-    nodes: HashMap<IpAddr, ArcStr>,
-    services: HashSet<IpAddr>,
-    pod_cidrs: Vec<IpNet>,
+    identity: Identity,
 }
 
 impl Parties {
-    pub(super) fn new(inventory: &Inventory, flows: &[BaselineFlow]) -> Self {
+    /// Indexes an inventory, and the pods of flows that it lacks.
+    pub(super) fn new(inventory: &Arc<Inventory>, flows: &[BaselineFlow]) -> Self {
         let alive = inventory.pods.iter().filter(|pod| !pod.finished);
         let by_name = alive.clone().map(|pod| ((pod.namespace.clone(), pod.name.clone()), Arc::clone(pod)));
         let by_workload = alive.map(|pod| (of_workload(pod), Arc::clone(pod)));
-        let nodes = inventory.nodes.iter();
+        let mut identity = Identity::new();
+        identity.apply(Arc::clone(inventory), Timestamp::MAX);
         let mut parties = Self {
             pods: by_name.collect(),
             workloads: by_workload.collect(),
             gone: HashMap::new(),
-            nodes: nodes
-                .clone()
-                .flat_map(|n| n.ips.iter().map(|ip| (ip.to_canonical(), n.name.clone())))
-                .collect(),
-            services: inventory
-                .services
-                .iter()
-                .flat_map(|s| &s.cluster_ips)
-                .map(IpAddr::to_canonical)
-                .collect(),
-            pod_cidrs: nodes.flat_map(|node| &node.pod_cidrs).filter_map(|cidr| cidr.parse().ok()).collect(),
+            identity,
         };
         for end in flows.iter().flat_map(|flow| [&flow.src, &flow.dst]) {
             parties.remember(end);
@@ -48,12 +40,27 @@ impl Parties {
         parties
     }
 
-    pub(super) fn connection<'a>(&'a self, flow: &'a BaselineFlow) -> Connection<'a> {
-        let party = |end: &'a BaselineEnd| Party { ip: Some(end.ip.to_canonical()), who: self.who(end) };
-        Connection { src: party(&flow.src), dst: party(&flow.dst), protocol: flow.protocol, port: flow.port }
+    /// Returns the connections that a flow may be: the one that was seen, or, where the backend of a Service was not seen,
+    /// those to its backends.
+    pub(super) fn possible<'a>(&'a self, flow: &'a BaselineFlow) -> Possible<'a> {
+        let party = |end: &'a BaselineEnd| Party {
+            ip: Some(end.ip.to_canonical()),
+            who: self.who(end, flow.last_seen),
+        };
+        let connection = Connection {
+            src: party(&flow.src),
+            dst: party(&flow.dst),
+            protocol: flow.protocol,
+            port: flow.port,
+        };
+        let unseen = flow.dst.pod.is_none() && flow.dst.service.is_some() && flow.protocol == Protocol::Tcp;
+        let tuple =
+            FlowTuple { src: flow.src.ip, sport: 0, dst: flow.dst.ip, dport: flow.port, backend: None };
+        let behind = || self.identity.resolve(&tuple, flow.last_seen).possible().behind();
+        Possible::new(connection, if unseen { behind() } else { None })
     }
 
-    /// A pod that is gone lives on in its workload's other pods, else as the flow describes it.
+    /// Remembers a pod that is gone: by another pod of its workload, else as the flow describes it.
     fn remember(&mut self, end: &BaselineEnd) {
         let Some(key) = end.namespace.clone().zip(end.pod.clone()) else { return };
         if self.pods.contains_key(&key) || self.gone.contains_key(&key) {
@@ -68,31 +75,19 @@ impl Parties {
         }
     }
 
-    fn who<'a>(&'a self, end: &'a BaselineEnd) -> Who<'a> {
-        let ip = end.ip.to_canonical();
-        match (&end.namespace, &end.pod) {
-            (Some(namespace), Some(pod)) => {
+    /// The names in the flow go first. An address without one has the holder that it had when the flow was last seen.
+    fn who<'a>(&'a self, end: &'a BaselineEnd, at: Timestamp) -> Who<'a> {
+        match (&end.namespace, &end.pod, &end.node) {
+            (Some(namespace), Some(pod), _) => {
                 let key = (namespace.clone(), pod.clone());
                 match self.pods.get(&key).or_else(|| self.gone.get(&key)) {
                     Some(pod) => Who::Pod(pod),
                     None => Who::Unknown("its pod is gone, and with it its labels"),
                 }
             }
-            (Some(_), None) => Who::Unknown("which pod it was is not known"),
-            (None, _) => match end.node.as_ref().or_else(|| self.nodes.get(&ip)) {
-                Some(node) => Who::Node(node),
-                None => self.outside(ip),
-            },
-        }
-    }
-
-    fn outside(&self, ip: IpAddr) -> Who<'_> {
-        if self.services.contains(&ip) {
-            return Who::Unknown("which pod the Service chose is not known");
-        }
-        match self.pod_cidrs.iter().any(|cidr| cidr.contains(&ip)) {
-            true => Who::Unknown("no pod is known to have this address"),
-            false => Who::External,
+            (Some(_), None, _) => Who::Unknown("which pod it was is not known"),
+            (None, _, Some(node)) => Who::Node(node),
+            (None, _, None) => self.identity.holder(end.ip, at).who(),
         }
     }
 }

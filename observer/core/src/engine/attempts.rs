@@ -1,0 +1,108 @@
+//! Attempts: how long they wait, their record, and the findings that follow.
+
+use std::sync::Arc;
+
+use flow_identity::Resolved;
+use flow_model::decision::Decision;
+use flow_model::flow::Outcome;
+use flow_model::input::AttemptSeen;
+use flow_model::record::{Attempt, Event, FlowVerdict};
+use jiff::Timestamp;
+
+use crate::engine::Engine;
+use crate::facts::{AttemptFacts, Backends};
+use crate::signal;
+
+/// Decides what happens to an attempt whose client has no name yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It waits for the name.
+    Waits,
+    /// It is reported without.
+    Exhausted,
+}
+
+impl Engine {
+    /// Holds a rejected attempt until the drop of its SYN names the backend. Its counters may arrive earlier, so the
+    /// decision is remembered already.
+    pub(super) fn rejected(&mut self, seen: AttemptSeen, now: Timestamp) {
+        let resolved = self.identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded);
+        self.recent.remember(&seen.tuple, self.judge.decide(&resolved), now);
+        if let Some(crowded_out) = self.awaiting_drop.hold(seen, now) {
+            self.attempt(crowded_out, now);
+        }
+    }
+
+    /// Reports an attempt, or holds it until its client has a name.
+    pub(super) fn attempt(&mut self, seen: AttemptSeen, now: Timestamp) {
+        if !self.report(&seen, Patience::Waits)
+            && let Some(crowded_out) = self.awaiting_name.hold(seen, now)
+        {
+            self.report(&crowded_out, Patience::Exhausted);
+        }
+    }
+
+    /// Reports an attempt as a record and to the detectors; returns false if it must wait for its client's name first.
+    /// The one place where an attempt's addresses are resolved.
+    pub(super) fn report(&mut self, seen: &AttemptSeen, patience: Patience) -> bool {
+        let resolved = self.identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded);
+        let may_wait = patience == Patience::Waits && resolved.client_is_unnamed();
+        if may_wait && !self.awaiting_name.gave_up(seen.tuple.src) {
+            return false;
+        }
+        let verdict = self.judge.verdict(&resolved);
+        let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
+        self.recent.remember(&seen.tuple, decision, seen.time);
+        let attempt = named(seen, &resolved, verdict);
+        let facts = facts(seen, &resolved, &attempt, self.history.last_relevant_change());
+        self.report_to_findings(&facts, seen);
+        self.record(seen.time, Event::Attempt(attempt));
+        true
+    }
+
+    fn report_to_findings(&mut self, facts: &AttemptFacts<'_>, seen: &AttemptSeen) {
+        self.findings.attempt(facts);
+        let denied = facts.attempt.verdict.as_ref().is_some_and(|v| v.decision == Decision::Deny);
+        if denied && seen.outcome == Outcome::Established {
+            self.connections.not_latent(&seen.tuple, seen.time);
+        }
+    }
+}
+
+/// Makes the record of an attempt.
+fn named(seen: &AttemptSeen, resolved: &Resolved<'_>, verdict: Option<Arc<FlowVerdict>>) -> Attempt {
+    Attempt {
+        vantage: seen.vantage,
+        outcome: seen.outcome,
+        signal: signal::of_attempt(seen),
+        icmp_type: seen.icmp.map(|(kind, _)| kind),
+        icmp_code: seen.icmp.map(|(_, code)| code),
+        drop_reason: seen.drop_reason.clone(),
+        src: resolved.client_endpoint(),
+        dst: resolved.server_endpoint(),
+        latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),
+        syn_retransmits: seen.syns.saturating_sub(1),
+        verdict,
+    }
+}
+
+/// Collects what findings need beside the record.
+fn facts<'a>(
+    seen: &AttemptSeen,
+    resolved: &Resolved<'_>,
+    attempt: &'a Attempt,
+    policy_change: Option<Timestamp>,
+) -> AttemptFacts<'a> {
+    let backends = resolved.service_port().map(|behind| Backends {
+        ready: behind.backends().filter(|backend| backend.ready).count(),
+        all: behind.backends().count(),
+    });
+    AttemptFacts {
+        time: seen.time,
+        attempt,
+        src_start: resolved.client_pod().and_then(|pod| pod.start),
+        dst_start: resolved.server_pod().and_then(|pod| pod.start),
+        policy_change,
+        backends,
+    }
+}

@@ -1,0 +1,56 @@
+//! How clients reach a Service.
+
+use std::net::IpAddr;
+
+use flow_model::inventory::Service;
+
+/// How a client addresses a Service, which decides where the connection can end and from where it can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// By its name: over any of its address families, and in every way that it offers.
+    ByName,
+    /// By one of its ClusterIPs, which has this family.
+    Inside { v4: bool },
+    /// By an external address or a node port of this family.
+    Outside { v4: bool },
+}
+
+impl Access {
+    /// Returns how a client that uses this address of the Service, or a node's address, comes to it.
+    #[must_use]
+    pub fn at(service: &Service, ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        let v4 = ip.is_ipv4();
+        match service.cluster_ips.iter().any(|own| own.to_canonical() == ip) {
+            true => Self::Inside { v4 },
+            false => Self::Outside { v4 },
+        }
+    }
+
+    /// Is true when a connection made this way can end at the backend address: NAT keeps the address family.
+    #[must_use]
+    pub fn leads_to(self, service: &Service, backend: IpAddr) -> bool {
+        let v4 = backend.to_canonical().is_ipv4();
+        match self {
+            Self::ByName => {
+                let own = &service.cluster_ips;
+                own.is_empty() || own.iter().any(|own| own.to_canonical().is_ipv4() == v4)
+            }
+            Self::Inside { v4: own } | Self::Outside { v4: own } => own == v4,
+        }
+    }
+
+    /// Is true when a node may put its own address in place of a client's: with `externalTrafficPolicy: Cluster` it does
+    /// so for clients from outside the cluster.
+    #[must_use]
+    pub fn may_masquerade(self, service: &Service) -> bool {
+        let reachable =
+            || !service.external_ips.is_empty() || service.ports.iter().any(|port| port.node_port.is_some());
+        !service.external_local
+            && match self {
+                Self::Outside { .. } => true,
+                Self::Inside { .. } => false,
+                Self::ByName => reachable(),
+            }
+    }
+}

@@ -1,0 +1,213 @@
+//! Who is behind an address, and when.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::connection::{Party, Who};
+use flow_model::inventory::{Inventory, Pod, ServicePort};
+use flow_model::object_ref::ObjectRef;
+use flow_model::policies::Protocol;
+use jiff::Timestamp;
+
+use crate::networks::PodNetworks;
+use crate::nodes::Nodes;
+use crate::services::{KnownService, Services};
+use crate::tenures::Tenures;
+use crate::workloads::Workloads;
+
+/// Remembers who was behind which address. It has one writer: the engine.
+#[derive(Debug, Default)]
+pub struct Identity {
+    inventory: Arc<Inventory>,
+    tenures: Tenures,
+    services: Services,
+    nodes: Nodes,
+    networks: PodNetworks,
+    workloads: Workloads,
+}
+
+/// Tells who is behind an address at one time.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'a> {
+    /// A pod with a network of its own.
+    Pod(&'a Pod),
+    /// A node, or a pod in its network: the two can't be told apart.
+    Node(&'a ArcStr),
+    /// A Service. Which of its backends is meant is not known.
+    Service,
+    /// Possibly a pod: the address belongs to a pod network, and no known pod has it.
+    Unnamed,
+    /// Possibly anything: no pods and no nodes are known.
+    NothingKnown,
+    /// Neither a pod nor a node of this cluster.
+    External,
+}
+
+impl<'a> Holder<'a> {
+    /// Returns the holder as policies see it, with the reason where that is unknown.
+    #[must_use]
+    pub fn who(self) -> Who<'a> {
+        match self {
+            Self::Pod(pod) => Who::Pod(pod),
+            Self::Node(node) => Who::Node(node),
+            Self::Service => Who::Unknown("it is a Service's address, and the backend is not known"),
+            Self::Unnamed => Who::Unknown("no known pod has this address, though it is a pod network's"),
+            Self::NothingKnown => Who::Unknown("no pods and no nodes are known"),
+            Self::External => Who::External,
+        }
+    }
+
+    /// Returns the pod that has the address as its own.
+    #[must_use]
+    pub fn pod(self) -> Option<&'a Pod> {
+        if let Self::Pod(pod) = self { Some(pod) } else { None }
+    }
+
+    /// Returns the node that has the address.
+    #[must_use]
+    pub fn node(self) -> Option<&'a ArcStr> {
+        if let Self::Node(node) = self { Some(node) } else { None }
+    }
+}
+
+impl Identity {
+    /// Creates an identity that knows nobody.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a new snapshot of the cluster, as it is `now`.
+    pub fn apply(&mut self, inventory: Arc<Inventory>, now: Timestamp) {
+        self.tenures.apply(&inventory.pods, now);
+        self.nodes = Nodes::new(&inventory);
+        self.networks = PodNetworks::new(&inventory);
+        self.services.apply(&inventory, &self.tenures, now);
+        self.workloads.apply(&inventory);
+        self.inventory = inventory;
+    }
+
+    /// Returns the snapshot that was applied last.
+    #[must_use]
+    pub fn inventory(&self) -> &Arc<Inventory> {
+        &self.inventory
+    }
+
+    /// Returns who had the address at that time.
+    #[must_use]
+    pub fn holder(&self, ip: IpAddr, at: Timestamp) -> Holder<'_> {
+        let ip = ip.to_canonical();
+        if let Some(pod) = self.tenures.owner(ip, at) {
+            Holder::Pod(pod)
+        } else if let Some(node) = self.nodes.node(ip) {
+            Holder::Node(node)
+        } else if self.services.have(ip, at) {
+            Holder::Service
+        } else if self.networks.contain(ip) {
+            Holder::Unnamed
+        } else if self.is_empty() && self.nodes.is_empty() {
+            Holder::NothingKnown
+        } else {
+            Holder::External
+        }
+    }
+
+    /// Returns who had the address at that time, as policies see it.
+    #[must_use]
+    pub fn party(&self, ip: IpAddr, at: Timestamp) -> Party<'_> {
+        Party { ip: Some(ip.to_canonical()), who: self.holder(ip, at).who() }
+    }
+
+    /// Returns the pod that had the address as its own at that time.
+    #[must_use]
+    pub fn pod(&self, ip: IpAddr, at: Timestamp) -> Option<&Arc<Pod>> {
+        self.tenures.owner(ip.to_canonical(), at)
+    }
+
+    /// Returns the Service of this name; of one that is gone, for [`RETENTION`](crate::RETENTION).
+    #[must_use]
+    pub fn service(&self, namespace: &ArcStr, name: &ArcStr) -> Option<&KnownService> {
+        self.services.named(namespace, name)
+    }
+
+    /// Returns the Services that have the address, in the order of their names. Several may share one, on different
+    /// ports.
+    pub fn services_at(&self, ip: IpAddr, at: Timestamp) -> impl Iterator<Item = &KnownService> {
+        self.services.at(ip.to_canonical(), at)
+    }
+
+    /// Returns the Service that has the port open on every node, and that port of it.
+    #[must_use]
+    pub fn node_port(
+        &self,
+        port: u16,
+        protocol: Protocol,
+        at: Timestamp,
+    ) -> Option<(&KnownService, &ServicePort)> {
+        self.services.node_port_of(port, protocol.as_str(), at)
+    }
+
+    /// Returns the Service that `ip:port` belongs to. A port of a node may belong to one too; its other ports do not,
+    /// whatever Services list its address.
+    pub(super) fn service_at(&self, ip: IpAddr, port: u16, at: Timestamp) -> Option<&KnownService> {
+        self.services.port(ip, port, at).or_else(|| match self.nodes.node(ip) {
+            Some(_) => self.services.node_port(port, at),
+            None => self.services.only_one_at(ip, at),
+        })
+    }
+
+    /// Returns the addresses under which nodes may forward a client's connection, with the nodes' names.
+    pub(super) fn masquerades(&self) -> &[(ArcStr, IpAddr)] {
+        self.nodes.masquerades()
+    }
+
+    /// Is true when the address is a node's.
+    pub(super) fn is_node(&self, ip: IpAddr) -> bool {
+        self.nodes.node(ip).is_some()
+    }
+
+    /// Returns the only pod in a node's network that declares the port.
+    pub(super) fn listener(&self, ip: IpAddr, port: u16) -> Option<&Arc<Pod>> {
+        self.nodes.listener(ip, port)
+    }
+
+    /// Is true when load balancers announce the address.
+    pub(super) fn is_announced(&self, ip: IpAddr) -> bool {
+        self.services.is_vip(ip)
+    }
+
+    /// Forgets pods and Services that have been gone for longer than [`RETENTION`](crate::RETENTION).
+    pub fn prune(&mut self, now: Timestamp) {
+        if self.tenures.prune(now) | self.services.prune(now) {
+            self.workloads.changed();
+        }
+    }
+
+    /// Prunes, and returns the workloads (namespace and name) that lost their last pod, present or remembered, and can't
+    /// appear in a name any more. Each is returned once, until it has a pod again.
+    pub fn departed(&mut self, now: Timestamp) -> Vec<ObjectRef> {
+        self.prune(now);
+        let pods = self.inventory.pods.iter().filter(|pod| !pod.finished).chain(self.tenures.pods());
+        let pods = pods.map(|pod| (&pod.namespace, &pod.workload.name));
+        self.workloads.departed(pods.chain(self.services.workloads()))
+    }
+
+    /// Is true when the workload has a pod, present or remembered.
+    #[must_use]
+    pub fn knows_workload(&self, namespace: &str, workload: &str) -> bool {
+        self.workloads.contains(namespace, workload)
+    }
+
+    /// Returns the number of (address, pod) pairs that are held or remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tenures.len()
+    }
+
+    /// Is true when no pod's address is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tenures.is_empty()
+    }
+}

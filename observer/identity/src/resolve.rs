@@ -1,0 +1,175 @@
+//! The one rule from a flow's addresses to its sides.
+
+mod possible;
+
+use std::net::IpAddr;
+
+use flow_model::connection::{Connection, Party};
+use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::inventory::Pod;
+use flow_model::policies::Protocol;
+use flow_model::record::Endpoint;
+use jiff::Timestamp;
+
+use crate::access::Access;
+use crate::behind::Behind;
+use crate::identity::{Holder, Identity};
+use crate::names::{name_pod, name_service};
+use crate::services::KnownService;
+
+pub use possible::Possible;
+
+/// What a flow's addresses stand for at one time. It borrows from [`Identity`] and allocates nothing; names are made
+/// on request.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved<'a> {
+    identity: &'a Identity,
+    tuple: FlowTuple,
+    at: Timestamp,
+    client: Holder<'a>,
+    /// The client as the server sees it.
+    source: Party<'a>,
+    /// Who is at the backend where one was seen, else at the address that the client used.
+    server: Holder<'a>,
+    /// The Service that the client addressed.
+    service: Option<&'a KnownService>,
+}
+
+impl Identity {
+    /// Resolves a flow that was seen at that time.
+    #[must_use]
+    pub fn resolve(&self, tuple: &FlowTuple, at: Timestamp) -> Resolved<'_> {
+        let client = self.holder(tuple.src, at);
+        let (ip, _) = tuple.backend.unwrap_or((tuple.dst, tuple.dport));
+        Resolved {
+            identity: self,
+            tuple: *tuple,
+            at,
+            client,
+            source: Party { ip: Some(tuple.src.to_canonical()), who: client.who() },
+            server: self.holder(ip, at),
+            service: self.service_at(tuple.dst.to_canonical(), tuple.dport, at),
+        }
+    }
+}
+
+impl<'a> Resolved<'a> {
+    /// Sets the address that the server sees instead of the client's, where it was seen. Policies know the client by it;
+    /// names don't.
+    #[must_use]
+    pub fn masqueraded_as(mut self, source: Option<IpAddr>) -> Self {
+        if let Some(ip) = source {
+            self.source = self.identity.party(ip, self.at);
+        }
+        self
+    }
+
+    /// Names the side that opened the connection. A pod in the node's own network can't be told from the node, so such an
+    /// address gets the node's name only.
+    #[must_use]
+    pub fn client_endpoint(&self) -> Endpoint {
+        let mut endpoint = Endpoint::bare(self.tuple.src, self.tuple.sport);
+        match self.client {
+            Holder::Pod(pod) => name_pod(&mut endpoint, pod),
+            holder => endpoint.node = holder.node().cloned(),
+        }
+        endpoint
+    }
+
+    /// Names the side that the connection was opened to: the Service that was addressed, and the pod at the backend, else
+    /// at the address itself. Where only the Service is known, its namespace, and its workload if all its backends are
+    /// of one.
+    #[must_use]
+    pub fn server_endpoint(&self) -> Endpoint {
+        let FlowTuple { dst, dport, backend, .. } = self.tuple;
+        let mut endpoint = Endpoint::bare(dst, dport);
+        let (ip, port) = self.end();
+        endpoint.service = self.service.map(|known| known.name.clone());
+        endpoint.backend_ip = Some(ip).filter(|ip| *ip != dst.to_canonical());
+        endpoint.backend_port = Some(port).filter(|port| *port != dport);
+        endpoint.node = self.server.node().cloned();
+        // A Service's port on a node leads away from the node's own listeners.
+        let may_listen = self.service.is_none() || backend.is_some();
+        let listener = || self.identity.listener(ip, port).filter(|_| may_listen).map(|pod| &**pod);
+        match (self.server.pod().or_else(listener), self.service) {
+            (Some(pod), _) => name_pod(&mut endpoint, pod),
+            (None, Some(known)) => name_service(&mut endpoint, known),
+            (None, None) => {}
+        }
+        endpoint
+    }
+
+    /// Is true when the client's address belongs to a pod network and no known pod has it, so that its name may follow.
+    #[must_use]
+    pub fn client_is_unnamed(&self) -> bool {
+        matches!(self.client, Holder::Unnamed)
+    }
+
+    /// Returns the pod that opened the connection.
+    #[must_use]
+    pub fn client_pod(&self) -> Option<&'a Pod> {
+        self.client.pod()
+    }
+
+    /// Returns the pod that the connection ends at, as far as that was seen.
+    #[must_use]
+    pub fn server_pod(&self) -> Option<&'a Pod> {
+        self.server.pod()
+    }
+
+    /// Returns the VIP through which the server was addressed. A node's address is a VIP (k3s' load balancer) on the
+    /// ports of its Service only.
+    #[must_use]
+    pub fn vip(&self) -> Option<IpAddr> {
+        let dst = self.tuple.dst.to_canonical();
+        let of_service = || self.service.is_some_and(|known| known.has_vip(dst));
+        let is_vip = self.identity.is_announced(dst) && (!self.identity.is_node(dst) || of_service());
+        is_vip.then_some(dst)
+    }
+
+    /// Returns the TCP port of the Service that was addressed, and what is behind it.
+    #[must_use]
+    pub fn service_port(&self) -> Option<Behind<'a>> {
+        let known = self.service?;
+        let (dst, dport) = (self.tuple.dst.to_canonical(), self.tuple.dport);
+        let is_node = self.identity.is_node(dst);
+        let mut ports = known.service.ports.iter().filter(|port| port.protocol == Protocol::Tcp.as_str());
+        let port = ports.find(|port| port.port == dport || (is_node && port.node_port == Some(dport)))?;
+        Some(Behind::new(self.identity, known, port, Access::at(&known.service, dst), self.at))
+    }
+
+    /// Returns the connections that the flow may be after DNAT: the one that was seen, or any to the backends of the
+    /// Service.
+    #[must_use]
+    pub fn possible(&self) -> Possible<'a> {
+        // A pod's own address may be in a Service too: there is no DNAT then.
+        let translated = self.tuple.backend.is_none() && self.server.pod().is_none();
+        Possible::new(self.connection(), if translated { self.service_port() } else { None })
+    }
+
+    /// Returns the connection as far as it was seen: to the backend, or to the address that the client used.
+    #[must_use]
+    pub fn connection(&self) -> Connection<'a> {
+        let (ip, port) = self.end();
+        let dst = Party { ip: Some(ip), who: self.server.who() };
+        Connection { src: self.source, dst, protocol: Protocol::Tcp, port }
+    }
+
+    /// Returns where on the node the flow passes, by which of its sides is a pod there.
+    #[must_use]
+    pub fn vantage(&self, node: &str) -> Vantage {
+        let is_local = |pod: Option<&Pod>| pod.and_then(|pod| pod.node.as_deref()) == Some(node);
+        if is_local(self.client_pod()) {
+            Vantage::Source
+        } else if is_local(self.server_pod()) {
+            Vantage::Destination
+        } else {
+            Vantage::Transit
+        }
+    }
+
+    fn end(&self) -> (IpAddr, u16) {
+        let (ip, port) = self.tuple.backend.unwrap_or((self.tuple.dst, self.tuple.dport));
+        (ip.to_canonical(), port)
+    }
+}

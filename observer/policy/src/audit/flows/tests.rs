@@ -1,0 +1,91 @@
+//! Who is behind the addresses of flows.
+
+use flow_model::connection::Who;
+use flow_model::testing::clusters::{cluster, node, pod, service};
+use flow_model::testing::policy;
+use jiff::Timestamp;
+use rstest::rstest;
+
+use super::*;
+
+/// Pods of which one is in no podCIDR, a Service with a load balancer's address, and a node.
+fn inventory() -> Arc<Inventory> {
+    let pods = [
+        pod("data", "db-0", &["10.42.0.10"]).on("n1"),
+        pod("data", "db-1", &["10.42.0.11"]).on("n1"),
+        pod("far", "away", &["172.16.5.5"]),
+    ];
+    let mut db = service("data", "db", &["10.43.0.1"])
+        .serving(":5432/TCP")
+        .backed_by("db-0=10.42.0.10:5432")
+        .backed_by("db-1=10.42.0.11:5432");
+    db.external_ips = vec!["192.0.2.200".parse().unwrap()];
+    db.vips = vec!["192.0.2.201".parse().unwrap()];
+    let mut n1 = node("n1", &["192.168.1.1"]);
+    n1.pod_cidrs = vec!["10.42.0.0/24".into()];
+    let only_web = policy("data", "only-web").ingress(&["ns(kubernetes.io/metadata.name=web)"]);
+    let db_1 = policy("data", "db-1").on("app=db-1").ingress(&["172.16.5.5/32"]);
+    cluster(pods, [db], [n1]).policy(only_web).policy(db_1).inventory()
+}
+
+fn flow(src: &str, dst: &str) -> BaselineFlow {
+    let bare = |ip: &str| BaselineEnd::bare(ip.parse().unwrap());
+    let time = Timestamp::from_second(1_700_000_000).unwrap();
+    BaselineFlow {
+        src: bare(src),
+        dst: bare(dst),
+        port: 5432,
+        service_port: None,
+        protocol: Protocol::Tcp,
+        count: 1,
+        first_seen: time,
+        last_seen: time,
+        open: 0,
+    }
+}
+
+/// The live rule in `flow-identity` gives the same answers.
+#[rstest]
+#[case::in_the_pod_network("10.42.0.77", "unknown")]
+#[case::near_a_pod_of_no_known_network("172.16.5.200", "unknown")]
+#[case::balancer("192.0.2.200", "unknown")]
+#[case::announced("192.0.2.201", "unknown")]
+#[case::cluster_ip("10.43.0.1", "unknown")]
+#[case::bridge_of_a_node("10.42.0.1", "node n1")]
+#[case::node("192.168.1.1", "node n1")]
+#[case::outside("198.51.100.7", "external")]
+#[case::the_pod_that_has_it("172.16.5.5", "pod away")]
+fn unnamed_addresses(#[case] ip: &str, #[case] expected: &str) {
+    let flow = flow(ip, "10.42.0.10");
+    let parties = Parties::new(&inventory(), std::slice::from_ref(&flow));
+    let connections: Vec<_> = parties.possible(&flow).connections().collect();
+    let [connection] = &*connections else { panic!("{connections:?}") };
+    let who = match connection.src.who {
+        Who::Pod(pod) => format!("pod {}", pod.name),
+        Who::Node(node) => format!("node {node}"),
+        Who::External => "external".to_owned(),
+        Who::Unknown(_) => "unknown".to_owned(),
+    };
+    assert_eq!(who, expected);
+}
+
+/// As for live flows: all backends must agree.
+#[rstest]
+#[case::all_refuse("198.51.100.7", Some(Decision::Deny), "refused by NetworkPolicy data/only-web")]
+#[case::one_admits("172.16.5.5", None, "the backends of Service data/db are judged differently")]
+fn a_service_without_its_backend_is_judged_at_all_of_them(
+    #[case] src: &str,
+    #[case] expected: Option<Decision>,
+    #[case] why: &str,
+) {
+    let mut flow = flow(src, "10.43.0.1");
+    (flow.dst.namespace, flow.dst.service) = (Some("data".into()), Some("data/db".into()));
+    let inventory = inventory();
+    let (parties, judge) = (Parties::new(&inventory, std::slice::from_ref(&flow)), Judge::new(&inventory));
+    let possible = parties.possible(&flow);
+    let decision = judge.agreed(&possible);
+    assert_eq!(decision, expected);
+    let after = decision.unwrap_or(Decision::Unknown);
+    let group = explained(group(&flow, after, Decision::Allow), &judge, &possible);
+    assert!(group.explanation.contains(why), "{}", group.explanation);
+}
