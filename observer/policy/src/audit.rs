@@ -1,5 +1,5 @@
-//! Proposed policies before they are applied: which observed connections they would refuse, and what in them can't
-//! be meant so.
+//! Proposed policies before they are applied: which observed connections they would refuse, and which of their parts
+//! are likely mistakes.
 
 mod change;
 mod draft;
@@ -11,7 +11,6 @@ mod merge;
 mod report;
 mod selector;
 mod suggest;
-
 mod uses;
 mod view;
 

@@ -9,7 +9,7 @@ use flow_model::inventory::{Namespace, Pod, Service};
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, TierPolicy};
 
-/// Everything that the manifests or the plan say.
+/// Holds everything that the manifests or the plan declare.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     pub policies: Vec<Proposed<NetworkPolicy>>,
@@ -17,27 +17,27 @@ pub struct Change {
     pub broken: Vec<Proposed<BrokenPolicy>>,
     pub namespaces: Vec<ProposedNamespace>,
     pub services: Vec<Arc<Service>>,
-    /// Pods as such, of a bare Pod or of a dump.
+    /// Pods that are listed themselves, as a bare Pod or in a dump.
     pub pods: Vec<Arc<Pod>>,
     pub templates: Vec<Template>,
-    /// ServiceAccounts (namespace, name) that a RoleBinding or ClusterRoleBinding names.
+    /// The ServiceAccounts (namespace, name) that a RoleBinding or ClusterRoleBinding names.
     pub bound: HashSet<(ArcStr, ArcStr)>,
-    /// Documents that can't be parsed, and why: a policy may be among them.
+    /// The documents that can't be parsed, with the reason: a policy may be among them.
     pub unreadable: Vec<(Place, String)>,
-    /// What else a reader should know.
+    /// Remarks for the reader.
     pub notes: Vec<String>,
-    /// Objects that a plan deletes.
+    /// The objects that a plan deletes.
     pub removed: Vec<Removed>,
 }
 
-/// An object, and where it is written.
+/// Holds an object and its place in the sources.
 #[derive(Clone, Debug)]
 pub struct Proposed<T> {
     pub object: Arc<T>,
     pub place: Place,
 }
 
-/// A Namespace with the annotations that the audit reads.
+/// Holds a Namespace with the annotations that the audit reads.
 #[derive(Clone, Debug)]
 pub struct ProposedNamespace {
     pub namespace: Arc<Namespace>,
@@ -45,40 +45,40 @@ pub struct ProposedNamespace {
     pub place: Place,
 }
 
-/// A workload's pod template, or a bare Pod.
+/// Holds a workload's pod template, or a bare Pod.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// A pod as the template makes it, without address and node; a bare Pod itself.
+    /// The pod that the template makes, without address and node; or the bare Pod itself.
     pub pod: Arc<Pod>,
     /// `spec.serviceAccountName`, `default` when absent.
     pub service_account: ArcStr,
-    /// Values of environment variables, commands and arguments, where names of Services may stand.
+    /// The values of environment variables, commands and arguments, which may contain names of Services.
     pub strings: Vec<ArcStr>,
-    /// Of the workload and of its pod template.
+    /// The annotations of the workload and of its pod template.
     pub notes: Notes,
     pub place: Place,
 }
 
-/// The annotations `flow-observer.io/...`.
+/// Holds the annotations `flow-observer.io/...`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// `flow-observer.io/uses`, as written.
+    /// The value of `flow-observer.io/uses`, as written.
     pub uses: Option<ArcStr>,
-    /// `flow-observer.io/audit-ignore`: the reason.
+    /// The value of `flow-observer.io/audit-ignore`: the reason.
     pub ignore: Option<ArcStr>,
 }
 
-/// An object that will be gone.
+/// Names an object that the change deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
     pub kind: ArcStr,
-    /// Empty for kinds without namespace.
+    /// The namespace; empty for kinds without one.
     pub namespace: ArcStr,
     pub name: ArcStr,
     pub place: Place,
 }
 
-/// Where something is written.
+/// Tells where in the sources an object is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A file, and the line in it from 1.
@@ -101,7 +101,7 @@ impl fmt::Display for Place {
 }
 
 impl Change {
-    /// Takes in what another source proposes.
+    /// Adds the objects of another source.
     pub fn extend(&mut self, other: Self) {
         self.policies.extend(other.policies);
         self.tiered.extend(other.tiered);
@@ -116,13 +116,13 @@ impl Change {
         self.removed.extend(other.removed);
     }
 
-    /// Policies of any kind, also broken ones.
+    /// Counts the policies of all kinds, including broken ones.
     #[must_use]
     pub fn policy_count(&self) -> usize {
         self.policies.len() + self.tiered.len() + self.broken.len()
     }
 
-    /// Where each NetworkPolicy is written, by `namespace/name`; tiered ones by name.
+    /// Returns the place of each NetworkPolicy by `namespace/name`, and of each tiered policy by name.
     pub(super) fn places(&self) -> BTreeMap<ObjectRef, &Place> {
         let named = self.policies.iter().map(|p| (p.object.object_ref(), &p.place));
         named.chain(self.tiered.iter().map(|p| (p.object.object_ref(), &p.place))).collect()

@@ -10,22 +10,22 @@ use flow_model::policies::NetworkPolicy;
 use crate::audit::change::{Change, Place};
 use crate::audit::report::{AuditFinding, FlowGroup, Ignored, Level, NotRun, Report, RuleId};
 
-/// What the checks write to.
+/// Collects the findings of the checks.
 #[derive(Default)]
 pub(super) struct Drafts {
     drafts: Vec<Draft>,
     not_run: BTreeSet<NotRun>,
 }
 
-/// A finding, and what it is about.
+/// Holds a finding and its subjects.
 pub(super) struct Draft {
     finding: AuditFinding,
     subjects: Vec<Subject>,
 }
 
-/// Whose annotation can opt out of a finding.
+/// Names an object whose annotation can opt out of a finding.
 pub(super) enum Subject {
-    /// All of these (`namespace/name`) must.
+    /// All of these policies (`namespace/name`) must opt out.
     Policies(Vec<ObjectRef>),
     Workload(ArcStr, Workload),
     Namespace(ArcStr),
@@ -38,7 +38,7 @@ impl Draft {
         Self { finding, subjects: Vec::new() }
     }
 
-    /// About a policy of the change.
+    /// Makes a finding about a policy of the change.
     pub(super) fn policy(
         rule: RuleId,
         policy: &NetworkPolicy,
@@ -103,7 +103,7 @@ impl Drafts {
     }
 }
 
-/// The annotations `flow-observer.io/audit-ignore` of all objects.
+/// Holds the annotations `flow-observer.io/audit-ignore` of all objects.
 pub(super) struct OptOuts<'a> {
     policies: HashMap<ObjectRef, &'a ArcStr>,
     workloads: HashMap<(&'a ArcStr, &'a Workload), &'a ArcStr>,
@@ -152,7 +152,7 @@ impl<'a> OptOuts<'a> {
                 let reasons: Option<Vec<_>> =
                     names.iter().map(|name| self.policies.get(name).copied()).collect();
                 let mut reasons = reasons?;
-                // One without a reason spoils the others.
+                // An object without a reason keeps the finding.
                 reasons.sort_by_key(|reason| !reason.trim().is_empty());
                 reasons.first().copied()
             }

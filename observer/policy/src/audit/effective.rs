@@ -9,7 +9,7 @@ use flow_model::policies::Policies;
 
 use crate::audit::change::{Change, Removed, Template};
 
-/// Labels that controllers add to pods beside those of the template.
+/// The labels that controllers add to pods beside those of the template.
 const ADDED: [&str; 10] = [
     "pod-template-hash",
     "controller-revision-hash",
@@ -23,7 +23,7 @@ const ADDED: [&str; 10] = [
     "batch.kubernetes.io/job-completion-index",
 ];
 
-/// What of `before` the change leaves, and what it adds.
+/// Returns what the change leaves of `before`, and what it adds.
 pub(super) fn after(before: &Inventory, change: &Change) -> Inventory {
     let gone = Gone::new(&change.removed);
     let names: HashSet<_> = change.namespaces.iter().map(|n| &n.namespace.name).collect();
@@ -40,7 +40,7 @@ pub(super) fn after(before: &Inventory, change: &Change) -> Inventory {
     }
 }
 
-/// Objects that a plan deletes.
+/// Indexes the objects that a plan deletes.
 pub(super) struct Gone<'a>(HashSet<(&'a str, &'a str, &'a str)>);
 
 impl<'a> Gone<'a> {
@@ -56,7 +56,7 @@ impl<'a> Gone<'a> {
         self.0.contains(&(kind, namespace, name)) || self.namespace(namespace)
     }
 
-    /// Whether it takes the pods of a workload with it.
+    /// Is true when the pods of a workload are deleted.
     pub(super) fn workload(&self, namespace: &str, kind: &str, name: &str) -> bool {
         self.object(kind, namespace, name)
     }
@@ -92,7 +92,7 @@ fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
     after
 }
 
-/// Manifests don't tell addresses and backends: those that the cluster gave stay.
+/// Merges the Services. Manifests have no addresses and backends, so those of the cluster stay.
 fn services(before: &Inventory, change: &Change, gone: &Gone<'_>) -> Vec<Arc<Service>> {
     let mut services: BTreeMap<_, _> =
         before.services.iter().map(|s| ((&s.namespace, &s.name), s.clone())).collect();
@@ -135,7 +135,7 @@ fn pods(before: &Inventory, change: &Change, gone: &Gone<'_>) -> Vec<Arc<Pod>> {
     after
 }
 
-/// The pod as it will be when its workload has rolled out.
+/// Returns the pod as it will be after the rollout of its workload.
 fn renewed(pod: &Pod, template: &Template) -> Pod {
     let mut labels: Labels = template.pod.labels.clone();
     for key in ADDED {

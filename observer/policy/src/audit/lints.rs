@@ -17,7 +17,7 @@ use crate::audit::draft::Drafts;
 use crate::audit::judge::Judge;
 use crate::audit::view::View;
 
-/// Runs them all.
+/// Runs all checks.
 pub(super) fn run(view: &View<'_>, judge: &Judge, out: &mut Drafts) {
     broken::check(view, out);
     pods::check(view, out);
@@ -30,7 +30,7 @@ pub(super) fn run(view: &View<'_>, judge: &Judge, out: &mut Drafts) {
     consumers::check(view, judge, out);
 }
 
-/// A rule and where in its policy it stands.
+/// Holds a rule and its position in its policy.
 #[derive(Clone, Copy)]
 struct Placed<'a> {
     direction: Direction,
@@ -47,7 +47,7 @@ fn rules(policy: &NetworkPolicy) -> impl Iterator<Item = Placed<'_>> {
 }
 
 impl Placed<'_> {
-    /// `ingress[0]`.
+    /// Returns its position: `ingress[0]`.
     fn path(&self) -> String {
         let direction = match self.direction {
             Direction::Ingress => "ingress",
@@ -56,7 +56,7 @@ impl Placed<'_> {
         format!("{direction}[{}]", self.index)
     }
 
-    /// `ingress[0].from[1]`.
+    /// Returns the position of a peer: `ingress[0].from[1]`.
     fn peer(&self, index: usize) -> String {
         let list = match self.direction {
             Direction::Ingress => "from",

@@ -10,15 +10,15 @@ use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 
-/// What the cluster is, and what was seen in it.
+/// Holds one cluster and the flows seen in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Merged {
     pub(super) inventory: Arc<Inventory>,
     pub(super) flows: Vec<BaselineFlow>,
 }
 
-/// The newest picture counts. Older ones add pods, Services and nodes that it lacks, as an agent may know its own
-/// node only; not policies and namespaces, which may have been deleted since.
+/// Merges baselines. The newest inventory counts. Older ones add the pods, Services and nodes that it lacks, as an agent
+/// may know its own node only; they don't add policies and namespaces, which may have been deleted since.
 pub(super) fn merge(baselines: &[Baseline]) -> Merged {
     let mut by_time: Vec<_> = baselines.iter().collect();
     by_time.sort_by_key(|baseline| std::cmp::Reverse(baseline.time));
@@ -38,7 +38,7 @@ pub(super) fn merge(baselines: &[Baseline]) -> Merged {
     Merged { inventory, flows: flows(&by_time) }
 }
 
-/// Of an agent that watches no cluster.
+/// Is true for the inventory of an agent that watches no cluster.
 fn is_blank(inventory: &Inventory) -> bool {
     inventory.pods.is_empty() && inventory.namespaces.is_empty() && inventory.nodes.is_empty()
 }
@@ -68,7 +68,7 @@ fn union(newest: &Inventory, all: &[&Baseline]) -> Inventory {
     }
 }
 
-/// Who, without the pod's name: as [`BaselineFlow`] tells flows apart.
+/// Identifies a side without its pod's name, as [`BaselineFlow`] does.
 type End<'a> = (Option<&'a ArcStr>, Option<&'a ArcStr>, Option<&'a ArcStr>, Option<IpAddr>);
 
 fn end(end: &BaselineEnd) -> End<'_> {
@@ -78,7 +78,7 @@ fn end(end: &BaselineEnd) -> End<'_> {
 
 type Key<'a> = (End<'a>, End<'a>, Option<&'a ObjectRef>, u16, Option<u16>, Protocol);
 
-/// Both nodes of a connection tell of it: the larger count is the one that saw more.
+/// Merges the flows. Both nodes of a connection report it: the larger count is the more complete one.
 fn flows(baselines: &[&Baseline]) -> Vec<BaselineFlow> {
     let mut flows: Vec<BaselineFlow> = Vec::new();
     let mut seen: HashMap<Key<'_>, (usize, usize)> = HashMap::new();

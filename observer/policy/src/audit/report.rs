@@ -1,4 +1,4 @@
-//! What an audit says.
+//! The result of an audit.
 
 use arcstr::ArcStr;
 use flow_model::decision::{Decision, Direction, Nearest};
@@ -9,26 +9,26 @@ use serde::Serialize;
 
 use crate::audit::change::Place;
 
-/// The whole answer.
+/// Holds the result of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// By place, then rule.
+    /// The findings, sorted by place, then rule.
     pub findings: Vec<AuditFinding>,
-    /// Those that an annotation opted out of.
+    /// The findings that an annotation opted out of.
     pub ignored: Vec<Ignored>,
-    /// Flows of which the policies may say yes or no: facts are missing, or a policy can't be read.
+    /// The flows with an unknown decision: facts are missing, or a policy can't be read.
     pub unknown: Vec<FlowGroup>,
-    /// Checks that had nothing to go by, here or in all.
+    /// The checks that lacked information, for one object or at all.
     pub not_run: Vec<NotRun>,
-    /// What else a reader should know: documents that were passed over, resources that are not read.
+    /// Remarks for the reader: documents that were skipped, resources that are not read.
     pub notes: Vec<String>,
-    /// Policies proposed.
+    /// The number of policies proposed.
     pub policies: usize,
-    /// `None` without a baseline.
+    /// The number of flows judged; `None` without a baseline.
     pub flows: Option<Judged>,
 }
 
-/// Observed flows, counted.
+/// Counts the observed flows by their decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Judged {
     pub judged: usize,
@@ -37,54 +37,54 @@ pub struct Judged {
     pub unknown: usize,
 }
 
-/// Something to mend before merging.
+/// Describes a fault to mend before merging.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditFinding {
     pub rule: RuleId,
     pub level: Level,
-    /// `None` where nothing of the change can be pointed at.
+    /// Its place; `None` where it belongs to no object of the change.
     pub place: Option<Place>,
-    /// `NetworkPolicy postgres/default-deny-ingress`, `Deployment pal-e-docs/pal-e-docs`.
+    /// The object: `NetworkPolicy postgres/default-deny-ingress`, `Deployment pal-e-docs/pal-e-docs`.
     pub object: ArcStr,
-    /// One sentence, without a full stop.
+    /// The message: one sentence, without a full stop.
     pub message: String,
-    /// Of `flow-denied` and, without counts, `consumer-not-admitted`.
+    /// The flows of `flow-denied` and, without counts, of `consumer-not-admitted`.
     pub flow: Option<Box<FlowGroup>>,
 }
 
-/// A finding somebody took responsibility for.
+/// Holds a finding that an annotation accepts, with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ignored {
     pub finding: AuditFinding,
     pub reason: ArcStr,
 }
 
-/// A check that had nothing to go by.
+/// Names a check that lacked information.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NotRun {
     pub rule: RuleId,
     pub why: String,
 }
 
-/// Observed flows between two workloads on one port.
+/// Groups the observed flows between two workloads on one port.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FlowGroup {
     pub src: Side,
     pub dst: Side,
-    /// At the destination, after DNAT.
+    /// The port at the destination, after DNAT.
     pub port: u16,
     pub protocol: Protocol,
-    /// Connections seen.
+    /// The number of connections seen.
     pub count: u64,
-    /// Of them, still open.
+    /// The number of connections that are still open.
     pub open: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
-    /// What today's policies say.
+    /// The decision of today's policies.
     pub before: Decision,
-    /// What they would say.
+    /// The decision of the policies after the change.
     pub after: Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
@@ -96,7 +96,7 @@ pub struct FlowGroup {
     pub explanation: String,
 }
 
-/// One side of a group.
+/// Describes one side of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Side {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct Side {
     /// `namespace/name`, when they connected to a Service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ObjectRef>,
-    /// An example, of sides outside the cluster.
+    /// An example address of a side outside the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<std::net::IpAddr>,
 }
@@ -128,7 +128,7 @@ impl std::fmt::Display for Side {
     }
 }
 
-/// How grave; the words are SARIF's.
+/// Ranks findings; the names are those of SARIF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -138,7 +138,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// As printed.
+    /// Returns the printed name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -151,29 +151,29 @@ impl Level {
 
 macro_rules! rules {
     ($($variant:ident, $id:literal, $level:ident, $about:literal;)*) => {
-        /// The checks. Their names are stable.
+        /// Names the checks. Their names are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum RuleId {
             $(#[doc = $about] $variant),*
         }
 
         impl RuleId {
-            /// All of them, in the order of documentation.
+            /// All checks, in the order of documentation.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The name.
+            /// Returns the name.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $id),* }
             }
 
-            /// How grave a finding usually is.
+            /// Returns the usual level of a finding.
             #[must_use]
             pub fn level(self) -> Level {
                 match self { $(Self::$variant => Level::$level),* }
             }
 
-            /// What it finds, in one sentence.
+            /// Describes the findings in one sentence.
             #[must_use]
             pub fn about(self) -> &'static str {
                 match self { $(Self::$variant => $about),* }
@@ -214,7 +214,7 @@ impl Serialize for RuleId {
 }
 
 impl Report {
-    /// Whether the change should not be merged as it is.
+    /// Is true when the change should not be merged as it is.
     #[must_use]
     pub fn found_something(&self) -> bool {
         !self.findings.is_empty()

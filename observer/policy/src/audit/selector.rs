@@ -6,7 +6,7 @@ use flow_model::policies::{Operator, Requirement, Selector};
 
 pub(super) use flow_model::selector::METADATA_NAME as NAME;
 
-/// Whether the labels satisfy a selector.
+/// Tells whether the labels satisfy a selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Matches {
     Yes,
@@ -15,7 +15,7 @@ pub(super) enum Matches {
     Perhaps,
 }
 
-/// Against a namespace of which perhaps only the name is known.
+/// Matches a selector against a namespace, of which perhaps only the name is known.
 pub(super) fn matches_namespace(selector: &Selector, labels: &Labels, all_known: bool) -> Matches {
     let mut answer = Matches::Yes;
     for requirement in &selector.requirements {
@@ -28,7 +28,7 @@ pub(super) fn matches_namespace(selector: &Selector, labels: &Labels, all_known:
     answer
 }
 
-/// Whether everything that `narrow` matches, `broad` matches too. False where it can't be told from the selectors alone.
+/// Is true when `broad` matches everything that `narrow` matches. It is false where the selectors alone don't decide it.
 pub(super) fn covers(broad: &Selector, narrow: &Selector) -> bool {
     broad.requirements.iter().all(|b| narrow.requirements.iter().any(|n| n.key == b.key && implies(n, b)))
 }
@@ -45,7 +45,7 @@ fn implies(narrow: &Requirement, broad: &Requirement) -> bool {
     }
 }
 
-/// Two requirements that nothing satisfies together.
+/// Returns two requirements that nothing satisfies together.
 pub(super) fn contradiction(selector: &Selector) -> Option<(&Requirement, &Requirement)> {
     let all = &selector.requirements;
     let pairs = all.iter().enumerate().flat_map(|(i, a)| all[i + 1..].iter().map(move |b| (a, b)));
@@ -62,7 +62,7 @@ fn exclude(a: &Requirement, b: &Requirement) -> bool {
     }
 }
 
-/// Labels of a pod or namespace as the selector wants it, as far as it says.
+/// Makes labels that satisfy the selector, as far as it names any.
 pub(super) fn example(selector: &Selector) -> Labels {
     let pairs = selector.requirements.iter().filter_map(|r| match &r.operator {
         Operator::In(values) => Some((r.key.clone(), values.first()?.clone())),

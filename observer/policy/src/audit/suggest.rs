@@ -6,13 +6,13 @@ use arcstr::ArcStr;
 use flow_model::inventory::Labels;
 use flow_model::policies::{Operator, Requirement, Selector};
 
-/// Below this a name is another name, not a near miss.
+/// The least likeness of a near miss; below it a name is a different one.
 const ALIKE: f64 = 0.75;
-/// Suggestions given at most, and how much worse than the best they may be.
+/// Most suggestions given, and how much less alike than the best one they may be.
 const MOST: usize = 3;
 const MARGIN: f64 = 0.1;
 
-/// Labels (`key`, value) that would repair the first requirement that none of `candidates` satisfies.
+/// Returns labels (`key`, value) that would repair the first requirement that none of `candidates` satisfies.
 pub(super) fn labels<'a>(
     selector: &Selector,
     candidates: impl Iterator<Item = &'a Labels> + Clone,
@@ -34,7 +34,7 @@ pub(super) fn labels<'a>(
     keys.take(MOST).collect()
 }
 
-/// Those of `candidates` that read almost like `wanted`, the likeliest first.
+/// Returns the `candidates` that look almost like `wanted`, the likeliest first.
 pub(super) fn names<'a>(wanted: &str, candidates: impl Iterator<Item = &'a ArcStr>) -> Vec<ArcStr> {
     let mut scored: Vec<_> = candidates.map(|name| (alike(wanted, name), name)).collect();
     scored.retain(|(score, _)| *score >= ALIKE);
@@ -45,16 +45,16 @@ pub(super) fn names<'a>(wanted: &str, candidates: impl Iterator<Item = &'a ArcSt
     near.take(MOST).map(|(_, name)| name.clone()).collect()
 }
 
-/// A name inside the other, whole words of it, counts as much as a typing error.
+/// Rates the likeness of two names. One that contains all parts of the other counts as much as a typing error.
 fn alike(a: &str, b: &str) -> f64 {
-    let words = |s: &str| -> BTreeSet<String> { s.split(['-', '.', '_', '/']).map(Into::into).collect() };
-    let (left, right) = (words(a), words(b));
+    let parts = |s: &str| -> BTreeSet<String> { s.split(['-', '.', '_', '/']).map(Into::into).collect() };
+    let (left, right) = (parts(a), parts(b));
     let inside = left.is_subset(&right) || right.is_subset(&left);
     let score = strsim::jaro_winkler(a, b);
     if inside { score.max(0.9) } else { score }
 }
 
-/// "; did you mean a or b?", or nothing.
+/// Returns "; did you mean a or b?", or nothing.
 pub(super) fn question(names: &[String]) -> String {
     match names {
         [] => String::new(),

@@ -2,15 +2,15 @@
 
 use arcstr::ArcStr;
 
-/// Texts are read up to here; who has more of them keeps data in them.
+/// The part of a text that is read, in bytes. Longer texts hold data rather than addresses.
 const LONGEST: usize = 4096;
 
-/// A Service, or all of a namespace.
+/// Names a Service, or a whole namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Use {
     pub(super) namespace: ArcStr,
     pub(super) service: Option<ArcStr>,
-    /// Of the Service; without one, of the pods.
+    /// The port of the Service; without a Service, of the pods.
     pub(super) port: Option<u16>,
 }
 
@@ -28,7 +28,7 @@ impl std::fmt::Display for Use {
     }
 }
 
-/// Reads `flow-observer.io/uses`: `postgres, redis/cache:6379`. What can't be read comes back as an error.
+/// Reads `flow-observer.io/uses`: `postgres, redis/cache:6379`. Entries that can't be read are returned as errors.
 pub(super) fn declared(annotation: &str) -> impl Iterator<Item = Result<Use, &str>> {
     let entries = annotation.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
     entries.map(|entry| parse(entry).ok_or(entry))
@@ -89,9 +89,9 @@ mod tests {
     #[case("redis/cache:6379", "redis/cache:6379")]
     #[case("redis/cache", "redis/cache")]
     #[case("redis:6379", "namespace redis on port 6379")]
-    fn entries(#[case] entry: &str, #[case] says: &str) {
+    fn entries(#[case] entry: &str, #[case] expected: &str) {
         let uses: Vec<_> = declared(entry).map(|entry| entry.map(|entry| entry.to_string())).collect();
-        assert_eq!(uses, [Ok(says.to_owned())]);
+        assert_eq!(uses, [Ok(expected.to_owned())]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the checks look things up in: namespaces, pods grouped by what policies see of them, and policies.
+//! The index that the checks use: namespaces, pods grouped by what policies see of them, and policies.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -13,16 +13,16 @@ use flow_model::policies::{NetworkPolicy, Peer, Selector};
 use crate::audit::change::{Change, Place, Proposed};
 use crate::audit::selector::{self, Matches, NAME};
 
-/// Namespaces that every cluster has.
+/// The namespaces that every cluster has.
 const BUILT_IN: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
-/// The cluster after the change, indexed.
+/// Indexes the cluster as it is after the change.
 pub(super) struct View<'a> {
     pub(super) change: &'a Change,
     pub(super) after: &'a Arc<Inventory>,
-    /// A baseline lists the cluster's pods: a namespace without any has none.
+    /// Is true when a baseline lists the cluster's pods: a namespace without pods in it has none.
     pub(super) pods_complete: bool,
-    /// At least one Namespace object is known, so that one that is missing says something.
+    /// Is true when at least one Namespace object is known: a missing one does not exist then.
     pub(super) namespaces_known: bool,
     namespaces: BTreeMap<ArcStr, Labelled>,
     groups: BTreeMap<ArcStr, Vec<Group>>,
@@ -33,27 +33,27 @@ pub(super) struct View<'a> {
 
 struct Labelled {
     labels: Labels,
-    /// There is a Namespace object, so these are all its labels.
+    /// Is true when there is a Namespace object, so that these are all its labels.
     all: bool,
 }
 
-/// Pods that no policy can tell apart.
+/// Stands for pods that no policy can distinguish.
 #[derive(Debug)]
 pub(super) struct Group {
     /// One of them.
     pub(super) pod: Arc<Pod>,
-    /// Service account, where a template tells.
+    /// The service account, where a template names it.
     pub(super) service_account: Option<ArcStr>,
 }
 
-/// Whether a peer finds anybody.
+/// Tells whether a peer of a policy matches anything.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Found {
     Some,
     NoNamespace,
-    /// In these namespaces.
+    /// No pod in these namespaces matches.
     NoPod(Rc<Vec<ArcStr>>),
-    /// What would tell is missing.
+    /// Information is missing; the text names it.
     CantTell(String),
 }
 
@@ -76,47 +76,47 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Pods of a namespace that policies apply to.
+    /// Returns the pods of a namespace that policies apply to.
     pub(super) fn groups(&self, namespace: &str) -> &[Group] {
         self.groups.get(namespace).map_or(&[], Vec::as_slice)
     }
 
-    /// Pods of all namespaces.
+    /// Returns the pods of all namespaces.
     pub(super) fn all_groups(&self) -> impl Iterator<Item = &Group> {
         self.groups.values().flatten()
     }
 
-    /// Whether nothing else can be in the namespace than [`View::groups`] tells.
+    /// Is true when [`View::groups`] is complete for the namespace.
     pub(super) fn knows_pods_of(&self, namespace: &str) -> bool {
         self.pods_complete || !self.groups(namespace).is_empty()
     }
 
-    /// The policies of a namespace after the change.
+    /// Returns the policies of a namespace after the change.
     pub(super) fn policies(&self, namespace: &str) -> &[&'a Arc<NetworkPolicy>] {
         self.policies.get(namespace).map_or(&[], Vec::as_slice)
     }
 
-    /// Where the change writes a policy (`namespace/name`); `None` when it doesn't.
+    /// Returns the place of a policy (`namespace/name`) in the change; `None` when the change doesn't have it.
     pub(super) fn place(&self, policy: &ObjectRef) -> Option<&'a Place> {
         self.places.get(policy).copied()
     }
 
-    /// The change's policies.
+    /// Returns the change's policies.
     pub(super) fn proposed(&self) -> impl Iterator<Item = &'a Proposed<NetworkPolicy>> {
         self.change.policies.iter()
     }
 
-    /// Whether anything speaks of the namespace.
+    /// Is true when any object mentions the namespace.
     pub(super) fn knows_namespace(&self, name: &str) -> bool {
         self.namespaces.contains_key(name)
     }
 
-    /// Labels of all namespaces, as far as known.
+    /// Returns the labels of all namespaces, as far as known.
     pub(super) fn namespace_labels(&self) -> impl Iterator<Item = &Labels> + Clone {
         self.namespaces.values().map(|n| &n.labels)
     }
 
-    /// Namespaces that the selector matches or may match.
+    /// Returns the namespaces that the selector matches or may match.
     pub(super) fn matching(&self, selector: &Selector) -> Rc<Vec<ArcStr>> {
         if let Some(found) = self.found.borrow().get(selector) {
             return Rc::clone(found);
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
         found
     }
 
-    /// Namespaces of a pod peer.
+    /// Returns the namespaces of a pod peer.
     pub(super) fn peer_namespaces(
         &self,
         policy: &NetworkPolicy,
@@ -140,7 +140,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Pods that a pod peer matches, of those known.
+    /// Returns the known pods that a pod peer matches.
     pub(super) fn peer_groups<'s>(
         &'s self,
         namespaces: &'s [ArcStr],
@@ -150,7 +150,7 @@ impl<'a> View<'a> {
         groups.filter(move |group| pods.is_none_or(|selector| selector.matches(&group.pod.labels)))
     }
 
-    /// Whether a peer matches anything. Addresses always may.
+    /// Finds out whether a peer matches anything. Addresses always may.
     pub(super) fn find(&self, policy: &NetworkPolicy, peer: &Peer) -> Found {
         let Peer::Pods { namespaces, pods } = peer else { return Found::Some };
         let within = self.peer_namespaces(policy, namespaces.as_ref());
@@ -172,7 +172,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Pods that the policy selects.
+    /// Returns the pods that the policy selects.
     pub(super) fn selected<'s>(&'s self, policy: &'s NetworkPolicy) -> impl Iterator<Item = &'s Group> {
         self.groups(&policy.namespace).iter().filter(|group| policy.selector.matches(&group.pod.labels))
     }
@@ -195,7 +195,7 @@ fn namespaces(after: &Inventory) -> BTreeMap<ArcStr, Labelled> {
     namespaces
 }
 
-/// With the label that the API server sets, whatever the manifest says.
+/// Adds the label that the API server sets, whether or not the manifest has it.
 fn named(labels: &Labels, name: &ArcStr) -> Labels {
     let mut labels = labels.clone();
     labels.insert(NAME.into(), name.clone());

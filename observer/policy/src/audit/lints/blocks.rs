@@ -13,15 +13,15 @@ use crate::audit::lints::rules;
 use crate::audit::report::RuleId;
 use crate::audit::view::View;
 
-/// k3s's defaults, for when nothing is known.
+/// The defaults of k3s, used when nothing is known.
 const K3S_PODS: &str = "10.42.0.0/16";
 const K3S_SERVICES: &str = "10.43.0.0/16";
 
 /// Nodes get a slice of the cluster's pod network, by default 8 bits narrower (/16 to /24, /56 to /64).
 const SLICE_BITS: u8 = 8;
-/// A pod network is never taken to be wider than this.
+/// The widest assumed pod network.
 const WIDEST: (u8, u8) = (16, 48);
-/// How far around a ClusterIP others are taken to be.
+/// The assumed network around a ClusterIP that holds others.
 const SERVICE_BITS: (u8, u8) = (16, 112);
 
 pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
@@ -44,7 +44,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
     }
 }
 
-/// Where the cluster's own addresses are.
+/// Holds the ranges of the cluster's own addresses.
 pub(super) struct Ranges {
     pods: Vec<IpNet>,
     pods_known: bool,
@@ -73,17 +73,17 @@ impl Ranges {
         }
     }
 
-    /// Whether only Services have such addresses.
+    /// Is true when only Services have such addresses.
     pub(super) fn is_service(&self, cidr: IpNet) -> bool {
         self.services.iter().any(|services| services.contains(&cidr.trunc()))
     }
 
-    /// Whether only pods have such addresses.
+    /// Is true when only pods have such addresses.
     pub(super) fn is_pod(&self, cidr: IpNet) -> bool {
         self.pods.iter().any(|pods| pods.contains(&cidr.trunc()))
     }
 
-    /// Whether some pods have such addresses.
+    /// Is true when some pods have such addresses.
     pub(super) fn has_pods(&self, cidr: IpNet) -> bool {
         self.pods.iter().any(|pods| pods.contains(&cidr.trunc()) || cidr.contains(pods))
     }
@@ -110,14 +110,14 @@ fn assumed(known: bool, default: &str) -> String {
     if known { String::new() } else { format!(" (taken to be {default}, the default of k3s)") }
 }
 
-/// The pod network that a node's slice is of.
+/// Returns the pod network that a node's slice belongs to.
 fn network(slice: IpNet) -> IpNet {
     let widest = if slice.addr().is_ipv4() { WIDEST.0 } else { WIDEST.1 };
     let bits = slice.prefix_len().saturating_sub(SLICE_BITS).max(widest).min(slice.prefix_len());
     IpNet::new(slice.addr(), bits).map_or(slice, |net| net.trunc())
 }
 
-/// The addresses of Services near one of them, as long as no node is among them.
+/// Returns the assumed network of Services around an address; the address alone if a node is in that network.
 fn around(ip: IpAddr, nodes: &[&IpAddr]) -> IpNet {
     let bits = if ip.is_ipv4() { SERVICE_BITS.0 } else { SERVICE_BITS.1 };
     let net = IpNet::new(ip, bits).map(|net| net.trunc());

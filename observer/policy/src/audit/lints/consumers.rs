@@ -1,4 +1,4 @@
-//! `consumer-not-admitted`: who is declared to use a namespace, and would not get in.
+//! `consumer-not-admitted`: pods that are declared to use a namespace, and that its policies would refuse.
 
 mod targets;
 
@@ -23,14 +23,14 @@ use crate::audit::view::View;
 use targets::{Target, targets};
 
 const RULE: RuleId = RuleId::ConsumerNotAdmitted;
-/// Sets of labels tried at most for pods that aren't known, per side that asks for labels.
+/// Most sets of labels tried for pods that aren't known, per side that requires labels.
 const MADE_UP: usize = 16;
 
 pub(super) fn check(view: &View<'_>, judge: &Judge, out: &mut Drafts) {
     for consumer in consumers(view, out) {
         for (wanted, how) in &consumer.uses {
             if !view.knows_namespace(&wanted.namespace) {
-                // Texts may speak of anything; an annotation is meant.
+                // Texts may contain anything; an annotation is deliberate.
                 if matches!(how, How::Annotated) {
                     out.not_run(RULE, unheard_of(view, &consumer, wanted));
                 }
@@ -48,19 +48,19 @@ fn unheard_of(view: &View<'_>, consumer: &Consumer<'_>, wanted: &Use) -> String 
     format!("{} uses {wanted}, of which nothing is known{question}", consumer.name)
 }
 
-/// Pods that use something.
+/// Describes pods that use something.
 struct Consumer<'s> {
     /// `Deployment pal-e-docs/pal-e-docs`, `Namespace pal-e-docs`.
     name: ArcStr,
     place: &'s Place,
     namespace: &'s ArcStr,
     workload: Option<&'s Workload>,
-    /// Empty where only the namespace is known.
+    /// The pods; empty where only the namespace is known.
     pods: Vec<Arc<Pod>>,
     uses: BTreeMap<Use, How>,
 }
 
-/// How it is known.
+/// The evidence for the use.
 #[derive(Clone, Copy)]
 enum How {
     Annotated,
@@ -114,7 +114,7 @@ fn annotated(annotation: &str, place: &Place, out: &mut Drafts) -> BTreeMap<Use,
     uses
 }
 
-/// A pod that only its labels are known of.
+/// Makes a pod of which only the labels are known.
 fn pod_of(namespace: &ArcStr, labels: Labels) -> Pod {
     Pod {
         namespace: namespace.clone(),
@@ -132,7 +132,7 @@ fn pod_of(namespace: &ArcStr, labels: Labels) -> Pod {
     }
 }
 
-/// The first refusal, if no pod gets through to any target.
+/// Returns the first refusal, if no pod is admitted to any target.
 fn refused(
     view: &View<'_>,
     judge: &Judge,
@@ -162,7 +162,8 @@ fn refused(
     Some((verdict, policies))
 }
 
-/// Pods that a namespace of which none is known may have: without labels, and with those that rules for it ask for.
+/// Makes pods that a namespace without known pods may have: one without labels, and some with labels that rules for it
+/// require.
 fn made_up(view: &View<'_>, namespace: &ArcStr, wanted: &ArcStr) -> Vec<Arc<Pod>> {
     let rules = view.policies(wanted).iter().flat_map(|p| p.ingress.iter().flatten());
     let asked = rules.flat_map(|rule| &rule.peers).filter_map(|peer| match peer {

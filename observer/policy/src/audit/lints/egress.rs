@@ -30,12 +30,12 @@ pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
     }
 }
 
-/// Pods of a namespace whose egress the same policies decide.
+/// Groups the pods of a namespace whose egress the same policies decide.
 struct Isolated<'s> {
     namespace: ArcStr,
-    /// Empty where no pod of the namespace is known: then all its policies are taken together.
+    /// The pods; empty where no pod of the namespace is known, and all its policies are taken together.
     groups: Vec<&'s Group>,
-    /// By name.
+    /// The policies, sorted by name.
     policies: Vec<&'s Arc<NetworkPolicy>>,
 }
 
@@ -44,7 +44,7 @@ impl<'s> Isolated<'s> {
         self.policies.iter().flat_map(|p| p.egress.iter().flatten().map(move |rule| (&***p, rule)))
     }
 
-    /// A finding about some of the pods, at the first policy that the change proposes.
+    /// Makes a finding about some of the pods, at the first policy that the change proposes.
     fn draft(&self, view: &View<'_>, rule: RuleId, level: Level, groups: &[&&Group], message: &str) -> Draft {
         let workloads: BTreeSet<_> = groups.iter().map(|group| &group.pod.workload).collect();
         let who = match workloads.len() {
@@ -67,7 +67,7 @@ impl<'s> Isolated<'s> {
     }
 }
 
-/// The first few, and how many more there are.
+/// Lists the first few, and counts the others.
 fn some(names: impl ExactSizeIterator<Item = impl Display>) -> String {
     const SHOWN: usize = 3;
     let more = names.len().saturating_sub(SHOWN);
@@ -75,7 +75,7 @@ fn some(names: impl ExactSizeIterator<Item = impl Display>) -> String {
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
-/// Those that a policy of the change isolates.
+/// Returns the pods that a policy of the change isolates.
 fn isolated<'s>(view: &'s View<'_>) -> Vec<Isolated<'s>> {
     let namespaces: BTreeSet<_> =
         view.proposed().filter(|p| p.object.egress.is_some()).map(|p| &p.object.namespace).collect();
@@ -104,17 +104,17 @@ fn isolated_in<'s>(view: &'s View<'_>, namespace: &ArcStr) -> Vec<Isolated<'s>> 
     isolated.collect()
 }
 
-/// How a rule's ports let one through.
+/// Tells how a rule's ports admit one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lets {
     No,
-    /// With all others, so it says nothing of what the rule is for.
+    /// Together with all others: the port is not the purpose of the rule.
     Generally,
     /// By number or name.
     Expressly,
 }
 
-/// Whether the rule's ports hold a number, or a name that `names` takes for it.
+/// Finds out whether the rule's ports contain a number, or a name that `names` accepts for it.
 fn lets(rule: &Rule, protocol: Protocol, number: u16, names: &dyn Fn(&ArcStr) -> bool) -> Lets {
     if rule.ports.is_empty() {
         return Lets::Generally;

@@ -35,7 +35,7 @@ fn never(peer: &Peer) -> Option<String> {
     }
 }
 
-/// Whether the blocks together hold every address.
+/// Is true when the blocks together contain every address.
 pub(super) fn covered(cidr: IpNet, blocks: &[IpNet]) -> bool {
     IpNet::aggregate(&blocks.to_vec()).iter().any(|block| block.contains(&cidr.trunc()))
 }

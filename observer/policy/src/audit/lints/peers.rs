@@ -40,7 +40,7 @@ fn no_namespace(view: &View<'_>, policy: &NetworkPolicy, placed: Placed<'_>, ind
     let Peer::Pods { namespaces: Some(selector), .. } = &placed.rule.peers[index] else {
         return String::new();
     };
-    // What the policy names already can't be what was meant here.
+    // A namespace that the policy names already is not a likely correction.
     let named = named(view, policy, placed);
     let others =
         view.namespace_labels().filter(|labels| !labels.get(NAME).is_some_and(|n| named.contains(n)));
@@ -52,7 +52,7 @@ fn no_namespace(view: &View<'_>, policy: &NetworkPolicy, placed: Placed<'_>, ind
     format!("{}: no namespace has {}{question}", placed.peer(index), selector)
 }
 
-/// Namespaces that some peer of the same direction selects.
+/// Returns the namespaces that some peer of the same direction selects.
 fn named(view: &View<'_>, policy: &NetworkPolicy, placed: Placed<'_>) -> BTreeSet<ArcStr> {
     let peers = rules(policy).filter(|r| r.direction == placed.direction).flat_map(|r| &r.rule.peers);
     let mut named = BTreeSet::new();

@@ -27,7 +27,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
                 match targets {
                     Err(why) => out.not_run(RULE, why.clone()),
                     Ok(pods) if resolves(pods, name, port.protocol) => {}
-                    // Nobody is selected: that is another finding.
+                    // No pod is selected: that is another finding.
                     Ok(pods) if pods.is_empty() && !only_blocks(placed) => {}
                     Ok(pods) => {
                         let message = message(placed, pods, name, port.protocol);
@@ -39,7 +39,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
     }
 }
 
-/// The pods that a connection may go to by this rule.
+/// Returns the pods that connections of this rule end at.
 fn targets_of<'s>(
     view: &'s View<'_>,
     policy: &NetworkPolicy,

@@ -11,7 +11,7 @@ use crate::audit::report::RuleId;
 use crate::audit::selector::{NAME, covers};
 use crate::audit::view::View;
 
-/// More rules than this in one policy are not compared each with each.
+/// The most rules of one policy that are compared pairwise.
 const MOST: usize = 500;
 
 pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
@@ -30,7 +30,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
     }
 }
 
-/// Of two that admit the same, the later one is superfluous.
+/// Is true when `broad` makes `narrow` superfluous. Of two that admit the same, the later one is.
 fn shadows(policy: &NetworkPolicy, broad: &Placed<'_>, narrow: &Placed<'_>) -> bool {
     broad.direction == narrow.direction
         && broad.index != narrow.index
@@ -66,7 +66,7 @@ fn peer_covers(policy: &NetworkPolicy, broad: &Peer, narrow: &Peer) -> bool {
                 && pods_cover(bp.as_ref(), np.as_ref())
         }
         (Peer::Block { cidr: b, except }, Peer::Block { cidr: n, except: less }) => {
-            // What the broad one leaves out, the narrow one must not have, or leave out too.
+            // The exceptions of the broad block must lie outside the narrow one, or be its exceptions too.
             let left_out =
                 |e: &ipnet::IpNet| !(e.contains(&n.trunc()) || n.contains(&e.trunc())) || covered(*e, less);
             b.contains(&n.trunc()) && except.iter().all(left_out)

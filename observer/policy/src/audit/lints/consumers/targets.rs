@@ -1,4 +1,4 @@
-//! What a declared use connects to: pods and ports.
+//! The pods and ports that a declared use connects to.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::audit::selector::example;
 use crate::audit::uses::Use;
 use crate::audit::view::View;
 
-/// Pods and ports tried at most; one that lets the consumer in is enough.
+/// Most pods and ports tried; one that admits the consumer is enough.
 const MOST: usize = 64;
 
-/// One way to use it.
+/// Describes one connection that the use may make.
 pub(super) struct Target {
     pub(super) pod: Arc<Pod>,
     pub(super) port: u16,
@@ -40,7 +40,7 @@ fn service<'s>(view: &'s View<'_>, namespace: &ArcStr, name: &ArcStr) -> Option<
     view.after.services.iter().find(|s| s.namespace == *namespace && s.name == *name)
 }
 
-/// Where no pod of the namespace is known, such as its policies select.
+/// Returns the pods that are used; where none of the namespace is known, examples that its policies select.
 fn pods(view: &View<'_>, wanted: &Use, service: Option<&Arc<Service>>) -> Vec<Arc<Pod>> {
     let known = view.groups(&wanted.namespace).iter().map(|group| &group.pod);
     if let Some(service) = service {
@@ -95,7 +95,7 @@ fn resolve(port: &ServicePort, pod: &Pod) -> Option<u16> {
     target.parse().ok().or_else(named)
 }
 
-/// Ports that the policies of the pod speak of.
+/// Returns the ports that the policies of the pod mention.
 fn in_rules(view: &View<'_>, pod: &Pod) -> BTreeSet<(u16, Protocol)> {
     let policies = view.policies(&pod.namespace).iter().filter(|p| p.selector.matches(&pod.labels));
     let ingress = policies.flat_map(|p| rules(p)).filter(|placed| placed.direction == Direction::Ingress);

@@ -12,18 +12,18 @@ use crate::audit::lints::egress::{Isolated, Lets, lets};
 use crate::audit::lints::empty::covered;
 use crate::audit::view::{Group, View};
 
-/// Where API servers listen, when that isn't known.
+/// The ports of API servers, used when the real ones aren't known.
 const PORTS: [u16; 2] = [6443, 443];
-/// Labels that say what a pod is.
+/// The labels that name the purpose of a pod.
 const NAMES: [&str; 5] =
     ["app", "app.kubernetes.io/component", "app.kubernetes.io/name", "control-plane", "name"];
-/// Its instances watch and update their cluster's objects.
+/// The label of CloudNativePG's instances, which watch and update their cluster's objects.
 const CNPG: &str = "cnpg.io/cluster";
 
-/// The API server, as far as known.
+/// Holds what is known about the API server.
 pub(super) struct ApiServer<'s> {
     view: &'s View<'s>,
-    /// Backends of Service default/kubernetes.
+    /// The backends of Service default/kubernetes.
     endpoints: Vec<(IpAddr, u16)>,
     nodes: Vec<IpAddr>,
     ranges: Ranges,
@@ -39,7 +39,7 @@ impl<'s> ApiServer<'s> {
         }
     }
 
-    /// What is missing, and to which pods.
+    /// Describes what is missing, and which pods lack it.
     pub(super) fn problem<'g, 'i>(&self, isolated: &'i Isolated<'g>) -> Option<(String, Vec<&'i &'g Group>)> {
         let operators: Vec<_> = isolated.groups.iter().filter(|group| self.is_operator(group)).collect();
         let expected =
@@ -67,8 +67,8 @@ impl<'s> ApiServer<'s> {
         let bound = group.service_account.clone().map(account);
         bound.is_some_and(|account| self.view.change.bound.contains(&account))
             || group.pod.labels.contains_key(CNPG)
-            || says_operator(&group.pod.workload.name)
-            || NAMES.iter().filter_map(|key| group.pod.labels.get(*key)).any(|value| says_operator(value))
+            || names_operator(&group.pod.workload.name)
+            || NAMES.iter().filter_map(|key| group.pod.labels.get(*key)).any(|value| names_operator(value))
     }
 
     fn admits(&self, rule: &Rule) -> bool {
@@ -82,7 +82,7 @@ impl<'s> ApiServer<'s> {
         })
     }
 
-    /// By the nodes' addresses, else any that is not pods' or Services'.
+    /// Is true when the peer may match an API server: by the nodes' addresses, else by any that belongs to no pod or Service.
     fn may_hold_it(&self, peer: &Peer) -> bool {
         let Peer::Block { cidr, except } = peer else { return false };
         let of_cluster = self.ranges.is_service(*cidr) || self.ranges.is_pod(*cidr);
@@ -112,14 +112,14 @@ fn holds(peer: &Peer, ip: IpAddr) -> bool {
     matches!(peer, Peer::Block { cidr, except } if inside(cidr) && !except.iter().any(inside))
 }
 
-/// Where no pod is known, the policy's selector tells what it is for.
+/// Is true when the policy's selector names operators. It is the only evidence where no pod is known.
 fn selects_operators(policy: &NetworkPolicy) -> bool {
     let Selector { requirements } = &policy.selector;
     let labels = crate::audit::selector::example(&policy.selector);
     requirements.iter().any(|r| r.key == CNPG && labels.contains_key(CNPG))
-        || NAMES.iter().filter_map(|key| labels.get(*key)).any(|value| says_operator(value))
+        || NAMES.iter().filter_map(|key| labels.get(*key)).any(|value| names_operator(value))
 }
 
-fn says_operator(name: &str) -> bool {
-    name.split(['-', '.', '_', '/']).any(|word| word == "operator" || word == "controller")
+fn names_operator(name: &str) -> bool {
+    name.split(['-', '.', '_', '/']).any(|part| part == "operator" || part == "controller")
 }

@@ -10,11 +10,11 @@ use crate::audit::report::{Level, RuleId};
 use crate::audit::view::{Group, View};
 
 const PORT: u16 = 53;
-/// Where DNS servers are, and what their port is called, when none is known.
+/// The namespace of DNS servers and the names of their port, used when no server is known.
 const NAMESPACE: &str = "kube-system";
 const NAMES: [&str; 4] = ["dns", "dns-tcp", "dns-udp", "domain"];
 
-/// The DNS servers.
+/// Holds the DNS servers.
 pub(super) struct Dns<'s> {
     servers: Vec<&'s Group>,
     ranges: Ranges,
@@ -29,7 +29,7 @@ impl<'s> Dns<'s> {
         Self { servers: view.all_groups().filter(is_server).collect(), ranges: Ranges::new(view.after) }
     }
 
-    /// What is missing.
+    /// Describes what is missing.
     pub(super) fn problem(&self, view: &View<'_>, isolated: &Isolated<'_>) -> Option<(Level, String)> {
         let reaches =
             |protocol| isolated.rules().any(|(policy, rule)| self.admits(view, policy, rule, protocol));
@@ -70,7 +70,7 @@ impl<'s> Dns<'s> {
         }
     }
 
-    /// Whether a DNS server may be among the peer's. A rule for port 53 is about DNS, wherever its server is.
+    /// Is true when the peer may match a DNS server. A rule for port 53 is about DNS, wherever its server is.
     fn is_server(&self, view: &View<'_>, policy: &NetworkPolicy, peer: &Peer, expressly: bool) -> bool {
         match peer {
             Peer::Pods { namespaces, pods } => {
