@@ -1,31 +1,29 @@
 //! The engine: inputs with their time in, named records and counts out.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 use arcstr::{ArcStr, literal};
 use flow_identity::Identity;
-use flow_model::decision::Decision;
-use flow_model::flow::{FlowTuple, Outcome, Pair, Phase, Vantage};
-use flow_model::input::{DropDelta, DropSeen, Input, LostStage, PairDelta, ResetSeen};
-use flow_model::output::{DropUpdate, Output, PairUpdate};
-use flow_model::record::{Drop, Endpoint, Event, FlowRecord, Lost, Reset};
+use flow_model::flow::Outcome;
+use flow_model::input::{Input, LostStage};
+use flow_model::output::Output;
+use flow_model::record::{Event, FlowRecord, Lost};
 use flow_policy::history::History;
 use jiff::Timestamp;
 
 use crate::awaiting_drop::AwaitingDrop;
 use crate::awaiting_name::AwaitingName;
-use crate::bursts::{BurstConfig, Bursts, Endpoints, ResetFacts};
+use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
 use crate::findings::{Findings, FindingsConfig};
 use crate::judge::Judge;
-use crate::signal;
 use crate::vips::{VipConfig, Vips};
 
 mod attempts;
 mod checks;
 mod open_flows;
 mod recent;
+mod traffic;
 mod verdicts;
 mod vips;
 
@@ -145,86 +143,6 @@ impl Engine {
         }
     }
 
-    fn reset(&mut self, seen: &ResetSeen) {
-        let resolved = self.identity.resolve(&seen.tuple, seen.time);
-        let vip = resolved.vip();
-        let reset = Reset {
-            vantage: seen.vantage,
-            by: seen.by,
-            phase: seen.phase,
-            vip: vip.map(|vip| arcstr::format!("{vip}")),
-            src: resolved.client_endpoint(),
-            dst: resolved.server_endpoint(),
-        };
-        if let Some(vip) = vip.filter(|_| reset.phase != Phase::Handshake) {
-            self.vips.reset(vip, seen.time);
-        }
-        self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
-        self.record(seen.time, Event::Reset(reset));
-    }
-
-    fn drop(&mut self, mut seen: DropSeen, now: Timestamp) {
-        if signal::is_syn(seen.protocol, seen.tcp_flags)
-            && let Some(attempt) = self.awaiting_drop.release(&seen)
-        {
-            // The attempt knows how the client addressed what the dropped packet names after DNAT.
-            seen.tuple.backend = attempt.tuple.backend;
-            (seen.tuple.dst, seen.tuple.dport) = (attempt.tuple.dst, attempt.tuple.dport);
-            self.attempt(attempt, now);
-        }
-        let Some((src, dst, vantage)) = self.dropped(&seen.tuple, seen.time) else { return };
-        let drop = Drop {
-            vantage,
-            reason: seen.reason,
-            protocol: signal::protocol(seen.protocol),
-            tcp_flags: signal::flags(seen.protocol, seen.tcp_flags),
-            src,
-            dst,
-        };
-        self.record(seen.time, Event::Drop(drop));
-    }
-
-    fn pair(&mut self, delta: PairDelta, now: Timestamp) {
-        let (pair, verdict) = match delta.pair {
-            Some(pair) => {
-                let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), now);
-                // The attempts counted here may have been judged before a policy changed.
-                let recent = self.recent.decision(&pair, now);
-                // An uplink does not know what its packet is for; the addresses may.
-                let vantage = match pair.vantage {
-                    Vantage::Transit => resolved.vantage(&self.node),
-                    seen => seen,
-                };
-                let named =
-                    (Pair { vantage, ..pair }, resolved.client_endpoint(), resolved.server_endpoint());
-                (Some(named), recent.unwrap_or_else(|| self.judge.decide(&resolved)))
-            }
-            None => (None, Decision::Unknown),
-        };
-        self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
-    }
-
-    fn drops(&mut self, delta: DropDelta, now: Timestamp) {
-        let pair = match delta.pair {
-            Some((src, dst, dport)) => match self.dropped(&unopened(src, dst, dport), now) {
-                None => return,
-                pair => pair,
-            },
-            None => None,
-        };
-        self.outputs.push_back(Output::Drops(DropUpdate { pair, reason: delta.reason, count: delta.count }));
-    }
-
-    /// Names the sides of a drop. Returns `None` for traffic that is not the cluster's: the drop tracepoint sees all network
-    /// namespaces of the machine.
-    fn dropped(&self, tuple: &FlowTuple, at: Timestamp) -> Option<(Endpoint, Endpoint, Vantage)> {
-        let resolved = self.identity.resolve(tuple, at);
-        let (src, dst) = (resolved.client_endpoint(), resolved.server_endpoint());
-        let named = |e: &Endpoint| e.pod.is_some() || e.service.is_some() || e.node.is_some();
-        let concerns_us = self.identity.is_empty() || named(&src) || named(&dst);
-        concerns_us.then(|| (src, dst, resolved.vantage(&self.node)))
-    }
-
     fn lost(&mut self, stage: LostStage, count: u64, now: Timestamp) {
         self.outputs.push_back(Output::Lost { stage, count });
         if stage == LostStage::Ring {
@@ -235,11 +153,6 @@ impl Engine {
     fn record(&mut self, time: Timestamp, event: Event) {
         self.outputs.push_back(Output::Record(FlowRecord { time, node: self.node.clone(), event }));
     }
-}
-
-/// Returns the tuple of a counter, which knows neither the client's port nor the backend.
-fn unopened(src: IpAddr, dst: IpAddr, dport: u16) -> FlowTuple {
-    FlowTuple { src, sport: 0, dst, dport, backend: None }
 }
 
 #[cfg(test)]

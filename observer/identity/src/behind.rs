@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::access::Access;
 use crate::identity::{Holder, Identity};
-use crate::services::KnownService;
+use crate::known_service::KnownService;
 
 /// A port of a Service as a client uses it: where its connections can end, and from where they can come.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,10 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
+use crate::known_service::KnownService;
 use crate::networks::PodNetworks;
 use crate::nodes::Nodes;
-use crate::services::{KnownService, Services};
+use crate::services::Services;
 use crate::tenures::Tenures;
 use crate::workloads::Workloads;
 

@@ -9,6 +9,7 @@
 mod access;
 mod behind;
 mod identity;
+mod known_service;
 mod names;
 mod networks;
 mod nodes;
@@ -23,6 +24,6 @@ mod tests;
 pub use access::Access;
 pub use behind::{Behind, End};
 pub use identity::{Holder, Identity};
+pub use known_service::KnownService;
 pub use resolve::{Possible, Resolved};
-pub use services::KnownService;
 pub use tenures::RETENTION;

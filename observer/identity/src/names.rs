@@ -3,7 +3,7 @@
 use flow_model::inventory::Pod;
 use flow_model::record::Endpoint;
 
-use crate::services::KnownService;
+use crate::known_service::KnownService;
 
 /// Names the pod and its workload.
 pub(super) fn name_pod(endpoint: &mut Endpoint, pod: &Pod) {

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use crate::access::Access;
 use crate::behind::Behind;
 use crate::identity::{Holder, Identity};
+use crate::known_service::KnownService;
 use crate::names::{name_pod, name_service};
-use crate::services::KnownService;
 
 pub use possible::Possible;
 

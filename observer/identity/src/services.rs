@@ -1,33 +1,20 @@
 //! The Service that an address and port belong to.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
-use flow_model::object_ref::ObjectRef;
+use flow_model::inventory::{Backend, Inventory, ServicePort};
 use jiff::Timestamp;
 
-use crate::tenures::{RETENTION, Tenures};
+use crate::known_service::KnownService;
+use crate::tenures::Tenures;
 
 /// Services remembered after they are gone.
 const MAX_GONE: usize = 4096;
 
 type Key = (ArcStr, ArcStr);
-
-/// A Service, as those who connect to it see it.
-#[derive(Clone, Debug)]
-pub struct KnownService {
-    pub(super) service: Arc<Service>,
-    pub(super) name: ObjectRef,
-    /// The workload of all its backends; of those that it had last, if it has none.
-    pub(super) workload: Option<Workload>,
-    /// The pods that its backends name, in the order of the backends; `None` where there is no such pod.
-    pods: Vec<Option<Arc<Pod>>>,
-    /// When it was seen to be gone.
-    until: Option<Timestamp>,
-}
 
 /// Indexes all Services by their names and addresses.
 #[derive(Debug, Default)]
@@ -50,11 +37,11 @@ impl Services {
         for service in &inventory.services {
             let key = (service.namespace.clone(), service.name.clone());
             let named = |backend: &Backend| pods.get(&(&service.namespace, backend.pod.as_ref()?)).copied();
-            let known = known(service, old.remove(&key).as_deref(), named, tenures, now);
+            let known = KnownService::new(service, old.remove(&key).as_deref(), named, tenures, now);
             self.by_name.insert(key, Arc::new(known));
         }
         let gone = old.into_iter().take(MAX_GONE);
-        self.by_name.extend(gone.map(|(key, known)| (key, ended(known, now))));
+        self.by_name.extend(gone.map(|(key, known)| (key, KnownService::ended(known, now))));
         self.reindex();
     }
 
@@ -137,7 +124,7 @@ impl Services {
         self.node_ports.clear();
         self.vips = self.by_name.values().flat_map(|f| &f.service.vips).map(IpAddr::to_canonical).collect();
         let mut all: Vec<_> = self.by_name.values().cloned().collect();
-        all.sort_by(|a, b| (a.until.is_none(), &b.name).cmp(&(b.until.is_none(), &a.name)));
+        all.sort_by(|a, b| (a.is_alive(), &b.name).cmp(&(b.is_alive(), &a.name)));
         for known in all {
             self.index(&known);
         }
@@ -147,9 +134,9 @@ impl Services {
         let udp = |other: &Arc<KnownService>, port| {
             !other.service.ports.iter().any(|p| p.port == port && p.protocol == "TCP")
         };
-        for ip in addresses(&known.service) {
+        for ip in known.addresses() {
             for p in &known.service.ports {
-                let free = self.ports.get(&(ip, p.port)).is_none_or(|o| o.until.is_some() || udp(o, p.port));
+                let free = self.ports.get(&(ip, p.port)).is_none_or(|o| !o.is_alive() || udp(o, p.port));
                 if free || p.protocol == "TCP" {
                     self.ports.insert((ip, p.port), Arc::clone(known));
                 }
@@ -162,70 +149,10 @@ impl Services {
     }
 }
 
-impl KnownService {
-    /// Returns the Service itself.
-    #[must_use]
-    pub fn service(&self) -> &Service {
-        &self.service
-    }
-
-    /// Is true when the address is one of its VIPs.
-    pub(super) fn has_vip(&self, ip: IpAddr) -> bool {
-        self.service.vips.iter().any(|vip| vip.to_canonical() == ip)
-    }
-
-    /// Returns its backends, each with the pod that it names, if there is such a pod and it has not finished.
-    pub fn backends(&self) -> impl Iterator<Item = (&Backend, Option<&Arc<Pod>>)> + Clone {
-        self.service.backends.iter().zip(self.pods.iter().map(Option::as_ref))
-    }
-
-    fn covers(&self, at: Timestamp) -> bool {
-        self.until.is_none_or(|until| at.duration_since(until) <= RETENTION)
-    }
-}
-
 /// A Service that came later has taken the place of one that is gone.
 fn replace_gone(holders: &mut Vec<Arc<KnownService>>, known: &Arc<KnownService>) {
-    holders.retain(|other| other.until.is_none());
+    holders.retain(|other| other.is_alive());
     if !holders.iter().any(|other| Arc::ptr_eq(other, known)) {
         holders.push(Arc::clone(known));
-    }
-}
-
-/// Returns each address once: one that a Service lists twice is not shared.
-fn addresses(service: &Service) -> BTreeSet<IpAddr> {
-    let all = service.cluster_ips.iter().chain(&service.external_ips).chain(&service.vips);
-    all.map(IpAddr::to_canonical).collect()
-}
-
-fn known<'a>(
-    service: &Arc<Service>,
-    old: Option<&KnownService>,
-    named: impl Fn(&Backend) -> Option<&'a Arc<Pod>>,
-    tenures: &'a Tenures,
-    now: Timestamp,
-) -> KnownService {
-    let backends = service.backends.iter();
-    let pods = backends.clone().map(|backend| named(backend).filter(|pod| !pod.finished).cloned()).collect();
-    let mut workloads = backends.map(|backend| {
-        let pod = named(backend).or_else(|| tenures.owner(backend.ip.to_canonical(), now));
-        pod.map(|pod| &pod.workload)
-    });
-    let workload = match workloads.next() {
-        // Its pods are all gone: clients that connect now still mean what was there.
-        None => old.and_then(|known| known.workload.clone()),
-        Some(first) => first.filter(|_| workloads.all(|other| other == first)).cloned(),
-    };
-    let name = match old {
-        Some(known) => known.name.clone(),
-        None => service.object_ref(),
-    };
-    KnownService { service: Arc::clone(service), name, workload, pods, until: None }
-}
-
-fn ended(known: Arc<KnownService>, now: Timestamp) -> Arc<KnownService> {
-    match known.until {
-        Some(_) => known,
-        None => Arc::new(KnownService { until: Some(now), ..KnownService::clone(&known) }),
     }
 }

@@ -3,8 +3,8 @@ mod verdicts;
 
 use std::sync::Arc;
 
-use flow_model::flow::{Counts, FlowTuple, Phase, Side};
-use flow_model::input::AttemptSeen;
+use flow_model::flow::{Counts, FlowTuple, Pair, Phase, Side, Vantage};
+use flow_model::input::{AttemptSeen, DropSeen, PairDelta, ResetSeen};
 use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
 
 use super::*;

@@ -1,0 +1,105 @@
+//! Resets, drops and counters, with the names of their sides.
+
+use std::net::IpAddr;
+
+use flow_model::decision::Decision;
+use flow_model::flow::{FlowTuple, Pair, Phase, Vantage};
+use flow_model::input::{DropDelta, DropSeen, PairDelta, ResetSeen};
+use flow_model::output::{DropUpdate, Output, PairUpdate};
+use flow_model::record::{Drop, Endpoint, Event, Reset};
+use jiff::Timestamp;
+
+use crate::bursts::ResetFacts;
+use crate::engine::Engine;
+use crate::signal;
+
+impl Engine {
+    /// Records a reset and passes it to the detectors.
+    pub(super) fn reset(&mut self, seen: &ResetSeen) {
+        let resolved = self.identity.resolve(&seen.tuple, seen.time);
+        let vip = resolved.vip();
+        let reset = Reset {
+            vantage: seen.vantage,
+            by: seen.by,
+            phase: seen.phase,
+            vip: vip.map(|vip| arcstr::format!("{vip}")),
+            src: resolved.client_endpoint(),
+            dst: resolved.server_endpoint(),
+        };
+        if let Some(vip) = vip.filter(|_| reset.phase != Phase::Handshake) {
+            self.vips.reset(vip, seen.time);
+        }
+        self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
+        self.record(seen.time, Event::Reset(reset));
+    }
+
+    /// Records a drop, and releases the attempt that it explains.
+    pub(super) fn drop(&mut self, mut seen: DropSeen, now: Timestamp) {
+        if signal::is_syn(seen.protocol, seen.tcp_flags)
+            && let Some(attempt) = self.awaiting_drop.release(&seen)
+        {
+            // The attempt knows how the client addressed what the dropped packet names after DNAT.
+            seen.tuple.backend = attempt.tuple.backend;
+            (seen.tuple.dst, seen.tuple.dport) = (attempt.tuple.dst, attempt.tuple.dport);
+            self.attempt(attempt, now);
+        }
+        let Some((src, dst, vantage)) = self.dropped(&seen.tuple, seen.time) else { return };
+        let drop = Drop {
+            vantage,
+            reason: seen.reason,
+            protocol: signal::protocol(seen.protocol),
+            tcp_flags: signal::flags(seen.protocol, seen.tcp_flags),
+            src,
+            dst,
+        };
+        self.record(seen.time, Event::Drop(drop));
+    }
+
+    /// Names the counters of a pair.
+    pub(super) fn pair(&mut self, delta: PairDelta, now: Timestamp) {
+        let (pair, verdict) = match delta.pair {
+            Some(pair) => {
+                let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), now);
+                // The attempts counted here may have been judged before a policy changed.
+                let recent = self.recent.decision(&pair, now);
+                // An uplink does not know what its packet is for; the addresses may.
+                let vantage = match pair.vantage {
+                    Vantage::Transit => resolved.vantage(&self.node),
+                    seen => seen,
+                };
+                let named =
+                    (Pair { vantage, ..pair }, resolved.client_endpoint(), resolved.server_endpoint());
+                (Some(named), recent.unwrap_or_else(|| self.judge.decide(&resolved)))
+            }
+            None => (None, Decision::Unknown),
+        };
+        self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
+    }
+
+    /// Names a drop counter.
+    pub(super) fn drops(&mut self, delta: DropDelta, now: Timestamp) {
+        let pair = match delta.pair {
+            Some((src, dst, dport)) => match self.dropped(&unopened(src, dst, dport), now) {
+                None => return,
+                pair => pair,
+            },
+            None => None,
+        };
+        self.outputs.push_back(Output::Drops(DropUpdate { pair, reason: delta.reason, count: delta.count }));
+    }
+
+    /// Names the sides of a drop. Returns `None` for traffic that is not the cluster's: the drop tracepoint sees all network
+    /// namespaces of the machine.
+    fn dropped(&self, tuple: &FlowTuple, at: Timestamp) -> Option<(Endpoint, Endpoint, Vantage)> {
+        let resolved = self.identity.resolve(tuple, at);
+        let (src, dst) = (resolved.client_endpoint(), resolved.server_endpoint());
+        let named = |e: &Endpoint| e.pod.is_some() || e.service.is_some() || e.node.is_some();
+        let concerns_us = self.identity.is_empty() || named(&src) || named(&dst);
+        concerns_us.then(|| (src, dst, resolved.vantage(&self.node)))
+    }
+}
+
+/// Returns the tuple of a counter, which knows neither the client's port nor the backend.
+fn unopened(src: IpAddr, dst: IpAddr, dport: u16) -> FlowTuple {
+    FlowTuple { src, sport: 0, dst, dport, backend: None }
+}
