@@ -8,6 +8,7 @@ use arcstr::ArcStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::decision::Direction;
+use crate::policies::TierKind;
 
 /// The name of an object whose kind is known from the context. Its text, also in JSON, is `namespace/name`, or the name
 /// alone for an object without a namespace.
@@ -87,7 +88,7 @@ pub fn joined(objects: &[ObjectRef]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleRef {
     /// The kind of a tiered policy; `None` for a NetworkPolicy.
-    pub kind: Option<ArcStr>,
+    pub kind: Option<TierKind>,
     pub policy: ObjectRef,
     pub direction: Direction,
     /// Counted from 0, in the order of the manifest.
@@ -121,7 +122,7 @@ impl FromStr for RuleRef {
             _ => return Err(NotARule),
         };
         let (kind, policy) = match policy.split_once(' ') {
-            Some((kind, policy)) => (Some(kind.into()), policy),
+            Some((kind, policy)) => (Some(kind.parse().map_err(|_| NotARule)?), policy),
             None => (None, policy),
         };
         Ok(Self { kind, policy: policy.into(), direction, index: index.parse().map_err(|_| NotARule)? })
@@ -177,7 +178,14 @@ mod tests {
             let rule: RuleRef = text.parse().unwrap();
             assert_eq!(rule.to_string(), text);
         }
-        for bad in ["", "data/db", "data/db#ingress", "data/db#sideways[0]", "data/db#ingress[x]"] {
+        for bad in [
+            "",
+            "data/db",
+            "data/db#ingress",
+            "data/db#sideways[0]",
+            "data/db#ingress[x]",
+            "Pod db#ingress[0]",
+        ] {
             assert_eq!(bad.parse::<RuleRef>(), Err(NotARule), "{bad}");
         }
     }

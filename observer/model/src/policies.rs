@@ -163,11 +163,41 @@ pub enum Tier {
     Baseline,
 }
 
+/// Names the kind of a tiered policy, as the Kubernetes API writes it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+pub enum TierKind {
+    AdminNetworkPolicy,
+    BaselineAdminNetworkPolicy,
+    ClusterNetworkPolicy,
+}
+
+impl TierKind {
+    /// Returns the name that Kubernetes uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// ClusterNetworkPolicy, AdminNetworkPolicy or BaselineAdminNetworkPolicy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TierPolicy {
     /// The object's kind.
-    pub kind: ArcStr,
+    pub kind: TierKind,
     pub name: ArcStr,
     pub tier: Tier,
     /// Lower goes first; 0 for the baseline singleton.

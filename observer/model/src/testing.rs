@@ -18,7 +18,7 @@ use crate::connection::{Connection, Party, Who};
 use crate::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
 use crate::policies::{
     Action, BrokenPolicy, NetworkPolicy, Operator, Origin, Peer, PodsPeer, PortMatch, PortSet, Protocol,
-    Requirement, Rule, Selector, Tier, TierPeer, TierPolicy, TierPort, TierRule,
+    Requirement, Rule, Selector, Tier, TierKind, TierPeer, TierPolicy, TierPort, TierRule,
 };
 
 /// An inventory in the making.
@@ -169,7 +169,7 @@ impl NetworkPolicy {
 /// An AdminNetworkPolicy on every pod, without rules yet.
 pub fn admin(name: &str, priority: i32) -> TierPolicy {
     TierPolicy {
-        kind: "AdminNetworkPolicy".into(),
+        kind: TierKind::AdminNetworkPolicy,
         name: name.into(),
         tier: Tier::Admin,
         priority,
@@ -182,7 +182,7 @@ pub fn admin(name: &str, priority: i32) -> TierPolicy {
 
 /// The BaselineAdminNetworkPolicy.
 pub fn baseline() -> TierPolicy {
-    TierPolicy { kind: "BaselineAdminNetworkPolicy".into(), tier: Tier::Baseline, ..admin("default", 0) }
+    TierPolicy { kind: TierKind::BaselineAdminNetworkPolicy, tier: Tier::Baseline, ..admin("default", 0) }
 }
 
 impl TierPolicy {

@@ -13,8 +13,10 @@ mod list;
 pub mod manifests;
 mod names;
 pub mod object;
+pub mod plan;
 mod policy;
 mod problem;
+pub mod proposal;
 pub mod read;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The evaluator of the hot path: the decisions of [`Plain`](crate::Plain), without the reasons.
+//! The evaluator of the hot path. It makes the decisions of [`Plain`](crate::Plain), without the reasons.
 //!
-//! Selectors, namespaces and sets of labels have numbers, and whether a selector holds is worked out when one of them
-//! changes. Pods of one namespace with the same labels form a group, which knows the policies that act on it. So a
-//! connection costs two look-ups of groups and a bit per peer of the rules that are asked. A change costs what depends on it.
+//! Selectors, namespaces and sets of labels have numbers. Whether a selector matches is computed when one of them changes.
+//! Pods of one namespace with the same labels form a group, which knows the policies that act on it. So a connection costs
+//! two look-ups of groups, and a bit for each peer of the rules that could match. A change costs only what depends on it.
 
 mod address;
 mod groups;
@@ -40,14 +40,14 @@ pub struct Compiled {
     inventory: Arc<Inventory>,
     tables: Tables,
     policies: Policies,
-    /// Admin and Baseline, each by priority.
+    /// The Admin and the Baseline tier, each sorted by priority.
     tiers: [Vec<TierPolicy>; 2],
     broken: Vec<Broken>,
     groups: Groups,
     /// The group of each pod with a network of its own, by the pod's address in memory.
     pods: ByAddress<u32>,
     nodes: Nodes,
-    /// By direction: whether any policy could act on an unknown pod.
+    /// Whether any policy could act on an unknown pod, by direction.
     acts: [bool; 2],
 }
 
@@ -60,7 +60,7 @@ impl Compiled {
         compiled
     }
 
-    /// What the policies say of a connection.
+    /// Returns what the policies decide about a connection.
     #[must_use]
     pub fn rule(&self, connection: &Connection<'_>) -> Ruling {
         let [src, dst] = self.sides(connection);
@@ -75,13 +75,13 @@ impl Compiled {
         Ruling { ingress: decide(Direction::Ingress), egress: decide(Direction::Egress) }
     }
 
-    /// What is judged by.
+    /// Returns the inventory whose policies decide.
     #[must_use]
     pub fn inventory(&self) -> &Arc<Inventory> {
         &self.inventory
     }
 
-    /// Bytes that it takes beside the inventory, estimated.
+    /// Estimates the bytes that the evaluator takes beside the inventory.
     #[must_use]
     pub fn memory(&self) -> usize {
         let tiers = self.tiers.iter().flatten().map(TierPolicy::memory).sum::<usize>();

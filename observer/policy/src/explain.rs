@@ -1,4 +1,4 @@
-//! Verdicts in words.
+//! Verdicts with their reasons, in sentences.
 
 mod miss;
 mod names;
@@ -9,18 +9,23 @@ use flow_model::connection::{Connection, Who};
 use flow_model::decision::{Decision, Direction, DirectionVerdict, Nearest, Verdict};
 use flow_model::policies::{Action, TierPeer};
 
-use crate::plain::{Basis, Judgement, Plain, TierRef, View, tier_rules};
+use crate::facts::tier_rules;
+use crate::plain::{Basis, Judgement, Plain, TierRef, View};
 use names::{listed, policies, rule_name, rules, tier_rule_name};
 use nearest::Candidate;
 
-/// Judges both directions and says why.
-pub(super) fn verdict(plain: &Plain, connection: &Connection<'_>) -> Verdict {
-    let ingress = direction(plain, &View::new(connection, Direction::Ingress));
-    let egress = direction(plain, &View::new(connection, Direction::Egress));
-    let mut verdict = Verdict { decision: Decision::Unknown, ingress, egress, explanation: String::new() };
-    verdict.decision = verdict.ruling().decision();
-    verdict.explanation = whole(&verdict);
-    verdict
+impl Plain {
+    /// Judges a connection in both directions and explains the decisions.
+    #[must_use]
+    pub fn judge(&self, connection: &Connection<'_>) -> Verdict {
+        let ingress = direction(self, &View::new(connection, Direction::Ingress));
+        let egress = direction(self, &View::new(connection, Direction::Egress));
+        let mut verdict =
+            Verdict { decision: Decision::Unknown, ingress, egress, explanation: String::new() };
+        verdict.decision = verdict.ruling().decision();
+        verdict.explanation = whole(&verdict);
+        verdict
+    }
 }
 
 fn direction(plain: &Plain, view: &View<'_>) -> DirectionVerdict {
@@ -34,11 +39,11 @@ fn direction(plain: &Plain, view: &View<'_>) -> DirectionVerdict {
         policies: policies(&judgement),
         rules: rules(&judgement.basis, view.direction),
         explanation: sentence(plain, view, &judgement, nearest.as_ref()),
-        nearest: nearest.map(|candidate| told(plain, view, &candidate)),
+        nearest: nearest.map(|candidate| as_nearest(plain, view, &candidate)),
     }
 }
 
-fn told(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> Nearest {
+fn as_nearest(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> Nearest {
     Nearest {
         policy: candidate.rule.policy.object_ref(),
         rule: rule_name(candidate.rule, view.direction),
@@ -46,7 +51,7 @@ fn told(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> Nearest {
     }
 }
 
-/// What decides: on allow both directions, on deny those that deny, else what isn't known.
+/// Returns the sentence for both directions: on allow it names both, on deny those that deny, else what isn't known.
 fn whole(verdict: &Verdict) -> String {
     let Verdict { ingress, egress, .. } = verdict;
     match verdict.decision {
@@ -131,7 +136,7 @@ fn isolating(judgement: &Judgement<'_>) -> String {
     format!("{what} {}", listed(&names))
 }
 
-/// What no rule admits, and what the nearest does.
+/// Returns what no rule admits, and what the nearest rule admits instead.
 fn missing(
     plain: &Plain,
     view: &View<'_>,
@@ -148,7 +153,7 @@ fn missing(
     }
 }
 
-/// The side that policies of this direction select.
+/// Returns the side that policies of this direction select.
 fn side(direction: Direction) -> &'static str {
     match direction {
         Direction::Ingress => "destination",

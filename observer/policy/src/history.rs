@@ -1,14 +1,16 @@
-//! What changed in policies and in the labels they look at, and which of these changes made a connection refused.
+//! Changes of policies and of the labels that they look at, and the change that made the policies refuse a connection.
 //!
-//! The changes are taken back one by one, the newest first, until the connection would be allowed: the last one taken
-//! back did it.
+//! The changes are undone one by one, the newest first, until the connection would be allowed. The last one undone is the
+//! cause.
 
 mod change;
 mod compare;
 mod describe;
 mod parts;
+mod policy;
 mod scene;
-mod words;
+mod sentences;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -22,32 +24,33 @@ use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
 
-use self::change::{Change, What};
+use self::change::{Change, ObjectChange};
+use self::policy::Key;
 use self::scene::Scene;
 
-/// Changes kept.
+/// Changes kept, so that a busy cluster can't fill the memory.
 const MAX_CHANGES: usize = 1_000;
-/// Changes older than this go, but for the newest of each policy: a connection may live for weeks.
+/// How long changes are kept. The newest change of each policy stays longer, because a connection may live for weeks.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
-/// Changes taken back for one connection.
+/// Changes undone for one connection, so that one question stays cheap.
 const MAX_UNDONE: usize = 64;
 
-/// The changes that this agent saw, oldest first.
+/// Holds the changes that this agent saw, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     changes: VecDeque<Change>,
-    /// When a cluster was first known. What was there then is no change.
+    /// When a cluster was first known. Objects that existed then are no changes.
     since: Option<Timestamp>,
 }
 
 impl History {
-    /// Remembers what changed from one inventory to the next. The first one that is not empty is where it begins.
+    /// Remembers what changed from one inventory to the next. The history begins with the first one that is not empty.
     pub fn apply(&mut self, before: &Inventory, after: &Inventory, now: Timestamp) {
         let Some(since) = self.since else {
             self.since = (!is_empty(after)).then_some(now);
             return;
         };
-        let remembers = |label: &ArcStr| self.changes.iter().any(|change| change.what.asks_for(label));
+        let remembers = |label: &ArcStr| self.changes.iter().any(|change| change.what.uses_label(label));
         let changes = compare::changes(before, after, remembers);
         if !changes.is_empty() {
             changes.into_iter().for_each(|what| self.push(Change { seen: now, what }, since));
@@ -55,30 +58,30 @@ impl History {
         }
     }
 
-    /// When policies, or labels that they look at, changed last.
+    /// Returns when policies, or labels that they look at, changed last.
     #[must_use]
     pub fn last_relevant_change(&self) -> Option<Timestamp> {
         self.changes.back().map(|change| change.seen)
     }
 
-    /// Changes that concern pods of these namespaces since then, in words, oldest first. Those of one moment are told as one:
-    /// a Deployment's pods get their labels together.
+    /// Describes the changes since then that concern pods of these namespaces, oldest first. Changes of one moment are
+    /// described as one, because a Deployment's pods get their labels together.
     #[must_use]
     pub fn changes_in(&self, namespaces: &[ArcStr], since: Timestamp) -> Vec<(Timestamp, String)> {
         let recent = self.changes.iter().filter(|change| change.seen >= since);
         let concerning = recent.filter(|change| change.what.touches(namespaces));
-        let mut told: Vec<(Timestamp, String)> = Vec::new();
+        let mut sentences: Vec<(Timestamp, String)> = Vec::new();
         for change in concerning {
-            if told.last().is_none_or(|(seen, _)| *seen != change.seen) {
-                told.push((change.seen, words::named_only(change)));
+            if sentences.last().is_none_or(|(seen, _)| *seen != change.seen) {
+                sentences.push((change.seen, sentences::summary(change)));
             }
         }
-        told
+        sentences
     }
 
-    /// Which change made the policies of `inventory` refuse this connection; where none of those seen did, when the
-    /// policies `denying` it (as a verdict names them) changed last. `None` where nothing is known, and for a connection
-    /// that is not refused.
+    /// Describes the change that made the policies of `inventory` refuse this connection. If no change that was seen did,
+    /// it names when the policies `denying` it (as a verdict names them) changed last. Returns `None` where nothing is
+    /// known, and for a connection that is not refused.
     #[must_use]
     pub fn cause(
         &self,
@@ -95,21 +98,21 @@ impl History {
             let after = scene.clone();
             scene.undo(&change.what);
             if scene.decision() == Decision::Allow {
-                return Some(words::told(change, &after));
+                return Some(sentences::decisive(change, &after));
             }
         }
-        words::last_change(&inventory.policies, denying, self.since)
+        sentences::last_change(&inventory.policies, denying, self.since)
     }
 
-    /// A policy that is back at once was replaced, and if it is the same as before, nothing happened: a file is empty for
-    /// a moment while it is written anew. One that is older than what we know of the cluster was not created now, but
-    /// told late.
+    /// Adds a change. A policy that returns at once was replaced, and nothing happened if it is the same as before: a file
+    /// is empty for a moment while it is written again. A policy older than the history was not created now; the source
+    /// only listed it late.
     fn push(&mut self, mut change: Change, since: Timestamp) {
         let key = change.what.key();
         match self.changes.iter().rposition(|earlier| earlier.what.key() == key) {
-            Some(at) if change.replaces(&self.changes[at]) => {
+            Some(at) if change.join_deletion(&self.changes[at]) => {
                 self.changes.remove(at);
-                if !change.what.is_nothing() {
+                if !change.what.is_equivalent() {
                     self.changes.push_back(change);
                 }
             }
@@ -135,10 +138,10 @@ impl History {
     }
 }
 
-/// Whether it is the newest change of a policy, for those asked newest first.
-fn is_newest(change: &Change, seen: &mut HashSet<change::Key>) -> bool {
-    let of_policy = matches!(change.what, What::Policy(_) | What::Tiered(_));
-    of_policy && seen.insert(change.what.key())
+/// Is true for the newest change of a policy, if the changes come newest first.
+fn is_newest(change: &Change, seen: &mut HashSet<Key>) -> bool {
+    let is_policy = matches!(change.what, ObjectChange::Policy(_) | ObjectChange::Tiered(_));
+    is_policy && change.what.key().is_some_and(|key| seen.insert(key))
 }
 
 fn is_empty(inventory: &Inventory) -> bool {

@@ -1,7 +1,8 @@
-//! Network policies: what they say of a connection, and why.
+//! Evaluators of network policies: what they decide about a connection, and why.
 //!
-//! [`plain`] reads like the specification and explains;
-//! [`compiled`] gives the same decisions on the hot path.
+//! [`plain`] reads like the specification. [`explain`] adds the reasons to its decisions. [`compiled`] makes the same
+//! decisions on the hot path. Modules use each other in this order only, from the ground up: `facts`, `plain` and
+//! `compiled`, `explain`, `history`, `query` and `audit`.
 
 pub mod agreement;
 #[cfg(any(test, feature = "arbitrary"))]
@@ -9,6 +10,7 @@ pub mod arbitrary;
 pub mod audit;
 pub mod compiled;
 mod explain;
+mod facts;
 pub mod history;
 pub mod plain;
 pub mod query;

@@ -1,16 +1,16 @@
-//! Judging a cluster that a test built.
+//! Verdicts on a cluster that a test built, in one call.
 
 use flow_model::decision::Verdict;
 use flow_model::testing::Cluster;
 
 use crate::Plain;
 
-/// What the policies of a built cluster say, in one call.
+/// Judges connections of a built cluster.
 pub trait Judged {
-    /// The evaluator over this cluster.
+    /// Returns the evaluator over this cluster.
     fn plain(&self) -> Plain;
 
-    /// The verdict on a connection: from, to, and `5432` or `udp/53`.
+    /// Returns the verdict on a connection: from, to, and `5432` or `udp/53`.
     fn judge(&self, src: &str, dst: &str, port: &str) -> Verdict;
 }
 

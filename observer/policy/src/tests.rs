@@ -1,4 +1,4 @@
-//! What policies say, case by case.
+//! The decisions of policies, case by case.
 
 mod broken;
 mod pitfalls;
@@ -10,7 +10,8 @@ use flow_model::decision::Decision;
 use flow_model::testing::{Cluster, labels, selector};
 use rstest::rstest;
 
-/// `+` allow, `-` deny, `?` unknown: of egress at the source, then ingress at the destination.
+/// Checks the decisions of egress at the source and of ingress at the destination, in this order: `+` allow, `-` deny,
+/// `?` unknown.
 fn check(cluster: &Cluster, src: &str, dst: &str, port: &str, expected: &str) {
     let verdict = cluster.judge(src, dst, port);
     let sign = |decision| match decision {

@@ -3,8 +3,7 @@
 mod baseline;
 mod github;
 mod json;
-pub mod plan;
-mod proposal;
+mod manifests;
 mod sarif;
 #[cfg(test)]
 mod tests;
@@ -18,6 +17,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 use flow_model::baseline::Baseline;
+use flow_objects::plan;
 use flow_policy::audit::{Change, Report, audit};
 
 use crate::commands::connect::ConnectArgs;
@@ -96,8 +96,8 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
     let mut change = Change::default();
     for path in &args.manifests {
         change.extend(match path.as_os_str() == STDIN {
-            true => proposal::stdin(&read(stdin)?)?,
-            false => proposal::load(path)?,
+            true => manifests::stdin(&read(stdin)?)?,
+            false => manifests::load(path)?,
         });
     }
     for path in &args.plan {

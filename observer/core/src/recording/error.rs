@@ -1,17 +1,20 @@
-//! Where and why a recording ends early.
+//! Errors of a recording that ends early.
 
 use std::io;
 
 use crate::recording::VERSION;
 
-/// Why reading stopped. Offsets are bytes into the (compressed) file.
+/// Names why reading stopped. Offsets are bytes into the (compressed) file.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// Another kind of file.
+    /// The file is of another kind.
     #[error("not a Flow Observer recording")]
     NotARecording,
-    /// Written by a later agent.
-    #[error("recording format {found} is newer than this agent reads ({VERSION}): use a newer flow-observer")]
+    /// A later agent wrote the file.
+    #[error(
+        "the recording has format {found}, and this flow-observer reads formats up to {VERSION}; replay it with the version \
+         that wrote it, or a newer one"
+    )]
     NewerVersion {
         /// The file's version.
         found: u32,
@@ -19,17 +22,17 @@ pub enum RecordingError {
     /// The file ends inside a member.
     #[error("the recording is truncated at byte {offset}, after {entries} entries")]
     Truncated {
-        /// Where the file ends.
+        /// The end of the file.
         offset: u64,
-        /// Entries read before.
+        /// The number of entries read before.
         entries: u64,
     },
     /// A member does not decompress, fails its checksum or holds no valid entry.
     #[error("the recording is corrupt in the block at byte {offset}, after {entries} entries: {why}")]
     Corrupt {
-        /// Where the damaged member begins.
+        /// The start of the damaged member.
         offset: u64,
-        /// Entries read before.
+        /// The number of entries read before.
         entries: u64,
         /// What was wrong.
         why: String,
@@ -37,11 +40,11 @@ pub enum RecordingError {
     /// The file could not be read.
     #[error("reading the recording failed at byte {offset}, after {entries} entries: {source}")]
     Io {
-        /// Where reading stopped.
+        /// The position where reading stopped.
         offset: u64,
-        /// Entries read before.
+        /// The number of entries read before.
         entries: u64,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Gzip members to entries, up to the first damage.
+//! Reading a recording, up to its end or the first damage.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 use crate::recording::{Header, MAGIC, MAX_MEMBER, RecordingError, VERSION};
 
-/// Reads a recording: an iterator of entries that ends after the last one or after the first error.
+/// Reads a recording. As an iterator it returns entries, and ends after the last one or after the first error.
 #[derive(Debug)]
 pub struct Reader<R: Read> {
     source: Counting<R>,
     header: Header,
-    /// The member being read, verified and uncompressed, and how far.
+    /// The current member, verified and uncompressed, and the position in it.
     member: Vec<u8>,
     at: usize,
-    /// Where that member begins in the file.
+    /// The start of that member in the file.
     offset: u64,
     entries: u64,
     done: bool,
@@ -26,7 +26,7 @@ impl<R: Read> Reader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// When it is not a recording, of a later version, or damaged in its first block.
+    /// Fails when the file is no recording, of a later version, or damaged in its first block.
     pub fn open(source: R) -> Result<Self, RecordingError> {
         let mut source = Counting { inner: BufReader::new(source), read: 0 };
         let first = match source.member() {
@@ -38,13 +38,13 @@ impl<R: Read> Reader<R> {
         Ok(Self { source, header, member: Vec::new(), at: 0, offset: 0, entries: 0, done: false })
     }
 
-    /// What the recording says of itself.
+    /// Returns the description of the recording.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Entries read so far.
+    /// Returns the number of entries read so far.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.entries
@@ -119,7 +119,7 @@ enum Damage {
     Io,
 }
 
-/// flate2 tells bad data by `InvalidInput` or `InvalidData`, and a short file by `UnexpectedEof`.
+/// Classifies an error of flate2: bad data is `InvalidInput` or `InvalidData`, a short file is `UnexpectedEof`.
 fn classify(error: &io::Error) -> Damage {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Damage::Truncated,
@@ -128,7 +128,8 @@ fn classify(error: &io::Error) -> Damage {
     }
 }
 
-/// A file whose first block is no gzip at all is another kind of file, not a damaged recording.
+/// Returns the error for a bad first block. A file that doesn't begin with gzip is of another kind, not a damaged
+/// recording.
 fn first_member_error(error: io::Error, offset: u64) -> RecordingError {
     match classify(&error) {
         Damage::Truncated => RecordingError::Truncated { offset, entries: 0 },
@@ -138,7 +139,7 @@ fn first_member_error(error: io::Error, offset: u64) -> RecordingError {
     }
 }
 
-/// Counts the bytes that the decompressor took, so that errors can say where.
+/// Counts the bytes that the decompressor took, so that errors can name the position.
 #[derive(Debug)]
 struct Counting<R: Read> {
     inner: BufReader<R>,
@@ -146,7 +147,7 @@ struct Counting<R: Read> {
 }
 
 impl<R: Read> Counting<R> {
-    /// Decompresses the next member and checks its CRC; `None` at the end of the file.
+    /// Decompresses the next member and checks its CRC. Returns `None` at the end of the file.
     fn member(&mut self) -> io::Result<Option<Vec<u8>>> {
         if self.inner.fill_buf()?.is_empty() {
             return Ok(None);

@@ -1,4 +1,6 @@
-//! Round trips, and every kind of damage.
+//! Round trips, old recordings, and every kind of damage.
+
+mod old;
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -19,7 +21,7 @@ fn header() -> Header {
     Header { node: "archbox".into(), started: Timestamp::UNIX_EPOCH, agent: "0.1.0".into() }
 }
 
-/// Writes `entries`, a member every `per_member`.
+/// Writes `entries`, `per_member` to a member.
 fn write(entries: &[Entry], per_member: usize) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
     for chunk in entries.chunks(per_member.max(1)) {
@@ -31,7 +33,7 @@ fn write(entries: &[Entry], per_member: usize) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// Everything readable, and the error that ended it.
+/// Returns every readable entry, and the error that ended the reading.
 fn read(bytes: &[u8]) -> (Vec<Entry>, Option<RecordingError>) {
     let reader = match Reader::open(bytes) {
         Ok(reader) => reader,
@@ -80,7 +82,7 @@ fn other_files_are_not_recordings() {
 }
 
 #[test]
-fn a_later_version_says_so() {
+fn a_later_version_is_named_with_what_to_do() {
     let mut first = MAGIC.to_vec();
     first.extend_from_slice(&(VERSION + 1).to_le_bytes());
     first.extend_from_slice(b"whatever comes next");
@@ -88,6 +90,11 @@ fn a_later_version_says_so() {
     assert!(
         matches!(error, Some(RecordingError::NewerVersion { found }) if found == VERSION + 1),
         "{error:?}"
+    );
+    assert_eq!(
+        error.unwrap().to_string(),
+        "the recording has format 2, and this flow-observer reads formats up to 1; replay it with the version that wrote \
+         it, or a newer one"
     );
 }
 

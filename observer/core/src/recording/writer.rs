@@ -1,4 +1,4 @@
-//! Entries to gzip members.
+//! Writing a recording.
 
 use std::io::{self, Write};
 
@@ -9,19 +9,19 @@ use jiff::Timestamp;
 
 use crate::recording::{Header, MAGIC, MAX_MEMBER, VERSION};
 
-/// Entries per member at most: what a crash can cost, beside what [`Writer::flush`] bounds in time.
+/// The most entries of a member. It bounds what a crash can cost; [`Writer::flush`] bounds it in time.
 const MEMBER_ENTRIES: usize = 1024;
 
-/// Uncompressed size past which a member is closed.
+/// The uncompressed size at which a member is closed.
 const MEMBER_BYTES: usize = 1 << 20;
 
-/// Why an entry was not written. The recording stays readable up to the last complete member.
+/// Names why an entry was not written. The recording stays readable up to the last complete member.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The file refused.
+    /// The file could not be written.
     #[error("writing the recording failed: {0}")]
     Io(#[from] io::Error),
-    /// No JSON could be made of the input.
+    /// The input could not be turned into JSON.
     #[error("an input can't be recorded: {0}")]
     Encode(#[from] serde_json::Error),
     /// An entry is larger than readers accept.
@@ -34,16 +34,16 @@ pub enum WriteError {
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: W,
-    /// The member being filled, uncompressed.
+    /// The current member, uncompressed.
     member: Vec<u8>,
     entries: usize,
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the header at once, so that an empty recording is one too.
+    /// Writes the header at once, so that an empty recording is a valid one.
     ///
     /// # Errors
-    /// When `out` refuses.
+    /// Fails when `out` can't be written.
     pub fn new(out: W, header: &Header) -> Result<Self, WriteError> {
         let mut member = MAGIC.to_vec();
         member.extend_from_slice(&VERSION.to_le_bytes());
@@ -53,10 +53,10 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Adds an input and the time at which the engine was told.
+    /// Adds an input and the time at which the engine handled it.
     ///
     /// # Errors
-    /// When the entry can't be encoded or a full member can't be written.
+    /// Fails when the entry can't be encoded, or a full member can't be written.
     pub fn write(&mut self, time: Timestamp, input: &Input) -> Result<(), WriteError> {
         self.push(&serde_json::to_vec(&(time, input))?)?;
         self.entries += 1;
@@ -69,16 +69,16 @@ impl<W: Write> Writer<W> {
     /// Makes everything written so far readable.
     ///
     /// # Errors
-    /// When `out` refuses.
+    /// Fails when `out` can't be written.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         self.close_member()?;
         Ok(self.out.flush()?)
     }
 
-    /// Flushes and gives the output back.
+    /// Flushes and returns the output.
     ///
     /// # Errors
-    /// When `out` refuses.
+    /// Fails when `out` can't be written.
     pub fn finish(mut self) -> Result<W, WriteError> {
         self.flush()?;
         Ok(self.out)
@@ -99,7 +99,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Compresses in memory and writes in one go: a crash leaves whole members behind.
+    /// Compresses in memory and writes at once, so that a crash leaves whole members behind.
     fn close_member(&mut self) -> Result<(), WriteError> {
         if self.member.is_empty() {
             return Ok(());

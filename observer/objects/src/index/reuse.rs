@@ -22,7 +22,7 @@ pub(super) fn reuse(new: &mut Inventory, old: &Inventory) -> bool {
 fn policies(new: &mut Policies, old: &Policies) -> bool {
     let same = [
         list(&mut new.namespaced, &old.namespaced, |policy| [&policy.namespace, &policy.name, ""]),
-        list(&mut new.tiered, &old.tiered, |policy| [&policy.kind, &policy.name, ""]),
+        list(&mut new.tiered, &old.tiered, |policy| [policy.kind.as_str(), &policy.name, ""]),
         list(&mut new.broken, &old.broken, |policy| [&policy.kind, &policy.namespace, &policy.name]),
     ];
     same.iter().all(|same| *same)

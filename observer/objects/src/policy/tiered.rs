@@ -65,7 +65,7 @@ pub(super) fn read(kind: &str, key: &ObjectRef, object: &Record<'_>, origin: Ori
         return Err(format!("metadata.name: must be `default`, not {}", shown(&key.name)));
     }
     Ok(TierPolicy {
-        kind: kind.into(),
+        kind: kind.parse().map_err(|_| format!("kind: {} is no tiered policy", shown(kind)))?,
         name: key.name.clone(),
         tier: tier(kind, &spec)?,
         priority: priority(dialect, &spec)?,

@@ -3,7 +3,7 @@
 use arcstr::ArcStr;
 use flow_model::policies::{
     Action, BrokenPolicy, NetworkPolicy, Operator, Origin, Peer, PodsPeer, PortMatch, PortSet, Protocol,
-    Requirement, Rule, Selector, Tier, TierPeer, TierPolicy, TierPort, TierRule,
+    Requirement, Rule, Selector, Tier, TierKind, TierPeer, TierPolicy, TierPort, TierRule,
 };
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -117,7 +117,7 @@ pub(crate) fn tier_policy() -> impl Strategy<Value = TierPolicy> {
     let rules = || prop::collection::vec(tier_rule(), 0..3);
     (0u8..9, tier(), 0..3i32, pods_peer(), rules(), rules()).prop_map(
         |(n, tier, priority, subject, ingress, egress)| TierPolicy {
-            kind: "ClusterNetworkPolicy".into(),
+            kind: TierKind::ClusterNetworkPolicy,
             name: arcstr::format!("t{n}"),
             tier,
             priority,

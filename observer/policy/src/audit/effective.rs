@@ -67,8 +67,9 @@ fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
     let kind = || arcstr::literal!("NetworkPolicy");
     proposed
         .extend(change.policies.iter().map(|p| (kind(), p.object.namespace.clone(), p.object.name.clone())));
-    proposed
-        .extend(change.tiered.iter().map(|p| (p.object.kind.clone(), ArcStr::new(), p.object.name.clone())));
+    proposed.extend(
+        change.tiered.iter().map(|p| (p.object.kind.as_str().into(), ArcStr::new(), p.object.name.clone())),
+    );
     proposed.extend(
         change
             .broken
@@ -81,7 +82,7 @@ fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
     };
     let none = ArcStr::new();
     let namespaced = before.namespaced.iter().filter(|p| stays(&kind(), &p.namespace, &p.name));
-    let tiered = before.tiered.iter().filter(|p| stays(&p.kind, &none, &p.name));
+    let tiered = before.tiered.iter().filter(|p| stays(&p.kind.as_str().into(), &none, &p.name));
     let broken = before.broken.iter().filter(|p| stays(&p.kind, &p.namespace, &p.name));
     let mut after = Policies {
         namespaced: namespaced.chain(change.policies.iter().map(|p| &p.object)).cloned().collect(),

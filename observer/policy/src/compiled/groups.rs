@@ -1,14 +1,14 @@
-//! Pods that no policy can tell apart: of one namespace, with the same labels.
+//! Groups of pods that no policy can tell apart, because they share their namespace and their labels.
 
 use crate::compiled::intern::Interner;
 use crate::compiled::labels::LabelSets;
 use crate::compiled::program::{Broken, Policy, Stage, Tables, TierPolicy};
 use crate::compiled::truth::Truth;
 
-/// A policy of a tier by its place there, and whether its subject is the group.
+/// Names a policy of a tier by its place there, and whether the group is its subject.
 pub(super) type Subject = (u32, Truth);
 
-/// Groups of pods, and which policies act on each.
+/// Holds the groups of pods, and which policies act on each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
     keys: Interner<(u32, u32)>,
@@ -19,16 +19,16 @@ pub(super) struct Groups {
 pub(super) struct Group {
     pub(super) space: u32,
     pub(super) labels: u32,
-    /// NetworkPolicies that isolate its pods, by direction.
+    /// NetworkPolicies that isolate the group's pods, by direction.
     pub(super) selecting: [Vec<u32>; 2],
-    /// Policies of the Admin and the Baseline tier whose subject its pods may be, by priority.
+    /// Policies of the Admin and the Baseline tier that may have the group's pods as subjects, by priority.
     pub(super) tiers: [Vec<Subject>; 2],
-    /// By stage and direction: whether a policy that can't be read may act on its pods.
+    /// Whether a policy that can't be read may act on the group's pods, by stage and direction.
     pub(super) broken: [[bool; 2]; 3],
 }
 
 impl Groups {
-    /// The group of a namespace and a set of labels; whether it is a new one, as yet without policies.
+    /// Returns the group of a namespace and a set of labels, and whether it is new and still without policies.
     pub(super) fn acquire(&mut self, space: u32, labels: u32) -> (u32, bool) {
         let (id, new) = self.keys.acquire(&(space, labels), || (space, labels));
         if new {
@@ -38,7 +38,7 @@ impl Groups {
         (id, new)
     }
 
-    /// Gives back one use; the group's namespace and labels if it was the last.
+    /// Ends one use. Returns the group's namespace and labels if that was the last.
     pub(super) fn release(&mut self, group: u32) -> Option<(u32, u32)> {
         if !self.keys.release(group) {
             return None;
@@ -76,7 +76,7 @@ impl Groups {
 }
 
 impl Group {
-    /// Notes a NetworkPolicy of its namespace, if it selects its pods.
+    /// Adds a NetworkPolicy of the group's namespace, if it selects the group's pods.
     pub(super) fn add(&mut self, slot: u32, policy: &Policy, labels: &LabelSets) {
         let selects = policy.selector.is_none_or(|selector| labels.holds(selector, self.labels));
         for (list, rules) in self.selecting.iter_mut().zip(&policy.rules) {
@@ -90,7 +90,7 @@ impl Group {
         self.selecting.iter_mut().for_each(|list| list.retain(|other| *other != slot));
     }
 
-    /// Notes the policies of all namespaces anew.
+    /// Replaces the policies that apply to all namespaces.
     pub(super) fn refill(&mut self, tiers: &[Vec<TierPolicy>; 2], broken: &[Broken], tables: &Tables) {
         let (space, labels) = (self.space, self.labels);
         for (list, tier) in self.tiers.iter_mut().zip(tiers) {

@@ -1,10 +1,13 @@
-//! Numbers for values, so that what is decided of a value is kept in a table.
+//! Numbers for values, so that results about a value can be kept in a table.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Values with a number each, counted by who uses them. A number that nobody uses is given again.
+/// Gives each value a number and counts its users. A number without users is given to another value.
 #[derive(Clone, Debug)]
 pub(super) struct Interner<K> {
     ids: HashMap<K, u32>,
@@ -19,7 +22,7 @@ impl<K> Default for Interner<K> {
 }
 
 impl<K: Clone + Eq + Hash> Interner<K> {
-    /// The number of a value, used once more; whether it is a new one.
+    /// Returns the number of a value with one more user, and whether the value is new.
     pub(super) fn acquire<Q>(&mut self, value: &Q, make: impl FnOnce() -> K) -> (u32, bool)
     where
         K: Borrow<Q>,
@@ -37,7 +40,7 @@ impl<K: Clone + Eq + Hash> Interner<K> {
         (id, true)
     }
 
-    /// One user less; whether it was the last.
+    /// Removes one user. Returns whether it was the last.
     pub(super) fn release(&mut self, id: u32) -> bool {
         let Some(slot) = self.slots.get_mut(id as usize) else { return false };
         match slot {
@@ -67,17 +70,17 @@ impl<K: Clone + Eq + Hash> Interner<K> {
         self.slots.get(id as usize)?.as_ref().map(|(value, _)| value)
     }
 
-    /// All values in use.
+    /// Returns all values in use.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &K)> {
         (0..).zip(&self.slots).filter_map(|(id, slot)| Some((id, &slot.as_ref()?.0)))
     }
 
-    /// Above every number in use.
+    /// Returns a bound above every number in use.
     pub(super) fn bound(&self) -> usize {
         self.slots.len()
     }
 
-    /// Bytes, without what the values point to.
+    /// Estimates the bytes, without what the values point to.
     pub(super) fn memory(&self) -> usize {
         self.ids.capacity() * (size_of::<(K, u32)>() + 1)
             + self.slots.capacity() * size_of::<Option<(K, u32)>>()
@@ -95,25 +98,4 @@ pub(super) fn insert<T>(slots: &mut Vec<Option<T>>, free: &mut Vec<u32>, value: 
         *slot = Some(value);
     }
     id
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_is_given_again_when_its_last_user_is_gone() {
-        let mut names = Interner::<String>::default();
-        let mut acquire = |name: &str| names.acquire(name, || name.to_owned());
-        assert_eq!([acquire("a"), acquire("b"), acquire("a")], [(0, true), (1, true), (0, false)]);
-        assert!(!names.release(0));
-        assert_eq!(names.find("a"), Some(0));
-        assert!(names.release(0));
-        assert_eq!(names.find("a"), None);
-        assert_eq!(names.acquire("c", || "c".to_owned()), (0, true));
-        assert_eq!(
-            names.iter().map(|(id, name)| (id, name.as_str())).collect::<Vec<_>>(),
-            [(0, "c"), (1, "b")]
-        );
-    }
 }

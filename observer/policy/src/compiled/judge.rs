@@ -1,15 +1,14 @@
 //! The decisions, in the order of the specification.
 
 use flow_model::decision::{Decision, Direction};
-use flow_model::inventory::Pod;
 use flow_model::policies::{PortMatch, PortSet};
 
 use crate::compiled::Compiled;
 use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};
 use crate::compiled::sides::{Known, Seen, Side, View};
-use crate::compiled::tiers::Said;
+use crate::compiled::tiers::TierOutcome;
 use crate::compiled::truth::Truth;
-use crate::plain::is_protocol;
+use crate::facts::{is_protocol, is_same_pod};
 
 impl Compiled {
     pub(super) fn direction(&self, view: &View<'_>) -> Decision {
@@ -21,9 +20,10 @@ impl Compiled {
         }
     }
 
-    /// Itself and (ingress) its own node always; then the tiers.
+    /// Judges a pod. Traffic from itself and (for ingress) from its own node is always allowed; then the tiers decide.
     fn pod(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
-        if matches!(&view.peer.who, Known::Pod(peer) if is_same(peer.pod, seen.pod)) {
+        if matches!(&view.peer.who, Known::Pod(peer) if std::ptr::eq(peer.pod, seen.pod) || is_same_pod(peer.pod, seen.pod))
+        {
             return Decision::Allow;
         }
         match (view.direction, own_node(view, seen)) {
@@ -47,14 +47,14 @@ impl Compiled {
         self.tier(Stage::Baseline, view, seen).or_below(|| Decision::Allow)
     }
 
-    /// If a policy selects the pod this tier is final; else the Baseline tier is asked.
+    /// Judges by NetworkPolicies. If one selects the pod this tier is final, else the Baseline tier decides.
     fn network_policies(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
         let isolated = self.selecting(view, seen).next().is_some();
         match (isolated, self.is_broken(Stage::Namespaced, view, seen)) {
             (false, false) => self.below_network_policies(view, seen),
             (true, false) => self.admitted(view, seen),
             (true, true) => unless_denied(self.admitted(view, seen)),
-            // It may isolate the pod, and then admit or not, unless its own node is let through in any case.
+            // The broken policy may isolate the pod, and then admit or not. Its own node is let through in any case.
             (false, true) if own_node(view, seen) == Truth::Yes => {
                 unless_denied(self.below_network_policies(view, seen))
             }
@@ -62,7 +62,7 @@ impl Compiled {
         }
     }
 
-    /// Policies that isolate the pod in this direction.
+    /// Returns the policies that isolate the pod in this direction.
     fn selecting<'a>(&'a self, view: &View<'_>, seen: &Seen<'a>) -> impl Iterator<Item = &'a Policy> {
         let (direction, seen) = (view.direction as usize, *seen);
         let of_group = seen.group.map(|group| &group.selecting[direction]);
@@ -76,7 +76,7 @@ impl Compiled {
         slots.filter_map(|slot| self.policies.get(*slot)).filter(selects)
     }
 
-    /// Of an isolated pod.
+    /// Judges an isolated pod.
     fn admitted(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
         let own_node = own_node(view, seen);
         if own_node == Truth::Yes {
@@ -92,7 +92,7 @@ impl Compiled {
         }
     }
 
-    /// (any peer) and (any port); ports go first because they cost less.
+    /// Returns whether any peer and any port match. Ports go first because they cost less.
     fn admits(&self, rule: &Rule, view: &View<'_>) -> Truth {
         let ports = || Truth::any(rule.ports.iter().map(|entry| port(entry, view)));
         let ports = if rule.ports.is_empty() { Truth::Yes } else { ports() };
@@ -104,14 +104,14 @@ impl Compiled {
 
     fn by_selector(&self, rule: &Rule, peer: &Side<'_>) -> Truth {
         match &peer.who {
-            Known::Pod(seen) => Truth::any(rule.pods.iter().map(|peer| self.is_meant(*peer, seen))),
+            Known::Pod(seen) => Truth::any(rule.pods.iter().map(|peer| self.matches_pod(*peer, seen))),
             Known::Node(_) | Known::External => Truth::No,
             Known::Unknown if rule.pods.is_empty() => Truth::No,
             Known::Unknown => Truth::Maybe,
         }
     }
 
-    /// Whether a policy that can't be read may act on the pod.
+    /// Is true if a policy that can't be read may act on the pod.
     fn is_broken(&self, stage: Stage, view: &View<'_>, seen: &Seen<'_>) -> bool {
         let direction = view.direction as usize;
         match seen.group {
@@ -120,19 +120,19 @@ impl Compiled {
                 .broken
                 .iter()
                 .filter(|broken| broken.stage == stage && broken.acts[direction])
-                .any(|broken| self.is_meant(broken.subject, seen) != Truth::No),
+                .any(|broken| self.matches_pod(broken.subject, seen) != Truth::No),
         }
     }
 
-    /// What the policies of one tier say.
-    fn tier<'a>(&'a self, stage: Stage, view: &View<'_>, seen: &Seen<'_>) -> Said {
+    /// Returns the outcome of one tier.
+    fn tier<'a>(&'a self, stage: Stage, view: &View<'_>, seen: &Seen<'_>) -> TierOutcome {
         let tier = usize::from(stage == Stage::Baseline);
         let policies = &self.tiers[tier];
         let known = |(slot, subject): &(u32, Truth)| Some((policies.get(*slot as usize)?, *subject));
-        let asked = |policy: &'a TierPolicy| (policy, self.is_meant(policy.subject, seen));
+        let with_subject = |policy: &'a TierPolicy| (policy, self.matches_pod(policy.subject, seen));
         match seen.group {
-            Some(group) => self.said(group.tiers[tier].iter().filter_map(known), view),
-            None => self.said(policies.iter().map(asked), view),
+            Some(group) => self.tier_outcome(group.tiers[tier].iter().filter_map(known), view),
+            None => self.tier_outcome(policies.iter().map(with_subject), view),
         }
     }
 }
@@ -141,11 +141,7 @@ fn unless_denied(decision: Decision) -> Decision {
     if decision == Decision::Deny { Decision::Unknown } else { decision }
 }
 
-fn is_same(a: &Pod, b: &Pod) -> bool {
-    std::ptr::eq(a, b) || (&a.name, &a.namespace, &a.uid) == (&b.name, &b.namespace, &b.uid)
-}
-
-/// Whether the other side is the node that the pod is on.
+/// Returns whether the other side is the node that the pod runs on.
 fn own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
     match (view.peer.who, &seen.pod.node) {
         (Known::Node(node), Some(own)) if !node.is_empty() => (node == own).into(),
@@ -154,7 +150,7 @@ fn own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
     }
 }
 
-/// Blocks match addresses, whoever has them.
+/// Returns whether a block matches the address, whatever has it.
 fn by_block(rule: &Rule, peer: &Side<'_>) -> Truth {
     match peer.ip {
         _ if !rule.has_blocks => Truth::No,
@@ -174,7 +170,7 @@ fn port(entry: &PortMatch, view: &View<'_>) -> Truth {
     }
 }
 
-/// Whether the destination pod has a container port of this name at the connection's port and protocol.
+/// Returns whether the destination pod has a container port of this name at the connection's port and protocol.
 pub(super) fn named(name: &str, view: &View<'_>) -> Truth {
     match &view.destination.who {
         Known::Pod(seen) => {

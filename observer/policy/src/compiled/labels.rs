@@ -1,4 +1,4 @@
-//! Which pod selectors hold for which sets of labels.
+//! Pod selectors and the sets of labels that they match.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -10,7 +10,7 @@ use flow_model::policies::Selector;
 
 use crate::compiled::intern::Interner;
 
-/// Labels of pods, each different set once, and for each a bit per selector.
+/// Holds the labels of pods, each different set once, and for each set a bit per selector.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelSets {
     sets: Interner<Labelled>,
@@ -18,7 +18,7 @@ pub(super) struct LabelSets {
     rows: Vec<FixedBitSet>,
 }
 
-/// A pod that has the labels; others may have the same.
+/// Holds one of the pods that have these labels.
 #[derive(Clone, Debug)]
 struct Labelled(Arc<Pod>);
 
@@ -63,12 +63,12 @@ impl LabelSets {
         self.sets.find(labels)
     }
 
-    /// Whether a selector holds for a set.
+    /// Is true if a selector matches a set.
     pub(super) fn holds(&self, selector: u32, set: u32) -> bool {
         self.rows.get(set as usize).is_some_and(|row| row.contains(selector as usize))
     }
 
-    /// Whether a selector holds for labels that are no set here.
+    /// Is true if a selector matches labels that are no set here.
     pub(super) fn matches(&self, selector: u32, labels: &Labels) -> bool {
         self.selectors.get(selector).is_some_and(|selector| selector.matches(labels))
     }
@@ -83,14 +83,14 @@ impl LabelSets {
             + self.rows.capacity() * size_of::<FixedBitSet>()
     }
 
-    /// Sets and selectors.
+    /// Counts sets and selectors.
     #[cfg(test)]
     pub(super) fn in_use(&self) -> [usize; 2] {
         [self.sets.iter().count(), self.selectors.iter().count()]
     }
 }
 
-/// Bytes of a selector's own; its strings belong to the policy that wrote them.
+/// Estimates the bytes of a selector, without its strings, which belong to the policy.
 pub(super) fn selector_memory(selector: &Selector) -> usize {
     size_of::<Selector>() + size_of_val(selector.requirements.as_slice())
 }

@@ -27,8 +27,8 @@ impl Nodes {
         }
     }
 
-    /// Whether a selector of nodes means this side.
-    pub(super) fn is_meant(&self, selector: &Selector, side: &Side<'_>) -> Truth {
+    /// Returns whether a selector of nodes matches this side.
+    pub(super) fn matches(&self, selector: &Selector, side: &Side<'_>) -> Truth {
         let by_ip = side.ip.and_then(|ip| self.by_ip.get(&ip));
         let node = match (side.who, by_ip) {
             (Known::Pod(_), _) | (Known::External, None) => return Truth::No,

@@ -1,4 +1,4 @@
-//! NetworkPolicies in numbered slots, told apart by the address of what was written.
+//! NetworkPolicies in numbered slots, identified by the address of the written policy.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Policies {
     by_address: ByAddress<u32>,
 }
 
-/// What another list of policies asks for.
+/// Lists the changes that lead to another list of policies.
 #[derive(Debug, Default)]
 pub(super) struct Changes<'a> {
     pub(super) added: Vec<&'a Arc<NetworkPolicy>>,
@@ -26,7 +26,7 @@ pub(super) struct Changes<'a> {
 }
 
 impl Policies {
-    /// Compares with a new list. A policy that was read again and says the same stays in its slot.
+    /// Compares with a new list. A policy that was read again without a change stays in its slot.
     pub(super) fn compare<'a>(&mut self, new: &'a [Arc<NetworkPolicy>]) -> Changes<'a> {
         let mut old = std::mem::take(&mut self.by_address);
         let mut unknown = Vec::new();

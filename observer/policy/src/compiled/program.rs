@@ -1,52 +1,51 @@
-//! Policies with numbers for their selectors.
+//! Policies as the evaluator uses them, with numbers for their selectors.
+
+mod compiler;
 
 use std::sync::Arc;
 
-use arcstr::ArcStr;
-use flow_model::policies::{
-    self, Action, BrokenPolicy, NetworkPolicy, Peer, PortMatch, Selector, Tier, TierPeer, TierPort,
-};
+use flow_model::policies::{self, Action, NetworkPolicy, PortMatch, Selector, TierPort};
 
 use crate::compiled::labels::LabelSets;
 use crate::compiled::ranges::Ranges;
 use crate::compiled::spaces::Spaces;
 use crate::compiled::truth::Truth;
 
-/// What selectors hold for.
+/// Holds the tables of what selectors match.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
     pub(super) spaces: Spaces,
     pub(super) labels: LabelSets,
 }
 
-/// A NetworkPolicy.
+/// Holds a compiled NetworkPolicy.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     pub(super) written: Arc<NetworkPolicy>,
     pub(super) space: u32,
     pub(super) selector: Option<u32>,
-    /// By direction; `None` where it doesn't isolate.
+    /// Rules by direction; `None` where the policy doesn't isolate.
     pub(super) rules: [Option<Box<[Rule]>>; 2],
     pub(super) uses: Uses,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// It has no peers, so it admits whoever it is.
+    /// The rule has no peers, so it admits every party.
     pub(super) anybody: bool,
     pub(super) pods: Box<[PodsPeer]>,
-    /// It has blocks as peers.
+    /// The rule has blocks as peers.
     pub(super) has_blocks: bool,
-    /// All of them together.
+    /// The addresses of all blocks together.
     pub(super) blocks: Ranges,
     pub(super) ports: Box<[PortMatch]>,
 }
 
-/// Pods by namespace and by label.
+/// Selects pods by namespace and by label.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PodsPeer {
     pub(super) namespaces: Where,
-    /// `None`: whatever their labels are.
+    /// `None`: pods with any labels.
     pub(super) pods: Option<u32>,
 }
 
@@ -57,12 +56,12 @@ pub(super) enum Where {
     Selected(u32),
 }
 
-/// A policy of the Admin or the Baseline tier.
+/// Holds a compiled policy of the Admin or the Baseline tier.
 #[derive(Clone, Debug)]
 pub(super) struct TierPolicy {
     pub(super) written: Arc<policies::TierPolicy>,
     pub(super) subject: PodsPeer,
-    /// By direction.
+    /// Rules by direction.
     pub(super) rules: [Box<[TierRule]>; 2],
     pub(super) uses: Uses,
 }
@@ -76,7 +75,7 @@ pub(super) struct TierRule {
 
 #[derive(Clone, Debug)]
 pub(super) enum TierPeers {
-    /// One of them can't be read.
+    /// At least one peer can't be read.
     Unreadable,
     Any(Box<[AnyPeer]>),
 }
@@ -89,17 +88,17 @@ pub(super) enum AnyPeer {
     Domains,
 }
 
-/// A policy that can't be read.
+/// Holds a policy that can't be read.
 #[derive(Clone, Debug)]
 pub(super) struct Broken {
     pub(super) stage: Stage,
-    /// By direction.
+    /// Whether the policy may act, by direction.
     pub(super) acts: [bool; 2],
     pub(super) subject: PodsPeer,
     pub(super) uses: Uses,
 }
 
-/// In the order that they decide in.
+/// Names the stages in the order in which they decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Admin,
@@ -111,7 +110,7 @@ impl Stage {
     pub(super) const ALL: [Self; 3] = [Self::Admin, Self::Namespaced, Self::Baseline];
 }
 
-/// Numbers to give back.
+/// Holds the numbers that a policy uses, to give them back.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Uses {
     spaces: Vec<u32>,
@@ -119,51 +118,8 @@ pub(super) struct Uses {
     pod_selectors: Vec<u32>,
 }
 
-/// Translates, and notes what it uses.
-struct Compiler<'a> {
-    tables: &'a mut Tables,
-    uses: Uses,
-}
-
 impl Tables {
-    pub(super) fn policy(&mut self, written: &Arc<NetworkPolicy>) -> Policy {
-        let mut compiler = Compiler { tables: self, uses: Uses::default() };
-        let space = compiler.space(&written.namespace);
-        let selector = compiler.pods(&written.selector);
-        let mut rules = |rules: &Option<Vec<policies::Rule>>| {
-            rules.as_ref().map(|rules| rules.iter().map(|rule| compiler.rule(rule, space)).collect())
-        };
-        let rules = [rules(&written.ingress), rules(&written.egress)];
-        Policy { written: Arc::clone(written), space, selector, rules, uses: compiler.uses }
-    }
-
-    pub(super) fn tier_policy(&mut self, written: &Arc<policies::TierPolicy>) -> TierPolicy {
-        let mut compiler = Compiler { tables: self, uses: Uses::default() };
-        let subject = compiler.pods_peer(&written.subject);
-        let mut rules =
-            |rules: &[policies::TierRule]| rules.iter().map(|rule| compiler.tier_rule(rule)).collect();
-        let rules = [rules(&written.ingress), rules(&written.egress)];
-        TierPolicy { written: Arc::clone(written), subject, rules, uses: compiler.uses }
-    }
-
-    pub(super) fn broken(&mut self, written: &BrokenPolicy) -> Broken {
-        let mut compiler = Compiler { tables: self, uses: Uses::default() };
-        let stage = match written.tier {
-            None => Stage::Namespaced,
-            Some(Tier::Admin) => Stage::Admin,
-            Some(Tier::Baseline) => Stage::Baseline,
-        };
-        let mut subject = PodsPeer { namespaces: Where::Everywhere, pods: None };
-        if let Some(selector) = &written.selector {
-            subject = compiler.pods_peer(selector);
-        }
-        if stage == Stage::Namespaced && !written.namespace.is_empty() {
-            subject.namespaces = Where::In(compiler.space(&written.namespace));
-        }
-        Broken { stage, acts: [written.ingress, written.egress], subject, uses: compiler.uses }
-    }
-
-    /// Whether pods of a namespace with these labels are meant.
+    /// Returns whether a peer matches pods of a namespace with these labels.
     pub(super) fn holds(&self, peer: PodsPeer, space: u32, labels: u32) -> Truth {
         let pods = peer.pods.is_none_or(|selector| self.labels.holds(selector, labels));
         if !pods {
@@ -184,82 +140,8 @@ impl Tables {
     }
 }
 
-impl Compiler<'_> {
-    fn rule(&mut self, rule: &policies::Rule, own: u32) -> Rule {
-        let mut pods = Vec::new();
-        for peer in &rule.peers {
-            if let Peer::Pods { namespaces, pods: selector } = peer {
-                let namespaces =
-                    namespaces.as_ref().map_or(Where::In(own), |selector| self.namespaces(selector));
-                pods.push(PodsPeer {
-                    namespaces,
-                    pods: selector.as_ref().and_then(|selector| self.pods(selector)),
-                });
-            }
-        }
-        let blocks = rule.peers.iter().filter_map(|peer| match peer {
-            Peer::Block { cidr, except } => Some((cidr, &except[..])),
-            Peer::Pods { .. } => None,
-        });
-        Rule {
-            anybody: rule.peers.is_empty(),
-            has_blocks: rule.peers.iter().any(|peer| matches!(peer, Peer::Block { .. })),
-            pods: pods.into(),
-            blocks: Ranges::new(blocks),
-            ports: rule.ports.clone().into(),
-        }
-    }
-
-    fn tier_rule(&mut self, rule: &policies::TierRule) -> TierRule {
-        let ports = rule.ports.clone().map(Into::into);
-        let peers: Option<_> = rule.peers.iter().map(|peer| self.any_peer(peer)).collect();
-        TierRule { action: rule.action, peers: peers.map_or(TierPeers::Unreadable, TierPeers::Any), ports }
-    }
-
-    fn any_peer(&mut self, peer: &TierPeer) -> Option<AnyPeer> {
-        match peer {
-            TierPeer::Pods(peer) => Some(AnyPeer::Pods(self.pods_peer(peer))),
-            TierPeer::Nodes(selector) => Some(AnyPeer::Nodes(selector.clone())),
-            TierPeer::Networks(nets) => {
-                Some(AnyPeer::Networks(Ranges::new(nets.iter().map(|net| (net, &[][..])))))
-            }
-            TierPeer::Domains(_) => Some(AnyPeer::Domains),
-            TierPeer::Unreadable(_) => None,
-        }
-    }
-
-    fn pods_peer(&mut self, peer: &policies::PodsPeer) -> PodsPeer {
-        let namespaces = self.namespaces(&peer.namespaces);
-        PodsPeer { namespaces, pods: peer.pods.as_ref().and_then(|selector| self.pods(selector)) }
-    }
-
-    fn namespaces(&mut self, selector: &Selector) -> Where {
-        if selector.requirements.is_empty() {
-            return Where::Everywhere;
-        }
-        let id = self.tables.spaces.acquire_selector(selector);
-        self.uses.space_selectors.push(id);
-        Where::Selected(id)
-    }
-
-    fn pods(&mut self, selector: &Selector) -> Option<u32> {
-        if selector.requirements.is_empty() {
-            return None;
-        }
-        let id = self.tables.labels.acquire_selector(selector);
-        self.uses.pod_selectors.push(id);
-        Some(id)
-    }
-
-    fn space(&mut self, name: &ArcStr) -> u32 {
-        let id = self.tables.spaces.acquire(name);
-        self.uses.spaces.push(id);
-        id
-    }
-}
-
 impl Policy {
-    /// Bytes it points to, without what was written.
+    /// Estimates the bytes that the policy points to, without the written policy.
     pub(super) fn memory(&self) -> usize {
         let rules = self.rules.iter().flatten();
         let each = |rules: &[Rule]| size_of_val(rules) + rules.iter().map(Rule::memory).sum::<usize>();

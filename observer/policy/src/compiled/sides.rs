@@ -1,4 +1,4 @@
-//! Who is at the two ends of a connection, by the numbers that tables have for them.
+//! The two parties of a connection, with the numbers that the tables have for them.
 
 use std::net::IpAddr;
 
@@ -12,9 +12,9 @@ use crate::compiled::Compiled;
 use crate::compiled::groups::Group;
 use crate::compiled::program::{PodsPeer, Where};
 use crate::compiled::truth::Truth;
-use crate::plain;
+use crate::facts;
 
-/// One side.
+/// Holds one side of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Side<'a> {
     pub(super) ip: Option<IpAddr>,
@@ -29,7 +29,7 @@ pub(super) enum Known<'a> {
     Unknown,
 }
 
-/// A pod. One that isn't in the inventory may lack numbers; it is then judged by its labels.
+/// Holds a pod and its numbers. A pod that isn't in the inventory may lack them, and is then judged by its labels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
     pub(super) pod: &'a Pod,
@@ -38,7 +38,7 @@ pub(super) struct Seen<'a> {
     pub(super) group: Option<&'a Group>,
 }
 
-/// One direction of a connection.
+/// Holds one direction of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) direction: Direction,
@@ -50,10 +50,10 @@ pub(super) struct View<'a> {
 }
 
 impl Compiled {
-    /// Source and destination.
+    /// Returns source and destination.
     pub(super) fn sides<'a>(&'a self, connection: &Connection<'a>) -> [Side<'a>; 2] {
-        let plain::View { subject, peer, .. } = plain::View::new(connection, Direction::Egress);
-        [self.side(subject), self.side(peer)]
+        let Connection { src, dst, .. } = facts::settled(connection);
+        [self.side(src), self.side(dst)]
     }
 
     fn side<'a>(&'a self, party: Party<'a>) -> Side<'a> {
@@ -77,8 +77,8 @@ impl Compiled {
         Seen { pod, space, labels, group }
     }
 
-    /// Whether a pod is meant.
-    pub(super) fn is_meant(&self, peer: PodsPeer, seen: &Seen<'_>) -> Truth {
+    /// Returns whether a peer matches a pod.
+    pub(super) fn matches_pod(&self, peer: PodsPeer, seen: &Seen<'_>) -> Truth {
         if let (Some(space), Some(labels)) = (seen.space, seen.labels) {
             return self.tables.holds(peer, space, labels);
         }

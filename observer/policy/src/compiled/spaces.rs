@@ -1,4 +1,4 @@
-//! Namespaces, and which namespace selectors hold for them.
+//! Namespaces and the namespace selectors that match them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::compiled::intern::Interner;
 use crate::compiled::labels::selector_memory;
 use crate::compiled::truth::Truth;
 
-/// Every namespace that an object, a pod or a policy names.
+/// Holds every namespace that an object, a pod or a policy names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spaces {
     names: Interner<ArcStr>,
@@ -21,13 +21,13 @@ pub(super) struct Spaces {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Space {
-    /// Its labels; `None` where the object is absent.
+    /// The object with its labels; `None` where it is missing.
     object: Option<Arc<Namespace>>,
-    /// By namespace selector.
+    /// Whether each namespace selector matches.
     row: Vec<Truth>,
-    /// NetworkPolicies in it.
+    /// NetworkPolicies in the namespace.
     pub(super) policies: Vec<u32>,
-    /// Groups of its pods.
+    /// Groups of the namespace's pods.
     pub(super) groups: Vec<u32>,
 }
 
@@ -47,7 +47,7 @@ impl Spaces {
         }
     }
 
-    /// Takes a namespace's object, or that it is gone. Whether what selectors say of it may have changed.
+    /// Sets a namespace's object, or removes it. Returns whether different selectors may match now.
     pub(super) fn set_object(&mut self, space: u32, name: &ArcStr, object: Option<&Arc<Namespace>>) -> bool {
         let old = std::mem::replace(&mut self.spaces[space as usize].object, object.cloned());
         if old.as_deref() == object.map(AsRef::as_ref) {
@@ -91,7 +91,7 @@ impl Spaces {
         row.get(selector as usize).copied().unwrap_or(Truth::No)
     }
 
-    /// Of a namespace that is none of these.
+    /// Returns whether a selector matches a namespace that is not in the table.
     pub(super) fn matches(&self, selector: u32, name: &ArcStr) -> Truth {
         self.selectors.get(selector).map_or(Truth::No, |selector| holds(selector, name, None))
     }
@@ -117,14 +117,15 @@ impl Spaces {
             + self.spaces.iter().map(of_space).sum::<usize>()
     }
 
-    /// Names and selectors.
+    /// Counts names and selectors.
     #[cfg(test)]
     pub(super) fn in_use(&self) -> [usize; 2] {
         [self.names.iter().count(), self.selectors.iter().count()]
     }
 }
 
-/// Of a namespace whose object is absent, the label that the API server sets is known all the same.
+/// Returns whether a selector matches a namespace. Where its object is missing, the name is still known, because the API
+/// server sets it as a label.
 fn holds(selector: &Selector, name: &ArcStr, object: Option<&Namespace>) -> Truth {
     let each = selector.requirements.iter().map(|requirement| match object {
         _ if requirement.key == METADATA_NAME => requirement.admits(Some(name)).into(),

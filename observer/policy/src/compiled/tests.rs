@@ -1,4 +1,4 @@
-//! Held equal to the plain evaluator, on random clusters and through random changes.
+//! The compiled evaluator equals the plain one, on random clusters and through random changes.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::Plain;
-use crate::arbitrary::{Asked, asked, edit, inventory, read_again};
+use crate::arbitrary::{Question, edit, inventory, question, read_again};
 use crate::compiled::Compiled;
 
 /// Compares with the plain evaluator on every connection, also with pods that the evaluators know by their labels alone.
-fn agrees(compiled: &Compiled, inventory: &Inventory, connections: &[Asked]) -> Result<(), TestCaseError> {
+fn agrees(compiled: &Compiled, inventory: &Inventory, questions: &[Question]) -> Result<(), TestCaseError> {
     let plain = Plain::new(Arc::clone(compiled.inventory()));
-    for asked in connections {
-        let connection = asked.of(inventory);
+    for question in questions {
+        let connection = question.of(inventory);
         prop_assert_eq!(compiled.rule(&connection), plain.rule(&connection), "{:#?}", connection);
     }
     Ok(())
@@ -27,11 +27,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn decides_as_the_plain_one(inventory in inventory(), connections in vec(asked(), 24)) {
+    fn decides_as_the_plain_one(inventory in inventory(), questions in vec(question(), 24)) {
         let inventory = Arc::new(inventory);
         let compiled = Compiled::new(Arc::clone(&inventory));
-        agrees(&compiled, &inventory, &connections)?;
-        agrees(&compiled, &read_again(&inventory), &connections)?;
+        agrees(&compiled, &inventory, &questions)?;
+        agrees(&compiled, &read_again(&inventory), &questions)?;
     }
 }
 
@@ -41,20 +41,20 @@ proptest! {
     #[test]
     fn follows_changes(
         mut inventory in inventory(),
-        steps in vec((vec(edit(), 1..4), vec(asked(), 8)), 1..12),
+        steps in vec((vec(edit(), 1..4), vec(question(), 8)), 1..12),
     ) {
         let mut compiled = Compiled::new(Arc::new(inventory.clone()));
-        for (edits, connections) in steps {
+        for (edits, questions) in steps {
             let before = inventory.clone();
             edits.iter().for_each(|edit| edit.apply(&mut inventory));
             compiled.update(Arc::new(inventory.clone()));
-            agrees(&compiled, compiled.inventory(), &connections)?;
-            // Of pods that have just gone or changed.
-            agrees(&compiled, &before, &connections)?;
+            agrees(&compiled, compiled.inventory(), &questions)?;
+            // The same about pods that have just gone or changed.
+            agrees(&compiled, &before, &questions)?;
         }
     }
 
-    /// Nothing is left behind: whatever came and went, the tables are as large as those made at once.
+    /// Whatever came and went, the tables are as large as those of a new evaluator.
     #[test]
     fn forgets_what_is_gone(mut inventory in inventory(), edits in vec(edit(), 1..20)) {
         let mut compiled = Compiled::new(Arc::new(inventory.clone()));
@@ -69,7 +69,7 @@ proptest! {
 }
 
 impl Compiled {
-    /// Numbers given for namespaces, labels, groups, selectors of both kinds, policies and pods.
+    /// Counts the numbers in use for namespaces, labels, groups, selectors of both kinds, policies and pods.
     fn in_use(&self) -> [usize; 7] {
         let ([names, namespace_selectors], [sets, pod_selectors]) =
             (self.tables.spaces.in_use(), self.tables.labels.in_use());
@@ -86,18 +86,18 @@ impl Compiled {
     }
 }
 
-/// What the properties above are worth: each decision, and each agreement, is about something.
+/// The properties above mean something only if every decision occurs often.
 #[test]
 fn random_clusters_give_every_decision_its_share() {
     let mut runner = TestRunner::deterministic();
     let mut counts = [[0u32; 3]; 2];
-    let strategy = (inventory(), vec(asked(), 20));
+    let strategy = (inventory(), vec(question(), 20));
     for _ in 0..300 {
-        let (inventory, connections) = strategy.new_tree(&mut runner).unwrap().current();
+        let (inventory, questions) = strategy.new_tree(&mut runner).unwrap().current();
         let inventory = Arc::new(inventory);
         let compiled = Compiled::new(Arc::clone(&inventory));
-        for asked in &connections {
-            let ruling = compiled.rule(&asked.of(&inventory));
+        for question in &questions {
+            let ruling = compiled.rule(&question.of(&inventory));
             for (counts, decision) in counts.iter_mut().zip([ruling.ingress, ruling.egress]) {
                 counts[match decision {
                     Decision::Allow => 0,

@@ -1,4 +1,4 @@
-//! The Admin and Baseline tiers: by priority, then in the order of the rules, the first match decides.
+//! The Admin and Baseline tiers: the first rule that matches decides, by priority, then in the order of the rules.
 
 use flow_model::decision::{Decision, Direction};
 use flow_model::policies::{Action, TierPort};
@@ -9,55 +9,56 @@ use crate::compiled::program::{AnyPeer, TierPeers, TierPolicy, TierRule};
 use crate::compiled::sides::{Known, View};
 use crate::compiled::truth::Truth;
 
-/// What a tier, or a policy of it, may say: more than one thing where facts are missing.
+/// Holds every outcome that a tier, or one policy of it, may have. There are several where facts are missing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Said {
-    /// A bit for each [`Action`].
+pub(super) struct TierOutcome {
+    /// Has a bit for each possible [`Action`].
     actions: u8,
-    /// It may be that no rule matches.
-    nothing: bool,
-    /// Two policies of the same priority say different things.
+    /// Is true where it is possible that no rule matches.
+    no_match: bool,
+    /// Two policies of the same priority disagree.
     conflict: bool,
 }
 
 impl Compiled {
-    /// What policies sorted by priority say, each with whether its subject is the pod.
-    pub(super) fn said<'a>(
+    /// Returns the outcome of policies sorted by priority, each given with whether the pod is its subject.
+    pub(super) fn tier_outcome<'a>(
         &self,
         policies: impl Iterator<Item = (&'a TierPolicy, Truth)>,
         view: &View<'_>,
-    ) -> Said {
-        let (mut tier, mut equals, mut priority) = (Said::NOTHING, Said::NOTHING, None);
+    ) -> TierOutcome {
+        let (mut tier, mut equals, mut priority) = (TierOutcome::NO_MATCH, TierOutcome::NO_MATCH, None);
         for (policy, subject) in policies {
             if priority != Some(policy.written.priority) {
-                tier = tier.then(equals);
-                if !tier.nothing {
+                tier = tier.with_lower(equals);
+                if !tier.no_match {
                     return tier;
                 }
-                (equals, priority) = (Said::NOTHING, Some(policy.written.priority));
+                (equals, priority) = (TierOutcome::NO_MATCH, Some(policy.written.priority));
             }
-            equals = equals.beside(self.policy_says(policy, subject, view));
+            equals = equals.with_equal(self.policy_outcome(policy, subject, view));
         }
-        tier.then(equals)
+        tier.with_lower(equals)
     }
 
-    fn policy_says(&self, policy: &TierPolicy, subject: Truth, view: &View<'_>) -> Said {
-        let mut said = Said::NOTHING;
+    fn policy_outcome(&self, policy: &TierPolicy, subject: Truth, view: &View<'_>) -> TierOutcome {
+        let mut outcome = TierOutcome::NO_MATCH;
         for rule in &policy.rules[view.direction as usize] {
             let (matched, action) = self.tier_rule(rule, view);
             let matched = matched.min(subject);
             if matched != Truth::No {
-                said.actions |= bit(action);
+                outcome.actions |= bit(action);
             }
             if matched == Truth::Yes {
-                said.nothing = false;
+                outcome.no_match = false;
                 break;
             }
         }
-        said
+        outcome
     }
 
-    /// One with a peer that can't be read accepts nothing, or else denies everything.
+    /// Returns whether a rule matches, and what it then does. An Accept rule with a peer that can't be read accepts nothing;
+    /// any other denies everything.
     fn tier_rule(&self, rule: &TierRule, view: &View<'_>) -> (Truth, Action) {
         match (&rule.peers, rule.action) {
             (TierPeers::Unreadable, Action::Accept) => (Truth::No, Action::Accept),
@@ -75,12 +76,12 @@ impl Compiled {
     fn tier_peer(&self, peer: &AnyPeer, view: &View<'_>) -> Truth {
         match (peer, view.direction) {
             (AnyPeer::Pods(peer), _) => match &view.peer.who {
-                Known::Pod(seen) => self.is_meant(*peer, seen),
+                Known::Pod(seen) => self.matches_pod(*peer, seen),
                 Known::Node(_) | Known::External => Truth::No,
                 Known::Unknown => Truth::Maybe,
             },
             (_, Direction::Ingress) => Truth::No,
-            (AnyPeer::Nodes(selector), _) => self.nodes.is_meant(selector, view.peer),
+            (AnyPeer::Nodes(selector), _) => self.nodes.matches(selector, view.peer),
             (AnyPeer::Networks(ranges), _) => {
                 view.peer.ip.map_or(Truth::Maybe, |ip| ranges.contains(ip).into())
             }
@@ -92,10 +93,10 @@ impl Compiled {
     }
 }
 
-impl Said {
-    const NOTHING: Self = Self { actions: 0, nothing: true, conflict: false };
+impl TierOutcome {
+    const NO_MATCH: Self = Self { actions: 0, no_match: true, conflict: false };
 
-    /// The decision, asking further where this tier is left.
+    /// Returns the decision. Calls `below` where this tier may leave the decision to the next one.
     pub(super) fn or_below(self, below: impl FnOnce() -> Decision) -> Decision {
         if self.conflict {
             return Decision::Unknown;
@@ -103,23 +104,23 @@ impl Said {
         let has = |action| self.actions & bit(action) != 0;
         let accept = has(Action::Accept).then_some(Decision::Allow);
         let deny = has(Action::Deny).then_some(Decision::Deny);
-        let below = (has(Action::Pass) || self.nothing).then(below);
+        let below = (has(Action::Pass) || self.no_match).then(below);
         let possible = [accept, deny, below].into_iter().flatten();
         possible.reduce(|a, b| if a == b { a } else { Decision::Unknown }).unwrap_or(Decision::Allow)
     }
 
-    /// Of policies with the same priority.
-    fn beside(self, other: Self) -> Self {
+    /// Adds the outcome of a policy with the same priority.
+    fn with_equal(self, other: Self) -> Self {
         let actions = self.actions | other.actions;
         let both = self.actions != 0 && other.actions != 0;
         let conflict = self.conflict || other.conflict || both && actions.count_ones() > 1;
-        Self { actions, nothing: self.nothing && other.nothing, conflict }
+        Self { actions, no_match: self.no_match && other.no_match, conflict }
     }
 
-    /// Of a lower priority, asked where nothing matched.
-    fn then(self, next: Self) -> Self {
+    /// Adds the outcome of a lower priority, which counts where nothing matched.
+    fn with_lower(self, next: Self) -> Self {
         let (actions, conflict) = (self.actions | next.actions, self.conflict || next.conflict);
-        Self { actions, nothing: next.nothing, conflict }
+        Self { actions, no_match: next.no_match, conflict }
     }
 }
 

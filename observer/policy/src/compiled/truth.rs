@@ -1,6 +1,6 @@
-//! Matching with facts missing, without saying which.
+//! Matching where facts may be missing, without their names.
 
-/// In this order the lesser is both, and the greater is either.
+/// Orders the values so that the lesser of two means "both", and the greater means "either".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     No,
@@ -9,7 +9,7 @@ pub(super) enum Truth {
 }
 
 impl Truth {
-    /// At least one of them; stops at the first that holds.
+    /// Returns whether at least one matches, and stops at the first that does.
     pub(super) fn any(all: impl IntoIterator<Item = Self>) -> Self {
         let mut found = Self::No;
         for one in all {

@@ -1,4 +1,4 @@
-//! Following the changes of an inventory. A change costs what depends on it.
+//! Following the changes of an inventory. A change costs only what depends on it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::compiled::address::{ByAddress, address};
 use crate::compiled::nodes::Nodes;
 
 impl Compiled {
-    /// Goes on with another inventory. What has not changed costs little, the less if it is the same allocation.
+    /// Continues with another inventory. Unchanged objects cost little, and least if they are the same allocation.
     pub fn update(&mut self, inventory: Arc<Inventory>) {
-        // The old one lives until the end, so that an address in memory means one thing.
+        // The old inventory lives until the end, so that no new object gets the address of an old one.
         let old = std::mem::replace(&mut self.inventory, inventory);
         let new = &*Arc::clone(&self.inventory);
         if !is_same(&old.nodes, &new.nodes) {
@@ -37,7 +37,7 @@ impl Compiled {
             [Direction::Ingress, Direction::Egress].map(|direction| self.could_act(direction as usize));
     }
 
-    /// Namespaces that came, went, or have other labels. Answers those of which selectors may say something else now.
+    /// Updates namespaces that came, went, or have other labels. Returns those that different selectors may match now.
     fn update_namespaces(&mut self, old: &Inventory, new: &Inventory) -> Vec<u32> {
         if is_same(&old.namespaces, &new.namespaces) {
             return Vec::new();
@@ -62,7 +62,7 @@ impl Compiled {
         changed
     }
 
-    /// New policies go first, so that what they share with the old keeps its numbers.
+    /// Updates NetworkPolicies. New ones go first, so that selectors which they share with old ones keep their numbers.
     fn update_policies(&mut self, new: &Inventory) {
         let changes = self.policies.compare(&new.policies.namespaced);
         for written in changes.added {
@@ -112,7 +112,7 @@ impl Compiled {
         broken.iter().for_each(|policy| self.tables.release(&policy.uses));
     }
 
-    /// Which policies of all namespaces act on which groups: on all, or on those of some namespaces.
+    /// Updates which policies of all namespaces act on which groups: on all groups, or on those of some namespaces.
     fn refill(&mut self, all: bool, spaces: &[u32]) {
         let of_spaces = || spaces.iter().filter_map(|space| self.tables.spaces.get(*space));
         let groups = match all {
@@ -130,7 +130,7 @@ impl Compiled {
         let room = ByAddress::with_capacity_and_hasher(new.len(), Default::default());
         let mut old = std::mem::replace(&mut self.pods, room);
         for pod in new.iter().filter(|pod| !pod.finished && !pod.host_network) {
-            // One that is known hands on its use.
+            // A pod that is known keeps its use of the group.
             let group = old.remove(&address(pod)).unwrap_or_else(|| self.acquire_group(pod));
             if let Some(twice) = self.pods.insert(address(pod), group) {
                 self.release_group(twice);

@@ -1,4 +1,4 @@
-//! What keeps a rule from matching.
+//! The conditions that keep a rule from matching.
 
 use flow_model::connection::Who;
 use flow_model::inventory::{Labels, Pod};
@@ -7,22 +7,22 @@ use ipnet::IpNet;
 
 use crate::plain::{Match, Plain, RuleRef, View, ports_match};
 
-/// One condition that doesn't hold.
+/// Names one condition that doesn't hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Miss<'a> {
-    /// The policy's own podSelector: the pod at the selected side, and whether it was most likely meant.
+    /// The policy's own podSelector doesn't select this pod; `meant` if it was most likely written for it.
     Selection {
         pod: &'a Pod,
         meant: bool,
     },
     Port(&'a Rule),
-    /// A peer's podSelector.
+    /// A peer's podSelector doesn't match.
     Pods {
         peer: PodSelectors<'a>,
         selector: &'a Selector,
         pod: &'a Pod,
     },
-    /// A peer's namespaceSelector, or without one the policy's own namespace.
+    /// A peer's namespaceSelector doesn't match, or without one the policy's own namespace.
     Namespace {
         peer: PodSelectors<'a>,
         pod: &'a Pod,
@@ -31,11 +31,11 @@ pub(super) enum Miss<'a> {
         cidr: &'a IpNet,
         except: &'a [IpNet],
     },
-    /// Selectors match pods, and the other side is none.
+    /// Selectors match pods, and the other side is no pod.
     NoPod,
 }
 
-/// The selectors of one peer.
+/// Holds the selectors of one peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PodSelectors<'a> {
     pub(super) namespaces: Option<&'a Selector>,
@@ -43,7 +43,7 @@ pub(super) struct PodSelectors<'a> {
 }
 
 impl Miss<'_> {
-    /// Of rules that miss equally often, the one with the smaller class is nearer.
+    /// Returns a rank for the kind of miss. Of two rules that miss equally often, the one with the smaller rank is nearer.
     pub(super) fn class(&self) -> u8 {
         match self {
             Self::Selection { meant: true, .. } => 0,
@@ -56,7 +56,7 @@ impl Miss<'_> {
         }
     }
 
-    /// How alike what is wanted and what is there are written, 0 to 1000.
+    /// Returns how similar the wanted and the actual value look, from 0 to 1000.
     pub(super) fn likeness(&self, plain: &Plain, rule: RuleRef<'_>, view: &View<'_>) -> u32 {
         match self {
             Self::Selection { pod, .. } => alike(&rule.policy.selector, &pod.labels),
@@ -74,8 +74,8 @@ impl Miss<'_> {
     }
 }
 
-/// How near a rule is, the smallest nearest: fewest conditions failing first, then the kind of the failing one, then
-/// names that look alike.
+/// Ranks how near a rule is; the smallest rank is nearest. It compares the number of failing conditions, then their kind,
+/// then how similar the names look.
 pub(super) fn rank(
     plain: &Plain,
     rule: RuleRef<'_>,
@@ -86,12 +86,13 @@ pub(super) fn rank(
     (misses.len(), misses.iter().map(Miss::class).min(), unlike)
 }
 
-/// A podSelector that selects nothing at all is a mistake; one that nearly selects this pod was meant for it.
+/// Is true if a podSelector was most likely meant for this pod: it nearly selects it, and it selects no other pod.
 pub(super) fn meant(plain: &Plain, selector: &Selector, pod: &Pod) -> bool {
     alike(selector, &pod.labels) >= 800 && !plain.any_pod(|namespace| *namespace == pod.namespace, selector)
 }
 
-/// What keeps a rule of a policy that selects the pod from matching: by the peer that comes closest, and the port.
+/// Returns what keeps a rule from matching: the misses of the peer that comes closest, and that of the ports. The policy
+/// selects the pod.
 pub(super) fn misses<'a>(plain: &Plain, rule: RuleRef<'a>, view: &View<'a>) -> Vec<Miss<'a>> {
     let Some(body) = rule.body(view.direction) else { return Vec::new() };
     let peers = body.peers.iter().map(|peer| of_peer(plain, rule, peer, view));
@@ -126,7 +127,7 @@ fn of_selectors<'a>(plain: &Plain, rule: RuleRef<'a>, peer: PodSelectors<'a>, po
     namespace.into_iter().chain(pods.map(|selector| Miss::Pods { peer, selector, pod })).collect()
 }
 
-/// Of the requirements that fail, the value most like the one that is there.
+/// Returns the highest similarity between a wanted value and the actual one, among the requirements that fail.
 fn alike(selector: &Selector, labels: &Labels) -> u32 {
     let failing = selector.requirements.iter().filter_map(|requirement| {
         let value = labels.get(&requirement.key)?;
@@ -136,7 +137,7 @@ fn alike(selector: &Selector, labels: &Labels) -> u32 {
     failing.max().unwrap_or(0)
 }
 
-/// A name inside another one is nearly the same.
+/// Returns the similarity of two names. A name inside another one counts as nearly the same.
 fn likeness(a: &str, b: &str) -> u32 {
     if a.contains(b) || b.contains(a) {
         return 950;

@@ -1,4 +1,4 @@
-//! Names of policies and rules, as the API and people write them.
+//! Names of policies and rules, as the API and users write them.
 
 use std::fmt::Display;
 
@@ -6,9 +6,10 @@ use flow_model::decision::Direction;
 use flow_model::object_ref::{ObjectRef, RuleRef};
 use flow_model::policies::NetworkPolicy;
 
+use crate::facts;
 use crate::plain::{self, Basis, Judgement, TierRef};
 
-/// Policies that select the pod, in the order of the tiers.
+/// Returns the policies that select the pod, in the order of the tiers.
 pub(super) fn policies(judgement: &Judgement<'_>) -> Vec<ObjectRef> {
     use flow_model::policies::Tier::{Admin, Baseline};
     let of = |tier| {
@@ -21,7 +22,7 @@ pub(super) fn policies(judgement: &Judgement<'_>) -> Vec<ObjectRef> {
         .collect()
 }
 
-/// Rules that decide.
+/// Returns the rules that decide.
 pub(super) fn rules(basis: &Basis<'_>, direction: Direction) -> Vec<RuleRef> {
     match basis {
         Basis::Rules(rules) => rules.iter().map(|rule| rule_name(*rule, direction)).collect(),
@@ -31,7 +32,7 @@ pub(super) fn rules(basis: &Basis<'_>, direction: Direction) -> Vec<RuleRef> {
 }
 
 pub(super) fn has_rules(policy: &NetworkPolicy, direction: Direction) -> bool {
-    plain::rules(policy, direction).is_some_and(|rules| !rules.is_empty())
+    facts::rules(policy, direction).is_some_and(|rules| !rules.is_empty())
 }
 
 pub(super) fn rule_name(rule: plain::RuleRef<'_>, direction: Direction) -> RuleRef {
@@ -40,10 +41,10 @@ pub(super) fn rule_name(rule: plain::RuleRef<'_>, direction: Direction) -> RuleR
 
 pub(super) fn tier_rule_name(rule: TierRef<'_>, direction: Direction) -> RuleRef {
     let policy = rule.policy.object_ref();
-    RuleRef { kind: Some(rule.policy.kind.clone()), policy, direction, index: rule.index }
+    RuleRef { kind: Some(rule.policy.kind), policy, direction, index: rule.index }
 }
 
-/// At most three by name: "a, b and c", "a, b, c and 2 more".
+/// Joins at most three names and counts the rest: "a, b and c", "a, b, c and 2 more".
 pub(super) fn listed(names: &[impl Display]) -> String {
     let shown: Vec<_> = names.iter().take(3).map(ToString::to_string).collect();
     match (shown.as_slice(), names.len().saturating_sub(3)) {

@@ -3,26 +3,27 @@
 use flow_model::inventory::Pod;
 
 use crate::explain::miss::{Miss, meant, misses, rank};
-use crate::plain::{Match, Plain, RuleRef, View, rules};
+use crate::facts;
+use crate::plain::{Match, Plain, RuleRef, View};
 
-/// A rule, and every condition of it that fails.
+/// Holds a rule, and every condition of it that fails.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) rule: RuleRef<'a>,
     pub(super) misses: Vec<Miss<'a>>,
 }
 
-/// The first of those that rank the same.
+/// Returns the rule that comes closest, or the first of several with the same rank.
 pub(super) fn nearest<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> Option<Candidate<'a>> {
     let selecting =
         plain.rules_for(view, pod).map(|rule| Candidate { rule, misses: misses(plain, rule, view) });
     selecting.chain(elsewhere(plain, view, pod)).min_by_key(|near| rank(plain, near.rule, &near.misses, view))
 }
 
-/// Rules that would admit, of policies in the pod's namespace whose podSelector doesn't select it.
+/// Returns rules that would admit, from policies in the pod's namespace that don't select the pod.
 fn elsewhere<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> impl Iterator<Item = Candidate<'a>> {
     let others = plain.of_namespace(&pod.namespace).filter(|policy| !policy.selector.matches(&pod.labels));
-    others.filter(|policy| rules(policy, view.direction).is_some()).filter_map(move |policy| {
+    others.filter(|policy| facts::rules(policy, view.direction).is_some()).filter_map(move |policy| {
         let mut would = RuleRef::all(policy, view.direction);
         let rule = would.find(|rule| plain.rule_matches(*rule, view) == Match::Yes)?;
         let meant = meant(plain, &policy.selector, pod);

@@ -1,4 +1,4 @@
-//! What keeps a rule from matching, in words.
+//! Sentences about what keeps a rule from matching.
 
 mod ports;
 
@@ -15,13 +15,13 @@ use crate::explain::miss::{Miss, PodSelectors};
 use crate::explain::nearest::Candidate;
 use crate::plain::{Match, Plain, View};
 
-/// In full: every condition that fails.
+/// Describes every condition that fails.
 pub(super) fn all(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> String {
     let all = candidate.misses.iter().map(|miss| in_full(plain, view, candidate, miss));
     all.collect::<Vec<_>>().join("; ")
 }
 
-/// For the sentence: what no rule admits, and what the nearest does.
+/// Describes what no rule admits, and what the nearest rule admits instead.
 pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -> String {
     let Some(first) = candidate.misses.first() else { return String::new() };
     let (admits, other) = (admits(view), other(view));
@@ -40,7 +40,7 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
         }
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
-            let none = if is_barren(plain, candidate, *peer) { ", which no pod has" } else { "" };
+            let none = if matches_no_pod(plain, candidate, *peer) { ", which no pod has" } else { "" };
             format!("{no_rule} pods with {of}; the nearest {admits} pods with {selector}{none}")
         }
         Miss::Namespace { peer, pod } => {
@@ -52,7 +52,8 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
         }
         Miss::NoPod => format!("{no_rule} {}; the nearest {admits} pods only", outsider(view)),
     };
-    // Only ports remain to be told: another selector of the same peer doesn't help before the first is right.
+    // Of the other misses only that of the ports is named: a second selector of the peer matters only once the first is
+    // corrected.
     match candidate.misses.last() {
         Some(port @ Miss::Port(_)) => format!("{text}, and {}", in_full(plain, view, candidate, port)),
         _ => text,
@@ -69,7 +70,7 @@ fn in_full(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>, miss: &Mis
         Miss::Port(rule) => ports::why(rule, view),
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
-            match is_barren(plain, candidate, *peer) {
+            match matches_no_pod(plain, candidate, *peer) {
                 true => format!("podSelector {selector} matches no pod; the {other} has {of}"),
                 false => format!("{admits} pods with {selector}; the {other} has {of}"),
             }
@@ -101,7 +102,7 @@ fn namespace(
     format!("{admits} namespaces with {selector}; the {other}'s namespace is {has}{none}")
 }
 
-/// "namespace pal-e-app" for the name that every namespace has as a label, else the selector.
+/// Describes namespaces: "namespace pal-e-app" for the name that every namespace has as a label, else the selector.
 fn namespaces(selector: Option<&Selector>, own: &str) -> String {
     let Some(selector) = selector else { return format!("its own namespace {own} only") };
     match selector.requirements.as_slice() {
@@ -133,23 +134,23 @@ fn block(cidr: &IpNet, except: &[IpNet]) -> String {
     format!("{cidr}{except}")
 }
 
-/// What an object has under the keys that a selector asks for.
+/// Describes the labels that an object has under the keys of a selector.
 fn own_labels(selector: &Selector, labels: &Labels) -> String {
-    let mut told = Vec::new();
+    let mut texts = Vec::new();
     for key in selector.requirements.iter().map(|requirement| &requirement.key) {
         let text = match labels.get(key) {
             Some(value) => format!("{key}={value}"),
             None => format!("no label {key}"),
         };
-        if !told.contains(&text) {
-            told.push(text);
+        if !texts.contains(&text) {
+            texts.push(text);
         }
     }
-    told.join(", ")
+    texts.join(", ")
 }
 
-/// Whether no pod at all is admitted by these selectors.
-fn is_barren(plain: &Plain, candidate: &Candidate<'_>, peer: PodSelectors<'_>) -> bool {
+/// Is true if these selectors match no pod at all.
+fn matches_no_pod(plain: &Plain, candidate: &Candidate<'_>, peer: PodSelectors<'_>) -> bool {
     let own = &candidate.rule.policy.namespace;
     peer.pods.is_some_and(|pods| match peer.namespaces {
         None => !plain.any_pod(|namespace| namespace == own, pods),
@@ -164,7 +165,7 @@ fn admits(view: &View<'_>) -> &'static str {
     }
 }
 
-/// The side that the selected pod talks with.
+/// Returns the side that the selected pod talks with.
 fn other(view: &View<'_>) -> &'static str {
     match view.direction {
         Direction::Ingress => "client",

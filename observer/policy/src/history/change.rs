@@ -5,214 +5,114 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Who};
 use flow_model::inventory::{Labels, Namespace, Pod};
-use flow_model::policies::{NetworkPolicy, Origin, Peer, PodsPeer, Selector, TierPeer, TierPolicy};
+use flow_model::policies::{NetworkPolicy, TierPolicy};
 use jiff::{SignedDuration, Timestamp};
 
-/// What changed, and when this agent saw it.
+use crate::facts::is_same_pod;
+use crate::history::policy::Key;
+use crate::history::versions::Versions;
+
+/// A deletion and a creation within this time are one change.
+const REPLACED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Holds what changed, and when this agent saw it.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) seen: Timestamp,
-    pub(super) what: What,
+    pub(super) what: ObjectChange,
 }
 
-/// A deletion and a creation no farther apart are one change.
-const REPLACED: SignedDuration = SignedDuration::from_secs(10);
-
+/// Holds what changed: a policy, or the labels of a namespace or of a pod.
 #[derive(Clone, Debug)]
-pub(super) enum What {
-    Policy(Edit<NetworkPolicy>),
-    Tiered(Edit<TierPolicy>),
-    /// Its labels.
+pub(super) enum ObjectChange {
+    Policy(Versions<NetworkPolicy>),
+    Tiered(Versions<TierPolicy>),
     Namespace(Arc<Namespace>, Arc<Namespace>),
-    /// Its labels.
     Pod(Arc<Pod>, Arc<Pod>),
 }
 
-/// Without `before` it was created, without `after` deleted.
-#[derive(Clone, Debug)]
-pub(super) struct Edit<T> {
-    pub(super) before: Option<Arc<T>>,
-    pub(super) after: Option<Arc<T>>,
-}
-
-/// What tells objects apart: kind, namespace, name.
-pub(super) type Key = (&'static str, ArcStr, ArcStr);
-
-/// What both kinds of policies have.
-pub(super) trait Policy {
-    fn key(&self) -> Key;
-    fn origin(&self) -> &Origin;
-    /// Equal but for who wrote it and when.
-    fn says_the_same(&self, other: &Self) -> bool;
-    /// Whether a selector in it looks at this label.
-    fn asks_for(&self, label: &ArcStr) -> bool;
-}
-
-impl Policy for NetworkPolicy {
-    fn key(&self) -> Key {
-        ("NetworkPolicy", self.namespace.clone(), self.name.clone())
-    }
-
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    fn says_the_same(&self, other: &Self) -> bool {
-        (&self.selector, &self.ingress, &self.egress) == (&other.selector, &other.ingress, &other.egress)
-    }
-
-    fn asks_for(&self, label: &ArcStr) -> bool {
-        let rules = self.ingress.iter().chain(&self.egress).flatten();
-        asks(&self.selector, label)
-            || rules.flat_map(|rule| &rule.peers).any(|peer| match peer {
-                Peer::Pods { namespaces, pods } => namespaces.iter().chain(pods).any(|s| asks(s, label)),
-                Peer::Block { .. } => false,
-            })
-    }
-}
-
-impl Policy for TierPolicy {
-    fn key(&self) -> Key {
-        ("", self.kind.clone(), self.name.clone())
-    }
-
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    fn says_the_same(&self, other: &Self) -> bool {
-        (self.tier, self.priority, &self.subject, &self.ingress, &self.egress)
-            == (other.tier, other.priority, &other.subject, &other.ingress, &other.egress)
-    }
-
-    fn asks_for(&self, label: &ArcStr) -> bool {
-        let pods = |peer: &PodsPeer| {
-            asks(&peer.namespaces, label) || peer.pods.as_ref().is_some_and(|pods| asks(pods, label))
-        };
-        let rules = self.ingress.iter().chain(&self.egress);
-        pods(&self.subject)
-            || rules.flat_map(|rule| &rule.peers).any(|peer| match peer {
-                TierPeer::Pods(peer) => pods(peer),
-                TierPeer::Nodes(_)
-                | TierPeer::Networks(_)
-                | TierPeer::Domains(_)
-                | TierPeer::Unreadable(_) => false,
-            })
-    }
-}
-
-fn asks(selector: &Selector, label: &ArcStr) -> bool {
-    selector.requirements.iter().any(|requirement| requirement.key == *label)
-}
-
-impl<T: Policy> Edit<T> {
-    fn key(&self) -> Key {
-        self.after.as_ref().or(self.before.as_ref()).map_or_else(Key::default, |policy| policy.key())
-    }
-
-    /// It says what it said before.
-    pub(super) fn is_nothing(&self) -> bool {
-        matches!((&self.before, &self.after), (Some(before), Some(after)) if before.says_the_same(after))
-    }
-
-    fn replaces(&mut self, earlier: &Self) -> bool {
-        let replaces = self.before.is_none() && earlier.after.is_none();
-        if replaces {
-            self.before.clone_from(&earlier.before);
-        }
-        replaces
-    }
-
-    /// What it was asks for it, or what it is.
-    fn asks_for(&self, label: &ArcStr) -> bool {
-        self.before.iter().chain(&self.after).any(|policy| policy.asks_for(label))
-    }
-
-    fn created(&self) -> Option<Timestamp> {
-        self.after.as_ref().filter(|_| self.before.is_none())?.origin().created
-    }
-}
-
 impl Change {
-    /// Whether it is a creation right after this deletion; then it becomes a change of what was deleted.
-    pub(super) fn replaces(&mut self, earlier: &Self) -> bool {
-        let at_once = self.seen.duration_since(earlier.seen) <= REPLACED;
+    /// Joins this change with an earlier deletion of the same policy, if it is a creation right after that. Returns whether
+    /// it did.
+    pub(super) fn join_deletion(&mut self, earlier: &Self) -> bool {
+        let at_once = self.seen.duration_since(earlier.seen) <= REPLACED_WITHIN;
         at_once
             && match (&mut self.what, &earlier.what) {
-                (What::Policy(edit), What::Policy(earlier)) => edit.replaces(earlier),
-                (What::Tiered(edit), What::Tiered(earlier)) => edit.replaces(earlier),
+                (ObjectChange::Policy(policy), ObjectChange::Policy(earlier)) => {
+                    policy.join_deletion(earlier)
+                }
+                (ObjectChange::Tiered(policy), ObjectChange::Tiered(earlier)) => {
+                    policy.join_deletion(earlier)
+                }
                 _ => false,
             }
     }
 }
 
-impl What {
-    pub(super) fn key(&self) -> Key {
+impl ObjectChange {
+    pub(super) fn key(&self) -> Option<Key> {
         match self {
-            Self::Policy(edit) => edit.key(),
-            Self::Tiered(edit) => edit.key(),
-            Self::Namespace(_, after) => ("Namespace", ArcStr::new(), after.name.clone()),
-            Self::Pod(_, after) => ("Pod", after.namespace.clone(), after.name.clone()),
+            Self::Policy(policy) => policy.key(),
+            Self::Tiered(policy) => policy.key(),
+            Self::Namespace(_, after) => Some(Key::Namespace(after.name.clone())),
+            Self::Pod(_, after) => Some(Key::Pod(after.object_ref())),
         }
     }
 
-    /// Of a policy that appeared: when the API says it was created.
+    /// Returns when the API created a policy, if this change is its creation.
     pub(super) fn created(&self) -> Option<Timestamp> {
         match self {
-            Self::Policy(edit) => edit.created(),
-            Self::Tiered(edit) => edit.created(),
+            Self::Policy(policy) => policy.created(),
+            Self::Tiered(policy) => policy.created(),
             Self::Namespace(..) | Self::Pod(..) => None,
         }
     }
 
-    pub(super) fn is_nothing(&self) -> bool {
+    /// Is true if the policy decides as it did before.
+    pub(super) fn is_equivalent(&self) -> bool {
         match self {
-            Self::Policy(edit) => edit.is_nothing(),
-            Self::Tiered(edit) => edit.is_nothing(),
+            Self::Policy(policy) => policy.is_equivalent(),
+            Self::Tiered(policy) => policy.is_equivalent(),
             Self::Namespace(..) | Self::Pod(..) => false,
         }
     }
 
-    /// Whether it is a policy that looks, or looked, at this label.
-    pub(super) fn asks_for(&self, label: &ArcStr) -> bool {
+    /// Is true for a policy that looks, or looked, at this label.
+    pub(super) fn uses_label(&self, label: &ArcStr) -> bool {
         match self {
-            Self::Policy(edit) => edit.asks_for(label),
-            Self::Tiered(edit) => edit.asks_for(label),
+            Self::Policy(policy) => policy.uses_label(label),
+            Self::Tiered(policy) => policy.uses_label(label),
             Self::Namespace(..) | Self::Pod(..) => false,
         }
     }
 
-    /// Whether it concerns pods of one of these namespaces.
+    /// Is true if the change concerns pods of one of these namespaces.
     pub(super) fn touches(&self, namespaces: &[ArcStr]) -> bool {
-        let (_, namespace, name) = self.key();
-        match self {
-            Self::Policy(_) | Self::Pod(..) => namespaces.contains(&namespace),
-            Self::Namespace(..) => namespaces.contains(&name),
-            Self::Tiered(_) => true,
+        match self.key() {
+            Some(Key::Policy(object) | Key::Pod(object)) => namespaces.contains(&object.namespace),
+            Some(Key::Namespace(name)) => namespaces.contains(&name),
+            Some(Key::Tiered(..)) => true,
+            None => false,
         }
     }
 
-    /// Whether it can make a difference to this connection.
+    /// Is true if the change can make a difference to this connection.
     pub(super) fn concerns(&self, connection: &Connection<'_>) -> bool {
         let mut pods = [connection.src.who, connection.dst.who].into_iter().filter_map(|who| match who {
             Who::Pod(pod) => Some(pod),
             Who::Node(_) | Who::External | Who::Unknown(_) => None,
         });
         match self {
-            Self::Policy(edit) => pods.any(|pod| pod.namespace == edit.key().1),
+            Self::Policy(_) | Self::Namespace(..) => {
+                pods.any(|pod| self.touches(std::slice::from_ref(&pod.namespace)))
+            }
             Self::Tiered(_) => true,
-            Self::Namespace(_, after) => pods.any(|pod| pod.namespace == after.name),
-            Self::Pod(_, after) => pods.any(|pod| is_same(pod, after)),
+            Self::Pod(_, after) => pods.any(|pod| is_same_pod(pod, after)),
         }
     }
 }
 
-/// The same pod, maybe with other labels.
-pub(super) fn is_same(one: &Pod, other: &Pod) -> bool {
-    (&one.uid, &one.namespace, &one.name) == (&other.uid, &other.namespace, &other.name)
-}
-
-/// Keys under which two sets of labels differ.
+/// Returns the keys under which two sets of labels differ.
 pub(super) fn changed_labels<'a>(
     before: &'a Labels,
     after: &'a Labels,

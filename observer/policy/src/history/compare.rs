@@ -1,4 +1,4 @@
-//! What changed from one inventory to the next.
+//! The changes from one inventory to the next.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,43 +8,46 @@ use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Labels};
 use flow_model::policies::Policies;
 
-use crate::history::change::{Edit, Policy, What, changed_labels};
+use crate::history::change::{ObjectChange, changed_labels};
+use crate::history::policy::Policy;
+use crate::history::versions::Versions;
 
-/// The changes that may matter to a verdict. Deletions come last, so that they are taken back first: of a policy that was
-/// renamed, what it admitted under its old name tells more than that there is a new one.
+/// Returns the changes that may matter to a verdict. Deletions come last, so that they are undone first: when a policy was
+/// renamed, the rules under its old name explain more than the existence of a new one.
 ///
-/// Labels count when a policy asks for them, or one of the policies that `remembers` tells of did.
+/// A label counts when a policy looks at it, or when `remembers` knows a policy that did.
 pub(super) fn changes(
     before: &Inventory,
     after: &Inventory,
     remembers: impl Fn(&ArcStr) -> bool,
-) -> Vec<What> {
-    let asked = |policies: &Policies, key: &ArcStr| {
-        policies.namespaced.iter().any(|p| p.asks_for(key)) || policies.tiered.iter().any(|p| p.asks_for(key))
+) -> Vec<ObjectChange> {
+    let uses = |policies: &Policies, key: &ArcStr| {
+        policies.namespaced.iter().any(|p| p.uses_label(key))
+            || policies.tiered.iter().any(|p| p.uses_label(key))
     };
-    // Asked once per label: a rollout may change one on thousands of pods.
+    // Computed once per label: a rollout may change one on thousands of pods.
     let mut known: HashMap<ArcStr, bool> = HashMap::new();
     let mut looked_at = |key: &ArcStr| {
-        let find = || asked(&before.policies, key) || asked(&after.policies, key) || remembers(key);
+        let find = || uses(&before.policies, key) || uses(&after.policies, key) || remembers(key);
         *known.entry(key.clone()).or_insert_with(find)
     };
     let mut changes = Vec::new();
     let namespaces = edits(&before.namespaces, &after.namespaces, |namespace| &namespace.name);
     let namespaces = relabelled(namespaces, |namespace| &namespace.labels, &mut looked_at);
-    changes.extend(namespaces.map(|(before, after)| What::Namespace(before, after)));
+    changes.extend(namespaces.map(|(before, after)| ObjectChange::Namespace(before, after)));
     let pods = edits(&before.pods, &after.pods, |pod| (&pod.namespace, &pod.name, &pod.uid));
     let pods = relabelled(pods, |pod| &pod.labels, &mut looked_at);
-    changes.extend(pods.map(|(before, after)| What::Pod(before, after)));
+    changes.extend(pods.map(|(before, after)| ObjectChange::Pod(before, after)));
     let (before, after) = (&before.policies, &after.policies);
-    changes.extend(policies(&before.tiered, &after.tiered).map(What::Tiered));
-    changes.extend(policies(&before.namespaced, &after.namespaced).map(What::Policy));
+    changes.extend(policies(&before.tiered, &after.tiered).map(ObjectChange::Tiered));
+    changes.extend(policies(&before.namespaced, &after.namespaced).map(ObjectChange::Policy));
     changes.sort_by_key(is_deletion);
     changes
 }
 
-/// Those that were and are there, with other labels under keys that matter.
+/// Returns the objects that stayed, with other labels under keys that matter.
 fn relabelled<T>(
-    edits: Vec<Edit<T>>,
+    edits: Vec<Versions<T>>,
     labels: impl Fn(&T) -> &Labels,
     mut matters: impl FnMut(&ArcStr) -> bool,
 ) -> impl Iterator<Item = (Arc<T>, Arc<T>)> {
@@ -52,20 +55,24 @@ fn relabelled<T>(
     both.filter(move |(before, after)| changed_labels(labels(before), labels(after)).any(&mut matters))
 }
 
-fn is_deletion(what: &What) -> bool {
-    matches!(what, What::Policy(Edit { after: None, .. }) | What::Tiered(Edit { after: None, .. }))
+fn is_deletion(what: &ObjectChange) -> bool {
+    matches!(
+        what,
+        ObjectChange::Policy(Versions { after: None, .. })
+            | ObjectChange::Tiered(Versions { after: None, .. })
+    )
 }
 
-fn policies<T: Policy>(before: &[Arc<T>], after: &[Arc<T>]) -> impl Iterator<Item = Edit<T>> {
-    edits(before, after, Policy::key).into_iter().filter(|edit| !edit.is_nothing())
+fn policies<T: Policy>(before: &[Arc<T>], after: &[Arc<T>]) -> impl Iterator<Item = Versions<T>> {
+    edits(before, after, Policy::key).into_iter().filter(|edit| !edit.is_equivalent())
 }
 
-/// Objects that were replaced, appeared or went. Most stay where they are in memory.
+/// Returns the objects that were replaced, appeared or went. Most objects stay where they are in memory, and cost little.
 fn edits<'a, T, K: Hash + Eq>(
     before: &'a [Arc<T>],
     after: &'a [Arc<T>],
     key: impl Fn(&'a T) -> K,
-) -> Vec<Edit<T>> {
+) -> Vec<Versions<T>> {
     let stayed = |i: usize| matches!((before.get(i), after.get(i)), (Some(b), Some(a)) if Arc::ptr_eq(b, a));
     let moved = |(i, object): (usize, &'a Arc<T>)| (!stayed(i)).then_some(object);
     let mut old: HashMap<K, &Arc<T>> =
@@ -74,11 +81,11 @@ fn edits<'a, T, K: Hash + Eq>(
     for object in after.iter().enumerate().filter_map(moved) {
         let before = old.remove(&key(object));
         if !before.is_some_and(|before| Arc::ptr_eq(before, object)) {
-            edits.push(Edit { before: before.cloned(), after: Some(Arc::clone(object)) });
+            edits.push(Versions { before: before.cloned(), after: Some(Arc::clone(object)) });
         }
     }
-    // In the order they had, which a map forgets.
+    // The map doesn't keep the order of the list.
     let gone = before.iter().filter(|object| old.remove(&key(object)).is_some());
-    edits.extend(gone.map(|object| Edit { before: Some(Arc::clone(object)), after: None }));
+    edits.extend(gone.map(|object| Versions { before: Some(Arc::clone(object)), after: None }));
     edits
 }

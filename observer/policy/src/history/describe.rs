@@ -1,4 +1,4 @@
-//! What rules name, in words.
+//! Descriptions of rules, peers and ports.
 
 use std::fmt::Display;
 
@@ -9,17 +9,10 @@ use flow_model::policies::{
 use flow_model::selector::METADATA_NAME;
 use ipnet::IpNet;
 
-/// Names listed before the rest is counted.
+/// Names that a list shows before it counts the rest.
 const SHOWN: usize = 3;
 
-pub(super) fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
-    }
-}
-
-/// "namespace pal-e-docs, port 5432".
+/// Describes a rule: "namespace pal-e-docs, port 5432".
 pub(super) fn rule(rule: &Rule, direction: Direction) -> String {
     let ports = rule.ports.iter().map(port);
     if rule.peers.is_empty() {
@@ -28,7 +21,7 @@ pub(super) fn rule(rule: &Rule, direction: Direction) -> String {
     listed(rule.peers.iter().map(peer).chain(ports))
 }
 
-/// Of a rule that names no peers.
+/// Describes the peers of a rule that names none.
 pub(super) fn any(direction: Direction) -> &'static str {
     match direction {
         Direction::Ingress => "any source",
@@ -58,7 +51,7 @@ pub(super) fn port(port: &PortMatch) -> String {
     }
 }
 
-/// "deny namespace web, 10.0.0.0/8".
+/// Describes a rule of a tiered policy: "deny namespace web, 10.0.0.0/8".
 pub(super) fn tier_rule(rule: &TierRule) -> String {
     let action = match rule.action {
         Action::Accept => "accept",
@@ -78,7 +71,7 @@ fn tier_peer(peer: &TierPeer) -> String {
     }
 }
 
-/// "app=web", or "every pod".
+/// Describes a podSelector: "app=web", or "every pod".
 pub(super) fn pods(selector: &Selector) -> String {
     if selector.requirements.is_empty() { "every pod".to_owned() } else { selector.to_string() }
 }
@@ -111,7 +104,7 @@ fn block(cidr: &IpNet, except: &[IpNet]) -> String {
     if except.is_empty() { cidr.to_string() } else { format!("{cidr} except {}", listed(except)) }
 }
 
-/// "a, b, c and 2 more".
+/// Joins names: "a, b, c and 2 more".
 pub(super) fn listed(names: impl IntoIterator<Item = impl Display>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");

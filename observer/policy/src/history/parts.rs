@@ -1,4 +1,4 @@
-//! The parts of a change: what went, each so that it can be taken back alone.
+//! The parts of a change, each of which can be undone alone.
 
 use std::sync::Arc;
 
@@ -6,34 +6,36 @@ use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Namespace, Pod};
 use flow_model::policies::{NetworkPolicy, Rule, TierPolicy, TierRule};
 
-use crate::history::change::{Edit, What, changed_labels};
+use crate::facts;
+use crate::history::change::{ObjectChange, changed_labels};
 use crate::history::describe;
+use crate::history::versions::Versions;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
-/// Part of a change, and the change that it would be alone.
+/// Holds part of a change, and the change that it would be alone.
 pub(super) struct Part {
     pub(super) text: String,
-    pub(super) alone: What,
+    pub(super) alone: ObjectChange,
 }
 
 impl Part {
     fn policy(text: String, after: &Arc<NetworkPolicy>, patch: impl FnOnce(&mut NetworkPolicy)) -> Self {
         let mut before = NetworkPolicy::clone(after);
         patch(&mut before);
-        let edit = Edit { before: Some(Arc::new(before)), after: Some(Arc::clone(after)) };
-        Self { text, alone: What::Policy(edit) }
+        let edit = Versions { before: Some(Arc::new(before)), after: Some(Arc::clone(after)) };
+        Self { text, alone: ObjectChange::Policy(edit) }
     }
 
     fn tiered(text: String, after: &Arc<TierPolicy>, patch: impl FnOnce(&mut TierPolicy)) -> Self {
         let mut before = TierPolicy::clone(after);
         patch(&mut before);
-        let edit = Edit { before: Some(Arc::new(before)), after: Some(Arc::clone(after)) };
-        Self { text, alone: What::Tiered(edit) }
+        let edit = Versions { before: Some(Arc::new(before)), after: Some(Arc::clone(after)) };
+        Self { text, alone: ObjectChange::Tiered(edit) }
     }
 }
 
-/// What a NetworkPolicy no longer admits.
+/// Returns what a NetworkPolicy no longer admits.
 pub(super) fn of_policy(before: &NetworkPolicy, after: &Arc<NetworkPolicy>) -> Vec<Part> {
     let mut parts = Vec::new();
     if before.selector != after.selector {
@@ -42,9 +44,9 @@ pub(super) fn of_policy(before: &NetworkPolicy, after: &Arc<NetworkPolicy>) -> V
         parts.push(Part::policy(text, after, |policy| policy.selector = before.selector.clone()));
     }
     for direction in DIRECTIONS {
-        match (rules(before, direction), rules(after, direction)) {
+        match (facts::rules(before, direction), facts::rules(after, direction)) {
             (None, Some(_)) => {
-                let text = format!("it isolates {} now", describe::word(direction));
+                let text = format!("it isolates {} now", direction.as_str());
                 parts.push(Part::policy(text, after, |policy| *rules_mut(policy, direction) = None));
             }
             (Some(old), Some(new)) => parts.extend(lost(old, new, direction).map(|(rule, text)| {
@@ -59,13 +61,13 @@ pub(super) fn of_policy(before: &NetworkPolicy, after: &Arc<NetworkPolicy>) -> V
     parts
 }
 
-/// The rules of a NetworkPolicy that was deleted.
+/// Returns the rules of a NetworkPolicy that was deleted.
 pub(super) fn of_deleted(policy: &Arc<NetworkPolicy>) -> Vec<Part> {
     let mut parts = Vec::new();
     for direction in DIRECTIONS {
-        for (i, rule) in rules(policy, direction).into_iter().flatten().enumerate() {
-            let (word, names) = (describe::word(direction), describe::rule(rule, direction));
-            let text = format!("its {word}[{i}] ({names}) went with it");
+        for (i, rule) in facts::rules(policy, direction).into_iter().flatten().enumerate() {
+            let (direction_name, names) = (direction.as_str(), describe::rule(rule, direction));
+            let text = format!("its {direction_name}[{i}] ({names}) went with it");
             let only = |policy: &mut NetworkPolicy| *rules_mut(policy, direction) = Some(vec![rule.clone()]);
             parts.push(Part::policy(text, policy, only));
         }
@@ -73,8 +75,8 @@ pub(super) fn of_deleted(policy: &Arc<NetworkPolicy>) -> Vec<Part> {
     parts
 }
 
-/// Rules that are no longer there as they were, and what of them went. Where a rule stands in their place, the two are
-/// compared.
+/// Returns the rules that were removed or changed, with a description of what they no longer admit. A rule is compared
+/// with the new one at its place, if there is one.
 fn lost<'a>(
     old: &'a [Rule],
     new: &'a [Rule],
@@ -83,7 +85,7 @@ fn lost<'a>(
     let gone = old.iter().enumerate().filter(|(_, rule)| !new.contains(rule));
     gone.filter_map(move |(i, rule)| {
         let rest = new.get(i).filter(|rule| !old.contains(rule));
-        let name = format!("{}[{i}]", describe::word(direction));
+        let name = format!("{}[{i}]", direction.as_str());
         let text = match rest {
             None => format!("{name} ({}) was removed", describe::rule(rule, direction)),
             Some(rest) => narrowed(&name, rule, rest, direction)?,
@@ -92,7 +94,7 @@ fn lost<'a>(
     })
 }
 
-/// `None` where it only admits more.
+/// Describes what a rule no longer admits, or returns `None` where it only admits more.
 fn narrowed(name: &str, old: &Rule, new: &Rule, direction: Direction) -> Option<String> {
     let peers = |rule: &Rule, other: &Rule| -> Vec<String> {
         rule.peers.iter().filter(|peer| !other.peers.contains(peer)).map(describe::peer).collect()
@@ -123,13 +125,6 @@ fn narrowed(name: &str, old: &Rule, new: &Rule, direction: Direction) -> Option<
     }
 }
 
-fn rules(policy: &NetworkPolicy, direction: Direction) -> Option<&Vec<Rule>> {
-    match direction {
-        Direction::Ingress => policy.ingress.as_ref(),
-        Direction::Egress => policy.egress.as_ref(),
-    }
-}
-
 fn rules_mut(policy: &mut NetworkPolicy, direction: Direction) -> &mut Option<Vec<Rule>> {
     match direction {
         Direction::Ingress => &mut policy.ingress,
@@ -137,7 +132,7 @@ fn rules_mut(policy: &mut NetworkPolicy, direction: Direction) -> &mut Option<Ve
     }
 }
 
-/// What is different in a tiered policy.
+/// Returns what changed in a tiered policy.
 pub(super) fn of_tiered(before: &TierPolicy, after: &Arc<TierPolicy>) -> Vec<Part> {
     let mut parts = Vec::new();
     if (before.tier, before.priority) != (after.tier, after.priority) {
@@ -157,47 +152,51 @@ pub(super) fn of_tiered(before: &TierPolicy, after: &Arc<TierPolicy>) -> Vec<Par
 }
 
 fn of_tier_rules(before: &TierPolicy, after: &Arc<TierPolicy>, direction: Direction) -> Vec<Part> {
-    let word = describe::word(direction);
-    let (mut old, mut new) = (before.clone(), TierPolicy::clone(after));
-    let (old, new) = (&*tier_rules(&mut old, direction), &*tier_rules(&mut new, direction));
+    let name = direction.as_str();
+    let (old, new) = (facts::tier_rules(before, direction), facts::tier_rules(after, direction));
     let added = new.iter().enumerate().filter(|(_, rule)| !old.contains(rule)).map(|(i, rule)| {
-        let text = format!("{word}[{i}] ({}) was added", describe::tier_rule(rule));
-        Part::tiered(text, after, |policy| drop(tier_rules(policy, direction).remove(i)))
+        let text = format!("{name}[{i}] ({}) was added", describe::tier_rule(rule));
+        Part::tiered(text, after, |policy| drop(tier_rules_mut(policy, direction).remove(i)))
     });
     let gone = old.iter().enumerate().filter(|(_, rule)| !new.contains(rule)).map(|(i, rule)| {
-        let text = format!("{word}[{i}] ({}) was removed", describe::tier_rule(rule));
+        let text = format!("{name}[{i}] ({}) was removed", describe::tier_rule(rule));
         Part::tiered(text, after, |policy| {
-            let rules = tier_rules(policy, direction);
+            let rules = tier_rules_mut(policy, direction);
             rules.insert(i.min(rules.len()), rule.clone());
         })
     });
     added.chain(gone).collect()
 }
 
-fn tier_rules(policy: &mut TierPolicy, direction: Direction) -> &mut Vec<TierRule> {
+fn tier_rules_mut(policy: &mut TierPolicy, direction: Direction) -> &mut Vec<TierRule> {
     match direction {
         Direction::Ingress => &mut policy.ingress,
         Direction::Egress => &mut policy.egress,
     }
 }
 
-/// Labels that a namespace lost, got or has with another value.
+/// Returns the labels that a namespace lost, got or changed.
 pub(super) fn of_namespace(before: &Arc<Namespace>, after: &Arc<Namespace>) -> Vec<Part> {
     let what = format!("namespace {}", after.name);
     let alone = |labels| {
-        What::Namespace(Arc::new(Namespace { labels, ..Namespace::clone(after) }), Arc::clone(after))
+        ObjectChange::Namespace(Arc::new(Namespace { labels, ..Namespace::clone(after) }), Arc::clone(after))
     };
     of_labels(&what, &before.labels, &after.labels, alone)
 }
 
-/// As [`of_namespace`].
+/// Returns the labels that a pod lost, got or changed.
 pub(super) fn of_pod(before: &Arc<Pod>, after: &Arc<Pod>) -> Vec<Part> {
     let what = format!("pod {}/{}", after.namespace, after.name);
-    let alone = |labels| What::Pod(Arc::new(Pod { labels, ..Pod::clone(after) }), Arc::clone(after));
+    let alone = |labels| ObjectChange::Pod(Arc::new(Pod { labels, ..Pod::clone(after) }), Arc::clone(after));
     of_labels(&what, &before.labels, &after.labels, alone)
 }
 
-fn of_labels(what: &str, before: &Labels, after: &Labels, alone: impl Fn(Labels) -> What) -> Vec<Part> {
+fn of_labels(
+    what: &str,
+    before: &Labels,
+    after: &Labels,
+    alone: impl Fn(Labels) -> ObjectChange,
+) -> Vec<Part> {
     let mut parts = Vec::new();
     for key in changed_labels(before, after) {
         let mut labels = after.clone();

@@ -1,4 +1,4 @@
-//! A connection, and of the cluster what its verdict depends on.
+//! A connection, and the part of the cluster on which its verdict depends.
 
 use std::sync::Arc;
 
@@ -8,14 +8,18 @@ use flow_model::inventory::{Inventory, Namespace, Pod};
 use flow_model::policies::Policies;
 
 use crate::Plain;
-use crate::history::change::{Edit, Policy, What, is_same};
+use crate::facts::is_same_pod;
+use crate::history::change::ObjectChange;
+use crate::history::policy::{Key, Policy};
+use crate::history::versions::Versions;
 
-/// Small enough to be copied and judged for each change taken back.
+/// Holds a connection and the objects that decide about it. It is small enough to be copied and judged for each change
+/// that is undone.
 #[derive(Clone, Debug)]
 pub(super) struct Scene<'a> {
     inventory: Inventory,
     connection: Connection<'a>,
-    /// The two pods as they were, once a change of their labels is taken back.
+    /// The two pods as they were, once a change of their labels is undone.
     src: Option<Arc<Pod>>,
     dst: Option<Arc<Pod>>,
 }
@@ -48,24 +52,24 @@ impl<'a> Scene<'a> {
         Plain::new(Arc::new(self.inventory.clone())).rule(&connection).decision()
     }
 
-    /// Makes it as it was before.
-    pub(super) fn undo(&mut self, what: &What) {
+    /// Undoes a change.
+    pub(super) fn undo(&mut self, what: &ObjectChange) {
         let policies = &mut self.inventory.policies;
         match what {
-            What::Policy(edit) => {
-                policies.broken.retain(|b| b.tier.is_some() || !is_named(edit, &b.namespace, &b.name));
-                replace(&mut policies.namespaced, edit);
+            ObjectChange::Policy(policy) => {
+                remove_broken(policies, policy.key().as_ref());
+                replace(&mut policies.namespaced, policy);
             }
-            What::Tiered(edit) => {
-                policies.broken.retain(|b| b.tier.is_none() || !is_named(edit, &b.kind, &b.name));
-                replace(&mut policies.tiered, edit);
+            ObjectChange::Tiered(policy) => {
+                remove_broken(policies, policy.key().as_ref());
+                replace(&mut policies.tiered, policy);
             }
-            What::Namespace(before, _) => replace_namespace(&mut self.inventory.namespaces, before),
-            What::Pod(before, _) => {
+            ObjectChange::Namespace(before, _) => replace_namespace(&mut self.inventory.namespaces, before),
+            ObjectChange::Pod(before, _) => {
                 for (party, was) in
                     [(self.connection.src, &mut self.src), (self.connection.dst, &mut self.dst)]
                 {
-                    if matches!(party.who, Who::Pod(pod) if is_same(pod, before)) {
+                    if matches!(party.who, Who::Pod(pod) if is_same_pod(pod, before)) {
                         *was = Some(Arc::clone(before));
                     }
                 }
@@ -82,24 +86,15 @@ fn as_it_was<'b>(party: Party<'b>, was: Option<&'b Pod>) -> Party<'b> {
     Party { who: was.map_or(party.who, Who::Pod), ..party }
 }
 
-fn is_named<T: Policy>(edit: &Edit<T>, scope: &str, name: &str) -> bool {
-    let mut versions = edit.before.iter().chain(&edit.after);
-    versions.any(|policy| {
-        let (_, own_scope, own_name) = policy.key();
-        own_scope == scope && own_name == name
-    })
+/// Removes a policy that is broken in one version, because the other version takes its place.
+fn remove_broken(policies: &mut Policies, key: Option<&Key>) {
+    policies.broken.retain(|broken| Key::of_broken(broken).as_ref() != key);
 }
 
-fn replace<T: Policy>(policies: &mut Vec<Arc<T>>, edit: &Edit<T>) {
-    let (_, scope, name) = match edit.after.as_ref().or(edit.before.as_ref()) {
-        Some(policy) => policy.key(),
-        None => return,
-    };
-    policies.retain(|policy| {
-        let (_, own_scope, own_name) = policy.key();
-        (own_scope, own_name) != (scope.clone(), name.clone())
-    });
-    policies.extend(edit.before.clone());
+fn replace<T: Policy>(policies: &mut Vec<Arc<T>>, versions: &Versions<T>) {
+    let Some(key) = versions.key() else { return };
+    policies.retain(|policy| policy.key() != key);
+    policies.extend(versions.before.clone());
 }
 
 fn replace_namespace(namespaces: &mut [Arc<Namespace>], before: &Arc<Namespace>) {

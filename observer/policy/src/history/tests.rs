@@ -1,4 +1,4 @@
-//! Stories, sentences, and bounds.
+//! Incidents, sentences and bounds.
 
 mod model;
 
@@ -18,7 +18,7 @@ fn at(second: i64) -> Timestamp {
     "2026-04-29T10:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
 }
 
-/// Connections here go from web/client to data/cache:6379.
+/// Builds the cluster of these tests, whose connections go from web/client to data/cache:6379.
 fn cluster() -> Cluster {
     Cluster::new("web:team=a data:team=b").pod(pod("web", "client", &[("app", "web")], "10.42.0.5")).pod(pod(
         "data",
@@ -28,12 +28,12 @@ fn cluster() -> Cluster {
     ))
 }
 
-/// The same objects, as if told anew.
+/// Returns the same cluster with these policies, in new allocations.
 fn with(policies: impl IntoIterator<Item = NetworkPolicy>) -> Cluster {
     policies.into_iter().fold(cluster(), Cluster::policy)
 }
 
-/// One minute apart.
+/// Applies clusters one minute apart.
 fn history(clusters: &[&Cluster]) -> History {
     let mut history = History::default();
     let mut before = Inventory::default();
@@ -95,7 +95,7 @@ fn the_rename_that_forgot_a_consumer() {
     assert_eq!(history.cause(&before.inventory, &connection, &[]), None, "it is not refused");
 }
 
-/// Rules before and after, with `;` between them; what went.
+/// Compares rules before and after a change (separated by `;`) with the sentence about what went.
 #[rstest]
 #[case::rule("ns(team=a);ns(team=c)", "ns(team=c)", "ingress[0] (namespaces with team=a) was removed")]
 #[case::all_rules(
@@ -138,7 +138,7 @@ fn rules_that_went(#[case] before: &str, #[case] after: &str, #[case] what: &str
 }
 
 #[test]
-fn egress_is_told_as_such() {
+fn egress_is_described_as_egress() {
     let out = |rules: &[&str]| with([policy("web", "out").egress(rules)]);
     assert_eq!(
         cause(&[&out(&["ns(team=b) ns(team=c)"]), &out(&["ns(team=c)"])]).as_deref(),
@@ -192,15 +192,15 @@ fn created_and_deleted() {
 }
 
 #[test]
-fn a_rename_is_told_by_what_the_old_name_admitted() {
+fn a_rename_is_explained_by_the_rules_under_the_old_name() {
     let old = policy("data", "old").ingress(&["ns(team=a)", "ns(team=c)"]);
     let new = policy("data", "new").ingress(&["ns(team=c)"]);
-    let told = cause(&[&with([old]), &with([new])]).unwrap();
-    assert!(told.starts_with("NetworkPolicy data/old was deleted at"), "{told}");
+    let sentence = cause(&[&with([old]), &with([new])]).unwrap();
+    assert!(sentence.starts_with("NetworkPolicy data/old was deleted at"), "{sentence}");
 }
 
 #[test]
-fn the_change_that_did_it_is_found_behind_others() {
+fn the_decisive_change_is_found_behind_others() {
     let rules = |rules: &[&str]| with([policy("data", "in").ingress(rules)]);
     let clusters =
         [rules(&["ns(team=a)", "ns(team=c)"]), rules(&["ns(team=c)"]), rules(&["ns(team=d)"]), rules(&[])];
@@ -246,8 +246,8 @@ fn labels_that_a_policy_looked_at_once_are_remembered() {
     closed.inventory.policies.namespaced = vec![Arc::new(policy("data", "in").ingress(&[]))];
     let mut relabelled = closed.clone();
     relabelled.inventory.namespaces[0] = Arc::new(namespace("web", ""));
-    let told = cause(&[&before, &closed, &relabelled]).unwrap();
-    assert!(told.starts_with("NetworkPolicy data/in was changed at 2026-04-29T10:01:00Z"), "{told}");
+    let sentence = cause(&[&before, &closed, &relabelled]).unwrap();
+    assert!(sentence.starts_with("NetworkPolicy data/in was changed at 2026-04-29T10:01:00Z"), "{sentence}");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_tiered_policy_that_denies() {
 }
 
 #[test]
-fn what_is_older_than_the_agent_is_told_as_such() {
+fn a_change_before_the_agents_start_is_described_as_such() {
     let deny = by(policy("data", "deny").ingress(&[]), "OpenTofu", "2026-04-20T10:12:03Z");
     let older = by(policy("data", "older").ingress(&[]), "helm", "2026-04-19T10:12:03Z");
     assert_eq!(
@@ -301,14 +301,14 @@ fn what_is_older_than_the_agent_is_told_as_such() {
 }
 
 #[test]
-fn what_is_listed_late_was_not_created_now() {
+fn a_policy_that_is_listed_late_was_not_created_now() {
     let deny = by(policy("data", "deny").ingress(&[]), "helm", "2026-04-20T10:12:03Z");
     let history = history(&[&with([]), &with([deny])]);
     assert_eq!(history.last_relevant_change(), None);
 }
 
 #[test]
-fn a_policy_that_is_back_at_once_was_replaced() {
+fn a_policy_that_returns_at_once_was_replaced() {
     let (mut history, allow) = (History::default(), with([policy("data", "in").ingress(&["ns(team=a)"])]));
     let (none, deny) = (with([]), with([policy("data", "in").ingress(&[])]));
     history.apply(&Inventory::default(), &allow.inventory, at(0));
@@ -334,7 +334,7 @@ fn a_touched_policy_did_not_change() {
     assert_eq!(history.last_relevant_change(), None);
 }
 
-/// A policy with another rule each time.
+/// Returns a policy with a different rule for each number.
 fn nth(name: &str, n: usize) -> NetworkPolicy {
     policy("data", name).ingress(&[&format!("pods(n={n})")])
 }
@@ -350,13 +350,20 @@ fn changes_are_bounded_and_the_newest_of_a_policy_stays() {
         before = after;
     }
     assert_eq!(history.changes.len(), MAX_CHANGES);
-    let of = |name: &str| history.changes.iter().filter(|c| c.what.key().2 == name).count();
+    let of = |name: &str| {
+        history
+            .changes
+            .iter()
+            .filter(|c| c.what.key() == Some(Key::Policy(ObjectRef::new("data", name))))
+            .count()
+    };
     assert_eq!((of("rare"), of("busy")), (1, MAX_CHANGES - 1));
 
     let after = with([nth("rare", 1), nth("busy", 0)]).inventory;
     history.apply(&before, &after, at(48 * 3_600));
-    let kept: Vec<_> = history.changes.iter().map(|c| (c.what.key().2, c.seen)).collect();
-    assert_eq!(kept, [("rare".into(), at(1)), ("busy".into(), at(48 * 3_600))], "a day later");
+    let kept: Vec<_> = history.changes.iter().map(|c| (c.what.key().unwrap(), c.seen)).collect();
+    let key = |name: &str| Key::Policy(ObjectRef::new("data", name));
+    assert_eq!(kept, [(key("rare"), at(1)), (key("busy"), at(48 * 3_600))], "a day later");
 }
 
 #[test]
@@ -378,15 +385,15 @@ fn changes_that_concern_a_namespace() {
     let web = || policy("web", "deny").ingress(&[]);
     let clusters = [&with([]), &with([web()]), &with([web(), policy("data", "deny").ingress(&[])])];
     let history = history(&clusters);
-    let told = |namespaces: &[&str], since| {
+    let sentence = |namespaces: &[&str], since| {
         let namespaces: Vec<_> = namespaces.iter().map(|name| ArcStr::from(*name)).collect();
         history.changes_in(&namespaces, at(since))
     };
-    let of_web = told(&["web"], 0);
+    let of_web = sentence(&["web"], 0);
     assert_eq!(of_web.len(), 1);
     assert_eq!(of_web[0].0, at(60));
     assert!(of_web[0].1.starts_with("NetworkPolicy web/deny was "), "{}", of_web[0].1);
-    assert_eq!(told(&["web", "data"], 0).len(), 2);
-    assert_eq!(told(&["web", "data"], 61).len(), 1);
-    assert_eq!(told(&["other"], 0), []);
+    assert_eq!(sentence(&["web", "data"], 0).len(), 2);
+    assert_eq!(sentence(&["web", "data"], 61).len(), 1);
+    assert_eq!(sentence(&["other"], 0), []);
 }

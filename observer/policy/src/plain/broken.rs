@@ -1,21 +1,23 @@
-//! Policies that could not be read: what could depend on one is unknown.
+//! Policies that could not be read. A decision that could depend on one is unknown.
 
+use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
 use flow_model::policies::{BrokenPolicy, Tier};
 
-use crate::plain::{Basis, Decision, Direction, Match, Plain, Why, acts_on};
+use crate::plain::{Match, Plain, Why};
 
 impl Plain {
-    /// A broken NetworkPolicy that may select the pod.
+    /// Finds a broken NetworkPolicy that may select the pod.
     pub(super) fn broken_namespaced(&self, direction: Direction, pod: &Pod) -> Option<&BrokenPolicy> {
         self.broken(None, direction).find(|policy| {
             let pods = policy.selector.as_ref().and_then(|selector| selector.pods.as_ref());
-            let meant = policy.namespace.is_empty() || policy.namespace == pod.namespace;
-            meant && pods.is_none_or(|pods| pods.matches(&pod.labels))
+            let in_namespace = policy.namespace.is_empty() || policy.namespace == pod.namespace;
+            in_namespace && pods.is_none_or(|pods| pods.matches(&pod.labels))
         })
     }
 
-    /// A broken policy of a tier whose subject the pod may be. Its priority counts for nothing: it may go first.
+    /// Finds a broken policy of a tier that may have the pod as a subject. Its priority doesn't matter, because it can't be
+    /// trusted: the policy may go first.
     pub(super) fn broken_tier(&self, tier: Tier, direction: Direction, pod: &Pod) -> Option<&BrokenPolicy> {
         self.broken(Some(tier), direction).find(|policy| {
             policy.selector.as_ref().is_none_or(|selector| self.pods(selector, pod) != Match::No)
@@ -28,19 +30,19 @@ impl Plain {
     }
 }
 
-impl Basis<'_> {
-    /// A deny stands only without the policy that can't be read.
-    pub(super) fn unless_denied(self, why: Why) -> Self {
-        if self.decision() == Decision::Deny { Self::Unknown(why) } else { self }
+/// Is true where the policy may have rules for this direction.
+pub(super) fn acts_on(policy: &BrokenPolicy, direction: Direction) -> bool {
+    match direction {
+        Direction::Ingress => policy.ingress,
+        Direction::Egress => policy.egress,
     }
 }
 
 /// Names the policy and what is wrong with it.
 pub(super) fn why(policy: &BrokenPolicy) -> Why {
-    let BrokenPolicy { kind, namespace, name, why, .. } = policy;
+    let BrokenPolicy { kind, name, why, .. } = policy;
     if name.is_empty() {
         return format!("{kind} objects can't be read: {why}").into();
     }
-    let slash = if namespace.is_empty() { "" } else { "/" };
-    format!("{kind} {namespace}{slash}{name} can't be read: {why}").into()
+    format!("{kind} {} can't be read: {why}", policy.object_ref()).into()
 }

@@ -1,11 +1,11 @@
-//! Matching with facts missing.
+//! Matching where facts may be missing.
 
 use std::borrow::Cow;
 
-/// Which fact is missing.
+/// Names the fact that is missing.
 pub(crate) type Why = Cow<'static, str>;
 
-/// Whether something matches, as far as is known.
+/// States whether something matches, as far as is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
     Yes,
@@ -14,7 +14,7 @@ pub(crate) enum Match {
 }
 
 impl Match {
-    /// Both.
+    /// Matches where both match.
     pub(super) fn and(self, other: impl FnOnce() -> Self) -> Self {
         match (self, other) {
             (Self::No, _) => Self::No,
@@ -26,7 +26,7 @@ impl Match {
         }
     }
 
-    /// At least one.
+    /// Matches where at least one matches.
     pub(super) fn any(all: impl IntoIterator<Item = Self>) -> Self {
         let mut found = Self::No;
         for one in all {
@@ -39,7 +39,7 @@ impl Match {
         found
     }
 
-    /// Every one.
+    /// Matches where every one matches.
     pub(super) fn all(all: impl IntoIterator<Item = Self>) -> Self {
         let mut found = Self::Yes;
         for one in all {

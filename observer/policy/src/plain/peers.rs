@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::plain::{Match, Plain, View, Why};
 
 impl Plain {
-    /// An entry of a NetworkPolicy of this namespace.
+    /// Matches an entry of a NetworkPolicy in this namespace.
     pub(crate) fn peer(&self, peer: &Peer, namespace: &ArcStr, party: &Party<'_>) -> Match {
         match peer {
             Peer::Block { cidr, except } => at_address(party, |ip| in_block(cidr, except, ip)),
@@ -27,7 +27,7 @@ impl Plain {
         }
     }
 
-    /// An entry of a tiered policy. Those that can't be read are dealt with by the rule.
+    /// Matches an entry of a tiered policy. The rule as a whole deals with an entry that can't be read.
     pub(super) fn tier_peer(&self, peer: &TierPeer, view: &View<'_>) -> Match {
         match (peer, view.direction) {
             (TierPeer::Pods(pods), _) => of_pod(&view.peer, |pod| self.pods(pods, pod)),
@@ -43,12 +43,13 @@ impl Plain {
         }
     }
 
-    /// Pods by namespace and by label.
+    /// Matches pods by namespace and by label.
     pub(super) fn pods(&self, peer: &PodsPeer, pod: &Pod) -> Match {
         self.namespace(&peer.namespaces, &pod.namespace).and(|| by_labels(peer.pods.as_ref(), pod))
     }
 
-    /// Of a namespace whose object we don't have, the label that the API server sets is known all the same.
+    /// Matches the labels of a namespace. Where its object is missing, the name is still known, because the API server sets
+    /// it as a label.
     pub(crate) fn namespace(&self, selector: &Selector, name: &ArcStr) -> Match {
         let labels = self.namespaces.get(name);
         Match::all(selector.requirements.iter().map(|requirement| match labels {
@@ -58,18 +59,18 @@ impl Plain {
         }))
     }
 
-    /// Whether a pod that runs is of these namespaces and has these labels.
+    /// Is true if a running pod is in one of these namespaces and has these labels.
     pub(crate) fn any_pod(&self, in_namespace: impl Fn(&ArcStr) -> bool, pods: &Selector) -> bool {
-        let mut there = self.pods.iter().filter(|(namespace, _)| in_namespace(namespace));
-        there.any(|(_, all)| all.iter().any(|pod| pods.matches(&pod.labels)))
+        let mut found = self.pods.iter().filter(|(namespace, _)| in_namespace(namespace));
+        found.any(|(_, all)| all.iter().any(|pod| pods.matches(&pod.labels)))
     }
 
-    /// Whether a namespace, as an object or as that of a pod, has these labels, or may have them.
+    /// Is true if a namespace has these labels or may have them. Namespaces that only a pod names count too.
     pub(crate) fn any_namespace(&self, selector: &Selector) -> bool {
         self.namespaces.keys().chain(self.pods.keys()).any(|name| self.namespace(selector, name) != Match::No)
     }
 
-    /// A label of a namespace, as far as is known.
+    /// Returns the labels of a namespace whose object is known.
     pub(crate) fn namespace_labels(&self, name: &ArcStr) -> Option<&Labels> {
         self.namespaces.get(name)
     }
@@ -94,7 +95,7 @@ fn by_labels(selector: Option<&Selector>, pod: &Pod) -> Match {
     selector.is_none_or(|selector| selector.matches(&pod.labels)).into()
 }
 
-/// Selectors match pods that have a network of their own.
+/// Matches a pod with a network of its own: selectors match no others.
 fn of_pod(party: &Party<'_>, matches: impl FnOnce(&Pod) -> Match) -> Match {
     match party.who {
         Who::Pod(pod) => matches(pod),
@@ -103,7 +104,7 @@ fn of_pod(party: &Party<'_>, matches: impl FnOnce(&Pod) -> Match) -> Match {
     }
 }
 
-/// Blocks match addresses, whoever has them.
+/// Matches the address, whatever has it: blocks know nothing of pods.
 fn at_address(party: &Party<'_>, matches: impl FnOnce(IpAddr) -> bool) -> Match {
     match party.ip {
         Some(ip) => matches(ip).into(),
@@ -111,7 +112,8 @@ fn at_address(party: &Party<'_>, matches: impl FnOnce(IpAddr) -> bool) -> Match 
     }
 }
 
-/// Names stand for addresses outside the cluster, and nothing here resolves them.
+/// Matches a domain name, as far as is known: names stand for addresses outside the cluster, and nothing here resolves
+/// them.
 fn of_domain(party: &Party<'_>) -> Match {
     match party.who {
         Who::Pod(_) | Who::Node(_) => Match::No,

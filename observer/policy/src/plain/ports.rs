@@ -2,11 +2,12 @@
 
 use flow_model::connection::Who;
 use flow_model::inventory::ContainerPort;
-use flow_model::policies::{PortMatch, PortSet, Protocol, TierPort};
+use flow_model::policies::{PortMatch, PortSet, TierPort};
 
+use crate::facts::is_protocol;
 use crate::plain::{Match, View};
 
-/// An entry of a NetworkPolicy. A name counts for the container ports of its protocol.
+/// Matches an entry of a NetworkPolicy. A name stands for the container ports of its protocol.
 pub(super) fn port(entry: &PortMatch, view: &View<'_>) -> Match {
     if entry.protocol != view.protocol {
         return Match::No;
@@ -18,7 +19,7 @@ pub(super) fn port(entry: &PortMatch, view: &View<'_>) -> Match {
     }
 }
 
-/// An entry of a tiered policy.
+/// Matches an entry of a tiered policy.
 pub(super) fn tier_port(entry: &TierPort, view: &View<'_>) -> Match {
     match entry {
         TierPort::Range { protocol, first, last } => {
@@ -28,8 +29,8 @@ pub(super) fn tier_port(entry: &TierPort, view: &View<'_>) -> Match {
     }
 }
 
-/// Whether the destination pod has a container port of this name at the connection's port and protocol. Several
-/// may share a name. Nothing but a pod has names for ports.
+/// Matches if the destination pod has a container port of this name at the connection's port and protocol. Several
+/// container ports may share a name, and only pods have names for ports.
 fn named(name: &str, view: &View<'_>) -> Match {
     let at = |port: &ContainerPort| {
         port.name.as_deref() == Some(name) && port.port == view.port && is_protocol(port, view.protocol)
@@ -39,8 +40,4 @@ fn named(name: &str, view: &View<'_>) -> Match {
         Who::Node(_) | Who::External => Match::No,
         Who::Unknown(why) => Match::Maybe(why.into()),
     }
-}
-
-pub(crate) fn is_protocol(port: &ContainerPort, protocol: Protocol) -> bool {
-    port.protocol == protocol.as_str()
 }

@@ -1,37 +1,39 @@
-//! The Admin and Baseline tiers: by priority, then in the order of the rules, the first match decides.
+//! The Admin and Baseline tiers: the first rule that matches decides, by priority, then in the order of the rules.
 
 use std::sync::Arc;
 
+use flow_model::decision::{Decision, Direction};
 use flow_model::inventory::Pod;
 use flow_model::policies::{Action, TierPeer, TierPolicy, TierRule};
 
-use crate::plain::{Basis, Decision, Direction, Match, Plain, View, Why, ports, tier_rules};
+use crate::facts::tier_rules;
+use crate::plain::{Basis, Match, Plain, View, Why, ports};
 
-/// A rule of a tiered policy.
+/// Points to a rule of a tiered policy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TierRef<'a> {
     pub(crate) policy: &'a TierPolicy,
     pub(crate) index: usize,
-    /// What it does here: a rule that can't be read denies.
+    /// What the rule does here: a rule that can't be read denies.
     pub(crate) action: Action,
 }
 
-/// What a tier, or a policy of it, may say: more than one thing where facts are missing.
+/// Holds every outcome that a tier, or one policy of it, may have. There are several where facts are missing.
 #[derive(Default)]
-pub(super) struct Said<'a> {
+pub(super) struct TierOutcome<'a> {
     accept: Option<TierRef<'a>>,
     deny: Option<TierRef<'a>>,
     pass: Option<TierRef<'a>>,
-    /// It may be that no rule matches.
-    nothing: bool,
+    /// Is true where it is possible that no rule matches.
+    no_match: bool,
     /// The first fact that is missing.
     why: Option<Why>,
-    /// Two policies of the same priority say different things, which the API leaves undefined.
+    /// Set when two policies of the same priority disagree, which the API leaves undefined.
     conflict: Option<Why>,
 }
 
 impl Plain {
-    /// Tiered policies whose subject the pod is, in the order they are asked.
+    /// Returns the tiered policies that have the pod as a subject, in the order in which they decide.
     pub(super) fn tiered<'a>(&'a self, direction: Direction, pod: &Pod) -> Vec<&'a TierPolicy> {
         let all = self.admin.iter().chain(&self.baseline).map(AsRef::as_ref);
         all.filter(|policy| !tier_rules(policy, direction).is_empty())
@@ -39,27 +41,27 @@ impl Plain {
             .collect()
     }
 
-    /// What the policies of one tier say, sorted by priority.
+    /// Returns the outcome of one tier, whose policies are sorted by priority.
     pub(super) fn tier<'a>(
         &'a self,
         policies: &'a [Arc<TierPolicy>],
         view: &View<'_>,
         pod: &Pod,
-    ) -> Said<'a> {
-        let mut tier = Said { nothing: true, ..Said::default() };
+    ) -> TierOutcome<'a> {
+        let mut tier = TierOutcome { no_match: true, ..TierOutcome::default() };
         for equals in policies.chunk_by(|a, b| a.priority == b.priority) {
-            let none = Said { nothing: true, ..Said::default() };
-            let said = equals.iter().map(|policy| self.policy_says(policy, view, pod));
-            tier = tier.then(said.fold(none, Said::beside));
-            if !tier.nothing {
+            let none = TierOutcome { no_match: true, ..TierOutcome::default() };
+            let outcomes = equals.iter().map(|policy| self.policy_outcome(policy, view, pod));
+            tier = tier.with_lower(outcomes.fold(none, TierOutcome::with_equal));
+            if !tier.no_match {
                 break;
             }
         }
         tier
     }
 
-    fn policy_says<'a>(&self, policy: &'a TierPolicy, view: &View<'_>, pod: &Pod) -> Said<'a> {
-        let mut said = Said { nothing: true, ..Said::default() };
+    fn policy_outcome<'a>(&self, policy: &'a TierPolicy, view: &View<'_>, pod: &Pod) -> TierOutcome<'a> {
+        let mut outcome = TierOutcome { no_match: true, ..TierOutcome::default() };
         let subject = self.pods(&policy.subject, pod);
         for (index, rule) in tier_rules(policy, view.direction).iter().enumerate() {
             let (matched, action) = self.tier_rule(rule, view);
@@ -67,20 +69,20 @@ impl Plain {
             if matched == Match::No {
                 continue;
             }
-            said.slot(action).get_or_insert(TierRef { policy, index, action });
+            outcome.slot(action).get_or_insert(TierRef { policy, index, action });
             match matched {
-                Match::Maybe(why) => said.why = said.why.or(Some(why)),
+                Match::Maybe(why) => outcome.why = outcome.why.or(Some(why)),
                 Match::Yes | Match::No => {
-                    said.nothing = false;
+                    outcome.no_match = false;
                     break;
                 }
             }
         }
-        said
+        outcome
     }
 
-    /// Whether a rule matches, and what it then does. One with a peer from a newer API fails closed, as the API asks:
-    /// it accepts nothing, or else denies everything.
+    /// Returns whether a rule matches, and what it then does. A rule with a peer from a newer API fails closed, as the API
+    /// demands: an Accept rule accepts nothing, any other denies everything.
     fn tier_rule(&self, rule: &TierRule, view: &View<'_>) -> (Match, Action) {
         if rule.peers.iter().any(|peer| matches!(peer, TierPeer::Unreadable(_))) {
             return match rule.action {
@@ -97,34 +99,34 @@ impl Plain {
     }
 }
 
-impl<'a> Said<'a> {
-    /// The decision, asking further where this tier is left.
+impl<'a> TierOutcome<'a> {
+    /// Returns the decision. Calls `below` where this tier may leave the decision to the next one.
     pub(super) fn or_below(self, below: impl FnOnce() -> Basis<'a>) -> Basis<'a> {
         if let Some(conflict) = self.conflict {
             return Basis::Unknown(conflict);
         }
         let why = self.why.unwrap_or_default();
         let here = [self.accept, self.deny].into_iter().flatten().map(Basis::Tier);
-        let below = (self.pass.is_some() || self.nothing).then(below);
+        let below = (self.pass.is_some() || self.no_match).then(below);
         let possible = here.chain(below).reduce(|a, b| a.either(b, why.clone()));
         possible.unwrap_or(Basis::NotIsolated)
     }
 
-    /// Of policies with the same priority.
-    fn beside(mut self, other: Self) -> Self {
+    /// Adds the outcome of a policy with the same priority.
+    fn with_equal(mut self, other: Self) -> Self {
         let conflict = self.conflict_with(&other);
         self.conflict = self.conflict.or(other.conflict).or(conflict);
-        let nothing = self.nothing && other.nothing;
+        let no_match = self.no_match && other.no_match;
         self.add(other.accept, other.deny, other.pass, other.why);
-        self.nothing = nothing;
+        self.no_match = no_match;
         self
     }
 
-    /// Of a lower priority, asked where nothing matched.
-    fn then(mut self, next: Self) -> Self {
+    /// Adds the outcome of a lower priority, which counts where nothing matched.
+    fn with_lower(mut self, next: Self) -> Self {
         self.conflict = self.conflict.or(next.conflict);
         self.add(next.accept, next.deny, next.pass, next.why);
-        self.nothing = next.nothing;
+        self.no_match = next.no_match;
         self
     }
 
@@ -171,9 +173,9 @@ impl TierRef<'_> {
     }
 }
 
-/// "AdminNetworkPolicies", or of two kinds "policies".
+/// Returns the plural of the kind, "AdminNetworkPolicies", or "policies" for two kinds.
 fn kinds(a: &TierPolicy, b: &TierPolicy) -> String {
-    match a.kind.strip_suffix('y') {
+    match a.kind.as_str().strip_suffix('y') {
         Some(stem) if a.kind == b.kind => format!("{stem}ies"),
         _ => "policies".to_owned(),
     }

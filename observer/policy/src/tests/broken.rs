@@ -1,4 +1,4 @@
-//! Policies that can't be read: what could depend on one is unknown, and says so.
+//! Policies that can't be read: a decision that could depend on one is unknown, and its reason names the policy.
 
 use crate::testing::Judged as _;
 use flow_model::policies::Action::{Accept, Deny};
@@ -79,16 +79,16 @@ fn tiers(
     check(&cluster, "web/client", "data/cache", "6379", expected);
 }
 
-/// Nobody selects what is outside, and a pod can't block itself.
+/// No policy selects what is outside the cluster, and a pod can't block itself.
 #[test]
-fn nothing_depends_on_it() {
+fn some_decisions_never_depend_on_policies() {
     let cluster = cluster().broken(bad("data")).broken(bad_tier(Tier::Admin));
     check(&cluster, "data/cache", "data/cache", "6379", "++");
     check(&cluster, "203.0.113.9", "203.0.113.10", "6379", "++");
 }
 
 #[test]
-fn the_reason_names_it() {
+fn the_reason_names_the_broken_policy() {
     let verdict = cluster().broken(bad("data")).judge("web/client", "data/cache", "6379");
     let why = "not known: NetworkPolicy data/bad can't be read: spec.ingress[0].ports[0].port: Invalid";
     assert_eq!(verdict.explanation, why);

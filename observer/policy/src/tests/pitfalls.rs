@@ -1,4 +1,4 @@
-//! Where readers of the NetworkPolicy API go wrong: each case is one misreading.
+//! Common misreadings of the NetworkPolicy API: each case is one of them.
 
 use flow_model::policies::NetworkPolicy;
 use flow_model::testing::{Cluster, pod, policy};
@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use crate::tests::check;
 
-/// No policy yet. Everybody runs on n1 or n2; data/cache has three named ports.
+/// Builds a cluster without policies. All pods run on n1 or n2; data/cache has three named ports.
 fn cluster() -> Cluster {
     let cache = pod("data", "cache", &[("app", "cache")], "10.42.2.6").on("n1");
     Cluster::new("web:team=a data:team=b other:team=c")
@@ -62,7 +62,7 @@ fn policies_are_alternatives() {
     check(&cluster, "web/client", "data/neighbour", "6379", "+-");
 }
 
-/// A direction that a policy doesn't name stays open, and each side is judged by its own policies.
+/// A direction that a policy doesn't name stays open, and each side is judged by the policies that select it.
 #[rstest]
 #[case::ingress_of_the_source_is_no_matter(client().ingress(&[]), "++")]
 #[case::egress_of_the_source(client().egress(&[]), "-+")]
@@ -225,13 +225,13 @@ fn a_services_address_in_a_block_admits_nothing() {
 }
 
 #[rstest]
-#[case::whoever_it_is("", "?203.0.113.9", "?+")]
+#[case::any_party("", "?203.0.113.9", "?+")]
 #[case::by_address("203.0.113.0/24", "?203.0.113.9", "?+")]
 #[case::by_another_address("198.51.100.0/24", "?203.0.113.9", "?-")]
 #[case::address_not_known("198.51.100.0/24", "?", "??")]
 #[case::maybe_by_labels("ns(team=a)", "?203.0.113.9", "??")]
 #[case::not_at_this_port("ns(team=a) : 80", "?203.0.113.9", "?-")]
-#[case::nobody(": 80", "?203.0.113.9", "?-")]
+#[case::no_party(": 80", "?203.0.113.9", "?-")]
 fn unknown_clients(#[case] rule: &str, #[case] src: &str, #[case] expected: &str) {
     let cluster = cluster().policy(cache().ingress(&[rule])).policy(policy("other", "p").egress(&[]));
     check(&cluster, src, "data/cache", "6379", expected);

@@ -1,4 +1,4 @@
-//! What people read: the incidents first, then each kind of near miss.
+//! The sentences that users read: the incidents first, then each kind of near miss.
 
 use crate::testing::Judged as _;
 use flow_model::decision::Verdict;
@@ -220,7 +220,7 @@ fn clients_that_are_no_pods(#[case] src: &str, #[case] expected: &str) {
     assert_eq!(why(&verdict), expected);
 }
 
-/// Which of several rules is told.
+/// Which of several rules counts as the nearest.
 #[rstest]
 #[case::port_before_labels(&["ns(team=a)&pods(app=x) : 9090", "ns(team=a) : 80"], 1)]
 #[case::labels_before_namespace(&["ns(team=c) : 9090", "ns(team=a)&pods(app=x) : 9090"], 1)]
@@ -236,7 +236,7 @@ fn nearest_is(#[case] rules: &[&str], #[case] expected: usize) {
     assert_eq!(rule.to_string(), format!("data/cache-ingress#ingress[{expected}]"));
 }
 
-/// A policy on other pods is told only when nothing nearer is.
+/// A policy on other pods is named only when no rule is nearer.
 #[test]
 fn policies_on_other_pods_come_last() {
     let other = policy("data", "a-db").on("app=db").ingress(&[""]);
@@ -251,7 +251,7 @@ fn policies_on_other_pods_come_last() {
     );
 }
 
-/// One that selects nothing at all, and nearly this pod, was meant for it; one for an app that isn't there was not.
+/// A policy that selects nothing, and nearly selects this pod, was meant for it. One for an app that isn't there was not.
 #[rstest]
 #[case("app=chache", "data/z")]
 #[case("app=postgres", "data/cache-ingress")]
@@ -295,7 +295,7 @@ fn allowed_on_both_sides() {
 }
 
 #[rstest]
-#[case::nobody_selects(
+#[case::no_policy_selects(
     "web/storefront",
     "data/cache",
     "allowed: no policy selects data/cache for ingress; no policy selects web/storefront for egress"
@@ -311,7 +311,7 @@ fn allowed_on_both_sides() {
     "allowed: no policy selects data/cache for ingress; the source is a node or in its network, which no policy selects"
 )]
 #[case::itself("data/cache", "data/cache", "allowed: a pod can't block itself")]
-fn allowed_by_nobody(#[case] src: &str, #[case] dst: &str, #[case] expected: &str) {
+fn allowed_without_any_policy(#[case] src: &str, #[case] dst: &str, #[case] expected: &str) {
     assert_eq!(shop().judge(src, dst, "1").explanation, expected);
 }
 

@@ -41,7 +41,7 @@ fn on_cache(name: &str, priority: i32) -> TierPolicy {
 #[case::pass_to_a_refusal(vec![on_cache("a", 5).ingress(Pass, "ns()")], closed(), "+-")]
 #[case::rules_go_in_order(vec![on_cache("a", 5).ingress(Accept, "ns(team=a)").ingress(Deny, "ns()")], closed(), "++")]
 #[case::lower_priority_goes_first(vec![on_cache("a", 6).ingress(Deny, "ns()"), on_cache("b", 5).ingress(Accept, "ns()")], closed(), "++")]
-#[case::no_match_is_no_word(vec![on_cache("a", 5).ingress(Deny, "ns(team=c)")], open(), "++")]
+#[case::no_match_decides_nothing(vec![on_cache("a", 5).ingress(Deny, "ns(team=c)")], open(), "++")]
 #[case::another_subject(vec![admin("a", 5).on("ns(team=a)").ingress(Deny, "ns()")], open(), "++")]
 #[case::both_parts_of_the_subject(vec![admin("a", 5).on("ns(team=b)&pods(app=db)").ingress(Deny, "ns()")], open(), "++")]
 #[case::no_isolation_without_a_match(vec![on_cache("a", 5).ingress(Accept, "ns(team=c)")], open(), "++")]
@@ -56,7 +56,7 @@ fn on_cache(name: &str, priority: i32) -> TierPolicy {
 #[case::equal_priorities_that_agree(vec![on_cache("a", 5).ingress(Deny, "ns()"), on_cache("b", 5).ingress(Deny, "ns()")], open(), "+-")]
 #[case::equal_priorities_that_disagree(vec![on_cache("a", 5).ingress(Deny, "ns()"), on_cache("b", 5).ingress(Pass, "ns()")], open(), "+?")]
 #[case::equal_priorities_of_which_one_matches(vec![on_cache("a", 5).ingress(Deny, "ns()"), on_cache("b", 5).ingress(Pass, "ns(team=c)")], open(), "+-")]
-#[case::an_earlier_word_settles_it(vec![on_cache("a", 5).ingress(Deny, "ns()"), on_cache("b", 5).ingress(Pass, "ns()"), on_cache("c", 4).ingress(Accept, "ns()")], open(), "++")]
+#[case::an_earlier_decision_is_final(vec![on_cache("a", 5).ingress(Deny, "ns()"), on_cache("b", 5).ingress(Pass, "ns()"), on_cache("c", 4).ingress(Accept, "ns()")], open(), "++")]
 fn admin_tier(#[case] tier: Vec<TierPolicy>, #[case] policy: NetworkPolicy, #[case] expected: &str) {
     let cluster = tier.into_iter().fold(cluster().policy(policy), Cluster::tier);
     check(&cluster, "web/client", "data/cache", "6379", expected);
@@ -76,7 +76,7 @@ fn directions_are_apart() {
 }
 
 #[rstest]
-#[case::speaks_last(None, "+-")]
+#[case::decides_last(None, "+-")]
 #[case::is_not_asked_after_an_isolating_policy(Some(open()), "++")]
 #[case::is_asked_when_only_egress_is_isolated(Some(policy("data", "p").egress(&[])), "+-")]
 fn baseline_tier(#[case] policy: Option<NetworkPolicy>, #[case] expected: &str) {
@@ -146,7 +146,7 @@ fn a_subject_in_a_namespace_without_an_object() {
     check(&cluster, "absent/client", "203.0.113.9", "6379", "++");
 }
 
-/// What isn't known about an earlier rule doesn't matter where every way leads to the same end.
+/// A missing fact about an earlier rule doesn't matter where every outcome is the same.
 #[test]
 fn unknown_only_where_it_matters() {
     let tier = on_cache("a", 5).ingress(Deny, "ns(team=a)").ingress(Deny, "ns()");

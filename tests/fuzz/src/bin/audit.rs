@@ -1,12 +1,13 @@
-//! Any plan against any baseline, on the first line and the second; in the place of one that is none stands a good one.
+//! Audits any plan against any baseline. The plan is on the first line and the baseline on the second; one that can't be
+//! read is replaced by a good one.
 #![no_main]
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
-use observer::commands::audit::{plan};
+use flow_model::baseline::Baseline;
+use flow_objects::plan;
 use flow_policy::audit::{Change, audit};
-use flow_model::baseline::{Baseline};
+use libfuzzer_sys::fuzz_target;
 
 static GOOD: LazyLock<(Change, Baseline)> = LazyLock::new(|| {
     let (plan, baseline) = lines(include_bytes!("../../seeds/audit/plan.ndjson"));
@@ -29,12 +30,12 @@ fn lines(bytes: &[u8]) -> (&[u8], &[u8]) {
     (lines.next().unwrap_or_default(), lines.next().unwrap_or_default())
 }
 
-/// What it finds can be told, and is the same each time.
+/// Checks that each finding has a message, and that a second audit finds the same.
 fn check(change: &Change, baselines: &[Baseline]) {
     let report = audit(change, baselines);
     for finding in &report.findings {
-        assert!(!finding.message.is_empty(), "nothing is said: {finding:?}");
+        assert!(!finding.message.is_empty(), "no message: {finding:?}");
     }
     let again = audit(change, baselines);
-    assert_eq!(format!("{report:?}"), format!("{again:?}"), "the order is up to chance");
+    assert_eq!(format!("{report:?}"), format!("{again:?}"), "the order of the findings is random");
 }

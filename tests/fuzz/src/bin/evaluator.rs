@@ -1,19 +1,20 @@
-//! Any changes of any small cluster: after each, both evaluators decide alike, also of pods that have gone.
+//! Applies any changes to any small cluster. After each, both evaluators make the same decisions, also about pods that have
+//! gone.
 //!
-//! The input is a run of steps, so that the fuzzer can leave some out, repeat some, and join two runs.
+//! The input is a sequence of steps, so that the fuzzer can leave some out, repeat some, and join two sequences.
 #![no_main]
 
 use std::sync::Arc;
 
+use flow_model::inventory::Inventory;
+use flow_policy::arbitrary::{edit, inventory, question};
+use flow_policy::{Compiled, Plain};
 use fuzz::agree;
 use libfuzzer_sys::fuzz_target;
-use flow_model::inventory::{Inventory};
-use flow_policy::arbitrary::{asked, edit, inventory};
-use flow_policy::{Compiled, Plain};
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// Bytes of a step: what to do, then the seed of what to do it with.
+/// Bytes of a step: one selects the action, the others seed its arguments.
 const STEP: usize = 8;
 
 struct Scene {
@@ -37,7 +38,7 @@ impl Scene {
         Self { before: Inventory::default(), now: Inventory::default(), plain, compiled }
     }
 
-    /// By the low bits of the first byte, so that digits do for seeds: 0, 1 to 3, 4 to 7.
+    /// Takes the action from the low bits of the first byte (0, 1 to 3, 4 to 7), so that seeds can be written in digits.
     fn step(&mut self, step: &[u8]) {
         let Some((what, seed)) = step.split_first() else { return };
         match what % 8 {
@@ -56,14 +57,15 @@ impl Scene {
     }
 
     fn ask(&self, seed: &[u8]) {
-        let asked = draw(&asked(), seed);
+        let question = draw(&question(), seed);
         for inventory in [self.compiled.inventory(), &self.now, &self.before] {
-            agree(&self.plain, &self.compiled, &asked.of(inventory));
+            agree(&self.plain, &self.compiled, &question.of(inventory));
         }
     }
 }
 
-/// Draws a value. Bytes are its seed rather than its seed: proptest's generators never end on bytes that do.
+/// Draws a value, with the bytes as the seed of a random generator. They can't be the random data themselves, because
+/// proptest's generators never end on data that runs out.
 fn draw<S: Strategy>(strategy: &S, seed: &[u8]) -> S::Value {
     let mut filled = [0; 32];
     filled[..seed.len()].copy_from_slice(seed);

@@ -1,13 +1,13 @@
-//! Any bytes as manifests: every policy is there, read or broken, every problem has its place, and what was read can be
-//! judged by.
+//! Reads any bytes as manifests. Every policy is in the result, read or broken, every problem has its place, and the
+//! evaluators can judge by the result.
 #![no_main]
 
 use std::collections::BTreeSet;
 
+use flow_objects::manifests::{self, Manifests};
+use flow_policy::query::Explainer;
 use fuzz::agree_everywhere;
 use libfuzzer_sys::fuzz_target;
-use flow_objects::manifests::{self, Manifests};
-use flow_policy::query::{Explainer};
 
 const FILE: &str = "fuzz.yaml";
 const KINDS: [&str; 4] =
@@ -15,27 +15,27 @@ const KINDS: [&str; 4] =
 
 fuzz_target!(|bytes: &[u8]| {
     let manifests = manifests::parse(FILE, bytes);
-    none_is_lost(&manifests);
+    no_policy_is_lost(&manifests);
     places_exist(&manifests, bytes);
     agree_everywhere(&manifests.inventory);
     drop(Explainer::new(manifests.inventory));
 });
 
-/// A policy that isn't there would allow.
-fn none_is_lost(manifests: &Manifests) {
+/// Checks that no policy is missing: a missing one would allow.
+fn no_policy_is_lost(manifests: &Manifests) {
     let found = manifests.places.keys().filter(|(kind, _, _)| KINDS.contains(&&**kind));
     let written: BTreeSet<_> =
         found.map(|(kind, namespace, name)| (&**kind, &**namespace, &**name)).collect();
     let policies = &manifests.inventory.policies;
     let namespaced = policies.namespaced.iter().map(|p| ("NetworkPolicy", &*p.namespace, &*p.name));
-    let tiered = policies.tiered.iter().map(|p| (&*p.kind, "", &*p.name));
+    let tiered = policies.tiered.iter().map(|p| (p.kind.as_str(), "", &*p.name));
     let broken = policies.broken.iter().map(|p| (&*p.kind, &*p.namespace, &*p.name));
     let read: Vec<_> = namespaced.chain(tiered).chain(broken).collect();
     assert_eq!(read.len(), written.len(), "one of each: {read:?} of {written:?}");
     assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), written);
     for broken in &policies.broken {
         let named = manifests.problems.iter().any(|problem| problem.message.contains(&*broken.why));
-        assert!(named, "nobody is told of {broken:?}");
+        assert!(named, "no problem reports {broken:?}");
     }
 }
 

@@ -1,12 +1,12 @@
-//! Any lines as questions: each gets an answer that can be sent and read again.
+//! Takes any lines as questions. Each gets an answer that can be sent and read again.
 #![no_main]
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
-use flow_objects::{manifests};
-use flow_model::decision::{Decision};
+use flow_model::decision::Decision;
+use flow_objects::manifests;
 use flow_policy::query::{Explainer, Query, Reply, reply};
+use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 static EXPLAINER: LazyLock<Explainer> = LazyLock::new(|| {
@@ -30,7 +30,7 @@ fn in_json(line: &[u8]) {
     }
 }
 
-/// `FROM TO`, as on the command line.
+/// Reads the line as `FROM TO`, as on the command line.
 fn as_typed(line: &[u8]) {
     let Some((from, to)) = str::from_utf8(line).ok().and_then(|line| line.split_once(' ')) else { return };
     if let Ok(query) = Query::parse(from, to) {
@@ -39,7 +39,7 @@ fn as_typed(line: &[u8]) {
 }
 
 fn check(reply: &Reply) {
-    assert!(!reply.explanation.is_empty(), "nothing is said: {reply:?}");
+    assert!(!reply.explanation.is_empty(), "no explanation: {reply:?}");
     assert!(reply.error.is_none() || reply.decision == Decision::Unknown, "decided by error: {reply:?}");
     let sent = serde_json::to_string(reply).expect("a reply is JSON");
     assert!(!sent.contains('\n'), "a reply is one line");

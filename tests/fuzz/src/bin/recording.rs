@@ -1,16 +1,16 @@
-//! Any bytes as a recording: it is read up to the damage, its inputs are handled, and what was read can be written again.
+//! Reads any bytes as a recording, up to the damage. The engine handles its inputs, and what was read can be written again.
 //!
-//! Random changes don't get past a checksum. So bytes that are no gzip are taken for the contents of its members: with
-//! [`MAGIC`] in front, of each, separated by a byte that no UTF-8 text has; else line by line, as JSON of the header and
-//! of the entries.
+//! Random changes don't get past a checksum. So bytes that are no gzip are taken as the contents of the gzip members. With
+//! [`MAGIC`] in front, they are the members themselves, separated by a byte that no UTF-8 text has. Otherwise each line is
+//! JSON: the header first, then the entries.
 #![no_main]
 
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use libfuzzer_sys::fuzz_target;
-use flow_core::engine::{Engine};
+use flow_core::engine::Engine;
 use flow_core::recording::{MAGIC, Reader, VERSION, Writer};
+use libfuzzer_sys::fuzz_target;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const SEPARATOR: u8 = 0xff;
@@ -23,23 +23,23 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let Ok(mut reader) = Reader::open(&*file) else { return };
     let mut engine = Engine::new(reader.header().node.clone());
-    let mut writer = Writer::new(Vec::new(), reader.header()).expect("memory takes it");
+    let mut writer = Writer::new(Vec::new(), reader.header()).expect("writing to memory succeeds");
     let mut entries = Vec::new();
     for (time, input) in reader.by_ref().map_while(Result::ok) {
-        writer.write(time, &input).expect("memory takes it");
+        writer.write(time, &input).expect("writing to memory succeeds");
         entries.push((time, input.clone()));
         engine.handle(input, time);
         while engine.next_output().is_some() {}
     }
     engine.finish();
     while engine.next_output().is_some() {}
-    assert!(reader.next().is_none(), "it goes on past its end");
-    let again = writer.finish().expect("memory takes it");
+    assert!(reader.next().is_none(), "the reader continues after its end");
+    let again = writer.finish().expect("writing to memory succeeds");
     let again = Reader::open(&*again).expect("a recording").map(|entry| entry.expect("an entry"));
-    assert!(again.eq(entries), "it reads otherwise when written again");
+    assert!(again.eq(entries), "the copy differs from the original");
 });
 
-/// The first line is the header, each later one an entry.
+/// Frames lines as a recording: the first is the header, each later one an entry.
 fn framed(bytes: &[u8]) -> Vec<u8> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let mut contents = MAGIC.to_vec();
@@ -59,6 +59,6 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 
 fn member(contents: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
-    gzip.write_all(contents).expect("memory takes it");
-    gzip.finish().expect("memory takes it")
+    gzip.write_all(contents).expect("writing to memory succeeds");
+    gzip.finish().expect("writing to memory succeeds")
 }

@@ -1,11 +1,12 @@
-//! Why no port of a rule matches.
+//! Sentences about why no port of a rule matches.
 
 use flow_model::connection::Who;
 use flow_model::policies::{PortMatch, PortSet, Protocol, Rule};
 
-use crate::plain::{View, is_protocol};
+use crate::facts::is_protocol;
+use crate::plain::View;
 
-/// Only entries of the connection's protocol can be meant, if there are any.
+/// Describes why no port matches. It names entries of the connection's protocol only, if there are any.
 pub(super) fn why(rule: &Rule, view: &View<'_>) -> String {
     let same: Vec<_> = rule.ports.iter().filter(|entry| entry.protocol == view.protocol).collect();
     match same.as_slice() {
@@ -61,7 +62,7 @@ fn text(port: &PortSet, view: &View<'_>) -> String {
     }
 }
 
-/// The numbers that a name stands for on the destination.
+/// Returns the port numbers that a name stands for on the destination.
 fn resolved(name: &str, view: &View<'_>) -> Vec<String> {
     let Who::Pod(pod) = view.destination() else { return Vec::new() };
     let ports = pod.ports.iter().filter(|port| port.name.as_deref() == Some(name));

@@ -1,4 +1,4 @@
-//! Random lives of a cluster, a change a minute: the cause is the step after the last one that allowed.
+//! Random sequences of cluster states, one change a minute: the cause is the step after the last state that allowed.
 
 use crate::testing::Judged as _;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use super::*;
 
 const RULES: [&str; 4] = ["ns(team=a)", "ns(team=a)&pods(app=web) : 6379", "ns(team=c)", " : 80"];
 
-/// The whole cluster, as what can change in it.
+/// Holds everything that can change in the cluster.
 #[derive(Clone, Debug, PartialEq)]
 struct State {
     /// Which rules each of the policies data/p0, data/p1 and web/p2 (egress) has; `None`: it is not there.
@@ -42,7 +42,7 @@ fn step() -> impl Strategy<Value = (usize, Option<[bool; 4]>)> {
     (0usize..5, proptest::option::weighted(0.8, any::<[bool; 4]>()))
 }
 
-fn lives() -> impl Strategy<Value = Vec<State>> {
+fn sequences() -> impl Strategy<Value = Vec<State>> {
     proptest::collection::vec(step(), 1..12).prop_map(|steps| {
         let mut states = vec![State { policies: [None; 3], team: true, app: true }];
         for (what, rules) in steps {
@@ -60,16 +60,16 @@ fn lives() -> impl Strategy<Value = Vec<State>> {
 
 proptest! {
     #[test]
-    fn the_cause_is_the_step_after_the_last_one_that_allowed(states in lives()) {
+    fn the_cause_is_the_step_after_the_last_one_that_allowed(states in sequences()) {
         let clusters: Vec<_> = states.iter().map(State::cluster).collect();
         let decision = |c: &Cluster| c.judge("web/client", "data/cache", "6379").decision;
-        let told = cause(&clusters.iter().collect::<Vec<_>>());
+        let sentence = cause(&clusters.iter().collect::<Vec<_>>());
         if decision(clusters.last().unwrap()) == Decision::Deny {
             let allowed = clusters.iter().rposition(|c| decision(c) == Decision::Allow).unwrap();
             let when = at(60 * (allowed as i64 + 1)).to_string();
-            prop_assert!(told.as_ref().is_some_and(|told| told.contains(&when)), "{when}: {told:?}");
+            prop_assert!(sentence.as_ref().is_some_and(|sentence| sentence.contains(&when)), "{when}: {sentence:?}");
         } else {
-            prop_assert_eq!(told, None);
+            prop_assert_eq!(sentence, None);
         }
     }
 }

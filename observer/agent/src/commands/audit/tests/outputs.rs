@@ -6,7 +6,7 @@ use super::*;
 fn sample() -> Report {
     let ignored = policy("b", "q", "{podSelector: {}, ingress: [{}, {}]}")
         .replace("name: q,", "name: q, annotations: {flow-observer.io/audit-ignore: 'kept, for 100%'},");
-    let mut change = proposal::stdin(
+    let mut change = manifests::stdin(
         format!("{}{ignored}", policy("a", "p", "{podSelector: {matchLabels: {a: b}}, ingress: [{}, {}]}"))
             .as_bytes(),
     )

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use arcstr::ArcStr;
-use flow_objects::manifests::{self, Manifests};
 use flow_policy::audit::{Change, Place, Removed};
 use serde_json::{Map, Value, json};
 
-use crate::commands::audit::proposal;
+use crate::manifests::{self, Manifests};
+use crate::proposal;
 
 /// Stands for a value that only applying the plan tells. No selector, address or port can be written so, which
 /// makes a policy with it a broken one.

@@ -1,63 +1,28 @@
-//! Manifests as the audit reads them.
+//! Manifests as proposed changes, which the audit judges.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Labels, Pod, Workload};
-use flow_objects::manifests::{self, Manifests};
 use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template};
+
+use crate::manifests::{self, Manifests};
 
 const USES: &str = "flow-observer.io/uses";
 const IGNORE: &str = "flow-observer.io/audit-ignore";
 
-/// Standard input.
-pub(super) fn stdin(bytes: &[u8]) -> anyhow::Result<Change> {
-    let manifests = manifests::parse(crate::commands::audit::STDIN, bytes);
-    anyhow::ensure!(
-        !is_empty(&manifests),
-        "standard input holds no Kubernetes objects; pipe `kubectl kustomize DIR` or `helm template CHART` into it"
-    );
-    Ok(change(manifests, &|place| Place::Stdin { line: place.line }))
-}
-
-/// A directory or a file.
-pub(super) fn load(path: &Path) -> anyhow::Result<Change> {
-    let manifests = manifests::load(path).map_err(|error| match error {
-        // The remedy of a cluster source is not that of manifests.
-        flow_objects::ClusterError::Missing { path } => {
-            anyhow::anyhow!("{} does not exist; name a directory or a file with manifests", path.display())
-        }
-        other => other.into(),
-    })?;
-    anyhow::ensure!(
-        !is_empty(&manifests),
-        "{} holds no Kubernetes objects in .yaml, .yml or .json files; render charts and kustomizations first, and pipe \
-         them into `--manifests -`",
-        path.display()
-    );
-    let here = std::env::current_dir().unwrap_or_default();
-    Ok(change(manifests, &|place| {
-        let file = place.file.strip_prefix(&here).unwrap_or(&place.file);
-        let file = file.strip_prefix("./").unwrap_or(file);
-        Place::File { file: file.to_string_lossy().into(), line: place.line }
-    }))
-}
-
-/// Nothing at all, not even something damaged.
-fn is_empty(manifests: &Manifests) -> bool {
-    manifests.places.is_empty() && !manifests.problems.iter().any(|problem| is_damage(&problem.message))
-}
-
-/// The document could not be parsed, so that anything may have been in it.
-fn is_damage(message: &str) -> bool {
+/// Is true for a problem of a document that could not be parsed, so that anything may have been in it.
+#[must_use]
+pub fn is_damage(message: &str) -> bool {
     ["not valid", "not UTF-8", "can't be read"].iter().any(|start| message.starts_with(start))
 }
 
-type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
+/// Turns the place of an object into the place that the report names.
+pub type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
 
-/// In the audit's words.
-pub(super) fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
+/// Returns what applying the manifests would change in the cluster.
+#[must_use]
+pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
     let Manifests { inventory, templates, places, namespace_annotations, bound_accounts, problems } =
         manifests;
     let at = |kind: &str, namespace: &ArcStr, name: &ArcStr| {
@@ -68,7 +33,7 @@ pub(super) fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
     let policies = &inventory.policies;
     let mut change = Change {
         policies: proposed(&policies.namespaced, |p| at("NetworkPolicy", &p.namespace, &p.name)),
-        tiered: proposed(&policies.tiered, |p| at(&p.kind, &none, &p.name)),
+        tiered: proposed(&policies.tiered, |p| at(p.kind.as_str(), &none, &p.name)),
         broken: proposed(&policies.broken, |p| at(&p.kind, &p.namespace, &p.name)),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
