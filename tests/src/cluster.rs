@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::node::Node;
@@ -148,7 +148,7 @@ impl Cluster {
     /// # Errors
     /// As [`Self::apply`].
     pub fn pod_labelled(&self, node: &str, pod: &Pod, labels: &[(&str, &str)]) -> Result<()> {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let now = format!("{:.0}", Timestamp::now());
         let mut metadata = json!({
             "namespace": pod.namespace, "name": pod.name, "uid": uid(&pod.namespace, &pod.name),
             "creationTimestamp": now,
@@ -209,7 +209,7 @@ impl Cluster {
     /// # Errors
     /// As [`Self::apply`].
     pub fn l2_status(&self, name: &str, service: (&str, &str), node: &str) -> Result<()> {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let now = format!("{:.0}", Timestamp::now());
         self.apply(&json!({
             "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
             "metadata": {

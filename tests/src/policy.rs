@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Isolates a whole namespace and admits other namespaces, one a rule and at every port: `netpol_postgres` of the incident.
@@ -24,7 +24,7 @@ pub fn admitting(namespace: &str, name: &str, from: &[&str]) -> Value {
 /// The object as it is after `manager` applied it just now.
 #[must_use]
 pub fn managed_by(mut object: Value, manager: &str) -> Value {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let now = format!("{:.0}", Timestamp::now());
     object["metadata"]["managedFields"] = json!([{
         "manager": manager, "operation": "Apply", "apiVersion": object["apiVersion"], "time": now,
         "fieldsType": "FieldsV1",

@@ -146,7 +146,7 @@ fn key(kind: &Kind, object: &Value) -> Option<Key> {
 }
 
 fn now() -> String {
-    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+    format!("{:.0}", jiff::Timestamp::now())
 }
 
 #[cfg(test)]
