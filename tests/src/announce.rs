@@ -1,4 +1,5 @@
-//! Hosts that claim addresses: gratuitous ARP and unsolicited neighbour advertisements in the rhythm of real announcers.
+//! Hosts that claim addresses: gratuitous ARP and unsolicited neighbour advertisements in the rhythm of real
+//! announcers.
 
 pub mod frames;
 mod malformed;
@@ -94,7 +95,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends `count` gratuitous replies as fast as they go, each naming another host and another address of 198.18.0.0/15.
+    /// Sends `count` gratuitous replies as fast as they go, each naming another host and another address of
+    /// 198.18.0.0/15.
     ///
     /// # Errors
     /// When a frame can't be sent.
@@ -112,15 +114,4 @@ impl Wire {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metallb_sends_ten_frames() {
-        let frames = Pattern::METALLB.frames("10.0.20.200".parse().unwrap(), Mac([2, 0, 0, 0, 0, 1]));
-        assert_eq!(frames.len() * Pattern::METALLB.rounds as usize, 10);
-        assert!(frames.iter().all(|frame| frame[..6] == [0xff; 6]));
-        assert_eq!([frames[0][21], frames[1][21]], [1, 2], "a request, then a reply");
-        assert_eq!(Pattern::KUBE_VIP.frames("10.0.20.200".parse().unwrap(), Mac([2; 6])).len(), 1);
-    }
-}
+mod tests;

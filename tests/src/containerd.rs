@@ -1,7 +1,7 @@
 //! Real containerd and runc, which k3s embeds, inside a node: images are imported and run as on a real one.
 //!
-//! containerd runs in the node's network namespace, so that a container with the host's network gets the node's, and in a
-//! mount namespace of its own, so that its mounts and its directories below /run go with it.
+//! containerd runs in the node's network namespace, so that a container with the host's network gets the node's, and in
+//! a mount namespace of its own, so that its mounts and its directories below /run go with it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -77,7 +77,8 @@ impl Containerd {
     }
 
     /// The command that runs a container as the kubelet would have it run, with `capabilities` in place of its own, and
-    /// directories that it may read: where they are, and where it finds them. `args` come after the image's entry point.
+    /// directories that it may read: where they are, and where it finds them. `args` come after the image's entry
+    /// point.
     ///
     /// # Errors
     /// When `ctr` is not unpacked.

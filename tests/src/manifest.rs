@@ -56,8 +56,8 @@ pub struct Container {
     pub probes: BTreeSet<String>,
 }
 
-/// The agent's container in rendered objects. What it returns holds for it: the host's network, a read-only root, no new
-/// privileges, the runtime's seccomp profile, all other capabilities dropped, user 0.
+/// The agent's container in rendered objects. What it returns holds for it: the host's network, a read-only root, no
+/// new privileges, the runtime's seccomp profile, all other capabilities dropped, user 0.
 ///
 /// # Errors
 /// When one of these doesn't hold, or a field is missing.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Isolates a whole namespace and admits other namespaces, one a rule and at every port: `netpol_postgres` of the incident.
+/// Isolates a whole namespace and admits other namespaces, one a rule and at every port: `netpol_postgres` of the
+/// incident.
 #[must_use]
 pub fn admitting(namespace: &str, name: &str, from: &[&str]) -> Value {
     let rules: Vec<_> = from
@@ -42,15 +43,4 @@ pub fn write(path: &Path, object: &Value) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_manager_is_named_and_the_spec_stays() {
-        let plain = admitting("postgres", "default-deny-ingress", &["pal-e-app"]);
-        let managed = managed_by(plain.clone(), "OpenTofu");
-        assert_eq!(managed["spec"], plain["spec"]);
-        assert_eq!(managed["metadata"]["managedFields"][0]["manager"], "OpenTofu");
-        assert_eq!(managed["metadata"]["managedFields"][0]["apiVersion"], "networking.k8s.io/v1");
-    }
-}
+mod tests;

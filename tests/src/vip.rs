@@ -79,7 +79,8 @@ impl Vip {
         Ok(())
     }
 
-    /// The node takes the address, whoever had it lets go, and the node says that it has it. Returns the MAC that claims it now.
+    /// The node takes the address, whoever had it lets go, and the node says that it has it. Returns the MAC that
+    /// claims it now.
     ///
     /// # Errors
     /// When a tool fails.

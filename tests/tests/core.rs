@@ -1,4 +1,5 @@
-//! What must work on every kernel we support. It also runs inside small guests, so it needs only ip, iptables, ipset and tc.
+//! What must work on every kernel we support. It also runs inside small guests, so it needs only ip, iptables, ipset
+//! and tc.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::io::ErrorKind;

@@ -30,8 +30,8 @@ const STEPS: &[Step] = &[
     ("tests", |root| test::run_all(root, &test::TestArgs::default())),
 ];
 
-/// Runs the guests, and meanwhile builds the fuzz targets. They run later: an input that takes milliseconds would time out
-/// on the processor time that guests leave.
+/// Runs the guests, and meanwhile builds the fuzz targets. They run later: an input that takes milliseconds would time
+/// out on the processor time that guests leave.
 fn other_kernels(root: &Path) -> Result<()> {
     let targets = Background::start(root, "fuzz", &["--build"])?;
     vm::run(&vm::VmArgs::matrix(), root)?;

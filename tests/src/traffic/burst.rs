@@ -32,7 +32,8 @@ pub struct Tally {
     pub refused: u32,
 }
 
-/// Runs all lanes, one thread a client namespace, the lanes of a client in turn. Opened connections end in three ways in turn.
+/// Runs all lanes, one thread a client namespace, the lanes of a client in turn. Opened connections end in three ways
+/// in turn.
 ///
 /// # Errors
 /// When a connection ends in a way no tally has: the truth would not be known.

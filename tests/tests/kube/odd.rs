@@ -98,8 +98,8 @@ fn objects_that_dont_fit_the_schema() {
         .unwrap();
 }
 
-/// Larger than a real server takes (its store's limit is 1.5 MB), and then larger than the agent's own limit for a line:
-/// neither stops what comes after.
+/// Larger than a real server takes (its store's limit is 1.5 MB), and then larger than the agent's own limit for a
+/// line: neither stops what comes after.
 #[test]
 fn huge_objects() {
     let scene = Scene::fake();

@@ -1,4 +1,5 @@
-//! The incident: a ServiceL2Status sticks, the address of Postgres flaps between two nodes, and long transactions break.
+//! The incident: a ServiceL2Status sticks, the address of Postgres flaps between two nodes, and long transactions
+//! break.
 
 use std::time::Duration;
 

@@ -99,7 +99,8 @@ fn get(asked: &Asked, name: &str, shared: &Shared) -> Response<Body> {
     }
 }
 
-/// In pages, all of the version that the first page had. Like a real server's cache, `resourceVersion=0` knows no pages.
+/// In pages, all of the version that the first page had. Like a real server's cache, `resourceVersion=0` knows no
+/// pages.
 fn list(asked: &Asked, shared: &Shared) -> Response<Body> {
     let store = shared.store();
     let (version, skip) = match asked.query.text("continue").split_once('.') {

@@ -142,7 +142,8 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Is true for `#[cfg(test)]`, and for `#[cfg(any(test, feature = "..."))]`: what is also built for other crates' tests.
+/// Is true for `#[cfg(test)]`, and for `#[cfg(any(test, feature = "..."))]`: what is also built for other crates'
+/// tests.
 fn is_for_tests(attribute: &Attribute) -> bool {
     let Ok(list) = attribute.meta.require_list() else { return false };
     let mut tokens = list.tokens.clone().into_iter();
