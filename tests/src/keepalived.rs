@@ -1,4 +1,4 @@
-//! Real keepalived: VRRP between nodes, each with a process of its own inside the node's namespace.
+//! Runs real keepalived: VRRP between nodes, with one process inside each node's namespace.
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -55,30 +55,30 @@ impl Keepalived {
         Ok(Self { child, ns: node.ns.clone(), vip, log })
     }
 
-    /// Whether this node has the address.
+    /// Is true when this node has the address.
     #[must_use]
     pub fn is_master(&self) -> bool {
         let addresses = self.ns.ip("-o addr show dev eth0").unwrap_or_default();
         addresses.contains(&format!(" {}/", self.vip))
     }
 
-    /// Waits until this node has the address, or has it no more.
+    /// Waits until this node has the address, or no longer has it.
     ///
     /// # Errors
-    /// When that doesn't come; it holds the log.
+    /// When that doesn't happen; the message holds the log.
     pub fn wait_master(&self, master: bool) -> Result<()> {
         let what = format!("keepalived to be master: {master}");
         let done = || (self.is_master() == master).then_some(());
         wait::until(&what, wait::DEADLINE, done).with_context(|| self.log())
     }
 
-    /// What it logged so far.
+    /// Returns its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Stops it with SIGTERM: it gives the address away.
+    /// Stops it with SIGTERM, so that it releases the address.
     ///
     /// # Errors
     /// When it does not end.
@@ -114,7 +114,7 @@ fn report(log: &str) {
     eprintln!("--- keepalived's log:\n{log}---");
 }
 
-/// Keeps the nodes' VRRP from each other, so that each thinks itself alone.
+/// Drops VRRP between the nodes, so that each becomes master.
 ///
 /// # Errors
 /// When iptables fails.
@@ -122,10 +122,10 @@ pub fn split(nodes: &[&Node]) -> Result<()> {
     rule("-I", nodes)
 }
 
-/// Takes back a [`split`].
+/// Removes a [`split`].
 ///
 /// # Errors
-/// When there was none.
+/// When there is none.
 pub fn heal(nodes: &[&Node]) -> Result<()> {
     rule("-D", nodes)
 }

@@ -1,4 +1,4 @@
-//! The manifests in `deploy/`, rendered as users render them, and what the DaemonSet asks of a container runtime.
+//! Renders the manifests in `deploy/` as users do, and reads the DaemonSet's requirements for a container runtime.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub fn render(dir: &str) -> Result<Vec<Value>> {
     documents.map(|one| serde::Deserialize::deserialize(one).with_context(|| dir.to_owned())).collect()
 }
 
-/// What the kubelet would tell the container runtime.
+/// The kubelet's instructions for the container runtime.
 #[derive(Clone, Debug)]
 pub struct Container {
     pub image: String,

@@ -1,4 +1,4 @@
-//! NetworkPolicies, and who wrote them.
+//! NetworkPolicies, and their managers.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn admitting(namespace: &str, name: &str, from: &[&str]) -> Value {
     })
 }
 
-/// The object as it is after `manager` applied it just now.
+/// Returns the object as it is after `manager` applied it just now.
 #[must_use]
 pub fn managed_by(mut object: Value, manager: &str) -> Value {
     let now = format!("{:.0}", Timestamp::now());

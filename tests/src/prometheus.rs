@@ -20,13 +20,13 @@ use crate::guard::Guard;
 use crate::netns::Netns;
 use crate::{http, wait};
 
-/// Time an alert gets: a scrape, an evaluation, Alertmanager, and the shortened windows to pass.
+/// The time that an alert gets: a scrape, an evaluation, Alertmanager, and the shortened windows.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The windows of the rules, shortened, so that an alert resolves within a test.
 const WINDOW: &str = "20s";
 
-/// Where the rules that ship are.
+/// The file of the rules in `deploy/`.
 pub const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus/rules.plain.yaml");
 
 /// An agent to be scraped.
@@ -59,7 +59,7 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// The rules as they ship, but for the times: what must hold for minutes must hold once.
+/// Returns the rules in `deploy/` with shorter times: conditions that must hold for minutes must hold once.
 #[must_use]
 pub fn hurried(rules: &str) -> String {
     let mut out = String::new();
@@ -249,7 +249,7 @@ fn report(log: &str) {
     eprintln!("--- log of Prometheus or Alertmanager:\n{log}---");
 }
 
-/// Percent-encodes what is no plain letter or digit.
+/// Percent-encodes everything but letters and digits.
 fn escape(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b if b.is_ascii_alphanumeric() => char::from(b).to_string(),

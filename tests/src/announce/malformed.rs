@@ -1,4 +1,4 @@
-//! Claims that no announcer would make, each with what is wrong about it.
+//! Claims that no announcer would make, each with its fault.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use super::frames::{self, Advertisement, Arp, BROADCAST, link_layer_option};
 const ZERO: Mac = Mac([0; 6]);
 const MULTICAST: Mac = Mac([1, 0, 0x5e, 0, 0, 1]);
 
-/// Frames that name `ip` and `mac`, and claim nothing.
+/// Returns frames that name `ip` and `mac`, and claim nothing.
 #[must_use]
 pub fn malformed(ip: IpAddr, mac: Mac) -> Vec<(&'static str, Vec<u8>)> {
     match ip {

@@ -17,10 +17,10 @@ use super::frames::{Advertisement, Arp};
 use super::wire::{self, Wire};
 use crate::netns::Netns;
 
-/// How soon a dropped speaker falls silent.
+/// The time within which a dropped speaker stops answering.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Tells who asks that an address is here, until dropped.
+/// Answers requests for an address until dropped.
 #[derive(Debug)]
 pub struct Speaker {
     stop: Arc<AtomicBool>,
@@ -31,7 +31,7 @@ impl Speaker {
     /// Answers for `ip` on `eth0` of a host.
     ///
     /// # Errors
-    /// When it has none.
+    /// When it has no such interface.
     pub fn start(ns: &Netns, ip: IpAddr) -> Result<Self> {
         let out = Wire::open(ns)?;
         let heard = ns.run(|| listen(ip))?;
@@ -68,24 +68,24 @@ fn speak(mut heard: Socket, out: &Wire, ip: IpAddr, stop: &AtomicBool) {
             IpAddr::V4(ip) => answer_arp(&frame[..length], ip, out.mac()),
             IpAddr::V6(ip) => answer_solicitation(&frame[..length], ip, out.mac()),
         };
-        // A host that goes down takes its wire with it.
+        // The interface is gone when its host is.
         drop(answer.map(|answer| out.send(&answer)));
     }
 }
 
-/// The answer to a request for `ip` by another host.
+/// Returns the answer to a request for `ip` by another host.
 fn answer_arp(frame: &[u8], ip: Ipv4Addr, mac: Mac) -> Option<Vec<u8>> {
     let (kind, sender) = (frame.get(12..22)?, frame.get(22..32)?);
     let target: [u8; 4] = frame.get(38..42)?.try_into().ok()?;
     let asker = Mac(sender[..6].try_into().ok()?);
     let asks = kind == [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] && target == ip.octets() && asker != mac;
     let asker_ip = Ipv4Addr::from(<[u8; 4]>::try_from(&sender[6..]).ok()?);
-    // Its own announcements, and those of others, are no questions.
+    // Announcements, its own and those of others, are not requests.
     (asks && asker_ip != ip)
         .then(|| Arp { operation: 2, sender: (mac, ip), target: (asker, asker_ip) }.frame(asker))
 }
 
-/// The answer to a neighbour solicitation for `ip`.
+/// Returns the answer to a neighbour solicitation for `ip`.
 fn answer_solicitation(frame: &[u8], ip: Ipv6Addr, mac: Mac) -> Option<Vec<u8>> {
     let asker = Mac(frame.get(6..12)?.try_into().ok()?);
     let source = Ipv6Addr::from(<[u8; 16]>::try_from(frame.get(22..38)?).ok()?);

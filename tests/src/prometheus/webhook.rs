@@ -1,4 +1,4 @@
-//! What Alertmanager tells: a server that takes its notifications.
+//! A server that receives Alertmanager's notifications.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::netns::Netns;
 
-/// A client that says nothing must not keep the receiver.
+/// The time after which a silent client is dropped, so that it doesn't block the receiver.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than any notification of the lab.
@@ -63,7 +63,7 @@ impl Drop for Acceptor {
     }
 }
 
-/// Keeps every alert it is told.
+/// Keeps every alert of a notification.
 #[derive(Debug)]
 pub(super) struct Webhook {
     alerts: Arc<Mutex<Vec<Value>>>,

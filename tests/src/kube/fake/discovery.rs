@@ -1,10 +1,10 @@
-//! Which groups and kinds there are.
+//! Discovery: the groups and kinds.
 
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
 
-/// The answer to a path of discovery; `None` where there is nothing.
+/// Returns the answer to a path of discovery, or `None` for other paths.
 pub(super) fn answer(path: &[&str], kinds: &[Kind]) -> Option<Value> {
     match path {
         ["version"] => Some(json!({"major": "1", "minor": "34", "gitVersion": "v1.34.0-fake"})),
