@@ -206,12 +206,12 @@ impl Agent {
     }
 
     fn tell_flows(&self, query: &str) -> String {
-        let mut told = format!("records for `{query}`, of all kinds:");
+        let mut listed = format!("records for `{query}`, of all kinds:");
         for record in self.flows("").unwrap_or_default() {
-            told.push('\n');
-            told.push_str(&record.to_string());
+            listed.push('\n');
+            listed.push_str(&record.to_string());
         }
-        told
+        listed
     }
 
     /// Waits until a metric has a value.
@@ -270,7 +270,7 @@ impl Drop for Agent {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what its agent said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the log of its agent")]
 fn report(log: &str) {
     eprintln!("--- the agent's log:\n{log}---");
 }

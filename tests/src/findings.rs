@@ -13,7 +13,7 @@ use crate::wait;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The number of lines in each part of a failure's report.
-const TOLD: usize = 40;
+const SHOWN: usize = 40;
 
 impl Agent {
     /// Returns the findings of `/api/v1/findings`, active and resolved.
@@ -65,22 +65,22 @@ impl Agent {
     /// Returns everything that helps to see why a finding isn't as expected.
     #[must_use]
     pub fn tell_findings(&self) -> String {
-        let mut told = String::from("findings:");
-        list(&mut told, self.findings());
-        told.push_str("\nnewest attempts:");
-        list(&mut told, self.flows("kind=attempt"));
-        told
+        let mut report = String::from("findings:");
+        list(&mut report, self.findings());
+        report.push_str("\nnewest attempts:");
+        list(&mut report, self.flows("kind=attempt"));
+        report
     }
 }
 
-fn list(told: &mut String, values: Result<Vec<Value>>) {
+fn list(report: &mut String, values: Result<Vec<Value>>) {
     match values {
         Ok(values) => {
-            for value in values.iter().rev().take(TOLD).rev() {
-                write!(told, "\n  {value}").unwrap_or_default();
+            for value in values.iter().rev().take(SHOWN).rev() {
+                write!(report, "\n  {value}").unwrap_or_default();
             }
         }
-        Err(error) => write!(told, " {error:#}").unwrap_or_default(),
+        Err(error) => write!(report, " {error:#}").unwrap_or_default(),
     }
 }
 

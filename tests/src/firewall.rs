@@ -185,7 +185,7 @@ impl Firewall {
     }
 }
 
-/// Returns the protocol option, since iptables accepts RSTs only for TCP.
+/// Returns a match for TCP where the refusal is a RST: iptables accepts that only for TCP.
 fn tcp_only(refusal: Refusal) -> &'static str {
     if refusal == Refusal::TcpReset { "-p tcp " } else { "" }
 }

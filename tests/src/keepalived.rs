@@ -109,7 +109,7 @@ impl Drop for Keepalived {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what keepalived said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the log of keepalived")]
 fn report(log: &str) {
     eprintln!("--- keepalived's log:\n{log}---");
 }

@@ -11,14 +11,14 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether it is of `name` and has all of `labels`.
+    /// Is true for a sample of `name` with all of `labels`.
     #[must_use]
     pub fn matches(&self, name: &str, labels: &[(&str, &str)]) -> bool {
         self.name == name && labels.iter().all(|(k, v)| self.labels.get(*k).is_some_and(|have| have == v))
     }
 }
 
-/// All samples of an exposition; lines that are none are skipped.
+/// Returns all samples of an exposition, and skips other lines.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Sample> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect()
@@ -50,7 +50,7 @@ fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
     }
 }
 
-/// A value up to its closing quote, unescaped.
+/// Reads a value up to its closing quote, and removes escapes.
 fn quoted(rest: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = rest.char_indices();

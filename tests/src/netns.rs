@@ -1,4 +1,4 @@
-//! Network namespaces that go when their last handle goes.
+//! Network namespaces that are deleted with their last handle.
 
 use std::fs::{self, File};
 use std::panic;
@@ -46,7 +46,7 @@ impl Netns {
             }
         };
         let ns = Self(Arc::new(Inner { name, file, _guard: Arc::clone(guard) }));
-        // No duplicate address detection: addresses are usable at once.
+        // Without duplicate address detection, addresses are usable at once.
         for family in ["all", "default"] {
             ns.try_sysctl(&format!("net.ipv6.conf.{family}.accept_dad"), "0");
             ns.try_sysctl(&format!("net.ipv6.conf.{family}.dad_transmits"), "0");
@@ -56,13 +56,13 @@ impl Netns {
         Ok(ns)
     }
 
-    /// As `ip netns` knows it.
+    /// Returns its name in `ip netns`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Runs `f` on a thread of its own inside the namespace. A panic in `f` goes on in the caller.
+    /// Runs `f` on a thread of its own inside the namespace. A panic in `f` continues in the caller.
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let worker = scope.spawn(|| {
@@ -105,7 +105,7 @@ impl Netns {
         cmd::run(format!("ip -n {} {}", self.name(), args.as_ref()))
     }
 
-    /// Runs many `ip` commands, one a line.
+    /// Runs many `ip` commands, one per line.
     ///
     /// # Errors
     /// When one fails.
@@ -137,7 +137,7 @@ impl Netns {
         self.run(|| fs::read_to_string(&path)).with_context(|| path.display().to_string())
     }
 
-    /// One counter of `/proc/net/snmp` or `/proc/net/netstat`, e.g. `("Tcp", "OutRsts")`.
+    /// Returns a counter of `/proc/net/snmp` or `/proc/net/netstat`, e.g. `("Tcp", "OutRsts")`.
     ///
     /// # Errors
     /// When there is no such counter.
@@ -147,7 +147,7 @@ impl Netns {
     }
 }
 
-/// The files have a line of names, then a line of values, each after `group:`.
+/// Reads a counter. The files have a line of names, then a line of values, each after `group:`.
 fn find_counter(text: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|l| l.strip_prefix(group)?.strip_prefix(':'));
     let (names, values) = (lines.next()?, lines.next()?);

@@ -143,7 +143,7 @@ impl Monitor {
             act();
             self.webhook.received().into_iter().find(is_it)
         })
-        .with_context(|| self.tell())
+        .with_context(|| self.report())
     }
 
     /// Every alert received so far, oldest first; repeated ones again.
@@ -152,9 +152,9 @@ impl Monitor {
         self.webhook.received()
     }
 
-    fn tell(&self) -> String {
+    fn report(&self) -> String {
         let lines: Vec<String> = self.received().iter().map(|alert| format!("  {alert}\n")).collect();
-        format!("alerts received:\n{}Prometheus said:\n{}", lines.concat(), self.prometheus.log())
+        format!("alerts received:\n{}log of Prometheus:\n{}", lines.concat(), self.prometheus.log())
     }
 }
 
@@ -244,7 +244,7 @@ impl Drop for Daemon {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the logs of its servers")]
 fn report(log: &str) {
     eprintln!("--- log of Prometheus or Alertmanager:\n{log}---");
 }

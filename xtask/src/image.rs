@@ -120,7 +120,7 @@ fn smoke(arch: Arch, program: &Path) -> Result<()> {
         return output(&program, &["--version"]).map(drop).context("the program doesn't start");
     };
     let (version, doctor) =
-        (output(&emulator, &[&program, "--version"]), said(&emulator, &[&program, "doctor"]));
+        (output(&emulator, &[&program, "--version"]), printed(&emulator, &[&program, "doctor"]));
     ensure!(version.is_some(), "the program doesn't start under {emulator}");
     // The emulator has no bpf(2), so some lines report failures. All lines must be there nevertheless.
     ensure!(
@@ -136,7 +136,7 @@ fn smoke(arch: Arch, program: &Path) -> Result<()> {
 }
 
 /// Returns the output of a program, even when it fails.
-fn said(program: &str, args: &[&str]) -> String {
+fn printed(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output();
     out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default()
 }

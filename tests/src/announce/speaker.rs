@@ -34,10 +34,10 @@ impl Speaker {
     /// When it has no such interface.
     pub fn start(ns: &Netns, ip: IpAddr) -> Result<Self> {
         let out = Wire::open(ns)?;
-        let heard = ns.run(|| listen(ip))?;
+        let socket = ns.run(|| listen(ip))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = Some(thread::spawn(move || speak(heard, &out, ip, &told)));
+        let stopped = Arc::clone(&stop);
+        let thread = Some(thread::spawn(move || speak(socket, &out, ip, &stopped)));
         Ok(Self { stop, thread })
     }
 }
@@ -60,10 +60,10 @@ fn listen(ip: IpAddr) -> Result<Socket> {
     Ok(socket)
 }
 
-fn speak(mut heard: Socket, out: &Wire, ip: IpAddr, stop: &AtomicBool) {
+fn speak(mut socket: Socket, out: &Wire, ip: IpAddr, stop: &AtomicBool) {
     let mut frame = [0; 2048];
     while !stop.load(Ordering::SeqCst) {
-        let Ok(length) = heard.read(&mut frame) else { continue };
+        let Ok(length) = socket.read(&mut frame) else { continue };
         let answer = match ip {
             IpAddr::V4(ip) => answer_arp(&frame[..length], ip, out.mac()),
             IpAddr::V6(ip) => answer_solicitation(&frame[..length], ip, out.mac()),

@@ -23,8 +23,8 @@ fn a_signal_leaves_nothing_behind() {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "guard::tests::waits", "--ignored", "--nocapture"]);
         let mut lab = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut said = BufReader::new(lab.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let made = said.find_map(|line| line.strip_prefix("made ").map(str::to_owned)).unwrap();
+        let mut lines = BufReader::new(lab.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let made = lines.find_map(|line| line.strip_prefix("made ").map(str::to_owned)).unwrap();
         let ns = Path::new("/run/netns").join(&made);
         assert!(ns.exists(), "{made}");
         kill(Pid::from_raw(lab.id().try_into().unwrap()), signal).unwrap();

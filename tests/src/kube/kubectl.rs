@@ -44,8 +44,8 @@ impl Kubectl {
         command.stdin(self.input(stdin)?);
         let output = self.place.run(|| command.output()).context("start kubectl")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("kubectl {}: {}", args.join(" "), said.trim());
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!("kubectl {}: {}", args.join(" "), errors.trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::place::Place;
 
 /// Lines at the end of a log that an error shows.
-const TOLD: usize = 20;
+const SHOWN: usize = 20;
 
 /// A process that is killed when dropped, unless it was released.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Process {
     pub(super) fn tail(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(TOLD)..].join("\n")
+        lines[lines.len().saturating_sub(SHOWN)..].join("\n")
     }
 
     /// Releases it, so that it outlives this process.

@@ -187,8 +187,8 @@ impl ApiServer {
                 process.check()?;
             }
             if crate::wait::interrupted() || Instant::now() > end {
-                let told = self.server.as_ref().map(Process::tail).unwrap_or_default();
-                bail!("it was not ready within {PATIENCE:?}:\n{told}");
+                let log = self.server.as_ref().map(Process::tail).unwrap_or_default();
+                bail!("it was not ready within {PATIENCE:?}:\n{log}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -255,7 +255,7 @@ impl Drop for ApiServer {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the logs of its servers")]
 fn report(log: &str) {
     eprintln!("--- the end of kube-apiserver's log:\n{log}\n---");
 }

@@ -76,8 +76,8 @@ impl Webhook {
         let alerts = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&alerts);
         let serve = move |stream: TcpStream| {
-            let told = receive(&stream).unwrap_or_default();
-            kept.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+            let received = receive(&stream).unwrap_or_default();
+            kept.lock().unwrap_or_else(PoisonError::into_inner).extend(received);
         };
         Ok(Self { alerts, _acceptor: Acceptor::start(ns, listener, serve)? })
     }

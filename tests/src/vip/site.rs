@@ -21,7 +21,7 @@ use crate::{overlay, wait};
 pub const PORT: u16 = 5432;
 /// The address of the incident.
 pub const VIP4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 20, 200));
-/// Its IPv6 twin.
+/// The same in IPv6.
 pub const VIP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd20, 0, 0, 0, 0, 0, 0, 200));
 /// The Service that has them, as the agent names it.
 pub const SERVICE: &str = "dbaas/postgresql-lb";

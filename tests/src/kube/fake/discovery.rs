@@ -31,11 +31,11 @@ fn group(name: &str, kinds: &[Kind]) -> Option<Value> {
     let mut versions: Vec<&str> =
         kinds.iter().filter(|k| k.group == name).map(|k| k.version.as_str()).collect();
     versions.dedup();
-    let told: Vec<Value> =
+    let versions: Vec<Value> =
         versions.iter().map(|v| json!({"groupVersion": format!("{name}/{v}"), "version": v})).collect();
-    let preferred = told.first()?.clone();
+    let preferred = versions.first()?.clone();
     Some(json!({
-        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": told, "preferredVersion": preferred,
+        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions, "preferredVersion": preferred,
     }))
 }
 

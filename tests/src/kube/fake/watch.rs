@@ -83,7 +83,7 @@ impl Watch {
         watch
     }
 
-    /// Without a version, a watch begins with every existing object.
+    /// Starts the watch. Without a version it begins with every existing object.
     fn begin(&mut self, streamed: bool) {
         let shared = Arc::clone(&self.shared);
         let store = shared.store();
