@@ -47,8 +47,8 @@ fn status(pid: u32, field: &str, radix: u32) -> u64 {
     u64::from_str_radix(value.trim(), radix).unwrap()
 }
 
-/// Removes CAP_SYS_RESOURCE from the container where this process can't grant it: in sandboxes root may lack it. It raises
-/// the limit for locked memory on kernels before 5.11, and does nothing on later ones.
+/// Removes CAP_SYS_RESOURCE from the container where this process can't grant it: root may lack it in sandboxes. It
+/// raises the limit for locked memory on kernels before 5.11, and does nothing on later ones.
 fn grantable(mut container: Container) -> Container {
     let ours = status(std::process::id(), "CapBnd", 16);
     let missing: Vec<_> = container.capabilities.iter().filter(|c| ours & bit(c) == 0).cloned().collect();
