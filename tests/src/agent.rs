@@ -1,4 +1,4 @@
-//! The real agent, run inside a node.
+//! Runs the real agent inside a node.
 
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::wait;
 /// Where the agent listens, inside its node.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 
-/// The contract: SIGTERM ends the agent within this time.
+/// The time within which SIGTERM must end the agent.
 pub const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// A running agent. Dropping it kills it; in a panic its log is printed.
@@ -31,14 +31,14 @@ pub struct Agent {
     ns: Netns,
     child: Child,
     log: PathBuf,
-    /// Shown with every request.
+    /// The token that every request carries.
     token: Option<String>,
 }
 
-/// `$FLOW_OBSERVER_BIN`, else the binary beside the running test or demo.
+/// Returns `$FLOW_OBSERVER_BIN`, else the binary beside the running test or demo.
 ///
 /// # Errors
-/// When there is none; it says how to build it.
+/// When the binary is missing; the message tells how to build it.
 pub fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("FLOW_OBSERVER_BIN") {
         return Ok(path.into());
@@ -66,7 +66,7 @@ impl Agent {
         Self::start_as(ns, node, logs, command)
     }
 
-    /// Like [`Agent::start`], by a command of the caller's: a container, say. It must listen on [`LISTEN`].
+    /// Starts the agent by a command of the caller, e.g. in a container. It must listen on [`LISTEN`].
     ///
     /// # Errors
     /// As [`Agent::start`].
@@ -102,19 +102,19 @@ impl Agent {
         self.get("/readyz").is_ok_and(|answer| answer.status == 200)
     }
 
-    /// What it logged so far.
+    /// Returns its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Its process.
+    /// Returns its process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks it for `path`.
+    /// Requests `path`.
     ///
     /// # Errors
     /// When it doesn't answer.
@@ -122,7 +122,7 @@ impl Agent {
         self.get_as(self.token.as_deref(), path)
     }
 
-    /// Asks it for `path` with a bearer token, or without any.
+    /// Requests `path` with a bearer token, or without one.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -130,7 +130,7 @@ impl Agent {
         http::get_as(&self.ns, LISTEN, path, token)
     }
 
-    /// Asks with this token from now on.
+    /// Sends this token with every later request.
     #[must_use]
     pub fn with_token(mut self, token: String) -> Self {
         self.token = Some(token);
@@ -143,7 +143,8 @@ impl Agent {
         Ok(answer.body)
     }
 
-    /// The records of the last ten minutes that pass the filters in `query`, e.g. `kind=attempt&outcome=refused`.
+    /// Returns the records of the last ten minutes that pass the filters in `query`, e.g.
+    /// `kind=attempt&outcome=refused`.
     ///
     /// # Errors
     /// When it doesn't answer, or not in JSON.
@@ -152,7 +153,7 @@ impl Agent {
         body.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
     }
 
-    /// `/api/v1/pairs`.
+    /// Returns the pairs of `/api/v1/pairs`.
     ///
     /// # Errors
     /// When it doesn't answer, or not in JSON.
@@ -160,7 +161,7 @@ impl Agent {
         Ok(serde_json::from_str(&self.get_ok("/api/v1/pairs")?)?)
     }
 
-    /// What it knows of a VIP; `None` while it knows none of this address.
+    /// Returns the state of a VIP, or `None` while the agent has none of this address.
     ///
     /// # Errors
     /// When it doesn't answer, or not in JSON.
@@ -170,7 +171,7 @@ impl Agent {
         Ok(vips.into_iter().find(|vip| vip["ip"] == ip.to_string()))
     }
 
-    /// All metrics.
+    /// Returns all metrics.
     ///
     /// # Errors
     /// When it doesn't answer.
@@ -178,7 +179,7 @@ impl Agent {
         Ok(metrics::parse(&self.get_ok("/metrics")?))
     }
 
-    /// Sum of the series of `name` (without the product's prefix) that have all of `labels`; 0 if there is none.
+    /// Returns the sum of the series of `name` (without the product's prefix) that have all of `labels`; 0 without any.
     ///
     /// # Errors
     /// When it doesn't answer.
@@ -198,25 +199,25 @@ impl Agent {
     /// Waits for the first record that passes `query` and `wanted`.
     ///
     /// # Errors
-    /// When none comes in time; it lists what came instead.
+    /// When none arrives in time; the message lists those that did.
     pub fn wait_flow(&self, query: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         self.wait_for("a flow record", |a| a.flows(query).ok()?.into_iter().find(|r| wanted(r)))
             .with_context(|| self.tell_flows(query))
     }
 
     fn tell_flows(&self, query: &str) -> String {
-        let mut told = format!("records for `{query}`, of all kinds:");
+        let mut listed = format!("records for `{query}`, of all kinds:");
         for record in self.flows("").unwrap_or_default() {
-            told.push('\n');
-            told.push_str(&record.to_string());
+            listed.push('\n');
+            listed.push_str(&record.to_string());
         }
-        told
+        listed
     }
 
     /// Waits until a metric has a value.
     ///
     /// # Errors
-    /// When it doesn't in time; it says what it has.
+    /// When it doesn't get there in time; the message has the last value.
     pub fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: f64) -> Result<()> {
         let what = format!("{name}{labels:?} to be {wanted}");
         self.wait_for(&what, |a| a.metric(name, labels).ok().filter(|have| *have == wanted).map(drop))
@@ -240,7 +241,7 @@ impl Agent {
     /// Kills it with SIGKILL.
     ///
     /// # Errors
-    /// When it was dead already.
+    /// When it has ended already.
     pub fn kill(mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         let status = self.wait_end(wait::DEADLINE)?;
@@ -269,7 +270,7 @@ impl Drop for Agent {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what its agent said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the log of its agent")]
 fn report(log: &str) {
     eprintln!("--- the agent's log:\n{log}---");
 }

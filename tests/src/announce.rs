@@ -1,4 +1,5 @@
-//! Hosts that claim addresses: gratuitous ARP and unsolicited neighbour advertisements in the rhythm of real announcers.
+//! Lets hosts claim addresses: gratuitous ARP and unsolicited neighbour advertisements in the rhythm of real
+//! announcers.
 
 pub mod frames;
 mod malformed;
@@ -16,7 +17,7 @@ pub use malformed::malformed;
 pub use speaker::Speaker;
 pub use wire::Wire;
 
-/// What an announcer sends, and when.
+/// The frames of an announcer, and their times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// Gratuitous requests are sent.
@@ -28,34 +29,34 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// MetalLB's layer 2 mode: a request and a reply at once and every 1.1 s for five seconds.
+    /// Returns MetalLB's layer 2 mode: a request and a reply at once and every 1.1 s for five seconds.
     pub const METALLB: Self =
         Self { requests: true, replies: true, rounds: 5, every: Duration::from_millis(1_100) };
-    /// kube-vip: a reply every three seconds, for ever; here for a minute.
+    /// Returns kube-vip's rhythm: a reply every three seconds, here for a minute.
     pub const KUBE_VIP: Self =
         Self { requests: false, replies: true, rounds: 20, every: Duration::from_secs(3) };
-    /// `arping -U -c 1`.
+    /// Returns what `arping -U -c 1` sends.
     pub const ARPING: Self = Self { requests: true, replies: false, rounds: 1, every: Duration::ZERO };
 
-    /// The same frames without the waiting.
+    /// Returns the same frames without pauses.
     #[must_use]
     pub fn at_once(self) -> Self {
         Self { every: Duration::ZERO, ..self }
     }
 
-    /// The same frames in half a second: no move is taken back before it was one.
+    /// Returns the same frames within half a second, so that each move counts before the next.
     #[must_use]
     pub fn shortly(self) -> Self {
         Self { every: Duration::from_millis(500) / self.rounds.max(1), ..self }
     }
 
-    /// Another number of rounds.
+    /// Returns the same with another number of rounds.
     #[must_use]
     pub fn rounds(self, rounds: u32) -> Self {
         Self { rounds, ..self }
     }
 
-    /// The frames of one round. IPv6 has one kind only.
+    /// Returns the frames of one round. IPv6 has only one kind.
     #[must_use]
     pub fn frames(self, ip: IpAddr, mac: Mac) -> Vec<Vec<u8>> {
         match ip {
@@ -86,7 +87,7 @@ impl Wire {
         let frames = pattern.frames(ip, mac);
         for round in 0..pattern.rounds {
             if round > 0 {
-                // The rhythm is the traffic itself: nobody waits for anything here.
+                // The pauses belong to the traffic; they don't wait for a condition.
                 thread::sleep(pattern.every);
             }
             frames.iter().try_for_each(|frame| self.send(frame))?;
@@ -94,7 +95,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends `count` gratuitous replies as fast as they go, each naming another host and another address of 198.18.0.0/15.
+    /// Sends `count` gratuitous replies as fast as they go, each naming another host and another address of
+    /// 198.18.0.0/15.
     ///
     /// # Errors
     /// When a frame can't be sent.
@@ -112,15 +114,4 @@ impl Wire {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metallb_sends_ten_frames() {
-        let frames = Pattern::METALLB.frames("10.0.20.200".parse().unwrap(), Mac([2, 0, 0, 0, 0, 1]));
-        assert_eq!(frames.len() * Pattern::METALLB.rounds as usize, 10);
-        assert!(frames.iter().all(|frame| frame[..6] == [0xff; 6]));
-        assert_eq!([frames[0][21], frames[1][21]], [1, 2], "a request, then a reply");
-        assert_eq!(Pattern::KUBE_VIP.frames("10.0.20.200".parse().unwrap(), Mac([2; 6])).len(), 1);
-    }
-}
+mod tests;

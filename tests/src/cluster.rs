@@ -1,16 +1,16 @@
-//! Kubernetes objects that describe the lab, as files for `--cluster dir:PATH`.
+//! Writes Kubernetes objects that describe the lab, as files for `--cluster dir:PATH`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::node::Node;
 use crate::pod::Pod;
 
-/// A directory with one object a file. Files change by rename, so a reader never sees half of one.
+/// A directory with one object per file. Files change by rename, so a reader never sees half of one.
 #[derive(Debug)]
 pub struct Cluster {
     dir: PathBuf,
@@ -31,14 +31,14 @@ pub struct ServiceSpec<'a> {
 #[derive(Clone, Debug)]
 pub struct Balancer<'a> {
     pub service: ServiceSpec<'a>,
-    /// Its addresses, as the load balancer assigned them.
+    /// The addresses that the load balancer assigned.
     pub vips: &'a [std::net::IpAddr],
     /// `externalTrafficPolicy: Local`.
     pub local: bool,
 }
 
 impl Cluster {
-    /// An empty directory below `parent`.
+    /// Creates an empty directory below `parent`.
     ///
     /// # Errors
     /// When it can't be made.
@@ -49,13 +49,13 @@ impl Cluster {
         Ok(Self { dir, staging })
     }
 
-    /// The value of `--cluster`.
+    /// Returns the value of `--cluster`.
     #[must_use]
     pub fn flag(&self) -> String {
         format!("dir:{}", self.dir.display())
     }
 
-    /// Where the files are.
+    /// Returns the directory of the files.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -76,10 +76,10 @@ impl Cluster {
         fs::rename(&staged, self.dir.join(&name)).with_context(|| name)
     }
 
-    /// Adds or replaces the objects of a text, parted by `---` lines.
+    /// Adds or replaces the objects of a text, which `---` lines separate.
     ///
     /// # Errors
-    /// When one is no YAML, or as [`Self::apply`].
+    /// When one is not YAML, and as [`Self::apply`].
     pub fn apply_yaml(&self, text: &str) -> Result<()> {
         for document in text.split("\n---\n") {
             self.apply(&serde_yaml_ng::from_str(document).context("lab object")?)?;
@@ -96,7 +96,7 @@ impl Cluster {
         fs::remove_file(self.dir.join(&file)).with_context(|| file)
     }
 
-    /// A Namespace, with the label every namespace has.
+    /// Adds a Namespace, with the label that every namespace has.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -104,7 +104,7 @@ impl Cluster {
         self.namespace_labelled(name, &[])
     }
 
-    /// A Namespace with labels of its own as well.
+    /// Adds a Namespace with more labels.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -116,7 +116,7 @@ impl Cluster {
         self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
     }
 
-    /// A Node.
+    /// Adds a Node.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -134,7 +134,7 @@ impl Cluster {
         }))
     }
 
-    /// A running Pod of a Deployment, with its ReplicaSet. The pod's name is `DEPLOYMENT-HASH-SUFFIX`; other names
+    /// Adds a running Pod of a Deployment, with its ReplicaSet. The pod's name is `DEPLOYMENT-HASH-SUFFIX`; other names
     /// make a bare Pod.
     ///
     /// # Errors
@@ -143,12 +143,12 @@ impl Cluster {
         self.pod_labelled(node, pod, &[])
     }
 
-    /// The same with labels of its own; `app` names the Deployment anyway.
+    /// Adds a running Pod with more labels; `app` always names the Deployment.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub fn pod_labelled(&self, node: &str, pod: &Pod, labels: &[(&str, &str)]) -> Result<()> {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let now = format!("{:.0}", Timestamp::now());
         let mut metadata = json!({
             "namespace": pod.namespace, "name": pod.name, "uid": uid(&pod.namespace, &pod.name),
             "creationTimestamp": now,
@@ -181,7 +181,7 @@ impl Cluster {
         }))
     }
 
-    /// A Service and its EndpointSlices, one an address family.
+    /// Adds a Service and its EndpointSlices, one per address family.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -190,7 +190,7 @@ impl Cluster {
         self.endpoints(spec, backends)
     }
 
-    /// A Service of type `LoadBalancer` with its EndpointSlices.
+    /// Adds a Service of type `LoadBalancer` with its EndpointSlices.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -204,12 +204,12 @@ impl Cluster {
         self.endpoints(&balancer.service, backends)
     }
 
-    /// MetalLB's word that `node` announces the Service `(namespace, name)`.
+    /// Adds MetalLB's status: `node` announces the Service `(namespace, name)`.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub fn l2_status(&self, name: &str, service: (&str, &str), node: &str) -> Result<()> {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let now = format!("{:.0}", Timestamp::now());
         self.apply(&json!({
             "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
             "metadata": {
@@ -274,7 +274,7 @@ fn file_name(kind: &str, namespace: &str, name: &str) -> String {
     format!("{}_{namespace}_{name}.yaml", kind.to_lowercase())
 }
 
-/// Deployment and ReplicaSet in a pod's name.
+/// Returns Deployment and ReplicaSet in a pod's name.
 fn owners(pod: &str) -> Option<(&str, &str)> {
     let (set, _suffix) = pod.rsplit_once('-')?;
     let (deployment, hash) = set.rsplit_once('-')?;
@@ -290,23 +290,4 @@ fn uid(namespace: &str, name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn owners_need_a_hash() {
-        assert_eq!(owners("pal-e-docs-6b55489545-v4jvv"), Some(("pal-e-docs", "pal-e-docs-6b55489545")));
-        assert_eq!(owners("pal-e-postgres-1"), None);
-    }
-
-    #[test]
-    fn objects_come_and_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let cluster = Cluster::new(dir.path()).unwrap();
-        cluster.namespace("web").unwrap();
-        let path = cluster.dir().join("namespace__web.yaml");
-        assert!(fs::read_to_string(&path).unwrap().contains("kind: Namespace"));
-        cluster.delete("Namespace", "", "web").unwrap();
-        assert!(!path.exists() && cluster.delete("Namespace", "", "web").is_err());
-    }
-}
+mod tests;

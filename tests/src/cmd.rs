@@ -1,4 +1,4 @@
-//! Runs the system's tools and says what they said when they fail.
+//! Runs the system's tools; errors hold their output.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -29,7 +29,7 @@ pub fn feed(line: impl AsRef<str>, input: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a clean-up step whose failure changes nothing: what it removes may be gone already.
+/// Runs a clean-up step. Its failure is ignored, because the object may be gone already.
 pub fn try_run(line: impl AsRef<str>) {
     drop(run(line));
 }
@@ -39,29 +39,18 @@ fn spawn_and_feed(line: &str, input: &str) -> Result<Output> {
     let program = words.next().context("empty command line")?;
     let mut child = Command::new(program)
         .args(words)
-        // Ctrl-C is for us to handle, not for the `ip` that is just removing a namespace.
+        // This process handles Ctrl-C, not the `ip` that is removing a namespace.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A tool that fails at once closes its end; its status tells more than our EPIPE.
+        // A tool that fails at once closes its end; its status is more useful than EPIPE.
         drop(stdin.write_all(input.as_bytes()));
     }
     Ok(child.wait_with_output()?)
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn failure_names_the_line_and_the_reason() {
-        let error = super::run("ls /nowhere-at-all").unwrap_err().to_string();
-        assert!(error.contains("ls /nowhere-at-all") && error.contains("No such file"), "{error}");
-    }
-
-    #[test]
-    fn input_reaches_the_tool() {
-        assert_eq!(super::feed("cat", "a\nb").unwrap(), "a\nb");
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
-//! Real containerd and runc, which k3s embeds, inside a node: images are imported and run as on a real one.
+//! Runs real containerd and runc, which k3s embeds, inside a node. Images are imported and run as on a real one.
 //!
-//! containerd runs in the node's network namespace, so that a container with the host's network gets the node's, and in a
-//! mount namespace of its own, so that its mounts and its directories below /run go with it.
+//! containerd runs in the node's network namespace, so that a container with the host's network gets the node's, and in
+//! a mount namespace of its own, so that its mounts and its directories below /run go with it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::manifest::{Container, node_tool};
 use crate::netns::Netns;
 use crate::{cmd, wait};
 
-/// What `ctr run` gives to a container unless told otherwise; the kubelet's `drop: [ALL]` takes them away.
+/// The capabilities that `ctr run` gives to a container by default; the kubelet's `drop: [ALL]` removes them.
 const DEFAULT_CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
@@ -77,7 +77,8 @@ impl Containerd {
     }
 
     /// The command that runs a container as the kubelet would have it run, with `capabilities` in place of its own, and
-    /// directories that it may read: where they are, and where it finds them. `args` come after the image's entry point.
+    /// directories that it may read: where they are, and where it finds them. `args` come after the image's entry
+    /// point.
     ///
     /// # Errors
     /// When `ctr` is not unpacked.
@@ -112,7 +113,7 @@ impl Containerd {
         Ok(command)
     }
 
-    /// Runs a command in a running container, as `kubectl exec` does, and returns what it prints.
+    /// Runs a command in a running container, as `kubectl exec` does, and returns its output.
     ///
     /// # Errors
     /// When it fails.
@@ -123,7 +124,7 @@ impl Containerd {
         Ok(String::from_utf8(out.stdout)?)
     }
 
-    /// Process id of a container's first process, as the node sees it.
+    /// Returns the ID of a container's first process, as the node sees it.
     ///
     /// # Errors
     /// When there is no such container.
@@ -140,7 +141,7 @@ impl Containerd {
         Ok(String::from_utf8(out.stdout)?)
     }
 
-    /// `ctr` in containerd's mount namespace: they share pipes below /run.
+    /// Returns `ctr` in containerd's mount namespace: they share pipes below /run.
     fn command(&self) -> Result<Command> {
         let mut command = Command::new("nsenter");
         command
@@ -150,7 +151,7 @@ impl Containerd {
             .arg(node_tool("usr/bin/ctr")?)
             .arg("--address")
             .arg(self.dir.join("sock"))
-            // Where the kubelet's containers live.
+            // The namespace of the kubelet's containers.
             .args(["--namespace", "k8s.io"])
             .env("PATH", path()?);
         Ok(command)
@@ -170,7 +171,7 @@ impl Drop for Containerd {
     }
 }
 
-/// Without the part that talks to a kubelet.
+/// Returns a configuration without the kubelet's interface.
 fn configuration(dir: &Path) -> String {
     let dir = dir.display();
     format!(
@@ -180,7 +181,7 @@ fn configuration(dir: &Path) -> String {
     )
 }
 
-/// containerd finds its shim, and the shim runc, on the path.
+/// Returns the path on which containerd finds its shim, and the shim runc.
 fn path() -> Result<String> {
     let (shim, runc) = (node_tool("usr/bin/containerd-shim-runc-v2")?, node_tool("usr/sbin/runc")?);
     let dirs = [shim.parent(), runc.parent()].into_iter().flatten().map(|dir| dir.display().to_string());

@@ -1,4 +1,4 @@
-//! What the agent finds.
+//! Waits for the agent's findings.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use serde_json::Value;
 use crate::agent::Agent;
 use crate::wait;
 
-/// Time a finding gets. Silence alone takes 5 s to be known as such.
+/// The time that a finding gets. A missing answer alone is known only after 5 s.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Lines of each part of a failure's report.
-const TOLD: usize = 40;
+/// The number of lines in each part of a failure's report.
+const SHOWN: usize = 40;
 
 impl Agent {
-    /// `/api/v1/findings`, active and resolved.
+    /// Returns the findings of `/api/v1/findings`, active and resolved.
     ///
     /// # Errors
     /// When it doesn't answer, or has no list of findings.
@@ -25,7 +25,7 @@ impl Agent {
         serde_json::from_value(body["findings"].take()).context("`findings` is no list")
     }
 
-    /// Those of a kind and state.
+    /// Returns the findings of a kind and state.
     ///
     /// # Errors
     /// As [`Self::findings`].
@@ -38,12 +38,12 @@ impl Agent {
     /// Waits for a finding of a kind and state that `wanted` accepts.
     ///
     /// # Errors
-    /// When none comes within [`PATIENCE`]; it tells the findings and attempts that there are.
+    /// When none arrives within [`PATIENCE`]; the message lists the findings and attempts.
     pub fn wait_finding(&self, kind: &str, state: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         self.provoke(kind, state, || {}, wanted)
     }
 
-    /// The same, doing something again before each look.
+    /// Waits for a finding, and repeats an action before each look.
     ///
     /// # Errors
     /// As [`Self::wait_finding`].
@@ -62,50 +62,39 @@ impl Agent {
         .with_context(|| self.tell_findings())
     }
 
-    /// Everything that a human needs to see why a finding isn't as expected.
+    /// Returns everything that helps to see why a finding isn't as expected.
     #[must_use]
     pub fn tell_findings(&self) -> String {
-        let mut told = String::from("findings:");
-        list(&mut told, self.findings());
-        told.push_str("\nnewest attempts:");
-        list(&mut told, self.flows("kind=attempt"));
-        told
+        let mut report = String::from("findings:");
+        list(&mut report, self.findings());
+        report.push_str("\nnewest attempts:");
+        list(&mut report, self.flows("kind=attempt"));
+        report
     }
 }
 
-fn list(told: &mut String, values: Result<Vec<Value>>) {
+fn list(report: &mut String, values: Result<Vec<Value>>) {
     match values {
         Ok(values) => {
-            for value in values.iter().rev().take(TOLD).rev() {
-                write!(told, "\n  {value}").unwrap_or_default();
+            for value in values.iter().rev().take(SHOWN).rev() {
+                write!(report, "\n  {value}").unwrap_or_default();
             }
         }
-        Err(error) => write!(told, " {error:#}").unwrap_or_default(),
+        Err(error) => write!(report, " {error:#}").unwrap_or_default(),
     }
 }
 
-/// A finding's sentence.
+/// Returns a finding's sentence.
 #[must_use]
 pub fn summary(finding: &Value) -> &str {
     finding["summary"].as_str().unwrap_or_default()
 }
 
-/// Whether a text of a finding or record has all of `parts`.
+/// Is true when a text of a finding or record has all of `parts`.
 #[must_use]
 pub fn says(text: &Value, parts: &[&str]) -> bool {
     text.as_str().is_some_and(|text| parts.iter().all(|part| text.contains(part)))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_text_says_all_or_it_does_not_say_it() {
-        assert!(says(&json!("no rule admits web"), &["admits", "web"]));
-        assert!(!says(&json!("no rule admits web"), &["admits", "data"]));
-        assert!(!says(&Value::Null, &[]), "an absent text says nothing");
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use crate::netns::Netns;
 use crate::node::{Node, tool};
 use crate::pod::Pod;
 
-/// What happens to a packet that no policy admits.
+/// The fate of a packet that no policy admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// ICMP port unreachable: kube-router's own choice.
@@ -20,9 +20,9 @@ pub enum Refusal {
     HostUnreachable,
     /// ICMP administratively prohibited.
     AdminProhibited,
-    /// A RST made by the firewall.
+    /// A RST from the firewall.
     TcpReset,
-    /// Silence.
+    /// The packet is dropped without an answer.
     Drop,
 }
 
@@ -41,7 +41,7 @@ impl Refusal {
     }
 }
 
-/// Which of a pod's connections a firewall stands in the way of.
+/// The connections of a pod that a firewall checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     In,
@@ -49,7 +49,7 @@ enum Way {
 }
 
 impl Way {
-    /// How iptables names the pod's side of a packet, and how a set is to match the other.
+    /// Returns iptables' options for the pod's side of a packet, and for matching the other side with a set.
     fn sides(self) -> (&'static str, &'static str) {
         match self {
             Self::In => ("-d", "src"),
@@ -58,8 +58,9 @@ impl Way {
     }
 }
 
-/// The firewall in front of one pod: admits peers of a set, at a range of ports, and refuses the rest. The node's own
-/// traffic to its pods never passes it, as kube-router would have it. What was open when a peer is taken out goes on.
+/// The firewall in front of one pod. It admits peers of a set, at a range of ports, and refuses the rest. As with
+/// kube-router, the node's own traffic to its pods never passes it, and connections stay open when their peer is
+/// removed.
 #[derive(Debug)]
 pub struct Firewall {
     ns: Netns,
@@ -68,7 +69,7 @@ pub struct Firewall {
 }
 
 impl Firewall {
-    /// Refuses what comes to `pod` at its node, except from sources admitted: nobody yet.
+    /// Refuses connections to `pod` at its node, except from admitted sources. At first there are none.
     ///
     /// # Errors
     /// When iptables or ipset fails.
@@ -76,7 +77,7 @@ impl Firewall {
         Self::build(node, pod, ports, refusal, Way::In)
     }
 
-    /// Refuses what `pod` sends, except to destinations admitted: none yet. It sees them after DNAT.
+    /// Refuses connections from `pod`, except to admitted destinations after DNAT. At first there are none.
     ///
     /// # Errors
     /// When iptables or ipset fails.
@@ -114,7 +115,7 @@ impl Firewall {
         self.allow(pod.ip6.into())
     }
 
-    /// Refuses new connections from (or to) `peer`; open ones go on.
+    /// Refuses new connections from (or to) `peer`; open ones continue.
     ///
     /// # Errors
     /// When ipset fails.
@@ -136,7 +137,8 @@ impl Firewall {
         format!("KUBE-{way}{}-{:08X}", if family.is_ipv4() { 4 } else { 6 }, self.tag)
     }
 
-    /// The order is kube-router's: invalid, established, policies that mark, refuse what has no mark.
+    /// Installs the rules in kube-router's order: invalid, established, policies that mark, refusal of unmarked
+    /// packets.
     fn rules(&self, ip: IpAddr, (low, high): (u16, u16), refusal: Refusal) -> String {
         let (tag, set) = (self.tag, self.set(ip));
         let (pod, policy) = (format!("KUBE-POD-FW-{tag:08X}"), format!("KUBE-NWPLCY-{tag:08X}"));
@@ -147,7 +149,7 @@ impl Firewall {
         add(format!(":{policy} - [0:0]"));
         add(format!("-A FORWARD {own} {ip} -j {pod}"));
         if self.way == Way::Out {
-            // What a pod sends to its own node is policed as well.
+            // Packets from a pod to its own node are checked as well.
             add(format!("-A INPUT {own} {ip} -j {pod}"));
         }
         add(format!("-A {pod} -m conntrack --ctstate INVALID -j DROP"));
@@ -156,7 +158,7 @@ impl Firewall {
             // Neighbour discovery crosses the bridge's FORWARD too.
             add(format!("-A {pod} -p ipv6-icmp -j ACCEPT"));
         }
-        // The firewall of the other pod may have left its mark.
+        // The firewall of the other pod may have set its mark.
         add(format!("-A {pod} -j MARK --set-xmark 0x0/0x10000"));
         add(format!("-A {pod} -j {policy}"));
         add(format!(
@@ -172,7 +174,7 @@ impl Firewall {
         rules
     }
 
-    /// kube-router logs before it refuses. It changes no packet, so a kernel without NFLOG does without.
+    /// Adds kube-router's logging before a refusal. It changes no packet, so it is left out on a kernel without NFLOG.
     fn log(&self, ip: IpAddr) {
         let pod = format!("KUBE-POD-FW-{:08X}", self.tag);
         let at = if ip.is_ipv4() { 5 } else { 6 };
@@ -183,7 +185,7 @@ impl Firewall {
     }
 }
 
-/// A RST can only answer TCP, and iptables insists.
+/// Returns a match for TCP where the refusal is a RST: iptables accepts that only for TCP.
 fn tcp_only(refusal: Refusal) -> &'static str {
     if refusal == Refusal::TcpReset { "-p tcp " } else { "" }
 }

@@ -1,16 +1,16 @@
-//! Who is on the clsact qdiscs of a namespace.
+//! Lists the filters on the clsact qdiscs of a namespace.
 
 use anyhow::Result;
 
 use crate::netns::Netns;
 
-/// Names of our programs start with this.
+/// The prefix of the names of the agent's programs.
 pub const OURS: &str = "flow_obs";
 
 /// Both directions of a device.
 pub const DIRECTIONS: [&str; 2] = ["ingress", "egress"];
 
-/// Filters on the clsact qdisc of a device whose name has `part`, as tc shows them.
+/// Returns the filters on the clsact qdisc of a device whose name has `part`, as tc shows them.
 ///
 /// # Errors
 /// When tc fails.
@@ -28,7 +28,7 @@ pub fn filters(ns: &Netns, device: &str, part: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Filters of ours on any device of a namespace.
+/// Returns the agent's filters on any device of a namespace.
 ///
 /// # Errors
 /// When a tool fails.
@@ -40,7 +40,7 @@ pub fn our_filters(ns: &Netns) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Names of all devices of a namespace.
+/// Returns the names of all devices of a namespace.
 ///
 /// # Errors
 /// When `ip` fails.

@@ -1,4 +1,4 @@
-//! One lab at a time on a machine, and no leftovers.
+//! Keeps a machine to one lab at a time, and removes leftovers.
 //!
 //! The drop tracepoint sees the whole machine, so two labs at once would see each other's drops.
 
@@ -12,18 +12,18 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::{cmd, wait};
 
-/// Every namespace of every lab starts with this, then the pid of its maker.
+/// The prefix of every lab's namespaces; the process ID of the creator follows.
 pub const PREFIX: &str = "fo-";
 
 const LOCK: &str = "flow-observer-lab.lock";
 
-/// Directories of labs start with this.
+/// The prefix of the labs' directories.
 const TEMP: &str = "flow-observer-lab-";
 
-/// What shells say of a process that Ctrl-C has ended.
+/// The exit code of a process that Ctrl-C has ended, as shells report it.
 const INTERRUPTED: i32 = 130;
 
-/// Held for as long as a lab lives.
+/// Holds the machine's lock while a lab lives.
 #[derive(Debug)]
 pub struct Guard {
     _lock: Flock<File>,
@@ -32,8 +32,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Waits for other labs to end, then removes what dead ones left. From then on a signal that ends a process ends
-    /// this one by way of its destructors ([`wait::heed_signals`]). After such a signal nobody gets a lab here.
+    /// Waits for other labs to end, then removes the leftovers of dead ones. From then on a signal that ends the
+    /// process runs its destructors first ([`wait::heed_signals`]). After such a signal this process gets no lab.
     ///
     /// # Errors
     /// Without root, or when the lock file can't be made.
@@ -47,7 +47,7 @@ impl Guard {
             .map_err(|(_, errno)| errno)
             .with_context(|| format!("lock {}", path.display()))?;
         if wait::interrupted() {
-            // What the signal found at work has cleaned up; whatever else was to be tried would only fail.
+            // The interrupted work has cleaned up; everything after it would only fail.
             std::process::exit(INTERRUPTED);
         }
         wait::heed_signals()?;
@@ -56,13 +56,13 @@ impl Guard {
         Ok(Arc::new(Self { _lock: lock, prefix: unique_prefix(), temp }))
     }
 
-    /// Full name of the namespace called `name` in this lab.
+    /// Returns the full name of the namespace `name` in this lab.
     #[must_use]
     pub fn full_name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    /// A directory that goes with the lab.
+    /// Returns a directory that is removed with the lab.
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.temp.path()
@@ -74,10 +74,10 @@ fn unique_prefix() -> String {
     format!("{PREFIX}{}-{}-", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Removes namespaces whose maker is dead, the processes left inside them, and directories of dead labs.
+/// Removes namespaces whose creator is dead, the processes inside them, and directories of dead labs.
 fn sweep() -> Result<()> {
     for entry in fs::read_dir(std::env::temp_dir())?.flatten() {
-        // The lock is ours, so no lab is alive that could own one.
+        // This process has the lock, so no living lab can own one.
         if entry.file_name().to_string_lossy().starts_with(TEMP) {
             drop(fs::remove_dir_all(entry.path()));
         }
@@ -92,7 +92,7 @@ fn sweep() -> Result<()> {
     Ok(())
 }
 
-/// Pid in a lab namespace's name.
+/// Returns the process ID in a lab namespace's name.
 fn maker(name: &str) -> Option<u32> {
     name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
 }
@@ -109,46 +109,4 @@ pub(crate) fn remove(name: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-
-    use super::*;
-    use crate::netns::Netns;
-
-    #[test]
-    #[ignore = "no test: the process that the next one ends"]
-    fn waits() {
-        let guard = Guard::take().unwrap();
-        let _ns = Netns::new(&guard, "node1").unwrap();
-        println!("\nmade {}", guard.full_name("node1"));
-        wait::until("the end", Duration::from_secs(60), || None::<()>).unwrap();
-    }
-
-    #[test]
-    fn a_signal_leaves_nothing_behind() {
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", "guard::tests::waits", "--ignored", "--nocapture"]);
-            let mut lab = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-            let mut said = BufReader::new(lab.stdout.take().unwrap()).lines().map_while(Result::ok);
-            let made = said.find_map(|line| line.strip_prefix("made ").map(str::to_owned)).unwrap();
-            let ns = Path::new("/run/netns").join(&made);
-            assert!(ns.exists(), "{made}");
-            kill(Pid::from_raw(lab.id().try_into().unwrap()), signal).unwrap();
-            assert!(!lab.wait().unwrap().success());
-            assert!(!ns.exists(), "{signal}: {made} is left");
-        }
-    }
-
-    #[test]
-    fn maker_is_read_from_lab_names_only() {
-        assert_eq!(maker("fo-123-0-node1"), Some(123));
-        assert_eq!(maker("fo-node1"), None);
-        assert_eq!(maker("cni-123"), None);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Enough HTTP/1.1 to ask the agent something from inside its namespace.
+//! A small HTTP/1.1 client for requests to the agent from inside its namespace.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use crate::netns::Netns;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer, its body decoded.
+/// An answer with its decoded body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
@@ -20,12 +20,12 @@ pub struct Response {
 /// Gets `path` from `at`, reachable inside `ns`.
 ///
 /// # Errors
-/// When nobody listens, or the answer is not HTTP or never ends.
+/// When nothing listens, and when the answer is not HTTP or doesn't end.
 pub fn get(ns: &Netns, at: SocketAddr, path: &str) -> Result<Response> {
     get_as(ns, at, path, None)
 }
 
-/// The same with a bearer token.
+/// Gets `path` with a bearer token.
 ///
 /// # Errors
 /// As [`get`].
@@ -72,18 +72,4 @@ fn dechunk(mut rest: &[u8]) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_are_joined() {
-        let raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
-        assert_eq!(parse(raw).unwrap(), Response { status: 200, body: "abcde".into() });
-    }
-
-    #[test]
-    fn a_cut_body_is_an_error() {
-        let raw = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc";
-        assert!(parse(raw).is_err());
-    }
-}
+mod tests;

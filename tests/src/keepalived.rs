@@ -1,4 +1,4 @@
-//! Real keepalived: VRRP between nodes, each with a process of its own inside the node's namespace.
+//! Runs real keepalived: VRRP between nodes, with one process inside each node's namespace.
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -55,30 +55,30 @@ impl Keepalived {
         Ok(Self { child, ns: node.ns.clone(), vip, log })
     }
 
-    /// Whether this node has the address.
+    /// Is true when this node has the address.
     #[must_use]
     pub fn is_master(&self) -> bool {
         let addresses = self.ns.ip("-o addr show dev eth0").unwrap_or_default();
         addresses.contains(&format!(" {}/", self.vip))
     }
 
-    /// Waits until this node has the address, or has it no more.
+    /// Waits until this node has the address, or no longer has it.
     ///
     /// # Errors
-    /// When that doesn't come; it holds the log.
+    /// When that doesn't happen; the message holds the log.
     pub fn wait_master(&self, master: bool) -> Result<()> {
         let what = format!("keepalived to be master: {master}");
         let done = || (self.is_master() == master).then_some(());
         wait::until(&what, wait::DEADLINE, done).with_context(|| self.log())
     }
 
-    /// What it logged so far.
+    /// Returns its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Stops it with SIGTERM: it gives the address away.
+    /// Stops it with SIGTERM, so that it releases the address.
     ///
     /// # Errors
     /// When it does not end.
@@ -109,12 +109,12 @@ impl Drop for Keepalived {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what keepalived said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the log of keepalived")]
 fn report(log: &str) {
     eprintln!("--- keepalived's log:\n{log}---");
 }
 
-/// Keeps the nodes' VRRP from each other, so that each thinks itself alone.
+/// Drops VRRP between the nodes, so that each becomes master.
 ///
 /// # Errors
 /// When iptables fails.
@@ -122,10 +122,10 @@ pub fn split(nodes: &[&Node]) -> Result<()> {
     rule("-I", nodes)
 }
 
-/// Takes back a [`split`].
+/// Removes a [`split`].
 ///
 /// # Errors
-/// When there was none.
+/// When there is none.
 pub fn heal(nodes: &[&Node]) -> Result<()> {
     rule("-D", nodes)
 }
@@ -160,28 +160,4 @@ vrrp_instance vip {{
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::guard::Guard;
-    use crate::lan::{self, Lan};
-
-    #[test]
-    fn one_master_then_the_other_then_two() {
-        let guard = Guard::take().unwrap();
-        let lan = Lan::new(&guard).unwrap();
-        let nodes = [(3, "node3"), (4, "node4")].map(|(n, name)| Node::new(&guard, &lan, name, n).unwrap());
-        let vip = IpAddr::V4(lan::ip4(200));
-        let start = |at: usize, priority| Keepalived::start(&nodes[at], vip, priority, guard.dir()).unwrap();
-        let (first, second) = (start(0, 200), start(1, 100));
-        first.wait_master(true).unwrap();
-        second.wait_master(false).unwrap();
-        split(&[&nodes[0], &nodes[1]]).unwrap();
-        second.wait_master(true).unwrap();
-        assert!(first.is_master(), "split brain: both have it");
-        heal(&[&nodes[0], &nodes[1]]).unwrap();
-        second.wait_master(false).unwrap();
-        first.stop().unwrap();
-        second.wait_master(true).unwrap();
-        second.stop().unwrap();
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use crate::netns::Netns;
 
 /// An address outside the cluster, behind the gateway.
 pub const OUTSIDE4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
-/// Its IPv6 twin.
+/// The same in IPv6.
 pub const OUTSIDE6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
 
 /// One L2 segment, 10.0.20.0/24 and fd20::/64.
@@ -20,7 +20,7 @@ pub struct Lan {
     pub ns: Netns,
 }
 
-/// A host on the LAN that is no node.
+/// A host on the LAN that is not a node.
 #[derive(Clone, Debug)]
 pub struct Host {
     pub ns: Netns,
@@ -28,13 +28,13 @@ pub struct Host {
     pub ip6: Ipv6Addr,
 }
 
-/// Address number `host` of the LAN.
+/// Returns address number `host` of the LAN.
 #[must_use]
 pub fn ip4(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 20, host)
 }
 
-/// IPv6 address number `host` of the LAN.
+/// Returns IPv6 address number `host` of the LAN.
 #[must_use]
 pub fn ip6(host: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfd20, 0, 0, 0, 0, 0, 0, u16::from(host))
@@ -81,7 +81,7 @@ impl Lan {
         ))
     }
 
-    /// A plain host on the segment.
+    /// Adds a plain host to the segment.
     ///
     /// # Errors
     /// When a tool fails.

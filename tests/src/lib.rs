@@ -1,6 +1,6 @@
 //! The lab: k3s-like nodes built from network namespaces, real traffic, and the real agent inside.
 //!
-//! Everything is torn down by `Drop`, also after a panic; what a killed process left is removed at the next start.
+//! `Drop` removes everything, also after a panic; the next start removes the leftovers of a killed process.
 //! It needs root and Debian's iproute2, iptables and ipset.
 
 pub mod agent;

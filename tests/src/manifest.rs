@@ -1,4 +1,4 @@
-//! The manifests in `deploy/`, rendered as users render them, and what the DaemonSet asks of a container runtime.
+//! Renders the manifests in `deploy/` as users do, and reads the DaemonSet's requirements for a container runtime.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,23 @@ use serde_json::Value;
 /// Every directory that users may give to `kubectl apply -k`.
 pub const ALL: [&str; 4] = ["base", "overlays/k3s", "overlays/privileged", "overlays/prometheus-operator"];
 
-/// A file of the checkout.
+/// Returns the path of a file in the checkout.
 #[must_use]
 pub fn checkout(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A program of those that `cargo xtask setup` unpacks for a node.
+/// Returns a program that `cargo xtask setup` unpacks for a node.
 ///
 /// # Errors
-/// When it is not there.
+/// When it is missing.
 pub fn node_tool(path: &str) -> Result<PathBuf> {
     let tool = checkout("target/tools/node").join(path);
     ensure!(tool.is_file(), "{} is missing: run `cargo xtask setup`", tool.display());
     Ok(tool)
 }
 
-/// The objects of a directory below `deploy/`, by the kustomize of kubectl 1.20.
+/// Returns the objects of a directory below `deploy/`, rendered by the kustomize of kubectl 1.20.
 ///
 /// # Errors
 /// When it doesn't render.
@@ -39,25 +39,25 @@ pub fn render(dir: &str) -> Result<Vec<Value>> {
     documents.map(|one| serde::Deserialize::deserialize(one).with_context(|| dir.to_owned())).collect()
 }
 
-/// What the kubelet would tell the container runtime.
+/// The kubelet's instructions for the container runtime.
 #[derive(Clone, Debug)]
 pub struct Container {
     pub image: String,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
-    /// Names of variables, and the fields of the pod that they get, which only a cluster knows: `spec.nodeName`.
+    /// Names of variables, and the pod's field behind each, e.g. `spec.nodeName`. Only a cluster has the values.
     pub fields: Vec<(String, String)>,
-    /// As the kernel names them: `CAP_BPF`.
+    /// Capabilities by their kernel names: `CAP_BPF`.
     pub capabilities: BTreeSet<String>,
     pub memory_limit: u64,
-    /// The node's process ids.
+    /// Whether the container shares the node's process IDs.
     pub host_pid: bool,
-    /// Paths that probes ask for.
+    /// The paths of the probes.
     pub probes: BTreeSet<String>,
 }
 
-/// The agent's container in rendered objects. What it returns holds for it: the host's network, a read-only root, no new
-/// privileges, the runtime's seccomp profile, all other capabilities dropped, user 0.
+/// Returns the agent's container in rendered objects, after a check of the rest: the host's network, a read-only root,
+/// no new privileges, the runtime's seccomp profile, all other capabilities dropped, user 0.
 ///
 /// # Errors
 /// When one of these doesn't hold, or a field is missing.
@@ -106,7 +106,7 @@ fn texts(list: &Value) -> Result<Vec<String>> {
     serde_json::from_value(list.clone()).with_context(|| format!("{list} is no list of texts"))
 }
 
-/// Names of the entries that are wanted, and what they have at `pointer`.
+/// Returns the names of the wanted entries, and their values at `pointer`.
 fn env(list: &Value, wanted: fn(&&Value) -> bool, pointer: &str) -> Result<Vec<(String, String)>> {
     let entries = list.as_array().context("no env")?.iter().filter(wanted);
     entries
@@ -120,7 +120,7 @@ fn env(list: &Value, wanted: fn(&&Value) -> bool, pointer: &str) -> Result<Vec<(
         .collect()
 }
 
-/// `256Mi`.
+/// Reads a quantity like `256Mi`.
 fn bytes(quantity: &str) -> Result<u64> {
     let Some(mebibytes) = quantity.strip_suffix("Mi") else { bail!("{quantity}: expected Mi") };
     Ok(mebibytes.parse::<u64>()? << 20)

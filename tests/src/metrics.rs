@@ -11,14 +11,14 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether it is of `name` and has all of `labels`.
+    /// Is true for a sample of `name` with all of `labels`.
     #[must_use]
     pub fn matches(&self, name: &str, labels: &[(&str, &str)]) -> bool {
         self.name == name && labels.iter().all(|(k, v)| self.labels.get(*k).is_some_and(|have| have == v))
     }
 }
 
-/// All samples of an exposition; lines that are none are skipped.
+/// Returns all samples of an exposition, and skips other lines.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Sample> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect()
@@ -35,7 +35,7 @@ fn sample(line: &str) -> Option<Sample> {
     Some(Sample { name: name.to_owned(), labels, value })
 }
 
-/// Labels up to the closing brace, and what follows it.
+/// Reads labels up to the closing brace, and returns the rest.
 fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
     let mut labels = BTreeMap::new();
     loop {
@@ -50,7 +50,7 @@ fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
     }
 }
 
-/// A value up to its closing quote, unescaped.
+/// Reads a value up to its closing quote, and removes escapes.
 fn quoted(rest: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = rest.char_indices();
@@ -68,16 +68,4 @@ fn quoted(rest: &str) -> Option<(String, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_and_values() {
-        let text = "# HELP a b\na_total{x=\"1\",y=\"a \\\"b\\\"\"} 3\nb 2.5 1700000\n# EOF\n";
-        let samples = parse(text);
-        assert_eq!(samples.len(), 2);
-        assert!(samples[0].matches("a_total", &[("y", "a \"b\""), ("x", "1")]));
-        assert!(!samples[0].matches("a_total", &[("x", "2")]));
-        assert_eq!((samples[1].name.as_str(), samples[1].value), ("b", 2.5));
-    }
-}
+mod tests;

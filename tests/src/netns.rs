@@ -1,4 +1,4 @@
-//! Network namespaces that go when their last handle goes.
+//! Network namespaces that are deleted with their last handle.
 
 use std::fs::{self, File};
 use std::panic;
@@ -46,7 +46,7 @@ impl Netns {
             }
         };
         let ns = Self(Arc::new(Inner { name, file, _guard: Arc::clone(guard) }));
-        // No duplicate address detection: addresses are usable at once.
+        // Without duplicate address detection, addresses are usable at once.
         for family in ["all", "default"] {
             ns.try_sysctl(&format!("net.ipv6.conf.{family}.accept_dad"), "0");
             ns.try_sysctl(&format!("net.ipv6.conf.{family}.dad_transmits"), "0");
@@ -56,13 +56,13 @@ impl Netns {
         Ok(ns)
     }
 
-    /// As `ip netns` knows it.
+    /// Returns its name in `ip netns`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Runs `f` on a thread of its own inside the namespace. A panic in `f` goes on in the caller.
+    /// Runs `f` on a thread of its own inside the namespace. A panic in `f` continues in the caller.
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let worker = scope.spawn(|| {
@@ -105,7 +105,7 @@ impl Netns {
         cmd::run(format!("ip -n {} {}", self.name(), args.as_ref()))
     }
 
-    /// Runs many `ip` commands, one a line.
+    /// Runs many `ip` commands, one per line.
     ///
     /// # Errors
     /// When one fails.
@@ -137,7 +137,7 @@ impl Netns {
         self.run(|| fs::read_to_string(&path)).with_context(|| path.display().to_string())
     }
 
-    /// One counter of `/proc/net/snmp` or `/proc/net/netstat`, e.g. `("Tcp", "OutRsts")`.
+    /// Returns a counter of `/proc/net/snmp` or `/proc/net/netstat`, e.g. `("Tcp", "OutRsts")`.
     ///
     /// # Errors
     /// When there is no such counter.
@@ -147,7 +147,7 @@ impl Netns {
     }
 }
 
-/// The files have a line of names, then a line of values, each after `group:`.
+/// Reads a counter. The files have a line of names, then a line of values, each after `group:`.
 fn find_counter(text: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|l| l.strip_prefix(group)?.strip_prefix(':'));
     let (names, values) = (lines.next()?, lines.next()?);
@@ -156,37 +156,4 @@ fn find_counter(text: &str, group: &str, name: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_are_found_by_name() {
-        let text = "Ip: A B\nIp: 1 2\nTcp: OutRsts X\nTcp: 7 8\n";
-        assert_eq!(find_counter(text, "Tcp", "OutRsts"), Some(7));
-        assert_eq!(find_counter(text, "Ip", "B"), Some(2));
-        assert_eq!(find_counter(text, "Tcp", "B"), None);
-    }
-
-    #[test]
-    fn namespaces_go_also_after_a_panic() {
-        let guard = Guard::take().unwrap();
-        let ns = Netns::new(&guard, "gone").unwrap();
-        let path = format!("/run/netns/{}", ns.name());
-        assert!(Path::new(&path).exists());
-        let caught = panic::catch_unwind(panic::AssertUnwindSafe(move || {
-            let ns = ns;
-            ns.run(|| panic!("on purpose"));
-        }));
-        assert!(caught.is_err());
-        assert!(!Path::new(&path).exists(), "{path} survived");
-    }
-
-    #[test]
-    fn run_is_inside() {
-        let guard = Guard::take().unwrap();
-        let ns = Netns::new(&guard, "inside").unwrap();
-        let links = ns.exec("ip -o link").unwrap();
-        assert_eq!(links.lines().count(), 1, "{links}");
-        assert_eq!(ns.counter("Tcp", "OutRsts").unwrap(), 0);
-    }
-}
+mod tests;

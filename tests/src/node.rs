@@ -127,7 +127,7 @@ impl Node {
         Ok(())
     }
 
-    /// What flannel sets up: traffic of pods that leaves the cluster has the node's address.
+    /// Adds flannel's rule: traffic of pods that leaves the cluster gets the node's address.
     fn masquerade(&self) -> Result<()> {
         for (family, net) in [(IpAddr::V4(self.ip4()), "10.42.0.0/16"), (IpAddr::V6(self.ip6()), "fd42::/16")]
         {

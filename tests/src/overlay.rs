@@ -7,7 +7,7 @@ use crate::node::Node;
 const VNI: u8 = 1;
 const PORT: u16 = 8472;
 
-/// Joins the pod networks of all `nodes`.
+/// Connects the pod networks of all `nodes`.
 ///
 /// # Errors
 /// When a tool fails.

@@ -61,7 +61,7 @@ impl Pod {
         SocketAddr::new(IpAddr::V6(self.ip6), port)
     }
 
-    /// Deletes the pod now. What still holds one of its sockets keeps the socket, not the interface.
+    /// Deletes the pod now. Threads that still hold its sockets keep the sockets, not the interface.
     pub fn delete(self) {
         drop(self);
     }

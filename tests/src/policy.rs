@@ -1,13 +1,14 @@
-//! NetworkPolicies, and who wrote them.
+//! NetworkPolicies, and their managers.
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Isolates a whole namespace and admits other namespaces, one a rule and at every port: `netpol_postgres` of the incident.
+/// Isolates a whole namespace and admits other namespaces, one a rule and at every port: `netpol_postgres` of the
+/// incident.
 #[must_use]
 pub fn admitting(namespace: &str, name: &str, from: &[&str]) -> Value {
     let rules: Vec<_> = from
@@ -21,10 +22,10 @@ pub fn admitting(namespace: &str, name: &str, from: &[&str]) -> Value {
     })
 }
 
-/// The object as it is after `manager` applied it just now.
+/// Returns the object as it is after `manager` applied it just now.
 #[must_use]
 pub fn managed_by(mut object: Value, manager: &str) -> Value {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let now = format!("{:.0}", Timestamp::now());
     object["metadata"]["managedFields"] = json!([{
         "manager": manager, "operation": "Apply", "apiVersion": object["apiVersion"], "time": now,
         "fieldsType": "FieldsV1",
@@ -42,15 +43,4 @@ pub fn write(path: &Path, object: &Value) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_manager_is_named_and_the_spec_stays() {
-        let plain = admitting("postgres", "default-deny-ingress", &["pal-e-app"]);
-        let managed = managed_by(plain.clone(), "OpenTofu");
-        assert_eq!(managed["spec"], plain["spec"]);
-        assert_eq!(managed["metadata"]["managedFields"][0]["manager"], "OpenTofu");
-        assert_eq!(managed["metadata"]["managedFields"][0]["apiVersion"], "networking.k8s.io/v1");
-    }
-}
+mod tests;

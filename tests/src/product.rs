@@ -1,4 +1,4 @@
-//! The product's other commands, run to their end inside a node.
+//! Runs the product's other commands inside a node.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::agent;
 use crate::netns::Netns;
 
-/// How a command ended and what it said.
+/// The exit code and output of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// `None` when a signal ended it.
@@ -19,7 +19,7 @@ pub struct Answer {
 /// Runs `flow-observer ARGS` inside `ns`.
 ///
 /// # Errors
-/// When it can't be started. Whatever code it ends with is an answer.
+/// When it can't be started. A failure of the command is no error.
 pub fn run(ns: &Netns, args: &[&str]) -> Result<Answer> {
     let binary = agent::binary()?;
     let mut command = Command::new(&binary);

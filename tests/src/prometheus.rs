@@ -20,13 +20,13 @@ use crate::guard::Guard;
 use crate::netns::Netns;
 use crate::{http, wait};
 
-/// Time an alert gets: a scrape, an evaluation, Alertmanager, and the shortened windows to pass.
+/// The time that an alert gets: a scrape, an evaluation, Alertmanager, and the shortened windows.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The windows of the rules, shortened, so that an alert resolves within a test.
 const WINDOW: &str = "20s";
 
-/// Where the rules that ship are.
+/// The file of the rules in `deploy/`.
 pub const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus/rules.plain.yaml");
 
 /// An agent to be scraped.
@@ -59,7 +59,7 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// The rules as they ship, but for the times: what must hold for minutes must hold once.
+/// Returns the rules in `deploy/` with shorter times: conditions that must hold for minutes must hold once.
 #[must_use]
 pub fn hurried(rules: &str) -> String {
     let mut out = String::new();
@@ -143,7 +143,7 @@ impl Monitor {
             act();
             self.webhook.received().into_iter().find(is_it)
         })
-        .with_context(|| self.tell())
+        .with_context(|| self.report())
     }
 
     /// Every alert received so far, oldest first; repeated ones again.
@@ -152,9 +152,9 @@ impl Monitor {
         self.webhook.received()
     }
 
-    fn tell(&self) -> String {
+    fn report(&self) -> String {
         let lines: Vec<String> = self.received().iter().map(|alert| format!("  {alert}\n")).collect();
-        format!("alerts received:\n{}Prometheus said:\n{}", lines.concat(), self.prometheus.log())
+        format!("alerts received:\n{}log of Prometheus:\n{}", lines.concat(), self.prometheus.log())
     }
 }
 
@@ -244,12 +244,12 @@ impl Drop for Daemon {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the logs of its servers")]
 fn report(log: &str) {
     eprintln!("--- log of Prometheus or Alertmanager:\n{log}---");
 }
 
-/// Percent-encodes what is no plain letter or digit.
+/// Percent-encodes everything but letters and digits.
 fn escape(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
@@ -259,20 +259,4 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_times_are_hurried() {
-        let rules =
-            "  expr: increase(a[5m]) unless b offset 15m\n  for: 10m\n  summary: wait for: it\n  x: a[1d]\n";
-        let wanted =
-            "  expr: increase(a[20s]) unless b offset 20s\n  for: 0s\n  summary: wait for: it\n  x: a[1d]\n";
-        assert_eq!(hurried(rules), wanted);
-    }
-
-    #[test]
-    fn queries_are_escaped() {
-        assert_eq!(escape("sum(a{b=\"c\"})"), "sum%28a%7Bb%3D%22c%22%7D%29");
-    }
-}
+mod tests;

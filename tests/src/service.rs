@@ -25,15 +25,15 @@ pub fn forward(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()
     node.iptables(front.ip(), &rule("-A", front, backend)).map(drop)
 }
 
-/// Takes back a [`forward`].
+/// Removes a [`forward`].
 ///
 /// # Errors
-/// When there was none.
+/// When there is none.
 pub fn remove(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()> {
     node.iptables(front.ip(), &rule("-D", front, backend)).map(drop)
 }
 
-/// Refuses what is addressed to `front`, as kube-proxy does while a Service has no backend.
+/// Refuses connections to `front`, as kube-proxy does while a Service has no backend.
 ///
 /// # Errors
 /// When iptables fails.

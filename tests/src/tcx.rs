@@ -1,4 +1,4 @@
-//! A real BPF program of someone else's, on TCX or on clsact, and a look at who is on TCX.
+//! Attaches a foreign BPF program to TCX or clsact, and lists the programs on TCX.
 
 use anyhow::{Context, Result};
 use aya::Ebpf;
@@ -23,7 +23,7 @@ pub enum Where {
     Clsact,
 }
 
-/// Attached for as long as this lives.
+/// A program that stays attached until this is dropped.
 #[derive(Debug)]
 pub struct Foreign {
     ebpf: Option<Ebpf>,
@@ -66,7 +66,7 @@ impl Drop for Foreign {
     }
 }
 
-/// Names of the programs on TCX of a device, both directions.
+/// Returns the names of the programs on TCX of a device, in both directions.
 ///
 /// # Errors
 /// When the kernel has no TCX.
@@ -81,7 +81,7 @@ pub fn programs(ns: &Netns, device: &str) -> Result<Vec<String>> {
     })
 }
 
-/// Programs of ours on TCX of any device of a namespace, as `device: name`.
+/// Returns the agent's programs on TCX of any device of a namespace, as `device: name`.
 ///
 /// # Errors
 /// When the kernel has no TCX.

@@ -15,7 +15,7 @@ use crate::service;
 
 pub use site::{NODES, PORT, SERVICE, Setup, Site, VIP4, VIP6};
 
-/// How a node has the address.
+/// The way in which a node has the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// On no interface: a speaker answers for it and DNAT takes it, as with MetalLB.
@@ -51,19 +51,19 @@ struct Holder {
 }
 
 impl Vip {
-    /// Nobody has it yet.
+    /// Returns it without a holder.
     #[must_use]
     pub fn new(at: SocketAddr, hold: Hold) -> Self {
         Self { at, hold, holder: None }
     }
 
-    /// What clients connect to.
+    /// Returns the address and port for clients.
     #[must_use]
     pub fn at(&self) -> SocketAddr {
         self.at
     }
 
-    /// Has a node send what comes for the address to `backend`, whether the address is there or not.
+    /// Forwards connections for the address from a node to `backend`, even while the node doesn't have the address.
     ///
     /// # Errors
     /// When iptables fails.
@@ -79,7 +79,8 @@ impl Vip {
         Ok(())
     }
 
-    /// The node takes the address, whoever had it lets go, and the node says that it has it. Returns the MAC that claims it now.
+    /// Moves the address to the node: the old holder releases it, and the node announces it. Returns the MAC that
+    /// claims it now.
     ///
     /// # Errors
     /// When a tool fails.
@@ -92,7 +93,7 @@ impl Vip {
         self.announce(node, pattern)
     }
 
-    /// The node says that it has the address, true or not.
+    /// Lets the node announce the address, whether it has the address or not.
     ///
     /// # Errors
     /// When it has no wire.
@@ -130,7 +131,7 @@ fn host(ip: IpAddr) -> String {
     format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
 }
 
-/// The MAC that a host sends to for `ip`, where it knows one.
+/// Returns the MAC that a host has for `ip`, if any.
 ///
 /// # Errors
 /// When `ip` fails.

@@ -10,17 +10,17 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-/// Time a lab condition gets by default; the machine may be emulated.
+/// The time that a condition gets by default; the machine may be emulated.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 const POLL: Duration = Duration::from_millis(25);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGINT, SIGTERM and SIGHUP make every wait fail, so that destructors take down what was made. A second
-/// signal ends the process at once.
+/// Makes every wait fail after SIGINT, SIGTERM or SIGHUP, so that destructors remove the lab. A second signal ends the
+/// process at once.
 ///
-/// Handlers rather than a blocked mask: children would inherit the mask, and the agent must hear its SIGTERM.
+/// These are handlers rather than a blocked mask: children would inherit the mask, and the agent must receive SIGTERM.
 ///
 /// # Errors
 /// When signals can't be caught.
@@ -44,7 +44,7 @@ fn heed() -> Result<()> {
     Ok(())
 }
 
-/// Whether the process was told to stop.
+/// Is true after a signal to stop.
 #[must_use]
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
@@ -53,7 +53,7 @@ pub fn interrupted() -> bool {
 /// Polls until `probe` gives a value.
 ///
 /// # Errors
-/// After `deadline`, naming `what`; or when interrupted.
+/// After `deadline`, with `what` in the message, and when interrupted.
 pub fn until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {

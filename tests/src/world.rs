@@ -24,7 +24,7 @@ pub struct World {
 }
 
 impl World {
-    /// One node, `node1`.
+    /// Builds a lab with one node, `node1`.
     ///
     /// # Errors
     /// When the lab can't be built.
@@ -32,7 +32,7 @@ impl World {
         Self::named("node1")
     }
 
-    /// One node of the given name.
+    /// Builds a lab with one node of the given name.
     ///
     /// # Errors
     /// When the lab can't be built.
@@ -40,7 +40,7 @@ impl World {
         Self::numbered(node, 1)
     }
 
-    /// One node of the given name and number.
+    /// Builds a lab with one node of the given name and number.
     ///
     /// # Errors
     /// When the lab can't be built.
@@ -53,7 +53,7 @@ impl World {
         Ok(Self { node, lan, cluster, guard })
     }
 
-    /// One more node.
+    /// Adds a node.
     ///
     /// # Errors
     /// When it can't be built.
@@ -63,7 +63,7 @@ impl World {
         Ok(node)
     }
 
-    /// A pod of Deployment `workload` on the first node, listed in the cluster directory.
+    /// Starts a pod of Deployment `workload` on the first node, listed in the cluster directory.
     ///
     /// # Errors
     /// When it can't be built.
@@ -71,7 +71,7 @@ impl World {
         self.pod_on(&self.node, namespace, workload)
     }
 
-    /// A pod on the given node.
+    /// Starts a pod on the given node.
     ///
     /// # Errors
     /// When it can't be built.
@@ -82,7 +82,7 @@ impl World {
         Ok(pod)
     }
 
-    /// A pod on the first node with labels of its own.
+    /// Starts a pod on the first node with more labels.
     ///
     /// # Errors
     /// When it can't be built.
@@ -93,7 +93,7 @@ impl World {
         Ok(pod)
     }
 
-    /// A pod on the first node by its full name.
+    /// Starts a pod on the first node by its full name.
     ///
     /// # Errors
     /// When it can't be built.
@@ -120,7 +120,7 @@ impl World {
         Ok(new)
     }
 
-    /// A pod at a given address of the first node.
+    /// Starts a pod at a given address of the first node.
     ///
     /// # Errors
     /// When it can't be built.
@@ -141,7 +141,7 @@ impl World {
         Ok(())
     }
 
-    /// A Service with one backend, in the cluster directory and on the first node.
+    /// Adds a Service with one backend, in the cluster directory and on the first node.
     ///
     /// # Errors
     /// When it can't be built.
@@ -155,7 +155,7 @@ impl World {
         Ok(())
     }
 
-    /// The agent on the first node.
+    /// Starts the agent on the first node.
     ///
     /// # Errors
     /// As [`Agent::start`].
@@ -163,7 +163,7 @@ impl World {
         self.agent_on(&self.node, args)
     }
 
-    /// The agent on a node.
+    /// Starts the agent on a node.
     ///
     /// # Errors
     /// As [`Agent::start`].

@@ -1,4 +1,4 @@
-//! From packets to a notification: the rules that ship, in Debian's Prometheus and Alertmanager.
+//! From packets to a notification: the rules in `deploy/`, in Debian's Prometheus and Alertmanager.
 
 use lab::agent::LISTEN;
 use lab::findings::says;
@@ -9,7 +9,7 @@ use lab::traffic::{Server, connect};
 use lab::world::World;
 use serde_json::Value;
 
-/// Whom the alerts of this file are about.
+/// Is true for an alert about the pair of this file.
 fn names_the_pair(alert: &Value) -> bool {
     let labels = &alert["labels"];
     labels["src_namespace"] == "web"
@@ -19,7 +19,7 @@ fn names_the_pair(alert: &Value) -> bool {
         && labels["dst_port"] == "8080"
 }
 
-/// It works, a policy changes, it is refused, it is mended; in the end the agent dies.
+/// A connection works, a policy refuses it, the policy is repaired; in the end the agent dies.
 #[test]
 fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     let world = World::new().unwrap();
@@ -55,7 +55,7 @@ fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     let refused = |alert: &Value| alert["labels"]["alertname"] == "FlowObserverConnectionsRefused";
     assert!(
         !monitor.received().iter().any(refused),
-        "a refusal by policy is told once: {:?}",
+        "a refusal by policy is reported once: {:?}",
         monitor.received()
     );
 
@@ -63,7 +63,7 @@ fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     monitor.wait_alert("FlowObserverNoAgent", "firing", || {}, |_| true).unwrap();
 }
 
-/// A metric that is renamed would silence its alerts for ever.
+/// The alerts of a renamed metric would never fire.
 #[test]
 fn the_rules_ask_for_metrics_that_there_are() {
     let world = World::new().unwrap();

@@ -13,7 +13,7 @@ use serde_json::Value;
 const VIP: &str = "10.0.20.200";
 const OPEN: usize = 8;
 
-/// Waits until Prometheus knows who has the VIP.
+/// Waits until Prometheus has the VIP's holder.
 fn announced(monitor: &Monitor, node: &str) {
     let expr = format!("flow_observer_vip_announcer{{vip='{VIP}',source='wire',node='{node}'}}");
     monitor.wait_query(&expr, |value| value == 1.0).unwrap();
@@ -53,13 +53,13 @@ fn a_vip_that_flaps_arrives_once_with_its_service_and_both_nodes() {
     assert!(says(&alert["annotations"]["description"], &NODES), "{alert}");
     monitor.wait_alert("FlowObserverVipFlapping", "resolved", || {}, critical).unwrap();
 
-    let told = |alert: &&Value| {
+    let expected = |alert: &&Value| {
         alert["labels"]["alertname"] == "FlowObserverVipFlapping"
             && alert["status"] == "firing"
             && critical(alert)
     };
     let received = monitor.received();
-    assert_eq!(received.iter().filter(told).count(), 1, "two nodes saw it, one alert: {received:?}");
+    assert_eq!(received.iter().filter(expected).count(), 1, "two nodes saw it, one alert: {received:?}");
     for agent in agents {
         agent.stop().unwrap();
     }

@@ -18,7 +18,7 @@ use socket2::SockRef;
 
 const PORT: u16 = 8080;
 
-/// Keeps what is connected to it until the client closes, or resets it when it is told to.
+/// Keeps connections until the client closes, or resets them on request.
 struct Holder {
     listener: Arc<TcpListener>,
     resetting: Arc<AtomicBool>,
@@ -40,7 +40,7 @@ impl Holder {
         Self { listener, resetting, thread: Some(thread) }
     }
 
-    /// As a host does that the address moves to.
+    /// Resets connections, as a host does to which the address has moved.
     fn reset_all(&self) {
         self.resetting.store(true, Ordering::SeqCst);
     }
@@ -70,7 +70,7 @@ fn hold(mut stream: &TcpStream, reset: &AtomicBool) {
     }
 }
 
-/// An agent with these `[[check]]` tables.
+/// Starts an agent with these `[[check]]` tables.
 fn agent(world: &World, checks: &str) -> Agent {
     let file = world.guard.dir().join("agent.toml");
     fs::write(&file, checks).unwrap();

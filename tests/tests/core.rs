@@ -1,4 +1,5 @@
-//! What must work on every kernel we support. It also runs inside small guests, so it needs only ip, iptables, ipset and tc.
+//! The core scenarios, which must work on every supported kernel. They also run inside small guests, so they need only
+//! ip, iptables, ipset and tc.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::io::ErrorKind;
@@ -31,7 +32,7 @@ impl Scene {
         Self { agent, _serving, client, server, world }
     }
 
-    /// The only record of an attempt to `port`; a second one is a packet counted twice.
+    /// Returns the only record of an attempt to `port`; a second one is a packet counted twice.
     fn only_attempt(&self, to: std::net::SocketAddr) -> Value {
         let of = |r: &Value| r["dst"]["ip"] == to.ip().to_string() && r["dst"]["port"] == to.port();
         let record = self.agent.wait_flow("kind=attempt", of).unwrap();
@@ -123,7 +124,7 @@ fn a_rejected_syn_is_a_drop_with_a_reason() {
     scene.agent.wait_for("two drops in the metrics", seen).unwrap();
 }
 
-/// 5.17 and newer: the tracepoint's format names a reason.
+/// Is true on 5.17 and newer, where the tracepoint's format names a reason.
 fn kernel_gives_reasons() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
@@ -141,7 +142,7 @@ fn every_probe_is_attached() {
     }
 }
 
-/// Foreign programs before and after ours, on clsact, which every kernel has.
+/// Foreign programs before and after the agent's, on clsact, which every kernel has.
 #[test]
 fn foreign_programs_on_clsact_survive() {
     let world = World::new().unwrap();
@@ -188,7 +189,7 @@ fn sigterm_ends_the_agent_in_time() {
     let scene = Scene::new(&[]);
     let proc = format!("/proc/{}", scene.agent.pid());
     assert!(Path::new(&proc).exists());
-    // A follower that never reads must not hold it up.
+    // A client that never reads must not block it.
     let follower = scene.world.node.ns.run(|| {
         use std::io::Write;
         let mut stream = std::net::TcpStream::connect(lab::agent::LISTEN).unwrap();
@@ -209,10 +210,10 @@ fn a_second_agent_says_so_and_exits() {
         std::process::Command::new(agent).args(["run", "--listen", "127.0.0.1:19999"]).output().unwrap()
     };
     let second = scene.world.node.ns.run(run);
-    let said = String::from_utf8_lossy(&second.stderr);
-    assert_eq!(second.status.code(), Some(2), "{said}");
+    let stderr = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(2), "{stderr}");
     let first = format!("another agent (pid {}) already watches this node", scene.agent.pid());
-    assert!(said.contains(&first), "{said}");
+    assert!(stderr.contains(&first), "{stderr}");
     connect(&scene.client.ns, scene.server.at(8080)).unwrap();
     scene.only_attempt(scene.server.at(8080));
 }

@@ -1,4 +1,4 @@
-//! What was sent is what is counted: 10,000 connections over 200 pairs at full speed.
+//! Checks that counts are exact: 10,000 connections over 200 pairs at full speed.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ const REJECTED: u16 = 9000;
 const PER_PAIR: u32 = 50;
 const TOTAL: u64 = 10_000;
 
-/// A pair as `/api/v1/pairs` names it: source, destination, port.
+/// A pair by its name in `/api/v1/pairs`: source, destination, port.
 type Key = (String, String, u64);
 
-/// What the API counts per pair, in the order of [`FIELDS`].
+/// The API's counts of a pair, in the order of [`FIELDS`].
 type Counts = [u64; 9];
 
 const FIELDS: [&str; 9] = [
@@ -69,7 +69,7 @@ impl Arena {
         Self { clients, servers, _serving: serving, _firewalls: firewalls, world }
     }
 
-    /// Every client to every port of every server.
+    /// Returns the lanes from every client to every port of every server.
     fn lanes(&self) -> Vec<(Key, Lane)> {
         let mut lanes = Vec::new();
         for client in &self.clients {
@@ -84,7 +84,7 @@ impl Arena {
         lanes
     }
 
-    /// Drives the traffic and returns what must have been counted.
+    /// Drives the traffic and returns the exact counts.
     fn run(&self) -> BTreeMap<Key, Counts> {
         let (keys, lanes): (Vec<_>, Vec<_>) = self.lanes().into_iter().unzip();
         let tallies = burst::run(&lanes).unwrap();
@@ -100,7 +100,7 @@ impl Arena {
         self.pods("OutRsts", "Tcp")
     }
 
-    /// SYNs that the clients' kernels sent again.
+    /// Returns the number of SYNs that the clients' kernels sent again.
     fn retransmits(&self) -> u64 {
         self.pods("TCPSynRetrans", "TcpExt")
     }
@@ -145,7 +145,7 @@ fn read(counted: &Value) -> Counts {
 struct Counted {
     pairs: BTreeMap<Key, Counts>,
     other: Counts,
-    /// SYNs and the retransmitted ones among them, the remainder included.
+    /// Returns the number of SYNs and of retransmitted ones among them, with the remainder.
     syns: [u64; 2],
 }
 
@@ -171,7 +171,7 @@ impl Counted {
         sum(self.pairs.values().chain([&self.other]))
     }
 
-    /// Waits until as many attempts are counted as were made.
+    /// Waits until all attempts are counted.
     fn complete(agent: &Agent) -> Self {
         let done = |counted: &Self| counted.total()[..4].iter().sum::<u64>() >= TOTAL;
         agent
@@ -250,7 +250,7 @@ fn a_tiny_ring_loses_records_only() {
     assert!(lost(&agent, "ring") > 0.0, "10,000 records don't fit in 4096 bytes");
 }
 
-/// The truth the others compare with, without an agent in the way.
+/// Checks the reference counts of the other tests, without an agent.
 #[test]
 fn the_traffic_is_as_planned() {
     let arena = Arena::new();

@@ -1,4 +1,4 @@
-//! The image, imported and run by real containerd and runc with what the manifests grant, and no more.
+//! Real containerd and runc import and run the image with exactly the rights that the manifests grant.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use lab::manifest::{self, Container};
 use lab::traffic::{Server, connect};
 use lab::world::World;
 
-/// What `cargo xtask image` wrote, or `$FLOW_OBSERVER_IMAGE`.
+/// Returns the archive of `cargo xtask image`, or `$FLOW_OBSERVER_IMAGE`.
 fn archive() -> PathBuf {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let made = format!("target/oci/flow-observer-{}-{arch}.tar", env!("CARGO_PKG_VERSION"));
@@ -27,7 +27,7 @@ fn container(dir: &str) -> Container {
     manifest::agent(&manifest::render(dir).unwrap()).unwrap()
 }
 
-/// Kernel numbers, from <linux/capability.h>.
+/// The kernel's numbers, from <linux/capability.h>.
 fn bit(capability: &str) -> u64 {
     1 << match capability {
         "CAP_NET_ADMIN" => 12,
@@ -40,15 +40,15 @@ fn bit(capability: &str) -> u64 {
     }
 }
 
-/// A hexadecimal field of `/proc/PID/status`, or a decimal one.
+/// Reads a hexadecimal or decimal field of `/proc/PID/status`.
 fn status(pid: u32, field: &str, radix: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
     u64::from_str_radix(value.trim(), radix).unwrap()
 }
 
-/// Sandboxes may keep CAP_SYS_RESOURCE from root, and who lacks it can't give it. It raises the limit for locked memory
-/// on kernels before 5.11, and does nothing on later ones.
+/// Removes CAP_SYS_RESOURCE from the container where this process can't grant it: root may lack it in sandboxes. It
+/// raises the limit for locked memory on kernels before 5.11, and does nothing on later ones.
 fn grantable(mut container: Container) -> Container {
     let ours = status(std::process::id(), "CapBnd", 16);
     let missing: Vec<_> = container.capabilities.iter().filter(|c| ours & bit(c) == 0).cloned().collect();
@@ -72,7 +72,7 @@ impl Stage {
     }
 
     fn args(&self) -> Vec<String> {
-        // No API server here; and on loopback the API asks for no token.
+        // There is no API server here, and on loopback the API needs no token.
         let (cluster, listen) = (self.world.cluster.flag(), LISTEN.to_string());
         ["run", "--cluster", &cluster, "--node-name", "node1", "--listen", &listen]
             .map(str::to_owned)
@@ -89,7 +89,7 @@ impl Stage {
     }
 }
 
-/// Everything that the overlay grants, and everything that the agent does.
+/// The overlay grants exactly what the agent needs.
 fn works(dir: &str) {
     let container = grantable(container(dir));
     let stage = Stage::new();
@@ -117,7 +117,7 @@ fn works(dir: &str) {
     assert!(doctor.contains("The agent can run"), "{doctor}");
 }
 
-/// The kernel's view of what the process may do.
+/// Checks the rights of the process, as the kernel has them.
 fn confined(pid: u32, capabilities: &BTreeSet<String>) {
     let wanted = capabilities.iter().map(|c| bit(c)).fold(0, |all, bit| all | bit);
     for set in ["CapEff", "CapPrm", "CapBnd"] {
@@ -150,10 +150,10 @@ fn the_prometheus_operator_overlay_suffices() {
     works("overlays/prometheus-operator");
 }
 
-/// Where pods have their account.
+/// The directory of a pod's account.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// What the kubelet mounts there.
+/// Writes the files that the kubelet mounts there.
 fn account(api: &ApiServer, dir: &Path) {
     fs::create_dir(dir).unwrap();
     fs::write(dir.join("token"), api.token(NAMESPACE, "flow-observer", Token::default()).unwrap()).unwrap();
@@ -161,7 +161,7 @@ fn account(api: &ApiServer, dir: &Path) {
     fs::write(dir.join("namespace"), NAMESPACE).unwrap();
 }
 
-/// The container with what the kubelet adds: fields of the pod, and the way to the API server.
+/// Returns the container with the kubelet's additions: fields of the pod, and the address of the API server.
 fn in_cluster(mut container: Container, node: &str, api: &ApiServer) -> Container {
     for (name, field) in container.fields.clone() {
         assert_eq!(field, "spec.nodeName", "teach this test the value of {field}");
@@ -173,7 +173,7 @@ fn in_cluster(mut container: Container, node: &str, api: &ApiServer) -> Containe
     container
 }
 
-/// The manifest's own arguments and variables, and a pod's account: no kubeconfig, no directory.
+/// The agent runs with the manifest's own arguments and variables, and a pod's account: no kubeconfig, no directory.
 #[test]
 fn the_base_finds_its_way_in_a_cluster() {
     let stage = Stage::new();
@@ -213,7 +213,7 @@ fn the_base_finds_its_way_in_a_cluster() {
     );
 }
 
-/// None of the base's capabilities can go, and the log names the one that is missing.
+/// The base needs each of its capabilities, and the log names a missing one.
 #[test]
 fn every_capability_is_needed() {
     let full = container("base");
@@ -227,8 +227,9 @@ fn every_capability_is_needed() {
         let dir = stage.world.cluster.dir();
         let mut command = stage.containerd.run(missing, &less, &[(dir, dir)], &args).unwrap();
         let out = stage.world.node.ns.run(|| command.stdin(Stdio::null()).output()).unwrap();
-        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-        assert_eq!(out.status.code(), Some(2), "{missing}: {said}");
-        assert!(said.contains(&format!("capabilities: missing {missing}")), "{missing}: {said}");
+        let printed =
+            String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(2), "{missing}: {printed}");
+        assert!(printed.contains(&format!("capabilities: missing {missing}")), "{missing}: {printed}");
     }
 }

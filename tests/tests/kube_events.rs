@@ -1,4 +1,4 @@
-//! Findings as Kubernetes Events, on a real API server, with the account and the rights that ship.
+//! Findings as Kubernetes Events, on a real API server, with the account and the rights in `deploy/`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use lab::agent::Agent;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const PORT: u16 = 6379;
 
-/// Events on an object, as `kubectl describe` looks for them.
+/// Returns the Events on an object, as `kubectl describe` looks for them.
 fn events(api: &ApiServer, namespace: &str, name: &str, uid: &str) -> Vec<Value> {
     let fields = format!(
         "involvedObject.name={name},involvedObject.namespace={namespace},involvedObject.uid={uid},\
@@ -24,7 +24,7 @@ fn events(api: &ApiServer, namespace: &str, name: &str, uid: &str) -> Vec<Value>
     serde_json::from_value(list["items"].take()).unwrap()
 }
 
-/// A pod that a policy refuses, and what the Events on it say.
+/// A policy refuses a pod, and Events on it report that.
 struct Stage {
     agent: Agent,
     api: ApiServer,
@@ -50,9 +50,9 @@ fn a_refused_pod_is_told_why_by_describe() {
     let pod = format!("/api/v1/namespaces/web/pods/{}", client.name);
     let uid = stage.api.as_admin().get(&pod).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
     let refuse = || drop(connect(&client.ns, valkey.at(PORT)).unwrap_err());
-    let told = || events(&stage.api, "web", &client.name, &uid);
+    let written = || events(&stage.api, "web", &client.name, &uid);
     refuse();
-    let first = wait::until("an Event", wait::DEADLINE, || told().into_iter().next()).unwrap();
+    let first = wait::until("an Event", wait::DEADLINE, || written().into_iter().next()).unwrap();
     assert_eq!((&first["reason"], &first["type"]), (&"PolicyDenied".into(), &"Warning".into()), "{first}");
     assert_eq!(first["source"]["host"], stage.world.node.name.as_str(), "{first}");
     assert_eq!(
@@ -67,8 +67,8 @@ fn a_refused_pod_is_told_why_by_describe() {
     }
     stage.agent.wait_finding("policy_denied", "active", |found| found["count"] == 6).unwrap();
     let grown = |event: &Value| event["count"] == 6;
-    wait::until("its count to grow", wait::DEADLINE, || told().into_iter().find(grown)).unwrap();
-    assert_eq!(told().len(), 1, "one Event, not one per refusal: {:?}", told());
+    wait::until("its count to grow", wait::DEADLINE, || written().into_iter().find(grown)).unwrap();
+    assert_eq!(written().len(), 1, "one Event, not one per refusal: {:?}", written());
 
     let described = stage.api.kubectl(&["describe", "pod", "-n", "web", &client.name], None).unwrap();
     let line = described.lines().find(|line| line.contains("PolicyDenied")).unwrap_or(&described);

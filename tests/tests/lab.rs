@@ -1,4 +1,4 @@
-//! The lab itself: does its traffic do what the scenarios believe? No agent involved.
+//! Tests of the lab itself, without an agent: its traffic has the effects that the scenarios expect.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn a_firewall_refuses_new_connections_only() {
     }
 }
 
-/// Both pods' policies must admit: a mark that the client's firewall sets opens nothing at the server's.
+/// Both pods' policies must admit a connection: a mark of the client's firewall has no effect at the server's.
 #[test]
 fn a_firewall_for_what_a_pod_sends() {
     let world = World::new().unwrap();
@@ -102,8 +102,8 @@ fn firewalls_refuse_in_many_ways() {
         let _firewall = Firewall::new(&world.node, &server, (8080, 8080), refusal).unwrap();
         for to in [server.at(8080), server.at6(8080)] {
             let error = connect_within(&client.ns, to, Duration::from_secs(1)).unwrap_err();
-            // Over IPv6 these errors are soft: the client goes on trying, and on a busy machine its time may be up
-            // in the kernel first, which then tells the error it heard.
+            // Over IPv6 these errors are soft: the client tries again. On a busy machine the kernel's timeout may come
+            // first, and then it returns the error of the ICMP message.
             let soft = [ErrorKind::TimedOut, ErrorKind::HostUnreachable, ErrorKind::PermissionDenied];
             let is_soft = to.is_ipv6() && kind == ErrorKind::HostUnreachable;
             let expected: &[ErrorKind] = if is_soft { &soft } else { &[kind] };

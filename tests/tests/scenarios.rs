@@ -1,4 +1,4 @@
-//! What happens to connections on k3s nodes, and what the agent says about it.
+//! Connections on k3s nodes, and the agent's records of them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 use std::net::{IpAddr, SocketAddr};
@@ -95,8 +95,8 @@ fn other_icmp_codes_are_told() {
             let ip = to.ip().to_string();
             let record = agent.wait_flow("kind=attempt", |r| r["dst"]["ip"] == ip.as_str()).unwrap();
             assert_eq!(record["outcome"], "rejected", "{record}");
-            let told = (record["icmp_type"].as_u64(), record["icmp_code"].as_u64());
-            assert_eq!(told, (Some(icmp.0), Some(icmp.1)), "{record}");
+            let reported = (record["icmp_type"].as_u64(), record["icmp_code"].as_u64());
+            assert_eq!(reported, (Some(icmp.0), Some(icmp.1)), "{record}");
         }
     }
 }
@@ -299,7 +299,7 @@ fn a_pod_that_goes_leaves_no_probe() {
     assert_eq!(agent.get("/readyz").unwrap().status, 200);
 }
 
-/// Waits until our programs are on a pod's veth.
+/// Waits until the agent's programs are on a pod's veth.
 fn on_tcx(agent: &Agent, world: &World, pod: &Pod) {
     let ours = || {
         let names = tcx::programs(&world.node.ns, &pod.veth).ok()?;
@@ -385,7 +385,7 @@ fn foreign_programs_on_tcx_survive() {
     assert_eq!((foreign_count(), tcx::our_programs(ns).unwrap()), (4, vec![]));
     let agent = world.agent(&[]).unwrap();
     agent.kill().unwrap();
-    // The kernel detaches links when the last reference goes, a moment after the process.
+    // The kernel detaches links with the last reference, a moment after the process has ended.
     let gone = || tcx::our_programs(ns).ok().filter(Vec::is_empty);
     wait::until("our programs to go", wait::DEADLINE, gone).unwrap();
     assert_eq!(foreign_count(), 4);
@@ -407,7 +407,7 @@ fn sigterm_leaves_nothing_behind() {
     }
 }
 
-/// A mode may change between two runs; filters of the old one would count everything twice.
+/// The mode may change between two runs; filters of the old one would count everything twice.
 #[test]
 fn a_restart_removes_what_a_killed_agent_left() {
     let world = World::new().unwrap();
@@ -430,7 +430,7 @@ fn a_replay_tells_the_same_flows() {
         connect(&client.ns, server.at(PORT)).unwrap().be_reset().unwrap();
         connect(&client.ns, server.at(9)).unwrap_err();
     }
-    let told = agent.wait_for("all flows", |a| a.flows("").ok().filter(|f| f.len() >= 30)).unwrap();
+    let recorded = agent.wait_for("all flows", |a| a.flows("").ok().filter(|f| f.len() >= 30)).unwrap();
     agent.stop().unwrap();
     let output =
         Command::new(agent::binary().unwrap()).arg("replay").arg(&recording).args(["-o", "json"]).output();
@@ -438,7 +438,7 @@ fn a_replay_tells_the_same_flows() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let replayed: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(replayed, told);
+    assert_eq!(replayed, recorded);
 }
 
 fn path(path: &Path) -> &str {

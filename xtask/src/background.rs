@@ -1,10 +1,11 @@
-//! Work that takes only what else would be idle.
+//! Work in the background, on processor time that nothing else wants.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail};
@@ -16,57 +17,53 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::run::say;
 
-/// A command with everything that it starts, which ends when its owner does, also by a signal.
+/// Holds the process groups in the background, so that a signal can end them all.
+static GROUPS: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
+
+/// Holds a command with everything that it starts. All of it ends when the value is dropped, and by signals.
 #[derive(Debug)]
 pub(crate) struct Background {
     child: Child,
     log: PathBuf,
-    /// Of the processes; `None` once they have ended.
-    group: Arc<Mutex<Option<Pid>>>,
+    group: Pid,
 }
 
 impl Background {
-    /// Starts `cargo xtask TASK`, which writes to a log.
+    /// Starts `cargo xtask TASK ARGS`, which writes to `target/TASK.log`.
     ///
     /// # Errors
     /// When it can't be started.
-    pub(crate) fn start(root: &Path, task: &str) -> Result<Self> {
+    pub(crate) fn start(root: &Path, task: &str, args: &[&str]) -> Result<Self> {
         let log = root.join("target").join(format!("{task}.log"));
         fs::create_dir_all(root.join("target"))?;
         let (out, err) = (File::create(&log)?, File::options().append(true).open(&log)?);
-        say(&format!("`cargo xtask {task}` goes on in the background; see {}", log.display()));
+        say(&format!("`cargo xtask {task}` continues in the background; see {}", log.display()));
         let mut command = Command::new("chrt");
-        // SCHED_IDLE: the scenarios must not feel it.
-        command.args(["--idle", "0"]).arg(std::env::current_exe()?).arg(task).current_dir(root);
+        // SCHED_IDLE: it must not slow down the scenarios.
+        command.args(["--idle", "0"]).arg(std::env::current_exe()?).arg(task).args(args).current_dir(root);
         Self::spawn(command.stdout(out).stderr(err), log)
     }
 
     fn spawn(command: &mut Command, log: PathBuf) -> Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals can't be caught")?;
-        // In a group of its own, its compilers can be told to end with it; but Ctrl-C doesn't reach it.
+        catch_signals()?;
+        // In a group of its own, so that its compilers can be ended with it; but then Ctrl-C doesn't reach it.
         let child = command.stdin(Stdio::null()).process_group(0).spawn();
         let child = child.with_context(|| format!("{command:?} could not be started"))?;
-        let group = Arc::new(Mutex::new(Some(Pid::from_raw(i32::try_from(child.id())?))));
-        let ours = Arc::clone(&group);
-        // For good: a signal that was caught once has no effect of its own any more.
-        thread::spawn(move || {
-            for signal in signals.forever() {
-                end(&ours);
-                emulate_default_handler(signal).unwrap_or_default();
-            }
-        });
+        let group = Pid::from_raw(i32::try_from(child.id())?);
+        groups().insert(group);
         Ok(Self { child, log, group })
     }
 
-    /// Waits for it; fails as it does, with its log.
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// When it fails; the message holds its log.
     pub(crate) fn wait(mut self) -> Result<()> {
         let status = self.child.wait().context("wait for a background task")?;
-        lock(&self.group).take();
+        groups().remove(&self.group);
         if !status.success() {
-            bail!(
-                "a background task failed ({status}):\n{}",
-                fs::read_to_string(&self.log).unwrap_or_default()
-            );
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            bail!("a background task failed ({status}):\n{log}");
         }
         Ok(())
     }
@@ -74,74 +71,38 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        end(&self.group);
+        if groups().remove(&self.group) {
+            end(self.group);
+        }
         self.child.wait().map(drop).unwrap_or_default();
     }
 }
 
-fn end(group: &Mutex<Option<Pid>>) {
-    if let Some(group) = lock(group).take() {
-        // Gone already is as good.
-        killpg(group, Signal::SIGTERM).unwrap_or_default();
-    }
+/// Ends all groups when a signal ends this process. The handler stays installed, because a signal that was caught once
+/// has no effect of its own any more.
+fn catch_signals() -> Result<()> {
+    static INSTALLED: Once = Once::new();
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals can't be caught")?;
+    INSTALLED.call_once(|| {
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                std::mem::take(&mut *groups()).into_iter().for_each(end);
+                emulate_default_handler(signal).unwrap_or_default();
+            }
+        });
+    });
+    Ok(())
 }
 
-/// A panic while holding the lock leaves nothing half-done.
-fn lock(group: &Mutex<Option<Pid>>) -> MutexGuard<'_, Option<Pid>> {
-    group.lock().unwrap_or_else(PoisonError::into_inner)
+/// Ends a group. One that has ended already is no error.
+fn end(group: Pid) {
+    killpg(group, Signal::SIGTERM).unwrap_or_default();
+}
+
+/// A panic that held the lock left nothing half-done.
+fn groups() -> MutexGuard<'static, BTreeSet<Pid>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{BufRead as _, BufReader, pipe, read_to_string};
-    use std::os::unix::process::ExitStatusExt as _;
-
-    use nix::sys::signal::kill;
-
-    use super::*;
-
-    /// What outlives its shell says so.
-    const LONG: &str = "(sleep 20; echo outlived); true";
-
-    fn background(script: &str, out: impl Into<Stdio>, log: &Path) -> Background {
-        Background::spawn(Command::new("sh").args(["-c", script]).stdout(out), log.to_owned()).unwrap()
-    }
-
-    #[test]
-    fn failures_come_with_the_log_and_nothing_outlives_its_owner() {
-        let dir = std::env::temp_dir().join(format!("xtask-background-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let log = dir.join("log");
-        let file = || File::create(&log).unwrap();
-        background("true", file(), &log).wait().unwrap();
-        let error = background("echo what went wrong; exit 3", file(), &log).wait().unwrap_err();
-        assert!(format!("{error:#}").contains("what went wrong"), "{error:#}");
-        let (reader, writer) = pipe().unwrap();
-        drop(background(LONG, writer, &log));
-        assert_eq!(read_to_string(reader).unwrap(), "");
-        fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    #[ignore = "no test: the process that the next one interrupts"]
-    fn waits() {
-        let background = background(LONG, std::io::stderr(), Path::new("/dev/null"));
-        println!("started");
-        background.wait().unwrap();
-    }
-
-    #[test]
-    fn an_interrupt_ends_all_of_it() {
-        let (reader, writer) = pipe().unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "background::tests::waits", "--ignored", "--nocapture"]);
-        command.stdout(Stdio::piped()).stderr(writer);
-        let mut owner = command.spawn().unwrap();
-        drop(command);
-        let said = BufReader::new(owner.stdout.take().unwrap()).lines();
-        assert!(said.map_while(Result::ok).any(|line| line.contains("started")));
-        kill(Pid::from_raw(owner.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-        assert_eq!(owner.wait().unwrap().signal(), Some(SIGINT));
-        assert_eq!(read_to_string(reader).unwrap(), "");
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What the tests run: everything is built at once.
+//! Builds everything that the tests run, at once.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,14 @@ use serde_json::Value;
 
 use crate::run::cargo;
 
-/// Chooses the packages, and so the features of their dependencies: another choice would build most of them, and the
-/// agent, again.
+/// Chooses the packages, and with them the features of their dependencies. Every command must make the same choice:
+/// another one would build most dependencies, and the agent, again.
 pub(crate) const PACKAGES: [&str; 2] = ["--locked", "--workspace"];
 
-/// Executables of the development profile, by the name of their target.
+/// The manifest of the lab, whose tests need root and run one at a time.
+const LAB: &str = "tests/Cargo.toml";
+
+/// Holds the executables of the development profile.
 #[derive(Debug)]
 pub(crate) struct Built(Vec<Artifact>);
 
@@ -21,8 +24,29 @@ pub(crate) struct Built(Vec<Artifact>);
 struct Artifact {
     target: String,
     executable: PathBuf,
-    /// An integration test.
-    is_test: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    /// An integration test of the lab.
+    Scenario,
+    /// An integration test of another crate.
+    UnitTest,
+    /// A program, or the tests inside a library.
+    Other,
+}
+
+impl Kind {
+    fn read(message: &Value) -> Option<Self> {
+        let is_test = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test");
+        let is_lab = Path::new(message["manifest_path"].as_str()?).ends_with(LAB);
+        Some(match (is_test, is_lab) {
+            (true, true) => Self::Scenario,
+            (true, false) => Self::UnitTest,
+            (false, _) => Self::Other,
+        })
+    }
 }
 
 impl Built {
@@ -42,42 +66,36 @@ impl Built {
     fn read(messages: &str) -> Self {
         let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let built = |message: Value| {
-            let target = &message["target"];
-            let is_test = target["kind"].as_array()?.iter().any(|kind| kind == "test");
+            let target = message["target"]["name"].as_str()?.to_owned();
             let executable = message["executable"].as_str()?.into();
-            Some(Artifact { target: target["name"].as_str()?.to_owned(), executable, is_test })
+            Some(Artifact { target, executable, kind: Kind::read(&message)? })
         };
         Self(messages.filter_map(built).collect())
     }
 
-    /// The one of this target.
+    /// Returns the executable of a target.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none of this name.
     pub(crate) fn executable(&self, target: &str) -> Result<&Path> {
         let found = self.0.iter().find(|built| built.target == target);
         Ok(&found.with_context(|| format!("cargo built no {target}"))?.executable)
     }
 
-    /// The integration tests, by name.
-    pub(crate) fn tests(&self) -> BTreeSet<&str> {
-        self.0.iter().filter(|built| built.is_test).map(|built| &*built.target).collect()
+    /// Returns the names of the lab's integration tests.
+    pub(crate) fn scenarios(&self) -> BTreeSet<&str> {
+        self.of(&Kind::Scenario)
+    }
+
+    /// Returns the names of the other crates' integration tests, which need no lab.
+    pub(crate) fn unit_tests(&self) -> BTreeSet<&str> {
+        self.of(&Kind::UnitTest)
+    }
+
+    fn of(&self, kind: &Kind) -> BTreeSet<&str> {
+        self.0.iter().filter(|built| built.kind == *kind).map(|built| &*built.target).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_executable_in_cargos_messages() {
-        let built = Built::read(
-            "Compiling\n{\"target\":{\"name\":\"core\",\"kind\":[\"test\"]},\"executable\":null}\n\
-             {\"target\":{\"name\":\"lab\",\"kind\":[\"lib\"]},\"executable\":\"/t/lab\"}\n\
-             {\"target\":{\"name\":\"core\",\"kind\":[\"test\"]},\"executable\":\"/t/core-1\"}\n",
-        );
-        assert_eq!(built.executable("core").unwrap(), Path::new("/t/core-1"));
-        assert!(built.executable("other").is_err());
-        assert_eq!(built.tests(), ["core"].into());
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The directory that keeps downloads and what was made of them between runs, for all checkouts of a user.
+//! The directory that keeps downloads and builds between runs, for all checkouts of a user.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::run::say;
 
-/// `$FLOW_OBSERVER_CACHE/PART`, else `PART` in `$XDG_CACHE_HOME/flow-observer`, else in `~/.cache/flow-observer`.
+/// Names `$FLOW_OBSERVER_CACHE/PART`, else `PART` in `$XDG_CACHE_HOME/flow-observer`, else in `~/.cache/flow-observer`.
 #[derive(Debug)]
 pub(crate) struct Cache {
     root: PathBuf,
@@ -48,7 +48,7 @@ impl Cache {
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
     }
 
-    /// The directory `name`, made by `fill` unless it exists. It appears only once it is complete.
+    /// Returns the directory `name`, which `fill` fills unless it exists. It appears only when it is complete.
     pub(crate) fn dir(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let dir = self.path(name);
         if dir.is_dir() {
@@ -66,18 +66,4 @@ impl Cache {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_that_could_not_be_filled_does_not_exist() {
-        let root = std::env::temp_dir().join(format!("xtask-cache-{}", std::process::id()));
-        let cache = Cache { root: root.clone() };
-        assert!(cache.dir("a", |_| anyhow::bail!("no")).is_err());
-        assert!(!cache.path("a").exists());
-        cache.dir("a", |dir| Ok(fs::write(dir.join("f"), "1")?)).unwrap();
-        let again = cache.dir("a", |_| anyhow::bail!("filled twice")).unwrap();
-        assert_eq!(fs::read_to_string(again.join("f")).unwrap(), "1");
-        fs::remove_dir_all(root).unwrap();
-    }
-}
+mod tests;

@@ -1,12 +1,13 @@
-//! What CI runs. The tests come last, so that a log ends with what their runner says.
+//! The steps of CI. The tests come last, so that a log ends with their results.
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::background::Background;
 use crate::run::{cargo, run, say};
-use crate::{rules, setup, test, tidy, vm};
+use crate::{fuzz, rules, setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
@@ -24,10 +25,24 @@ const STEPS: &[Step] = &[
     ("docs", |root| {
         run(cargo(root, &["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
-    ("other kernels", |root| vm::run(&vm::VmArgs::matrix(), root)),
+    ("other kernels", other_kernels),
+    ("fuzzing", |root| fuzz::fuzz(root, &fuzz::FuzzArgs::ci())),
     ("tests", |root| test::run_all(root, &test::TestArgs::default())),
 ];
 
+/// Runs the guests, and meanwhile builds the fuzz targets. They run later: an input that takes milliseconds would time
+/// out on the processor time that guests leave.
+fn other_kernels(root: &Path) -> Result<()> {
+    let targets = Background::start(root, "fuzz", &["--build"])?;
+    vm::run(&vm::VmArgs::matrix(), root)?;
+    say("waiting for the fuzz targets");
+    targets.wait()
+}
+
+/// Runs every step, and stops at the first that fails.
+///
+/// # Errors
+/// When a step fails.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     let mut times = Vec::new();
     for (name, step) in STEPS {

@@ -1,4 +1,4 @@
-//! The lab's own programs, built in release mode.
+//! Runs the lab's programs, built in release mode.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -11,21 +11,21 @@ use crate::setup;
 
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// Which incident: `postgres` (a policy loses a namespace) or `vip` (a load-balancer address flaps)
+    /// The incident: `postgres` (a policy loses a namespace) or `vip` (a load-balancer address flaps)
     #[arg(default_value = "postgres")]
     name: String,
-    /// Leave it running to explore, until Ctrl-C
+    /// Keep the lab running until Ctrl-C, to explore it
     #[arg(long)]
     keep: bool,
-    /// One JSON object a line, for machines
+    /// Print one JSON object per line, for programs
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// `classifiers` (ns per packet), `announcements` (ns per ARP frame, and the agent under an ARP flood), `verdicts` (ns
-    /// per verdict), `load` (the agent under a connection storm) or `kube` (its memory beside a large cluster)
+    /// `classifiers` (ns per packet), `announcements` (ns per ARP frame, and the agent under an ARP flood), `verdicts`
+    /// (ns per verdict), `load` (the agent under a connection storm) or `kube` (its memory beside a large cluster)
     /// [default: all]
     what: Vec<String>,
 }
@@ -52,14 +52,14 @@ fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
     let built = target_dir(root)?.join("release");
     let mut program = Command::new(built.join(bin));
     program.args(args).env("FLOW_OBSERVER_BIN", built.join("flow-observer"));
-    // Ctrl-C reaches the program as well: it cleans up, and we wait for it.
+    // Ctrl-C reaches the program as well. It cleans up, and this process waits for it.
     ignore_interrupts()?;
     let status = program.status().with_context(|| format!("{bin} could not be started"))?;
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }
 
 fn ignore_interrupts() -> Result<()> {
-    // Blocked rather than ignored: a blocked mask would be inherited, so it is the parent that must not die. The
-    // program installs its own handlers.
+    // A blocked or ignored signal would be inherited, so this process handles it and does nothing. The program installs
+    // its own handlers.
     ctrlc::set_handler(|| {}).context("Ctrl-C could not be caught")
 }

@@ -21,10 +21,10 @@ use crate::setup;
 use archive::{Image, Packed};
 pub(crate) use target::Arch;
 
-/// `localhost/` so that a node without the image never asks a registry that we don't own.
+/// Begins with `localhost/`, so that a node without the image never asks a registry that isn't ours.
 const NAME: &str = "localhost/flow-observer";
 const PROGRAM: &str = "flow-observer";
-/// The contract. Compressed it is less than half of this.
+/// The limit for the program's size. Compressed it is less than half of this.
 const MAX_BYTES: usize = 25 << 20;
 
 #[derive(Args, Debug, Default)]
@@ -32,10 +32,10 @@ pub(crate) struct ImageArgs {
     /// Architecture of the nodes [default: this machine's]
     #[arg(long, value_enum)]
     arch: Option<Arch>,
-    /// Where the archive goes [default: target/oci/flow-observer-VERSION-ARCH.tar]
+    /// File for the archive [default: target/oci/flow-observer-VERSION-ARCH.tar]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Build a second time, from a copy in another directory, and fail unless both archives are the same
+    /// Build again from a copy in another directory, and fail unless both archives are the same
     #[arg(long)]
     verify: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
     Ok(())
 }
 
-/// Where the tests look for it.
+/// Returns where the tests look for the archive.
 fn default_out(root: &Path, arch: Arch) -> PathBuf {
     root.join(format!("target/oci/{PROGRAM}-{}-{}.tar", version(), arch.goarch()))
 }
@@ -71,18 +71,21 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// All packages of the workspace share it.
+/// Returns the version, which all packages of the workspace share.
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
 fn make(root: &Path, arch: Arch) -> Result<Packed> {
-    say(&format!("building a static {PROGRAM} for {}: some minutes the first time", arch.goarch()));
+    say(&format!(
+        "building a static {PROGRAM} for {}: this takes some minutes the first time",
+        arch.goarch()
+    ));
     let built = compile::build(root, arch)?;
     let program = fs::read(&built).with_context(|| format!("{} can't be read", built.display()))?;
     inspect(root, &program).with_context(|| format!("{} can't be shipped", built.display()))?;
     smoke(arch, &built)?;
-    // For the Dockerfile, which has no use for an archive.
+    // The Dockerfile takes the program from here, without the archive.
     let beside = root.join("target/oci").join(arch.goarch());
     fs::create_dir_all(&beside)?;
     fs::copy(&built, beside.join(PROGRAM))?;
@@ -110,16 +113,16 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
     Ok(packed)
 }
 
-/// Runs it: natively, or as far as an emulator of the architecture goes.
+/// Checks that the program starts: natively, or as far as an emulator of the architecture gets.
 fn smoke(arch: Arch, program: &Path) -> Result<()> {
     let program = program.to_string_lossy();
     let Some(emulator) = arch.ensure_emulator()? else {
         return output(&program, &["--version"]).map(drop).context("the program doesn't start");
     };
     let (version, doctor) =
-        (output(&emulator, &[&program, "--version"]), said(&emulator, &[&program, "doctor"]));
+        (output(&emulator, &[&program, "--version"]), printed(&emulator, &[&program, "doctor"]));
     ensure!(version.is_some(), "the program doesn't start under {emulator}");
-    // The emulator has no bpf(2); which lines fail is its business. That all lines come is the program's.
+    // The emulator has no bpf(2), so some lines report failures. All lines must be there nevertheless.
     ensure!(
         doctor.contains("architecture") && doctor.contains(arch.machine()),
         "`doctor` under {emulator}: {doctor}"
@@ -132,14 +135,14 @@ fn smoke(arch: Arch, program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a program prints, however it ends.
-fn said(program: &str, args: &[&str]) -> String {
+/// Returns the output of a program, even when it fails.
+fn printed(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output();
     out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default()
 }
 
-/// A program that needs a loader doesn't start in an empty image, and one that names the builder's directories is
-/// another one on the next machine.
+/// Checks that the program needs no loader, since an empty image has none, and that it doesn't contain the builder's
+/// directories, which differ between machines.
 fn inspect(root: &Path, program: &[u8]) -> Result<()> {
     ensure!(elf::is_static(program)?, "it wants a dynamic loader");
     let home = std::env::var("HOME").unwrap_or_default();
@@ -155,7 +158,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// The same source in another directory, without anything built before.
+/// Builds the same source in another directory, without earlier results.
 fn verify(root: &Path, arch: Arch, first: &Packed) -> Result<()> {
     let copy = std::env::temp_dir().join(format!("flow-observer-verify-{}", std::process::id()));
     say(&format!("building again in {}", copy.display()));
@@ -169,7 +172,7 @@ fn verify(root: &Path, arch: Arch, first: &Packed) -> Result<()> {
     Ok(())
 }
 
-/// The files that git knows, as they are now, and the tools.
+/// Copies the files that git knows, as they are now, and the tools.
 fn copy_source(root: &Path, to: &Path) -> Result<()> {
     let root_text = root.to_string_lossy();
     let list = output("git", &["-C", &root_text, "ls-files"]).context("this is no git checkout")?;

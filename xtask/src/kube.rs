@@ -1,7 +1,7 @@
-//! `cargo xtask kube`: a real Kubernetes API server, for the tests and for trying things.
+//! `cargo xtask kube`: a real Kubernetes API server, for the tests and for experiments.
 //!
 //! Debian has Kubernetes' source, the Go that compiles it, etcd and kubectl. They are unpacked in a cache outside the
-//! checkout, so that a machine pays for the build once; nothing is installed.
+//! checkout, so that a machine builds them once. Nothing is installed.
 
 mod apt;
 mod build;
@@ -20,13 +20,13 @@ use crate::cache::Cache;
 use crate::run::{cargo, run as run_command, say, target_dir};
 use crate::setup;
 
-/// Counts up when what is built, or how, changes: what an older recipe made is built again.
+/// The version of the build's recipe. Results of older versions are built again.
 const RECIPE: u32 = 1;
 
-/// What a finished build has in `bin`.
+/// The programs that a finished build has in `bin`.
 const PROGRAMS: [&str; 3] = ["kube-apiserver", "kubectl", "etcd"];
 
-/// Where the harness looks for a build, if not in the cache.
+/// The variable that names a build outside the cache.
 pub(crate) const ENV: &str = "FLOW_OBSERVER_KUBE";
 
 #[derive(Args, Debug)]
@@ -37,17 +37,17 @@ pub(crate) struct KubeArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Build kube-apiserver from Debian's source package, unless the cache has it (3 to 6 minutes, 3 GB while it
-    /// lasts, 250 MB after); print where it is
+    /// Build kube-apiserver from Debian's source package, unless the cache has it (3 to 6 minutes, 3 GB of disk, of
+    /// which 250 MB stay); print where it is
     #[command(after_help = "The cache is $FLOW_OBSERVER_CACHE/kube, else ~/.cache/flow-observer/kube. \
                             A build that was interrupted goes on where it ended.")]
     Build,
     /// Start etcd and kube-apiserver on loopback, with RBAC and an admin's kubeconfig, in target/kube; print how to
     /// use them
     Start,
-    /// End what `start` started; its objects go with it
+    /// Stop both, and delete their objects
     Stop,
-    /// Say whether they run, where, and since when
+    /// Print whether they run, where, and since when
     Status,
     /// Run kubectl against the started server, as its admin: `cargo xtask kube kubectl get pods -A`
     Kubectl {
@@ -70,7 +70,7 @@ pub(crate) fn run(root: &Path, args: &KubeArgs) -> Result<ExitCode> {
     }
 }
 
-/// The directory of a finished build, built if need be. Needs no network when the cache has one.
+/// Returns the directory of a finished build, and builds it where it is missing. A build in the cache needs no network.
 pub(crate) fn ensure() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os(ENV) {
         return Ok(dir.into());
@@ -80,14 +80,14 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         return Ok(dir);
     }
     let _lock = cache.lock()?;
-    // The one that we waited for may have been building it.
+    // The process that held the lock may have built it.
     if let Some(dir) = current(&cache) {
         return Ok(dir);
     }
-    build::build(&cache).context("build kube-apiserver; `cargo xtask kube build` goes on where this ended")
+    build::build(&cache).context("build kube-apiserver; `cargo xtask kube build` continues where this ended")
 }
 
-/// The build that the link `current` names, if it is whole and of this recipe.
+/// Returns the build that the link `current` names, if it is complete and of this recipe.
 fn current(cache: &Cache) -> Option<PathBuf> {
     let dir = cache.path(fs::read_link(cache.path("current")).ok()?.to_str()?);
     let ours = dir.to_str()?.ends_with(&suffix());
@@ -99,7 +99,7 @@ fn suffix() -> String {
     format!("-recipe{RECIPE}")
 }
 
-/// The lab knows how to run servers: its program does the rest.
+/// Runs the lab's program `kube`, which starts and stops servers.
 fn forward(root: &Path, args: &[String]) -> Result<ExitCode> {
     setup::ensure(root, false)?;
     let build = ensure()?;
@@ -112,7 +112,7 @@ fn forward(root: &Path, args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }
 
-/// Says what comes next and, once done, how long it took.
+/// Reports a step, and afterwards how long it took.
 fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     say(what);
     let began = std::time::Instant::now();
@@ -122,25 +122,4 @@ fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_whole_build_of_this_recipe_counts() {
-        let root = std::env::temp_dir().join(format!("xtask-kube-{}", std::process::id()));
-        let cache = Cache::at(root.clone());
-        assert_eq!(current(&cache), None);
-        for (name, programs, counts) in [
-            ("1.20-recipe0", &PROGRAMS[..], false),
-            ("1.20-recipe1", &PROGRAMS[..2], false),
-            ("1.21-recipe1", &PROGRAMS[..], true),
-        ] {
-            let bin = root.join(name).join("bin");
-            fs::create_dir_all(&bin).unwrap();
-            programs.iter().for_each(|program| fs::write(bin.join(program), "").unwrap());
-            build::point_to(&cache, name).unwrap();
-            assert_eq!(current(&cache).is_some(), counts, "{name}");
-        }
-        fs::remove_dir_all(root).unwrap();
-    }
-}
+mod tests;

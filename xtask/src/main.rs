@@ -36,21 +36,21 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Run all tests: units, and the scenarios on this machine's kernel (needs root)
     Test(test::TestArgs),
-    /// Measure: nanoseconds per packet, and the agent under a connection storm (needs root)
+    /// Measure nanoseconds per packet, and the agent under a connection storm (needs root)
     Bench(demo::BenchArgs),
     /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
     Vm(vm::VmArgs),
-    /// A real Kubernetes API server: build it from Debian's source package, run it on loopback
+    /// Build a real Kubernetes API server from Debian's source package, and run it on loopback
     Kube(kube::KubeArgs),
-    /// Look for inputs that crash or hang the loaders and the evaluators, or make those two disagree
+    /// Look for inputs that crash or hang the readers and evaluators, or make the two evaluators differ
     Fuzz(fuzz::FuzzArgs),
     /// Build the container image: a static program in an OCI archive, for `k3s ctr images import`
     Image(image::ImageArgs),
     /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
     Rules(rules::RulesArgs),
-    /// Check the rules that the compiler can't: layering, file sizes, white space
+    /// Check what the compiler doesn't: dependencies of the lower crates, circles of files, file sizes
     Tidy,
-    /// What CI runs: formatting, lints, docs, tidy, tests
+    /// Run what CI runs: formatting, tidy, lints, docs, other kernels, fuzzing, tests
     Ci,
 }
 
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The workspace: this crate lies directly below.
+/// Returns the workspace's folder, which holds this crate's.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -1,4 +1,4 @@
-//! Running commands, and saying so.
+//! Runs commands, and reports progress and errors.
 
 use std::fmt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Something the user has to mend: exit code 2.
+/// A problem of the user's environment, with its remedy: exit code 2.
 #[derive(Debug)]
 pub(crate) struct Environment(pub(crate) String);
 
@@ -18,19 +18,22 @@ impl fmt::Display for Environment {
 
 impl std::error::Error for Environment {}
 
-/// Says what comes next, on standard error.
+/// Reports the next step on standard error.
 pub(crate) fn say(what: &str) {
     let style = anstyle::AnsiColor::Cyan.on_default().bold();
     anstream::eprintln!("{style}==>{style:#} {what}");
 }
 
-/// Says what went wrong.
+/// Reports an error on standard error.
 pub(crate) fn complain(what: &str) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{style}error:{style:#} {what}");
 }
 
-/// Runs a command with our terminal; fails when it does.
+/// Runs a command on this terminal.
+///
+/// # Errors
+/// When it can't be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = display(command);
     let status = command.status().with_context(|| format!("`{name}` could not be started"))?;
@@ -40,7 +43,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What a command prints, or `None` when it fails or is not there.
+/// Returns the output of a command, or `None` when it fails or is missing.
 pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
     let out = Command::new(program).args(args).stderr(Stdio::null()).stdin(Stdio::null()).output().ok()?;
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
@@ -59,14 +62,17 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The cargo that runs us.
+/// Returns a command of the cargo that started this program.
 pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args(args);
     command
 }
 
-/// Fails with the remedy unless we are root.
+/// Checks that this process is root.
+///
+/// # Errors
+/// When it isn't; the message has the remedy.
 pub(crate) fn need_root(what: &str) -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
@@ -74,7 +80,10 @@ pub(crate) fn need_root(what: &str) -> Result<()> {
     Err(Environment(format!("{what} needs root: network namespaces and eBPF programs. Run it as root, e.g. `sudo -E env PATH=$PATH cargo xtask ...`")).into())
 }
 
-/// Where cargo puts what it builds.
+/// Returns cargo's target directory.
+///
+/// # Errors
+/// When cargo doesn't name it.
 pub(crate) fn target_dir(root: &Path) -> Result<std::path::PathBuf> {
     let out = cargo(root, &["metadata", "--no-deps", "--format-version=1", "--locked"])
         .output()

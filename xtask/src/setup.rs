@@ -1,4 +1,4 @@
-//! Everything a fresh Debian or Ubuntu machine with git and rustup's stable toolchain lacks.
+//! Installs everything that a fresh Debian or Ubuntu machine with git and rustup's stable toolchain lacks.
 
 mod linker;
 mod node;
@@ -15,7 +15,7 @@ use crate::run::say;
 
 pub(crate) use packages::install;
 
-/// Installs what is missing, saying what and why before. Quick and quiet when nothing is.
+/// Installs what is missing, after a line with the name and the reason. It is quick and quiet when nothing is missing.
 pub(crate) fn ensure(root: &Path, explicit: bool) -> Result<()> {
     let tools = root.join("target/tools");
     fs::create_dir_all(&tools).with_context(|| format!("{} can't be created", tools.display()))?;

@@ -1,4 +1,4 @@
-//! All tests: units, then the scenarios on this machine's kernel.
+//! Runs all tests: unit tests first, then the scenarios on this machine's kernel.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::build::{Built, PACKAGES};
 use crate::run::{cargo, need_root, run, say};
 use crate::{kube, setup};
 
-/// The task that builds it, and the scenarios that need it.
+/// Names the task that builds the container image, and the scenarios that need it.
 const IMAGE: &str = "image";
 
 #[derive(Args, Debug, Default)]
@@ -19,22 +19,25 @@ pub(crate) struct TestArgs {
     filter: Option<String>,
 }
 
-/// Fails when a test fails, and when the scenarios can't run: nothing is skipped.
+/// Builds everything, then runs it. Nothing is skipped.
+///
+/// # Errors
+/// When a test fails, and when the scenarios can't run.
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     setup::ensure(root, false)?;
     let kube = kube::ensure()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
-    // Some minutes, so not for a filter that asks for other tests.
+    // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = args.filter.as_deref().is_none_or(|filter| filter.contains(IMAGE));
-    let image = if wanted { Some(Background::start(root, IMAGE)?) } else { None };
+    let image = if wanted { Some(Background::start(root, IMAGE, &[])?) } else { None };
     say("building the agent and its tests");
     let built = Built::all(root)?;
     let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
     say("unit tests");
-    tests.units()?;
+    tests.units(built.unit_tests())?;
     say("scenarios on this kernel");
-    let others = tests.scenarios(built.tests().into_iter().filter(|name| *name != IMAGE));
+    let others = tests.scenarios(built.scenarios().into_iter().filter(|name| *name != IMAGE));
     if let Some(image) = image {
         say("waiting for the image");
         image.wait()?;
@@ -51,11 +54,13 @@ struct Tests<'a> {
 }
 
 impl Tests<'_> {
-    fn units(&self) -> Result<()> {
-        self.run(&["--lib", "--bin", "xtask"], &[])
+    /// Runs the tests inside the crates, and the targets `names` that need no lab.
+    fn units<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let targets: Vec<_> = names.into_iter().flat_map(|name| ["--test", name]).collect();
+        self.run(&[&["--lib", "--bin", "xtask"], &targets[..]].concat(), &[])
     }
 
-    /// The drop tracepoint hears of the whole machine, so that labs run one at a time.
+    /// Runs the lab's tests one at a time: the drop tracepoint sees the packets of the whole machine.
     fn scenarios<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let targets: Vec<_> = names.into_iter().flat_map(|name| ["--test", name]).collect();
         self.run(&[&targets, &["--no-fail-fast"][..]].concat(), &["--test-threads=1"])

@@ -1,4 +1,4 @@
-//! Ethernet frames in which a host says that an address is its own, or asks who has it.
+//! Ethernet frames in which a host claims an address, or asks for its owner.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use crate::traffic::raw::checksum;
 /// `ff:ff:ff:ff:ff:ff`.
 pub const BROADCAST: Mac = Mac([0xff; 6]);
 
-/// Ethernet's least payload; Go's libraries pad to it.
+/// Ethernet's smallest payload; Go's libraries pad to it.
 const MIN_PAYLOAD: usize = 46;
 
 const ARP: u16 = 0x0806;
@@ -20,14 +20,14 @@ const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
 /// An ARP packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Arp {
-    /// 1 asks, 2 answers.
+    /// 1 is a request, 2 a reply.
     pub operation: u16,
     pub sender: (Mac, Ipv4Addr),
     pub target: (Mac, Ipv4Addr),
 }
 
 impl Arp {
-    /// The frame that carries it.
+    /// Returns the frame that carries it.
     #[must_use]
     pub fn frame(self, to: Mac) -> Vec<u8> {
         let mut arp = vec![0, 1, 8, 0, 6, 4];
@@ -41,31 +41,31 @@ impl Arp {
     }
 }
 
-/// Payload of some type between two hosts.
+/// Returns a frame with a payload of some type between two hosts.
 #[must_use]
 pub fn ethernet(to: Mac, from: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
     [to.0.as_slice(), &from.0, &kind.to_be_bytes(), payload].concat()
 }
 
-/// A gratuitous request, as MetalLB and arping send it.
+/// Returns a gratuitous request, as MetalLB and arping send it.
 #[must_use]
 pub fn gratuitous_request(ip: Ipv4Addr, mac: Mac) -> Vec<u8> {
     Arp { operation: 1, sender: (mac, ip), target: (BROADCAST, ip) }.frame(BROADCAST)
 }
 
-/// A gratuitous reply.
+/// Returns a gratuitous reply.
 #[must_use]
 pub fn gratuitous_reply(ip: Ipv4Addr, mac: Mac) -> Vec<u8> {
     Arp { operation: 2, sender: (mac, ip), target: (BROADCAST, ip) }.frame(BROADCAST)
 }
 
-/// An unsolicited neighbour advertisement to all nodes: override flag, target link-layer address.
+/// Returns an unsolicited neighbour advertisement to all nodes: override flag, target link-layer address.
 #[must_use]
 pub fn advertisement(ip: Ipv6Addr, mac: Mac) -> Vec<u8> {
     Advertisement::unsolicited(ip, mac).frame()
 }
 
-/// A neighbour advertisement with everything that can be wrong about it.
+/// A neighbour advertisement, with fields for everything that can be wrong in it.
 #[derive(Clone, Debug)]
 pub struct Advertisement {
     pub from: Mac,
@@ -79,7 +79,7 @@ pub struct Advertisement {
 }
 
 impl Advertisement {
-    /// As announcers send it.
+    /// Returns one as announcers send it.
     #[must_use]
     pub fn unsolicited(target: Ipv6Addr, mac: Mac) -> Self {
         Self {
@@ -93,13 +93,13 @@ impl Advertisement {
         }
     }
 
-    /// The answer to a solicitation of `asker`.
+    /// Returns the answer to a solicitation of `asker`.
     #[must_use]
     pub fn solicited(target: Ipv6Addr, mac: Mac, asker: (Mac, Ipv6Addr)) -> Self {
         Self { to: asker, flags: 0x60, ..Self::unsolicited(target, mac) }
     }
 
-    /// The frame that carries it.
+    /// Returns the frame that carries it.
     #[must_use]
     pub fn frame(&self) -> Vec<u8> {
         let source = link_local(self.from);
@@ -128,36 +128,11 @@ pub fn link_layer_option(mac: Mac) -> Vec<u8> {
     [&[2, 1], mac.0.as_slice()].concat()
 }
 
-/// The address that a host gives itself.
+/// Returns the link-local address of a host.
 fn link_local(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
     let pair = |high, low| u16::from_be_bytes([high, low]);
     Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAC: Mac = Mac([2, 0, 0, 0, 0, 9]);
-
-    #[test]
-    fn arp_says_what_the_rfc_says() {
-        let frame = gratuitous_request(Ipv4Addr::new(10, 0, 20, 200), MAC);
-        assert_eq!(frame.len(), 60);
-        assert_eq!(frame[12..22], [8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
-        assert_eq!(frame[22..32], [2, 0, 0, 0, 0, 9, 10, 0, 20, 200]);
-        assert_eq!(frame[38..42], [10, 0, 20, 200], "sender and target are the same");
-    }
-
-    #[test]
-    fn an_advertisement_sums_to_zero() {
-        let ip: Ipv6Addr = "fd20::c8".parse().unwrap();
-        let frame = advertisement(ip, MAC);
-        let packet = &frame[14..];
-        let covered = [&packet[8..40], &[0, 0, 0, 32, 0, 0, 0, 58], &packet[40..]].concat();
-        assert_eq!(checksum(&covered), 0);
-        assert_eq!(packet[48..64], ip.octets());
-        assert_eq!(packet[64..72], [2, 1, 2, 0, 0, 0, 0, 9]);
-        assert_eq!(link_local(MAC), "fe80::ff:fe00:9".parse::<Ipv6Addr>().unwrap());
-    }
-}
+mod tests;

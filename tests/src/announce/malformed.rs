@@ -1,4 +1,4 @@
-//! Claims that no announcer would make, each with what is wrong about it.
+//! Claims that no announcer would make, each with its fault.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use super::frames::{self, Advertisement, Arp, BROADCAST, link_layer_option};
 const ZERO: Mac = Mac([0; 6]);
 const MULTICAST: Mac = Mac([1, 0, 0x5e, 0, 0, 1]);
 
-/// Frames that name `ip` and `mac`, and claim nothing.
+/// Returns frames that name `ip` and `mac`, and claim nothing.
 #[must_use]
 pub fn malformed(ip: IpAddr, mac: Mac) -> Vec<(&'static str, Vec<u8>)> {
     match ip {
@@ -72,21 +72,4 @@ fn advertisements(ip: Ipv6Addr, mac: Mac) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn each_is_another_and_none_is_good() {
-        let mac = Mac([2, 0, 0, 0, 0, 9]);
-        let ips: [IpAddr; 2] = ["10.0.20.200".parse().unwrap(), "fd20::c8".parse().unwrap()];
-        let good = [
-            frames::gratuitous_reply(Ipv4Addr::new(10, 0, 20, 200), mac),
-            frames::advertisement("fd20::c8".parse().unwrap(), mac),
-        ];
-        let all: Vec<_> = ips.into_iter().flat_map(|ip| malformed(ip, mac)).map(|(_, frame)| frame).collect();
-        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
-        assert!(all.iter().all(|frame| frame.len() >= 14 && !good.contains(frame)));
-    }
-}
+mod tests;

@@ -17,10 +17,10 @@ use super::frames::{Advertisement, Arp};
 use super::wire::{self, Wire};
 use crate::netns::Netns;
 
-/// How soon a dropped speaker falls silent.
+/// The time within which a dropped speaker stops answering.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Tells who asks that an address is here, until dropped.
+/// Answers requests for an address until dropped.
 #[derive(Debug)]
 pub struct Speaker {
     stop: Arc<AtomicBool>,
@@ -31,13 +31,13 @@ impl Speaker {
     /// Answers for `ip` on `eth0` of a host.
     ///
     /// # Errors
-    /// When it has none.
+    /// When it has no such interface.
     pub fn start(ns: &Netns, ip: IpAddr) -> Result<Self> {
         let out = Wire::open(ns)?;
-        let heard = ns.run(|| listen(ip))?;
+        let socket = ns.run(|| listen(ip))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = Some(thread::spawn(move || speak(heard, &out, ip, &told)));
+        let stopped = Arc::clone(&stop);
+        let thread = Some(thread::spawn(move || speak(socket, &out, ip, &stopped)));
         Ok(Self { stop, thread })
     }
 }
@@ -60,32 +60,32 @@ fn listen(ip: IpAddr) -> Result<Socket> {
     Ok(socket)
 }
 
-fn speak(mut heard: Socket, out: &Wire, ip: IpAddr, stop: &AtomicBool) {
+fn speak(mut socket: Socket, out: &Wire, ip: IpAddr, stop: &AtomicBool) {
     let mut frame = [0; 2048];
     while !stop.load(Ordering::SeqCst) {
-        let Ok(length) = heard.read(&mut frame) else { continue };
+        let Ok(length) = socket.read(&mut frame) else { continue };
         let answer = match ip {
             IpAddr::V4(ip) => answer_arp(&frame[..length], ip, out.mac()),
             IpAddr::V6(ip) => answer_solicitation(&frame[..length], ip, out.mac()),
         };
-        // A host that goes down takes its wire with it.
+        // The interface is gone when its host is.
         drop(answer.map(|answer| out.send(&answer)));
     }
 }
 
-/// The answer to a request for `ip` by another host.
+/// Returns the answer to a request for `ip` by another host.
 fn answer_arp(frame: &[u8], ip: Ipv4Addr, mac: Mac) -> Option<Vec<u8>> {
     let (kind, sender) = (frame.get(12..22)?, frame.get(22..32)?);
     let target: [u8; 4] = frame.get(38..42)?.try_into().ok()?;
     let asker = Mac(sender[..6].try_into().ok()?);
     let asks = kind == [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] && target == ip.octets() && asker != mac;
     let asker_ip = Ipv4Addr::from(<[u8; 4]>::try_from(&sender[6..]).ok()?);
-    // Its own announcements, and those of others, are no questions.
+    // Announcements, its own and those of others, are not requests.
     (asks && asker_ip != ip)
         .then(|| Arp { operation: 2, sender: (mac, ip), target: (asker, asker_ip) }.frame(asker))
 }
 
-/// The answer to a neighbour solicitation for `ip`.
+/// Returns the answer to a neighbour solicitation for `ip`.
 fn answer_solicitation(frame: &[u8], ip: Ipv6Addr, mac: Mac) -> Option<Vec<u8>> {
     let asker = Mac(frame.get(6..12)?.try_into().ok()?);
     let source = Ipv6Addr::from(<[u8; 16]>::try_from(frame.get(22..38)?).ok()?);
@@ -95,24 +95,4 @@ fn answer_solicitation(frame: &[u8], ip: Ipv6Addr, mac: Mac) -> Option<Vec<u8>> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
-    const ASKER: Mac = Mac([2, 0, 0, 0, 0, 2]);
-    const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 20, 200);
-
-    #[test]
-    fn questions_for_the_address_are_answered() {
-        let ask = |from: Ipv4Addr, to: Ipv4Addr| {
-            Arp { operation: 1, sender: (ASKER, from), target: (Mac([0; 6]), to) }.frame(Mac([0xff; 6]))
-        };
-        let client = Ipv4Addr::new(10, 0, 20, 50);
-        let answer = answer_arp(&ask(client, IP), IP, OWN).unwrap();
-        assert_eq!(answer, Arp { operation: 2, sender: (OWN, IP), target: (ASKER, client) }.frame(ASKER));
-        assert_eq!(answer_arp(&ask(client, client), IP, OWN), None);
-        assert_eq!(answer_arp(&ask(IP, IP), IP, OWN), None, "an announcement");
-        assert_eq!(answer_arp(&answer, IP, OWN), None, "an answer");
-        assert_eq!(answer_arp(&[0; 20], IP, OWN), None);
-    }
-}
+mod tests;

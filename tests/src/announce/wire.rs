@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, se
 
 use crate::netns::Netns;
 
-/// Sends frames as they are.
+/// Sends frames unchanged.
 #[derive(Debug)]
 pub struct Wire {
     socket: OwnedFd,
@@ -21,17 +21,17 @@ impl Wire {
     /// Opens `eth0` of a host.
     ///
     /// # Errors
-    /// When it has none.
+    /// When it has no such interface.
     pub fn open(ns: &Netns) -> Result<Self> {
         ns.run(|| {
             let (link, mac) = link("eth0")?;
-            // No protocol: this one hears nothing.
+            // Without a protocol it receives nothing.
             let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
             Ok(Self { socket, link, mac })
         })
     }
 
-    /// The interface's own address.
+    /// Returns the interface's own address.
     #[must_use]
     pub fn mac(&self) -> Mac {
         self.mac
@@ -48,7 +48,7 @@ impl Wire {
     }
 }
 
-/// Index and MAC of an interface of the namespace that this thread is in.
+/// Returns index and MAC of an interface in the namespace of this thread.
 pub(super) fn link(name: &str) -> Result<(LinkAddr, Mac)> {
     let all = getifaddrs().context("list interfaces")?;
     let of_link = |address: nix::ifaddrs::InterfaceAddress| {

@@ -1,4 +1,4 @@
-//! Behind `cargo xtask kube`: `kube DIR start|stop|status|kubectl ARGS`.
+//! The program behind `cargo xtask kube`: `kube DIR start|stop|status|kubectl ARGS`.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn start(server: &Standing) -> Result<ExitCode> {
     ))
 }
 
-/// Exit code 1 when nothing runs, for scripts.
+/// Prints the status. The exit code is 1 when nothing runs, for scripts.
 fn status(server: &Standing) -> Result<ExitCode> {
     let Some(url) = server.url() else {
         say("not running")?;

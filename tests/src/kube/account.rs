@@ -11,12 +11,12 @@ use super::api::Api as _;
 use super::kubeconfig::{Kubeconfig, User};
 use super::server::ApiServer;
 
-/// What to ask of the TokenRequest API.
+/// The parameters of a request to the TokenRequest API.
 #[derive(Clone, Copy, Debug)]
 pub struct Token<'a> {
-    /// The server's own when absent; a token for another audience is no good to the server.
+    /// The server's own when absent; the server rejects tokens for another audience.
     pub audience: Option<&'a str>,
-    /// From 600 on.
+    /// The lifetime in seconds, at least 600.
     pub seconds: u32,
 }
 
@@ -27,7 +27,7 @@ impl Default for Token<'_> {
 }
 
 impl ApiServer {
-    /// A token of an account that exists.
+    /// Returns a token of an existing account.
     ///
     /// # Errors
     /// When the server refuses.
@@ -43,8 +43,8 @@ impl ApiServer {
         answer["status"]["token"].as_str().map(str::to_owned).context("an answer without a token")
     }
 
-    /// The same token as if the server had made it this much earlier, signed by the server's own key: nobody waits
-    /// ten minutes, the shortest life the server gives, to see one expire.
+    /// Returns the same token as if the server had made it this much earlier, signed with the server's own key. A test
+    /// can't wait ten minutes, the shortest lifetime, until one expires.
     ///
     /// # Errors
     /// When this isn't a token of the server.
@@ -64,7 +64,7 @@ impl ApiServer {
         Ok(jsonwebtoken::encode(&header, &claims, &key)?)
     }
 
-    /// Makes an account, and a token of it.
+    /// Creates an account and a token of it.
     ///
     /// # Errors
     /// When the server refuses.
@@ -74,7 +74,7 @@ impl ApiServer {
         self.token(namespace, name, Token::default())
     }
 
-    /// Lets an account read what agents serve, by the role that ships.
+    /// Lets an account read the agents' API, by the role in `deploy/`.
     ///
     /// # Errors
     /// When the server refuses.
@@ -84,7 +84,7 @@ impl ApiServer {
         self.kubectl(&["create", "clusterrolebinding", name, role, &subject], None).map(drop)
     }
 
-    /// A kubeconfig of an account that exists.
+    /// Returns a kubeconfig of an existing account.
     ///
     /// # Errors
     /// As [`Self::token`].
@@ -93,7 +93,7 @@ impl ApiServer {
         self.kubeconfig_with(&format!("{namespace}-{name}"), User::Token(token))
     }
 
-    /// A kubeconfig for this server, called `name`.
+    /// Writes a kubeconfig for this server, called `name`.
     ///
     /// # Errors
     /// When it can't be written.

@@ -1,4 +1,4 @@
-//! What a test asks of an API server, real or fake.
+//! The interface of an API server for tests, real or fake.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,24 +11,24 @@ use super::kubectl::Kubectl;
 use super::place::Place;
 use super::server::ApiServer;
 
-/// Where the agent lives.
+/// The agent's namespace.
 pub const NAMESPACE: &str = "flow-observer";
 
-/// The rights that ship.
+/// The manifest with the agent's rights.
 pub const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/base/rbac.yaml");
 
 /// An API server that a test can change. The same tests run on both, so that the fake can't drift.
 pub trait Api {
-    /// Where it runs.
+    /// Returns where it runs.
     fn place(&self) -> &Place;
-    /// `http(s)://127.0.0.1:PORT`.
+    /// Returns the address, `http(s)://127.0.0.1:PORT`.
     fn url(&self) -> String;
-    /// kubectl as admin.
+    /// Returns kubectl as admin.
     fn as_admin(&self) -> Kubectl;
-    /// A kubeconfig of the agent's own account, with the rights that ship; the fake knows no rights.
+    /// Returns a kubeconfig of the agent's account, with the rights in `deploy/`; the fake has no rights.
     ///
     /// # Errors
-    /// When they can't be had.
+    /// When the server refuses the account or its rights.
     fn agent(&self) -> Result<PathBuf>;
     /// Creates or changes objects, status included, as `manager`.
     ///
@@ -40,7 +40,7 @@ pub trait Api {
     /// # Errors
     /// When there is none.
     fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()>;
-    /// Forgets the versions until now: watches from there have expired.
+    /// Forgets the versions until now, so that watches from there have expired.
     ///
     /// # Errors
     /// When a real server doesn't start again.
@@ -90,7 +90,7 @@ impl Api for ApiServer {
     }
 
     fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
-        // No kubelet says that a pod is gone, so nothing would end a graceful deletion.
+        // No kubelet confirms that a pod is gone, so a graceful deletion would never end.
         let mut args = vec!["delete", kind, name, "--grace-period=0", "--force", "--wait=false"];
         if !namespace.is_empty() {
             args.extend(["-n", namespace]);
@@ -105,14 +105,14 @@ impl Api for ApiServer {
 }
 
 impl ApiServer {
-    /// Status has a path of its own, where the kind has that; elsewhere it came with the object.
+    /// Writes the status where the kind has a path for it; elsewhere it came with the object.
     fn status(&self, object: &Value) -> Result<()> {
         let Some(path) = status_path(object) else { return Ok(()) };
         self.kubectl(&["replace", "--raw", &path, "-f", "-"], Some(&object.to_string())).map(drop)
     }
 }
 
-/// Where status has a path of its own, the server takes it there only.
+/// Removes the status where it has a path of its own: the server accepts it only there.
 fn without_status(object: &Value) -> Value {
     let mut object = object.clone();
     if let (Some(_), Some(fields)) = (status_path(&object), object.as_object_mut()) {
@@ -135,8 +135,8 @@ fn status_path(object: &Value) -> Option<String> {
     })
 }
 
-/// A lab's object as Kubernetes 1.20 takes it: without what the server fills in, with what it insists on. Some have
-/// no counterpart there.
+/// Returns a lab's object as Kubernetes 1.20 accepts it: without fields that the server fills in, with those that it
+/// requires. Some have no counterpart there.
 fn stored(object: &Value) -> Option<Value> {
     let mut object = object.clone();
     if let Some(metadata) = object["metadata"].as_object_mut() {
@@ -153,7 +153,7 @@ fn stored(object: &Value) -> Option<Value> {
         }
         Some("EndpointSlice") => return endpoints(&object),
         Some("Namespace" | "Service") => {
-            // Of a cluster with one address family, whose API has one address a Service.
+            // The cluster has one address family, so its API has one address per Service.
             if let Some(spec) = object["spec"].as_object_mut() {
                 spec.remove("clusterIPs");
             }
@@ -163,7 +163,7 @@ fn stored(object: &Value) -> Option<Value> {
     Some(object)
 }
 
-/// 1.20 has no `discovery.k8s.io/v1`: the Endpoints that go with a slice of IPv4 addresses.
+/// Returns the Endpoints for a slice of IPv4 addresses, since 1.20 has no `discovery.k8s.io/v1`.
 fn endpoints(slice: &Value) -> Option<Value> {
     if slice["addressType"] != "IPv4" {
         return None;

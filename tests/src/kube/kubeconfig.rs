@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::pki::write_secret;
 
-/// A way to a server, and who comes along it.
+/// A server's address and a user.
 #[derive(Clone, Debug)]
 pub struct Kubeconfig {
     /// `https://127.0.0.1:6443`.
@@ -17,7 +17,7 @@ pub struct Kubeconfig {
     pub user: User,
 }
 
-/// Who asks.
+/// The user of a kubeconfig.
 #[derive(Clone, Debug)]
 pub enum User {
     Nobody,
@@ -31,7 +31,7 @@ pub enum User {
 }
 
 impl Kubeconfig {
-    /// Writes it for ourselves only.
+    /// Writes it, readable only by this user.
     ///
     /// # Errors
     /// When the file can't be written.

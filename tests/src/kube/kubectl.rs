@@ -1,4 +1,4 @@
-//! kubectl, as people run it.
+//! Runs kubectl as users do.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -23,34 +23,34 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// `dir` keeps what it learnt of the server. It must not be that of another server on the same port: kubectl
-    /// wouldn't notice.
+    /// Returns a kubectl whose cache is in `dir`. The cache must not be that of another server on the same port, since
+    /// kubectl wouldn't notice.
     pub(super) fn new(program: PathBuf, place: &Place, kubeconfig: &Path, dir: &Path) -> Self {
         Self { program, place: place.clone(), kubeconfig: kubeconfig.to_owned(), dir: dir.to_owned() }
     }
 
-    /// The same for somebody else.
+    /// Returns the same with another kubeconfig.
     #[must_use]
     pub fn with(&self, kubeconfig: &Path) -> Self {
         Self { kubeconfig: kubeconfig.to_owned(), ..self.clone() }
     }
 
-    /// Runs it and returns what it printed.
+    /// Runs it and returns its output.
     ///
     /// # Errors
-    /// When it fails; the error holds what it said.
+    /// When it fails; the error holds its output.
     pub fn run(&self, args: &[&str], stdin: Option<&str>) -> Result<String> {
         let mut command = self.command(args);
         command.stdin(self.input(stdin)?);
         let output = self.place.run(|| command.output()).context("start kubectl")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("kubectl {}: {}", args.join(" "), said.trim());
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!("kubectl {}: {}", args.join(" "), errors.trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Asks for a path of the API.
+    /// Requests a path of the API.
     ///
     /// # Errors
     /// As [`Self::run`], and when the answer is not JSON.
@@ -58,7 +58,7 @@ impl Kubectl {
         serde_json::from_str(&self.run(&["get", "--raw", path], None)?).context("an answer in JSON")
     }
 
-    /// Follows a watch. The path names its `timeoutSeconds`, or it never ends.
+    /// Follows a watch. Without `timeoutSeconds` in the path it never ends.
     ///
     /// # Errors
     /// When it can't be started.
@@ -70,7 +70,7 @@ impl Kubectl {
         Ok(Watching::new(child, output))
     }
 
-    /// A command that inherits our terminal, for people.
+    /// Returns a command that inherits the terminal.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
@@ -78,7 +78,7 @@ impl Kubectl {
         command
     }
 
-    /// A file rather than a pipe: nobody has to feed it while kubectl talks.
+    /// Writes the input to a file, since a pipe would have to be filled while kubectl prints.
     fn input(&self, text: Option<&str>) -> Result<Stdio> {
         let Some(text) = text else { return Ok(Stdio::null()) };
         fs::create_dir_all(&self.dir)?;
@@ -108,10 +108,10 @@ impl Watching {
         Self { child, lines }
     }
 
-    /// The next event; `None` at the end of the stream.
+    /// Returns the next event, or `None` at the end of the stream.
     ///
     /// # Errors
-    /// When none comes in time, or it is no JSON.
+    /// When none arrives in time, or it is not JSON.
     pub fn next(&self) -> Result<Option<Value>> {
         match self.lines.recv_timeout(wait::DEADLINE) {
             Ok(line) => Ok(Some(serde_json::from_str(&line).context(line)?)),
@@ -122,7 +122,7 @@ impl Watching {
 }
 
 impl Watching {
-    /// Whether nothing has come that was not taken, and it goes on.
+    /// Is true when every event was taken and the watch continues.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self.lines.try_recv(), Err(mpsc::TryRecvError::Empty))

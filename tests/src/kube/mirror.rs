@@ -1,4 +1,4 @@
-//! Keeps an API server in step with the lab's directory of objects.
+//! Copies the lab's directory of objects to an API server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::api::Api;
 
-/// What was applied so far, by file.
+/// The applied objects, by file.
 #[derive(Debug)]
 pub struct Mirror {
     dir: PathBuf,
@@ -17,13 +17,13 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Of a directory with one object a file.
+    /// Mirrors a directory with one object per file.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), applied: BTreeMap::new() }
     }
 
-    /// Creates, changes and deletes what was in the directory since the last time.
+    /// Applies the directory's changes since the last call.
     ///
     /// # Errors
     /// When the server refuses an object.

@@ -48,7 +48,7 @@ impl Pki {
         self.secret(&format!("{name}.key"), &key.serialize_pem())
     }
 
-    /// What signs the tokens of ServiceAccounts; a new one each time.
+    /// Creates a new key for the tokens of ServiceAccounts.
     pub(super) fn accounts(&self) -> Result<()> {
         let key = KeyPair::generate()?;
         fs::write(self.path("accounts.pub"), key.public_key_pem())?;
@@ -60,7 +60,7 @@ impl Pki {
     }
 }
 
-/// Writes what only we may read.
+/// Writes a file that only this user may read.
 pub(super) fn write_secret(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| path.display().to_string())?;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)

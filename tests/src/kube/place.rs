@@ -1,4 +1,4 @@
-//! Where a server runs: in a namespace of the lab, or beside us.
+//! The place of a server: a namespace of the lab, or that of this process.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
@@ -32,7 +32,7 @@ impl Place {
         }
     }
 
-    /// Listens on a port of loopback; 0 is a free one.
+    /// Listens on a port of loopback; 0 chooses a free one.
     pub(super) fn listen(&self, port: u16) -> Result<TcpListener> {
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = self.run(|| TcpListener::bind(at)).with_context(|| format!("listen on {at}"))?;
@@ -40,10 +40,10 @@ impl Place {
         Ok(listener)
     }
 
-    /// Ports of loopback that are free now.
+    /// Returns ports of loopback that are free now.
     pub(super) fn free_ports<const N: usize>(&self) -> Result<[u16; N]> {
         let mut ports = [0; N];
-        // All at once, so that no port comes twice.
+        // All are open at the same time, so that no port comes twice.
         let listeners: Vec<_> = (0..N).map(|_| self.listen(0)).collect::<Result<_>>()?;
         for (port, listener) in ports.iter_mut().zip(&listeners) {
             *port = listener.local_addr()?.port();

@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 use super::place::Place;
 
 /// Lines at the end of a log that an error shows.
-const TOLD: usize = 20;
+const SHOWN: usize = 20;
 
-/// Killed when dropped, unless it was let go.
+/// A process that is killed when dropped, unless it was released.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Option<Child>,
@@ -20,7 +20,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a command with its output in `log`, after what an earlier one wrote there.
+    /// Starts a command whose output is appended to `log`.
     pub(super) fn start(place: &Place, command: &mut Command, log: &Path) -> Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
         // A Ctrl-C at the terminal is for the test, which then ends its servers.
@@ -43,14 +43,14 @@ impl Process {
         self.child.as_ref().map(Child::id)
     }
 
-    /// The end of its log.
+    /// Returns the end of its log.
     pub(super) fn tail(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(TOLD)..].join("\n")
+        lines[lines.len().saturating_sub(SHOWN)..].join("\n")
     }
 
-    /// Lets it outlive us.
+    /// Releases it, so that it outlives this process.
     pub(super) fn let_go(&mut self) {
         self.child = None;
     }

@@ -1,4 +1,4 @@
-//! A thread with an event loop, in the namespace where its sockets shall be.
+//! A thread with an event loop, in the namespace of its sockets.
 
 use std::future::Future;
 use std::sync::mpsc;

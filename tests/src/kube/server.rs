@@ -14,10 +14,10 @@ use super::pki::Pki;
 use super::place::Place;
 use super::process::Process;
 
-/// Time a start gets; 5 s is usual.
+/// The time that a start gets; 5 s is usual.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Where Services of the lab have their addresses.
+/// The range of the lab's Service addresses.
 const SERVICE_NET: &str = "10.43.0.0/16";
 
 /// A running API server with RBAC, on loopback. Dropping it kills it.
@@ -40,10 +40,10 @@ struct Ports {
     peer: u16,
 }
 
-/// The directory of the build: `$FLOW_OBSERVER_KUBE`, else where `cargo xtask kube build` puts it.
+/// Returns the directory of the build: `$FLOW_OBSERVER_KUBE`, else that of `cargo xtask kube build`.
 ///
 /// # Errors
-/// When there is none; it says how to get one.
+/// When there is none; the message tells how to build one.
 pub(super) fn build() -> Result<PathBuf> {
     let cache = || match (std::env::var_os("FLOW_OBSERVER_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
         (Some(dir), _) => Some(PathBuf::from(dir)),
@@ -90,7 +90,7 @@ impl ApiServer {
         Ok(server)
     }
 
-    /// Kills the server with SIGKILL: its port refuses, its watches break. What it stored stays.
+    /// Kills the server with SIGKILL: its port refuses and its watches break. Its objects stay.
     pub fn kill(&mut self) {
         self.server = None;
     }
@@ -106,7 +106,7 @@ impl ApiServer {
         self.wait_ready().context("kube-apiserver")
     }
 
-    /// The same with another key for the tokens of accounts: those that the old one signed are good no more.
+    /// Starts it again with another key for the tokens of accounts, so that older tokens are no longer valid.
     ///
     /// # Errors
     /// As [`Self::restart`].
@@ -119,42 +119,42 @@ impl ApiServer {
     /// Runs kubectl as admin.
     ///
     /// # Errors
-    /// When it fails; the error holds what it said.
+    /// When it fails; the error holds its output.
     pub fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Result<String> {
         self.as_admin().run(args, stdin)
     }
 
-    /// kubectl as admin.
+    /// Returns kubectl as admin.
     #[must_use]
     pub fn as_admin(&self) -> Kubectl {
         Kubectl::new(self.build.join("bin/kubectl"), &self.place, &self.admin(), &self.dir.join("kubectl"))
     }
 
-    /// The admin's kubeconfig.
+    /// Returns the admin's kubeconfig.
     #[must_use]
     pub fn admin(&self) -> PathBuf {
         self.dir.join("admin.kubeconfig")
     }
 
-    /// Where it listens.
+    /// Returns the address where it listens.
     #[must_use]
     pub fn at(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.api).into()
     }
 
-    /// `https://127.0.0.1:PORT`.
+    /// Returns the address, `https://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}", self.at())
     }
 
-    /// The certificate of its CA.
+    /// Returns the certificate of its CA.
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.pki.path("ca.crt")
     }
 
-    /// Where it runs.
+    /// Returns where it runs.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
@@ -168,7 +168,7 @@ impl ApiServer {
         &self.pki
     }
 
-    /// Lets etcd and the server outlive us; their process numbers.
+    /// Lets etcd and the server outlive this process, and returns their process IDs.
     pub(super) fn let_go(mut self) -> Vec<u32> {
         let processes = [self.server.as_mut(), self.etcd.as_mut()].into_iter().flatten();
         processes
@@ -187,8 +187,8 @@ impl ApiServer {
                 process.check()?;
             }
             if crate::wait::interrupted() || Instant::now() > end {
-                let told = self.server.as_ref().map(Process::tail).unwrap_or_default();
-                bail!("it was not ready within {PATIENCE:?}:\n{told}");
+                let log = self.server.as_ref().map(Process::tail).unwrap_or_default();
+                bail!("it was not ready within {PATIENCE:?}:\n{log}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -255,7 +255,7 @@ impl Drop for ApiServer {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
+#[expect(clippy::print_stderr, reason = "a failed test shows the logs of its servers")]
 fn report(log: &str) {
     eprintln!("--- the end of kube-apiserver's log:\n{log}\n---");
 }

@@ -23,7 +23,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// What was started, or shall be, in `dir`.
+    /// Returns the server in `dir`, running or not.
     ///
     /// # Errors
     /// When there is no current directory to which `dir` is relative.
@@ -31,7 +31,7 @@ impl Standing {
         Ok(Self { dir: std::path::absolute(dir)? })
     }
 
-    /// Starts one, with no objects; where it is.
+    /// Starts one without objects, and returns its address.
     ///
     /// # Errors
     /// When it runs already, or doesn't start.
@@ -47,7 +47,7 @@ impl Standing {
         Ok(url)
     }
 
-    /// Ends it and removes its files; whether there was one.
+    /// Stops it and removes its files. Is true if there was one.
     ///
     /// # Errors
     /// When it doesn't end.
@@ -61,26 +61,26 @@ impl Standing {
         Ok(!running.is_empty())
     }
 
-    /// Where it listens, if all of it runs.
+    /// Returns its address, if all of it runs.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         let whole = self.running().len() == PROGRAMS.len();
         whole.then(|| Some(self.read()?["url"].as_str()?.to_owned())).flatten()
     }
 
-    /// Since when it runs.
+    /// Returns the time of its start.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         fs::metadata(self.state()).ok()?.modified().ok()?.elapsed().ok()
     }
 
-    /// The admin's kubeconfig.
+    /// Returns the admin's kubeconfig.
     #[must_use]
     pub fn admin(&self) -> PathBuf {
         self.dir.join("admin.kubeconfig")
     }
 
-    /// kubectl as its admin.
+    /// Returns kubectl as its admin.
     ///
     /// # Errors
     /// When it doesn't run.
@@ -90,14 +90,14 @@ impl Standing {
         Ok(Kubectl::new(program, &Place::Here, &self.admin(), &self.dir.join("kubectl")))
     }
 
-    /// Processes of ours that live: a number that went to another program is not ours any more.
+    /// Returns its living processes. An ID that another program has now does not count.
     fn running(&self) -> Vec<i32> {
         let Some(state) = self.read() else { return Vec::new() };
         let pids = state["pids"].as_array().into_iter().flatten();
         pids.filter_map(|pid| i32::try_from(pid.as_i64()?).ok()).filter(|pid| self.is_ours(*pid)).collect()
     }
 
-    /// Both have our directory among their arguments.
+    /// Is true for its processes: both have the directory among their arguments.
     fn is_ours(&self, pid: i32) -> bool {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);

@@ -1,4 +1,4 @@
-//! What Alertmanager tells: a server that takes its notifications.
+//! A server that receives Alertmanager's notifications.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::netns::Netns;
 
-/// A client that says nothing must not keep the receiver.
+/// The time after which a silent client is dropped, so that it doesn't block the receiver.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than any notification of the lab.
@@ -63,7 +63,7 @@ impl Drop for Acceptor {
     }
 }
 
-/// Keeps every alert it is told.
+/// Keeps every alert of a notification.
 #[derive(Debug)]
 pub(super) struct Webhook {
     alerts: Arc<Mutex<Vec<Value>>>,
@@ -76,8 +76,8 @@ impl Webhook {
         let alerts = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&alerts);
         let serve = move |stream: TcpStream| {
-            let told = receive(&stream).unwrap_or_default();
-            kept.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+            let received = receive(&stream).unwrap_or_default();
+            kept.lock().unwrap_or_else(PoisonError::into_inner).extend(received);
         };
         Ok(Self { alerts, _acceptor: Acceptor::start(ns, listener, serve)? })
     }
@@ -119,18 +119,4 @@ fn alerts(body: &[u8]) -> Vec<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_body_is_as_long_as_its_header_says() {
-        let mut request: &[u8] = b"POST / HTTP/1.1\r\ncontent-length: 3\r\nX: y\r\n\r\nabcd";
-        assert_eq!(body(&mut request).unwrap(), b"abc");
-    }
-
-    #[test]
-    fn alerts_of_a_notification() {
-        assert_eq!(alerts(br#"{"alerts": [{"status": "firing"}]}"#).len(), 1);
-        assert!(alerts(b"no JSON").is_empty() && alerts(b"{}").is_empty() && alerts(b"[]").is_empty());
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Many connections over many pairs at full speed, each counted by how it ended.
+//! Opens many connections over many pairs at full speed, and counts each by its end.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use super::Conversation;
 use crate::netns::Netns;
 
-/// What one client does to one address.
+/// The connections of one client to one address.
 #[derive(Clone, Debug)]
 pub struct Lane {
     pub client: Netns,
@@ -19,10 +19,10 @@ pub struct Lane {
     pub count: u32,
 }
 
-/// How the connections of a lane ended.
+/// Counts of a lane's connections by their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Opened, however they ended.
+    /// Opened connections, with any end.
     pub established: u32,
     /// Opened, then reset by the client.
     pub client_resets: u32,
@@ -32,7 +32,8 @@ pub struct Tally {
     pub refused: u32,
 }
 
-/// Runs all lanes, one thread a client namespace, the lanes of a client in turn. Opened connections end in three ways in turn.
+/// Runs all lanes, one thread a client namespace, the lanes of a client in turn. Opened connections end in three ways
+/// in turn.
 ///
 /// # Errors
 /// When a connection ends in a way no tally has: the truth would not be known.

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Connects from inside `ns`.
 ///
 /// # Errors
-/// What connect(2) says: `ConnectionRefused` after a RST or ICMP port unreachable, ...
+/// The error of connect(2): `ConnectionRefused` after a RST or ICMP port unreachable, ...
 pub fn connect(ns: &Netns, to: SocketAddr) -> io::Result<Conversation> {
     connect_within(ns, to, TIMEOUT)
 }
@@ -43,7 +43,7 @@ impl Conversation {
         Ok(Self(stream))
     }
 
-    /// Port on our side.
+    /// Returns the local port.
     ///
     /// # Errors
     /// When the socket is broken.
@@ -51,7 +51,7 @@ impl Conversation {
         Ok(self.0.local_addr()?.port())
     }
 
-    /// How long to wait for answers from now on.
+    /// Sets the time to wait for answers.
     ///
     /// # Errors
     /// When the socket refuses.
@@ -69,7 +69,7 @@ impl Conversation {
         self.0.read_exact(&mut answer)
     }
 
-    /// Ends the connection with a RST from our side.
+    /// Ends the connection with a RST from the client.
     ///
     /// # Errors
     /// When the socket refuses.

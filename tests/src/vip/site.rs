@@ -21,7 +21,7 @@ use crate::{overlay, wait};
 pub const PORT: u16 = 5432;
 /// The address of the incident.
 pub const VIP4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 20, 200));
-/// Its IPv6 twin.
+/// The same in IPv6.
 pub const VIP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd20, 0, 0, 0, 0, 0, 0, 200));
 /// The Service that has them, as the agent names it.
 pub const SERVICE: &str = "dbaas/postgresql-lb";
@@ -35,7 +35,7 @@ const KUBELET: u16 = 10250;
 const CLUSTER_IPS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(10, 43, 20, 200)), IpAddr::V6(Ipv6Addr::new(0xfd43, 0, 0, 0, 0, 0, 0, 200))];
 
-/// What may differ.
+/// The properties in which sites differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     pub nodes: [&'static str; 2],
@@ -52,7 +52,7 @@ impl Default for Setup {
     }
 }
 
-/// Two nodes and what they serve. Field order is drop order.
+/// Two nodes and their services. Field order is drop order.
 #[derive(Debug)]
 pub struct Site {
     pub vip: Vip,
@@ -65,7 +65,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Builds it; nobody has the address yet.
+    /// Builds it. No node has the address yet.
     ///
     /// # Errors
     /// When a tool fails.
@@ -90,7 +90,7 @@ impl Site {
         Ok(site)
     }
 
-    /// Nodes of a cluster know each other's MAC: they talk all the time.
+    /// Lets the nodes learn each other's MAC, as in a cluster, where they exchange packets all the time.
     fn meet(&self) -> Result<()> {
         let [first, second] = self.nodes();
         match connect(&first.ns, (second.ip4(), KUBELET).into()) {
@@ -99,19 +99,19 @@ impl Site {
         }
     }
 
-    /// Both nodes.
+    /// Returns both nodes.
     #[must_use]
     pub fn nodes(&self) -> [&Node; 2] {
         [&self.world.node, &self.second]
     }
 
-    /// Where a pod serves, in the family of the VIP.
+    /// Returns a pod's address, in the family of the VIP.
     #[must_use]
     pub fn backend(&self, pod: &Pod) -> SocketAddr {
         if self.setup.vip.is_ipv4() { pod.at(PORT) } else { pod.at6(PORT) }
     }
 
-    /// The client's address, in the family of the VIP.
+    /// Returns the client's address, in the family of the VIP.
     #[must_use]
     pub fn client_ip(&self) -> IpAddr {
         if self.setup.vip.is_ipv4() { self.client.ip4.into() } else { self.client.ip6.into() }
@@ -133,7 +133,7 @@ impl Site {
         self.world.cluster.balancer(&Balancer { service, vips: &[self.setup.vip], local }, backends)
     }
 
-    /// Lists a `ServiceL2Status` that says that a node announces the Service.
+    /// Lists a `ServiceL2Status` by which a node announces the Service.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -141,7 +141,7 @@ impl Site {
         self.world.cluster.l2_status(name, (NAMESPACE, NAME), node)
     }
 
-    /// The agent on each node.
+    /// Starts the agent on each node.
     ///
     /// # Errors
     /// As [`Agent::start`].
@@ -189,33 +189,4 @@ impl Site {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the incident rests on: a connection open across a move is reset at its next packet.
-    #[test]
-    fn a_move_resets_what_was_open() {
-        for (vip, hold) in [(VIP4, Hold::Speaker), (VIP4, Hold::Address), (VIP6, Hold::Speaker)] {
-            let mut site = Site::new(Setup { vip, hold, ..Setup::default() }).unwrap();
-            site.move_to(0, Pattern::METALLB.at_once()).unwrap();
-            let mut open = site.converse(1).unwrap().remove(0);
-            let again = site.move_to(0, Pattern::METALLB.at_once()).unwrap();
-            open.echo().unwrap();
-            let mac = site.move_to(1, Pattern::METALLB.at_once()).unwrap();
-            assert_ne!(mac, again);
-            assert_eq!(open.echo().unwrap_err().kind(), ErrorKind::ConnectionReset, "{vip} {hold:?}");
-            site.converse(1).unwrap();
-        }
-    }
-
-    #[test]
-    fn masqueraded_clients_have_the_nodes_address() {
-        let mut site = Site::new(Setup { traffic: Traffic::Cluster, ..Setup::default() }).unwrap();
-        site.move_to(0, Pattern::ARPING).unwrap();
-        let _open = site.converse(1).unwrap();
-        let seen = site.pods[0].ns.proc_net("tcp6").unwrap();
-        let hex = |ip: Ipv4Addr| format!("{:08X}", u32::from(ip).swap_bytes());
-        assert!(seen.contains(&hex(site.world.node.pod_ip4(1))), "{seen}");
-        assert!(!seen.contains(&hex(site.client.ip4)), "{seen}");
-    }
-}
+mod tests;

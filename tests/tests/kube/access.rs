@@ -1,4 +1,4 @@
-//! Whom an agent answers when the API server guards it.
+//! The agent's answers to users with and without rights, as the API server decides.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,10 +15,10 @@ const MONITORING: &str = "monitoring";
 
 const FLOWS: &str = "/api/v1/flows?since=10m&follow=false";
 
-/// The agent remembers for 10 s that a token is good, and so does the server.
+/// The agent caches a valid token for 10 s, and so does the server.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// Listens as in a cluster, and logs whatever it can.
+/// Starts an agent that listens as in a cluster, with all logs.
 fn guarded(scene: &Scene<ApiServer>, kubeconfig: &Path) -> Agent {
     let node = &scene.world.node;
     let mut command = Command::new(agent::binary().unwrap());
@@ -31,7 +31,7 @@ fn guarded(scene: &Scene<ApiServer>, kubeconfig: &Path) -> Agent {
     Agent::start_as(&node.ns, &node.name, scene.world.guard.dir(), command).unwrap()
 }
 
-/// With another signature of the same length.
+/// Returns a token with another signature of the same length.
 fn forged(token: &str) -> String {
     let (rest, signature) = token.rsplit_once('.').unwrap();
     format!("{rest}.{}", signature.chars().rev().collect::<String>())
@@ -62,7 +62,7 @@ fn tokens_count_as_the_server_says() {
         api.as_admin().with(&api.kubeconfig_with("stranger", User::Token(stranger.clone())).unwrap());
     discovery.get("/api/v1").expect("the server lets every account read /api/*, as clusters do");
 
-    // The server's own picture of the rights follows in a moment.
+    // The server's own cache of the rights follows in a moment.
     answers(&reader, 200);
     answers(&leaver, 200);
     answers(&young, 200);

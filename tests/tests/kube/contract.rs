@@ -1,4 +1,4 @@
-//! What readers of an API server rely on. The same bodies run on the real server and on the fake.
+//! The behaviour that readers of an API server rely on. The same bodies run on the real server and on the fake.
 
 use lab::kube::fake::Lists;
 use lab::kube::{Api, Watching};
@@ -51,7 +51,7 @@ fn version(object: &Value) -> &str {
     object["metadata"]["resourceVersion"].as_str().unwrap()
 }
 
-/// Later pages are of the version that the first one had.
+/// Later pages have the version of the first one.
 fn pages(api: &mut dyn Api) {
     namespaces(api, "page", 5);
     let first = list(api, "labelSelector=of%3Dpage&limit=2");
@@ -68,7 +68,7 @@ fn pages(api: &mut dyn Api) {
     assert!(item["kind"].is_null() && item["apiVersion"].is_null(), "items don't name their kind: {item}");
 }
 
-/// `resourceVersion=0` is answered from memory, and knows no pages.
+/// `resourceVersion=0` is answered from memory, without pages.
 fn cached(api: &mut dyn Api) {
     namespaces(api, "cached", 3);
     let all = list(api, "labelSelector=of%3Dcached&limit=1&resourceVersion=0");
@@ -80,7 +80,7 @@ fn watch(api: &dyn Api, query: &str) -> Watching {
     api.as_admin().watch(&format!("/api/v1/namespaces?watch=1&{query}")).unwrap()
 }
 
-/// The next event that is no bookmark.
+/// Returns the next event that is not a bookmark.
 fn next(watching: &Watching) -> (String, Value) {
     loop {
         let event = watching.next().unwrap().unwrap();
@@ -90,7 +90,7 @@ fn next(watching: &Watching) -> (String, Value) {
     }
 }
 
-/// Without finalizers, which only the real server adds to namespaces.
+/// Returns a policy. Policies have no finalizers, which only the real server adds to namespaces.
 fn policy(labels: &[(&str, &str)]) -> Value {
     let mut policy = policy::admitting("default", "contract", &["a"]);
     for (key, value) in labels {
@@ -115,11 +115,11 @@ fn changes(api: &mut dyn Api) {
     let versions: Vec<u64> = objects.iter().map(|o| version(o).parse().unwrap()).collect();
     assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
     assert!(objects.iter().all(|o| o["kind"] == "NetworkPolicy"), "events name their kind");
-    assert_eq!(objects[2]["metadata"]["labels"]["changed"], "yes", "what was deleted is told");
+    assert_eq!(objects[2]["metadata"]["labels"]["changed"], "yes", "the event holds the deleted object");
     assert_eq!(objects[0]["metadata"]["uid"], objects[2]["metadata"]["uid"]);
 }
 
-/// What a selector no longer selects is deleted, to those who selected.
+/// An object that a selector no longer selects is deleted for its watch.
 fn selected(api: &mut dyn Api) {
     let watching =
         api.as_admin().watch(&policies(api, "timeoutSeconds=30&labelSelector=mine%3Dyes")).unwrap();
@@ -131,14 +131,14 @@ fn selected(api: &mut dyn Api) {
     api.delete("NetworkPolicy", "default", "contract").unwrap();
 }
 
-/// From version 0 a watch begins with what there is, and ends when its time is over.
+/// A watch from version 0 begins with the existing objects, and ends after its timeout.
 fn all_at_first(api: &mut dyn Api) {
     namespaces(api, "first", 2);
     let watching = watch(api, "resourceVersion=0&timeoutSeconds=1&labelSelector=of%3Dfirst");
-    let mut told = [next(&watching), next(&watching)];
-    told.sort_by_key(|(_, object)| name(object).to_owned());
-    let told: Vec<_> = told.iter().map(|(kind, object)| (kind.as_str(), name(object))).collect();
-    assert_eq!(told, [("ADDED", "first0"), ("ADDED", "first1")]);
+    let mut listed = [next(&watching), next(&watching)];
+    listed.sort_by_key(|(_, object)| name(object).to_owned());
+    let listed: Vec<_> = listed.iter().map(|(kind, object)| (kind.as_str(), name(object))).collect();
+    assert_eq!(listed, [("ADDED", "first0"), ("ADDED", "first1")]);
     assert_eq!(watching.next().unwrap(), None);
 }
 
@@ -166,7 +166,7 @@ fn missing(api: &mut dyn Api) {
     }
 }
 
-/// A watch from a version that is forgotten says so in an event, and ends.
+/// A watch from a forgotten version reports that in an event, and ends.
 fn forgotten(api: &mut dyn Api) {
     let old = version(&list(api, "limit=1")).to_owned();
     namespaces(api, "late", 1);

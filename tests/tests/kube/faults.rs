@@ -1,4 +1,4 @@
-//! What networks and servers do to a watch, one after the other, with one agent that outlives it all.
+//! Faults of networks and servers in a watch, one after the other, with one agent that survives all of them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ struct Trouble {
     scene: Scene<ApiServer>,
     agent: Agent,
     proxy: Proxy,
-    /// Namespaces so far.
+    /// The number of namespaces so far.
     count: usize,
 }
 
@@ -28,7 +28,7 @@ impl Trouble {
         Self { scene, agent, proxy, count }
     }
 
-    /// The same with another agent.
+    /// Returns the same with another agent.
     fn with_agent(self, args: &[&str]) -> Self {
         let Self { scene, agent, count, .. } = self;
         agent.kill().unwrap();
@@ -37,13 +37,13 @@ impl Trouble {
         Self { scene, agent, proxy, count }
     }
 
-    /// One more namespace.
+    /// Adds a namespace.
     fn change(&mut self) {
         self.scene.api.apply(&[namespace(&format!("more{}", self.count), &[])]).unwrap();
         self.count += 1;
     }
 
-    /// The agent has all of them, and is in step.
+    /// Waits until the agent has all of them, and is synced.
     fn catches_up(&self) {
         synced(&self.agent, "Namespace", 1.0);
         knows(&self.agent, "Namespace", self.count);
@@ -51,7 +51,7 @@ impl Trouble {
     }
 }
 
-/// One server for all of it: a start takes seconds.
+/// All cases share one server, since a start takes seconds.
 #[test]
 fn one_agent_outlives_them_all() {
     let mut trouble = Trouble::new();
@@ -63,24 +63,24 @@ fn one_agent_outlives_them_all() {
 }
 
 fn refusals(trouble: &mut Trouble) {
-    for (code, said) in [(401, "unauthorized"), (403, "forbidden"), (500, "500")] {
+    for (code, reason) in [(401, "unauthorized"), (403, "forbidden"), (500, "500")] {
         let refused = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(code, None));
         let cut = trouble.proxy.inject(On::path("/namespaces").watches(), Fault::Gone);
         cut.wait_hits(1).unwrap();
         synced(&trouble.agent, "Namespace", 0.0);
         let why = stale(&trouble.agent, "Namespace").unwrap();
-        assert!(why.contains(said), "{why}");
+        assert!(why.contains(reason), "{why}");
         trouble.change();
         refused.wait_hits(2).unwrap();
         drop((refused, cut));
         trouble.catches_up();
     }
-    // Other kinds never noticed.
+    // Other kinds were not affected.
     assert_eq!(stale(&trouble.agent, "Pod"), None);
     assert_eq!(lines(&trouble.agent, &["can't be followed", "Namespace"]), 3, "{}", trouble.agent.log());
 }
 
-/// A server that says when to come again is not asked before.
+/// The agent does not retry before the time that the server sets.
 fn a_busy_server_is_obeyed(trouble: &mut Trouble) {
     let busy = trouble.proxy.inject(On::path("/namespaces"), Fault::Status(429, Some(3)));
     let cut = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Cut);
@@ -103,7 +103,7 @@ fn streams_that_break(trouble: &mut Trouble) {
             trouble.catches_up();
         }
     }
-    // A list that ends half-way removes nothing.
+    // A list that ends too early removes nothing.
     let cut = trouble.proxy.inject(On::path("/namespaces").lists().times(2), Fault::Cut);
     let gone = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Gone);
     cut.wait_hits(1).unwrap();
@@ -120,7 +120,7 @@ fn streams_that_break(trouble: &mut Trouble) {
     trouble.catches_up();
 }
 
-/// A stream that is open and dead is given up.
+/// The agent closes a stream that is open and dead.
 fn half_open_connections(trouble: &mut Trouble) {
     let frozen = trouble.proxy.inject(On::path("/namespaces").watches().times(1), Fault::Freeze);
     frozen.wait_hits(1).unwrap();

@@ -1,4 +1,4 @@
-//! Kinds that are installed after the agent was, and removed before it is.
+//! Kinds that are installed after the agent, and removed before it.
 
 use lab::agent::Agent;
 use lab::cluster::{Balancer, ServiceSpec};

@@ -1,4 +1,4 @@
-//! API servers, real and fake, what stands between, and the agent that reads them.
+//! API servers, real and fake, the proxy in front of them, and the agent that reads them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 mod access;

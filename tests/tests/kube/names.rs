@@ -1,4 +1,5 @@
-//! Pods come, change and go, and records name them. The same on the real server and on the fake.
+//! Pods are created, changed and deleted, and records name them. The same bodies run on the real server and on the
+//! fake.
 
 use lab::cluster::ServiceSpec;
 use lab::kube::Api;
@@ -39,21 +40,21 @@ fn follow<S: Api>(scene: &Scene<S>) {
             a.flows("kind=attempt").ok()?.into_iter().find(|r| r["src"]["pod"] == front.name.as_str())
         })
         .unwrap();
-    let (_open, told) = record(&agent, &front, (vip, 80).into());
+    let (_open, seen) = record(&agent, &front, (vip, 80).into());
     assert_eq!(
-        (&told["src"]["namespace"], &told["src"]["pod"]),
+        (&seen["src"]["namespace"], &seen["src"]["pod"]),
         (&"web".into(), &front.name.as_str().into()),
-        "{told}"
+        "{seen}"
     );
-    assert_eq!(told["dst"]["service"], "data/store", "{told}");
-    assert_eq!(told["dst"]["pod"], store.name.as_str(), "{told}");
+    assert_eq!(seen["dst"]["service"], "data/store", "{seen}");
+    assert_eq!(seen["dst"]["pod"], store.name.as_str(), "{seen}");
 
-    // Changed: the ReplicaSet is known by its metadata only, and so is its Deployment.
+    // Changed. Of ReplicaSet and Deployment the agent knows only metadata.
     knows(&agent, "ReplicaSet", 2);
     assert_eq!(
-        (&told["src"]["workload"], &told["src"]["kind"]),
+        (&seen["src"]["workload"], &seen["src"]["kind"]),
         (&"front".into(), &"Deployment".into()),
-        "{told}"
+        "{seen}"
     );
     let mut renamed = pod(scene, &front.namespace, &front.name);
     renamed["metadata"]["ownerReferences"][0]["kind"] = "StatefulSet".into();
@@ -61,12 +62,12 @@ fn follow<S: Api>(scene: &Scene<S>) {
     scene.api.apply(&[renamed]).unwrap();
     agent
         .wait_for("the changed owner", |_| {
-            let (_open, told) = record(&agent, &front, store.at(8080));
-            (told["src"]["workload"] == "other").then_some(())
+            let (_open, seen) = record(&agent, &front, store.at(8080));
+            (seen["src"]["workload"] == "other").then_some(())
         })
         .unwrap();
 
-    // Deleted, and the address goes to another.
+    // Deleted, and another pod gets the address.
     let host = front.host;
     scene.delete_pod(front);
     knows(&agent, "Pod", 1);
@@ -75,14 +76,14 @@ fn follow<S: Api>(scene: &Scene<S>) {
     knows(&agent, "Pod", 2);
     agent
         .wait_for("the heir's name", |_| {
-            let (_open, told) = record(&agent, &heir, store.at(8080));
-            (told["src"]["pod"] == heir.name.as_str() && told["src"]["namespace"] == "other").then_some(())
+            let (_open, seen) = record(&agent, &heir, store.at(8080));
+            (seen["src"]["pod"] == heir.name.as_str() && seen["src"]["namespace"] == "other").then_some(())
         })
         .unwrap();
     fallback(scene, &agent);
 }
 
-/// The fake has EndpointSlices. The real server is too old for them, so that Endpoints are read.
+/// The fake has EndpointSlices. The real server is too old for them, so the agent reads Endpoints.
 fn fallback<S: Api>(scene: &Scene<S>, agent: &lab::agent::Agent) {
     let old = scene.api.as_admin().get("/apis/discovery.k8s.io/v1").is_err();
     let (read, not) = if old { ("Endpoints", "EndpointSlice") } else { ("EndpointSlice", "Endpoints") };
@@ -91,7 +92,7 @@ fn fallback<S: Api>(scene: &Scene<S>, agent: &lab::agent::Agent) {
     assert!(agent.metric("cluster_objects", &[("kind", read)]).unwrap() >= 1.0);
 }
 
-/// The object as the lab has it.
+/// Returns the lab's object.
 fn pod<S: Api>(scene: &Scene<S>, namespace: &str, name: &str) -> serde_json::Value {
     let file = scene.world.cluster.dir().join(format!("pod_{namespace}_{name}.yaml"));
     serde_yaml_ng::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()

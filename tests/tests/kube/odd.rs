@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, knows, lines, record};
 
-/// `kubectl delete namespace` with everything in it, as the namespace controller does it.
+/// Deletes a namespace with everything in it, as the namespace controller does.
 fn delete_namespace(api: &ApiServer, name: &str) {
     api.kubectl(&["delete", "namespace", name, "--wait=false"], None).unwrap();
     for kind in ["pods", "services", "endpoints", "networkpolicies", "replicasets"] {
@@ -27,21 +27,21 @@ fn a_namespace_that_goes_under_us() {
     scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["batch"])]).unwrap();
     let agent = scene.agent(&[]);
     let namespaces = agent.metric("cluster_objects", &[("kind", "Namespace")]).unwrap();
-    let (_open, told) = record(&agent, &front, store.at(8080));
-    assert_eq!(told["verdict"]["decision"], "deny", "{told}");
+    let (_open, seen) = record(&agent, &front, store.at(8080));
+    assert_eq!(seen["verdict"]["decision"], "deny", "{seen}");
     delete_namespace(&scene.api, "data");
     agent.wait_metric("cluster_objects", &[("kind", "Namespace")], namespaces - 1.0).unwrap();
     knows(&agent, "Pod", 1);
     knows(&agent, "NetworkPolicy", 0);
     agent
         .wait_for("a record without the policy", |_| {
-            let told = record(&agent, &front, store.at(8080)).1;
-            (told["verdict"]["decision"] != "deny").then_some(())
+            let seen = record(&agent, &front, store.at(8080)).1;
+            (seen["verdict"]["decision"] != "deny").then_some(())
         })
         .unwrap();
 }
 
-/// As after a new hostname: another Node with the same address, and the old one goes.
+/// A new hostname leads to another Node with the same address, and the old one is deleted.
 #[test]
 fn a_node_that_is_renamed() {
     let scene = Scene::real("node1");
@@ -52,21 +52,22 @@ fn a_node_that_is_renamed() {
     node["metadata"] = json!({"name": "node1-new"});
     scene.api.apply(&[node.clone()]).unwrap();
     knows(&agent, "Node", 2);
-    let told = |agent: &Agent, what: &str| lines(agent, &[what, "node1"]);
+    let seen = |agent: &Agent, what: &str| lines(agent, &[what, "node1"]);
     let (gone, back) = ("has no node of this name", "has this node again");
-    assert_eq!(told(&agent, gone), 0, "{}", agent.log());
+    assert_eq!(seen(&agent, gone), 0, "{}", agent.log());
     scene.api.kubectl(&["delete", "node", "node1"], None).unwrap();
-    agent.wait_for("a line in the log", |agent| (told(agent, gone) == 1).then_some(())).unwrap();
+    agent.wait_for("a line in the log", |agent| (seen(agent, gone) == 1).then_some(())).unwrap();
     assert_eq!(lines(&agent, &[gone, "node1-new", "--node-name"]), 1, "{}", agent.log());
     let told_of = record(&agent, &front, store.at(8080)).1;
     assert_eq!(told_of["src"]["pod"], front.name.as_str(), "names stay: {told_of}");
     node["metadata"] = json!({"name": "node1"});
     scene.api.apply(&[node]).unwrap();
-    agent.wait_for("a line in the log", |agent| (told(agent, back) == 1).then_some(())).unwrap();
-    assert_eq!(told(&agent, gone), 1, "{}", agent.log());
+    agent.wait_for("a line in the log", |agent| (seen(agent, back) == 1).then_some(())).unwrap();
+    assert_eq!(seen(&agent, gone), 1, "{}", agent.log());
 }
 
-/// Only the fake takes them. What can be read is read, each of the others is told once, and mended ones come back.
+/// Only the fake accepts them. Readable objects are read, each of the others is reported once, and repaired ones come
+/// back.
 #[test]
 fn objects_that_dont_fit_the_schema() {
     let scene = Scene::fake();
@@ -80,11 +81,11 @@ fn objects_that_dont_fit_the_schema() {
     scene.api.apply(&[policy(json!("a string"))]).unwrap();
     scene.api.apply(&odd()).unwrap();
     let agent = scene.agent(&[]);
-    let (_open, told) = record(&agent, &front, store.at(8080));
-    assert_eq!(told["src"]["pod"], front.name.as_str(), "{told}");
+    let (_open, seen) = record(&agent, &front, store.at(8080));
+    assert_eq!(seen["src"]["pod"], front.name.as_str(), "{seen}");
     assert_eq!(
-        told["verdict"]["decision"], "unknown",
-        "a policy that can't be read may say anything: {told}"
+        seen["verdict"]["decision"], "unknown",
+        "a policy that can't be read may say anything: {seen}"
     );
     assert!(lines(&agent, &["data/odd"]) <= 1, "{}", agent.log());
 
@@ -92,14 +93,14 @@ fn objects_that_dont_fit_the_schema() {
     scene.api.apply(&[mended]).unwrap();
     agent
         .wait_for("the mended policy", |_| {
-            let told = record(&agent, &front, store.at(8080)).1;
-            (told["verdict"]["decision"] == "allow").then_some(())
+            let seen = record(&agent, &front, store.at(8080)).1;
+            (seen["verdict"]["decision"] == "allow").then_some(())
         })
         .unwrap();
 }
 
-/// Larger than a real server takes (its store's limit is 1.5 MB), and then larger than the agent's own limit for a line:
-/// neither stops what comes after.
+/// The objects are larger than a real server accepts (its store's limit is 1.5 MB), and then larger than the agent's
+/// own limit for a line. Neither affects later objects.
 #[test]
 fn huge_objects() {
     let scene = Scene::fake();
@@ -113,8 +114,8 @@ fn huge_objects() {
         scene.sync();
         agent
             .wait_for(&format!("the pod after {name}"), |_| {
-                let told = record(&agent, &after, store.at(8080)).1;
-                (told["src"]["pod"] == after.name.as_str()).then_some(())
+                let seen = record(&agent, &after, store.at(8080)).1;
+                (seen["src"]["pod"] == after.name.as_str()).then_some(())
             })
             .unwrap();
     }

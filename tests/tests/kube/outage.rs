@@ -1,4 +1,4 @@
-//! The API server goes and comes back; the agent doesn't.
+//! The API server stops and starts again while the agent runs.
 
 use crate::scene::{Scene, knows, lines, record, stale, synced};
 
@@ -8,11 +8,11 @@ fn names_outlive_the_server_and_catch_up_with_it() {
     let (store, front, _serving) = scene.store_and_front();
     let (agent, proxy) = scene.agent_behind_proxy(&[]);
     let name = front.name.clone();
-    let named = |told: &serde_json::Value| {
+    let named = |seen: &serde_json::Value| {
         assert_eq!(
-            (&told["src"]["pod"], &told["dst"]["pod"]),
+            (&seen["src"]["pod"], &seen["dst"]["pod"]),
             (&name.as_str().into(), &store.name.as_str().into()),
-            "{told}"
+            "{seen}"
         );
     };
     named(&record(&agent, &front, store.at(8080)).1);
@@ -21,14 +21,14 @@ fn names_outlive_the_server_and_catch_up_with_it() {
     scene.api.kill();
     for kind in ["Pod", "NetworkPolicy", "Namespace"] {
         synced(&agent, kind, 0.0);
-        assert!(stale(&agent, kind).is_some(), "{kind} is not told");
+        assert!(stale(&agent, kind).is_some(), "{kind} is not reported");
     }
     named(&record(&agent, &front, store.at(8080)).1);
     agent
         .wait_for("a line in the log", |a| (lines(a, &["can't be followed", "Pod"]) > 0).then_some(()))
         .unwrap();
 
-    // While the agent can't see it, one pod goes and another comes at its address.
+    // While the agent can't see it, a pod is deleted and another one gets its address.
     scene.api.restart().unwrap();
     let host = front.host;
     scene.delete_pod(front);
@@ -43,8 +43,8 @@ fn names_outlive_the_server_and_catch_up_with_it() {
     knows(&agent, "Pod", 2);
     agent
         .wait_for("the heir's name", |_| {
-            let told = record(&agent, &heir, store.at(8080)).1;
-            (told["src"]["pod"] == heir.name.as_str()).then_some(())
+            let seen = record(&agent, &heir, store.at(8080)).1;
+            (seen["src"]["pod"] == heir.name.as_str()).then_some(())
         })
         .unwrap();
     assert_eq!(lines(&agent, &["can't be followed", "Pod"]), 1, "one line: {}", agent.log());

@@ -1,4 +1,4 @@
-//! The proxy breaks what it is told to, and nothing else.
+//! The proxy causes the faults that are set, and no others.
 
 use std::time::{Duration, Instant};
 
@@ -41,10 +41,10 @@ fn a_real_server_is_reached_over_tls_with_a_token() {
 fn failures_are_for_those_they_are_meant_for() {
     let (proxy, kubectl, _stage) = before_fake();
     kubectl.get(LIST).unwrap();
-    for (code, said) in [(401, "Unauthorized"), (403, "Forbidden"), (503, "ServiceUnavailable")] {
+    for (code, reason) in [(401, "Unauthorized"), (403, "Forbidden"), (503, "ServiceUnavailable")] {
         let fault = proxy.inject(On::path("/namespaces").times(1), Fault::Status(code, None));
         let error = format!("{:#}", kubectl.get(LIST).unwrap_err());
-        assert!(error.contains(said) || error.contains("logged in"), "{error}");
+        assert!(error.contains(reason) || error.contains("logged in"), "{error}");
         kubectl.get("/version").unwrap();
         kubectl.get(LIST).unwrap();
         assert_eq!(fault.hits(), 1);
@@ -68,7 +68,7 @@ fn watches_end_as_told() {
             assert!(next.is_err(), "half a line is no event: {next:?}");
         }
     }
-    // Both are lifted.
+    // Both faults are removed.
     let watching = kubectl.watch(WATCH).unwrap();
     assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
     drop(stage);
@@ -86,7 +86,7 @@ fn a_slow_answer_is_whole() {
     assert!(began.elapsed() > usual + Duration::from_millis(100), "it was as quick as ever");
 }
 
-/// What happened while a stream was frozen is lost on it, and a new one works.
+/// A frozen stream loses the events of that time, and a new one works.
 #[test]
 fn silence_is_silence() {
     let (proxy, kubectl, stage) = before_fake();
@@ -95,11 +95,11 @@ fn silence_is_silence() {
     let frozen = proxy.inject(On::all().watches(), Fault::Freeze);
     frozen.wait_hits(1).unwrap();
     drop(frozen);
-    stage.api.apply(&[namespace("unheard", &[])]).unwrap();
+    stage.api.apply(&[namespace("unseen", &[])]).unwrap();
     let fresh = kubectl.watch(WATCH).unwrap();
-    let heard: Vec<_> =
+    let received: Vec<_> =
         (0..3).map(|_| fresh.next().unwrap().unwrap()["object"]["metadata"]["name"].clone()).collect();
-    assert!(heard.contains(&"unheard".into()), "{heard:?}");
+    assert!(received.contains(&"unseen".into()), "{received:?}");
     assert!(watching.is_silent(), "the frozen stream spoke");
 
     let silence = proxy.inject(On::path("/version"), Fault::Silence);

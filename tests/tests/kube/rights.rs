@@ -1,4 +1,4 @@
-//! What the account may not read.
+//! Kinds that the account may not read.
 
 use lab::agent::Agent;
 use lab::kube::{Api, NAMESPACE, RBAC, User};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::scene::{Scene, lines, record, stale, synced};
 
-/// The rights that ship, but for one kind.
+/// The rights in `deploy/`, without those for one kind.
 fn without(plural: &str) -> String {
     let text = std::fs::read_to_string(RBAC).unwrap();
     let mut documents = Vec::new();
@@ -38,7 +38,7 @@ fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
     let grant =
         |rights: &str| scene.api.kubectl(&["apply", "-n", NAMESPACE, "-f", "-"], Some(rights)).unwrap();
     grant(&without("networkpolicies"));
-    // The server's own picture of the rights follows in a moment.
+    // The server's own cache of the rights follows in a moment.
     let asked = scene.api.as_admin().with(&kubeconfig);
     let policies = "/apis/networking.k8s.io/v1/networkpolicies";
     lab::wait::until("the right to be gone", lab::wait::DEADLINE, || asked.get(policies).err()).unwrap();
@@ -46,27 +46,27 @@ fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
     let agent = scene.agent_with(&kubeconfig, &[]);
     synced(&agent, "NetworkPolicy", 0.0);
     synced(&agent, "Pod", 1.0);
-    let (_open, told) = record(&agent, &front, store.at(8080));
-    assert_eq!(told["src"]["pod"], front.name.as_str(), "{told}");
-    assert_eq!(told["verdict"]["decision"], "unknown", "no policy known is not no policy: {told}");
+    let (_open, seen) = record(&agent, &front, store.at(8080));
+    assert_eq!(seen["src"]["pod"], front.name.as_str(), "{seen}");
+    assert_eq!(seen["verdict"]["decision"], "unknown", "no policy known is not no policy: {seen}");
     let why = stale(&agent, "NetworkPolicy").unwrap();
     assert!(why.contains("forbidden") && why.contains("ClusterRole"), "{why}");
-    let told = |agent: &Agent| lines(agent, &["NetworkPolicy", "forbidden"]);
-    agent.wait_for("a line in the log", |agent| (told(agent) == 1).then_some(())).unwrap();
+    let seen = |agent: &Agent| lines(agent, &["NetworkPolicy", "forbidden"]);
+    agent.wait_for("a line in the log", |agent| (seen(agent) == 1).then_some(())).unwrap();
 
     grant(&std::fs::read_to_string(RBAC).unwrap());
     synced(&agent, "NetworkPolicy", 1.0);
     assert_eq!(stale(&agent, "NetworkPolicy"), None);
     agent
         .wait_for("a verdict", |_| {
-            let told = record(&agent, &front, store.at(8080)).1;
-            (told["verdict"]["decision"] == "allow").then_some(())
+            let seen = record(&agent, &front, store.at(8080)).1;
+            (seen["verdict"]["decision"] == "allow").then_some(())
         })
         .unwrap();
-    assert_eq!(told(&agent), 1, "{}", agent.log());
+    assert_eq!(seen(&agent), 1, "{}", agent.log());
 }
 
-/// A token for somebody else, and one that is none, are told, and the agent stands by.
+/// A token for another audience and a malformed one are reported, and the agent stays up.
 #[test]
 fn a_token_that_is_no_good() {
     let scene = Scene::real("node1");

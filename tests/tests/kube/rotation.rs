@@ -1,4 +1,4 @@
-//! The agent's token is good no more, and there is a new one.
+//! The agent's token is no longer valid, and there is a new one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use crate::scene::{Scene, knows, lines, record, stale, synced};
 
 const KINDS: [&str; 3] = ["Pod", "NetworkPolicy", "Namespace"];
 
-/// A token as the kubelet projects it: `token` leads to `..data/token`, and `..data` to what is newest.
+/// A token as the kubelet projects it: `token` links to `..data/token`, and `..data` to the newest version.
 struct Projected {
     dir: PathBuf,
     versions: u32,
@@ -36,8 +36,8 @@ impl Projected {
 }
 
 fn wait_unauthorized(agent: &Agent, kind: &str) {
-    let told = || stale(agent, kind).filter(|why| why.starts_with("unauthorized (401)"));
-    let why = agent.wait_for("word on the token", |_| told()).unwrap();
+    let rejected = || stale(agent, kind).filter(|why| why.starts_with("unauthorized (401)"));
+    let why = agent.wait_for("a report on the token", |_| rejected()).unwrap();
     assert!(why.contains("renew it"), "the remedy: {why}");
 }
 

@@ -1,4 +1,4 @@
-//! A lab whose objects an API server has, and the agent that follows it.
+//! A lab with its objects on an API server, and the agent that follows it.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) struct Scene<S> {
     pub(crate) world: World,
 }
 
-/// Asks again soon, so that no test waits half a minute for what a user may.
+/// Short retry times, so that tests don't wait as long as users may.
 const HASTE: [&str; 2] = ["--kube-retry", "1s"];
 
 impl Scene<ApiServer> {
@@ -29,7 +29,7 @@ impl Scene<ApiServer> {
         Self { mirror: mirror(&world), api, world }
     }
 
-    /// The agent behind a proxy, as itself, and the proxy.
+    /// Starts the agent behind a proxy, with its own account, and returns both.
     pub(crate) fn agent_behind_proxy(&self, args: &[&str]) -> (Agent, Proxy) {
         self.api.agent().unwrap();
         let proxy = Proxy::before(&self.api).unwrap();
@@ -56,12 +56,12 @@ fn mirror(world: &World) -> RefCell<Mirror> {
 }
 
 impl<S: Api> Scene<S> {
-    /// Gives the server what changed in the lab's directory.
+    /// Applies the changes of the lab's directory to the server.
     pub(crate) fn sync(&self) {
         self.mirror.borrow_mut().sync(&self.api).unwrap();
     }
 
-    /// Pod `data/store`, which serves 8080, and its client `web/front`.
+    /// Starts pod `data/store`, which serves 8080, and its client `web/front`.
     pub(crate) fn store_and_front(&self) -> (Pod, Pod, Server) {
         let store = self.world.pod("data", "store").unwrap();
         let front = self.world.pod("web", "front").unwrap();
@@ -70,7 +70,7 @@ impl<S: Api> Scene<S> {
         (store, front, serving)
     }
 
-    /// The agent with the rights that ship.
+    /// Starts the agent with the rights in `deploy/`.
     pub(crate) fn agent(&self, args: &[&str]) -> Agent {
         self.agent_with(&self.api.agent().unwrap(), args)
     }
@@ -82,30 +82,30 @@ impl<S: Api> Scene<S> {
             .unwrap()
     }
 
-    /// Deletes a pod, there and here.
+    /// Deletes a pod on the server and in the lab.
     pub(crate) fn delete_pod(&self, pod: Pod) {
         self.world.delete_pod(pod).unwrap();
         self.sync();
     }
 }
 
-/// Waits for the agent to know so many objects of a kind.
+/// Waits until the agent has this number of objects of a kind.
 pub(crate) fn knows(agent: &Agent, kind: &str, count: usize) {
     agent.wait_metric("cluster_objects", &[("kind", kind)], count as f64).unwrap();
 }
 
-/// Waits for a kind to be in step, or not.
+/// Waits until a kind is synced, or is not.
 pub(crate) fn synced(agent: &Agent, kind: &str, value: f64) {
     agent.wait_metric("cluster_synced", &[("kind", kind)], value).unwrap();
 }
 
-/// Whether `cluster_synced` has a series of this kind.
+/// Is true when `cluster_synced` has a series of this kind.
 pub(crate) fn has_series(agent: &Agent, kind: &str) -> bool {
     let metrics = agent.metrics().unwrap();
     metrics.iter().any(|sample| sample.matches("flow_observer_cluster_synced", &[("kind", kind)]))
 }
 
-/// A connection and its record.
+/// Opens a connection, and returns it with its record.
 pub(crate) fn record(agent: &Agent, client: &Pod, to: std::net::SocketAddr) -> (Conversation, Value) {
     let open = connect(&client.ns, to).unwrap();
     let port = open.local_port().unwrap();
@@ -113,7 +113,7 @@ pub(crate) fn record(agent: &Agent, client: &Pod, to: std::net::SocketAddr) -> (
     (open, record)
 }
 
-/// What `/readyz` says of a kind that is stale.
+/// Returns the reason in `/readyz` for a stale kind.
 pub(crate) fn stale(agent: &Agent, kind: &str) -> Option<String> {
     let answer = agent.get("/readyz").unwrap();
     assert_eq!(answer.status, 200, "a stale cluster is no reason for a restart: {}", answer.body);
@@ -121,7 +121,7 @@ pub(crate) fn stale(agent: &Agent, kind: &str) -> Option<String> {
     body["stale"][kind].as_str().map(str::to_owned)
 }
 
-/// Lines of the log that have all of `parts`.
+/// Returns the number of lines in the log that have all of `parts`.
 pub(crate) fn lines(agent: &Agent, parts: &[&str]) -> usize {
     agent.log().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
 }

@@ -6,7 +6,7 @@ use lab::world::World;
 
 use crate::stage::{self, namespace};
 
-/// One server for all of it: a start takes seconds.
+/// All cases share one server, since a start takes seconds.
 #[test]
 fn the_harness_gives_what_it_promises() {
     let mut stage = stage::real();
@@ -15,7 +15,7 @@ fn the_harness_gives_what_it_promises() {
     objects_survive_a_kill(&mut stage.api);
 }
 
-/// The version that the docs speak of, with what the tests rely on it to lack.
+/// The server has the documented version, and lacks the features that the tests expect to be missing.
 fn it_is_the_one_that_debian_has(api: &ApiServer) {
     let kubectl = api.as_admin();
     let version = kubectl.get("/version").unwrap();
@@ -49,7 +49,7 @@ fn objects_survive_a_kill(api: &mut ApiServer) {
     assert_eq!(kept["metadata"]["labels"]["a"], "b", "{kept}");
 }
 
-/// Everything the lab describes finds its place in a real server, status included, and goes again.
+/// A real server stores every object of the lab, status included, and deletes it again.
 #[test]
 fn the_lab_is_mirrored() {
     let world = World::new().unwrap();

@@ -20,13 +20,13 @@ fn place() -> (Arc<Guard>, Place) {
     (guard, place)
 }
 
-/// A real server.
+/// Starts a real server.
 pub(crate) fn real() -> Stage<ApiServer> {
     let (guard, place) = place();
     Stage { api: ApiServer::start(&place, &guard.dir().join("kube")).unwrap(), _guard: guard }
 }
 
-/// A fake one.
+/// Starts a fake server.
 pub(crate) fn fake(lists: Lists) -> Stage<FakeApi> {
     let (guard, place) = place();
     Stage { api: FakeApi::start(&place, &guard.dir().join("kube"), lists).unwrap(), _guard: guard }
@@ -41,7 +41,7 @@ pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
     object
 }
 
-/// Namespaces called `name`0 and so on.
+/// Returns namespaces called `name`0 and so on.
 pub(crate) fn namespaces(api: &dyn Api, name: &str, count: usize) {
     let all: Vec<Value> = (0..count).map(|n| namespace(&format!("{name}{n}"), &[("of", name)])).collect();
     api.apply(&all).unwrap();

@@ -1,4 +1,4 @@
-//! The first incident, in a cluster: from `kubectl apply` of the broken policy to the finding, and back.
+//! The first incident in a cluster: from `kubectl apply` of the broken policy to the finding, and back.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -64,15 +64,15 @@ fn a_rename_is_told_days_before_the_outage() {
     knows(&agent, "Pod", 2);
     let error = connect(&new.ns, database).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-    // A pod is created before it has an address, and attempts from then have no name. It tries again, as pods do.
+    // A pod is created before it has an address, and its first attempts have no name. It tries again, as pods do.
     let denied =
         agent.provoke("policy_denied", "active", || drop(connect(&new.ns, database)), is_ours).unwrap();
-    let told = [
+    let parts = [
         "refused by NetworkPolicy postgres/default-deny-ingress",
         "no rule admits namespace pal-e-docs",
         "pal-e-app",
     ];
-    assert!(says(&denied["summary"], &told), "{denied}");
+    assert!(says(&denied["summary"], &parts), "{denied}");
 
     scene.api.apply_as("OpenTofu", &[admitting(&["pal-e-app", "pal-e-docs"])]).unwrap();
     firewall.allow_pod(&new).unwrap();

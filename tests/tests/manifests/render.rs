@@ -1,4 +1,4 @@
-//! Without a cluster.
+//! Checks of the manifests without a cluster.
 
 use lab::manifest::{self, ALL};
 
@@ -30,7 +30,7 @@ fn names_are_those_that_the_docs_and_commands_use() {
     }
 }
 
-/// The image is tagged with the version that `cargo xtask image` packs, and a Service can't set the agent's settings.
+/// The image's tag is the version of `cargo xtask image`, and variables of Services can't change the agent's settings.
 #[test]
 fn the_agent_is_of_this_version() {
     for dir in ALL {

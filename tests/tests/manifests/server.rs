@@ -1,4 +1,4 @@
-//! A real API server takes every manifest as it is, and grants the agent what it reads, and no more.
+//! A real API server accepts every manifest unchanged, and grants the agent exactly what it reads.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Stage {
         Self { api, _ns: ns, _guard: guard }
     }
 
-    /// As users do it; kubectl refuses what the server's schema doesn't know.
+    /// Applies as users do; kubectl refuses fields that the server's schema doesn't have.
     fn apply(&self, dir: &str) {
         let path = manifest::checkout("deploy").join(dir);
         self.api.kubectl(&["apply", "--validate=true", "-k", &path.to_string_lossy()], None).unwrap();
@@ -44,7 +44,7 @@ impl Stage {
         serde_json::from_str(&self.api.kubectl(&args, None).unwrap()).unwrap()
     }
 
-    /// SubjectAccessReview.
+    /// Returns the answer of a SubjectAccessReview.
     fn may(&self, spec: &Value) -> bool {
         let review =
             json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
@@ -63,7 +63,7 @@ impl Stage {
     }
 }
 
-/// All of `wanted` is in `stored`, which has the server's defaults besides. Quantities and such keep their spelling.
+/// Checks that all of `wanted` is in `stored`, which also has the server's defaults. Quantities keep their spelling.
 fn kept(wanted: &Value, stored: &Value, path: &str) {
     match (wanted, stored) {
         (Value::Object(wanted), Value::Object(stored)) => {
@@ -140,7 +140,7 @@ fn the_agent_may_read_what_it_reads_and_nothing_else() {
     }
 }
 
-/// Readers are those whom somebody has bound; the role is good for the API alone.
+/// Only bound users are readers, and the role allows only the API.
 #[test]
 fn readers_read_the_api_only() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! `explain` and `audit` against what the kernel does and the agent saw.
+//! `explain` and `audit` against the kernel's behaviour and the agent's records.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,7 +46,7 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// Five pods that all serve, policies in both directions, and firewalls set by hand to enforce them.
+    /// Builds five serving pods, policies in both directions, and firewalls set by hand to enforce them.
     fn new() -> Self {
         let world = World::new().unwrap();
         let [docs, app, prometheus, postgres, backup] = [
@@ -76,7 +76,7 @@ impl Pairs {
         Self { _firewalls: firewalls.into_iter().chain([egress]).collect(), _servers: servers, pods, world }
     }
 
-    /// What the kernel says of every pair, by query id.
+    /// Returns the kernel's decision on every pair, by query ID.
     fn kernel(&self) -> BTreeMap<String, &'static str> {
         self.each(|src, dst, port| match connect(&src.ns, dst.at(port)) {
             Ok(_) => "allow",
@@ -123,7 +123,7 @@ fn explain_agrees_with_the_kernel() {
     let explained: BTreeMap<String, String> = answer.stdout.lines().map(decision).collect();
     assert_eq!(explained.len(), kernel.len(), "an answer each: {answer:?}");
     let wrong: Vec<_> =
-        kernel.iter().filter(|(id, said)| explained.get(*id).is_none_or(|e| e != *said)).collect();
+        kernel.iter().filter(|(id, expected)| explained.get(*id).is_none_or(|e| e != *expected)).collect();
     assert!(wrong.is_empty(), "the kernel says {wrong:#?}, explain:\n{}", answer.stdout);
 }
 

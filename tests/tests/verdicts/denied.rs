@@ -1,4 +1,4 @@
-//! Refusals by policy, each with the sentence that would have saved an evening.
+//! Refusals by policy, each with the sentence that explains it.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 const NAME: &str = "app.kubernetes.io/name";
 
-/// Connects, is refused, and returns the record of it.
+/// Makes a refused connection, and returns its record.
 fn refused(agent: &Agent, client: &Pod, to: SocketAddr) -> Value {
     let error = connect(&client.ns, to).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{to}");
@@ -27,8 +27,9 @@ fn refused(agent: &Agent, client: &Pod, to: SocketAddr) -> Value {
     record
 }
 
-/// The record's verdict and the finding say the same: denied in `direction` by `policy`, for the reason in `parts`.
-fn told(agent: &Agent, record: &Value, direction: &str, policy: &str, parts: &[&str]) -> Value {
+/// Checks that the record's verdict and the finding agree: denied in `direction` by `policy`, for the reason in
+/// `parts`.
+fn assert_denied(agent: &Agent, record: &Value, direction: &str, policy: &str, parts: &[&str]) -> Value {
     let verdict = &record["verdict"];
     assert_eq!(verdict["decision"], "deny", "{record}");
     assert_eq!(verdict["direction"], direction, "{record}");
@@ -41,7 +42,7 @@ fn told(agent: &Agent, record: &Value, direction: &str, policy: &str, parts: &[&
     found
 }
 
-/// The kubelet tells a pod's address when the pod has long used it.
+/// The kubelet reports a pod's address after the pod's first connections.
 #[test]
 fn a_pod_that_is_known_only_after_it_was_refused() {
     let world = World::new().unwrap();
@@ -56,12 +57,12 @@ fn a_pod_that_is_known_only_after_it_was_refused() {
     let record = agent.wait_flow("kind=attempt", |r| r["dst"]["port"] == 8080).unwrap();
     assert_eq!(record["src"]["pod"], front.name.as_str(), "{record}");
     let parts = ["web/front can't reach data/store:8080", "no rule admits namespace web"];
-    told(&agent, &record, "ingress", "data/lockdown", &parts[1..]);
+    assert_denied(&agent, &record, "ingress", "data/lockdown", &parts[1..]);
     let found = agent.findings_of("policy_denied", "active").unwrap();
     assert!(says(&found[0]["summary"], &parts), "{found:?}");
 }
 
-/// The policy says `immich-server`, the pod `server`.
+/// The policy selects `immich-server`, and the pod's label is `server`.
 #[test]
 fn a_label_that_no_pod_has() {
     let world = World::new().unwrap();
@@ -101,12 +102,12 @@ spec:
     ];
     for to in [(vip, 6379).into(), valkey.at6(6379)] {
         let record = refused(&agent, &client, to);
-        told(&agent, &record, "ingress", "immich/allow-valkey", &parts);
+        assert_denied(&agent, &record, "ingress", "immich/allow-valkey", &parts);
     }
     agent.wait_finding("policy_denied", "active", |f| f["count"] == 2).unwrap();
 }
 
-/// The widget wants Immich at 2283; the policy has the ports that everything has.
+/// The widget connects to Immich at 2283; the policy has the usual ports.
 #[test]
 fn a_port_that_was_forgotten() {
     let world = World::new().unwrap();
@@ -132,7 +133,7 @@ spec:
     firewall.allow_pod(&immich).unwrap();
     let agent = world.agent(&[]).unwrap();
     let record = refused(&agent, &homepage, immich.at(2283));
-    told(&agent, &record, "egress", "homepage/allow-apps", &["port 2283 is not among 80, 443"]);
+    assert_denied(&agent, &record, "egress", "homepage/allow-apps", &["port 2283 is not among 80, 443"]);
 }
 
 #[test]
@@ -154,10 +155,10 @@ spec: {podSelector: {}, policyTypes: [Ingress]}",
     let _firewall = Firewall::new(&world.node, &ferretdb, (1, u16::MAX), Refusal::PortUnreachable).unwrap();
     let agent = world.agent(&[]).unwrap();
     let record = refused(&agent, &nightscout, ferretdb.at(27017));
-    told(&agent, &record, "ingress", "nightscout/default-deny", &["default deny"]);
+    assert_denied(&agent, &record, "ingress", "nightscout/default-deny", &["default deny"]);
 }
 
-/// Policies see what DNAT left: the ClusterIP that the egress rule names never gets that far.
+/// Policies apply after DNAT, so an egress rule for a ClusterIP never matches.
 #[test]
 fn the_api_server_behind_its_cluster_ip() {
     let world = World::new().unwrap();
@@ -174,7 +175,7 @@ fn the_api_server_behind_its_cluster_ip() {
     assert_eq!(record["dst"]["service"], "default/kubernetes", "{record}");
     assert_eq!(record["dst"]["backend_ip"], "10.0.20.101", "{record}");
     let parts = ["NetworkPolicy database/allow-k8s-api-egress", "10.43.0.1/32", "10.0.20.101"];
-    told(&agent, &record, "egress", "database/allow-k8s-api-egress", &parts);
+    assert_denied(&agent, &record, "egress", "database/allow-k8s-api-egress", &parts);
 
     world.cluster.apply_yaml(&format!("{API_EGRESS}{API_EGRESS_BACKENDS}")).unwrap();
     firewall.allow(control.ip4.into()).unwrap();
@@ -219,7 +220,7 @@ const API_EGRESS_BACKENDS: &str = "
       ports: [{protocol: TCP, port: 6443}]
 ";
 
-/// A client and a server between which a policy stands.
+/// A client, and a server whose policy refuses it.
 fn denied_pair(world: &World, refusal: Refusal) -> (Pod, Pod, Firewall) {
     let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
     world.cluster.apply(&lab::policy::admitting("data", "lockdown", &["batch"])).unwrap();
@@ -235,7 +236,7 @@ fn a_firewall_that_drops_in_silence() {
     connect_within(&client.ns, server.at(8080), Duration::from_millis(500)).unwrap_err();
     let record = agent.wait_flow("kind=attempt", |_| true).unwrap();
     assert_eq!(record["outcome"], "unanswered", "{record}");
-    told(&agent, &record, "ingress", "data/lockdown", &["no rule admits namespace web", "batch"]);
+    assert_denied(&agent, &record, "ingress", "data/lockdown", &["no rule admits namespace web", "batch"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Open connections that today's policies would refuse, and what makes them so.
+//! Open connections that today's policies would refuse, and the changes that caused it.
 
 use lab::agent::Agent;
 use lab::findings::says;
@@ -11,7 +11,7 @@ fn of_docs(finding: &Value) -> bool {
     finding["src"]["namespace"] == "pal-e-docs"
 }
 
-/// A pool that is idle, as old as the pod: not one packet tells of it while the agent lives.
+/// An idle pool as old as the pod sends no packet while the agent runs.
 #[test]
 fn an_idle_connection_older_than_the_agent_is_found() {
     let (platform, docs) = Platform::new();
@@ -43,7 +43,7 @@ fn a_fix_resolves_it_while_the_connection_stays() {
     let agent = platform.world.agent(&[]).unwrap();
     let mut open: Vec<_> = (0..3).map(|_| connect(&docs.ns, database()).unwrap()).collect();
     let _other = connect(&platform.app.ns, database()).unwrap();
-    // Judged by the policy that admitted them: what is let through against one is another finding.
+    // They are judged by the policy that admitted them: connections against a policy are another finding.
     agent.wait_for("the records", |a| a.flows("kind=attempt").ok().filter(|r| r.len() == 4)).unwrap();
     platform.lose(&docs);
     let latent = agent.wait_finding("latent_denial", "active", |f| f["count"] == 3).unwrap();
@@ -58,7 +58,7 @@ fn a_fix_resolves_it_while_the_connection_stays() {
     open.iter_mut().for_each(|c| c.echo().unwrap());
 }
 
-/// No policy changes: a namespace loses the label that let it in.
+/// A namespace loses the label that admitted it, and no policy changes.
 #[test]
 fn a_lost_label_refuses_too() {
     let (platform, docs) = Platform::new();

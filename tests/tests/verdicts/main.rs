@@ -1,4 +1,4 @@
-//! What the policies say of real connections, what the kernel does with them, and what the agent makes of both.
+//! Policies for real connections, the kernel's behaviour, and the agent's conclusions from both.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 mod commands;

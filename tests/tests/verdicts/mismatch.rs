@@ -1,4 +1,4 @@
-//! Where the policies say one thing and the kernel does another.
+//! Differences between the policies and the kernel's behaviour.
 
 use lab::findings::says;
 use lab::firewall::{Firewall, Refusal};
@@ -8,7 +8,7 @@ use lab::world::World;
 use serde_json::{Value, json};
 
 const PORT: u16 = 8080;
-/// The pods of a test are seconds old, and so within any ordinary grace.
+/// The grace period of the tests, whose pods are only seconds old.
 const SOON: [&str; 2] = ["--enforcement-grace", "1s"];
 
 #[test]
@@ -48,7 +48,7 @@ fn a_refusal_that_no_policy_asked_for() {
     }
 }
 
-/// A pod is open until its chain is there; that is how kube-router starts, not a mismatch.
+/// A pod is open until its chain exists. That is kube-router's start, not a mismatch.
 #[test]
 fn an_enforcer_that_lags_is_no_mismatch() {
     let world = World::new().unwrap();
@@ -56,7 +56,7 @@ fn an_enforcer_that_lags_is_no_mismatch() {
     let _serving = Server::start(&server.ns, PORT).unwrap();
     world.cluster.apply(&policy::admitting("data", "lockdown", &["batch"])).unwrap();
     let agent = world.agent(&["--enforcement-grace", "1h"]).unwrap();
-    // A finding follows its record at once, so the second record comes after what the first led to.
+    // A finding follows its record at once, so the second record comes after the first one's finding.
     for n in 1..=2 {
         connect(&client.ns, server.at(PORT)).unwrap().echo().unwrap();
         let seen = |a: &lab::agent::Agent| a.flows("kind=attempt").ok().filter(|r| r.len() == n);

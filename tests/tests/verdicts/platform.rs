@@ -1,4 +1,4 @@
-//! The platform of the first incident: Postgres behind a ClusterIP and a policy, and those who use it.
+//! The platform of the first incident: Postgres behind a ClusterIP and a policy, and its clients.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -15,7 +15,7 @@ pub(crate) const POLICY: &str = "postgres/default-deny-ingress";
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 43, 239, 89));
 const ADMITTED: [&str; 5] = ["pal-e-app", "basketball-api", "pal-e-docs", "cnpg-system", "monitoring"];
 
-/// Who wrote the policy first, and who changes it.
+/// The managers that wrote and changed the policy.
 const AUTHOR: &str = "kubectl";
 pub(crate) const CHANGER: &str = "OpenTofu";
 
@@ -29,7 +29,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Without an agent. The pod of pal-e-docs is beside it, because pods restart.
+    /// Builds it without an agent. Returns the pod of pal-e-docs separately, because it restarts.
     pub(crate) fn new() -> (Self, Pod) {
         let world = World::named("archbox").unwrap();
         let postgres = world.pod_named("postgres", "pal-e-postgres-1").unwrap();
@@ -52,30 +52,30 @@ impl Platform {
         (Self { firewall, _serving: serving, app, _postgres: postgres, world }, docs)
     }
 
-    /// The rename: the new policy is applied, and the node follows.
+    /// Applies the policy after the rename, and enforces it on the node.
     pub(crate) fn lose(&self, docs: &Pod) {
         self.world.cluster.apply(&policy::managed_by(broken(), CHANGER)).unwrap();
         self.firewall.deny_pod(docs).unwrap();
     }
 
-    /// The hotfix.
+    /// Applies the repaired policy.
     pub(crate) fn fix(&self, docs: &Pod) {
         self.world.cluster.apply(&policy::managed_by(whole(), CHANGER)).unwrap();
         self.firewall.allow_pod(docs).unwrap();
     }
 }
 
-/// Postgres as its users address it.
+/// Returns the address of Postgres for its users.
 pub(crate) fn database() -> SocketAddr {
     SocketAddr::new(VIP, PORT)
 }
 
-/// The policy as it should be.
+/// Returns the policy as it should be.
 pub(crate) fn whole() -> Value {
     policy::admitting("postgres", "default-deny-ingress", &ADMITTED)
 }
 
-/// The policy after the rename.
+/// Returns the policy after the rename.
 pub(crate) fn broken() -> Value {
     let left: Vec<_> = ADMITTED.into_iter().filter(|ns| *ns != "pal-e-docs").collect();
     policy::admitting("postgres", "default-deny-ingress", &left)

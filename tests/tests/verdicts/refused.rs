@@ -1,4 +1,4 @@
-//! Failures that no policy is to blame for.
+//! Failures without a policy as their cause.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn nobody_listens() {
     assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
 }
 
-/// kube-proxy rejects for a Service without backends just as a policy does.
+/// kube-proxy rejects connections to a Service without backends in the same way as a policy does.
 #[test]
 fn a_service_without_backends() {
     let world = World::new().unwrap();
@@ -56,7 +56,7 @@ fn a_black_hole_is_unanswered() {
     let client = world.pod("web", "front").unwrap();
     let nobody = lan::ip4(77);
     world.node.ns.ip(format!("neigh add {nobody} lladdr 02:00:00:00:00:77 dev eth0 nud permanent")).unwrap();
-    // In a pod's first seconds silence may be an enforcer that lags.
+    // In a pod's first seconds a missing answer may come from an enforcer that lags.
     let agent = world.agent(&["--enforcement-grace", "1s"]).unwrap();
     let knock =
         || drop(connect_within(&client.ns, (nobody, 443).into(), Duration::from_millis(500)).unwrap_err());

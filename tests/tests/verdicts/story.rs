@@ -62,14 +62,14 @@ fn check_latent(agent: &Agent) {
     assert_eq!(latent["dst"]["port"], PORT, "{latent}");
     assert_eq!(latent["dst"]["service"], "postgres/pal-e-postgres-rw", "{latent}");
     assert_eq!(latent["nodes"], json!(["archbox"]), "{latent}");
-    let told = [
+    let parts = [
         "pal-e-docs",
         "open connection",
         "5432",
         "NetworkPolicy postgres/default-deny-ingress",
         "no rule admits namespace pal-e-docs",
     ];
-    assert!(says(&latent["summary"], &told), "{latent}");
+    assert!(says(&latent["summary"], &parts), "{latent}");
     assert!(says(&latent["cause"], &[POLICY, CHANGER]), "{latent}");
     assert!(latent["evidence"].as_array().is_some_and(|e| !e.is_empty()), "{latent}");
     agent.wait_metric("latent_denials", &SERIES, 1.0).unwrap();
@@ -77,7 +77,7 @@ fn check_latent(agent: &Agent) {
 }
 
 fn check_denied(agent: &Agent, new: &Pod) {
-    let told = [
+    let parts = [
         "refused by NetworkPolicy postgres/default-deny-ingress",
         "no rule admits namespace pal-e-docs",
         "the nearest admits",
@@ -92,11 +92,11 @@ fn check_denied(agent: &Agent, new: &Pod) {
         "{record}"
     );
     assert_eq!(verdict["policies"], json!([POLICY]), "{record}");
-    assert!(says(&verdict["explanation"], &told), "{record}");
+    assert!(says(&verdict["explanation"], &parts), "{record}");
     let denied = agent.wait_finding("policy_denied", "active", is_ours).unwrap();
     assert_eq!(denied["count"], 1, "{denied}");
     assert_eq!(denied["policies"], json!([POLICY]), "{denied}");
-    assert!(says(&denied["summary"], &told), "{denied}");
+    assert!(says(&denied["summary"], &parts), "{denied}");
     assert!(summary(&denied).starts_with("pal-e-docs/pal-e-docs can't reach postgres/"), "{denied}");
     agent
         .wait_metric("connection_attempts_total", &[("outcome", "rejected"), ("verdict", "deny")], 1.0)

@@ -1,4 +1,4 @@
-//! Resets that no VIP has anything to do with.
+//! Resets without a VIP.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use lab::wait;
 
 use crate::stage::{OPEN, Stage, found_none};
 
-/// A deploy whose old pod closes what is open with a RST.
+/// A rollout, whose old pod resets open connections.
 #[test]
 fn a_deploy_is_told_as_such() {
     let stage = Stage::new(Setup::default());
@@ -29,12 +29,12 @@ fn a_deploy_is_told_as_such() {
     found_none(&stage.agents[1], &["rst_burst"]);
 }
 
-/// How long the client below is watched: four windows, of which two are needed to know that it is steady.
+/// The time that the client below is watched: four windows, two of which are needed to see that it is steady.
 const WATCHED: Duration = Duration::from_secs(40);
-/// Its rhythm: forty in a window, where five are a burst.
+/// Its rhythm: forty connections per window, where five are a burst.
 const RHYTHM: Duration = Duration::from_millis(250);
 
-/// A health checker that ends each connection with a RST, evenly and for ever.
+/// A health checker that resets each connection, at a steady rate.
 #[test]
 fn a_habit_is_no_news() {
     let stage = Stage::new(Setup::default());

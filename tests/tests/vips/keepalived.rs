@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::stage::{OPEN, Stage, found_none};
 
-/// keepalived puts the address on the interface itself.
+/// keepalived puts the address on the interface.
 const SETUP: Hold = Hold::Address;
 
-/// Both run, the first node is master.
+/// Starts both, with the first node as master.
 fn both(stage: &Stage) -> [Keepalived; 2] {
     let [first, second] = stage.site.nodes();
     let files = stage.site.world.guard.dir();
@@ -38,7 +38,7 @@ fn a_failover_is_one_move() {
     stage.site.converse(1).unwrap();
 }
 
-/// Neither hears the other, so both are master and say so every second.
+/// Neither receives the other's VRRP, so both are master and announce the address every second.
 #[test]
 fn a_split_brain_is_a_conflict() {
     let stage = Stage::unclaimed(Setup { hold: SETUP, ..Setup::default() });

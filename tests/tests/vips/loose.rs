@@ -1,4 +1,4 @@
-//! What becomes of a packet in mid-stream depends on the new node's connection tracking.
+//! The fate of a packet in mid-stream depends on the new node's connection tracking.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -14,8 +14,8 @@ fn set_loose(stage: &Stage, value: &str) {
     }
 }
 
-/// Loose: the packet is sent on to a pod, which has no such connection. Strict: the node has the address, so it answers
-/// itself. The client can't tell.
+/// Loose: the packet is forwarded to a pod, which has no such connection. Strict: the node has the address, so it
+/// answers. The client can't see the difference.
 #[test]
 fn both_ways_end_in_a_reset() {
     for loose in ["1", "0"] {
@@ -32,7 +32,7 @@ fn both_ways_end_in_a_reset() {
     }
 }
 
-/// Strict, the address on no interface, and kube-proxy's rule against what is invalid: the client hears nothing.
+/// Strict, the address on no interface, and kube-proxy's rule against invalid packets: the client gets no answer.
 #[test]
 fn silence_is_no_reset() {
     let mut stage = Stage::new(Setup::default());

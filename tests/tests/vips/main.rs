@@ -1,4 +1,4 @@
-//! VIPs that move between real nodes, what that does to connections, and what the agents make of it.
+//! VIPs that move between real nodes, the effect on connections, and the agents' records and findings.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 mod causes;

@@ -1,4 +1,4 @@
-//! Moves by hand-sent announcements.
+//! Moves by announcements that the tests send.
 
 use lab::findings::says;
 use lab::vip::{Hold, NODES, Setup, Traffic, VIP6};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::stage::{OPEN, Stage, found_none, metallb};
 
-/// Moves the VIP under open connections, and checks all that is told of it.
+/// Moves the VIP under open connections, and checks everything that is reported about it.
 fn a_move(setup: Setup) {
     let mut stage = Stage::new(setup);
     let open = stage.site.converse(OPEN).unwrap();
@@ -20,7 +20,7 @@ fn a_move(setup: Setup) {
     for agent in &stage.agents {
         found_none(agent, &["vip_flap", "vip_conflict"]);
     }
-    // A pod of the old node sees the resets, too, if it is the one that serves.
+    // The resets also reach a pod of the old node if it serves.
     if setup.shared {
         let elsewhere = stage.agents[0].wait_finding("rst_burst", "active", |_| true).unwrap();
         assert!(says(&elsewhere["cause"], &["vip_move"]), "{elsewhere}");
@@ -45,13 +45,13 @@ fn a_neighbour_advertisement_moves_ipv6() {
     a_move(Setup { vip: VIP6, ..Setup::default() });
 }
 
-/// The pods see an address of the node; what is told is the client's.
+/// The pods see an address of the node; records have the client's.
 #[test]
 fn clients_are_masqueraded() {
     a_move(Setup { traffic: Traffic::Cluster, ..Setup::default() });
 }
 
-/// The announcing node has no pod of the Service: what it forwards is reset elsewhere, and told here.
+/// The announcing node has no pod of the Service. Its forwarded packets are reset elsewhere, and reported here.
 #[test]
 fn the_pod_is_on_another_node() {
     a_move(Setup { traffic: Traffic::Cluster, shared: true, ..Setup::default() });
@@ -76,7 +76,7 @@ fn seven_moves_are_a_flap() {
     }
 }
 
-/// The incident: every move resets whoever was connected, and each reset is told.
+/// The incident: every move resets all connections, and each reset is reported.
 #[test]
 fn resets_of_every_move_are_counted() {
     let mut stage = Stage::new(Setup::default());

@@ -1,4 +1,4 @@
-//! What must raise nothing, and floods that must not hide what counts.
+//! Events that must raise nothing, and floods that must not hide real moves.
 
 use std::fs;
 use std::net::IpAddr;
@@ -10,12 +10,12 @@ use lab::vip::{NODES, Setup, VIP4, VIP6};
 
 use crate::stage::{Stage, found_none, metallb};
 
-/// Frames of the flood, per part of it.
+/// The number of frames in each part of the flood.
 const FLOOD: u32 = 25_000;
-/// What the agent may grow by in it.
+/// The limit for the agent's growth during the flood.
 const GROWTH_KIB: u64 = 32 * 1024;
 
-/// One real move after all that came before it, so that all of it has been dealt with; nothing else was told.
+/// Checks that only one real move is reported. It comes last, so everything before it has been processed.
 fn only_one_move(stage: &mut Stage) {
     let mac = stage.site.move_to(1, metallb()).unwrap();
     stage.moved_once(mac);
@@ -25,7 +25,7 @@ fn only_one_move(stage: &mut Stage) {
     }
 }
 
-/// MetalLB arms its ten frames again at every reconcile; kube-vip never stops.
+/// MetalLB sends its ten frames again at every reconcile; kube-vip never stops.
 #[test]
 fn announcements_repeated_are_no_news() {
     for vip in [VIP4, VIP6] {
@@ -54,7 +54,7 @@ fn malformed_claims_are_none() {
     }
 }
 
-/// Claims of addresses that are nobody's VIP cost nothing but time.
+/// Claims of addresses that are not VIPs cost only time.
 #[test]
 fn unknown_addresses_are_not_told() {
     let mut stage = Stage::new(Setup::default());
@@ -95,7 +95,7 @@ fn a_flood_hides_no_move() {
     }
 }
 
-/// Resident memory of an agent, KiB.
+/// Returns the resident memory of an agent in KiB.
 fn resident(agent: &Agent) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -1,4 +1,4 @@
-//! A move that changes who a client is, in the eyes of a policy.
+//! A move that changes a client's address, and so its policy.
 
 use std::io::ErrorKind;
 
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::stage::{Stage, metallb};
 
-/// The policy admits the client by its address. At the pod's own node it has that; through the other node it comes with
-/// that node's address, and is refused.
+/// The policy admits the client by its address. It has that address at the pod's own node. Through the other node it
+/// comes with that node's address, and is refused.
 #[test]
 fn a_masqueraded_source_is_not_admitted() {
     let mut stage = Stage::new(Setup { traffic: Traffic::Cluster, shared: true, ..Setup::default() });

@@ -1,4 +1,4 @@
-//! The site with an agent on each node, and what is checked again and again.
+//! The site with an agent on each node, and checks that several tests share.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ pub(crate) fn metallb() -> Pattern {
     Pattern::METALLB.shortly()
 }
 
-/// Connections open across a move: more than a burst needs.
+/// The number of open connections across a move: more than a burst needs.
 pub(crate) const OPEN: usize = 8;
 
 /// Field order is drop order.
@@ -27,7 +27,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Both agents know the VIP; nobody has claimed it.
+    /// Starts both agents and waits until they know the VIP. No host has claimed it.
     pub(crate) fn unclaimed(setup: Setup) -> Self {
         let site = Site::new(setup).unwrap();
         let agents = site.agents(&[]).unwrap();
@@ -38,7 +38,7 @@ impl Stage {
         stage
     }
 
-    /// The first node has the VIP, and both agents know.
+    /// Gives the VIP to the first node, and waits until both agents know.
     pub(crate) fn new(setup: Setup) -> Self {
         let mut stage = Self::unclaimed(setup);
         stage.site.move_to(0, metallb()).unwrap();
@@ -49,7 +49,7 @@ impl Stage {
         stage
     }
 
-    /// Waits until an agent says that `node` claims the VIP.
+    /// Waits until an agent reports `node` as the VIP's claimant.
     pub(crate) fn claimed_by(&self, agent: &Agent, node: &str) -> Value {
         let found = agent.wait_for("the claimant", |agent| {
             agent.vip(self.vip).ok()?.filter(|vip| vip["claimant"]["node"] == node)
@@ -57,14 +57,14 @@ impl Stage {
         found.unwrap_or_else(|e| panic!("{e}: {:?}\n{}", agent.vip(self.vip), agent.tell_findings()))
     }
 
-    /// The announcements of the VIP that an agent told.
+    /// Returns an agent's announcement records of the VIP.
     pub(crate) fn announcements(&self, agent: &Agent) -> Vec<Value> {
-        let mut told = agent.flows("kind=announcement").unwrap();
-        told.retain(|record| record["ip"] == self.vip.to_string());
-        told
+        let mut records = agent.flows("kind=announcement").unwrap();
+        records.retain(|record| record["ip"] == self.vip.to_string());
+        records
     }
 
-    /// Both agents tell one move, from the first node to the second, in every way that they have.
+    /// Checks that both agents report one move, from the first node to the second, in records, metrics and the API.
     pub(crate) fn moved_once(&self, mac: Mac) {
         for agent in &self.agents {
             let is_move = |r: &Value| r["move"] == true && r["ip"] == self.vip.to_string();
@@ -92,7 +92,7 @@ impl Stage {
         }
     }
 
-    /// An agent counted so many moves on the wire.
+    /// Waits until an agent has counted this number of moves on the wire.
     pub(crate) fn counted(&self, agent: &Agent, moves: f64) {
         let ip = self.vip.to_string();
         agent.wait_metric("vip_moves_total", &[("vip", ip.as_str()), ("source", "wire")], moves).unwrap();
@@ -104,7 +104,8 @@ impl Stage {
         [("service_namespace", namespace), ("service", service), ("source", "wire")]
     }
 
-    /// The connections are reset at their next packet; `agent` tells each as an orphan of the VIP and the client.
+    /// Checks that the connections are reset at their next packet, and that `agent` records each as an orphan of the
+    /// VIP and the client.
     pub(crate) fn orphaned(&self, agent: &Agent, open: Vec<Conversation>) {
         for mut conversation in open {
             let port = conversation.local_port().unwrap();
@@ -118,7 +119,7 @@ impl Stage {
         }
     }
 
-    /// A `rst_burst` through the VIP, whose cause is `cause`.
+    /// Waits for a `rst_burst` through the VIP with the cause `cause`.
     pub(crate) fn burst(&self, agent: &Agent, cause: &str) -> Value {
         let found =
             agent.wait_finding("rst_burst", "active", |f| f["count"].as_u64() >= Some(OPEN as u64)).unwrap();
@@ -139,7 +140,7 @@ impl Stage {
     }
 }
 
-/// An agent has found nothing of these kinds, now or before.
+/// Checks that an agent has no findings of these kinds, active or resolved.
 pub(crate) fn found_none(agent: &Agent, kinds: &[&str]) {
     for kind in kinds {
         for state in ["active", "resolved"] {

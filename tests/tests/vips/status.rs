@@ -8,7 +8,7 @@ use crate::stage::{Stage, found_none, metallb};
 
 const REMEDY: &str = "kubectl delete servicel2status.metallb.io l2-rgt9d -n metallb-system";
 
-/// Says that the status `object` of the API names `node`.
+/// Writes the status `object`, which names `node`.
 fn knows(stage: &Stage, object: &str, node: &str) {
     for agent in &stage.agents {
         let named = |claim: &Value| {
@@ -21,7 +21,7 @@ fn knows(stage: &Stage, object: &str, node: &str) {
     }
 }
 
-/// The object of the incident: it names the first node for ever, whoever claims the address.
+/// The object of the incident. It always names the first node, even when the other claims the address.
 #[test]
 fn a_stuck_status_is_named_with_its_remedy() {
     let mut stage = Stage::new(Setup::default());
@@ -54,7 +54,7 @@ fn several_statuses_for_one_service() {
     }
 }
 
-/// A move by the book: the new speaker's object comes, the old one goes, the wire follows.
+/// An orderly move: the new speaker's object is created, the old one is deleted, and the wire follows.
 #[test]
 fn statuses_that_follow_the_wire_are_no_conflict() {
     let mut stage = Stage::new(Setup::default());

@@ -1,8 +1,8 @@
-//! An OCI image layout as one tar file, the same bytes for the same content.
+//! Writes an OCI image layout as one tar file, with the same bytes for the same content.
 //!
-//! Written for three readers: containerd and k3s take the OCI layout (`oci-layout`, `index.json`), Docker takes
-//! `manifest.json`; both find the same blobs. The documents are made with `serde_json`, whose maps are sorted; the `oci-spec`
-//! crate keeps labels and annotations in hash maps and so writes them in another order each time.
+//! It has three readers: containerd and k3s read the OCI layout (`oci-layout`, `index.json`), Docker reads
+//! `manifest.json`; both find the same blobs. `serde_json` writes the documents, because its maps are sorted. The
+//! `oci-spec` crate keeps labels and annotations in hash maps, and so writes them in another order each time.
 //!
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
@@ -18,22 +18,22 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// What an image is made of.
+/// Holds the parts of an image.
 #[derive(Clone, Debug)]
 pub(crate) struct Image<'a> {
-    /// As Go calls it: `amd64`, `arm64`.
+    /// The architecture by Go's name: `amd64`, `arm64`.
     pub(crate) arch: &'a str,
-    /// Without a tag.
+    /// The name without its tag.
     pub(crate) name: &'a str,
     pub(crate) tag: &'a str,
-    /// Path in the image, without a leading slash; permissions; content. Sorted by path.
+    /// Maps the path in the image, without a leading slash, to permissions and content.
     pub(crate) files: BTreeMap<&'a str, (u32, Vec<u8>)>,
-    /// Path of the program in the image, with its slash.
+    /// The program's path in the image, with a leading slash.
     pub(crate) entrypoint: &'a str,
     pub(crate) labels: BTreeMap<&'a str, &'a str>,
 }
 
-/// The archive, and by which digest a registry or `crictl images` knows it.
+/// Holds the archive, and the digest that a registry and `crictl images` show.
 pub(crate) struct Packed {
     pub(crate) archive: Vec<u8>,
     pub(crate) digest: String,
@@ -54,7 +54,7 @@ impl Image<'_> {
         descriptor["platform"] = json!({ "architecture": self.arch, "os": "linux" });
         descriptor["annotations"] = json!({
             "org.opencontainers.image.ref.name": self.tag,
-            // How `ctr images import` names it; without, containerd invents a name.
+            // `ctr images import` takes the name from here. Without it containerd makes one up.
             "io.containerd.image.name": self.reference(),
         });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor] });
@@ -72,14 +72,14 @@ impl Image<'_> {
         format!("{}:{}", self.name, self.tag)
     }
 
-    /// `created` is left out: it would be the only thing that changes from build to build.
+    /// Returns the configuration. It has no `created`, which alone would change from build to build.
     fn config(&self, diff_id: &str) -> Value {
         json!({
             "architecture": self.arch,
             "os": "linux",
             "config": {
                 "Entrypoint": [self.entrypoint],
-                // So that `kubectl exec POD -- flow-observer doctor` finds the program.
+                // `kubectl exec POD -- flow-observer doctor` finds the program by it.
                 "Env": ["PATH=/"],
                 "WorkingDir": "/",
                 "Labels": self.labels,
@@ -89,7 +89,7 @@ impl Image<'_> {
     }
 }
 
-/// Content by its place in the layout.
+/// Maps places in the layout to their content.
 #[derive(Default)]
 struct Blobs(BTreeMap<String, Vec<u8>>);
 
@@ -103,7 +103,7 @@ impl Blobs {
     }
 }
 
-/// `blobs/sha256/...` of a descriptor.
+/// Returns the place of a descriptor's blob: `blobs/sha256/...`.
 fn path(descriptor: &Value) -> String {
     format!("blobs/{}", text(&descriptor["digest"]).replace(':', "/"))
 }
@@ -112,12 +112,12 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// `sha256:...`
+/// Returns the digest of some content: `sha256:...`.
 pub(crate) fn digest(content: &[u8]) -> String {
     Sha256::digest(content).iter().fold(String::from("sha256:"), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// Everything belongs to root and is of 1970. Directories come before what they hold, as old unpackers need.
+/// Packs files that belong to root and have the time 0. Directories precede their files, as old unpackers need it.
 fn tar<'a>(files: impl Iterator<Item = (&'a str, u32, &'a [u8])>) -> io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut made: Vec<String> = Vec::new();
@@ -151,7 +151,7 @@ fn append(
     builder.append_data(&mut header, path, content)
 }
 
-/// Without a name and a time in the header.
+/// Compresses without a name and a time in the header.
 fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     encoder.write_all(content)?;

@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result};
 use super::target::Arch;
 use crate::run::{cargo, output, run, say};
 
-/// Seconds for rustup to fetch a standard library (30 MB), or to find that it can't.
+/// The time in seconds that rustup gets to fetch a standard library (30 MB).
 const RUSTUP_SECONDS: &str = "300";
 
-/// The compiler for the program, which need not be the one for the eBPF object.
+/// Holds the compiler for the program. The eBPF object may need another one.
 struct Compiler {
     sysroot: PathBuf,
     /// Set when the standard library has to be compiled too: `(rustc, its libraries)`.
@@ -50,8 +50,8 @@ pub(super) fn build(root: &Path, arch: Arch) -> Result<PathBuf> {
 }
 
 impl Compiler {
-    /// The default toolchain where it has, or can get, the standard library for `arch`; else the toolchain of the eBPF
-    /// target, which comes with the library's source.
+    /// Returns the default toolchain where it has, or can get, the standard library for `arch`; else the toolchain of
+    /// the eBPF target, which comes with the library's source.
     fn choose(arch: Arch, tools: &EbpfToolchain) -> Result<Self> {
         let sysroot = sysroot(Path::new("rustc"))?;
         let installed = |sysroot: &Path| sysroot.join("lib/rustlib").join(arch.triple()).join("lib").exists();
@@ -60,7 +60,9 @@ impl Compiler {
             let mut rustup = Command::new("timeout");
             rustup.args(["--foreground", RUSTUP_SECONDS, "rustup", "target", "add", &arch.triple()]);
             if let Err(why) = run(&mut rustup) {
-                say(&format!("rustup can't ({why:#}); compiling it from the eBPF toolchain's source"));
+                say(&format!(
+                    "rustup can't fetch it ({why:#}); compiling it from the eBPF toolchain's source"
+                ));
             }
         }
         if installed(&sysroot) {
@@ -71,7 +73,7 @@ impl Compiler {
     }
 }
 
-/// What `cargo xtask setup` found or unpacked.
+/// Holds the toolchain that `cargo xtask setup` found or unpacked.
 struct EbpfToolchain {
     rustc: PathBuf,
     libraries: PathBuf,
@@ -98,8 +100,8 @@ fn sysroot(rustc: &Path) -> Result<PathBuf> {
     Ok(text.trim().into())
 }
 
-/// Names for the places that differ between builders. Of several that fit rustc takes the last, so the checkout comes
-/// first: the tools may lie inside it.
+/// Returns flags that replace the paths which differ between builders. Where several match, rustc takes the last, so
+/// the checkout comes first: the tools may lie inside it.
 fn remap(root: &Path, compiler: &Compiler, tools: &EbpfToolchain) -> Result<Vec<String>> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).context("no home directory")?;

@@ -1,10 +1,10 @@
-//! The architectures that there are images for, and what building for them takes.
+//! The architectures of images, and the tools that building for them needs.
 
 use anyhow::{Context as _, Result};
 
 use crate::run::{Environment, output};
 
-/// As Kubernetes names them.
+/// An architecture by its name in Kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Arch {
     Amd64,
@@ -14,7 +14,7 @@ pub(crate) enum Arch {
 impl Arch {
     const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
 
-    /// This machine's.
+    /// Returns this machine's architecture.
     pub(crate) fn host() -> Result<Self> {
         let arch = std::env::consts::ARCH;
         let found = Self::ALL.into_iter().find(|a| a.machine() == arch);
@@ -28,7 +28,7 @@ impl Arch {
         }
     }
 
-    /// As the kernel and Rust name it.
+    /// Returns the name in the kernel and in Rust.
     pub(super) fn machine(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64",
@@ -40,12 +40,12 @@ impl Arch {
         format!("{}-unknown-linux-gnu", self.machine())
     }
 
-    /// Debian's cross compiler for it; `None` on a machine of this architecture.
+    /// Returns Debian's cross compiler for it, or `None` on a machine of this architecture.
     pub(super) fn cross_compiler(self) -> Option<String> {
         (std::env::consts::ARCH != self.machine()).then(|| format!("{}-linux-gnu-gcc", self.machine()))
     }
 
-    /// What to install for the cross compiler.
+    /// Returns the packages of the cross compiler.
     fn cross_packages(self) -> String {
         let gcc = self.machine().replace('_', "-");
         format!("gcc-{gcc}-linux-gnu libc6-dev-{}-cross", self.goarch())
@@ -57,7 +57,7 @@ impl Arch {
         ensure(&compiler, &self.cross_packages(), "cross compiler for the image")
     }
 
-    /// The program that runs programs of this architecture, installed where missing; `None` where none is needed.
+    /// Returns the emulator of this architecture, and installs it where it is missing; `None` where none is needed.
     pub(super) fn ensure_emulator(self) -> Result<Option<String>> {
         if self.cross_compiler().is_none() {
             return Ok(None);
@@ -83,14 +83,4 @@ fn ensure(program: &str, packages: &str, why: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_debians_and_rusts() {
-        assert_eq!(Arch::Arm64.cross_packages(), "gcc-aarch64-linux-gnu libc6-dev-arm64-cross");
-        assert_eq!(Arch::Amd64.cross_packages(), "gcc-x86-64-linux-gnu libc6-dev-amd64-cross");
-        assert_eq!(Arch::Arm64.triple(), "aarch64-unknown-linux-gnu");
-        assert_eq!(Arch::host().unwrap().cross_compiler(), None);
-    }
-}
+mod tests;

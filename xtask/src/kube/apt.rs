@@ -1,6 +1,6 @@
-//! bookworm's packages and sources, through an apt configuration of our own: the machine's stays as it is.
+//! Downloads bookworm's packages and sources with an apt configuration of its own: the machine's stays as it is.
 //!
-//! apt checks signatures and hashes of all it downloads.
+//! apt checks signatures and hashes of all downloads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,20 +34,20 @@ impl Apt {
         Ok(apt)
     }
 
-    /// The version of a source package.
+    /// Returns the version of a source package.
     pub(super) fn source_version(&self, package: &str) -> Result<String> {
         let known = capture(self.command("apt-cache").args(["showsrc", package]))?;
         let version = known.lines().find_map(|line| line.strip_prefix("Version: "));
         version.map(str::to_owned).with_context(|| format!("{RELEASE} has no source package {package}"))
     }
 
-    /// Downloads binary packages, in the order given; what is there already stays.
+    /// Downloads binary packages in the order given, unless they are there already.
     pub(super) fn download(&self, packages: &[&str], to: &Path) -> Result<()> {
         fs::create_dir_all(to)?;
         capture(self.command("apt-get").args(["-q", "download"]).args(packages).current_dir(to)).map(drop)
     }
 
-    /// Downloads a source package and returns its description; what is there already stays.
+    /// Downloads a source package, unless it is there already, and returns its description.
     pub(super) fn download_source(&self, package: &str, version: &str, to: &Path) -> Result<PathBuf> {
         fs::create_dir_all(to)?;
         let wanted = format!("{package}={version}");
@@ -86,7 +86,7 @@ impl Apt {
     }
 }
 
-/// Security updates come through the archive of their own.
+/// Returns the sources. Security updates have an archive of their own.
 fn sources() -> String {
     let mut sources = String::new();
     for kind in ["deb", "deb-src"] {
@@ -106,7 +106,7 @@ fn need_tools() -> Result<()> {
     for (program, package) in TOOLS {
         if Command::new(program).arg("--version").output().is_err() {
             bail!(Environment(format!(
-                "{program} is missing: install what Debian calls {package}, then run again"
+                "{program} is missing: install Debian's package {package}, then run again"
             )));
         }
     }

@@ -1,4 +1,4 @@
-//! From Debian's mirror to a directory with programs. Each step's result appears whole or not at all.
+//! Builds a directory with programs from Debian's packages. Each step's result appears completely or not at all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::{openapi, source, step, suffix};
 use crate::cache::Cache;
 use crate::run::{Environment, capture, say};
 
-/// Go with its library, etcd, kubectl, and the library that the source has too old.
+/// Go with its library, etcd, kubectl, and a newer version of a library in the source.
 const PACKAGES: [&str; 5] = [
     "golang-1.19-go",
     "golang-1.19-src",
@@ -21,7 +21,7 @@ const PACKAGES: [&str; 5] = [
     "golang-github-modern-go-reflect2-dev",
 ];
 
-/// Gigabytes that a build takes while it lasts.
+/// The disk space in gigabytes that a build needs.
 const SPACE: u64 = 3;
 
 /// Builds into the cache, whose lock the caller holds, and makes `current` name the result.
@@ -39,12 +39,12 @@ pub(super) fn build(cache: &Cache) -> Result<PathBuf> {
         step("compiling kube-apiserver (2 to 5 minutes)", || compile(&go, &version, &root, &dir.join("bin")))
     })?;
     point_to(cache, &name)?;
-    fs::remove_dir_all(cache.path(&work)).context("remove what the build no longer needs")?;
+    fs::remove_dir_all(cache.path(&work)).context("remove the build's temporary files")?;
     say(&format!("kube-apiserver is in {}", built.display()));
     Ok(built)
 }
 
-/// The unpacked packages, and the GOPATH with the source.
+/// Returns the unpacked packages, and the GOPATH with the source.
 fn prepare(cache: &Cache, apt: &Apt, work: &str, version: &str) -> Result<(PathBuf, PathBuf)> {
     let downloads = cache.path(work).join("downloads");
     let dsc = step("downloading Go, etcd, kubectl and Kubernetes' source (120 MB)", || {
@@ -83,7 +83,7 @@ fn compile(go: &Go, version: &str, root: &Path, bin: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Symbols are left out; the version is what clients ask for at `/version`.
+/// Returns linker flags: without symbols, and with the version that `/version` answers.
 fn link(version: &str) -> String {
     let upstream = upstream(version);
     let mut parts = upstream.split('.');
@@ -99,7 +99,7 @@ fn link(version: &str) -> String {
     flags
 }
 
-/// The version of Kubernetes in one of Debian's: `1.20.5+really1.20.2-1.1` is 1.20.2.
+/// Returns the version of Kubernetes in one of Debian's: `1.20.5+really1.20.2-1.1` is 1.20.2.
 fn upstream(version: &str) -> &str {
     let version = version.rsplit_once("really").map_or(version, |(_, really)| really);
     version.split(['-', '+', '~']).next().unwrap_or(version)
@@ -128,13 +128,4 @@ fn need_space(dir: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debian_says_which_version_it_really_is() {
-        assert_eq!(upstream("1.20.5+really1.20.2-1.1"), "1.20.2");
-        assert_eq!(upstream("1.32.3+ds-2"), "1.32.3");
-        assert!(link("1.20.5+really1.20.2-1.1").contains("component-base/version.gitVersion=v1.20.2"));
-    }
-}
+mod tests;

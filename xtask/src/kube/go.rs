@@ -1,4 +1,4 @@
-//! Debian's Go, unpacked; without modules and without a network.
+//! Runs Debian's Go, unpacked, without modules and without a network.
 
 use std::collections::VecDeque;
 use std::io::BufReader;
@@ -10,11 +10,11 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::run::say;
 
-/// Between two words on how far a build is.
-const NEWS: Duration = Duration::from_secs(20);
+/// The time between two reports on the progress of a build.
+const PROGRESS: Duration = Duration::from_secs(20);
 
-/// Lines of a failed build that are shown.
-const TOLD: usize = 40;
+/// The number of lines of a failed build that are shown.
+const SHOWN: usize = 40;
 
 #[derive(Debug)]
 pub(super) struct Go {
@@ -30,19 +30,19 @@ impl Go {
         Self { root: root.join("usr/lib/go-1.19"), gopath: gopath.to_owned(), cache: cache.to_owned() }
     }
 
-    /// Where Kubernetes' source is.
+    /// Returns the folder of Kubernetes' source.
     pub(super) fn source(&self) -> PathBuf {
         self.gopath.join(super::source::PACKAGE)
     }
 
-    /// A command that runs `program` in the source, with Go's settings and on its path.
+    /// Returns a command that runs `program` in the source, with Go's settings and path.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let dirs = [self.root.join("bin")].into_iter().chain(std::env::split_paths(&path));
         command
             .current_dir(self.source())
-            // Go believes PWD, where links are as GOPATH has them.
+            // Go takes the folder from PWD, so that links stay as GOPATH has them.
             .env("PWD", self.source())
             .env("PATH", std::env::join_paths(dirs).unwrap_or(path.clone()))
             .env("GOROOT", &self.root)
@@ -53,36 +53,36 @@ impl Go {
         command
     }
 
-    /// Builds `package` into the file `to`, telling how far it is.
+    /// Builds `package` into the file `to`, and reports the progress.
     pub(super) fn build(&self, name: &str, package: &str, to: &Path, flags: &[&str]) -> Result<()> {
         let mut command = self.command(&self.root.join("bin/go"));
         command.args(["build", "-v"]).args(flags).arg("-o").arg(to).arg(package).stderr(Stdio::piped());
         let mut child = command.spawn().context("Debian's Go could not be started")?;
         let output = child.stderr.take().context("no standard error")?;
-        let told = follow(name, BufReader::new(output));
+        let tail = follow(name, BufReader::new(output));
         let status = child.wait()?;
         if !status.success() {
-            bail!("`go build {package}` failed ({status}):\n{}", Vec::from(told).join("\n"));
+            bail!("`go build {package}` failed ({status}):\n{}", Vec::from(tail).join("\n"));
         }
         Ok(())
     }
 }
 
-/// `-v` names each package as it is compiled.
+/// Counts the packages that `-v` names, and returns the last lines.
 fn follow(name: &str, output: impl std::io::BufRead) -> VecDeque<String> {
-    let (mut told, mut packages, mut last) = (VecDeque::new(), 0_u32, Instant::now());
+    let (mut tail, mut packages, mut last) = (VecDeque::new(), 0_u32, Instant::now());
     for line in output.lines().map_while(Result::ok) {
         packages += u32::from(is_package(&line));
-        if last.elapsed() >= NEWS {
+        if last.elapsed() >= PROGRESS {
             last = Instant::now();
             say(&format!("  {name}: {packages} packages compiled"));
         }
-        if told.len() == TOLD {
-            told.pop_front();
+        if tail.len() == SHOWN {
+            tail.pop_front();
         }
-        told.push_back(line);
+        tail.push_back(line);
     }
-    told
+    tail
 }
 
 fn is_package(line: &str) -> bool {
@@ -90,15 +90,4 @@ fn is_package(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_build_is_kept() {
-        let text: String =
-            (0..100).map(|n| format!("k8s.io/p{n}\n")).collect::<String>() + "x.go:1: broken\n";
-        let told = follow("x", text.as_bytes());
-        assert_eq!((told.len(), told.back().map(String::as_str)), (TOLD, Some("x.go:1: broken")));
-        assert!(is_package("k8s.io/api/core/v1") && !is_package("# k8s.io/api") && !is_package("x.go:1: no"));
-    }
-}
+mod tests;

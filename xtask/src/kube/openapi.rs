@@ -1,4 +1,4 @@
-//! The OpenAPI definitions, which releases of Kubernetes contain and Debian's source doesn't: they are generated.
+//! Generates the OpenAPI definitions, which releases of Kubernetes contain and Debian's source doesn't.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use super::go::Go;
 
 const MARK: &str = "+k8s:openapi-gen=";
 
-/// Trees with types of the API.
+/// The folders that hold types of the API.
 const TREES: [&str; 4] = ["pkg", "cmd", "plugin", "staging/src/k8s.io"];
 
-/// Examples, and what is generated itself.
+/// Parts of paths that are left out: examples and generated files.
 const FOREIGN: [&str; 6] =
     ["code-generator", "sample-apiserver", "sample-controller", "/testdata/", "_test.go", "zz_generated"];
 
@@ -34,7 +34,7 @@ pub(super) fn generate(go: &Go, work: &Path) -> Result<()> {
     crate::run::capture(command.arg("--logtostderr").args(args.as_flattened())).map(drop)
 }
 
-/// Packages with marked types, as Go names them.
+/// Returns the packages with marked types, by their names in Go.
 fn packages(source: &Path) -> Result<Vec<String>> {
     let mut dirs = Vec::new();
     for tree in TREES {
@@ -66,7 +66,7 @@ fn is_marked(path: &Path) -> Result<bool> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).contains(MARK))
 }
 
-/// Staged libraries are compiled from the vendor tree, which links to them.
+/// Returns a package's name. Staged libraries are compiled from the vendor tree, which links to them.
 fn package(dir: &str) -> String {
     let dir =
         dir.strip_prefix("staging/src/").map_or_else(|| dir.to_owned(), |rest| format!("vendor/{rest}"));
@@ -74,34 +74,4 @@ fn package(dir: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn staged_packages_are_vendored_ones() {
-        assert_eq!(package("pkg/apis/core"), "k8s.io/kubernetes/pkg/apis/core");
-        assert_eq!(package("staging/src/k8s.io/api/core/v1"), "k8s.io/kubernetes/vendor/k8s.io/api/core/v1");
-    }
-
-    #[test]
-    fn marked_files_are_found_and_examples_are_not() {
-        let root = std::env::temp_dir().join(format!("xtask-openapi-{}", std::process::id()));
-        for tree in TREES {
-            fs::create_dir_all(root.join(tree)).unwrap();
-        }
-        let marked = format!("// {MARK}true\npackage x\n");
-        for (file, text) in [
-            ("pkg/a/types.go", marked.as_str()),
-            ("pkg/b/types.go", "package x"),
-            ("pkg/c/types_test.go", &marked),
-            ("staging/src/k8s.io/api/core/v1/doc.go", &marked),
-            ("staging/src/k8s.io/sample-controller/doc.go", &marked),
-        ] {
-            fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
-            fs::write(root.join(file), text).unwrap();
-        }
-        let found = packages(&root).unwrap();
-        assert_eq!(found, ["k8s.io/kubernetes/pkg/a", "k8s.io/kubernetes/vendor/k8s.io/api/core/v1"]);
-        fs::remove_dir_all(root).unwrap();
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Kubernetes' source, made to compile with Debian's Go.
+//! Unpacks Kubernetes' source and patches it, so that Debian's Go compiles it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::run::capture;
 
-/// Where the source is below GOPATH.
+/// The source's folder below GOPATH.
 pub(super) const PACKAGE: &str = "src/k8s.io/kubernetes";
 
-/// Debian's newer copy of a vendored library.
+/// The folder of Debian's newer copy of a vendored library.
 const REFLECT2: &str = "github.com/modern-go/reflect2";
 
 /// Unpacks and patches the source into `gopath`. `root` has the unpacked binary packages.
@@ -25,8 +25,8 @@ pub(super) fn unpack(dsc: &Path, root: &Path, gopath: &Path) -> Result<()> {
     replace_reflect2(&to, root).context("replace the vendored reflect2")
 }
 
-/// The vendored reflect2 reads Go's maps by their layout of before Go 1.18: the server crashes at the first custom
-/// resource. Version 1.0.2 doesn't.
+/// Replaces the vendored reflect2. It reads Go's maps by the layout before Go 1.18, so the server would crash at the
+/// first custom resource. Version 1.0.2 doesn't.
 fn replace_reflect2(kubernetes: &Path, root: &Path) -> Result<()> {
     let vendored = kubernetes.join("vendor").join(REFLECT2);
     for old in go_files(&vendored)? {
@@ -43,7 +43,7 @@ fn replace_reflect2(kubernetes: &Path, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Go and assembler files of a directory.
+/// Returns the Go and assembler files of a directory.
 fn go_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {

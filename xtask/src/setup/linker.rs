@@ -1,4 +1,4 @@
-//! `bpf-linker`, into `target/tools`.
+//! Installs `bpf-linker` into `target/tools`.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::run::{cargo, run, say};
 
-/// It loads the LLVM of the toolchain that compiles; this version speaks LLVM 22.
+/// The version. It loads the LLVM of the toolchain that compiles, which must be LLVM 22.
 const VERSION: &str = "0.10.3";
 
-/// True if it was installed.
+/// Installs it where it is missing. Is true if it was installed.
 pub(super) fn ensure(root: &Path, tools: &Path) -> Result<bool> {
     if tools.join("bin/bpf-linker").exists() {
         return Ok(false);
@@ -20,7 +20,7 @@ pub(super) fn ensure(root: &Path, tools: &Path) -> Result<bool> {
     ));
     let mut install =
         cargo(root, &["install", "--quiet", "bpf-linker", "--version", VERSION, "--locked", "--root"]);
-    // A wrapper or flags meant for the workspace have no business here, and its build files would linger.
+    // Wrappers and flags of the workspace must not apply here, and build files must not stay.
     install.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
     run(install.arg(tools))?;
     Ok(true)

@@ -1,6 +1,6 @@
-//! What a node has, for the tests of the image and of the manifests: containerd, runc, kubectl.
+//! Unpacks a node's programs for the tests of the image and of the manifests: containerd, runc, kubectl.
 //!
-//! Unpacked from Debian's packages, not installed: they would push Docker's packages off a machine that has those.
+//! They are not installed, since Debian's packages would remove Docker's.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::run::{output, run, say};
 /// containerd and its `ctr`; runc; kubectl 1.20, whose kustomize is the oldest that the manifests must suit.
 const PACKAGES: [&str; 3] = ["containerd", "runc", "kubernetes-client"];
 
-/// True if something was unpacked.
+/// Unpacks what is missing. Is true if something was unpacked.
 pub(super) fn ensure(tools: &Path) -> Result<bool> {
     let dir = tools.join("node");
     if dir.join("usr/bin/ctr").exists() {
@@ -36,13 +36,13 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
     let unpacked = unpack(&debs, &part);
     fs::remove_dir_all(&debs)?;
     unpacked?;
-    // In one step: what is cut off half-way never looks complete.
+    // A rename is one step, so an interrupted run leaves nothing that looks complete.
     fs::rename(&part, &dir).with_context(|| format!("{} can't be put in place", dir.display()))?;
     Ok(true)
 }
 
 fn unpack(debs: &Path, into: &Path) -> Result<()> {
-    // As root, apt-get drops to a user that may not write here; it then only warns.
+    // As root, apt-get changes to a user without the right to write here, and prints a warning that doesn't matter.
     run(Command::new("apt-get").current_dir(debs).args(["download", "-q"]).args(PACKAGES))?;
     for deb in fs::read_dir(debs)? {
         run(Command::new("dpkg").arg("-x").arg(deb?.path()).arg(into))?;

@@ -1,4 +1,4 @@
-//! Debian packages, by apt-get.
+//! Installs Debian packages with apt-get.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::services::{self, NoStarts};
 use crate::run::{Environment, output, run, say};
 
-/// Package, and what it is for.
+/// Packages, and the reason for each.
 const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "links the agent"),
     ("g++", "builds libFuzzer"),
@@ -23,7 +23,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("prometheus-alertmanager", "the lab's Alertmanager"),
 ];
 
-/// True if something was installed.
+/// Installs what is missing. Is true if something was installed.
 pub(super) fn ensure() -> Result<bool> {
     let missing: Vec<_> = PACKAGES.iter().filter(|(name, _)| !installed(name)).collect();
     if missing.is_empty() {

@@ -1,4 +1,5 @@
-//! Debian packages bring services that start at once and at every boot. The lab wants their programs only.
+//! Keeps services from starting. Debian's packages start theirs at once and at every boot; the lab needs only the
+//! programs.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,21 +11,21 @@ use anyhow::{Context as _, Result};
 
 use crate::run::{output, run};
 
-/// Asked by Debian's maintainer scripts before they start anything; 101 forbids it
+/// The script that Debian's maintainer scripts ask before they start a service; exit code 101 forbids it
 /// (<https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt>).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const FORBID: &str =
     "#!/bin/sh\n# Of `cargo xtask setup`, for the time of an installation. Safe to remove.\nexit 101\n";
 
-/// Packages among those of the set-up that have a service of the same name.
+/// The packages of the set-up that have a service of the same name.
 const SERVICES: &[&str] = &["prometheus", "prometheus-alertmanager"];
 
-/// While it lives, installed packages start nothing.
+/// Keeps installed packages from starting services until it is dropped.
 #[derive(Debug)]
 pub(super) struct NoStarts(Option<PathBuf>);
 
 impl NoStarts {
-    /// Where a policy is in place already, it stays as it is.
+    /// Writes the policy, unless the machine has one.
     pub(super) fn new() -> Result<Self> {
         Self::at(Path::new(POLICY))
     }
@@ -50,7 +51,7 @@ impl Drop for NoStarts {
     }
 }
 
-/// Keeps the services of packages that were just installed from starting at boot, and stops those that a foreign policy let start.
+/// Keeps the services of new packages from starting at boot, and stops those that the machine's own policy let start.
 pub(super) fn disable(installed: &[&str]) -> Result<()> {
     if output("systemctl", &["--version"]).is_none() {
         return Ok(());
@@ -65,17 +66,4 @@ pub(super) fn disable(installed: &[&str]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_policy_goes_with_its_guard_and_a_foreign_one_stays() {
-        let path = std::env::temp_dir().join(format!("flow-observer-policy-{}", std::process::id()));
-        let guard = NoStarts::at(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), FORBID);
-        drop(NoStarts::at(&path).unwrap());
-        assert!(path.exists(), "the second guard must leave what the first one made");
-        drop(guard);
-        assert!(!path.exists());
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
-//! A compiler for the BPF target that comes with its standard library's source.
+//! Finds or installs a compiler for the BPF target, with the source of its standard library.
 //!
-//! `build-std` needs the source of exactly that compiler. rustup's nightly has it as a component; where rustup can't
-//! download, Debian packages a compiler with its source, which is unpacked, not installed.
+//! `build-std` needs the source of exactly that compiler. rustup's nightly has it as a component. Where rustup can't
+//! download, Debian's packages have a compiler with its source; they are unpacked, not installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::run::{Environment, output, run, say};
 
-/// What `bpf-linker` loads.
+/// The version of LLVM that `bpf-linker` loads.
 const LLVM: &str = "22";
 /// The nightly to install: later ones come with an LLVM that `bpf-linker` can't load.
 const NIGHTLY: &str = "nightly-2026-05-20";
-/// Forces `nightly` or `debian`.
+/// The variable that selects `nightly` or `debian`.
 const CHOICE: &str = "FLOW_OBSERVER_EBPF_TOOLCHAIN";
-/// Seconds that rustup may take: 100 MB, or a network that leads nowhere.
+/// The time in seconds that rustup gets to download 100 MB. A broken network must not hold up the set-up for longer.
 const RUSTUP_SECONDS: &str = "300";
 
 struct Toolchain {
@@ -26,7 +26,7 @@ struct Toolchain {
     libraries: PathBuf,
 }
 
-/// True if something was done.
+/// Finds or installs the toolchain. Is true if something was installed.
 pub(super) fn ensure(tools: &Path) -> Result<bool> {
     let state = tools.join("ebpf-toolchain");
     let choice = std::env::var(CHOICE).ok();
@@ -56,13 +56,13 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Whatever was tried: what is left to the user.
+/// Returns the error with the remedy, after everything was tried.
 fn by_hand(why: &anyhow::Error) -> anyhow::Error {
     let remedy = format!("`rustup toolchain install {NIGHTLY} --profile minimal --component rust-src`");
     Environment(format!("no toolchain for the eBPF target: {why:#}; run {remedy}, then run again")).into()
 }
 
-/// The state file names a compiler that is still there, of the kind asked for, and with the LLVM that it had:
+/// Is true when the state file names a compiler that still exists, is of the selected kind, and has the same LLVM:
 /// `rustup update` changes a nightly in place.
 fn usable(state: &Path, choice: Option<&str>) -> bool {
     let Ok(text) = fs::read_to_string(state) else { return false };
@@ -89,12 +89,12 @@ fn nightly() -> Result<Toolchain> {
         "rust-src",
         "--no-self-update",
     ];
-    // In the foreground, so that Ctrl-C reaches rustup too.
+    // It runs in the foreground, so that Ctrl-C reaches rustup too.
     run(Command::new("timeout").args(["--foreground", RUSTUP_SECONDS, "rustup"]).args(args))?;
     installed_nightly(NIGHTLY)
 }
 
-/// The nightlies of `rustup toolchain list`, without its remarks.
+/// Returns the nightlies of `rustup toolchain list`, without its remarks.
 fn nightlies(list: &str) -> impl Iterator<Item = &str> {
     list.lines().filter_map(|l| l.split_whitespace().next()).filter(|name| name.starts_with("nightly"))
 }
@@ -141,7 +141,7 @@ fn complete(unpacked: &Path) -> bool {
     unpacked.join("usr/bin/rustc").exists() && has_llvm(&libraries(unpacked)) && source(unpacked).is_some()
 }
 
-/// The compiler's packages with the versioned ones they depend on; `None` where there are none.
+/// Returns the compiler's packages with the versioned ones that they depend on; `None` where apt knows none.
 fn compiler_packages() -> Option<Vec<String>> {
     let mut packages: Vec<String> =
         ["rustc-web", "rust-web-src", "libstd-rust-web-dev"].map(String::from).to_vec();
@@ -172,19 +172,19 @@ fn download(unpacked: &Path) -> Result<()> {
     let part = unpacked.with_extension("part");
     drop(fs::remove_dir_all(&part));
     fs::create_dir_all(&part)?;
-    // As root, apt-get drops to a user that may not write here; it then only warns.
+    // As root, apt-get changes to a user without the right to write here, and prints a warning that doesn't matter.
     run(Command::new("apt-get").current_dir(&debs).args(["download", "-q"]).args(&packages))?;
     for deb in fs::read_dir(&debs)? {
         run(Command::new("dpkg").arg("-x").arg(deb?.path()).arg(&part))?;
     }
     fs::remove_dir_all(&debs)?;
-    // In one step: what is cut off half-way never looks complete.
+    // A rename is one step, so an interrupted run leaves nothing that looks complete.
     drop(fs::remove_dir_all(unpacked));
     fs::rename(&part, unpacked).with_context(|| format!("{} can't be put in place", unpacked.display()))?;
     Ok(())
 }
 
-/// Dependencies of a package whose names begin with `prefix`.
+/// Returns the dependencies of a package whose names begin with `prefix`.
 fn depends(package: &str, prefix: &str) -> Vec<String> {
     let text = output("apt-cache", &["depends", package]).unwrap_or_default();
     let names = text.lines().filter_map(|l| l.trim().strip_prefix("Depends: "));
@@ -196,7 +196,7 @@ fn source(unpacked: &Path) -> Option<PathBuf> {
     versions.flatten().map(|e| e.path()).find(|p| p.join("library/core/Cargo.toml").exists())
 }
 
-/// cargo looks for the source under the sysroot; Debian keeps it in /usr/src and links it absolutely.
+/// Links the source to where cargo looks for it, under the sysroot. Debian's link to /usr/src is absolute.
 fn link_source(unpacked: &Path) -> Result<()> {
     let source = source(unpacked).context("the unpacked packages hold no standard library source")?;
     let name = source.file_name().context("the source has no name")?;
@@ -215,18 +215,4 @@ fn link_source(unpacked: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_nightlies() {
-        let list = "stable-x86_64-unknown-linux-gnu (active, default)\nnightly-x86_64-unknown-linux-gnu\n\
-                    nightly-2026-05-20-x86_64-unknown-linux-gnu (override)\n1.95.0-x86_64-unknown-linux-gnu\n";
-        let found: Vec<_> = nightlies(list).collect();
-        assert_eq!(
-            found,
-            ["nightly-x86_64-unknown-linux-gnu", "nightly-2026-05-20-x86_64-unknown-linux-gnu"]
-        );
-        assert_eq!(nightlies("no installed toolchains\n").count(), 0);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Debian's package indices and downloads, through an apt configuration of our own.
+//! Reads Debian's package indices and downloads packages, with an apt configuration of its own.
 //!
 //! The machine's apt sources, lists and packages stay as they are; only its list of installed packages is read, to
 //! know which dependencies are missing.
@@ -15,20 +15,20 @@ use super::tools::output;
 use crate::cache::Cache;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// Releases with kernels we want, and whether the mirrors still have their backports.
+/// The releases that have the kernels, and whether the mirrors still have their backports.
 const RELEASES: [(&str, bool); 3] = [("bullseye", false), ("bookworm", true), ("trixie", true)];
 /// Old QEMUs crash new guests at random, so these come from backports.
 const FROM_BACKPORTS: &str = "qemu-system-* seabios ipxe-qemu";
 const LISTS_FRESH: Duration = Duration::from_secs(24 * 3600);
 
-/// A private apt.
+/// Runs apt with its own configuration.
 #[derive(Debug)]
 pub(super) struct Apt {
     dir: PathBuf,
     host: Host,
 }
 
-/// A package at a version, and what its file must hash to.
+/// A package, its version, and the hash of its file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Deb {
     pub(super) name: String,
@@ -36,7 +36,7 @@ pub(super) struct Deb {
     pub(super) sha256: String,
 }
 
-/// The distribution this machine runs.
+/// The distribution of this machine.
 #[derive(Debug)]
 struct Host {
     id: String,
@@ -44,7 +44,7 @@ struct Host {
 }
 
 impl Apt {
-    /// Writes the configuration and reads the indices anew when they are older than a day.
+    /// Writes the configuration, and reads the indices again when they are older than a day.
     pub(super) fn open(cache: &Cache) -> Result<Self> {
         let apt = Self { dir: cache.path("apt"), host: Host::read()? };
         apt.configure()?;
@@ -52,12 +52,12 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Whether the machine's own packages come from the archives we read.
+    /// Is true when the machine's own packages come from the same archives.
     pub(super) fn matches_host(&self) -> bool {
         self.host.id == "debian"
     }
 
-    /// The newest cloud kernel of a series such as `6.1`.
+    /// Returns the newest cloud kernel of a series such as `6.1`.
     pub(super) fn kernel(&self, series: &str) -> Result<Deb> {
         let known = output(self.command("apt-cache").args(["show", "linux-image-cloud-amd64"]))?;
         let Some(version) = newest_of(&known, series) else {
@@ -127,7 +127,7 @@ impl Apt {
         sources
     }
 
-    /// Other releases offer kernels only: tools from them would drag their libc along.
+    /// Returns the preferences. Other releases offer only kernels, since tools from them would need their libc.
     fn preferences(&self) -> String {
         let mut text = String::new();
         for (release, _) in RELEASES.iter().filter(|(release, _)| *release != self.host.codename) {
@@ -139,7 +139,7 @@ impl Apt {
 
     fn conf(&self) -> String {
         let dir = self.dir.display();
-        // Old releases are no longer re-signed, so their dates have passed; their signatures still hold.
+        // Old releases are no longer signed again, so their dates have passed; their signatures are still valid.
         format!(
             "Dir::Etc::main \"/dev/null\";\nDir::Etc::parts \"{dir}/empty\";\n\
              Dir::Etc::sourcelist \"{dir}/sources.list\";\nDir::Etc::sourceparts \"{dir}/empty\";\n\
@@ -162,7 +162,7 @@ impl Apt {
         say("reading Debian's package indices (30 MB), to find kernels and QEMU");
         match output(self.command("apt-get").args(["-q", "update"])) {
             Ok(_) => fs::write(stamp, sources)?,
-            // Without a network yesterday's indices do.
+            // Without a network the old indices are good enough.
             Err(error) => say(&format!("warning: {error:#}")),
         }
         Ok(())
@@ -215,25 +215,4 @@ fn dependency(stanza: &str) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHOW: &str = "Package: linux-image-cloud-amd64\nVersion: 6.12.107-1\n\n\
-        Version: 6.1.192-2\nDepends: linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)\n\nVersion: 6.1.176-1\n";
-
-    #[test]
-    fn the_newest_version_of_a_series() {
-        assert_eq!(newest_of(SHOW, "6.1"), Some("6.1.192-2"));
-        assert_eq!(newest_of(SHOW, "6.12"), Some("6.12.107-1"));
-        assert_eq!(newest_of(SHOW, "6"), Some("6.12.107-1"));
-        assert_eq!(newest_of(SHOW, "4.19"), None);
-        assert_eq!(all_series(SHOW), ["6.12", "6.1"]);
-    }
-
-    #[test]
-    fn the_kernel_behind_the_metapackage() {
-        let kernel = ("linux-image-6.1.0-56-cloud-amd64".to_owned(), "6.1.192-2".to_owned());
-        assert_eq!(dependency(SHOW), Some(kernel));
-        assert_eq!(dependency("Version: 1\n"), None);
-    }
-}
+mod tests;

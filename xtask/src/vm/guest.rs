@@ -1,4 +1,4 @@
-//! The guest's root filesystem: this machine's tools, our scripts, and the binaries under test.
+//! Packs the guest's root filesystem: this machine's tools, the scripts, and the binaries under test.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ const LIB: &str = "usr/lib/x86_64-linux-gnu";
 /// iptables loads its matches and targets from here.
 const XTABLES: &str = "usr/lib/x86_64-linux-gnu/xtables";
 const ETC: [&str; 4] = ["etc/protocols", "etc/services", "etc/iproute2/rt_tables", "etc/ethertypes"];
-/// Relative: an absolute target would also do in the guest, but not for whoever unpacks the archive elsewhere.
+/// Links and their targets. They are relative, so that they also work where the archive is unpacked elsewhere.
 const LINKS: [(&str, &str); 5] = [
     ("bin", "usr/bin"),
     ("sbin", "usr/bin"),
@@ -26,7 +26,7 @@ const LINKS: [(&str, &str); 5] = [
     ("usr/sbin", "bin"),
 ];
 
-/// The part of the initramfs that is the same for every kernel.
+/// Holds the part of the initramfs that is the same for every kernel.
 #[derive(Debug)]
 pub(super) struct Guest {
     base: PathBuf,
@@ -45,7 +45,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Writes the initramfs for one kernel to `to`: archives just follow each other.
+    /// Writes the initramfs for one kernel to `to`: one archive after the other.
     pub(super) fn initramfs(&self, kernel: &Kernel, to: &Path) -> Result<()> {
         let mut out = File::create(to)?;
         for part in [&self.base, &kernel.modules()] {
@@ -142,7 +142,7 @@ impl Root<'_> {
         Ok(())
     }
 
-    /// Debug information would fill the guest's memory.
+    /// Adds a program without its debug information, which would fill the guest's memory.
     fn stripped(&mut self, path: &str, from: &Path, scratch: &Path) -> Result<()> {
         let small = scratch.join("stripped");
         output(Command::new("strip").arg("-o").arg(&small).arg(from))?;

@@ -1,4 +1,4 @@
-//! Debian's cloud kernels, made ready to boot.
+//! Prepares Debian's cloud kernels for booting.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::say;
 use super::tools::{Tools, output};
 use crate::cache::Cache;
 
-/// Directories of modules the lab can need. What they depend on is in them, or built in.
+/// The directories of modules that the lab may need. Their dependencies are in them, or built in.
 const MODULES: [&str; 18] = [
     "arch/x86/crypto",
     "crypto",
@@ -38,7 +38,7 @@ const MODULES: [&str; 18] = [
 /// A kernel in the cache.
 #[derive(Debug)]
 pub(super) struct Kernel {
-    /// As asked for, e.g. `6.1`.
+    /// The series, e.g. `6.1`.
     pub(super) series: String,
     /// The package's version, e.g. `6.1.192-2`.
     pub(super) version: String,
@@ -49,7 +49,7 @@ impl Kernel {
     /// Finds the newest kernel of a series; downloads and unpacks it unless the cache has it.
     pub(super) fn obtain(cache: &Cache, apt: &Apt, tools: &Tools, series: &str) -> Result<Self> {
         let deb = apt.kernel(series)?;
-        let hash = deb.sha256.get(..12).context("a SHA-256 that short?")?;
+        let hash = deb.sha256.get(..12).context("apt printed a SHA-256 that is too short")?;
         fs::create_dir_all(cache.path("kernels"))?;
         let dir = cache.dir(&format!("kernels/{}-{hash}", deb.version), |dir| {
             say(&format!("fetching {} {} into the cache, to boot it", deb.name, deb.version));
@@ -59,12 +59,12 @@ impl Kernel {
         Ok(Self { series: series.to_owned(), version: deb.version, dir })
     }
 
-    /// The uncompressed kernel.
+    /// Returns the uncompressed kernel.
     pub(super) fn image(&self) -> PathBuf {
         self.dir.join("vmlinux")
     }
 
-    /// Its modules, as an initramfs.
+    /// Returns its modules, as an initramfs.
     pub(super) fn modules(&self) -> PathBuf {
         self.dir.join("modules.cpio")
     }
@@ -96,7 +96,7 @@ fn find(dir: &Path, prefix: &str) -> Result<PathBuf> {
     bail!("no {prefix}* in {}", dir.display())
 }
 
-/// QEMU boots an uncompressed kernel at once; unpacking it under emulation takes seconds.
+/// Uncompresses the kernel, since that takes seconds under emulation.
 fn uncompress(tools: &Tools, image: &[u8], to: &Path) -> Result<()> {
     let payload = payload(image).context("not a bzImage")?;
     let mut command = match payload {
@@ -121,7 +121,7 @@ fn uncompress(tools: &Tools, image: &[u8], to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The compressed kernel inside a bzImage, by the offsets in its header (Documentation/arch/x86/boot.rst).
+/// Returns the compressed kernel inside a bzImage, by the offsets in its header (Documentation/arch/x86/boot.rst).
 fn payload(image: &[u8]) -> Option<&[u8]> {
     let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?) as usize);
     if image.get(0x202..0x206)? != b"HdrS" {
@@ -167,11 +167,11 @@ fn pack_modules(tools: &Tools, dir: &Path, release: &str) -> Result<()> {
     Ok(())
 }
 
-/// The modules we take, and the lists depmod reads.
+/// Returns the modules to pack, and the lists that depmod reads.
 fn chosen(from: &Path) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for dir in MODULES.map(|dir| from.join("kernel").join(dir)) {
-        // Each kernel lacks some of them, having them built in.
+        // Each kernel has some of them built in.
         if dir.is_dir() {
             all.extend(files(&dir)?);
         }
@@ -201,20 +201,4 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payload_of_an_image() {
-        let mut image = vec![0; 2048];
-        image[0x1f1] = 1;
-        image[0x202..0x206].copy_from_slice(b"HdrS");
-        image[0x248] = 16;
-        image[0x24c] = 12;
-        image[1024 + 16..][..12].copy_from_slice(b"compressed!!");
-        assert_eq!(payload(&image), Some(&b"compressed!!"[..]));
-        image[0x24d] = 0xff;
-        assert_eq!(payload(&image), None, "a length past the end");
-        assert_eq!(payload(b"short"), None);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! All kernels, a few at a time, and what came of each.
+//! Runs all kernels, a few at a time, and reports the result of each.
 
 use std::fs;
 use std::path::Path;
@@ -16,15 +16,15 @@ use super::tools::Tools;
 
 const TAIL: usize = 60;
 
-/// How to run the guests.
+/// Says how the guests run.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) jobs: usize,
     pub(super) timeout: Duration,
     pub(super) keep: bool,
-    /// Where consoles are kept.
+    /// The folder where consoles are kept.
     pub(super) out: &'a Path,
-    /// Where files live that only this run needs.
+    /// The folder for files that only this run needs.
     pub(super) scratch: &'a Path,
 }
 
@@ -62,7 +62,7 @@ fn one(plan: &Plan<'_>, tools: &Tools, guest: &Guest, kernel: &Kernel) -> Result
     let boot = || qemu::boot(tools, kernel, &initramfs, plan.timeout, |line| progress(name, line));
     let mut ended = boot();
     if ended.as_ref().is_ok_and(|ended| ended.console.up.is_none()) {
-        say(&format!("{name}: it never came up; once more"));
+        say(&format!("{name}: it did not boot; trying again"));
         ended = boot();
     }
     fs::remove_file(&initramfs)?;
@@ -77,20 +77,20 @@ fn one(plan: &Plan<'_>, tools: &Tools, guest: &Guest, kernel: &Kernel) -> Result
     Ok(match verdict {
         Ok(()) => (true, format!("{about} passed  {seconds:>6.1} s")),
         Err(why) => {
-            tell_failure(name, &why, &ended, &console);
+            report_failure(name, &why, &ended, &console);
             (false, format!("{about} FAILED  {seconds:>6.1} s  {why}"))
         }
     })
 }
 
-/// What tells a watcher that it goes on; the rest is in the console's log.
+/// Prints the lines that show progress; the console's log has the rest.
 fn progress(name: &str, line: &str) {
     if ["vm: ", "check: ", "test "].iter().any(|start| line.starts_with(start)) {
         say(&format!("{name:<5} {line}"));
     }
 }
 
-fn tell_failure(name: &str, why: &str, ended: &Ended, console: &Path) {
+fn report_failure(name: &str, why: &str, ended: &Ended, console: &Path) {
     let tail = ended.console.tail(TAIL).join("\n");
     say(&format!("--- {name}: {why}; the end of {}:\n{tail}\n---", console.display()));
 }
@@ -103,39 +103,11 @@ fn verdict(ended: &Ended) -> Result<(), String> {
     match (console.exit, ended.timed_out) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => Err(format!("exit code {code}")),
-        (None, true) if console.up.is_none() => Err("it never came up".to_owned()),
+        (None, true) if console.up.is_none() => Err("it did not boot".to_owned()),
         (None, true) => Err("not done in time".to_owned()),
         (None, false) => Err("it ended without an exit code".to_owned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vm::console::Console;
-
-    fn check(lines: &str, timed_out: bool, expect: Result<(), &str>) {
-        let mut console = Console::default();
-        lines.lines().for_each(|line| console.line(line));
-        let ended = Ended { console, took: Duration::ZERO, timed_out };
-        assert_eq!(
-            verdict(&ended).as_ref().map_err(String::as_str),
-            expect.as_ref().map_err(|why| *why),
-            "{lines}"
-        );
-    }
-
-    #[test]
-    fn verdicts() {
-        check("vm: init-up 6\nvm: exit 0", false, Ok(()));
-        check("vm: init-up 6\nvm: exit 101", false, Err("exit code 101"));
-        check("vm: init-up 6\ntest a ...", true, Err("not done in time"));
-        check("vm: init-up 6\ntest a ...", false, Err("it ended without an exit code"));
-        check("SeaBIOS", true, Err("it never came up"));
-        check(
-            "vm: init-up 6\n[  1.0] BUG: soft lockup\nvm: exit 0",
-            false,
-            Err("the kernel failed: [  1.0] BUG: soft lockup"),
-        );
-    }
-}
+mod tests;

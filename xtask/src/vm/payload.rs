@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::say;
 use crate::build::Built;
 
-/// The agent and the lab's core tests, built for this machine.
+/// Holds the agent and the lab's core tests, built for this machine.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) agent: PathBuf,

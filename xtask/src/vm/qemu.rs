@@ -1,4 +1,4 @@
-//! One guest, from power on to power off.
+//! Runs one guest, from power on to power off.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -13,17 +13,17 @@ use super::console::Console;
 use super::kernel::Kernel;
 use super::tools::Tools;
 
-/// Emulated: hardware virtualisation is absent or broken on many build machines, and boots differ little. One thread
-/// a guest, since two emulated processors that share the memory crash now and then.
+/// The machine is emulated: hardware virtualisation is missing or broken on many build machines, and boots take nearly
+/// as long. A guest gets one thread, since two emulated processors that share the memory crash now and then.
 const MACHINE: &str = "-M pc -accel tcg,thread=single,tb-size=256 -cpu max -smp 2 -m 1024 -nodefaults -no-user-config \
     -display none -serial stdio -no-reboot";
 const CMDLINE: &str = "console=ttyS0 panic=-1 oops=panic quiet";
-/// A guest that isn't up by then won't be.
+/// The time that a guest gets to boot.
 const BOOT: Duration = Duration::from_secs(60);
-/// The rest of a kernel's report, and switching off, take this long at most.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The time for the rest of a kernel's report, and for switching off.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// How a guest ended.
+/// The end of a guest.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) console: Console,
@@ -31,7 +31,8 @@ pub(super) struct Ended {
     pub(super) timed_out: bool,
 }
 
-/// Boots a kernel and reads its console until it switches off, or `timeout` has passed. `seen` gets each line.
+/// Boots a kernel and reads its console until it switches off, or `timeout` has passed. `seen` is called with each
+/// line.
 pub(super) fn boot(
     tools: &Tools,
     kernel: &Kernel,
@@ -46,7 +47,7 @@ pub(super) fn boot(
 
 fn command(tools: &Tools, kernel: &Kernel, initramfs: &Path) -> Result<Command> {
     let qemu = tools.command("qemu-system-x86_64")?;
-    // However we end, QEMU ends with us.
+    // QEMU ends with this process, also after SIGKILL.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(qemu.get_program());
     for (name, value) in qemu.get_envs() {
@@ -87,7 +88,7 @@ fn watch(lines: &Receiver<String>, timeout: Duration, seen: impl Fn(&str)) -> En
                 console.line(&line);
                 seen(line.trim_end());
                 if console.oops.is_some() || console.exit.is_some() {
-                    deadline = deadline.min(Instant::now() + LAST_WORDS);
+                    deadline = deadline.min(Instant::now() + SHUTDOWN);
                 } else if console.up.is_some() && !was_up {
                     deadline = start + timeout;
                 }
@@ -109,25 +110,4 @@ impl Drop for Running {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn watched(script: &str, timeout: Duration) -> Ended {
-        let mut shell =
-            Running(Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap());
-        watch(&read_lines(shell.0.stdout.take().unwrap()), timeout, |_| {})
-    }
-
-    #[test]
-    fn a_guest_that_ends() {
-        let ended = watched("echo vm: init-up 6; echo vm: exit 3", Duration::from_secs(30));
-        assert_eq!((ended.console.exit, ended.timed_out), (Some(3), false));
-    }
-
-    #[test]
-    fn a_guest_that_hangs() {
-        let ended = watched("echo vm: init-up 6; exec sleep 60", Duration::from_millis(300));
-        assert!(ended.timed_out && ended.console.up.is_some());
-        assert!(ended.took < Duration::from_secs(30));
-    }
-}
+mod tests;

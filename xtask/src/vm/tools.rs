@@ -1,4 +1,4 @@
-//! The programs that build and run a guest, and those that go into it.
+//! Finds the programs that build and run a guest, and those inside it.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -16,7 +16,7 @@ const QEMU: &str = "qemu-system-x86_64";
 /// bookworm's 7.2 crashes 6.12 guests at random.
 const QEMU_AT_LEAST: u32 = 8;
 
-/// Programs needed on this side: name, Debian package, why.
+/// Programs for this machine: name, Debian package, reason.
 const HERE: [(&str, &str, &str); 5] = [
     (QEMU, "qemu-system-x86", "runs the guests; version 8 or later"),
     ("depmod", "kmod", "indexes the guests' modules"),
@@ -25,7 +25,7 @@ const HERE: [(&str, &str, &str); 5] = [
     ("xz", "xz-utils", "unpacks modules"),
 ];
 
-/// Programs in the guest: name, Debian package. The lab calls them.
+/// Programs for the guest, which the lab runs: name, Debian package.
 pub(super) const THERE: [(&str, &str); 24] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
@@ -53,7 +53,7 @@ pub(super) const THERE: [(&str, &str); 24] = [
     ("cat", "coreutils"),
 ];
 
-/// This machine's programs first, then those unpacked in the cache.
+/// Finds this machine's programs first, then those unpacked in the cache.
 #[derive(Debug)]
 pub(super) struct Tools {
     root: PathBuf,
@@ -82,11 +82,11 @@ impl Tools {
         }
     }
 
-    /// A command that runs the program `name`.
+    /// Returns a command that runs the program `name`.
     pub(super) fn command(&self, name: &str) -> Result<Command> {
         let path = self.find(name).with_context(|| format!("no program {name}"))?;
         let mut command = Command::new(&path);
-        // Some programs are many in one and go by the name they are called.
+        // Some programs contain several, and choose by the name of the call.
         command.arg0(name);
         if path.starts_with(&self.root) {
             command.env("LD_LIBRARY_PATH", self.library_path());
@@ -94,7 +94,7 @@ impl Tools {
         Ok(command)
     }
 
-    /// Where `name` is, symlinks resolved.
+    /// Returns the path of `name`, with symlinks resolved.
     pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
         let own = || {
             let dirs = ["usr/bin", "usr/sbin", "bin", "sbin"];
@@ -104,18 +104,18 @@ impl Tools {
         found.or_else(own)
     }
 
-    /// Directories of QEMU's own files, when they aren't where it was built to look.
+    /// Returns the directories of QEMU's own files, when they aren't in its default place.
     pub(super) fn firmware(&self) -> Vec<PathBuf> {
         let dirs = ["usr/share/qemu", "usr/share/seabios"].map(|dir| self.root.join(dir));
         dirs.into_iter().filter(|dir| dir.is_dir()).collect()
     }
 
-    /// The first of the machine's directory `dir` and the one in the cache.
+    /// Returns the machine's directory `dir`, or the one in the cache.
     pub(super) fn system_dir(&self, dir: &str) -> Option<PathBuf> {
         [Path::new("/").join(dir), self.root.join(dir)].into_iter().find(|dir| dir.is_dir())
     }
 
-    /// The shared libraries a program or plugin loads, with the dynamic linker.
+    /// Returns the shared libraries that a program or plugin loads, with the dynamic linker.
     pub(super) fn libraries(&self, program: &Path) -> Result<Vec<PathBuf>> {
         let mut ldd = Command::new("ldd");
         ldd.arg(program).env("LC_ALL", "C").env("LD_LIBRARY_PATH", self.library_path());
@@ -144,12 +144,12 @@ fn packages(missing: &[(&'static str, &'static str, &'static str)]) -> Vec<&'sta
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // An ordinary user's path often lacks the last two.
+    // The path of an ordinary user often lacks the last two.
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     dirs.map(|dir| dir.join(name)).find(|path| path.is_file())?.canonicalize().ok()
 }
 
-/// Follows symlinks inside an unpacked root, where absolute ones mean the root's own files.
+/// Follows symlinks inside an unpacked root, where absolute ones lead to the root's own files.
 fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..8 {
@@ -188,25 +188,4 @@ fn parse_ldd(listing: &str) -> Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libraries_of_a_listing() {
-        let listing = "\tlinux-vdso.so.1 (0x7ffe)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x7f1)\n\
-            \t/lib64/ld-linux-x86-64.so.2 (0x7f2)\n";
-        let found = parse_ldd(listing).unwrap();
-        assert_eq!(
-            found,
-            ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from)
-        );
-        assert!(parse_ldd("\tlibx.so.1 => not found\n").is_err());
-        assert!(parse_ldd("\tstatically linked\n").unwrap().is_empty());
-    }
-
-    #[test]
-    fn version_of_qemu() {
-        assert_eq!(major("QEMU emulator version 10.0.2 (Debian 1:10.0.2)"), Some(10));
-        assert_eq!(major(""), None);
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! What claims of addresses cost: nanoseconds a frame in the kernel, and the agent under an ARP flood on its uplink.
+//! Measures the cost of address claims: nanoseconds per frame in the kernel, and the agent under an ARP flood on its
+//! uplink.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,12 +22,12 @@ use crate::load::{cpu_seconds, memory_kib};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 20, 200);
 const ETH_P_ARP: u16 = 0x0806;
-/// Frames a second of the flood.
+/// The flood's frames per second.
 const RATE: u32 = 100_000;
 const SECONDS: u32 = 20;
-/// Frames between two looks at the clock.
+/// The number of frames between two looks at the clock.
 const BURST: u32 = 100;
-/// The VIP changes hands this often within the flood.
+/// The number of moves of the VIP within the flood.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run() -> Result<()> {
@@ -55,7 +56,7 @@ fn frames() -> Result<()> {
     Ok(())
 }
 
-/// Claims of other addresses and of the VIP, which moves meanwhile.
+/// Floods the uplink with claims of other addresses and of the VIP, which moves meanwhile.
 fn flood() -> Result<()> {
     let world = World::new()?;
     let attacker = world.lan.host(&world.guard, "attacker", 66)?;
@@ -66,16 +67,16 @@ fn flood() -> Result<()> {
         "status": {"loadBalancer": {"ingress": [{"ip": VIP.to_string()}]}},
     }))?;
     let agent = world.agent(&[])?;
-    // The first claim is no move.
+    // The first claim is not a move.
     send(&attacker, &[arp(0, VIP)])?;
     let before = cpu_seconds(&agent)?;
     let began = Instant::now();
     let (sent, moves) = attacker.ns.run(storm)?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = cpu_seconds(&agent)? - before;
-    let told = || agent.metric("vip_moves_total", &[("source", "wire")]);
-    // For what is still on its way; a count that stays too low is printed as it is.
-    drop(agent.wait_for("every move", |_| (told().ok()? >= f64::from(moves)).then_some(())));
+    let counted = || agent.metric("vip_moves_total", &[("source", "wire")]);
+    // The last moves may still be on their way. A count that stays too low is printed as it is.
+    drop(agent.wait_for("every move", |_| (counted().ok()? >= f64::from(moves)).then_some(())));
     println!(
         "flood: {sent} ARP frames in {seconds:.1} s ({:.0} a second of {RATE})",
         f64::from(sent) / seconds
@@ -86,11 +87,11 @@ fn flood() -> Result<()> {
         memory_kib(&agent, "VmRSS:")? / 1024.0
     );
     let lost = agent.metric("events_lost_total", &[("stage", "ring")])?;
-    println!("  {moves} moves of a known VIP, {} told, ring records lost {lost}", told()?);
+    println!("  {moves} moves of a known VIP, {} reported, ring records lost {lost}", counted()?);
     agent.kill()
 }
 
-/// Sends at the rate for the time given: how many frames, and how many moves were among them.
+/// Sends at the rate for the time given. Returns the number of frames, and of moves among them.
 fn storm() -> Result<(u32, u32)> {
     let socket = wire()?;
     let began = Instant::now();
@@ -100,7 +101,7 @@ fn storm() -> Result<(u32, u32)> {
             // A tenth repeats the claim of the VIP.
             let other = Ipv4Addr::from(0x0b00_0000 + sent % 0xff_ffff);
             let frame = if n % 10 == 0 { arp(moves, VIP) } else { arp(0xff, other) };
-            // A full queue is the wire's way to slow us down.
+            // A full queue slows the sender down.
             let _full = socket.send(&frame).is_err();
             sent += 1;
         }

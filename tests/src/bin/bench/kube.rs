@@ -1,5 +1,5 @@
-//! The agent's memory beside a large cluster, which it reads from an API server over HTTP. That one is a fake: Debian's
-//! real server would need ten minutes to take as many objects, and has no EndpointSlices.
+//! Measures the agent's memory beside a large cluster, which it reads from an API server over HTTP. The server is a
+//! fake: Debian's real one would need ten minutes for as many objects, and has no EndpointSlices.
 
 mod objects;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::load::memory_kib;
 
-/// In all, while it starts as well as after.
+/// The limit for the agent's memory, during and after its start.
 const BUDGET_MIB: f64 = 60.0;
 
 pub(crate) fn run() -> Result<()> {
@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Makes so many objects; their size as text.
+/// Makes `count` objects, and returns their size as text.
 fn fill(api: &FakeApi, count: usize, make: fn(usize) -> Value) -> Result<usize> {
     let mut bytes = 0;
     for n in 0..count {

@@ -1,4 +1,5 @@
-//! The agent under a connection storm: 100 pods, as near to 20,000 connections a second as the machine makes.
+//! Measures the agent under a connection storm: 100 pods, as close to 20,000 connections per second as the machine
+//! gets.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -16,13 +17,13 @@ const CLIENTS: usize = 50;
 const RATE: u64 = 20_000;
 const SECONDS: u64 = 30;
 const PORT: u16 = 8080;
-/// What `CLK_TCK` is on every Linux that userspace sees.
+/// The value of `CLK_TCK` on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(crate) fn run() -> Result<()> {
     let world = World::new()?;
     let pods = (0..PODS).map(|n| world.pod("bench", &format!("w{n}"))).collect::<Result<Vec<Pod>>>()?;
-    // Or the connection table is full after 13 s, and what is measured is the kernel's patience.
+    // Otherwise the connection table would be full after 13 s, and the kernel would drop connections.
     for state in ["time_wait", "close", "close_wait", "last_ack", "fin_wait"] {
         world.node.ns.sysctl(&format!("net.netfilter.nf_conntrack_tcp_timeout_{state}"), "1")?;
     }
@@ -57,7 +58,7 @@ pub(crate) fn run() -> Result<()> {
         peak / 1024.0
     );
     println!("  counted {counted}, ring records lost {lost}");
-    // A TCX link's end costs the kernel a grace period; with 200 of them that is no figure of ours.
+    // The kernel waits a grace period for each detached TCX link. With 200 of them that would distort the figure.
     agent.kill()
 }
 
@@ -72,7 +73,7 @@ fn serve(pod: &Pod, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
     })
 }
 
-/// Connections made by all clients in the time given, each client at its share of the rate.
+/// Returns the number of connections that all clients made in the time given, each at its share of the rate.
 fn storm(pods: &[Pod]) -> Result<u64> {
     let (clients, servers) = pods.split_at(CLIENTS);
     let made = AtomicU64::new(0);
@@ -100,7 +101,7 @@ fn drive(to: SocketAddr, share: Duration, made: &AtomicU64) {
     }
 }
 
-/// User and system time of the agent: fields 14 and 15 of `/proc/PID/stat`.
+/// Returns user and system time of the agent: fields 14 and 15 of `/proc/PID/stat`.
 pub(crate) fn cpu_seconds(agent: &Agent) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid()))?;
     let rest = stat.rsplit_once(')').context("/proc/PID/stat has no name")?.1;

@@ -1,5 +1,5 @@
-//! What the agent costs: nanoseconds a packet in the kernel, nanoseconds a verdict, CPU and memory under a connection
-//! storm or an ARP flood, and memory beside a large cluster.
+//! Measures the agent's cost: nanoseconds per packet in the kernel, nanoseconds per verdict, CPU and memory under a
+//! connection storm or an ARP flood, and memory beside a large cluster.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

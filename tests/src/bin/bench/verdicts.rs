@@ -1,5 +1,5 @@
-//! Verdicts at 1,000 policies and 10,000 pods: nanoseconds each, what a change costs, and memory. The plain evaluator
-//! beside it, which must agree on every connection.
+//! Measures verdicts at 1,000 policies and 10,000 pods: nanoseconds each, the cost of a change, and memory. The plain
+//! evaluator runs as well, and must agree on every connection.
 
 mod cluster;
 
@@ -18,9 +18,9 @@ use flow_policy::{Compiled, Plain};
 use cluster::{PODS, POLICIES, PORT, Shape};
 
 const CONNECTIONS: usize = 10_000;
-/// The machine is shared: the middle of several rounds is quoted.
+/// The number of rounds. The machine is shared, so the median of the rounds is reported.
 const ROUNDS: usize = 21;
-/// Nanoseconds, at 1,000 policies and 10,000 pods.
+/// The limit for a verdict in nanoseconds, at 1,000 policies and 10,000 pods.
 const BUDGET_VERDICT: u128 = 1_000;
 const BUDGET_CHANGE: Duration = Duration::from_millis(10);
 const BUDGET_OPEN: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ fn run_in(shape: Shape) -> Result<()> {
     Ok(())
 }
 
-/// Connections by what they are and what becomes of them.
+/// Connections by their kind and verdict.
 fn kinds<'a>(inventory: &'a Inventory, compiled: &Compiled) -> Vec<(&'static str, Vec<Connection<'a>>)> {
     let random = |n: usize| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let pod = |n: usize| {
@@ -99,7 +99,7 @@ fn open_connections(kinds: &[(&str, Vec<Connection<'_>>)], compiled: &Compiled) 
     line("10,000 open connections", time, Some(BUDGET_OPEN));
 }
 
-/// What one change costs, each time another one.
+/// Measures the cost of a change, each time of another one.
 fn changes(shape: Shape, inventory: &Arc<Inventory>, mut compiled: Compiled) -> Result<()> {
     let mut next = Inventory::clone(inventory);
     let mut change = |name: &str, budget, edit: &dyn Fn(&mut Inventory, usize)| {
@@ -143,7 +143,7 @@ fn changes(shape: Shape, inventory: &Arc<Inventory>, mut compiled: Compiled) -> 
     same_as_new(&compiled)
 }
 
-/// After all these changes it is still what compiling at once makes.
+/// Checks that the result of all changes equals a new compilation.
 fn same_as_new(compiled: &Compiled) -> Result<()> {
     let fresh = Compiled::new(Arc::clone(compiled.inventory()));
     for (name, connections) in kinds(compiled.inventory(), compiled) {
@@ -170,7 +170,7 @@ fn rounds(mut what: impl FnMut()) -> [Duration; 3] {
     spread(std::iter::repeat_n((), ROUNDS).map(time).collect())
 }
 
-/// Minimum, median and maximum.
+/// Returns minimum, median and maximum.
 fn spread(mut times: Vec<Duration>) -> [Duration; 3] {
     times.sort_unstable();
     [times[0], times[times.len() / 2], times[times.len() - 1]]

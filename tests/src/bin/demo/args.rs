@@ -1,6 +1,6 @@
 //! `demo [postgres|vip] [--keep] [--json]`
 
-/// Which incident is played.
+/// The incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Incident {
     /// A NetworkPolicy loses a namespace.
@@ -10,20 +10,20 @@ pub(crate) enum Incident {
     Vip,
 }
 
-/// What was asked for.
+/// The command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) incident: Incident,
     /// Leave the lab running until a signal.
     pub(crate) keep: bool,
-    /// NDJSON instead of prose.
+    /// Print NDJSON instead of prose.
     pub(crate) json: bool,
 }
 
 const USAGE: &str = "usage: demo [postgres|vip] [--keep] [--json]";
 
 impl Args {
-    /// Reads the command line; an error is the text to show.
+    /// Reads the command line. An error is the text to print.
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut args = Self::default();
         for word in words {
@@ -40,18 +40,4 @@ impl Args {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_in_any_order_and_typos_named() {
-        let parse = |line: &str| Args::parse(line.split_whitespace().map(str::to_owned));
-        assert_eq!(
-            parse("--json postgres --keep"),
-            Ok(Args { incident: Incident::Postgres, keep: true, json: true })
-        );
-        assert_eq!(parse("vip"), Ok(Args { incident: Incident::Vip, ..Args::default() }));
-        assert_eq!(parse(""), Ok(Args::default()));
-        assert!(parse("--kep").unwrap_err().contains("--kep"));
-    }
-}
+mod tests;

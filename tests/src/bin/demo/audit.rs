@@ -1,4 +1,4 @@
-//! The real `flow-observer audit` on a change that is still a pull request.
+//! Runs the real `flow-observer audit` on a change that is still a pull request.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use serde_json::Value;
 use crate::narrator::Narrator;
 
 const MANIFEST: &str = "network-policies.yaml";
-/// The agent drains its counters twice a second; what they lack, audit can't judge.
+/// The time until the counters have all flows. The agent drains them twice a second, and audit knows only those.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Lines shown; an audit of two flows has few.
+/// The number of lines shown; an audit of two flows has few.
 const LINES: usize = 30;
 
-/// Audits `policy` and shows what comes of it.
+/// Audits `policy` and shows the result.
 pub(crate) fn play(world: &World, policy: &Value, narrator: &Narrator) -> Result<()> {
     let file = world.guard.dir().join(MANIFEST);
     policy::write(&file, policy)?;
@@ -27,7 +27,7 @@ pub(crate) fn play(world: &World, policy: &Value, narrator: &Narrator) -> Result
     let mut last = None;
     let caught = wait::until("audit to object", PATIENCE, || {
         let answer = last.insert(product::run(&world.node.ns, &args));
-        // Exit 1 alone may be about the manifest; here it must be about a flow.
+        // Exit code 1 may also be about the manifest; here it must be about a flow.
         answer.as_ref().ok().filter(|a| a.code == Some(1) && a.stdout.contains("pal-e-docs")).cloned()
     });
     let caught = caught.with_context(|| format!("{last:?}"))?;
@@ -39,7 +39,7 @@ fn line(url: &str) -> String {
     format!("flow-observer audit --manifests {MANIFEST} --url {url}")
 }
 
-/// What it printed, without the lab's own paths.
+/// Returns the output without the lab's own paths.
 fn shortened(answer: &Answer, file: &str) -> String {
     let text = answer.stdout.replace(file, MANIFEST);
     text.lines().take(LINES).collect::<Vec<_>>().join("\n")

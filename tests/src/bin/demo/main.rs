@@ -1,4 +1,4 @@
-//! Plays an incident with real packets and the real agent, and shows what the agent says.
+//! Plays an incident with real packets and the real agent, and shows the agent's output.
 
 mod args;
 mod audit;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     };
     match played {
         Ok(()) => ExitCode::SUCCESS,
-        // What failed, failed because we were told to stop; the lab is gone by now.
+        // The error is the interruption; the lab is removed already.
         Err(_) if wait::interrupted() => ExitCode::from(130),
         Err(error) => complain(&format!("demo: {error:#}"), 1),
     }

@@ -1,4 +1,4 @@
-//! Tells the story on standard output, to people or to machines.
+//! Prints the story on standard output, for people or for programs.
 
 use std::io::{Write, stdout};
 
@@ -20,7 +20,7 @@ impl Narrator {
         self.json
     }
 
-    /// Something happens.
+    /// Prints the next step.
     pub(crate) fn step(&mut self, text: &str) {
         self.steps += 1;
         if self.json {
@@ -30,7 +30,7 @@ impl Narrator {
         }
     }
 
-    /// What a client sees.
+    /// Prints the result of a client's attempt.
     pub(crate) fn client(&self, who: &str, text: &str) {
         if self.json {
             say(&json!({"type": "client", "step": self.steps, "pod": who, "text": text}).to_string());
@@ -39,17 +39,17 @@ impl Narrator {
         }
     }
 
-    /// A line of `flow-observer tail`.
+    /// Prints a line of `flow-observer tail`.
     pub(crate) fn tail(&self, line: &str) {
         say(&format!("   | {line}"));
     }
 
-    /// A flow record.
+    /// Prints a flow record.
     pub(crate) fn record(&self, record: &Value) {
         say(&json!({"type": "record", "step": self.steps, "record": record}).to_string());
     }
 
-    /// What the agent found: its sentence, what brought it about, and that it is over.
+    /// Prints a finding: its sentence, its cause, and whether it is resolved.
     pub(crate) fn finding(&self, finding: &Value) {
         if self.json {
             return say(&json!({"type": "finding", "step": self.steps, "finding": finding}).to_string());
@@ -62,19 +62,19 @@ impl Narrator {
         }
     }
 
-    /// A command, what it printed, and how it ended.
+    /// Prints a command, its output and its exit code.
     pub(crate) fn command(&self, line: &str, output: &str, code: Option<i32>) {
         let code = code.unwrap_or(-1);
         if self.json {
-            let told = json!({"type": "command", "step": self.steps, "command": line, "output": output, "exit": code});
-            return say(&told.to_string());
+            let event = json!({"type": "command", "step": self.steps, "command": line, "output": output, "exit": code});
+            return say(&event.to_string());
         }
         say(&format!("   $ {line}"));
         output.lines().for_each(|l| say(&format!("   | {l}")));
         say(&format!("   exit {code}"));
     }
 
-    /// The end.
+    /// Prints the summary.
     pub(crate) fn summary(&self, lines: &[String], facts: &Value) {
         if self.json {
             say(&json!({"type": "summary", "summary": facts}).to_string());
@@ -84,7 +84,7 @@ impl Narrator {
     }
 }
 
-/// A reader that went away (`| head`) is no reason to leave a lab behind.
+/// Prints a line. Errors are ignored, so that a closed pipe (`| head`) doesn't leave a lab behind.
 fn say(line: &str) {
     let mut out = stdout().lock();
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));

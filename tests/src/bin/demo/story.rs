@@ -25,9 +25,9 @@ const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 43, 239, 89));
 const POLICY: &str = "default-deny-ingress";
 /// Namespaces that the policy admits, before the rename and after.
 const ADMITTED: [&str; 2] = ["pal-e-app", "pal-e-docs"];
-/// Times the new pod tries, as a crash loop does.
+/// The number of attempts of the new pod, as in a crash loop.
 const TRIES: usize = 3;
-/// How long the last lines of the tail may take.
+/// The time that the last lines of the tail may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Field order is drop order: processes and sockets first, the lab last.
@@ -42,7 +42,7 @@ struct Stage {
     shown: usize,
 }
 
-/// Plays it through.
+/// Plays the incident.
 pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
     narrator
         .step("Build node archbox: pods in network namespaces, a ClusterIP, a policy firewall, the agent");
@@ -60,7 +60,7 @@ pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
     stage.show(0, narrator)?;
     stage.find("latent_denial", "active", narrator)?;
 
-    narrator.step("Five days later the pod of pal-e-docs restarts, and connects anew");
+    narrator.step("Five days later the pod of pal-e-docs restarts, and connects again");
     drop(open);
     let new = stage.world.replace_pod(&stage.agent, docs, "pal-e-docs-6b55489545-v4jvv")?;
     for _ in 0..TRIES {
@@ -139,18 +139,18 @@ impl Stage {
         self.firewall.allow_pod(docs)
     }
 
-    /// Shows a finding about pal-e-docs once it is there.
+    /// Waits for a finding about pal-e-docs and shows it.
     fn find(&self, kind: &str, state: &str, narrator: &Narrator) -> Result<()> {
         let of_docs = |f: &Value| f["src"]["namespace"] == "pal-e-docs";
         narrator.finding(&self.agent.wait_finding(kind, state, of_docs)?);
         Ok(())
     }
 
-    /// Shows what the agent said since the last time: at least `attempts` attempts, once they are known.
+    /// Shows the agent's records since the last call, once there are at least `attempts` attempts.
     fn show(&mut self, attempts: usize, narrator: &Narrator) -> Result<()> {
         let shown = self.shown;
         let of_kind = |records: &[Value]| records.iter().filter(|r| r["kind"] == "attempt").count();
-        let records = self.agent.wait_for("the agent to tell the attempts", |agent| {
+        let records = self.agent.wait_for("the agent to record the attempts", |agent| {
             let new = agent.flows("").ok()?.split_off(shown);
             (of_kind(&new) >= attempts).then_some(new)
         })?;
@@ -194,7 +194,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Breaks the policy again and keeps the incident going until a signal, so that there is something to explore.
+    /// Breaks the policy again and continues the incident until a signal, so that there is something to explore.
     fn keep(&self, docs: &Pod) -> Result<()> {
         let _open = connect(&docs.ns, database())?;
         self.break_policy(docs)?;
@@ -213,12 +213,12 @@ fn database() -> SocketAddr {
     SocketAddr::new(VIP, PORT)
 }
 
-/// The policy as it should be.
+/// Returns the policy as it should be.
 fn whole() -> Value {
     policy::admitting("postgres", POLICY, &ADMITTED)
 }
 
-/// The policy after the rename.
+/// Returns the policy after the rename.
 fn broken() -> Value {
     policy::admitting("postgres", POLICY, &ADMITTED[..1])
 }

@@ -1,4 +1,4 @@
-//! The real `flow-observer tail`, running beside the story.
+//! Runs the real `flow-observer tail` beside the story.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use lab::agent::{self, LISTEN};
 use lab::netns::Netns;
 use lab::wait;
 
-/// A running tail and the lines it printed.
+/// A running tail and its lines.
 #[derive(Debug)]
 pub(crate) struct Tail {
     child: Child,
@@ -39,7 +39,7 @@ impl Tail {
         Ok(Self { child, lines })
     }
 
-    /// The next lines, `count` or as many as come in time.
+    /// Returns the next lines, `count` or as many as arrive in time.
     pub(crate) fn next(&self, count: usize, patience: Duration) -> Vec<String> {
         let end = Instant::now() + patience;
         let mut lines = Vec::new();

@@ -1,4 +1,5 @@
-//! The incident: a ServiceL2Status sticks, the address of Postgres flaps between two nodes, and long transactions break.
+//! The incident: a ServiceL2Status sticks, the address of Postgres flaps between two nodes, and long transactions
+//! break.
 
 use std::time::Duration;
 
@@ -17,12 +18,12 @@ use crate::tail::Tail;
 
 const NODES: [&str; 2] = ["k8s-node3", "k8s-node4"];
 const STATUS: &str = "l2-rgt9d";
-/// Who takes the address, one after the other. The agent calls three moves in five minutes a flap.
+/// The nodes that take the address, one after the other. The agent reports three moves in five minutes as a flap.
 const FLAP: [usize; 5] = [1, 0, 1, 0, 1];
-/// Transactions open when the address moves first; five resets in ten seconds are a burst.
+/// The number of open transactions at the first move; five resets in ten seconds are a burst.
 const OPEN: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The client, as the narrator calls it.
+/// The narrator's name of the client.
 const CLIENT: &str = "terragrunt";
 
 /// Field order is drop order: processes first, the lab last.
@@ -33,7 +34,7 @@ struct Stage {
     shown: [usize; 2],
 }
 
-/// Plays it through.
+/// Plays the incident.
 pub(crate) fn play(args: &Args, narrator: &mut Narrator) -> Result<()> {
     narrator
         .step("Build k8s-node3 and k8s-node4: Postgres on both, a load-balancer address, an agent on each");
@@ -89,7 +90,7 @@ impl Stage {
         Ok(Self { tails, agents, site, shown: [0; 2] })
     }
 
-    /// The transactions go on, on the node that knows nothing of them.
+    /// Continues the transactions on the node that has no state of them.
     fn be_cut(&self, open: Vec<Conversation>, narrator: &Narrator) -> Result<()> {
         for mut transaction in open {
             match transaction.echo() {
@@ -101,7 +102,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The speaker writes a status that is true, and stays where it is.
+    /// Writes a correct status, which is never updated later.
     fn mend(&self, narrator: &Narrator) -> Result<()> {
         let last = FLAP[FLAP.len() - 1];
         self.site.world.cluster.delete("ServiceL2Status", "metallb-system", STATUS)?;
@@ -112,17 +113,18 @@ impl Stage {
         Ok(())
     }
 
-    /// Shows a finding about the address once the agent on node number `at` has one that says `said`.
-    fn find(&self, at: usize, kind: &str, said: &str, narrator: &Narrator) -> Result<()> {
-        let ours = |found: &Value| found["vip"] == VIP4.to_string() && says(&found["summary"], &[said]);
+    /// Shows a finding about the address once the agent on node number `at` has one that contains `part`.
+    fn find(&self, at: usize, kind: &str, part: &str, narrator: &Narrator) -> Result<()> {
+        let ours = |found: &Value| found["vip"] == VIP4.to_string() && says(&found["summary"], &[part]);
         narrator.finding(&self.agents[at].wait_finding(kind, "active", ours)?);
         Ok(())
     }
 
-    /// Shows what the agent on node number `at` said since the last time: at least `count` records of `kind`.
+    /// Shows the records of the agent on node number `at` since the last call, once there are at least `count` of
+    /// `kind`.
     fn show(&mut self, at: usize, kind: &str, count: usize, narrator: &Narrator) -> Result<()> {
         let shown = self.shown[at];
-        let records = self.agents[at].wait_for("the agent to tell", |agent| {
+        let records = self.agents[at].wait_for("the agent to record it", |agent| {
             let new = agent.flows("").ok()?.split_off(shown);
             (new.iter().filter(|r| r["kind"] == kind).count() >= count).then_some(new)
         })?;
@@ -140,7 +142,7 @@ impl Stage {
         let vip = agent.vip(VIP4)?;
         let mut lines = vec![
             format!("Summary: {VIP4} ({SERVICE}) moved {moves} times, as seen from {}", NODES[0]),
-            "CI said that credentials can't be read. The agents named the address, both nodes, the resets that its move".to_owned(),
+            "CI reported that credentials can't be read. The agents named the address, both nodes, the resets that its move".to_owned(),
             "caused, and the object to delete.".to_owned(),
         ];
         let urls =
@@ -155,7 +157,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Goes on flapping until a signal, so that there is something to explore.
+    /// Continues to flap until a signal, so that there is something to explore.
     fn keep(&mut self) -> Result<()> {
         for to in [0, 1].into_iter().cycle() {
             let mut open = self.site.converse(OPEN)?;

@@ -1,4 +1,4 @@
-//! Answers, in the shapes of the API.
+//! Builds answers as the API has them.
 
 use std::convert::Infallible;
 
@@ -19,7 +19,7 @@ pub(super) fn json(code: StatusCode, value: &Value) -> Response<Body> {
     answer
 }
 
-/// A failure, as `Status`.
+/// Returns a failure as a `Status`.
 pub(super) fn failure(code: u16, reason: &str, message: &str) -> Response<Body> {
     let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     json(code, &status(code.as_u16(), reason, message))
@@ -32,12 +32,12 @@ pub(super) fn status(code: u16, reason: &str, message: &str) -> Value {
     })
 }
 
-/// 410 for a version that is forgotten.
+/// Returns 410 for a forgotten version.
 pub(super) fn expired(version: u64, known: u64) -> Value {
     status(410, "Expired", &format!("too old resource version: {version} ({known})"))
 }
 
-/// How objects shall look.
+/// The form of the objects in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Whole,
@@ -46,7 +46,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Of an Accept header.
+    /// Reads the form from an Accept header.
     pub(super) fn wanted(accept: &str) -> Self {
         let asks = accept.split(',').next().unwrap_or_default().contains("as=PartialObjectMetadata");
         if asks { Self::Metadata } else { Self::Whole }
@@ -70,7 +70,7 @@ impl Form {
         json!({"kind": list, "apiVersion": api_version, "metadata": metadata, "items": items})
     }
 
-    /// In a list of one kind, objects don't name theirs.
+    /// Removes the kind from an object, as in lists of one kind.
     fn item(self, object: &Value) -> Value {
         let mut item = self.of(object);
         if let (Self::Whole, Some(fields)) = (self, item.as_object_mut()) {

@@ -1,10 +1,10 @@
-//! Which groups and kinds there are.
+//! Discovery: the groups and kinds.
 
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
 
-/// The answer to a path of discovery; `None` where there is nothing.
+/// Returns the answer to a path of discovery, or `None` for other paths.
 pub(super) fn answer(path: &[&str], kinds: &[Kind]) -> Option<Value> {
     match path {
         ["version"] => Some(json!({"major": "1", "minor": "34", "gitVersion": "v1.34.0-fake"})),
@@ -31,11 +31,11 @@ fn group(name: &str, kinds: &[Kind]) -> Option<Value> {
     let mut versions: Vec<&str> =
         kinds.iter().filter(|k| k.group == name).map(|k| k.version.as_str()).collect();
     versions.dedup();
-    let told: Vec<Value> =
+    let versions: Vec<Value> =
         versions.iter().map(|v| json!({"groupVersion": format!("{name}/{v}"), "version": v})).collect();
-    let preferred = told.first()?.clone();
+    let preferred = versions.first()?.clone();
     Some(json!({
-        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": told, "preferredVersion": preferred,
+        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions, "preferredVersion": preferred,
     }))
 }
 
@@ -56,18 +56,4 @@ fn resource(kind: &Kind) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_and_resources() {
-        let kinds = super::super::kinds::built_in();
-        let apis = answer(&["apis"], &kinds).unwrap();
-        assert_eq!(apis["groups"][0]["name"], "apps");
-        assert_eq!(
-            answer(&["apis", "discovery.k8s.io", "v1"], &kinds).unwrap()["resources"][0]["kind"],
-            "EndpointSlice"
-        );
-        assert_eq!(answer(&["apis", "metallb.io", "v1beta1"], &kinds), None);
-    }
-}
+mod tests;

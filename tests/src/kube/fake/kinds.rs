@@ -1,4 +1,4 @@
-//! What the fake serves.
+//! The kinds that the fake serves.
 
 /// A kind, as CustomResourceDefinitions name theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Kind {
     }
 }
 
-/// Those of a cluster without CRDs that the agent reads.
+/// Returns the kinds that the agent reads in a cluster without CRDs.
 pub(super) fn built_in() -> Vec<Kind> {
     [
         ("v1", "pods", "Pod", true),

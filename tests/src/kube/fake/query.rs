@@ -1,10 +1,10 @@
-//! What a list or watch asks for.
+//! The query of a list or watch.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// The parameters of a request, decoded.
+/// The decoded parameters of a request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(HashMap<String, String>);
 
@@ -29,7 +29,7 @@ impl Query {
         matches!(self.text(key), "1" | "true")
     }
 
-    /// Whether an object is in the namespace, and passes the selectors.
+    /// Is true when an object is in the namespace and passes the selectors.
     pub(super) fn selects(&self, namespace: Option<&str>, object: &Value) -> bool {
         let there = object["metadata"]["namespace"].as_str();
         (namespace.is_none() || namespace == there)
@@ -69,7 +69,7 @@ fn parts(term: &str) -> Option<(&str, &str, bool)> {
     }
 }
 
-/// Percent-decoding; a `+` is a blank.
+/// Decodes percent-encoding; a `+` is a space.
 fn decode(text: &str) -> String {
     let (mut out, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {
@@ -84,39 +84,10 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The byte in two hexadecimal digits.
+/// Returns the byte of two hexadecimal digits.
 fn hex(text: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(text.get(..2)?).ok()?, 16).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn selectors() {
-        let object = json!({"metadata": {"namespace": "a", "name": "b", "labels": {"app": "x"}}, "reason": "nodeAssigned"});
-        for (query, selected) in [
-            ("", true),
-            ("labelSelector=app%3Dx", true),
-            ("labelSelector=app!=x", false),
-            ("labelSelector=app,!other", true),
-            ("fieldSelector=metadata.name%3Db,reason%3DnodeAssigned", true),
-            ("fieldSelector=reason!=nodeAssigned", false),
-        ] {
-            assert_eq!(Query::parse(query).selects(None, &object), selected, "{query}");
-        }
-        assert!(
-            Query::parse("").selects(Some("a"), &object) && !Query::parse("").selects(Some("b"), &object)
-        );
-    }
-
-    #[test]
-    fn parameters() {
-        let query = Query::parse("watch=1&timeoutSeconds=7&continue=a%2Fb+c%zz&empty");
-        assert!(query.is_set("watch") && !query.is_set("empty"));
-        assert_eq!((query.number("timeoutSeconds"), query.text("continue")), (Some(7), "a/b c%zz"));
-    }
-}
+mod tests;

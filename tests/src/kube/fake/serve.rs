@@ -71,7 +71,7 @@ fn respond(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> 
     }
 }
 
-/// Kind, namespace and name in a path.
+/// Reads kind, namespace and name from a path.
 fn target(path: &[&str], shared: &Shared) -> Option<(Kind, Option<String>, Option<String>)> {
     let (group, version, rest) = match path {
         ["api", version, rest @ ..] => ("", version, rest),
@@ -99,7 +99,7 @@ fn get(asked: &Asked, name: &str, shared: &Shared) -> Response<Body> {
     }
 }
 
-/// In pages, all of the version that the first page had. Like a real server's cache, `resourceVersion=0` knows no pages.
+/// Answers in pages, all of the first page's version. As with a real server's cache, `resourceVersion=0` has no pages.
 fn list(asked: &Asked, shared: &Shared) -> Response<Body> {
     let store = shared.store();
     let (version, skip) = match asked.query.text("continue").split_once('.') {

@@ -1,4 +1,4 @@
-//! Objects and how they came to be: every change has a version, and the state of any version can be had until it is
+//! Stores objects and their changes. Every change has a version, and the state of any version is available until it is
 //! forgotten.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Whether it is of this kind.
+    /// Is true when it is of this kind.
     pub(super) fn is_of(&self, kind: &Kind) -> bool {
         self.key.0 == kind.group && self.key.1 == kind.plural
     }
@@ -38,7 +38,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(kinds: Vec<Kind>) -> Self {
-        // No version is 0: that means any.
+        // The version 0 is not used, because it means any version.
         Self { kinds, objects: BTreeMap::new(), changes: Vec::new(), version: 1, forgotten: 0 }
     }
 
@@ -54,7 +54,7 @@ impl Store {
         self.version
     }
 
-    /// Whether what happened after `version` is still known.
+    /// Is true while the changes after `version` are still stored.
     pub(super) fn knows(&self, version: u64) -> bool {
         version >= self.forgotten
     }
@@ -97,9 +97,9 @@ impl Store {
     }
 
     pub(super) fn compact(&mut self) {
-        // Versions pass also without changes that anybody sees.
+        // Versions increase without visible changes, too.
         self.version += 1;
-        // Watches that run still get what they have not seen.
+        // Running watches still get the changes that they have not seen.
         self.forgotten = self.version;
     }
 
@@ -117,7 +117,7 @@ impl Store {
         self.kinds.retain(|k| k.group != group || k.plural != plural);
     }
 
-    /// The objects of a kind as they were at `version`, in the order of a list.
+    /// Returns the objects of a kind as they were at `version`, in the order of a list.
     pub(super) fn at(&self, kind: &Kind, version: u64) -> Vec<Value> {
         let mut objects: BTreeMap<&Key, &Value> =
             self.objects.iter().filter(|(key, _)| key.0 == kind.group && key.1 == kind.plural).collect();
@@ -131,7 +131,7 @@ impl Store {
         objects.into_values().cloned().collect()
     }
 
-    /// What happened to a kind after `version`.
+    /// Returns the changes of a kind after `version`.
     pub(super) fn since(&self, kind: &Kind, version: u64) -> Vec<Change> {
         let from = self.changes.partition_point(|change| change.version <= version);
         self.changes[from..].iter().filter(|change| change.is_of(kind)).cloned().collect()
@@ -146,57 +146,8 @@ fn key(kind: &Kind, object: &Value) -> Option<Key> {
 }
 
 fn now() -> String {
-    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+    format!("{:.0}", jiff::Timestamp::now())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn namespace(name: &str, label: &str) -> Value {
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"x": label}}})
-    }
-
-    fn names(objects: &[Value]) -> Vec<(&str, &str)> {
-        let part =
-            |object: &'_ Value, pointer: &str| object.pointer(pointer).unwrap().as_str().unwrap().to_owned();
-        objects
-            .iter()
-            .map(|o| (part(o, "/metadata/name").leak() as &str, part(o, "/metadata/labels/x").leak() as &str))
-            .collect()
-    }
-
-    #[test]
-    fn every_version_can_be_had_until_it_is_forgotten() {
-        let mut store = Store::new(super::super::kinds::built_in());
-        let kind = store.kind("", "v1", "namespaces").unwrap().clone();
-        store.put(namespace("b", "1")).unwrap();
-        let first = store.version();
-        store.put(namespace("a", "1")).unwrap();
-        store.put(namespace("b", "2")).unwrap();
-        let full = store.version();
-        store.remove("Namespace", "", "b").unwrap();
-        assert_eq!(names(&store.at(&kind, first)), [("b", "1")]);
-        assert_eq!(names(&store.at(&kind, full)), [("a", "1"), ("b", "2")]);
-        assert_eq!(names(&store.at(&kind, store.version())), [("a", "1")]);
-        assert_eq!(store.since(&kind, first).len(), 3);
-        assert!(store.knows(first));
-        store.compact();
-        assert!(!store.knows(full) && store.knows(store.version()));
-        assert_eq!(store.put(json!({"apiVersion": "x/v1", "kind": "Y", "metadata": {"name": "z"}})), None);
-    }
-
-    #[test]
-    fn objects_of_a_kind_go_with_it() {
-        let mut store = Store::new(Vec::new());
-        let kind = Kind::new("x.io/v1", "things", "Thing", true);
-        store.install(kind.clone());
-        let thing =
-            json!({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"namespace": "a", "name": "b"}});
-        store.put(thing).unwrap();
-        let before = store.version();
-        store.uninstall("x.io", "things");
-        assert!(store.since(&kind, before).iter().all(|change| change.after.is_none()));
-        assert_eq!((store.since(&kind, before).len(), store.kinds().len()), (1, 0));
-    }
-}
+mod tests;

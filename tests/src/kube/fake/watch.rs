@@ -1,4 +1,4 @@
-//! Watches: events as lines, until the client's time is over.
+//! Watches: events as lines, until the client's timeout.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,18 +18,18 @@ use super::answer::{self, Body, Form};
 use super::serve::Asked;
 use super::store::Change;
 
-/// What a server makes of a client that wants its list through the watch (`sendInitialEvents`).
+/// The answer to a client that requests its list through the watch (`sendInitialEvents`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {
-    /// It knows no such thing, as 1.20.
+    /// The parameter is ignored, as in 1.20.
     Unknown,
-    /// It could, but is told not to: 422.
+    /// The feature is switched off: 422.
     Forbidden,
-    /// The list comes as events, then a bookmark that says so.
+    /// The list is sent as events, then a bookmark marks its end.
     Streamed,
 }
 
-/// Between two bookmarks, and how long before the end of a watch the last one comes: as kube-apiserver has it.
+/// The times between two bookmarks, and between the last one and the end of a watch, as in kube-apiserver.
 const BOOKMARK: Duration = Duration::from_secs(60);
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 const ENDS: Duration = Duration::from_secs(1800);
@@ -83,7 +83,7 @@ impl Watch {
         watch
     }
 
-    /// From no version in particular, everything that there is comes first.
+    /// Starts the watch. Without a version it begins with every existing object.
     fn begin(&mut self, streamed: bool) {
         let shared = Arc::clone(&self.shared);
         let store = shared.store();
@@ -121,7 +121,7 @@ impl Watch {
         }
     }
 
-    /// What happened since.
+    /// Returns the changes since the last call.
     fn collect(&mut self) {
         self.changed.mark_unchanged();
         let shared = Arc::clone(&self.shared);
@@ -134,7 +134,7 @@ impl Watch {
         self.over = store.kind(&kind.group, &kind.version, &kind.plural).is_none();
     }
 
-    /// A selector makes additions and deletions of changes.
+    /// Turns changes into additions and deletions, as the selector requires.
     fn event(&self, change: &Change) -> Option<Value> {
         let selected = |object: &Option<Value>| object.clone().filter(|o| self.asked.selects(o));
         let (what, mut object) = match (selected(&change.before), selected(&change.after)) {
@@ -147,7 +147,7 @@ impl Watch {
         Some(event(what, &self.asked.form.of(&object)))
     }
 
-    /// Until something happens; `None` at the end.
+    /// Waits for a change; `None` at the end.
     async fn wait(&mut self) -> Option<()> {
         tokio::select! {
             changed = self.changed.changed() => changed.ok(),

@@ -1,4 +1,4 @@
-//! What shall go wrong, and with which requests.
+//! Faults, and the requests that they affect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub enum Fault {
     /// A failure of this code, with `Retry-After` where the seconds are given.
     Status(u16, Option<u32>),
-    /// The watch says that its version has expired, and ends.
+    /// The watch reports that its version has expired, and ends.
     Gone,
     /// The body ends in the middle of a line, and so does the connection.
     Cut,
@@ -18,11 +18,11 @@ pub enum Fault {
     Slow(Duration),
     /// The request is read; no answer ever comes.
     Silence,
-    /// The answer begins, then nothing comes any more; the connection stays.
+    /// The answer begins, then nothing more arrives; the connection stays open.
     Freeze,
 }
 
-/// Which requests.
+/// The requests that a fault affects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct On {
     part: String,
@@ -31,31 +31,31 @@ pub struct On {
 }
 
 impl On {
-    /// Those whose path has this part, e.g. `/pods`.
+    /// Selects requests whose path has this part, e.g. `/pods`.
     #[must_use]
     pub fn path(part: &str) -> Self {
         Self { part: part.to_owned(), watches: None, times: None }
     }
 
-    /// All.
+    /// Selects all requests.
     #[must_use]
     pub fn all() -> Self {
         Self::path("")
     }
 
-    /// Watches only.
+    /// Selects only watches.
     #[must_use]
     pub fn watches(self) -> Self {
         Self { watches: Some(true), ..self }
     }
 
-    /// No watches.
+    /// Selects everything but watches.
     #[must_use]
     pub fn lists(self) -> Self {
         Self { watches: Some(false), ..self }
     }
 
-    /// No more than this often.
+    /// Limits the number of requests that it affects.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self { times: Some(times), ..self }
@@ -73,7 +73,7 @@ pub(super) struct Asked {
     pub(super) watch: bool,
 }
 
-/// When a fault comes to bear.
+/// The time at which a fault takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Request,
@@ -97,7 +97,7 @@ struct Rule {
     hits: u32,
 }
 
-/// All that are in force.
+/// All active faults.
 #[derive(Debug)]
 pub(super) struct Faults {
     rules: Mutex<(u64, Vec<Rule>)>,
@@ -123,7 +123,7 @@ impl Faults {
         Injected { faults: Arc::clone(faults), id }
     }
 
-    /// The newest that befalls the request now; that is a hit.
+    /// Returns the newest fault that affects the request now, and counts it.
     pub(super) fn befalls(&self, request: &Asked, stage: Stage) -> Option<Fault> {
         let mut rules = self.lock();
         let left = |rule: &Rule| rule.on.times.is_none_or(|times| rule.hits < times);
@@ -142,7 +142,7 @@ impl Faults {
     }
 }
 
-/// A fault in force. Dropping it lifts the fault; streams that it froze stay so.
+/// An active fault. Dropping it removes the fault; frozen streams stay frozen.
 #[derive(Debug)]
 pub struct Injected {
     faults: Arc<Faults>,
@@ -150,13 +150,13 @@ pub struct Injected {
 }
 
 impl Injected {
-    /// How often it struck.
+    /// Returns how often it took effect.
     #[must_use]
     pub fn hits(&self) -> u32 {
         self.faults.lock().1.iter().find(|rule| rule.id == self.id).map_or(0, |rule| rule.hits)
     }
 
-    /// Waits until it struck this often.
+    /// Waits until it took effect this often.
     ///
     /// # Errors
     /// When it doesn't in time.
@@ -173,25 +173,4 @@ impl Drop for Injected {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_strike_what_they_are_for() {
-        let faults = Arc::new(Faults::default());
-        let request = |path: &str, watch| Asked { path: path.to_owned(), watch };
-        let on = On::path("/pods").watches().times(1);
-        let injected = Faults::inject(&faults, on, Fault::Cut);
-        assert_eq!(faults.befalls(&request("/api/v1/pods", false), Stage::Body), None);
-        assert_eq!(faults.befalls(&request("/api/v1/nodes", true), Stage::Body), None);
-        assert_eq!(faults.befalls(&request("/api/v1/pods", true), Stage::Request), None);
-        assert_eq!(injected.hits(), 0);
-        assert_eq!(faults.befalls(&request("/api/v1/pods", true), Stage::Body), Some(Fault::Cut));
-        assert_eq!(faults.befalls(&request("/api/v1/pods", true), Stage::Body), None, "once is enough");
-        assert_eq!(injected.hits(), 1);
-        drop(injected);
-        let _lists = Faults::inject(&faults, On::all().lists(), Fault::Status(429, Some(1)));
-        assert_eq!(faults.befalls(&request("/x", true), Stage::Request), None);
-        assert_eq!(faults.befalls(&request("/x", false), Stage::Request), Some(Fault::Status(429, Some(1))));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Connections and requests, one upstream connection a request.
+//! Forwards connections and requests, with one upstream connection per request.
 
 use std::future::pending;
 use std::io;
@@ -100,7 +100,7 @@ fn failure(code: u16, retry_after: Option<u32>) -> Response<Body> {
     answer
 }
 
-/// As kube-apiserver words them.
+/// Returns an error as kube-apiserver phrases it.
 fn reason(code: u16) -> &'static str {
     match code {
         401 => "Unauthorized",

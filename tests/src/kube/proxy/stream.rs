@@ -28,13 +28,13 @@ struct Passing {
     upstream: Incoming,
     faults: Arc<Faults>,
     changed: watch::Receiver<()>,
-    /// What is still to be sent of what came.
+    /// Received bytes that are still to be sent.
     pending: VecDeque<Bytes>,
     pause: Option<Duration>,
     then: Then,
 }
 
-/// What comes after what is pending.
+/// The action after the pending bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     More,
@@ -68,7 +68,7 @@ impl Passing {
                 Then::More => {}
                 Then::End => return None,
                 Then::Break => {
-                    // hyper sends what it has while it waits for more; with an error it drops that.
+                    // hyper sends its buffer while it waits for more; at an error it drops the buffer.
                     tokio::task::yield_now().await;
                     return Some(Err(io::Error::other("a fault of the test")));
                 }
@@ -91,7 +91,7 @@ impl Passing {
         }
     }
 
-    /// Whether a fault has come for us.
+    /// Is true when a fault affects this stream.
     fn look(&mut self) {
         match self.faults.befalls(&self.asked, Stage::Body) {
             Some(Fault::Gone) => self.finish(&gone(), Then::End),

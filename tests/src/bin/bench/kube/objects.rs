@@ -1,4 +1,4 @@
-//! Objects as a cluster has them, with all that controllers and kubelets write and the agent has no use for.
+//! Objects as in a real cluster, with all fields of controllers and kubelets that the agent doesn't need.
 
 use std::net::Ipv4Addr;
 
@@ -17,7 +17,7 @@ const THEN: &str = "2026-11-01T08:15:30Z";
 
 type Make = fn(usize) -> Value;
 
-/// Kinds, how many there are, and the nth of them.
+/// Kinds, the number of objects of each, and the nth of them.
 pub(super) const ALL: [(&str, usize, Make); 7] = [
     ("Namespace", NAMESPACES, namespace),
     ("Node", NODES, node),
@@ -28,7 +28,7 @@ pub(super) const ALL: [(&str, usize, Make); 7] = [
     ("NetworkPolicy", POLICIES, policy),
 ];
 
-/// Of the nth workload, or of what belongs to it.
+/// Returns the namespace of a workload and of its objects.
 fn namespace_of(workload: usize) -> String {
     format!("team-{}-prod", workload % NAMESPACES)
 }
@@ -64,7 +64,7 @@ fn labels(workload: usize) -> Value {
     })
 }
 
-/// One writer's fields, in groups like `f:spec`.
+/// The fields of one manager, in groups like `f:spec`.
 fn managed(manager: &str, subresource: Option<&str>, fields: &[(&str, &[&str])]) -> Value {
     let group = |names: &[&str]| -> Map<String, Value> {
         names.iter().map(|name| (format!("f:{name}"), json!({}))).collect()

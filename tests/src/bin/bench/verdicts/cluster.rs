@@ -1,4 +1,4 @@
-//! Made-up clusters: as many workloads, of 10 pods each, as policies, spread over some namespaces.
+//! Generates clusters with as many workloads, of 10 pods each, as policies, in several namespaces.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) const PORT: u16 = 8080;
 const NODES: usize = 50;
 const TIERS: [&str; 3] = ["front", "back", "data"];
 
-/// How much is in one namespace.
+/// The size of one namespace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     /// A divisor of [`POLICIES`].
@@ -38,12 +38,13 @@ impl Shape {
         Ok(inventory)
     }
 
-    /// Policies of a namespace, and its workloads.
+    /// The number of policies of a namespace, and of its workloads.
     fn each(self) -> usize {
         POLICIES / self.namespaces
     }
 
-    /// With labels as Deployments and StatefulSets set them: every second workload's pods have each a label of its own.
+    /// Returns a pod with labels of Deployments and StatefulSets: in every second workload each pod has a label of its
+    /// own.
     pub(super) fn pod(self, n: usize) -> Pod {
         let (space, workload, replica) =
             (n / REPLICAS / self.each(), n / REPLICAS % self.each(), n % REPLICAS);
@@ -75,7 +76,8 @@ impl Shape {
         }
     }
 
-    /// Deny by default in both directions, then a policy per workload, an egress policy for all, and two with blocks.
+    /// Returns a namespace's policies: deny by default in both directions, one per workload, an egress policy for all,
+    /// and two with blocks.
     fn policies(self, space: usize) -> Result<Vec<NetworkPolicy>> {
         let mut policies =
             vec![policy(space, "default-deny", Selector::default(), Some(vec![]), Some(vec![]))];
@@ -112,7 +114,7 @@ pub(super) fn namespace(n: usize) -> Namespace {
     }
 }
 
-/// Admits to one workload its neighbours of one tier, a few namespaces by name, and a team by label.
+/// Returns a policy that admits neighbours of one tier to a workload, a few namespaces by name, and a team by label.
 pub(super) fn admit(space: usize, workload: usize, change: usize) -> NetworkPolicy {
     let names: Vec<_> =
         (0..4).map(|n| format!("ns-{:03}", (space * 31 + workload * 7 + n + change) % 100)).collect();

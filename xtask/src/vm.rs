@@ -1,7 +1,8 @@
 //! `cargo xtask vm`: the tests on other kernels, each in a QEMU guest.
 //!
-//! Nothing is installed: what the machine lacks is unpacked in a cache outside the checkout. A guest is a Debian cloud
-//! kernel with an initramfs made of this machine's own tools, so that the binaries built here find the same libc there.
+//! Nothing is installed: programs that the machine lacks are unpacked in a cache outside the checkout. A guest is a
+//! Debian cloud kernel with an initramfs of this machine's own tools, so that binaries from here find the same libc
+//! there.
 
 mod apt;
 mod console;
@@ -28,7 +29,7 @@ use tools::Tools;
 
 use crate::cache::Cache;
 
-/// What to run, and where.
+/// Selects kernels and tests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VmArgs {
     /// Kernel series, as Debian packages them
@@ -37,7 +38,7 @@ pub(crate) struct VmArgs {
     /// Guests that run at the same time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) jobs: u8,
-    /// Keep the consoles of guests that passed, too, in target/vm
+    /// Keep the consoles of passed guests as well, in target/vm
     #[arg(long)]
     pub(crate) keep: bool,
     /// Run only the tests whose name contains this
@@ -46,13 +47,13 @@ pub(crate) struct VmArgs {
     /// Check only that the guests offer what the tests need; build nothing
     #[arg(long)]
     pub(crate) smoke: bool,
-    /// Seconds a guest may take, from power on to power off
+    /// Seconds that a guest may take, from power on to power off
     #[arg(long, value_name = "SECONDS", default_value_t = 240)]
     pub(crate) timeout: u64,
 }
 
 impl VmArgs {
-    /// What CI runs: every default kernel, all of the core scenarios.
+    /// Returns what CI runs: every default kernel, all core scenarios.
     pub(crate) fn matrix() -> Self {
         let kernels = ["5.10", "6.1", "6.12"].map(String::from).to_vec();
         Self { kernels, jobs: 2, keep: false, filter: None, smoke: false, timeout: 240 }
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One process at a time fills the cache.
+/// Fetches tools and kernels. Only one process at a time fills the cache.
 fn prepare(series: &[String]) -> Result<(Tools, Vec<Kernel>)> {
     let cache = Cache::open("vm")?;
     let _lock = cache.lock()?;

@@ -1,5 +1,5 @@
-//! Kubernetes API servers for the tests: a real one, a fake for what the real one is too old for, and a proxy that
-//! breaks what comes from either.
+//! Kubernetes API servers for the tests: a real one, a fake for features that the real one is too old for, and a proxy
+//! that breaks the answers of either.
 
 mod account;
 mod api;

@@ -1,6 +1,7 @@
-//! Stands between an agent and an API server, and breaks what a real server can't be asked to break.
+//! A proxy between an agent and an API server. It causes failures that a real server can't be made to cause.
 //!
-//! TLS on both sides where the server has it. What is not touched by a fault passes as it is, streams line by line.
+//! It has TLS on both sides where the server has it. Without a fault everything passes unchanged, and streams pass line
+//! by line.
 
 mod faults;
 mod forward;
@@ -38,7 +39,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a real server, with a certificate of the same CA.
+    /// Starts it in front of a real server, with a certificate of the same CA.
     ///
     /// # Errors
     /// When it can't listen.
@@ -47,7 +48,7 @@ impl Proxy {
         Self::start(server.place(), server.at(), Some(tls), Some(server.ca()), server.dir())
     }
 
-    /// In front of a fake one, without TLS.
+    /// Starts it in front of a fake server, without TLS.
     ///
     /// # Errors
     /// When it can't listen.
@@ -71,7 +72,7 @@ impl Proxy {
         Ok(Self { front, place: place.clone(), at, ca, dir: dir.to_owned(), door, runtime })
     }
 
-    /// From now on, and on streams that are open.
+    /// Adds a fault for later requests and for open streams.
     #[must_use = "the fault is lifted when this is dropped"]
     pub fn inject(&self, on: On, fault: Fault) -> Injected {
         Faults::inject(&self.front.faults, on, fault)
@@ -98,13 +99,13 @@ impl Proxy {
         Ok(())
     }
 
-    /// `http(s)://127.0.0.1:PORT`.
+    /// Returns the address, `http(s)://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", if self.ca.is_some() { "https" } else { "http" }, self.at)
     }
 
-    /// A kubeconfig for the way through the proxy.
+    /// Writes a kubeconfig for the proxy.
     ///
     /// # Errors
     /// When it can't be written.

@@ -1,8 +1,8 @@
-//! A small API server over real HTTP, for what Debian's Kubernetes 1.20 is too old for: `discovery.k8s.io/v1`, ports
-//! that are ranges, streamed lists.
+//! A small API server over real HTTP, for features that Debian's Kubernetes 1.20 lacks: `discovery.k8s.io/v1`, port
+//! ranges, streamed lists.
 //!
-//! It knows no rights, no validation and no defaults, and is written to from the test only. The same tests run on it
-//! and on a real server.
+//! It has no rights, no validation and no defaults, and only the test writes to it. The same tests run on it and on a
+//! real server.
 
 mod answer;
 mod discovery;
@@ -28,11 +28,11 @@ use super::place::Place;
 use super::runtime::Runtime;
 use super::server;
 
-/// What the fake's connections share.
+/// The state that the fake's connections share.
 #[derive(Debug)]
 struct Shared {
     store: Mutex<Store>,
-    /// Says that the store changed.
+    /// Notifies watches that the store changed.
     changed: tokio::sync::watch::Sender<()>,
     lists: Lists,
 }
@@ -71,31 +71,31 @@ impl FakeApi {
         Ok(fake)
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// Returns the address, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.at)
     }
 
-    /// Where it listens.
+    /// Returns the address where it listens.
     #[must_use]
     pub fn at(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.at.port()))
     }
 
-    /// Where it runs.
+    /// Returns where it runs.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// For anybody.
+    /// Returns a kubeconfig without credentials.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.join("fake.kubeconfig")
     }
 
-    /// kubectl, for what the fake can: `get --raw`.
+    /// Returns kubectl. The fake supports only `get --raw`.
     #[must_use]
     pub fn as_admin(&self) -> Kubectl {
         let program = server::build().map_or_else(|_| "kubectl".into(), |build| build.join("bin/kubectl"));
@@ -118,7 +118,7 @@ impl FakeApi {
         self.change(|store| store.remove(kind, namespace, name).context("no such object"))
     }
 
-    /// Forgets which versions there were until now.
+    /// Forgets the versions until now.
     pub fn compact(&self) {
         self.change(Store::compact);
     }
@@ -128,7 +128,7 @@ impl FakeApi {
         self.change(|store| store.install(kind));
     }
 
-    /// Serves a kind no more; its objects go before.
+    /// Stops serving a kind, and deletes its objects first.
     pub fn uninstall(&self, group: &str, plural: &str) {
         self.change(|store| store.uninstall(group, plural));
     }

@@ -1,4 +1,4 @@
-//! Real TCP traffic. The first byte a client sends says what the server shall do.
+//! Real TCP traffic. The first byte of a client selects the server's reaction.
 
 pub mod burst;
 pub mod client;
