@@ -14,8 +14,9 @@ use jiff::Timestamp;
 
 use crate::awaiting_drop::Held;
 use crate::awaiting_name::Strangers;
-use crate::bursts::{BurstConfig, Bursts, Endpoints, ResetFacts};
+use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
+use crate::facts::ResetFacts;
 use crate::findings::{Findings, FindingsConfig};
 use crate::judge::Judge;
 use crate::signal;
@@ -117,6 +118,7 @@ impl Engine {
             self.tell(&due);
         }
         self.judge_connections(now);
+        self.count_left_out();
         self.drain_vips();
         self.drain_findings();
     }

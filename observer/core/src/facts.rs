@@ -1,9 +1,10 @@
 //! What findings are made from: records and connections, with what is known around them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_model::flow::{FlowTuple, Vantage};
-use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+use flow_model::record::{Attempt, Endpoint, FlowVerdict, Reset};
 use jiff::Timestamp;
 
 /// An attempt whose outcome is known, and its surroundings.
@@ -19,6 +20,15 @@ pub struct AttemptFacts<'a> {
     pub policy_change: Option<Timestamp>,
     /// Backends of the Service addressed, for its port.
     pub backends: Option<Backends>,
+}
+
+/// A reset, and what is known about it.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetFacts<'a> {
+    pub time: Timestamp,
+    pub reset: &'a Reset,
+    /// The VIP through which the client addressed the server.
+    pub vip: Option<IpAddr>,
 }
 
 /// How many backends a Service port has.

@@ -3,7 +3,7 @@
 use flow_model::flow::Phase;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bursts::BurstConfig;
+use crate::bursts::config::BurstConfig;
 use crate::bursts::habit::Habit;
 use crate::bursts::window::{Counts, Window};
 

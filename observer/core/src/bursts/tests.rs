@@ -5,14 +5,16 @@ mod endpoints;
 mod habits;
 mod model;
 
+use std::net::IpAddr;
+
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, State};
+use flow_model::finding::{Finding, Severity, State};
 use flow_model::flow::{Side, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
 use super::*;
-use crate::findings::FindingsConfig;
+use crate::findings::{Findings, FindingsConfig};
 
 const VIP: &str = "10.0.20.200";
 
@@ -145,9 +147,10 @@ impl Story {
 
     fn tick(&mut self, now: f64) {
         self.now = now;
-        self.bursts.tick(&self.causes, &mut self.findings, t(now));
+        let detected = self.bursts.tick(&self.causes, t(now));
+        self.findings.report(detected, t(now));
         self.findings.tick(t(now));
-        self.told.extend(std::iter::from_fn(|| self.findings.next_output()));
+        self.told.extend(std::iter::from_fn(|| self.findings.next_output()).map(|update| update.finding));
         while let Some(output) = self.bursts.next_output() {
             let Output::RstBurst { dst, cause } = output else { panic!("{output:?}") };
             let name = |name: &Option<ArcStr>| name.clone().unwrap_or_default();

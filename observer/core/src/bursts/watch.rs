@@ -7,9 +7,9 @@ use flow_model::flow::{Phase, Side};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bursts::ResetFacts;
 use crate::bursts::cause::Scene;
 use crate::bursts::rate::Rate;
+use crate::facts::ResetFacts;
 
 /// Clients told apart within a window.
 const MAX_CLIENTS: usize = 32;

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::connections;
 use crate::engine::Engine;
 use crate::facts::{AttemptFacts, Backends, JudgedConnection};
+use crate::findings::latent_denials;
 use crate::judge::Judge;
 
 /// How often the open connections are told; more seldom when there are many.
@@ -95,7 +96,7 @@ impl Engine {
             now,
         };
         let groups = self.connections.judge(&mut bench, now);
-        self.findings.latent(&groups, now);
+        self.findings.report(latent_denials(&groups, now), now);
         self.outputs.push_back(Output::LatentDenials(self.connections.counts()));
     }
 
@@ -116,6 +117,14 @@ impl Engine {
             open,
         });
         self.outputs.push_back(Output::OpenFlows(flows.collect()));
+    }
+
+    /// Counts open connections that found no room in the table.
+    pub(super) fn count_left_out(&mut self) {
+        match self.connections.take_left_out() {
+            0 => {}
+            count => self.outputs.push_back(Output::Lost { stage: LostStage::Connections, count }),
+        }
     }
 
     pub(super) fn drain_findings(&mut self) {

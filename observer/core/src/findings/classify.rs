@@ -8,7 +8,7 @@ use flow_model::record::Attempt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::AttemptFacts;
-use crate::findings::sentence::{self, Words};
+use crate::findings::sentence::{self, AttemptSentences};
 
 /// How an attempt is read.
 #[derive(Debug, PartialEq)]
@@ -46,30 +46,30 @@ pub(super) fn read(facts: &AttemptFacts<'_>, grace: SignedDuration, node: &str) 
     use FindingKind::{EnforcementMismatch, PolicyDenied, ServiceRefused, Unanswered};
 
     let attempt = facts.attempt;
-    let words = Words::new(facts, node);
+    let sentences = AttemptSentences::new(facts, node);
     let settling = enforcement_may_lag(facts, grace);
     let end = end(attempt);
     let (kind, severity, summary) = match (&end, decision(attempt)) {
         (End::Established, Decision::Deny) if settling => return Reading::Nothing,
-        (End::Established, Decision::Deny) => (EnforcementMismatch, Severity::Warning, words.connected()),
+        (End::Established, Decision::Deny) => (EnforcementMismatch, Severity::Warning, sentences.connected()),
         (End::Established, _) => return Reading::Success,
-        (_, Decision::Deny) => (PolicyDenied, Severity::Warning, words.denied()),
+        (_, Decision::Deny) => (PolicyDenied, Severity::Warning, sentences.denied()),
         (End::Reset | End::Firewall(_), _) if no_backend(facts, &end) => {
-            (ServiceRefused, Severity::Warning, words.no_backend())
+            (ServiceRefused, Severity::Warning, sentences.no_backend())
         }
         (End::Firewall(_) | End::Silence, Decision::Allow) if settling => return Reading::Nothing,
         (End::Firewall(by), Decision::Allow) => {
-            (EnforcementMismatch, Severity::Warning, words.stopped_by_firewall(by))
+            (EnforcementMismatch, Severity::Warning, sentences.stopped_by_firewall(by))
         }
         (End::Firewall(by), Decision::Unknown) if attempt.outcome == Outcome::Unanswered => {
-            (Unanswered, Severity::Warning, words.firewall_verdict_unknown(by))
+            (Unanswered, Severity::Warning, sentences.firewall_verdict_unknown(by))
         }
         (End::Firewall(by), Decision::Unknown) => {
-            (ServiceRefused, Severity::Info, words.firewall_verdict_unknown(by))
+            (ServiceRefused, Severity::Info, sentences.firewall_verdict_unknown(by))
         }
-        (End::Reset, _) => (ServiceRefused, Severity::Warning, words.nobody_listens()),
-        (End::Silence, _) => (Unanswered, Severity::Warning, words.silence()),
-        (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, words.unreachable(signal)),
+        (End::Reset, _) => (ServiceRefused, Severity::Warning, sentences.nobody_listens()),
+        (End::Silence, _) => (Unanswered, Severity::Warning, sentences.silence()),
+        (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, sentences.unreachable(signal)),
     };
     Reading::Failure(Failure { kind, severity, summary })
 }

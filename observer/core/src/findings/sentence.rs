@@ -1,4 +1,4 @@
-//! The words of findings.
+//! The sentences of findings.
 
 use std::fmt::Write as _;
 
@@ -7,16 +7,16 @@ use flow_model::flow::{FlowTuple, Outcome, Vantage};
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
-use crate::findings::subject::{service, who, who_at, whom};
+use crate::findings::parties::{service, who, who_at, whom};
 
-/// Speaks about one attempt.
-pub(super) struct Words<'a> {
+/// Builds the sentences about one attempt.
+pub(super) struct AttemptSentences<'a> {
     attempt: &'a Attempt,
     backends: Option<Backends>,
     node: &'a str,
 }
 
-impl<'a> Words<'a> {
+impl<'a> AttemptSentences<'a> {
     pub(super) fn new(facts: &AttemptFacts<'a>, node: &'a str) -> Self {
         Self { attempt: facts.attempt, backends: facts.backends, node }
     }

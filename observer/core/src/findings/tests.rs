@@ -8,12 +8,15 @@ mod raised;
 
 use std::sync::Arc;
 
-use flow_model::decision::Direction;
-use flow_model::finding::State;
-use flow_model::flow::Vantage;
+use flow_model::decision::{Decision, Direction};
+use flow_model::finding::{Finding, FindingKind, Severity, State};
+use flow_model::flow::{Outcome, Vantage};
+use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+use jiff::SignedDuration;
 
 use super::*;
-use crate::facts::Backends;
+use crate::detected::Raised;
+use crate::facts::{AttemptFacts, Backends, LatentGroup};
 
 const REFUSED: &str = "refused by NetworkPolicy data/cache-ingress; no rule admits namespace web";
 
@@ -86,6 +89,8 @@ fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
 /// Findings and what they told last.
 struct Scene {
     findings: Findings,
+    /// What a detector raises.
+    raised: BTreeMap<FindingKey, Raised>,
 }
 
 impl Scene {
@@ -94,7 +99,7 @@ impl Scene {
     }
 
     fn with(config: FindingsConfig) -> Self {
-        Self { findings: Findings::new("node1".into(), config) }
+        Self { findings: Findings::new("node1".into(), config), raised: BTreeMap::new() }
     }
 
     fn attempt(&mut self, seconds: i64, attempt: &Attempt) -> Vec<Finding> {
@@ -112,7 +117,17 @@ impl Scene {
     }
 
     fn told(&mut self) -> Vec<Finding> {
+        self.updates().into_iter().map(|update| update.finding).collect()
+    }
+
+    fn updates(&mut self) -> Vec<FindingUpdate> {
         std::iter::from_fn(|| self.findings.next_output()).collect()
+    }
+}
+
+impl Findings {
+    fn latent(&mut self, groups: &[LatentGroup], now: Timestamp) {
+        self.report(latent_denials(groups, now), now);
     }
 }
 

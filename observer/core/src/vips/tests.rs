@@ -13,7 +13,7 @@ use flow_model::inventory::{Node, ServicePort};
 use flow_model::record::{Announcement, Event};
 
 use super::*;
-use crate::findings::FindingsConfig;
+use crate::findings::{Findings, FindingsConfig};
 
 const VIP: &str = "10.0.20.200";
 const SERVICE: &str = "dbaas/postgresql-lb";
@@ -189,7 +189,8 @@ impl Scene {
     }
 
     fn tick(&mut self) {
-        self.vips.tick(&mut self.findings, millis(self.now));
+        let detected = self.vips.tick(millis(self.now));
+        self.findings.report(detected, millis(self.now));
         self.findings.tick(millis(self.now));
         self.drain();
     }
@@ -197,7 +198,8 @@ impl Scene {
     fn drain(&mut self) {
         self.outputs.extend(std::iter::from_fn(|| self.vips.next_output()));
         let now = self.now as f64 / 1e3;
-        self.told.extend(std::iter::from_fn(|| self.findings.next_output()).map(|finding| (now, finding)));
+        self.told
+            .extend(std::iter::from_fn(|| self.findings.next_output()).map(|update| (now, update.finding)));
     }
 
     /// Findings that came and went: `10 vip_flap`, `310 vip_flap over`.

@@ -56,7 +56,7 @@ fn ids_are_stable() {
     assert_eq!(finding.id, "6a147b341b77767a");
     let mut elsewhere = Findings::new("node2".into(), FindingsConfig::default());
     elsewhere.attempt(&facts(at(99), &rejected(Deny)));
-    assert_eq!(elsewhere.next_output().unwrap().id, finding.id);
+    assert_eq!(elsewhere.next_output().unwrap().finding.id, finding.id);
 }
 
 #[test]

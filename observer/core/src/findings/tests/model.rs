@@ -67,6 +67,18 @@ fn group(n: u8, now: Timestamp) -> LatentGroup {
     }
 }
 
+/// What a reader would find by comparing with what it was told before.
+fn expected(before: Option<&Finding>, finding: &Finding) -> FindingChange {
+    let was_active = before.is_some_and(|before| before.state == State::Active);
+    let confirms = |before: &Finding| Finding { last_seen: finding.last_seen, ..before.clone() } == *finding;
+    match finding.state {
+        State::Active if !was_active => FindingChange::Appeared,
+        State::Active if before.is_some_and(confirms) => FindingChange::Confirmed,
+        State::Active => FindingChange::Updated,
+        State::Resolved => FindingChange::Resolved,
+    }
+}
+
 /// Plays the steps; each finding's last word, and how many attempts failed.
 fn play(
     findings: &mut Findings,
@@ -76,7 +88,8 @@ fn play(
     let (mut now, mut failures) = (at(0), 0);
     let mut known: HashMap<ArcStr, Finding> = HashMap::new();
     let mut drain = |findings: &mut Findings, now| {
-        while let Some(finding) = findings.next_output() {
+        while let Some(FindingUpdate { change, finding }) = findings.next_output() {
+            assert_eq!(change, expected(known.get(&finding.id), &finding));
             check(known.get(&finding.id), &finding, now);
             known.insert(finding.id.clone(), finding);
         }

@@ -55,8 +55,8 @@ fn a_move_is_told_with_both_hosts() {
     assert_eq!((vip.moves, vip.history.len(), vip.claimant.as_ref()), (1, 2, vip.history.last()));
     let moves: Vec<&Move> = scene.vips.moves_since(at(60.0)).collect();
     assert_eq!(
-        (moves.len(), moves[0].from.as_str(), moves[0].to.as_str(), moves[0].at),
-        (1, "node-b", "node-c", at(60.0))
+        (moves.len(), moves[0].from.to_string(), moves[0].to.to_string(), moves[0].at),
+        (1, "node-b".to_owned(), "node-c".to_owned(), at(60.0))
     );
     assert_eq!(scene.vips.moves_since(at(60.1)).count(), 0);
     assert_eq!(scene.changes(), Vec::<String>::new());
@@ -189,7 +189,9 @@ fn a_clock_that_jumps_neither_hides_moves_nor_keeps_a_flap() {
 fn the_operator_names_vips_without_services_and_groups_are_no_claimants() {
     let extra = BTreeSet::from([ip("10.0.20.9")]);
     let mut scene = Scene::with(VipConfig { extra, max: 1, ..VipConfig::default() });
-    assert_eq!((scene.vips.known(), scene.vips.left_out()), (BTreeSet::from([ip("10.0.20.9")]), 1));
+    assert_eq!(scene.vips.known(), BTreeSet::from([ip("10.0.20.9")]));
+    let lost = Output::Lost { stage: LostStage::Vips, count: 1 };
+    assert_eq!(scene.outputs.iter().filter(|output| **output == lost).count(), 1);
     scene.claim("10.0.20.9", "a!");
     let seen = AnnouncementSeen {
         time: at(1.0),
@@ -202,4 +204,24 @@ fn the_operator_names_vips_without_services_and_groups_are_no_claimants() {
     scene.claim("10.0.20.9", "b!");
     let moved = Output::VipMoved { vip: ip("10.0.20.9"), service: None, source: ClaimSource::Wire };
     assert_eq!(scene.outputs.iter().filter(|output| **output == moved).count(), 1);
+}
+
+#[test]
+fn each_vip_that_is_not_followed_is_lost_once_while_it_stays_out() {
+    let mut scene = Scene::with(VipConfig { max: 1, ..VipConfig::default() });
+    let lost = |scene: &mut Scene, vips: &[&str]| {
+        scene.outputs.clear();
+        scene.inventory.services = vec![service(SERVICE, vips)];
+        scene.apply();
+        let lost = scene.outputs.iter().map(|output| match output {
+            Output::Lost { stage: LostStage::Vips, count } => *count,
+            _ => 0,
+        });
+        lost.sum::<u64>()
+    };
+    assert_eq!(lost(&mut scene, &["10.0.20.1"]), 0);
+    assert_eq!(lost(&mut scene, &["10.0.20.1", "10.0.20.2", "10.0.20.3"]), 2);
+    assert_eq!(lost(&mut scene, &["10.0.20.1", "10.0.20.2", "10.0.20.3"]), 0);
+    assert_eq!(lost(&mut scene, &["10.0.20.1", "10.0.20.3", "10.0.20.4"]), 1);
+    assert_eq!(lost(&mut scene, &["10.0.20.3"]), 0);
 }
