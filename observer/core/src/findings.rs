@@ -56,10 +56,11 @@ impl Findings {
         self.left_out.retain(|key| source_of(key) != source || current.contains(key));
         for raised in raised {
             let key = raised.key();
-            if !self.is_full() || !self.left_out.contains(&key) {
-                self.left_out.remove(&key);
-                self.update(key, now, |entry| entry.raised(now, raised));
+            if self.left_out.contains(&key) && !self.has_room() {
+                continue;
             }
+            self.left_out.remove(&key);
+            self.update(key, now, |entry| entry.raised(now, raised));
         }
     }
 
@@ -135,6 +136,11 @@ impl Findings {
 
     fn is_full(&self) -> bool {
         self.entries.len() >= self.config.max.max(1)
+    }
+
+    /// Is true where a finding can be added without removing an active one.
+    fn has_room(&self) -> bool {
+        !self.is_full() || self.entries.values().any(|entry| !entry.is_active())
     }
 
     fn make_room(&mut self, now: Timestamp) {
