@@ -56,6 +56,7 @@ impl Findings {
         self.left_out.retain(|key| source_of(key) != source || current.contains(key));
         for raised in raised {
             let key = raised.key();
+            debug_assert_eq!(source_of(&key), source, "another detector would end this finding");
             if self.left_out.contains(&key) && !self.has_room() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What attempts and open connections become. Times are seconds.
+//! The findings that attempts and open connections become. Times are seconds.
 
 mod kinds;
 mod latent;
@@ -86,7 +86,7 @@ fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
     AttemptFacts { time, attempt, src_start: None, dst_start: None, policy_change: None, backends: None }
 }
 
-/// Findings and what they told last.
+/// Findings, and what a detector raises.
 struct Scene {
     findings: Findings,
     /// What a detector raises.
@@ -108,15 +108,15 @@ impl Scene {
 
     fn facts(&mut self, facts: &AttemptFacts<'_>) -> Vec<Finding> {
         self.findings.attempt(facts);
-        self.told()
+        self.emitted()
     }
 
     fn tick(&mut self, seconds: i64) -> Vec<Finding> {
         self.findings.tick(at(seconds));
-        self.told()
+        self.emitted()
     }
 
-    fn told(&mut self) -> Vec<Finding> {
+    fn emitted(&mut self) -> Vec<Finding> {
         self.updates().into_iter().map(|update| update.finding).collect()
     }
 
@@ -131,10 +131,11 @@ impl Findings {
     }
 }
 
-/// The one finding told.
+/// Returns the one finding that was emitted.
 #[track_caller]
-fn one(told: Vec<Finding>) -> Finding {
-    let [finding] = <[Finding; 1]>::try_from(told).unwrap_or_else(|told| panic!("not one: {told:#?}"));
+fn one(emitted: Vec<Finding>) -> Finding {
+    let [finding] =
+        <[Finding; 1]>::try_from(emitted).unwrap_or_else(|emitted| panic!("not one: {emitted:#?}"));
     finding
 }
 

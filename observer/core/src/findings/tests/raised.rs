@@ -49,7 +49,7 @@ impl Scene {
             detected.end(KIND, vip(), because);
         }
         self.findings.report(detected, at(seconds));
-        self.told()
+        self.emitted()
     }
 }
 
@@ -72,13 +72,13 @@ fn one_begins_goes_on_and_ends() {
     let again = one(scene.raise(10, Raised { cause: Some("x".into()), ..raised(3) }));
     assert_eq!((&again.id, again.first_seen, again.cause.as_deref()), (&first.id, at(0), Some("x")));
     let end = one(scene.lower(11, Some("it is quiet")));
-    assert_eq!(end.cause.as_deref(), Some("x"), "what brought it about stays told");
+    assert_eq!(end.cause.as_deref(), Some("x"), "the cause stays");
     assert_eq!(scene.tick(11 + 3601), []);
     assert!(scene.findings.is_empty());
 }
 
 #[test]
-fn silence_ends_it_and_news_is_told_at_once() {
+fn silence_ends_it_and_news_is_emitted_at_once() {
     let mut scene = Scene::new();
     scene.raise(0, raised(3));
     let worse = one(scene.raise(0, Raised { severity: Severity::Critical, ..raised(3) }));
@@ -112,8 +112,9 @@ fn many_subjects_and_much_evidence_are_bounded() {
     }
     assert_eq!(scene.findings.len(), 3);
     assert_eq!(scene.findings.take_crowded_out(), 7);
-    let told = one(scene.raise(20, raised(1000)).into_iter().filter(|f| f.state == State::Active).collect());
-    assert_eq!(told.evidence.len(), 10);
+    let emitted =
+        one(scene.raise(20, raised(1000)).into_iter().filter(|f| f.state == State::Active).collect());
+    assert_eq!(emitted.evidence.len(), 10);
 }
 
 #[test]
@@ -124,14 +125,14 @@ fn what_found_no_room_stays_out_until_there_is_some() {
         scene.raise(n.into(), Raised { subject: subject(n), ..raised(3) });
     }
     for second in 3..10 {
-        let told = scene.report(second, None);
-        assert_eq!(told, [], "raised findings don't push each other out at every report");
+        let emitted = scene.report(second, None);
+        assert_eq!(emitted, [], "raised findings don't push each other out at every report");
     }
     assert_eq!(scene.findings.take_crowded_out(), 1);
     let key = |n| FindingKey { kind: KIND, subject: subject(n) };
     scene.raised.remove(&key(2));
-    let told = scene.report(10, None);
-    let states: Vec<_> = told.into_iter().map(|finding| (finding.id, finding.state)).collect();
+    let emitted = scene.report(10, None);
+    let states: Vec<_> = emitted.into_iter().map(|finding| (finding.id, finding.state)).collect();
     assert_eq!(states, [(key(2).id(), State::Resolved), (key(0).id(), State::Active)]);
 }
 
@@ -143,7 +144,7 @@ fn a_detector_ends_its_own_findings_only() {
     scene.findings.report(Detected::nothing(FindingSource::Resets), at(1));
     assert_eq!(scene.updates(), []);
     scene.findings.report(Detected::nothing(FindingSource::Vips), at(1));
-    let end = one(scene.told());
+    let end = one(scene.emitted());
     assert_eq!((end.kind, end.state, end.cause), (KIND, State::Resolved, None));
 }
 

@@ -18,9 +18,9 @@ fn repeated_announcements_are_no_moves(#[case] script: String) {
     scene.play(&script);
     assert_eq!((scene.moves(ClaimSource::Wire), scene.announcements().len()), (0, 1));
     assert_eq!(scene.changes(), Vec::<String>::new());
-    let claimant = scene.picture(VIP).claimant.unwrap();
+    let claimant = scene.snapshot(VIP).claimant.unwrap();
     assert_eq!((claimant.node.as_deref(), claimant.since), (Some("node-a"), at(0.0)));
-    assert!(claimant.last_seen >= at(50.0), "that it is still there is told");
+    assert!(claimant.last_seen >= at(50.0), "that it is still there is reported");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_flap_says_what_it_did() {
 }
 
 #[test]
-fn a_move_is_told_with_both_hosts() {
+fn a_move_is_recorded_with_both_hosts() {
     let mut scene = Scene::new();
     scene.play("0 b*; 60 c*");
     let [first, moved] = scene.announcements()[..] else { panic!("{:?}", scene.announcements()) };
@@ -51,7 +51,7 @@ fn a_move_is_told_with_both_hosts() {
     );
     assert_eq!((moved.r#move, moved.claimant.as_deref()), (true, Some("node-c")));
     assert_eq!((moved.previous.as_deref(), &moved.services[..]), (Some("node-b"), &[SERVICE.into()][..]));
-    let vip = scene.picture(VIP);
+    let vip = scene.snapshot(VIP);
     assert_eq!((vip.moves, vip.history.len(), vip.claimant.as_ref()), (1, 2, vip.history.last()));
     let moves: Vec<&Move> = scene.vips.moves_since(at(60.0)).collect();
     assert_eq!(
@@ -68,7 +68,7 @@ fn late_frames_of_the_old_owner_are_neither_flap_nor_conflict() {
     scene.play("0 a*; 20 b*; 20.05 a!; 20.06 b!; 20.1 a=; 20.12 b=; 40 c*; 40.1 b!; 40.15 c!");
     assert_eq!(scene.moves(ClaimSource::Wire), 8, "each change of claimant is counted");
     assert_eq!(scene.changes(), Vec::<String>::new());
-    assert_eq!(scene.picture(VIP).claimant.unwrap().mac, mac('c'));
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().mac, mac('c'));
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn three_hosts_and_one_nobody_knows() {
 
     scene.vips.neighbours(&[(node_ip('b'), mac('x'))], &[mac('a')]);
     scene.play("33");
-    assert_eq!(scene.picture(VIP).history[2].node.as_deref(), Some("node-b"), "named once it is known");
-    assert_eq!(scene.picture(VIP).history[1].node.as_deref(), Some("node-b"), "its old one is remembered");
+    assert_eq!(scene.snapshot(VIP).history[2].node.as_deref(), Some("node-b"), "named once it is known");
+    assert_eq!(scene.snapshot(VIP).history[1].node.as_deref(), Some("node-b"), "its old one is remembered");
 }
 
 #[test]
@@ -119,11 +119,11 @@ fn nodes_and_neighbours_come_in_any_order() {
     scene.inventory.nodes.clear();
     scene.apply();
     scene.play("0 b!; 1");
-    assert_eq!(scene.picture(VIP).claimant.unwrap().node, None);
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().node, None);
     scene.inventory.nodes.push(node('b'));
     scene.apply();
     scene.play("3");
-    assert_eq!(scene.picture(VIP).claimant.unwrap().node.as_deref(), Some("node-b"));
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().node.as_deref(), Some("node-b"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn addresses_of_version_6_move_too() {
     scene.claim("fd00::200", "a6");
     scene.claim("fd00::200", "b6");
     assert_eq!((scene.moves(ClaimSource::Wire), scene.announcements().len()), (1, 2));
-    assert_eq!(scene.picture("fd00::200").services, ["web/lb"]);
+    assert_eq!(scene.snapshot("fd00::200").services, ["web/lb"]);
 }
 
 #[test]
