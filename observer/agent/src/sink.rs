@@ -17,7 +17,7 @@ pub mod vips;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arcstr::ArcStr;
-use flow_model::finding::Finding;
+use flow_model::finding::{Finding, FindingUpdate};
 use flow_model::flow::Outcome;
 use flow_model::input::LostStage;
 use flow_model::output::Output;
@@ -25,7 +25,7 @@ use flow_model::record::Event;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use self::findings::{Change, Feed, Journal};
+use self::findings::{Feed, Journal};
 
 pub use metrics::MetricsConfig;
 pub use state::Shared;
@@ -112,7 +112,7 @@ impl Sinks {
                 baseline.set_inventory(&inventory);
                 self.shared.set_inventory(inventory);
             }
-            Output::Finding(finding) => self.finding(finding, now),
+            Output::Finding(update) => self.finding(update, now),
             Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
             Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::Vip(vip) => {
@@ -130,10 +130,11 @@ impl Sinks {
         }
     }
 
-    fn finding(&mut self, finding: Finding, now: Timestamp) {
+    fn finding(&mut self, FindingUpdate { change, finding }: FindingUpdate, now: Timestamp) {
         let Shared { findings, metrics, .. } = &*self.shared;
-        let (change, finding) = findings.put(finding, now);
-        if change != Change::None {
+        let finding = Arc::new(finding);
+        findings.put(Arc::clone(&finding), now);
+        if change.changes_state() {
             metrics.set_findings(findings.active());
         }
         self.journal.log(change, &finding, now);

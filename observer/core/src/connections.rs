@@ -1,9 +1,10 @@
-//! The node's open connections, and which of them today's policies would refuse.
+//! The node's open connections, and which of them the current policies would refuse.
 //!
-//! A policy is asked only when a connection opens: one that was admitted lives on when the rule that admitted it goes,
-//! and the refusal comes with the next restart, maybe days later. [`Connections`] asks again meanwhile.
+//! Policies are enforced only when a connection opens. A connection that was admitted goes on when the rule that admitted it
+//! is removed, and the refusal comes with the next restart, maybe days later. [`Connections`] judges it again meanwhile.
 
 mod groups;
+mod judge;
 
 #[cfg(test)]
 mod tests;
@@ -20,47 +21,36 @@ use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
 use self::groups::{Groups, Pair, Tally};
-use crate::facts::{JudgedConnection, LatentGroup};
+use crate::facts::LatentGroup;
 
-/// Connections kept; further ones are counted and not judged.
+pub use self::judge::Judge;
+
+/// Connections kept. Further ones are counted as lost and not judged.
 pub const MAX_CONNECTIONS: usize = 262_144;
 /// Everything is judged again after this long, whether or not a change was seen.
 const REJUDGE: SignedDuration = SignedDuration::from_secs(60);
-/// Mismatches that wait for the table to tell them open.
+/// Mismatches that wait until the connection table reports them as open.
 const MAX_MISMATCHES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
-/// The table is read at least once a minute. A mismatch that it did not tell by then was over before; the tuple may
-/// come again as another connection.
+/// The connection table is read at least once a minute. A mismatch that it did not report by then was over before that, and
+/// the tuple may come again as another connection.
 const MISMATCH_WAITS: SignedDuration = SignedDuration::from_mins(2);
-
-/// Who judges, in steps, so that an allowed connection costs no more than its decision.
-pub trait Judge {
-    /// Asked for each connection, whenever it must be judged anew.
-    fn decide(&mut self, tuple: &FlowTuple) -> Decision;
-
-    /// Who is concerned, and why it would be refused. Asked once for those denied connections that differ in the client's
-    /// port only. `None`: nobody that can be named; they are left out.
-    fn detail(&mut self, tuple: &FlowTuple) -> Option<JudgedConnection>;
-
-    /// What brought it about. Asked once per group and set of policies, for a few groups in each round.
-    fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<String>;
-}
 
 /// The table of open connections.
 #[derive(Debug)]
 pub struct Connections {
     open: HashMap<Key, Open>,
-    /// Established although denied, and not yet told open.
+    /// Connections that were established although denied, and are not yet reported as open.
     mismatches: LruCache<Key, Timestamp>,
     groups: Groups,
     judged: Option<Timestamp>,
-    /// All must be judged anew.
+    /// All have to be judged again.
     stale: bool,
-    /// Some came or went.
+    /// Some opened or closed.
     moved: bool,
     left_out: u64,
 }
 
-/// What tells connections apart. The backend does not: an attempt may have been seen before DNAT only.
+/// Identifies a connection. The backend is no part of it: an attempt may have been seen before DNAT only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key {
     src: IpAddr,
@@ -94,7 +84,7 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// Takes what [`Input::Connections`](flow_model::input::Input::Connections) tells.
+    /// Takes an [`Input::Connections`](flow_model::input::Input::Connections).
     pub fn apply(&mut self, opened: &[OpenConnection], closed: &[FlowTuple]) {
         for tuple in closed {
             self.close(tuple);
@@ -104,13 +94,13 @@ impl Connections {
         }
     }
 
-    /// Policies, labels, namespaces or pods are not what they were: the next [`Connections::judge`] judges all anew.
+    /// Notes that policies, labels, namespaces or pods changed: the next [`Connections::judge`] judges everything again.
     pub fn changed(&mut self) {
         self.stale = true;
     }
 
-    /// Established although the policies denied it then: an enforcement mismatch, not a latent denial. Forgotten when it
-    /// closes, and when a later policy allows it.
+    /// Notes that a connection was established although the policies denied it then: an enforcement mismatch, not a latent
+    /// denial. That is forgotten when it closes, and when a later policy allows it.
     pub fn not_latent(&mut self, tuple: &FlowTuple, now: Timestamp) {
         let key = Key::of(tuple);
         match self.open.get_mut(&key) {
@@ -124,14 +114,14 @@ impl Connections {
         }
     }
 
-    /// Whether [`Connections::judge`] has something to do.
+    /// Is true when [`Connections::judge`] has something to do.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> bool {
         self.moved || self.all_due(now)
     }
 
-    /// Judges what came since the last time, or everything after a change and once a minute. Answers with all groups
-    /// that would be refused, not only with new ones.
+    /// Judges what opened since the last time, or everything after a change and once a minute. Returns all groups that would be
+    /// refused, not only new ones.
     pub fn judge(&mut self, judge: &mut dyn Judge, now: Timestamp) -> Vec<LatentGroup> {
         let all = self.all_due(now);
         if all {
@@ -154,8 +144,8 @@ impl Connections {
         groups
     }
 
-    /// All connections by what they have in common, the client's port aside: an example, when the oldest was first
-    /// seen, and how many there are.
+    /// Returns all connections, grouped by everything but the client's port: an example, when the oldest was first seen, and
+    /// how many there are.
     #[must_use]
     pub fn by_pair(&self) -> Vec<(FlowTuple, Timestamp, u64)> {
         let mut pairs: HashMap<Pair, (FlowTuple, Timestamp, u64)> = HashMap::new();
@@ -168,28 +158,27 @@ impl Connections {
         pairs.into_values().collect()
     }
 
-    /// How many connections each policy would refuse, as judged last.
+    /// Returns how many connections each policy would refuse, as judged last.
     #[must_use]
     pub fn counts(&self) -> Vec<LatentCount> {
         self.groups.counts()
     }
 
-    /// Connections known.
+    /// Returns how many connections are known.
     #[must_use]
     pub fn len(&self) -> usize {
         self.open.len()
     }
 
-    /// Whether none is known.
+    /// Is true when no connection is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Connections that found no room, since the start.
-    #[must_use]
-    pub fn left_out(&self) -> u64 {
-        self.left_out
+    /// Returns how many connections found no room in the table since the last call. They are not judged.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
     }
 
     fn all_due(&self, now: Timestamp) -> bool {
@@ -216,7 +205,7 @@ impl Connections {
 
     fn close(&mut self, tuple: &FlowTuple) {
         let key = Key::of(tuple);
-        // The tuple may have been used again, for another backend, before its end is told.
+        // The tuple may have been used again, for another backend, before its end is reported.
         if self.open.get(&key).is_some_and(|open| open.backend == tuple.backend) {
             self.open.remove(&key);
             self.moved = true;

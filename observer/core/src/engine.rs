@@ -114,6 +114,7 @@ impl Engine {
             self.report(&due, Patience::Exhausted);
         }
         self.judge_connections(now);
+        self.count_left_out();
         self.drain_vips();
         self.drain_findings();
     }

@@ -1,9 +1,10 @@
 //! The facts that findings are made from: records and connections, with their surroundings.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_model::flow::{FlowTuple, Vantage};
-use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+use flow_model::record::{Attempt, Endpoint, FlowVerdict, Reset};
 use jiff::Timestamp;
 
 /// Holds an attempt whose outcome is known, and its surroundings.
@@ -19,6 +20,15 @@ pub struct AttemptFacts<'a> {
     pub policy_change: Option<Timestamp>,
     /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
+}
+
+/// Holds a reset and what is known about it.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetFacts<'a> {
+    pub time: Timestamp,
+    pub reset: &'a Reset,
+    /// The VIP through which the client addressed the server.
+    pub vip: Option<IpAddr>,
 }
 
 /// Counts the backends of a Service port.

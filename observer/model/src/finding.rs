@@ -1,5 +1,7 @@
 //! Findings: what a human should act on, with evidence and one sentence that explains it.
 
+mod traits;
+
 use std::str::FromStr;
 
 use arcstr::ArcStr;
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::object_ref::ObjectRef;
 use crate::record::Endpoint;
+
+pub use self::traits::{Counting, EventObject, FindingSource, KindTraits, RestsOnRefusal};
 
 /// One finding, as `/api/v1/findings` tells it. There is one per kind and subject; it is updated, and resolved when
 /// it stops.
@@ -41,6 +45,45 @@ pub struct Finding {
     pub cause: Option<String>,
     /// Oldest first, bounded.
     pub evidence: Vec<Evidence>,
+}
+
+/// A finding, and what is new about it since it was emitted last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingUpdate {
+    pub change: FindingChange,
+    pub finding: Finding,
+}
+
+/// What is new about a finding. The engine decides it once; everything that stores or publishes findings relies on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingChange {
+    /// It became active, for the first time or again.
+    Appeared,
+    /// It goes on, and says something else than before.
+    Updated,
+    /// It goes on, and nothing but `last_seen` changed.
+    Confirmed,
+    /// It ended.
+    Resolved,
+}
+
+impl FindingChange {
+    /// Is true where the number of active findings changes.
+    #[must_use]
+    pub const fn changes_state(self) -> bool {
+        matches!(self, Self::Appeared | Self::Resolved)
+    }
+}
+
+impl From<Finding> for FindingUpdate {
+    /// Returns the update with which a finding in this state begins or ends.
+    fn from(finding: Finding) -> Self {
+        let change = match finding.state {
+            State::Active => FindingChange::Appeared,
+            State::Resolved => FindingChange::Resolved,
+        };
+        Self { change, finding }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

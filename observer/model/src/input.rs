@@ -204,11 +204,15 @@ pub enum LostStage {
     Findings,
     /// The API server did not take a Kubernetes Event, or there were too many to tell.
     KubeEvents,
+    /// The table of open connections was full: further ones are not judged.
+    Connections,
+    /// There were more load-balancer addresses than are followed.
+    Vips,
 }
 
 impl LostStage {
     /// Every stage, so that each has a series from the start.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Ring,
         Self::Pairs,
         Self::Handshakes,
@@ -218,6 +222,8 @@ impl LostStage {
         Self::Decode,
         Self::Findings,
         Self::KubeEvents,
+        Self::Connections,
+        Self::Vips,
     ];
 
     /// The label.
@@ -233,6 +239,8 @@ impl LostStage {
             Self::Decode => "decode",
             Self::Findings => "findings",
             Self::KubeEvents => "kube_events",
+            Self::Connections => "connections",
+            Self::Vips => "vips",
         }
     }
 }

@@ -7,7 +7,7 @@ use arcstr::ArcStr;
 use jiff::Timestamp;
 
 use crate::decision::Decision;
-use crate::finding::Finding;
+use crate::finding::FindingUpdate;
 use crate::flow::Vantage;
 use crate::flow::{Counts, Pair};
 use crate::input::{CheckStep, LostStage};
@@ -28,7 +28,7 @@ pub enum Output {
     /// Something was lost before it reached the engine.
     Lost { stage: LostStage, count: u64 },
     /// A finding appeared, was updated or resolved.
-    Finding(Finding),
+    Finding(FindingUpdate),
     /// Open connections that the policies would refuse now, by pair and policy; replaces what was told before.
     LatentDenials(Vec<LatentCount>),
     /// All open connections, by their two sides; replaces what was told before.

@@ -165,10 +165,10 @@ async fn findings_are_told_in_full_and_filtered() {
     let now = Timestamp::now();
     let seen = |finding: Finding| Finding { first_seen: now, last_seen: now, ..finding };
     let cause = Some("NetworkPolicy data/deny was changed".to_owned());
-    agent.emit(Output::Finding(Finding { cause, ..seen(finding("a1", 0)) }));
-    agent.emit(Output::Finding(seen(finding("b2", 0))));
+    agent.emit(Output::Finding(Finding { cause, ..seen(finding("a1", 0)) }.into()));
+    agent.emit(Output::Finding(seen(finding("b2", 0)).into()));
     let over = Finding { resolved_at: Some(now), count: 7, ..resolved(seen(finding("b2", 0)), 0) };
-    agent.emit(Output::Finding(over));
+    agent.emit(Output::Finding(over.into()));
 
     let all = agent.get("/api/v1/findings", &[]).await.json();
     let expected = json!({

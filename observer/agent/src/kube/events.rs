@@ -1,4 +1,4 @@
-//! Findings as Kubernetes Events, so that `kubectl describe pod` tells why it can't connect.
+//! Findings as Kubernetes Events, so that `kubectl describe pod` shows why a pod can't connect.
 //!
 //! | finding | the Event is on | who writes it | `related` |
 //! |---|---|---|---|
@@ -8,20 +8,24 @@
 //! | `vip_flap`, `vip_conflict` | the Service that has the VIP | all who see it | |
 //! | `rst_burst` | the Service, else the server pod | all who see it; of a pod its node's agent | |
 //!
-//! Findings of severity `info` make no Events: whoever scans addresses from outside shall not write to the API server.
-//! Nor does a finding's end: Events tell what happened, and go after an hour; `/api/v1/findings` tells what is.
+//! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server. Nor does a
+//! finding's end: Events show what happened, and expire after an hour; `/api/v1/findings` shows what is.
 //!
-//! There is one Event per finding and object, named after both. It is created at once, then patched: its count and its
-//! newest sentence, at growing intervals. All agents name it alike, so where several see the same they meet in one
-//! object, and only who knows more writes. The Events are core/v1 with first and last time and a count, not
-//! events.k8s.io/v1, where the text of an Event can't follow its finding; every server and kubectl understands them.
+//! There is one Event per finding and object, named after both. It is created at once. Then its count and text are patched,
+//! at growing intervals. All agents give it the same name, so agents that see the same write one object, and only an agent
+//! that knows more writes. The Events are core/v1 with first and last time and a count, not events.k8s.io/v1, where the
+//! text of an Event can't follow its finding. Every server and kubectl understands them.
 //!
-//! Nothing here holds up the agent: the queue is bounded, the API server is given up after a few tries, and each loss is
+//! Whether a finding is news is decided by the engine. The queue paces writes, and compares an Event with its finding to see
+//! whether a write would change anything.
+//!
+//! Nothing here delays the agent: the queue is bounded, a report is dropped after a few failed tries, and each loss is
 //! counted in `events_lost_total{stage="kube_events"}`.
 
 mod complaint;
 mod pace;
 mod queue;
+mod report;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -36,13 +40,14 @@ use flow_model::inventory::Inventory;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::queue::{Queue, Report};
+use self::queue::Queue;
+use self::report::Report;
 use self::write::Writer;
 use crate::kube::access::Way;
 
 pub use self::pace::Limits;
 
-/// Whose Events these are.
+/// The name of the controller in Events.
 pub(super) const CONTROLLER: &str = "flow-observer";
 
 /// What [`run`] works with.
@@ -53,15 +58,15 @@ pub struct Reporting {
     pub node: ArcStr,
     /// How fast Events may be written.
     pub limits: Limits,
-    /// Every word on a finding.
+    /// Every update of a finding.
     pub findings: mpsc::Receiver<Arc<Finding>>,
-    /// Where the objects are found that Events are about.
+    /// Where the objects of Events are looked up.
     pub inventories: watch::Receiver<Arc<Inventory>>,
     /// Counts Events that were lost.
     pub lost: Box<dyn Fn(u64) + Send + Sync>,
 }
 
-/// Writes Events until `cancel`, or until there are no more findings; what is not written by then is let go.
+/// Writes Events until `cancel`, or until there are no more findings. What is not written by then is dropped.
 pub async fn run(reporting: Reporting, cancel: CancellationToken) {
     let Reporting { way, node, limits, mut findings, inventories, lost } = reporting;
     let mut queue = Queue::new(limits, Instant::now());
@@ -91,7 +96,7 @@ pub async fn run(reporting: Reporting, cancel: CancellationToken) {
     }
 }
 
-/// One exchange with the API server, during which findings go on being taken in.
+/// Writes one Event, and keeps taking findings meanwhile.
 async fn write(
     writer: &mut Writer,
     queue: &mut Queue,
@@ -101,9 +106,9 @@ async fn write(
     lost: &(dyn Fn(u64) + Send + Sync),
     node: &str,
 ) {
-    let told = queue.told(&report);
+    let written = queue.written(&report);
     let outcome = {
-        let writing = writer.write(&report, told);
+        let writing = writer.write(&report, written);
         tokio::pin!(writing);
         loop {
             tokio::select! {
@@ -118,7 +123,7 @@ async fn write(
     lost(queue.finished(report, outcome, Instant::now()));
 }
 
-/// What is to be told of a finding by this node; nothing if it is another's to tell.
+/// Returns what this node's agent reports about a finding, if no other agent reports it.
 fn report(finding: Arc<Finding>, inventory: &Inventory, node: &str) -> Option<Report> {
     if finding.severity == Severity::Info {
         return None;

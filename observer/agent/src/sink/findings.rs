@@ -1,4 +1,6 @@
-//! The findings of `/api/v1/findings`, and a line in the log when one comes or goes.
+//! Findings as `/api/v1/findings` serves them, and a line in the log when one appears or ends.
+//!
+//! Nothing here decides what is news: each finding comes with what changed.
 
 mod feed;
 mod journal;
@@ -16,24 +18,15 @@ use crate::sink::lock;
 pub(super) use feed::Feed;
 pub(super) use journal::Journal;
 
-/// How long resolved findings are told.
+/// How long resolved findings are served.
 const KEEP: SignedDuration = SignedDuration::from_hours(1);
 
-/// The newest word on each finding. Bounded: what is resolved gives way, then what was seen longest ago.
-/// Clones share it.
+/// Keeps the newest state of each finding. It is bounded: resolved findings give way first, then those seen longest ago.
+/// Clones share one store.
 #[derive(Clone, Debug)]
 pub struct FindingStore {
     inner: Arc<Mutex<HashMap<ArcStr, Arc<Finding>>>>,
     max: usize,
-}
-
-/// What a finding's newest word changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Appeared,
-    Resolved,
-    /// Neither: it goes on, or was not known to be active.
-    None,
 }
 
 impl FindingStore {
@@ -41,23 +34,16 @@ impl FindingStore {
         Self { inner: Arc::default(), max: max.max(1) }
     }
 
-    pub(super) fn put(&self, finding: Finding, now: Timestamp) -> (Change, Arc<Finding>) {
+    /// Replaces what is stored of a finding.
+    pub(super) fn put(&self, finding: Arc<Finding>, now: Timestamp) {
         let mut findings = lock(&self.inner);
-        let finding = Arc::new(finding);
         if !findings.contains_key(&finding.id) {
             make_room(&mut findings, self.max, now);
         }
-        let before = findings.insert(finding.id.clone(), Arc::clone(&finding));
-        let was_active = before.is_some_and(|before| before.state == State::Active);
-        let change = match finding.state {
-            State::Active if !was_active => Change::Appeared,
-            State::Resolved if was_active => Change::Resolved,
-            State::Active | State::Resolved => Change::None,
-        };
-        (change, finding)
+        findings.insert(finding.id.clone(), finding);
     }
 
-    /// Active ones first, then those seen last; without those resolved for more than an hour.
+    /// Returns active findings first, then those seen last, without those that resolved more than an hour ago.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Vec<Arc<Finding>> {
         let findings = lock(&self.inner);
@@ -67,12 +53,12 @@ impl FindingStore {
         all
     }
 
-    /// All that are kept, in no order.
+    /// Returns all findings that are kept, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Finding>> {
         lock(&self.inner).values().cloned().collect()
     }
 
-    /// How many of each kind are active.
+    /// Returns how many findings of each kind are active.
     #[must_use]
     pub fn active(&self) -> [(FindingKind, usize); FindingKind::ALL.len()] {
         let findings = lock(&self.inner);
@@ -109,21 +95,22 @@ mod tests {
     use super::*;
     use crate::sink::testing::{at, finding, resolved};
 
+    fn put(store: &FindingStore, finding: Finding, second: i64) {
+        store.put(Arc::new(finding), at(second));
+    }
+
     fn ids(store: &FindingStore, second: i64) -> Vec<ArcStr> {
         store.snapshot(at(second)).iter().map(|finding| finding.id.clone()).collect()
     }
 
     #[test]
-    fn changes_are_those_of_the_state() {
+    fn the_newest_state_is_kept() {
         let store = FindingStore::new(9);
-        let change = |finding| store.put(finding, at(9)).0;
-        assert_eq!(change(resolved(finding("a", 0), 0)), Change::None);
-        assert_eq!(change(finding("a", 0)), Change::Appeared);
-        assert_eq!(change(finding("a", 1)), Change::None);
-        assert_eq!(change(resolved(finding("a", 1), 2)), Change::Resolved);
-        assert_eq!(change(resolved(finding("a", 1), 2)), Change::None);
-        assert_eq!(change(finding("a", 3)), Change::Appeared);
-        assert_eq!(ids(&store, 9), ["a"]);
+        for finding in [resolved(finding("a", 0), 0), finding("a", 1), resolved(finding("a", 1), 2)] {
+            put(&store, finding.clone(), 9);
+            let kept: Vec<Finding> = store.snapshot(at(9)).iter().map(|kept| (**kept).clone()).collect();
+            assert_eq!(kept, [finding]);
+        }
     }
 
     #[test]
@@ -136,7 +123,7 @@ mod tests {
             finding("b", 2),
             finding("a", 2),
         ] {
-            store.put(finding, at(10));
+            put(&store, finding, 10);
         }
         assert_eq!(ids(&store, 10), ["new", "a", "b", "old", "gone"]);
     }
@@ -144,8 +131,8 @@ mod tests {
     #[test]
     fn resolved_ones_stay_for_an_hour() {
         let store = FindingStore::new(9);
-        store.put(finding("active", 0), at(0));
-        store.put(resolved(finding("gone", 0), 10), at(10));
+        put(&store, finding("active", 0), 0);
+        put(&store, resolved(finding("gone", 0), 10), 10);
         assert_eq!(ids(&store, 3610), ["active", "gone"]);
         assert_eq!(ids(&store, 3611), ["active"]);
     }
@@ -153,16 +140,16 @@ mod tests {
     #[test]
     fn the_store_is_bounded() {
         let store = FindingStore::new(3);
-        store.put(resolved(finding("over", 90), 91), at(91));
+        put(&store, resolved(finding("over", 90), 91), 91);
         for n in 0..3 {
-            store.put(finding(&format!("f{n}"), n), at(100));
+            put(&store, finding(&format!("f{n}"), n), 100);
         }
         assert_eq!(ids(&store, 100), ["f2", "f1", "f0"]);
-        store.put(finding("f9", 50), at(100));
+        put(&store, finding("f9", 50), 100);
         assert_eq!(ids(&store, 100), ["f9", "f2", "f1"]);
         let counts: Vec<usize> = store.active().iter().map(|(_, n)| *n).collect();
         assert_eq!((counts.len(), counts[0], counts.iter().sum()), (FindingKind::ALL.len(), 3, 3));
-        store.put(finding("f1", 60), at(100));
+        put(&store, finding("f1", 60), 100);
         assert_eq!(ids(&store, 100), ["f1", "f9", "f2"], "an update needs no room");
     }
 }

@@ -1,4 +1,4 @@
-//! What may have brought a burst about.
+//! What may have caused a burst.
 
 use std::net::IpAddr;
 
@@ -10,45 +10,46 @@ use flow_model::object_ref::{ObjectRef, joined};
 
 /// A cause is at most this much older than the first reset.
 pub(super) const BEFORE: SignedDuration = SignedDuration::from_secs(30);
-/// The API tells late: a process dies, its connections are reset, and only then is its pod not ready. So long may a cause be
-/// seen after the first reset, and so long can the cause of a burst change.
+/// The API reports late: a process dies, its connections are reset, and only then is its pod not ready. A cause may be seen
+/// this long after the first reset, and the cause of a burst can change this long.
 pub(super) const AFTER: SignedDuration = SignedDuration::from_secs(5);
-/// The wire tells at once; records of the same moment may still change places.
+/// The wire shows a move at once, but records of the same moment may arrive in any order.
 const AFTER_ON_THE_WIRE: SignedDuration = SignedDuration::from_secs(1);
-/// A move this close to the resets is their cause, whatever else happened: the change that the move followed, for one.
+/// A move this close to the resets is their cause, even if something else was closer, such as the change that led to the
+/// move.
 const CLOSE: SignedDuration = SignedDuration::from_secs(5);
 
-/// A VIP that changed hands.
+/// A move of a VIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VipMove {
     pub at: Timestamp,
     pub vip: IpAddr,
-    /// `namespace/name` of the Services that have it.
+    /// The Services that have it.
     pub services: Vec<ObjectRef>,
-    /// Nodes, or MACs where no node is known to have them.
+    /// Nodes, or Ethernet addresses of which no node is known.
     pub from: Option<ArcStr>,
     pub to: Option<ArcStr>,
 }
 
-/// Something else that happened, in words: "NetworkPolicy data/cache-ingress was changed at ... by OpenTofu".
+/// Something else that happened, as a clause: "NetworkPolicy data/cache-ingress was changed at ... by OpenTofu".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub at: Timestamp,
     pub what: String,
 }
 
-/// Who knows what happened around a burst.
+/// Knows what happened around a burst.
 pub trait Causes {
-    /// Moves of this VIP since then; without one, of all VIPs.
+    /// Returns the moves of this VIP since then, or of all VIPs.
     fn vip_moves(&self, vip: Option<IpAddr>, since: Timestamp) -> Vec<VipMove>;
 
-    /// Changes of policies, or of labels that they look at, that concern one of these namespaces.
+    /// Returns changes of policies, or of labels that they select, that concern one of these namespaces.
     fn policy_changes(&self, namespaces: &[ArcStr], since: Timestamp) -> Vec<Change>;
 
-    /// Backends that went, came or became unready: the workload's, and those of these Services (`namespace/name`).
+    /// Returns which backends of the workload, and of these Services, appeared, disappeared or became unready.
     fn endpoint_changes(&self, server: &Server, services: &[ObjectRef], since: Timestamp) -> Vec<Change>;
 
-    /// Whether the Service has a backend of this workload.
+    /// Is true where the Service has a backend of this workload.
     fn has_backend(&self, service: &ObjectRef, workload: &ObjectRef) -> bool;
 }
 
@@ -71,12 +72,12 @@ pub(super) struct Cause {
     pub(super) vip: Option<IpAddr>,
 }
 
-/// What the resets of a burst say of where to look.
+/// Says where to look for causes, according to the resets of a burst.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scene {
     /// Services that were addressed.
     pub(super) services: Vec<ObjectRef>,
-    /// Of both sides.
+    /// Namespaces of both sides.
     pub(super) namespaces: Vec<ArcStr>,
 }
 
@@ -109,7 +110,7 @@ impl Cause {
     }
 }
 
-/// The cause nearest to the first reset; a move first, if it is close.
+/// Returns the cause nearest to the first reset. A close move comes first.
 pub(super) fn likeliest(
     server: &Server,
     scene: &Scene,
@@ -125,7 +126,7 @@ pub(super) fn likeliest(
     Some(nearest)
 }
 
-/// When the newest cause of this kind was: a burst whose cause goes on is no habit.
+/// Returns when the newest cause of this kind happened. A burst whose cause goes on is no habit.
 pub(super) fn newest(
     kind: Kind,
     server: &Server,
@@ -144,7 +145,7 @@ fn all(server: &Server, scene: &Scene, since: Timestamp, causes: &dyn Causes) ->
     let moves = causes.vip_moves(server.vip(), since);
     let moves = moves.into_iter().filter(|moved| concerns(moved, server, scene, causes));
     let moves = moves.map(|moved| {
-        let (at, what, vip) = (moved.at, told(&moved, server), Some(moved.vip));
+        let (at, what, vip) = (moved.at, clause(&moved, server), Some(moved.vip));
         Cause { kind: Kind::VipMove, at, what, vip }
     });
     let of_kind = |kind| move |Change { at, what }: Change| Cause { kind, at, what, vip: None };
@@ -157,7 +158,7 @@ fn all(server: &Server, scene: &Scene, since: Timestamp, causes: &dyn Causes) ->
         .collect()
 }
 
-/// A server that is not addressed as the VIP may still be behind it.
+/// Is true where the move concerns the server. A server that is not addressed by the VIP may still be behind it.
 fn concerns(moved: &VipMove, server: &Server, scene: &Scene, causes: &dyn Causes) -> bool {
     let mut services = moved.services.iter();
     match server {
@@ -169,7 +170,8 @@ fn concerns(moved: &VipMove, server: &Server, scene: &Scene, causes: &dyn Causes
     }
 }
 
-fn told(moved: &VipMove, server: &Server) -> String {
+/// Returns a clause about a move: "it moved k8s-node3 -> k8s-node4".
+fn clause(moved: &VipMove, server: &Server) -> String {
     let who = match server {
         Server::Vip(_) => "it".to_owned(),
         Server::Workload(_) | Server::Service(_) if moved.services.is_empty() => {

@@ -1,4 +1,4 @@
-//! Backends of Services that came, went, or became unready: what changed from one inventory to the next.
+//! Backends of Services that appeared, disappeared, or became unready from one inventory to the next.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::bursts::cause::Change;
 use crate::bursts::server::Server;
 
-/// Changes older than this explain nothing any more.
+/// Changes older than this are no causes.
 const KEEP: SignedDuration = SignedDuration::from_mins(5);
 /// Changes kept.
 const MAX_CHANGES: usize = 1_000;
@@ -26,7 +26,6 @@ pub struct Endpoints {
 #[derive(Clone, Debug)]
 struct EndpointChange {
     at: Timestamp,
-    /// `namespace/name` of the Service.
     service: ObjectRef,
     namespace: ArcStr,
     workload: Option<ArcStr>,
@@ -44,11 +43,11 @@ enum How {
 
 /// Names of pods, by namespace and name.
 type Pods<'a> = HashMap<(&'a ArcStr, &'a ArcStr), &'a Pod>;
-/// Whether a backend is ready on any of its ports.
+/// For each backend, whether it is ready on any of its ports.
 type Backends<'a> = BTreeMap<(IpAddr, Option<&'a ArcStr>), bool>;
 
 impl Endpoints {
-    /// Remembers what changed from one inventory to the next. The first one that is not empty is no change.
+    /// Remembers what changed from one inventory to the next. The first inventory that is not empty is no change.
     pub fn apply(&mut self, before: &Inventory, after: &Inventory, now: Timestamp) {
         // A clock that was set back must not keep changes for ever.
         self.changes.retain(|change| now.duration_since(change.at).abs() <= KEEP);
@@ -65,7 +64,7 @@ impl Endpoints {
         }
     }
 
-    /// What happened to the backends of these Services, and to the workload's, since then.
+    /// Returns what happened since then to the backends of these Services, and to those of the workload.
     #[must_use]
     pub fn changes(&self, server: &Server, services: &[ObjectRef], since: Timestamp) -> Vec<Change> {
         let concerns = |change: &&EndpointChange| {
@@ -138,7 +137,7 @@ impl EndpointChange {
     }
 }
 
-/// Services that are not the same objects, with what they were and are.
+/// Returns Services that changed, as they were and as they are.
 fn changed<'a>(
     before: &'a Inventory,
     after: &'a Inventory,

@@ -1,17 +1,17 @@
 //! What is usual: mean and variance of the resets in a window, learnt from window after window.
 //!
-//! A window is more than usual with `floor + mean + 4 standard deviations` and no less, so:
+//! A window holds more than usual if it holds at least `floor + mean + 4 standard deviations`. So:
 //! - where there never was a reset, the floor decides;
 //! - an even habit of 20 in a window (deviation at least its square root, as of independent events) raises nothing below
-//!   42, so double is news and a wobble is not;
+//!   42: twice as many are a burst, and fluctuations are not;
 //! - a habit of spikes is wide: 20 at once every minute raise nothing up to 38. Spikes more than about three minutes
-//!   apart stay news each time.
+//!   apart are a burst each time.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Windows over which it learns and forgets: ten minutes of ten seconds.
+/// The windows over which it learns and forgets: ten minutes of windows of ten seconds.
 const MEMORY: u32 = 60;
-/// Silence assumed before the first window, or one spike at the start would make everything usual.
+/// The silence assumed before the first window. Without it one spike at the start would make everything usual.
 const PRIOR: u32 = 12;
 /// After this much silence nothing is left to forget.
 const LONG_SILENCE: u32 = 20 * MEMORY;
@@ -22,7 +22,7 @@ pub(super) struct Habit {
     variance: f64,
     /// Windows known, with or without a reset.
     windows: u32,
-    /// The window that is open: its begin, and what it holds.
+    /// The current window: its start, and what it holds.
     since: Timestamp,
     count: u32,
 }
@@ -55,12 +55,12 @@ impl Habit {
             if passed > LONG_SILENCE { now } else { self.since.saturating_add(whole).unwrap_or(now) };
     }
 
-    /// Goes on from here, as if no time had passed since the last window.
+    /// Continues as if no time had passed since the last window.
     pub(super) fn restart(&mut self, now: Timestamp) {
         (self.since, self.count) = (now, 0);
     }
 
-    /// Resets in a window that are more than usual.
+    /// Returns how many resets in a window are more than usual.
     pub(super) fn limit(&self, floor: u32) -> u64 {
         let deviation = self.variance.max(self.mean).sqrt();
         // Saturates; what the mean has left after long silence rounds away.
@@ -71,7 +71,7 @@ impl Habit {
         self.mean
     }
 
-    /// How long it has been watched, as far as that matters.
+    /// Returns how long it has been watched, up to a bound.
     pub(super) fn windows(&self) -> u32 {
         self.windows
     }
@@ -85,7 +85,7 @@ impl Habit {
     }
 }
 
-/// Whole windows; none where the clock ran backwards.
+/// Returns how many whole windows passed; none where the clock ran backwards.
 fn windows_between(from: Timestamp, to: Timestamp, window: SignedDuration) -> u32 {
     let passed = to.duration_since(from).as_millis() / window.as_millis().max(1);
     u32::try_from(passed.max(0)).unwrap_or(u32::MAX)

@@ -3,7 +3,7 @@
 use flow_model::flow::Phase;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bursts::BurstConfig;
+use crate::bursts::config::BurstConfig;
 use crate::bursts::habit::Habit;
 use crate::bursts::window::{Counts, Window};
 
@@ -11,7 +11,7 @@ use crate::bursts::window::{Counts, Window};
 pub(super) struct Rate {
     window: Window,
     habit: Habit,
-    /// During a burst the habit stands still; whether the burst belongs to it is decided at its end.
+    /// During a burst the habit does not change. Whether the burst belongs to the habit is decided at its end.
     learning: Option<Habit>,
     length: SignedDuration,
     floor: u32,
@@ -38,7 +38,7 @@ impl Rate {
         self.window.counts(now)
     }
 
-    /// Whether there are more than usual.
+    /// Is true where there are more resets than usual.
     pub(super) fn is_over(&mut self, now: Timestamp) -> bool {
         if self.learning.is_none() {
             self.habit.catch_up(now, self.length);
@@ -46,7 +46,7 @@ impl Rate {
         self.counts(now).total() >= self.habit.limit(self.floor)
     }
 
-    /// Whether it would be usual, had one learnt during the burst.
+    /// Is true where the rate would be usual if the habit had been learnt during the burst.
     pub(super) fn is_learnt(&mut self, now: Timestamp) -> bool {
         let total = self.counts(now).total();
         self.learning.as_mut().is_none_or(|habit| {
@@ -55,24 +55,24 @@ impl Rate {
         })
     }
 
-    /// When it began to be more than `usual`, by default more than the habit.
+    /// Returns when there began to be more resets than `usual`, by default more than the habit.
     pub(super) fn surge(&self, now: Timestamp, usual: Option<f64>) -> Option<Timestamp> {
         self.window.surge(now, usual.unwrap_or_else(|| self.habit.mean()))
     }
 
-    /// Watched for this long, as far as that matters.
+    /// Returns how long it has been watched, up to a bound.
     pub(super) fn age(&self) -> SignedDuration {
         self.length.saturating_mul(i32::try_from(self.habit.windows()).unwrap_or(i32::MAX))
     }
 
-    /// A burst begins.
+    /// Stops learning: a burst begins.
     pub(super) fn freeze(&mut self) {
         if self.learning.is_none() {
             self.learning = Some(self.habit.clone());
         }
     }
 
-    /// The burst is over; `learn` if it belongs to the habit.
+    /// Learns again: the burst is over. `learn` is true where the burst belongs to the habit.
     pub(super) fn thaw(&mut self, learn: bool, now: Timestamp) {
         match self.learning.take() {
             Some(learnt) if learn => self.habit = learnt,
@@ -81,7 +81,7 @@ impl Rate {
         }
     }
 
-    /// The clock was set: times of before mean nothing now.
+    /// Forgets all times: the clock was set.
     pub(super) fn restart(&mut self, now: Timestamp) {
         self.window.clear();
         self.habit.restart(now);

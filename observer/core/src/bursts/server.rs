@@ -1,12 +1,14 @@
-//! Whom resets are counted for.
+//! The servers and clients for which resets are counted.
 
 use std::net::IpAddr;
 
-use arcstr::{ArcStr, literal};
+use arcstr::ArcStr;
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::{Endpoint, Reset};
 
-/// A server as one finding is about it. What goes through a VIP is the VIP's, so that one burst is told once.
+use crate::subject::Subject;
+
+/// A server, as findings distinguish it. Resets through a VIP count for the VIP, so that one burst is one finding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Server {
     Vip(IpAddr),
@@ -15,8 +17,7 @@ pub enum Server {
     Service(ObjectRef),
 }
 
-/// Clients inside, by name. The world outside has no client of its own: each of its addresses would be new, and its habit
-/// never learnt.
+/// A client inside of the cluster. Addresses outside are no clients: each would be new, and its habit never learnt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Client {
     Named(ObjectRef),
@@ -24,7 +25,7 @@ pub(super) enum Client {
 }
 
 impl Server {
-    /// `None` for servers that are not ours.
+    /// Returns the server, if it belongs to the cluster.
     pub(super) fn of(reset: &Reset, vip: Option<IpAddr>) -> Option<Self> {
         let Endpoint { namespace, workload, service, .. } = &reset.dst;
         match (vip, namespace, workload) {
@@ -36,12 +37,12 @@ impl Server {
         }
     }
 
-    /// What tells its finding from others.
-    pub(super) fn subject(&self) -> [ArcStr; 2] {
+    /// Returns the subject of its finding.
+    pub(super) fn subject(&self) -> Subject {
         match self {
-            Self::Vip(ip) => [literal!("vip"), arcstr::format!("{ip}")],
-            Self::Workload(name) => [literal!("workload"), arcstr::format!("{name}")],
-            Self::Service(name) => [literal!("service"), arcstr::format!("{name}")],
+            Self::Vip(ip) => Subject::Vip(*ip),
+            Self::Workload(name) => Subject::Workload(name.clone()),
+            Self::Service(name) => Subject::Service(name.clone()),
         }
     }
 

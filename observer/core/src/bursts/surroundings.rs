@@ -13,12 +13,12 @@ use crate::bursts::cause::{Causes, Change, VipMove};
 use crate::bursts::endpoints::Endpoints;
 use crate::bursts::server::Server;
 
-/// Everything that remembers what happened on this node and in its cluster.
+/// Bundles everything that remembers what happened on this node and in its cluster.
 pub struct Surroundings<'a> {
     pub inventory: &'a Inventory,
     pub history: &'a History,
     pub endpoints: &'a Endpoints,
-    /// Moves of a VIP, or of all, since then.
+    /// Returns the moves of a VIP, or of all VIPs, since then.
     pub moves: &'a dyn Fn(Option<IpAddr>, Timestamp) -> Vec<VipMove>,
 }
 

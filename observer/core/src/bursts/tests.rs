@@ -1,18 +1,20 @@
-//! Stories of resets, told tick by tick.
+//! Stories of resets, played tick by tick.
 
 mod causes;
 mod endpoints;
 mod habits;
 mod model;
 
+use std::net::IpAddr;
+
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, State};
+use flow_model::finding::{Finding, Severity, State};
 use flow_model::flow::{Side, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
 use super::*;
-use crate::findings::FindingsConfig;
+use crate::findings::{Findings, FindingsConfig};
 
 const VIP: &str = "10.0.20.200";
 
@@ -118,7 +120,7 @@ struct Story {
     findings: Findings,
     causes: Made,
     now: f64,
-    told: Vec<Finding>,
+    emitted: Vec<Finding>,
     counted: Vec<String>,
 }
 
@@ -126,8 +128,8 @@ impl Story {
     /// An agent that has run for an hour, or one that has just started.
     fn new(config: BurstConfig, experienced: bool) -> Self {
         let findings = Findings::new("node1".into(), FindingsConfig::default());
-        let (causes, told, counted) = (Made::default(), Vec::new(), Vec::new());
-        let mut story = Self { bursts: Bursts::new(config), findings, causes, now: 0.0, told, counted };
+        let (causes, emitted, counted) = (Made::default(), Vec::new(), Vec::new());
+        let mut story = Self { bursts: Bursts::new(config), findings, causes, now: 0.0, emitted, counted };
         if experienced {
             (-3_600..0).step_by(20).for_each(|second| story.tick(f64::from(second)));
         }
@@ -145,9 +147,10 @@ impl Story {
 
     fn tick(&mut self, now: f64) {
         self.now = now;
-        self.bursts.tick(&self.causes, &mut self.findings, t(now));
+        let detected = self.bursts.tick(&self.causes, t(now));
+        self.findings.report(detected, t(now));
         self.findings.tick(t(now));
-        self.told.extend(std::iter::from_fn(|| self.findings.next_output()));
+        self.emitted.extend(std::iter::from_fn(|| self.findings.next_output()).map(|update| update.finding));
         while let Some(output) = self.bursts.next_output() {
             let Output::RstBurst { dst, cause } = output else { panic!("{output:?}") };
             let name = |name: &Option<ArcStr>| name.clone().unwrap_or_default();
@@ -177,9 +180,9 @@ impl Story {
         }
     }
 
-    /// The newest word of each finding.
+    /// Returns the newest state of each finding.
     fn findings(&self) -> Vec<Finding> {
-        let newest: BTreeMap<_, _> = self.told.iter().map(|f| (f.id.clone(), f.clone())).collect();
+        let newest: BTreeMap<_, _> = self.emitted.iter().map(|f| (f.id.clone(), f.clone())).collect();
         newest.into_values().collect()
     }
 
@@ -197,11 +200,11 @@ impl Story {
             let was = active.insert(finding.id.clone(), is).unwrap_or_default();
             is && !was
         };
-        self.told.iter().filter(begins).count()
+        self.emitted.iter().filter(begins).count()
     }
 
     fn quiet(&self) {
-        assert_eq!(self.told, [], "{:#?}", self.told);
+        assert_eq!(self.emitted, [], "{:#?}", self.emitted);
         assert_eq!(self.counted, [""; 0]);
     }
 }

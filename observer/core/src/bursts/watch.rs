@@ -7,18 +7,18 @@ use flow_model::flow::{Phase, Side};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bursts::ResetFacts;
 use crate::bursts::cause::Scene;
 use crate::bursts::rate::Rate;
+use crate::facts::ResetFacts;
 
-/// Clients told apart within a window.
+/// How many clients are distinguished within a window.
 const MAX_CLIENTS: usize = 32;
-/// The newest resets, as evidence.
+/// How many of the newest resets are kept as evidence.
 const MAX_EXAMPLES: usize = 5;
-/// Services and namespaces that one server has to do with.
+/// How many Services and namespaces are kept per server.
 const MAX_NAMES: usize = 16;
 
-/// A server that resets, or whose connections are reset.
+/// Watches one server that resets, or whose connections are reset.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) rate: Rate,
@@ -35,7 +35,7 @@ pub(super) struct Example {
     pub(super) phase: Phase,
 }
 
-/// How many clients, as far as they are told apart.
+/// How many clients there are, as far as they are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clients {
     One(IpAddr),
@@ -74,7 +74,7 @@ impl Watch {
         }
     }
 
-    /// Where to look for causes, by the newest resets.
+    /// Returns where to look for causes, according to the newest resets.
     pub(super) fn scene(&self) -> Scene {
         let mut scene = Scene::default();
         for Example { src, dst, .. } in &self.examples {
@@ -86,7 +86,7 @@ impl Watch {
         scene
     }
 
-    /// The clock was set.
+    /// Forgets all times: the clock was set.
     pub(super) fn restart(&mut self, now: Timestamp) {
         self.rate.restart(now);
         self.clients.clear();

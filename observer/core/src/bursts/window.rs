@@ -1,11 +1,11 @@
-//! A sliding window: one bucket a second, only those that hold something.
+//! A sliding window with one bucket per second. Empty buckets are not kept.
 
 use std::collections::VecDeque;
 
 use flow_model::flow::Phase;
 use jiff::Timestamp;
 
-/// Resets by phase. Those of handshakes are refusals, and not counted here.
+/// Counts resets by phase. Resets of handshakes are refusals, and not counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) established: u64,
@@ -19,7 +19,7 @@ struct Bucket {
     counts: Counts,
 }
 
-/// The last seconds.
+/// Holds the last seconds.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     buckets: VecDeque<Bucket>,
@@ -45,7 +45,7 @@ impl Window {
         Self { buckets: VecDeque::new(), seconds }
     }
 
-    /// Records come a little out of order: each goes to its second. What is older than the window is left out.
+    /// Adds a record to its second: records come a little out of order. Records older than the window are left out.
     pub(super) fn add(&mut self, at: Timestamp, phase: Phase) {
         let second = at.as_second();
         let newest = self.buckets.back().map_or(second, |bucket| bucket.second.max(second));
@@ -65,7 +65,7 @@ impl Window {
         }
     }
 
-    /// What is in the window that ends now.
+    /// Returns what is in the window that ends now.
     pub(super) fn counts(&self, now: Timestamp) -> Counts {
         let sum = |sum: Counts, bucket: &Bucket| Counts {
             established: sum.established + bucket.counts.established,
@@ -74,7 +74,7 @@ impl Window {
         self.within(now).fold(Counts::default(), sum)
     }
 
-    /// When it began to be more than usual: the first second that has clearly more than its share.
+    /// Returns when there began to be more than usual: the first second that holds clearly more than its share.
     pub(super) fn surge(&self, now: Timestamp, usual: f64) -> Option<Timestamp> {
         let share = usual / self.seconds.max(1) as f64;
         let more = |bucket: &&Bucket| bucket.counts.total() as f64 > 2.0 * share;

@@ -1,4 +1,4 @@
-//! Denied connections, gathered into what a human acts on: two workloads and a port.
+//! Denied connections, grouped by what a human acts on: two workloads and a port.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -10,15 +10,15 @@ use flow_model::output::LatentCount;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
 
-use crate::connections::Judge;
+use crate::connections::judge::Judge;
 use crate::facts::{JudgedConnection, LatentGroup};
 
-/// Connections named per group.
+/// How many connections are named per group.
 const EXAMPLES: usize = 5;
-/// Causes looked for in one round; the others have theirs in the next ones.
+/// How many causes are looked for in one round. The other groups get theirs in the next rounds.
 const CAUSES: usize = 16;
 
-/// What the judgement depends on: everything but the client's port.
+/// Everything that the judgement depends on: all of the tuple but the client's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pair {
     src: IpAddr,
@@ -34,7 +34,7 @@ impl Pair {
     }
 }
 
-/// Some connections, counted.
+/// Counts some connections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     open: u64,
@@ -56,7 +56,7 @@ impl Tally {
         other.examples.into_iter().for_each(|example| self.example(example));
     }
 
-    /// Sorted all the way, so that the same connections give the same examples in each round.
+    /// Keeps the oldest examples in a total order, so that the same connections give the same examples in each round.
     fn example(&mut self, example: (Timestamp, FlowTuple)) {
         let order = |(seen, t): &(Timestamp, FlowTuple)| (*seen, t.src, t.sport, t.dst, t.dport);
         let at = self.examples.partition_point(|other| order(other) <= order(&example));
@@ -87,12 +87,12 @@ struct Cause {
     text: Option<String>,
 }
 
-/// What was found out about denied connections.
+/// Remembers what is known about denied connections.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// Since everything was judged last.
+    /// What was found since everything was judged last.
     details: HashMap<Pair, Option<JudgedConnection>>,
-    /// What brought a refusal about stays so for as long as the same policies refuse.
+    /// The cause of a refusal stays the same for as long as the same policies refuse.
     causes: BTreeMap<GroupKey, Cause>,
     /// A group waits for its cause.
     unexplained: bool,
@@ -100,12 +100,12 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Everything is about to be judged anew.
+    /// Forgets details: everything is about to be judged again.
     pub(super) fn forget(&mut self) {
         self.details.clear();
     }
 
-    /// Whether [`Groups::build`] has more to tell without anything having changed.
+    /// Is true when another [`Groups::build`] finds more although nothing changed.
     pub(super) fn unexplained(&self) -> bool {
         self.unexplained
     }
@@ -131,7 +131,7 @@ impl Groups {
         };
         self.causes.retain(same);
         self.explain(&groups, judge);
-        groups.into_iter().filter_map(|(key, group)| self.tell(&key, group)).collect()
+        groups.into_iter().filter_map(|(key, group)| self.finished(&key, group)).collect()
     }
 
     fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, judge: &mut dyn Judge) {
@@ -144,7 +144,7 @@ impl Groups {
         }
     }
 
-    fn tell(&self, key: &GroupKey, group: Group) -> Option<LatentGroup> {
+    fn finished(&self, key: &GroupKey, group: Group) -> Option<LatentGroup> {
         let Group { tally, mut judged } = group;
         let (since, oldest) = tally.oldest()?;
         judged.src.port = oldest.sport;
@@ -162,7 +162,7 @@ impl Groups {
     }
 }
 
-/// Adds to the group of the same workloads; the pair with the oldest connection gives the example.
+/// Adds to the group of the same workloads. The pair with the oldest connection gives the example.
 fn gather(groups: &mut BTreeMap<GroupKey, Group>, judged: &JudgedConnection, tally: Tally) {
     let group = groups
         .entry(key(judged))
@@ -196,7 +196,8 @@ fn key(judged: &JudgedConnection) -> GroupKey {
     (side(&judged.src), side(&judged.dst), judged.dst.port)
 }
 
-/// As metrics name it, but nodes each by its own name. The world outside is one: a thousand browsers are one finding.
+/// Returns a side as metrics name it, but each node by its own name. Everything outside is one side: a thousand browsers are
+/// one finding.
 fn side(endpoint: &Endpoint) -> Side {
     let unowned = || endpoint.node.clone().unwrap_or(literal!("_external"));
     endpoint.owner().unwrap_or_else(|| ObjectRef::cluster_scoped(unowned()))

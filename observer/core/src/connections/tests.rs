@@ -10,6 +10,7 @@ use flow_model::record::{Endpoint, FlowVerdict};
 use proptest::prelude::*;
 
 use super::*;
+use crate::facts::JudgedConnection;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_777_000_000 + second).unwrap()

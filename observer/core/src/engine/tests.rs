@@ -1,4 +1,5 @@
 mod checks;
+mod lost;
 mod verdicts;
 
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use flow_model::output::{DropUpdate, Output, PairUpdate};
 use flow_model::record::{Drop, Endpoint, Event, Reset};
 use jiff::Timestamp;
 
-use crate::bursts::ResetFacts;
 use crate::engine::Engine;
+use crate::facts::ResetFacts;
 use crate::signal;
 
 impl Engine {

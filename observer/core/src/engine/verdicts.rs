@@ -16,6 +16,7 @@ use crate::connections;
 use crate::engine::Engine;
 use crate::engine::attempts::Patience;
 use crate::facts::JudgedConnection;
+use crate::findings::latent_denials;
 use crate::judge::Judge;
 
 impl Engine {
@@ -60,8 +61,16 @@ impl Engine {
             now,
         };
         let groups = self.connections.judge(&mut judge, now);
-        self.findings.latent(&groups, now);
+        self.findings.report(latent_denials(&groups, now), now);
         self.outputs.push_back(Output::LatentDenials(self.connections.counts()));
+    }
+
+    /// Counts open connections that found no room in the table.
+    pub(super) fn count_left_out(&mut self) {
+        match self.connections.take_left_out() {
+            0 => {}
+            count => self.outputs.push_back(Output::Lost { stage: LostStage::Connections, count }),
+        }
     }
 
     pub(super) fn drain_findings(&mut self) {

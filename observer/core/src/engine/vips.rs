@@ -1,4 +1,4 @@
-//! Who announces VIPs, and which resets follow.
+//! Announcers of VIPs, and the resets that follow their moves.
 
 use std::net::IpAddr;
 
@@ -8,9 +8,10 @@ use crate::bursts::{Surroundings, VipMove};
 use crate::engine::Engine;
 
 impl Engine {
-    /// Moves first: a burst looks for the one that brought it about.
+    /// Reports what VIPs and resets show. VIPs come first: a burst looks for the move that brought it about.
     pub(super) fn watch_vips(&mut self, now: Timestamp) {
-        self.vips.tick(&mut self.findings, now);
+        let detected = self.vips.tick(now);
+        self.findings.report(detected, now);
         let vips = &self.vips;
         let moves = |vip: Option<IpAddr>, since| {
             let of_vip = vips.moves_since(since).filter(|m| vip.is_none_or(|vip| m.vip == vip));
@@ -18,8 +19,8 @@ impl Engine {
                 at: m.at,
                 vip: m.vip,
                 services: m.services.clone(),
-                from: Some(m.from.clone()),
-                to: Some(m.to.clone()),
+                from: Some(arcstr::format!("{}", m.from)),
+                to: Some(arcstr::format!("{}", m.to)),
             });
             named.collect()
         };
@@ -29,7 +30,8 @@ impl Engine {
             endpoints: &self.endpoints,
             moves: &moves,
         };
-        self.bursts.tick(&surroundings, &mut self.findings, now);
+        let detected = self.bursts.tick(&surroundings, now);
+        self.findings.report(detected, now);
         self.outputs.extend(std::iter::from_fn(|| self.bursts.next_output()));
         self.drain_vips();
     }

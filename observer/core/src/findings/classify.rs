@@ -1,4 +1,4 @@
-//! What one attempt says: that all is well, nothing, or that something is wrong.
+//! What one attempt shows: that all is well, that something is wrong, or nothing.
 
 use arcstr::{ArcStr, literal};
 use flow_model::decision::Decision;
@@ -8,14 +8,14 @@ use flow_model::record::Attempt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::AttemptFacts;
-use crate::findings::sentence::{self, Words};
+use crate::findings::sentence::{self, AttemptSentences};
 
 /// How an attempt is read.
 #[derive(Debug, PartialEq)]
 pub(super) enum Reading {
-    /// It connected, and nothing says that it should not have.
+    /// It connected, and no policy refuses that.
     Success,
-    /// It contradicts the verdict at a time when enforcement may lag: it speaks neither for nor against.
+    /// It contradicts the verdict while enforcement may lag, so it proves nothing.
     Nothing,
     Failure(Failure),
 }
@@ -28,13 +28,13 @@ pub(super) struct Failure {
     pub(super) summary: String,
 }
 
-/// How the attempt ended, as far as that tells who ended it.
+/// How the attempt ended, as far as that shows who ended it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Established,
     /// A RST, which a host sends when nobody listens.
     Reset,
-    /// An answer that only a filter gives, or a drop by one: its name.
+    /// An answer that only a filter gives, or a drop by a filter, by name.
     Firewall(ArcStr),
     /// An ICMP error of routing.
     Unreachable(ArcStr),
@@ -46,40 +46,40 @@ pub(super) fn read(facts: &AttemptFacts<'_>, grace: SignedDuration, node: &str) 
     use FindingKind::{EnforcementMismatch, PolicyDenied, ServiceRefused, Unanswered};
 
     let attempt = facts.attempt;
-    let words = Words::new(facts, node);
+    let sentences = AttemptSentences::new(facts, node);
     let settling = enforcement_may_lag(facts, grace);
     let end = end(attempt);
     let (kind, severity, summary) = match (&end, decision(attempt)) {
         (End::Established, Decision::Deny) if settling => return Reading::Nothing,
-        (End::Established, Decision::Deny) => (EnforcementMismatch, Severity::Warning, words.connected()),
+        (End::Established, Decision::Deny) => (EnforcementMismatch, Severity::Warning, sentences.connected()),
         (End::Established, _) => return Reading::Success,
-        (_, Decision::Deny) => (PolicyDenied, Severity::Warning, words.denied()),
+        (_, Decision::Deny) => (PolicyDenied, Severity::Warning, sentences.denied()),
         (End::Reset | End::Firewall(_), _) if no_backend(facts, &end) => {
-            (ServiceRefused, Severity::Warning, words.no_backend())
+            (ServiceRefused, Severity::Warning, sentences.no_backend())
         }
         (End::Firewall(_) | End::Silence, Decision::Allow) if settling => return Reading::Nothing,
         (End::Firewall(by), Decision::Allow) => {
-            (EnforcementMismatch, Severity::Warning, words.stopped_by_firewall(by))
+            (EnforcementMismatch, Severity::Warning, sentences.stopped_by_firewall(by))
         }
         (End::Firewall(by), Decision::Unknown) if attempt.outcome == Outcome::Unanswered => {
-            (Unanswered, Severity::Warning, words.firewall_verdict_unknown(by))
+            (Unanswered, Severity::Warning, sentences.firewall_verdict_unknown(by))
         }
         (End::Firewall(by), Decision::Unknown) => {
-            (ServiceRefused, Severity::Info, words.firewall_verdict_unknown(by))
+            (ServiceRefused, Severity::Info, sentences.firewall_verdict_unknown(by))
         }
-        (End::Reset, _) => (ServiceRefused, Severity::Warning, words.nobody_listens()),
-        (End::Silence, _) => (Unanswered, Severity::Warning, words.silence()),
-        (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, words.unreachable(signal)),
+        (End::Reset, _) => (ServiceRefused, Severity::Warning, sentences.nobody_listens()),
+        (End::Silence, _) => (Unanswered, Severity::Warning, sentences.silence()),
+        (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, sentences.unreachable(signal)),
     };
     Reading::Failure(Failure { kind, severity, summary })
 }
 
-/// What the policies say; without a cluster nothing is known.
+/// Returns the decision of the policies, which is unknown without a cluster.
 pub(super) fn decision(attempt: &Attempt) -> Decision {
     attempt.verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision)
 }
 
-/// Who ended it. A netfilter drop of its SYN settles the matter, whatever the answer looked like.
+/// Returns who ended it. A netfilter drop of its SYN decides that, whatever the answer looked like.
 pub(super) fn end(attempt: &Attempt) -> End {
     let netfilter = attempt.drop_reason.as_ref().filter(|reason| reason.contains("NETFILTER"));
     let signal = || attempt.signal.clone();
@@ -96,15 +96,15 @@ pub(super) fn end(attempt: &Attempt) -> End {
     }
 }
 
-/// kube-proxy rejects what is sent to a Service without backends, as a policy's enforcer would; but then there
-/// was no DNAT.
+/// Is true where the Service has no backend. kube-proxy rejects what is sent to such a Service, as a policy's enforcer would,
+/// but there was no DNAT then.
 fn no_backend(facts: &AttemptFacts<'_>, end: &End) -> bool {
     let none_ready = facts.backends.is_some_and(|backends| backends.ready == 0);
     none_ready && (*end == End::Reset || facts.attempt.dst.backend_ip.is_none())
 }
 
-/// The enforcer learns of pods and policies when we do, and takes seconds; and an attempt that reaches us just after a
-/// change may have been made just before it.
+/// Is true shortly after a change. The enforcer learns of pods and policies when the agent does, and takes seconds. An attempt
+/// that arrives just after a change may have been made just before it.
 fn enforcement_may_lag(facts: &AttemptFacts<'_>, grace: SignedDuration) -> bool {
     let near = |change: Timestamp| facts.time.duration_since(change).abs() <= grace;
     [facts.src_start, facts.dst_start, facts.policy_change].into_iter().flatten().any(near)

@@ -1,21 +1,20 @@
-//! The life of one finding: seen, seen again, over, back.
+//! The life of one finding: it appears, goes on, ends, and may come back.
 
-use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod reported;
+mod trail;
 
 use arcstr::ArcStr;
-use flow_model::finding::{Evidence, Finding, FindingKind, Severity, State};
+use flow_model::finding::{Evidence, Finding, FindingChange, FindingSource, FindingUpdate, Severity, State};
 use flow_model::record::Attempt;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::LatentGroup;
+use self::reported::LastReported;
+use self::trail::Trail;
+use crate::detected::Raised;
 use crate::findings::classify::Failure;
-use crate::findings::raised::Raised;
-use crate::findings::subject::Key;
-use crate::findings::{FindingsConfig, sentence};
-
-/// Unless something changes that people act on, a finding is told this often at most.
-const TELL_EVERY: SignedDuration = SignedDuration::from_secs(1);
+use crate::findings::config::FindingsConfig;
+use crate::findings::sentence;
+use crate::subject::FindingKey;
 
 /// A finding and what its future depends on.
 #[derive(Debug)]
@@ -25,17 +24,18 @@ pub(super) struct Entry {
     trail: Trail,
     /// The newest attempt, of findings made from attempts.
     example: Option<Attempt>,
-    /// Since when it works again: the first success after the last failure.
+    /// The first success after the last failure: since then it works again.
     success: Option<Timestamp>,
-    told: Timestamp,
-    /// Fingerprint of what was told last.
-    told_as: u64,
+    /// When its detector reported it last, of findings that a detector reports as a whole.
+    reported: Option<Timestamp>,
+    last: LastReported,
+    /// Something may differ from what was emitted last.
     changed: bool,
 }
 
 impl Entry {
-    /// A finding of which nothing is known yet.
-    pub(super) fn new(key: &Key, node: &ArcStr, now: Timestamp) -> Self {
+    /// Returns a finding about which nothing is known yet.
+    pub(super) fn new(key: &FindingKey, node: &ArcStr, now: Timestamp) -> Self {
         let finding = Finding {
             id: key.id(),
             kind: key.kind,
@@ -54,8 +54,8 @@ impl Entry {
             cause: None,
             evidence: Vec::new(),
         };
-        let (trail, example, success) = (Trail::default(), None, None);
-        Self { finding, trail, example, success, told: now, told_as: 0, changed: true }
+        let (trail, last) = (Trail::default(), LastReported::never(now));
+        Self { finding, trail, example: None, success: None, reported: None, last, changed: true }
     }
 
     pub(super) fn finding(&self) -> &Finding {
@@ -70,12 +70,17 @@ impl Entry {
         self.example.as_ref()
     }
 
-    /// One more failure. True if that is news that must be told at once.
-    pub(super) fn failed(&mut self, time: Timestamp, attempt: &Attempt, failure: Failure) -> bool {
+    /// Adds one more failure. Returns the change if it must be emitted at once.
+    pub(super) fn failed(
+        &mut self,
+        time: Timestamp,
+        attempt: &Attempt,
+        failure: Failure,
+    ) -> Option<FindingChange> {
         self.finding.count = self.finding.count.saturating_add(1);
         self.finding.cause.take_if(|_| self.finding.state == State::Resolved);
         self.trail.push(Evidence { time, text: sentence::example(attempt) });
-        // Attempts that were held back come late: what is newer stands.
+        // Attempts that were held back come late. They don't replace what is newer.
         if self.example.is_none() || time >= self.finding.last_seen {
             self.finding.summary = failure.summary;
             self.show(attempt.clone());
@@ -84,14 +89,14 @@ impl Entry {
         self.seen(time, failure.severity)
     }
 
-    /// An attempt went as it should.
+    /// Notes that an attempt succeeded.
     pub(super) fn succeeded(&mut self, time: Timestamp) {
         if self.is_active() && time > self.finding.last_seen {
             self.success.get_or_insert(time);
         }
     }
 
-    /// The policies say something else of the newest example, though they still refuse it.
+    /// Replaces the newest example, which the policies still refuse, but for another reason.
     pub(super) fn refused_otherwise(&mut self, attempt: Attempt) {
         if self.example.as_ref() != Some(&attempt) {
             self.finding.summary = sentence::denied(&attempt);
@@ -100,26 +105,8 @@ impl Entry {
         }
     }
 
-    /// Open connections of a latent denial, as they are now. True if that is news that must be told at once.
-    pub(super) fn open(&mut self, now: Timestamp, group: &LatentGroup, groups: &[&LatentGroup]) -> bool {
-        let open = groups.iter().map(|group| group.open).fold(0, u64::saturating_add);
-        self.finding.count = open;
-        self.finding.summary = sentence::latent(group, open);
-        self.finding.src = Some(group.src.clone());
-        self.finding.dst = Some(group.dst.clone());
-        self.finding.policies = group.verdict.policies.clone();
-        self.finding.cause = group.cause.clone();
-        self.trail = Trail::default();
-        for group in groups {
-            let evidence =
-                |tuple| Evidence { time: group.since, text: sentence::open_connection(group, tuple) };
-            group.examples.iter().map(evidence).for_each(|evidence| self.trail.push(evidence));
-        }
-        self.seen(now, Severity::Warning)
-    }
-
-    /// What a detector says of it now. True if that is news that must be told at once.
-    pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> bool {
+    /// Takes what a detector finds now. Returns the change if it must be emitted at once.
+    pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> Option<FindingChange> {
         self.finding.cause.take_if(|_| self.finding.state == State::Resolved);
         self.finding.cause = raised.cause.or_else(|| self.finding.cause.take());
         self.finding.count = raised.count;
@@ -131,13 +118,13 @@ impl Entry {
         if !raised.nodes.is_empty() {
             self.finding.nodes = raised.nodes;
         }
-        self.trail = Trail::default();
-        raised.evidence.into_iter().for_each(|evidence| self.trail.push(evidence));
-        self.seen(now, raised.severity)
+        self.trail = raised.evidence.into_iter().collect();
+        self.reported = Some(now);
+        self.seen(raised.last_seen, raised.severity)
     }
 
-    /// Its detector says that it has ended; what brought it about stays told.
-    pub(super) fn lowered(&mut self, now: Timestamp, because: Option<String>) {
+    /// Resolves a finding that its detector no longer reports. A cause that is known stays.
+    pub(super) fn ended(&mut self, now: Timestamp, because: Option<String>) {
         self.resolve(now);
         if let Some(text) = because {
             self.explain(Some(text.clone()));
@@ -145,7 +132,7 @@ impl Entry {
         }
     }
 
-    /// What brought it about, if that isn't known yet.
+    /// Adds what brought it about, if that isn't known yet.
     pub(super) fn explain(&mut self, cause: Option<String>) {
         if self.finding.cause.is_none() {
             self.finding.cause = cause;
@@ -159,18 +146,21 @@ impl Entry {
         self.changed = true;
     }
 
-    /// Resolves and says why.
+    /// Resolves it and gives the reason.
     pub(super) fn resolve_because(&mut self, now: Timestamp, why: String) {
         self.resolve(now);
         self.trail.push(Evidence { time: now, text: why.clone() });
         self.finding.cause = Some(why);
     }
 
-    /// Whether it has stopped. Open connections need not say anything for days, so silence says nothing of them.
+    /// Is true where it works again, or where nothing was seen of it for long enough. Open connections may be silent for
+    /// days, so their detector alone ends their findings.
     pub(super) fn has_stopped(&self, now: Timestamp, config: &FindingsConfig) -> bool {
-        let quiet = now.duration_since(self.finding.last_seen) >= config.quiet;
+        let newest = self.reported.map_or(self.finding.last_seen, |at| at.max(self.finding.last_seen));
+        let quiet = now.duration_since(newest) >= config.quiet;
         let works = self.success.is_some_and(|success| now.duration_since(success) >= config.settle);
-        self.is_active() && self.finding.kind != FindingKind::LatentDenial && (quiet || works)
+        let may_be_silent = self.finding.kind.traits().source == FindingSource::OpenConnections;
+        self.is_active() && !may_be_silent && (quiet || works)
     }
 
     pub(super) fn is_over(&self, now: Timestamp, keep: SignedDuration) -> bool {
@@ -178,33 +168,36 @@ impl Entry {
         !self.is_active() && self.finding.resolved_at.is_none_or(over)
     }
 
-    /// The update that waits, if it may be told now, also when the clock was set back. What changed and changed back,
-    /// or was said again at the same instant, is none.
-    pub(super) fn take_update(&mut self, now: Timestamp) -> Option<Finding> {
-        if !self.changed || now.duration_since(self.told).abs() < TELL_EVERY {
+    /// Returns the pending update, if there is one and the rate allows it.
+    pub(super) fn take_update(&mut self, now: Timestamp) -> Option<FindingUpdate> {
+        if !self.changed || !self.last.allows_update(now) {
             return None;
         }
-        let told_as = self.told_as;
-        let finding = self.tell(now);
-        (self.told_as != told_as).then_some(finding)
-    }
-
-    /// The finding with its evidence; counts as told.
-    pub(super) fn tell(&mut self, now: Timestamp) -> Finding {
-        let finding = Finding { evidence: self.trail.to_vec(), ..self.finding.clone() };
-        self.told = now;
-        self.told_as = fingerprint(&finding);
+        let change = self.last.change(&self.with_evidence());
+        let update = change.map(|change| self.emit(change, now));
         self.changed = false;
-        finding
+        update
     }
 
-    /// Who gives way first: what is resolved, then what matters least, then what was seen longest ago.
+    /// Returns the finding with its evidence, which counts as emitted.
+    pub(super) fn emit(&mut self, change: FindingChange, now: Timestamp) -> FindingUpdate {
+        let finding = self.with_evidence();
+        self.last = LastReported::new(&finding, now);
+        self.changed = false;
+        FindingUpdate { change, finding }
+    }
+
+    /// Orders findings by who gives way first: resolved ones, then by severity, then those seen longest ago.
     pub(super) fn rank(&self) -> (bool, Severity, Timestamp) {
         let Finding { severity, last_seen, resolved_at, .. } = &self.finding;
         match resolved_at {
             Some(at) if !self.is_active() => (false, Severity::Info, *at),
             _ => (true, *severity, *last_seen),
         }
+    }
+
+    fn with_evidence(&self) -> Finding {
+        Finding { evidence: self.trail.to_vec(), ..self.finding.clone() }
     }
 
     fn show(&mut self, attempt: Attempt) {
@@ -214,47 +207,18 @@ impl Entry {
         self.example = Some(attempt);
     }
 
-    fn seen(&mut self, time: Timestamp, severity: Severity) -> bool {
-        let news = !self.is_active() || self.finding.severity != severity;
+    fn seen(&mut self, time: Timestamp, severity: Severity) -> Option<FindingChange> {
+        let change = match (self.is_active(), self.finding.severity == severity) {
+            (false, _) => Some(FindingChange::Appeared),
+            (true, false) => Some(FindingChange::Updated),
+            (true, true) => None,
+        };
         self.finding.state = State::Active;
         self.finding.resolved_at = None;
         self.finding.severity = severity;
         self.finding.first_seen = self.finding.first_seen.min(time);
         self.finding.last_seen = self.finding.last_seen.max(time);
         self.changed = true;
-        news
-    }
-}
-
-fn fingerprint(finding: &Finding) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    finding.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// How it began and how it goes on; what is between is in the count.
-#[derive(Debug, Default)]
-struct Trail {
-    first: Vec<Evidence>,
-    last: VecDeque<Evidence>,
-}
-
-impl Trail {
-    const FIRST: usize = 3;
-    const LAST: usize = 7;
-
-    fn push(&mut self, evidence: Evidence) {
-        if self.first.len() < Self::FIRST {
-            self.first.push(evidence);
-            return;
-        }
-        if self.last.len() == Self::LAST {
-            self.last.pop_front();
-        }
-        self.last.push_back(evidence);
-    }
-
-    fn to_vec(&self) -> Vec<Evidence> {
-        self.first.iter().chain(&self.last).cloned().collect()
+        change
     }
 }

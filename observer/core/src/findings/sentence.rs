@@ -1,4 +1,4 @@
-//! The words of findings.
+//! The sentences of findings.
 
 use std::fmt::Write as _;
 
@@ -7,16 +7,16 @@ use flow_model::flow::{FlowTuple, Outcome, Vantage};
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
-use crate::findings::subject::{service, who, who_at, whom};
+use crate::findings::parties::{service, who, who_at, whom};
 
-/// Speaks about one attempt.
-pub(super) struct Words<'a> {
+/// Builds the sentences about one attempt.
+pub(super) struct AttemptSentences<'a> {
     attempt: &'a Attempt,
     backends: Option<Backends>,
     node: &'a str,
 }
 
-impl<'a> Words<'a> {
+impl<'a> AttemptSentences<'a> {
     pub(super) fn new(facts: &AttemptFacts<'a>, node: &'a str) -> Self {
         Self { attempt: facts.attempt, backends: facts.backends, node }
     }
@@ -100,7 +100,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// What else may explain it.
+    /// Returns what else may explain it.
     fn surroundings(&self) -> String {
         let mut text = String::new();
         if self.backends.is_some_and(|backends| backends.ready == 0) {
@@ -132,7 +132,7 @@ impl<'a> Words<'a> {
         if several { "the policies are" } else { "the policy is" }
     }
 
-    /// Who should have refused: the node of the pod that the policy selects.
+    /// Returns who should have refused: the node of the pod that the policy selects.
     fn enforcer(&self) -> String {
         let Attempt { src, dst, vantage, verdict, .. } = self.attempt;
         let direction = verdict.as_ref().and_then(|verdict| verdict.direction);
@@ -146,7 +146,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Why the policies keep the attempt from its destination.
+/// Returns the sentence about an attempt that the policies refuse.
 pub(super) fn denied(attempt: &Attempt) -> String {
     let explanation = attempt.verdict.as_ref().map_or("refused", |verdict| &verdict.explanation);
     let silent = if attempt.outcome == Outcome::Unanswered { "; SYNs get no answer" } else { "" };
@@ -157,7 +157,7 @@ fn cannot_reach(attempt: &Attempt, why: &str) -> String {
     format!("{} can't reach {}: {why}", who(&attempt.src), whom(&attempt.dst))
 }
 
-/// Open connections that would be refused today, and which change did it.
+/// Returns the sentence about open connections that would be refused now, and about the change that caused it.
 pub(super) fn latent(group: &LatentGroup, open: u64) -> String {
     let LatentGroup { src, dst, verdict, cause, .. } = group;
     let s = if open == 1 { "" } else { "s" };
@@ -181,7 +181,7 @@ fn without_prefix(verdict: &FlowVerdict) -> &str {
     verdict.explanation.strip_prefix("refused by ").unwrap_or(&verdict.explanation)
 }
 
-/// One attempt as evidence.
+/// Returns one attempt as evidence.
 pub(super) fn example(attempt: &Attempt) -> String {
     let Attempt { src, dst, outcome, signal, drop_reason, syn_retransmits, .. } = attempt;
     let mut text = flow(src, dst);
@@ -199,7 +199,7 @@ pub(super) fn example(attempt: &Attempt) -> String {
     text
 }
 
-/// One open connection as evidence; the oldest of its group says since when.
+/// Returns one open connection as evidence. The oldest of its group says since when.
 pub(super) fn open_connection(group: &LatentGroup, tuple: &FlowTuple) -> String {
     let dst = Endpoint {
         backend_ip: tuple.backend.map(|(ip, _)| ip).filter(|ip| *ip != tuple.dst),
@@ -225,7 +225,7 @@ fn flow(src: &Endpoint, dst: &Endpoint) -> String {
     text
 }
 
-/// Hosts answer TCP with a RST; these ICMP errors come from filters. Names as in [`flow_model::record::Attempt::signal`].
+/// Is true for ICMP errors that come from filters: hosts answer TCP with a RST. The names are those of [`flow_model::record::Attempt::signal`].
 pub(super) fn is_of_firewall(signal: &str) -> bool {
     const FILTERS: [&str; 4] =
         ["icmp-port-unreachable", "icmp-proto-unreachable", "icmp6-port-unreachable", "icmp6-policy-fail"];

@@ -1,4 +1,4 @@
-//! What attempts and open connections become. Times are seconds.
+//! The findings that attempts and open connections become. Times are seconds.
 
 mod kinds;
 mod latent;
@@ -8,12 +8,15 @@ mod raised;
 
 use std::sync::Arc;
 
-use flow_model::decision::Direction;
-use flow_model::finding::State;
-use flow_model::flow::Vantage;
+use flow_model::decision::{Decision, Direction};
+use flow_model::finding::{Finding, FindingKind, Severity, State};
+use flow_model::flow::{Outcome, Vantage};
+use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+use jiff::SignedDuration;
 
 use super::*;
-use crate::facts::Backends;
+use crate::detected::Raised;
+use crate::facts::{AttemptFacts, Backends, LatentGroup};
 
 const REFUSED: &str = "refused by NetworkPolicy data/cache-ingress; no rule admits namespace web";
 
@@ -83,9 +86,11 @@ fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
     AttemptFacts { time, attempt, src_start: None, dst_start: None, policy_change: None, backends: None }
 }
 
-/// Findings and what they told last.
+/// Findings, and what a detector raises.
 struct Scene {
     findings: Findings,
+    /// What a detector raises.
+    raised: BTreeMap<FindingKey, Raised>,
 }
 
 impl Scene {
@@ -94,7 +99,7 @@ impl Scene {
     }
 
     fn with(config: FindingsConfig) -> Self {
-        Self { findings: Findings::new("node1".into(), config) }
+        Self { findings: Findings::new("node1".into(), config), raised: BTreeMap::new() }
     }
 
     fn attempt(&mut self, seconds: i64, attempt: &Attempt) -> Vec<Finding> {
@@ -103,23 +108,34 @@ impl Scene {
 
     fn facts(&mut self, facts: &AttemptFacts<'_>) -> Vec<Finding> {
         self.findings.attempt(facts);
-        self.told()
+        self.emitted()
     }
 
     fn tick(&mut self, seconds: i64) -> Vec<Finding> {
         self.findings.tick(at(seconds));
-        self.told()
+        self.emitted()
     }
 
-    fn told(&mut self) -> Vec<Finding> {
+    fn emitted(&mut self) -> Vec<Finding> {
+        self.updates().into_iter().map(|update| update.finding).collect()
+    }
+
+    fn updates(&mut self) -> Vec<FindingUpdate> {
         std::iter::from_fn(|| self.findings.next_output()).collect()
     }
 }
 
-/// The one finding told.
+impl Findings {
+    fn latent(&mut self, groups: &[LatentGroup], now: Timestamp) {
+        self.report(latent_denials(groups, now), now);
+    }
+}
+
+/// Returns the one finding that was emitted.
 #[track_caller]
-fn one(told: Vec<Finding>) -> Finding {
-    let [finding] = <[Finding; 1]>::try_from(told).unwrap_or_else(|told| panic!("not one: {told:#?}"));
+fn one(emitted: Vec<Finding>) -> Finding {
+    let [finding] =
+        <[Finding; 1]>::try_from(emitted).unwrap_or_else(|emitted| panic!("not one: {emitted:#?}"));
     finding
 }
 

@@ -1,10 +1,10 @@
-//! One VIP: its claims, its moves, what was told of it.
+//! One VIP: its claims, its moves, and its findings.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
-use flow_model::finding::{Evidence, FindingKind, Severity};
+use flow_model::finding::FindingKind;
 use flow_model::input::AnnouncementSeen;
 use flow_model::inventory::Service;
 use flow_model::mac::Mac;
@@ -12,68 +12,38 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::output::Output;
 use flow_model::record::{Announcement, Endpoint, Event, FlowRecord};
 use flow_model::vip::{Claim, ClaimSource, Vip};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::findings::{Findings, Raised};
-use crate::vips::VipConfig;
-use crate::vips::api::{Api, ByService, Passed};
-use crate::vips::conflict::{Case, Conflict};
-use crate::vips::flap::{self, Flap};
+use crate::detected::Detected;
+use crate::vips::api::{Api, ByService, Handover};
+use crate::vips::config::VipConfig;
+use crate::vips::conflict::Case;
+use crate::vips::findings::{About, Ongoing};
+use crate::vips::flap;
+use crate::vips::host::Host;
 use crate::vips::moves::{Move, Moves};
 use crate::vips::owners::Owners;
-use crate::vips::wire::{Heard, Wire, within};
+use crate::vips::pace::Pace;
+use crate::vips::wire::{ClaimChange, Wire};
 
-/// A change is told this often at most.
-const TELL_EVERY: SignedDuration = SignedDuration::from_secs(1);
-/// That a claimant is still there is told this often at most.
-const STILL_EVERY: SignedDuration = SignedDuration::from_secs(10);
-/// A finding that goes on without news is confirmed this often.
-const CONFIRM_EVERY: SignedDuration = SignedDuration::from_secs(5);
-
-/// What is known of one VIP.
+/// Everything that is known about one VIP.
 #[derive(Debug)]
 pub(super) struct Entry {
     ip: IpAddr,
     services: Vec<ObjectRef>,
-    /// As a destination: with its Service and, where that has one only, its port.
+    /// The VIP as a destination: with its Service and, where that has one port only, the port.
     dst: Endpoint,
     /// The node whose own address it is.
     home: Option<ArcStr>,
     wire: Wire,
     api: Api,
     moves: Moves,
-    /// Moves by the API since the agent started, and those on the wire.
+    /// All moves since the agent started, on the wire and by the API.
     total: u64,
     pending: VecDeque<Output>,
-    told: Option<Timestamp>,
-    changed: bool,
-    still: bool,
-    flap: Option<Said>,
-    conflict: Option<Said>,
-}
-
-/// What findings were told last.
-#[derive(Debug)]
-struct Said {
-    severity: Severity,
-    summary: String,
-    count: u64,
-    at: Timestamp,
-    /// When it was last so.
-    held: Timestamp,
-    /// Moves before it began.
-    base: u64,
-}
-
-/// What is to be said now.
-struct Saying {
-    kind: FindingKind,
-    severity: Severity,
-    summary: String,
-    count: u64,
-    cause: Option<String>,
-    evidence: Vec<Evidence>,
-    nodes: BTreeSet<ArcStr>,
+    /// When the snapshot of the VIP is emitted.
+    pace: Pace,
+    ongoing: Ongoing,
 }
 
 impl Entry {
@@ -88,11 +58,8 @@ impl Entry {
             moves: Moves::default(),
             total: 0,
             pending: VecDeque::new(),
-            told: None,
-            changed: true,
-            still: false,
-            flap: None,
-            conflict: None,
+            pace: Pace::default(),
+            ongoing: Ongoing::default(),
         }
     }
 
@@ -109,11 +76,13 @@ impl Entry {
         self.dst = destination(self.ip, services);
         self.home = owners.of_ip(self.ip).cloned();
         let before = self.api.claims();
-        let passed = self.api.apply(self.ip, &names, announcers, owners, now);
-        self.changed |= self.services != names || self.api.claims() != before;
+        let handovers = self.api.apply(self.ip, &names, announcers, owners, now);
+        if self.services != names || self.api.claims() != before {
+            self.pace.changed();
+        }
         self.services = names;
-        for passed in passed {
-            self.passed(passed, config, now);
+        for handover in handovers {
+            self.handed_over(handover, config, now);
         }
     }
 
@@ -121,16 +90,16 @@ impl Entry {
         let node = owners.of_mac(seen.mac).cloned();
         let claim = Claim { mac: seen.mac, node, since: seen.time, last_seen: seen.time };
         let home = self.home.clone();
-        // Claims by the node that has it are no news, whichever interface they name.
+        // A node that claims its own address by another interface has not moved it.
         let at_home = |claim: &Claim| home.is_some() && (claim.node.is_none() || claim.node == home);
-        match self.wire.hear(seen, claim, at_home, config) {
-            Heard::First => self.record(seen, owners, None),
-            Heard::Moved { from } => {
+        match self.wire.claimed(seen, claim, at_home, config) {
+            ClaimChange::First => self.record(seen, owners, None),
+            ClaimChange::Moved { from } => {
                 self.moved(seen, from, owners, config);
                 self.record(seen, owners, Some(from));
             }
-            Heard::Replaced => self.changed = true,
-            Heard::Same => self.still = true,
+            ClaimChange::Replaced => self.pace.changed(),
+            ClaimChange::Same => self.pace.seen_again(),
         }
     }
 
@@ -145,51 +114,45 @@ impl Entry {
     pub(super) fn name_claimants(&mut self, owners: &Owners) {
         for claim in self.wire.claims_mut().filter(|claim| claim.node.is_none()) {
             claim.node = owners.of_mac(claim.mac).cloned();
-            self.changed |= claim.node.is_some();
+            if claim.node.is_some() {
+                self.pace.changed();
+            }
         }
         self.moves.name(owners);
     }
 
-    /// Hands over what happened: records before the picture that they lead to.
-    pub(super) fn drain(&mut self, node: &ArcStr, outputs: &mut VecDeque<Output>) {
+    /// Emits what happened, and then the snapshot to which that leads, if it is due.
+    pub(super) fn emit(&mut self, node: &ArcStr, now: Timestamp, outputs: &mut VecDeque<Output>) {
         for mut output in self.pending.drain(..) {
             if let Output::Record(record) = &mut output {
                 record.node = node.clone();
             }
             outputs.push_back(output);
         }
-    }
-
-    /// Tells the picture if it has changed and was not told just now.
-    pub(super) fn tell(&mut self, now: Timestamp, outputs: &mut VecDeque<Output>) {
-        let lately = |every| self.told.is_some_and(|told| now.duration_since(told).abs() < every);
-        if (self.changed && !lately(TELL_EVERY)) || (self.still && !lately(STILL_EVERY)) {
-            (self.told, self.changed, self.still) = (Some(now), false, false);
-            outputs.push_back(Output::Vip(self.picture()));
+        if self.pace.take(now) {
+            outputs.push_back(Output::Vip(self.snapshot()));
         }
     }
 
-    /// Raises and lowers its findings.
-    pub(super) fn judge(
-        &mut self,
-        owners: &Owners,
-        config: &VipConfig,
-        findings: &mut Findings,
-        now: Timestamp,
-    ) {
+    /// Adds the findings that there are now.
+    pub(super) fn detect(&mut self, owners: &Owners, config: &VipConfig, now: Timestamp, out: &mut Detected) {
         let claimant = self.wire.claim().and_then(|claim| claim.node.clone());
         self.api.compare(claimant.as_ref(), owners, now);
         let flap = flap::find(&self.moves, config, now);
         let case = Case { wire: &self.wire, api: &self.api, flap: flap.as_ref(), owners, config, now };
         let conflict = case.find();
         let cause = conflict.as_ref().and_then(|conflict| conflict.stuck.clone());
-        let flap = flap.map(|flap| self.flap(&flap, cause, owners, config));
-        let conflict = conflict.map(|conflict| self.conflict(conflict));
-        self.say_flap(flap, config, findings, now);
-        self.say_conflict(conflict, config, findings, now);
+        let about = About { ip: self.ip, services: &self.services, dst: &self.dst, config, now };
+        self.ongoing.flap(&about, flap.as_ref(), (self.total, cause), owners, out);
+        self.ongoing.conflict(&about, conflict, out);
     }
 
-    fn picture(&self) -> Vip {
+    /// Returns the kinds of findings that are raised about this VIP.
+    pub(super) fn raised(&self) -> impl Iterator<Item = FindingKind> {
+        self.ongoing.kinds()
+    }
+
+    fn snapshot(&self) -> Vip {
         Vip {
             ip: self.ip,
             services: self.services.clone(),
@@ -201,18 +164,18 @@ impl Entry {
     }
 
     fn record(&mut self, seen: &AnnouncementSeen, owners: &Owners, from: Option<Mac>) {
-        self.changed = true;
+        self.pace.changed();
         let announcement = Announcement {
             ip: self.ip,
             mac: seen.mac,
             claimant: owners.of_mac(seen.mac).cloned(),
-            previous: from.map(|mac| owners.call(mac)),
+            previous: from.map(|mac| arcstr::format!("{}", owners.host(mac))),
             r#move: from.is_some(),
             how: seen.how,
             services: self.services.clone(),
         };
         let event = Event::Announcement(announcement);
-        // The node is filled in by [`Entry::drain`].
+        // The node is filled in by [`Entry::emit`].
         self.pending.push_back(Output::Record(FlowRecord { time: seen.time, node: ArcStr::new(), event }));
     }
 
@@ -220,8 +183,8 @@ impl Entry {
         let moved = Move {
             vip: self.ip,
             services: self.services.clone(),
-            from: owners.call(from),
-            to: owners.call(seen.mac),
+            from: owners.host(from),
+            to: owners.host(seen.mac),
             at: seen.time,
             source: ClaimSource::Wire,
             macs: Some((from, seen.mac)),
@@ -230,15 +193,16 @@ impl Entry {
         self.remember(moved, None, config);
     }
 
-    fn passed(&mut self, passed: Passed, config: &VipConfig, now: Timestamp) {
-        let Passed { source, service, from, to } = passed;
-        let services = self.services.clone();
-        let moved = Move { vip: self.ip, services, from, to, at: now, source, macs: None, resets: 0 };
+    fn handed_over(&mut self, handover: Handover, config: &VipConfig, now: Timestamp) {
+        let Handover { source, service, from, to } = handover;
+        let (vip, services) = (self.ip, self.services.clone());
+        let (from, to) = (Host::Named(from), Host::Named(to));
+        let moved = Move { vip, services, from, to, at: now, source, macs: None, resets: 0 };
         self.remember(moved, service, config);
-        self.changed = true;
+        self.pace.changed();
     }
 
-    /// Of a VIP that several Services share, each has moved.
+    /// Remembers a move and counts it. Each of several Services that share the VIP has moved.
     fn remember(&mut self, moved: Move, service: Option<ObjectRef>, config: &VipConfig) {
         let (vip, source) = (self.ip, moved.source);
         self.moves.push(moved, config.history);
@@ -252,118 +216,6 @@ impl Entry {
         }
         self.pending.extend(services.into_iter().map(|service| Output::VipMoved { vip, service, source }));
     }
-
-    fn flap(&self, flap: &Flap<'_>, cause: Option<String>, owners: &Owners, config: &VipConfig) -> Saying {
-        let seen = u64::try_from(flap.moves.len()).unwrap_or(u64::MAX);
-        let base = self.flap.as_ref().map_or(self.total.saturating_sub(seen), |said| said.base);
-        Saying {
-            kind: FindingKind::VipFlap,
-            severity: Severity::Warning,
-            summary: flap.summary(self.ip, &self.services, config),
-            count: self.total.saturating_sub(base),
-            cause,
-            evidence: flap.evidence(),
-            nodes: flap.nodes(owners),
-        }
-    }
-
-    fn conflict(&self, conflict: Conflict) -> Saying {
-        Saying {
-            kind: FindingKind::VipConflict,
-            severity: conflict.severity,
-            summary: conflict.summary(self.ip, &self.services),
-            count: u64::try_from(conflict.evidence.len()).unwrap_or(u64::MAX),
-            cause: None,
-            evidence: conflict.evidence,
-            nodes: conflict.nodes,
-        }
-    }
-
-    fn say_flap(
-        &mut self,
-        saying: Option<Saying>,
-        config: &VipConfig,
-        findings: &mut Findings,
-        now: Timestamp,
-    ) {
-        if let Some(saying) = saying {
-            let mut said = self.flap.take();
-            self.say(saying, &mut said, findings, now);
-            self.flap = said;
-        } else if self.flap.take().is_some() {
-            let window = crate::vips::words::span(config.flap_window);
-            let why = format!("fewer than {} moves in {window}", config.flap_moves);
-            lower(self.ip, FindingKind::VipFlap, &why, findings, now);
-        }
-    }
-
-    fn say_conflict(
-        &mut self,
-        saying: Option<Saying>,
-        config: &VipConfig,
-        findings: &mut Findings,
-        now: Timestamp,
-    ) {
-        let mut said = self.conflict.take();
-        match (saying, &said) {
-            (Some(saying), _) => self.say(saying, &mut said, findings, now),
-            // While the address moves, its sources may agree for a moment.
-            (None, Some(known)) if !within(now, known.held, config.settle) => {
-                said = None;
-                let why = "the announcers contradict each other no more";
-                lower(self.ip, FindingKind::VipConflict, why, findings, now);
-            }
-            (None, _) => {}
-        }
-        self.conflict = said;
-    }
-
-    fn say(&self, saying: Saying, said: &mut Option<Said>, findings: &mut Findings, now: Timestamp) {
-        let Saying { kind, severity, summary, count, cause, evidence, nodes } = saying;
-        let known = said.as_ref().filter(|said| {
-            (said.severity, said.count) == (severity, count)
-                && said.summary == summary
-                && within(now, said.at, CONFIRM_EVERY)
-        });
-        let at = known.map_or(now, |said| said.at);
-        let base = said.as_ref().map_or(self.total.saturating_sub(count), |said| said.base);
-        let is_news = known.is_none();
-        *said = Some(Said { severity, summary: summary.clone(), count, at, held: now, base });
-        if is_news {
-            let raised = Raised {
-                kind,
-                subject: subject(self.ip),
-                severity,
-                summary,
-                src: None,
-                dst: Some(self.dst.clone()),
-                vip: Some(arcstr::format!("{}", self.ip)),
-                policies: Vec::new(),
-                nodes: nodes.into_iter().collect(),
-                cause,
-                evidence,
-                count,
-            };
-            findings.raise(raised, now);
-        }
-    }
-}
-
-/// The address is a VIP no more.
-pub(super) fn forget(ip: IpAddr, findings: &mut Findings, now: Timestamp) {
-    for kind in [FindingKind::VipFlap, FindingKind::VipConflict] {
-        lower(ip, kind, "no Service has this address any more", findings, now);
-    }
-}
-
-fn lower(ip: IpAddr, kind: FindingKind, why: &str, findings: &mut Findings, now: Timestamp) {
-    let subject = subject(ip);
-    let subject: Vec<&str> = subject.iter().map(ArcStr::as_str).collect();
-    findings.lower(kind, &subject, Some(why.to_owned()), now);
-}
-
-fn subject(ip: IpAddr) -> Vec<ArcStr> {
-    vec![arcstr::literal!("vip"), arcstr::format!("{ip}")]
 }
 
 fn destination(ip: IpAddr, services: &[&Service]) -> Endpoint {

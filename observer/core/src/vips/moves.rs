@@ -1,34 +1,33 @@
-//! Moves, as other detectors ask for them.
+//! The moves of VIPs from host to host.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use arcstr::ArcStr;
 use flow_model::mac::Mac;
 use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::vips::host::Host;
 use crate::vips::owners::Owners;
 
-/// A VIP changed hands.
+/// One move of a VIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     pub vip: IpAddr,
-    /// `namespace/name` of the Services that had it.
+    /// The Services that had it.
     pub services: Vec<ObjectRef>,
-    /// Nodes, or `MAC aa:bb:cc:dd:ee:ff` where the node is not known.
-    pub from: ArcStr,
-    pub to: ArcStr,
+    pub from: Host,
+    pub to: Host,
     pub at: Timestamp,
     pub source: ClaimSource,
     /// Resets of open connections through the VIP that followed within 2 s, on this node.
     pub resets: u64,
-    /// Of a move on the wire.
+    /// The Ethernet addresses, of a move on the wire.
     pub(super) macs: Option<(Mac, Mac)>,
 }
 
-/// A reset so soon after a move is the move's doing.
+/// A reset this soon after a move is attributed to the move.
 pub(super) const FOLLOWS: SignedDuration = SignedDuration::from_secs(2);
 
 /// The newest moves of one VIP, oldest first.
@@ -36,7 +35,7 @@ pub(super) const FOLLOWS: SignedDuration = SignedDuration::from_secs(2);
 pub(super) struct Moves(VecDeque<Move>);
 
 impl Moves {
-    /// A connection through the VIP was reset.
+    /// Counts a reset of a connection through the VIP.
     pub(super) fn reset(&mut self, at: Timestamp) {
         let follows =
             |moved: &&mut Move| (SignedDuration::ZERO..=FOLLOWS).contains(&at.duration_since(moved.at));
@@ -71,11 +70,9 @@ impl Moves {
     }
 }
 
-/// A name once known stays: the host may have gone since.
-fn name(called: &mut ArcStr, mac: Mac, owners: &Owners) {
-    if called.starts_with("MAC ")
-        && let Some(node) = owners.of_mac(mac)
-    {
-        *called = node.clone();
+/// Names a host. A name that is known stays: the host may be gone by now.
+fn name(host: &mut Host, mac: Mac, owners: &Owners) {
+    if host.name().is_none() {
+        *host = owners.host(mac);
     }
 }

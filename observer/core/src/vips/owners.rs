@@ -1,4 +1,4 @@
-//! Which node has an Ethernet address, and which an IP address.
+//! Which node has an Ethernet address, and which node has an IP address.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -8,12 +8,14 @@ use arcstr::ArcStr;
 use flow_model::inventory::Node;
 use flow_model::mac::Mac;
 
-/// Addresses remembered per node: whoever forges answers for a node's address must not fill the memory.
+use crate::vips::host::Host;
+
+/// Addresses remembered per node: a host that forges answers for a node's address must not fill the memory.
 const MACS_PER_NODE: usize = 8;
 /// Neighbours and own interfaces looked at.
 const MAX_NEIGHBOURS: usize = 16_384;
 
-/// What is known of the hosts. An Ethernet address is remembered when its neighbour entry ages out.
+/// Remembers which addresses the nodes have. An Ethernet address stays when its neighbour entry ages out.
 #[derive(Debug)]
 pub(super) struct Owners {
     node: ArcStr,
@@ -24,7 +26,7 @@ pub(super) struct Owners {
     by_mac: BTreeMap<Mac, ArcStr>,
     /// Oldest first.
     by_node: BTreeMap<ArcStr, VecDeque<Mac>>,
-    /// The newest table: nodes may become known after their neighbours.
+    /// The newest neighbour table: nodes may become known after their neighbours.
     neighbours: Vec<(IpAddr, Mac)>,
 }
 
@@ -57,29 +59,29 @@ impl Owners {
         self.learn();
     }
 
-    /// The node that has this Ethernet address.
+    /// Returns the node that has this Ethernet address.
     pub(super) fn of_mac(&self, mac: Mac) -> Option<&ArcStr> {
         if self.own.contains(&mac) { Some(&self.node) } else { self.by_mac.get(&mac) }
     }
 
-    /// The node whose own address this is.
+    /// Returns the node whose own address this is.
     pub(super) fn of_ip(&self, ip: IpAddr) -> Option<&ArcStr> {
         self.by_ip.get(&ip)
     }
 
-    /// The node's name, where an announcer gives its address; else what it gives.
-    pub(super) fn named(&self, said: &ArcStr) -> ArcStr {
-        let of_ip = said.parse().ok().and_then(|ip| self.of_ip(ip));
-        of_ip.unwrap_or(said).clone()
+    /// Returns the node's name. Announcers give the name itself or an address of the node.
+    pub(super) fn named(&self, given: &ArcStr) -> ArcStr {
+        let of_ip = given.parse().ok().and_then(|ip| self.of_ip(ip));
+        of_ip.unwrap_or(given).clone()
     }
 
     pub(super) fn is_node(&self, name: &ArcStr) -> bool {
         self.nodes.contains(name) || *name == self.node
     }
 
-    /// What a host is called in texts.
-    pub(super) fn call(&self, mac: Mac) -> ArcStr {
-        self.of_mac(mac).cloned().unwrap_or_else(|| arcstr::format!("MAC {mac}"))
+    /// Returns the host that has this Ethernet address.
+    pub(super) fn host(&self, mac: Mac) -> Host {
+        self.of_mac(mac).cloned().map_or(Host::Unnamed(mac), Host::Named)
     }
 
     fn learn(&mut self) {

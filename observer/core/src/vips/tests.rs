@@ -13,7 +13,7 @@ use flow_model::inventory::{Node, ServicePort};
 use flow_model::record::{Announcement, Event};
 
 use super::*;
-use crate::findings::FindingsConfig;
+use crate::findings::{Findings, FindingsConfig};
 
 const VIP: &str = "10.0.20.200";
 const SERVICE: &str = "dbaas/postgresql-lb";
@@ -95,7 +95,7 @@ struct Scene {
     findings: Findings,
     inventory: Inventory,
     now: i64,
-    told: Vec<(f64, Finding)>,
+    emitted: Vec<(f64, Finding)>,
     outputs: Vec<Output>,
 }
 
@@ -115,7 +115,7 @@ impl Scene {
             findings: Findings::new("node-a".into(), FindingsConfig::default()),
             inventory,
             now: 0,
-            told: Vec::new(),
+            emitted: Vec::new(),
             outputs: Vec::new(),
         };
         scene.vips.neighbours(&[(node_ip('b'), mac('b')), (node_ip('c'), mac('c'))], &[mac('a')]);
@@ -189,7 +189,8 @@ impl Scene {
     }
 
     fn tick(&mut self) {
-        self.vips.tick(&mut self.findings, millis(self.now));
+        let detected = self.vips.tick(millis(self.now));
+        self.findings.report(detected, millis(self.now));
         self.findings.tick(millis(self.now));
         self.drain();
     }
@@ -197,14 +198,15 @@ impl Scene {
     fn drain(&mut self) {
         self.outputs.extend(std::iter::from_fn(|| self.vips.next_output()));
         let now = self.now as f64 / 1e3;
-        self.told.extend(std::iter::from_fn(|| self.findings.next_output()).map(|finding| (now, finding)));
+        self.emitted
+            .extend(std::iter::from_fn(|| self.findings.next_output()).map(|update| (now, update.finding)));
     }
 
     /// Findings that came and went: `10 vip_flap`, `310 vip_flap over`.
     fn changes(&self) -> Vec<String> {
         let mut active = BTreeSet::new();
         let mut out = Vec::new();
-        for (time, finding) in &self.told {
+        for (time, finding) in &self.emitted {
             let kind = finding.kind.as_str();
             match finding.state {
                 State::Active if active.insert(finding.id.clone()) => out.push(format!("{time} {kind}")),
@@ -215,11 +217,11 @@ impl Scene {
         out
     }
 
-    /// The newest word on a finding.
+    /// Returns the newest state of a finding.
     #[track_caller]
     fn last(&self, kind: FindingKind) -> &Finding {
         let of_kind = |(_, finding): &&(f64, Finding)| finding.kind == kind;
-        &self.told.iter().rev().find(of_kind).unwrap_or_else(|| panic!("no {}", kind.as_str())).1
+        &self.emitted.iter().rev().find(of_kind).unwrap_or_else(|| panic!("no {}", kind.as_str())).1
     }
 
     fn moves(&self, wanted: ClaimSource) -> usize {
@@ -239,13 +241,13 @@ impl Scene {
         announcements.collect()
     }
 
-    /// The newest picture of an address.
-    fn picture(&self, of: &str) -> Vip {
-        let picture = |output: &Output| match output {
+    /// Returns the newest snapshot of an address.
+    fn snapshot(&self, of: &str) -> Vip {
+        let snapshot = |output: &Output| match output {
             Output::Vip(vip) if vip.ip == ip(of) => Some(vip.clone()),
             _ => None,
         };
-        self.outputs.iter().rev().find_map(picture).unwrap()
+        self.outputs.iter().rev().find_map(snapshot).unwrap()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who claims one VIP on the wire.
+//! Which hosts claim one VIP on the wire.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use flow_model::mac::Mac;
 use flow_model::vip::Claim;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::vips::VipConfig;
+use crate::vips::config::VipConfig;
 
 /// Changes of claimant looked at for interleaving.
 const TURNS: usize = 32;
@@ -17,10 +17,10 @@ const TURNS: usize = 32;
 pub(super) struct Wire {
     /// Oldest first; the last is the current one.
     claims: VecDeque<Claim>,
-    /// The current claimant announced itself to all, rather than answering one who asked.
+    /// The current host announced the address to everybody, rather than answering a single question.
     announced: bool,
     pub(super) moves: u64,
-    /// Who took over when; of one host at most one within the time of late frames.
+    /// When each host took the address over. Of one host there is at most one within the time of late frames.
     turns: VecDeque<(Timestamp, Mac)>,
     interleaved: Option<Contest>,
     answers: Option<Contest>,
@@ -29,15 +29,15 @@ pub(super) struct Wire {
 /// Two hosts that both claim the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Contest {
-    /// Sorted when they take turns; else who still answers, and who announced it.
+    /// Sorted where they take turns. Otherwise the host that still answers, then the one that announced the address.
     pub(super) hosts: [Mac; 2],
     pub(super) since: Timestamp,
     pub(super) last: Timestamp,
 }
 
-/// What a claim changed.
+/// How a claim changes what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum ClaimChange {
     First,
     Same,
     Moved {
@@ -60,14 +60,14 @@ impl Wire {
         self.claims.iter_mut()
     }
 
-    /// Takes a claim; `claim` is the same, with its node. `at_home` says of a host that the address is its own.
-    pub(super) fn hear(
+    /// Takes a claim. `claim` is the same, with its node. `at_home` is true where the address is the host's own.
+    pub(super) fn claimed(
         &mut self,
         seen: &AnnouncementSeen,
         claim: Claim,
         at_home: impl Fn(&Claim) -> bool,
         config: &VipConfig,
-    ) -> Heard {
+    ) -> ClaimChange {
         let to_all = seen.how != Announced::Arp;
         if to_all {
             self.answers.take_if(|contest| contest.hosts[0] == seen.mac);
@@ -75,16 +75,16 @@ impl Wire {
         let Some(current) = self.claims.back_mut() else {
             self.announced = to_all;
             self.claims.push_back(claim);
-            return Heard::First;
+            return ClaimChange::First;
         };
         if current.mac == seen.mac {
             self.announced |= to_all;
             current.last_seen = current.last_seen.max(seen.time);
-            return Heard::Same;
+            return ClaimChange::Same;
         }
         if at_home(current) && at_home(&claim) {
             *current = claim;
-            return Heard::Replaced;
+            return ClaimChange::Replaced;
         }
         let from = current.mac;
         self.taken_over(seen, to_all, config);
@@ -93,14 +93,14 @@ impl Wire {
         }
         self.claims.push_back(claim);
         self.moves += 1;
-        Heard::Moved { from }
+        ClaimChange::Moved { from }
     }
 
-    /// Two hosts that claim it at once, while that is not long ago: those who take turns, else one who answers for an
-    /// address that another announced.
+    /// Returns two hosts that claimed the address at once a short time ago, and whether they take turns. Otherwise one of them
+    /// answers for an address that the other announced.
     pub(super) fn contest(&self, config: &VipConfig, now: Timestamp) -> Option<(&Contest, bool)> {
         let fresh = |contest: &&Contest| within(now, contest.last, config.quiet);
-        // One that has taken it over in truth says so to all within this time.
+        // A host that really has taken the address over announces that to everybody within this time.
         let settled = |contest: &&Contest| !within(now, contest.since, config.settle);
         let interleaved = self.interleaved.as_ref().filter(fresh).map(|contest| (contest, true));
         interleaved.or_else(|| {
@@ -109,7 +109,7 @@ impl Wire {
         })
     }
 
-    /// The newest turns, oldest first.
+    /// Returns the newest turns, oldest first.
     pub(super) fn turns(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, Mac)> {
         self.turns.iter()
     }
@@ -131,18 +131,18 @@ impl Wire {
         }
     }
 
-    /// The old owner still answers those who ask: whoever takes an address over announces it first.
+    /// Notes that the old host still answers questions. A host that takes an address over announces it first.
     fn answered(&mut self, seen: &AnnouncementSeen, to_all: bool, config: &VipConfig) {
         let Some(current) = self.claims.back() else { return };
-        let had_it = self.claims.iter().any(|claim| claim.mac == seen.mac);
-        // It may learn of its loss a little late.
+        let had_before = self.claims.iter().any(|claim| claim.mac == seen.mac);
+        // The old host may learn a little late that it lost the address.
         let lagging = within(seen.time, current.since, config.settle);
-        if !to_all && self.announced && had_it && !lagging {
+        if !to_all && self.announced && had_before && !lagging {
             extend(&mut self.answers, [seen.mac, current.mac], seen.time, config.quiet);
         }
     }
 
-    /// Two hosts with at least two turns each within this time.
+    /// Returns two hosts with at least two turns each within this time.
     fn rivals(&self, now: Timestamp, window: SignedDuration) -> Option<[Mac; 2]> {
         let recent = || self.turns.iter().filter(|(at, _)| within(now, *at, window)).map(|(_, mac)| *mac);
         let mut often: Vec<Mac> = recent().filter(|mac| recent().filter(|m| m == mac).count() >= 2).collect();
@@ -159,7 +159,7 @@ fn extend(contest: &mut Option<Contest>, hosts: [Mac; 2], now: Timestamp, quiet:
     }
 }
 
-/// Whether two times are this near, whichever is first: clocks are set back.
+/// Is true where two times are this close, in any order: clocks are set back.
 pub(super) fn within(a: Timestamp, b: Timestamp, window: SignedDuration) -> bool {
     a.duration_since(b).abs() <= window
 }

@@ -153,7 +153,7 @@ impl Agent {
 
     fn find(&mut self, finding: Finding) {
         let finding = Finding { nodes: vec![self.node.as_str().into()], ..finding };
-        self.sinks.emit(output::Output::Finding(finding), Timestamp::now());
+        self.sinks.emit(output::Output::Finding(finding.into()), Timestamp::now());
     }
 }
 

@@ -1,8 +1,8 @@
-//! What is said in the log when Events can't be written: once, not at each try.
+//! Logs that Events can't be written: once, not at each try.
 
 use tracing::{info, warn};
 
-/// What went wrong last.
+/// Remembers what went wrong last.
 #[derive(Debug, Default)]
 pub(super) struct Complaint {
     standing: Option<Trouble>,
@@ -40,7 +40,7 @@ impl Complaint {
 
     pub(super) fn invalid(&mut self, error: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut self.invalid, true) {
-            warn!(%error, "the API server finds an Event of ours invalid; it is skipped, as are others like it");
+            warn!(%error, "the API server rejects an Event of ours as invalid; such Events are skipped");
         }
     }
 

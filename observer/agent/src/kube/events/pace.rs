@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// How fast Events may be written, in all and about one object: so many at once, then one each interval.
+/// Says how fast Events may be written, in total and about one object: a burst, then one each interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Of this agent.
+    /// All Events of this agent.
     pub all: (u32, Duration),
-    /// About one object.
+    /// Events about one object.
     pub object: (u32, Duration),
     /// Time between an Event's first two writes; it doubles with each, up to [`Limits::longest`].
     pub shortest: Duration,
-    /// The longest time between two writes while there is news.
+    /// The longest time between two writes while the finding changes.
     pub longest: Duration,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Bucket {
     burst: u32,
     interval: Duration,
     left: u32,
-    /// Tokens up to then have been added.
+    /// Tokens up to this time have been added.
     since: Instant,
 }
 
@@ -42,12 +42,12 @@ impl Bucket {
         Self { burst, interval, left: burst, since: now }
     }
 
-    /// When a token can be taken: now, or later.
+    /// Returns when a token can be taken: now, or later.
     pub(super) fn ready_at(&self, now: Instant) -> Instant {
         if self.left > 0 { now } else { now.max(self.since + self.interval) }
     }
 
-    /// False if there is none.
+    /// Takes a token. Returns false if there is none.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         self.refill(now);
         let taken = self.left > 0;

@@ -1,55 +1,29 @@
-//! What is to be written, and when. Time is a parameter.
+//! When Events are written: rate limits, growing intervals, and retries. Time is a parameter.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, FindingKind, State};
+use flow_model::finding::{Finding, State};
 use lru::LruCache;
 
 use crate::kube::events::pace::{Bucket, Limits};
-use crate::kube::events::subject::{Object, Subject};
-use crate::kube::events::write::Outcome;
+use crate::kube::events::report::{EventState, Key, Outcome, Report};
+use crate::kube::events::subject::Object;
 
-/// Reports that wait; findings are bounded by the same number.
+/// Pending reports. Findings are bounded by the same number.
 const MAX_PENDING: usize = 1_000;
-/// Events remembered. One that is forgotten is met again by its name.
-const MAX_TOLD: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
-/// An Event goes an hour after its last write; one that goes on unchanged is written again before.
+/// Events remembered. An Event that is forgotten is found again by its name.
+const MAX_EVENTS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
+/// The API server deletes an Event an hour after its last write, so an Event that is still true is written again before.
 const KEEP_ALIVE: Duration = Duration::from_mins(30);
-/// Tries of one report.
+/// How often one report is tried.
 const TRIES: u32 = 4;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// After a refusal for want of permission: somebody may mend it.
+/// The pause after a missing permission, which somebody may grant meanwhile.
 const PAUSE_FORBIDDEN: Duration = Duration::from_mins(5);
-
-/// Namespace and name of an Event.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) namespace: ArcStr,
-    pub(super) name: ArcStr,
-}
-
-/// The newest word on a finding, for one object.
-#[derive(Clone, Debug)]
-pub(super) struct Report {
-    pub(super) key: Key,
-    pub(super) finding: Arc<Finding>,
-    pub(super) subject: Subject,
-}
-
-/// What an Event says since its last write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    /// The finding's own count then.
-    pub(super) finding: u64,
-    /// The Event's.
-    pub(super) count: i32,
-    pub(super) message: String,
-}
 
 struct Pending {
     report: Report,
@@ -58,12 +32,12 @@ struct Pending {
 }
 
 struct Written {
-    told: Told,
+    state: EventState,
     at: Instant,
     gap: Duration,
 }
 
-/// Reports by when they are due; one per Event, always the newest.
+/// Holds pending reports, one per Event and always the newest.
 pub(super) struct Queue {
     limits: Limits,
     pending: HashMap<Key, Pending>,
@@ -76,49 +50,14 @@ pub(super) struct Queue {
     tries: u32,
 }
 
-impl Report {
-    pub(super) fn new(finding: Arc<Finding>, subject: Subject) -> Self {
-        let Object { namespace, name, .. } = &subject.regarding;
-        Self {
-            key: Key { namespace: namespace.clone(), name: event_name(name, &finding.id) },
-            finding,
-            subject,
-        }
-    }
-}
-
-/// What the Event says: the finding's sentence, and its cause where the sentence has it not.
-pub(super) fn message(finding: &Finding) -> String {
-    const LONGEST: usize = 1_024;
-    let Finding { summary, cause, .. } = finding;
-    let text = match cause {
-        Some(cause) if !summary.contains(cause.as_str()) => format!("{summary}. Cause: {cause}"),
-        _ => summary.clone(),
-    };
-    text[..fitting(&text, LONGEST)].to_owned()
-}
-
-/// The length of the longest beginning that has whole characters and so many bytes at most.
-fn fitting(text: &str, bytes: usize) -> usize {
-    (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
-}
-
-/// Unique for the finding and the object, and a valid name whatever the object is called.
-fn event_name(object: &str, id: &str) -> ArcStr {
-    const LONGEST: usize = 253;
-    let room = LONGEST.saturating_sub(id.len() + 1);
-    let object = object[..fitting(object, room)].trim_end_matches(['-', '.']);
-    arcstr::format!("{object}.{id}")
-}
-
 impl Queue {
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
         Self {
             limits,
             pending: HashMap::new(),
-            written: LruCache::new(MAX_TOLD),
+            written: LruCache::new(MAX_EVENTS),
             all: Bucket::new(limits.all, now),
-            objects: LruCache::new(MAX_TOLD),
+            objects: LruCache::new(MAX_EVENTS),
             paused_until: now,
             failures: 0,
             tries: 0,
@@ -129,12 +68,12 @@ impl Queue {
         self.pending.is_empty()
     }
 
-    /// What the Event says already, if it was written.
-    pub(super) fn told(&self, report: &Report) -> Option<Told> {
-        self.written.peek(&report.key).map(|written| written.told.clone())
+    /// Returns the state of the Event, if it was written.
+    pub(super) fn written(&self, report: &Report) -> Option<EventState> {
+        self.written.peek(&report.key).map(|written| written.state.clone())
     }
 
-    /// Takes a word on a finding; returns how many reports are lost by it.
+    /// Takes the newest state of a finding. Returns how many reports are lost by it.
     pub(super) fn note(&mut self, report: Report, now: Instant) -> u64 {
         if let Some(pending) = self.pending.get_mut(&report.key) {
             pending.report = report;
@@ -143,7 +82,7 @@ impl Queue {
         let due = match self.written.get(&report.key) {
             None if report.finding.state == State::Resolved => return 0,
             None => now,
-            Some(written) if !written.is_news(&report.finding, now) => return 0,
+            Some(written) if !written.is_outdated(&report.finding, now) => return 0,
             Some(written) => written.at + written.gap,
         };
         if self.pending.len() >= MAX_PENDING {
@@ -153,13 +92,13 @@ impl Queue {
         0
     }
 
-    /// When there may be something to write; `None` while nothing waits.
+    /// Returns when there may be something to write, while something is pending.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let first = self.pending.values().map(|pending| self.due(pending, now)).min()?;
         Some(first.max(self.paused_until).max(self.all.ready_at(now)))
     }
 
-    /// What is due; it counts as being written until [`Queue::finished`].
+    /// Returns what is due. It counts as being written until [`Queue::finished`].
     pub(super) fn next(&mut self, now: Instant) -> Option<Report> {
         let due = self.pending.values().map(|pending| (self.due(pending, now), pending));
         let (due, first) = due.min_by_key(|(due, pending)| (*due, pending.due))?;
@@ -174,12 +113,12 @@ impl Queue {
         Some(report)
     }
 
-    /// How writing went; returns how many reports are lost by it.
+    /// Takes the outcome of a write. Returns how many reports are lost by it.
     pub(super) fn finished(&mut self, report: Report, outcome: Outcome, now: Instant) -> u64 {
         match outcome {
-            Outcome::Written(told) => {
+            Outcome::Written(state) => {
                 self.failures = 0;
-                self.keep(report.key, told, now);
+                self.keep(report.key, state, now);
                 0
             }
             Outcome::Gone => 0,
@@ -196,7 +135,7 @@ impl Queue {
         }
     }
 
-    fn keep(&mut self, key: Key, told: Told, now: Instant) {
+    fn keep(&mut self, key: Key, state: EventState, now: Instant) {
         let Limits { shortest, longest, .. } = self.limits;
         let gap = match self.written.peek(&key) {
             Some(before) if now.duration_since(before.at) <= longest * 2 => (before.gap * 2).min(longest),
@@ -205,10 +144,10 @@ impl Queue {
         if let Some(pending) = self.pending.get_mut(&key) {
             pending.due = now + gap;
         }
-        self.written.put(key, Written { told, at: now, gap });
+        self.written.put(key, Written { state, at: now, gap });
     }
 
-    /// Tries again, unless it was tried often enough. A newer word goes in place of the one tried in vain.
+    /// Tries again, unless it was tried often enough. A newer report replaces the one that failed.
     fn again(&mut self, report: Report, now: Instant) -> u64 {
         let newer = self.pending.remove(&report.key).map(|pending| pending.report);
         if self.tries >= TRIES {
@@ -226,11 +165,10 @@ impl Queue {
 }
 
 impl Written {
-    fn is_news(&self, finding: &Finding, now: Instant) -> bool {
-        let counted = finding.kind != FindingKind::LatentDenial && finding.count > self.told.finding;
-        let over = finding.state == State::Resolved;
-        let stale = !over && now.duration_since(self.at) >= KEEP_ALIVE;
-        counted || stale || (!over && message(finding) != self.told.message)
+    /// Is true where the Event lacks something, or would expire although the finding goes on.
+    fn is_outdated(&self, finding: &Finding, now: Instant) -> bool {
+        let expires = finding.state == State::Active && now.duration_since(self.at) >= KEEP_ALIVE;
+        expires || self.state.lacks(finding)
     }
 }
 

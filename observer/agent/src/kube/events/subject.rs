@@ -1,7 +1,7 @@
-//! Which object an Event is about, and whose it is to tell.
+//! Which object an Event is about, and which agent writes it.
 
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, FindingKind};
+use flow_model::finding::{EventObject, Finding};
 use flow_model::inventory::{Inventory, Pod};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
@@ -12,7 +12,7 @@ pub(super) struct Object {
     pub(super) kind: ObjectKind,
     pub(super) namespace: ArcStr,
     pub(super) name: ArcStr,
-    /// `kubectl describe` finds Events by it. Not in the inventory for Services.
+    /// `kubectl describe` finds Events by it. The inventory does not have it for Services.
     pub(super) uid: Option<ArcStr>,
 }
 
@@ -48,26 +48,23 @@ impl ObjectKind {
 }
 
 impl Subject {
-    /// Several agents may write the Event. A pod's is its node's agent's own.
+    /// Is true where several agents may write the Event. An Event about a pod is written by the agent of its node alone.
     pub(super) fn is_shared(&self) -> bool {
         self.regarding.kind != ObjectKind::Pod
     }
 }
 
-/// What this node's agent tells a finding of; nothing if there is no object, or another node's agent tells it.
+/// Returns the object to which this node's agent reports a finding, if there is one and no other node's agent reports it.
 pub(super) fn of(finding: &Finding, inventory: &Inventory, node: &str) -> Option<Subject> {
     let look = Look { finding, inventory, node };
-    let (regarding, related) = match finding.kind {
-        FindingKind::PolicyDenied
-        | FindingKind::ServiceRefused
-        | FindingKind::Unanswered
-        | FindingKind::LatentDenial => look.flow()?,
-        FindingKind::EnforcementMismatch => match look.policy() {
+    let (regarding, related) = match finding.kind.traits().event_object {
+        EventObject::Client => look.flow()?,
+        EventObject::Policy => match look.policy() {
             Some(policy) => (policy, look.client().map(object)),
             None => look.flow()?,
         },
-        FindingKind::VipFlap | FindingKind::VipConflict => (look.service_of_vip()?, None),
-        FindingKind::RstBurst => (look.server()?, None),
+        EventObject::VipService => (look.service_of_vip()?, None),
+        EventObject::Server => (look.server()?, None),
     };
     Some(Subject { related: related.filter(|related| *related != regarding), regarding })
 }
@@ -79,7 +76,7 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// The client pod by its own node's agent. A client that is no pod can't be told, so who it addressed is.
+    /// Returns the client pod, for the agent of its node. A client that is no pod has no Events, so what it addressed has them.
     fn flow(&self) -> Option<(Object, Option<Object>)> {
         let policy = self.policy();
         if self.finding.src.as_ref().is_some_and(|src| src.pod.is_some()) {

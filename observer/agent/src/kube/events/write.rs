@@ -1,10 +1,10 @@
-//! One Event to the API server: made, met or patched.
+//! Writes one Event to the API server: creates it, or patches the one that exists.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, FindingKind};
+use flow_model::finding::FindingKind;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -18,35 +18,20 @@ use tokio::time::timeout;
 use crate::kube::access::Way;
 use crate::kube::events::CONTROLLER;
 use crate::kube::events::complaint::Complaint;
-use crate::kube::events::queue::{Key, Report, Told, message};
+use crate::kube::events::report::{EventState, Key, Outcome, Report};
 use crate::kube::events::subject::{Object, ObjectKind};
 
-/// For all that one report asks of the API server.
+/// The time for all requests of one report.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What another agent wrote within this time needs no newer word.
+/// What another agent wrote within this time needs no update.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 const MAX_UIDS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
-
-/// How it went.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// The Event stands there and says so.
-    Written(Told),
-    /// The object, or its namespace, is no more.
-    Gone,
-    /// The server doesn't want such an Event.
-    Invalid,
-    /// We may not.
-    Forbidden,
-    /// The server could not be asked, or not now.
-    Failed,
-}
 
 /// Writes Events, one after the other.
 pub(super) struct Writer {
     way: Way,
     node: ArcStr,
-    /// Of Services, by namespace and name.
+    /// UIDs of Services, by namespace and name.
     uids: LruCache<(ArcStr, ArcStr), Option<ArcStr>>,
     complaint: Complaint,
 }
@@ -56,12 +41,12 @@ impl Writer {
         Self { way, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
     }
 
-    /// Brings the Event up to the report, `told` being what it says already as far as we know.
-    pub(super) async fn write(&mut self, report: &Report, told: Option<Told>) -> Outcome {
-        let error = match timeout(PATIENCE, self.put(report, told)).await {
-            Ok(Ok(told)) => {
+    /// Brings the Event up to date. `written` is its state, as far as it is known.
+    pub(super) async fn write(&mut self, report: &Report, written: Option<EventState>) -> Outcome {
+        let error = match timeout(PATIENCE, self.put(report, written)).await {
+            Ok(Ok(written)) => {
                 self.complaint.works();
-                return Outcome::Written(told);
+                return Outcome::Written(written);
             }
             Ok(Err(error)) => error,
             Err(elapsed) => {
@@ -86,42 +71,43 @@ impl Writer {
         }
     }
 
-    async fn put(&mut self, report: &Report, told: Option<Told>) -> Result<Told, Error> {
+    async fn put(&mut self, report: &Report, written: Option<EventState>) -> Result<EventState, Error> {
         let events = Api::namespaced(self.way.client(), &report.key.namespace);
         let shared = report.subject.is_shared();
-        if let Some(told) = told.as_ref().filter(|_| !shared) {
-            let next = told.next(&report.finding);
+        if let Some(written) = written.as_ref().filter(|_| !shared) {
+            let next = written.next(&report.finding);
             match patch(&events, report, &next).await {
-                // It went after its hour.
+                // The API server deleted it after an hour.
                 Err(Error::Api(status)) if status.is_not_found() => {}
                 result => return result.map(|()| next),
             }
         }
-        if told.is_none() || !shared {
+        if written.is_none() || !shared {
             match self.create(&events, report).await {
-                // Ours from before a restart, or another agent's.
+                // It is ours from before a restart, or another agent's.
                 Err(Error::Api(status)) if status.is_already_exists() => {}
                 result => return result,
             }
         }
         match events.get_opt(&report.key.name).await? {
-            Some(event) => meet(&events, report, told, &event).await,
+            Some(event) => continue_event(&events, report, written, &event).await,
             None => self.create(&events, report).await,
         }
     }
 
-    async fn create(&mut self, events: &Api<Event>, report: &Report) -> Result<Told, Error> {
+    async fn create(&mut self, events: &Api<Event>, report: &Report) -> Result<EventState, Error> {
         let mut regarding = report.subject.regarding.clone();
         if regarding.kind == ObjectKind::Service {
             regarding.uid = self.uid(&regarding).await?;
         }
-        let told = Told::first(&report.finding);
-        let event = self.event(report, &regarding, &told);
+        let written = EventState::first(&report.finding);
+        let event = self.event(report, &regarding, &written);
         events.create(&PostParams::default(), &event).await?;
-        Ok(told)
+        Ok(written)
     }
 
-    /// Without leave to ask, the Event goes without: `kubectl get events` has it, `kubectl describe` has not.
+    /// Returns the UID of a Service. Without the permission to read it the Event has none: `kubectl get events` shows it then,
+    /// and `kubectl describe` does not.
     async fn uid(&mut self, service: &Object) -> Result<Option<ArcStr>, Error> {
         let key = (service.namespace.clone(), service.name.clone());
         if let Some(uid) = self.uids.get(&key) {
@@ -137,7 +123,7 @@ impl Writer {
         Ok(uid)
     }
 
-    fn event(&self, report: &Report, regarding: &Object, told: &Told) -> Event {
+    fn event(&self, report: &Report, regarding: &Object, written: &EventState) -> Event {
         let Report { key: Key { namespace, name }, finding, subject } = report;
         let text = |text: &str| Some(text.to_owned());
         Event {
@@ -147,8 +133,8 @@ impl Writer {
             type_: text("Warning"),
             reason: Some(reason(finding.kind)),
             action: text("Observe"),
-            message: Some(told.message.clone()),
-            count: Some(told.count),
+            message: Some(written.message.clone()),
+            count: Some(written.count),
             first_timestamp: Some(Time(whole(finding.first_seen))),
             last_timestamp: Some(Time(whole(finding.last_seen))),
             source: Some(EventSource { component: text(CONTROLLER), host: text(&self.node) }),
@@ -159,36 +145,16 @@ impl Writer {
     }
 }
 
-impl Told {
-    /// What a new Event says.
-    fn first(finding: &Finding) -> Self {
-        let count = match finding.kind {
-            // Connections that are open, not events: the Event counts how often it was told.
-            FindingKind::LatentDenial => 1,
-            _ => clamp(finding.count).max(1),
-        };
-        Self { finding: finding.count, count, message: message(finding) }
-    }
-
-    fn next(&self, finding: &Finding) -> Self {
-        let more = match finding.kind {
-            FindingKind::LatentDenial => 1,
-            _ => clamp(finding.count.saturating_sub(self.finding)),
-        };
-        Self { finding: finding.count, count: self.count.saturating_add(more), message: message(finding) }
-    }
-}
-
-/// Goes on with an Event that is there.
-async fn meet(
+/// Continues an Event that exists.
+async fn continue_event(
     events: &Api<Event>,
     report: &Report,
-    told: Option<Told>,
+    written: Option<EventState>,
     event: &Event,
-) -> Result<Told, Error> {
+) -> Result<EventState, Error> {
     let Report { finding, subject, .. } = report;
     let there = event.count.unwrap_or(1);
-    let mut next = told.map_or_else(|| Told::first(finding), |told| told.next(finding));
+    let mut next = written.map_or_else(|| EventState::first(finding), |written| written.next(finding));
     let same_run = event.first_timestamp.as_ref().map(|time| time.0) == Some(whole(finding.first_seen));
     next.count = if subject.is_shared() || same_run {
         next.count.max(there)
@@ -204,9 +170,9 @@ async fn meet(
     Ok(next)
 }
 
-async fn patch(events: &Api<Event>, report: &Report, told: &Told) -> Result<(), Error> {
+async fn patch(events: &Api<Event>, report: &Report, written: &EventState) -> Result<(), Error> {
     let last = whole(report.finding.last_seen).to_string();
-    let change = json!({ "count": told.count, "lastTimestamp": last, "message": told.message });
+    let change = json!({ "count": written.count, "lastTimestamp": last, "message": written.message });
     events.patch(&report.key.name, &PatchParams::default(), &Patch::Merge(change)).await?;
     Ok(())
 }
@@ -223,7 +189,7 @@ fn reference(object: &Object) -> ObjectReference {
     }
 }
 
-/// `PolicyDenied` of `policy_denied`.
+/// Returns `PolicyDenied` for `policy_denied`.
 pub(super) fn reason(kind: FindingKind) -> String {
     let capitalised = |word: &str| {
         let mut chars = word.chars();
@@ -232,7 +198,7 @@ pub(super) fn reason(kind: FindingKind) -> String {
     kind.as_str().split('_').map(capitalised).collect()
 }
 
-/// The object or its namespace has gone, or is about to.
+/// Is true where the object or its namespace is deleted, or is being deleted.
 fn is_gone(status: &Status) -> bool {
     let terminating = |status: &Status| {
         let causes = status.details.iter().flat_map(|details| &details.causes);
@@ -242,11 +208,7 @@ fn is_gone(status: &Status) -> bool {
     status.is_not_found() || (status.is_forbidden() && terminating(status))
 }
 
-/// An Event's times have whole seconds.
+/// Cuts a time to whole seconds, as Events have them.
 fn whole(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-fn clamp(count: u64) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Findings for a reader that tells them elsewhere, and may be slow.
+//! Findings for a reader that publishes them elsewhere, and may be slow.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Feed {
         (Self { to }, findings)
     }
 
-    /// False if the queue is full. A reader that has gone wants nothing and so loses nothing.
+    /// Offers a finding, and returns false if the queue is full. A reader that has gone loses nothing.
     pub(in crate::sink) fn offer(&self, finding: Arc<Finding>) -> bool {
         !matches!(self.to.try_send(finding), Err(TrySendError::Full(_)))
     }
@@ -41,14 +41,14 @@ mod tests {
         };
         let mut findings = sinks.feed_findings(2);
         for second in 0..5 {
-            sinks.emit(Output::Finding(finding("a", second)), at(second));
+            sinks.emit(Output::Finding(finding("a", second).into()), at(second));
         }
         assert_eq!(lost(), "3");
         assert_eq!(findings.try_recv().unwrap().last_seen, at(0));
         assert_eq!(findings.try_recv().unwrap().last_seen, at(1));
         assert!(findings.try_recv().is_err());
         drop(findings);
-        sinks.emit(Output::Finding(finding("a", 9)), at(9));
+        sinks.emit(Output::Finding(finding("a", 9).into()), at(9));
         assert_eq!(lost(), "3");
     }
 }

@@ -1,16 +1,14 @@
 //! Findings in the log.
 
-use flow_model::finding::{Finding, Severity};
+use flow_model::finding::{Finding, FindingChange, Severity};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
-use crate::sink::findings::Change;
-
-/// Lines at once, and how soon another may follow: a scan of ten thousand ports shall not fill a disk.
+/// How many lines may come at once, and how soon another may follow: a scan of ten thousand ports must not fill a disk.
 const BURST: u32 = 50;
 const REFILL: SignedDuration = SignedDuration::from_secs(2);
 
-/// Writes a line when a finding comes or goes.
+/// Writes a line when a finding appears or ends.
 #[derive(Debug)]
 pub(in crate::sink) struct Journal {
     budget: Budget,
@@ -21,8 +19,8 @@ impl Journal {
         Self { budget: Budget { left: BURST, refilled: Timestamp::MIN, withheld: 0 } }
     }
 
-    pub(in crate::sink) fn log(&mut self, change: Change, finding: &Finding, now: Timestamp) {
-        if change == Change::None {
+    pub(in crate::sink) fn log(&mut self, change: FindingChange, finding: &Finding, now: Timestamp) {
+        if !change.changes_state() {
             return;
         }
         let Some(withheld) = self.budget.take(now) else { return };
@@ -31,7 +29,7 @@ impl Journal {
         }
         let (kind, id, summary) = (finding.kind.as_str(), finding.id.as_str(), finding.summary.as_str());
         match (change, finding.severity) {
-            (Change::Resolved, _) => info!(kind, id, count = finding.count, "resolved: {summary}"),
+            (FindingChange::Resolved, _) => info!(kind, id, count = finding.count, "resolved: {summary}"),
             (_, Severity::Info) => info!(kind, id, "{summary}"),
             (_, Severity::Warning | Severity::Critical) => warn!(kind, id, "{summary}"),
         }
@@ -46,7 +44,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Whether a line may be written, and how many before it were not.
+    /// Returns how many lines were withheld before this one, if it may be written.
     fn take(&mut self, now: Timestamp) -> Option<u64> {
         let since = now.duration_since(self.refilled);
         let more = since.as_millis() / REFILL.as_millis();

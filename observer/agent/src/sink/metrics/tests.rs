@@ -53,9 +53,9 @@ fn filled() -> Arc<Shared> {
                 Counts { outcomes: [0, 0, 2, 0], ..counts },
             )
         }),
-        Output::Finding(finding("a", 0)),
-        Output::Finding(finding("b", 0)),
-        Output::Finding(resolved(finding("b", 0), 1)),
+        Output::Finding(finding("a", 0).into()),
+        Output::Finding(finding("b", 0).into()),
+        Output::Finding(resolved(finding("b", 0), 1).into()),
         Output::LatentDenials(vec![latent()]),
         Output::ClusterObjects(vec![("Pod".into(), 12), ("Service".into(), 3)]),
         Output::ClusterObjects(vec![("Pod".into(), 11)]),

@@ -51,8 +51,7 @@ impl VipSeries {
         let services = services(vip);
         series.moves.retain(|(service, _), _| services.contains(service));
         // From the start, so that the first move is seen as one.
-        let sources =
-            vip.api.iter().map(|claim| claim.source).filter(|source| *source != ClaimSource::Ingress);
+        let sources = vip.api.iter().map(|claim| claim.source).filter(|source| source.traits().shows_moves);
         for source in sources.chain([ClaimSource::Wire]) {
             for service in &services {
                 series.moves.entry((service.clone(), source)).or_default();

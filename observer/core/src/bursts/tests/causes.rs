@@ -1,4 +1,4 @@
-//! What a burst is blamed on, and how it is told.
+//! The causes of bursts, and the sentences about them.
 
 use flow_model::object_ref::ObjectRef;
 use rstest::rstest;
@@ -167,9 +167,9 @@ fn a_move_of_a_vip_in_front_of_the_workload(
     story.until(120.0);
     let finding = story.finding();
     assert_eq!(story.counted, [format!("dbaas/pg {expect}")]);
-    let told = "dbaas/pg: 6 orphan resets in 10 s from 10.0.30.1; \
+    let emitted = "dbaas/pg: 6 orphan resets in 10 s from 10.0.30.1; \
                 VIP 10.0.20.200 (dbaas/postgresql-lb) moved k8s-node3 -> k8s-node4 1.0 s before";
-    assert_eq!(finding.summary == told, expect == "vip_move", "{}", finding.summary);
+    assert_eq!(finding.summary == emitted, expect == "vip_move", "{}", finding.summary);
     assert_eq!(finding.vip.is_some(), expect == "vip_move");
 }
 
@@ -237,7 +237,7 @@ fn a_service_without_a_known_workload_has_a_name() {
 }
 
 #[test]
-fn more_clients_than_are_told_apart() {
+fn more_clients_than_are_distinguished() {
     let mut story = Story::experienced();
     for n in 0..60 {
         story.reset(100.0 + 0.1 * f64::from(n), &flow(outside(n), database(), Phase::Orphan));

@@ -63,7 +63,7 @@ fn workload(name: &str) -> Server {
     Server::Workload(ObjectRef::new("data", name))
 }
 
-/// What is told of the workload after these pictures, ten seconds apart.
+/// Returns the changes of the workload after these snapshots, ten seconds apart.
 fn story(pictures: &[&[&str]]) -> Vec<String> {
     let mut endpoints = Endpoints::default();
     let mut before = Inventory::default();
@@ -103,16 +103,16 @@ fn a_service_that_goes_takes_its_backends_along() {
     let before = cluster(&["cache-1"]);
     let after = Inventory { services: Vec::new(), ..before.clone() };
     endpoints.apply(&before, &after, t(1.0));
-    let told = |server, services: &[&str], since| {
+    let emitted = |server, services: &[&str], since| {
         let services: Vec<_> = services.iter().map(|name| (*name).into()).collect();
         endpoints.changes(&server, &services, t(since)).len()
     };
-    assert_eq!(told(workload("cache"), &[], 1.0), 1);
-    assert_eq!(told(workload("other"), &[], 0.0), 0);
-    assert_eq!(told(workload("other"), &["data/cache"], 0.0), 1);
-    assert_eq!(told(Server::Service("data/cache".into()), &[], 0.0), 1);
-    assert_eq!(told(Server::Vip([10, 0, 0, 1].into()), &[], 0.0), 0);
-    assert_eq!(told(workload("cache"), &[], 1.1), 0);
+    assert_eq!(emitted(workload("cache"), &[], 1.0), 1);
+    assert_eq!(emitted(workload("other"), &[], 0.0), 0);
+    assert_eq!(emitted(workload("other"), &["data/cache"], 0.0), 1);
+    assert_eq!(emitted(Server::Service("data/cache".into()), &[], 0.0), 1);
+    assert_eq!(emitted(Server::Vip([10, 0, 0, 1].into()), &[], 0.0), 0);
+    assert_eq!(emitted(workload("cache"), &[], 1.1), 0);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn spikes_every_minute_are_learnt() {
     story.until(7_300.0);
     assert!(story.raised() <= 2, "{}", story.raised());
     let late = |finding: &&Finding| finding.last_seen > t(1_200.0);
-    assert_eq!(story.told.iter().filter(late).count(), 0, "{:#?}", story.told);
+    assert_eq!(story.emitted.iter().filter(late).count(), 0, "{:#?}", story.emitted);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_cause_that_does_not_come_again_protects_from_learning_for_a_while_only() {
 }
 
 #[test]
-fn at_the_start_a_burst_that_passes_is_told_late() {
+fn at_the_start_a_burst_that_passes_is_emitted_late() {
     let mut story = Story::started();
     story.resets(5.0, 2.0, 40, &checker());
     story.until(20.0);
@@ -106,7 +106,7 @@ fn at_the_start_a_burst_that_passes_is_told_late() {
 }
 
 #[test]
-fn at_the_start_a_burst_with_a_cause_is_told_at_once() {
+fn at_the_start_a_burst_with_a_cause_is_emitted_at_once() {
     let mut story = Story::started();
     story.causes.moves.push(moved(5.0));
     story.resets(6.0, 0.5, 40, &flow(outside(1), database(), Phase::Orphan));

@@ -44,7 +44,7 @@ fn flow_of(server: u8, client: u8, orphan: bool) -> Flow {
     flow(src, dst, if orphan { Phase::Orphan } else { Phase::Established })
 }
 
-/// What the servers of a story were told, in every window of ten seconds at most.
+/// What the servers of a story were emitted, in every window of ten seconds at most.
 fn play(story: &mut Story, steps: &[Step]) -> u64 {
     let mut most = 0;
     let mut seen: Vec<(f64, u8)> = Vec::new();
@@ -98,7 +98,7 @@ proptest! {
         if most < u64::from(floor) {
             story.quiet();
         }
-        for finding in &story.told {
+        for finding in &story.emitted {
             prop_assert!(finding.count >= u64::from(floor), "{:?}", finding);
         }
     }

@@ -33,7 +33,7 @@ fn outputs(engine: &mut Engine) -> Vec<Output> {
 }
 
 fn findings(outputs: &[Output]) -> Vec<&Finding> {
-    outputs.iter().filter_map(|o| if let Output::Finding(f) = o { Some(f) } else { None }).collect()
+    outputs.iter().filter_map(|o| if let Output::Finding(f) = o { Some(&f.finding) } else { None }).collect()
 }
 
 fn verdict(outputs: &[Output]) -> &flow_model::record::FlowVerdict {

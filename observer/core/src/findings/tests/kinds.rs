@@ -145,12 +145,12 @@ fn enforcement_lags_behind_each_change(
     how: &str,
 ) {
     let attempt = ended(how, if how == "established" { Deny } else { Allow });
-    let told = |seconds: i64| {
+    let emitted = |seconds: i64| {
         let mut facts = facts(at(seconds), &attempt);
         *[&mut facts.src_start, &mut facts.dst_start, &mut facts.policy_change][which] = Some(at(100));
         Scene::new().facts(&facts).len()
     };
-    let shown: Vec<i64> = [84, 85, 100, 115, 116].into_iter().filter(|at| told(*at) > 0).collect();
+    let shown: Vec<i64> = [84, 85, 100, 115, 116].into_iter().filter(|at| emitted(*at) > 0).collect();
     assert_eq!(shown, [84, 116]);
 }
 
@@ -187,8 +187,8 @@ fn names_are_the_best_known() {
     assert!(summary(storefront(1), node.clone()).contains("can't reach node node2:6443: "));
     assert!(summary(node, outside.clone()).starts_with("node node2 can't reach 1.1.1.1:443: "));
     assert!(summary(outside, service).starts_with("1.1.1.1 can't reach data/db:443: "));
-    let told = summary(storefront(1), other_name);
-    assert!(told.contains("can't reach data/valkey:6379 (Service data/cache): "), "{told}");
+    let emitted = summary(storefront(1), other_name);
+    assert!(emitted.contains("can't reach data/valkey:6379 (Service data/cache): "), "{emitted}");
 }
 
 #[test]

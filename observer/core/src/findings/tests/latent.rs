@@ -46,11 +46,11 @@ fn group(ports: &[u16]) -> LatentGroup {
 }
 
 #[test]
-fn what_is_said_again_at_the_same_instant_is_told_once() {
+fn what_is_reported_again_at_the_same_instant_is_emitted_once() {
     let mut scene = Scene::new();
     scene.findings.latent(&[group(&[40_122])], at(0));
     scene.findings.latent(&[group(&[40_122])], at(0));
-    one(scene.told());
+    one(scene.emitted());
     assert_eq!(scene.tick(2), []);
 
     scene.findings.latent(&[group(&[40_122, 40_123])], at(0));
@@ -64,7 +64,7 @@ fn what_is_said_again_at_the_same_instant_is_told_once() {
 fn the_five_day_bug_in_one_sentence() {
     let mut scene = Scene::new();
     scene.findings.latent(&[group(&[40_122])], at(0));
-    let finding = one(scene.told());
+    let finding = one(scene.emitted());
     assert_eq!(
         finding.summary,
         format!(
@@ -84,7 +84,7 @@ fn the_five_day_bug_in_one_sentence() {
 fn it_lasts_as_long_as_the_connection() {
     let mut scene = Scene::new();
     scene.findings.latent(&[group(&[1, 2])], at(0));
-    let finding = one(scene.told());
+    let finding = one(scene.emitted());
     assert!(finding.summary.contains("has 2 open connections to"));
     for day in 1..=5 {
         assert_eq!(scene.tick(day * 86_400), [], "keepalives only, and nothing new to say");
@@ -93,24 +93,24 @@ fn it_lasts_as_long_as_the_connection() {
     let finding = one(scene.tick(6 * 86_400));
     assert_eq!((finding.count, finding.last_seen, finding.evidence.len()), (1, at(6 * 86_400), 1));
     scene.findings.latent(&[], at(7 * 86_400));
-    let over = one(scene.told());
+    let over = one(scene.emitted());
     assert_eq!((over.state, over.resolved_at), (State::Resolved, Some(at(7 * 86_400))));
     scene.findings.latent(&[], at(7 * 86_400 + 1));
-    assert_eq!(scene.told(), []);
+    assert_eq!(scene.emitted(), []);
 }
 
 #[test]
-fn repeated_lists_are_told_once_a_second() {
+fn repeated_lists_are_emitted_once_a_second() {
     let mut scene = Scene::new();
-    let mut told = 0;
+    let mut emitted = 0;
     for second in 0..10 {
         for _ in 0..20 {
             scene.findings.latent(&[group(&[1])], at(second));
             scene.findings.tick(at(second));
-            told += scene.told().len();
+            emitted += scene.emitted().len();
         }
     }
-    assert_eq!(told, 10);
+    assert_eq!(emitted, 10);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn groups_of_one_subject_are_one_finding() {
     let young = LatentGroup { since: at(-10), older: false, vantage: Vantage::Transit, ..group(&[7]) };
     let mut scene = Scene::new();
     scene.findings.latent(&[young, group(&[8, 9])], at(0));
-    let finding = one(scene.told());
+    let finding = one(scene.emitted());
     assert_eq!((finding.count, finding.src.as_ref().unwrap().port), (3, 8), "the oldest speaks");
     let since: Vec<_> = texts(&finding).iter().map(|text| text.split_once(" open").unwrap().1).collect();
     let young = format!(" since {}", at(-10));
@@ -130,7 +130,7 @@ fn attempts_do_not_touch_it_and_the_refusal_inherits_its_cause() {
     let mut scene = Scene::new();
     let group = group(&[1]);
     scene.findings.latent(std::slice::from_ref(&group), at(0));
-    one(scene.told());
+    one(scene.emitted());
     let refused = Attempt {
         src: group.src.clone(),
         dst: group.dst.clone(),
@@ -138,15 +138,15 @@ fn attempts_do_not_touch_it_and_the_refusal_inherits_its_cause() {
         ..rejected(Decision::Deny)
     };
     scene.findings.latent(&[], at(50));
-    one(scene.told());
+    one(scene.emitted());
     let finding = one(scene.attempt(60, &refused));
     assert_eq!((finding.kind, finding.cause.as_deref()), (FindingKind::PolicyDenied, Some(CAUSE)));
 
     let other = Attempt { verdict: verdict(Decision::Deny), ..refused };
     let mut scene = Scene::new();
     scene.findings.latent(&[group], at(0));
-    one(scene.told());
+    one(scene.emitted());
     assert_eq!(one(scene.attempt(60, &other)).cause, None, "another policy, another cause");
     scene.findings.policies_changed(&mut |_, _| verdict(Decision::Allow), at(61));
-    assert_eq!(one(scene.told()).kind, FindingKind::PolicyDenied, "latent() says when it is over");
+    assert_eq!(one(scene.emitted()).kind, FindingKind::PolicyDenied, "latent() says when it is over");
 }

@@ -3,16 +3,16 @@
 use super::*;
 use Decision::{Allow, Deny, Unknown};
 
-fn resolved(told: Vec<Finding>) -> Finding {
-    let finding = one(told);
+fn resolved(emitted: Vec<Finding>) -> Finding {
+    let finding = one(emitted);
     assert_eq!(finding.state, State::Resolved);
     finding
 }
 
 #[test]
-fn a_storm_is_one_finding_told_once_a_second() {
+fn a_storm_is_one_finding_emitted_once_a_second() {
     let mut scene = Scene::new();
-    let mut told = Vec::new();
+    let mut emitted = Vec::new();
     for n in 0..10_000_u16 {
         let millis = at(0) + SignedDuration::from_millis(i64::from(n));
         let src = storefront(n);
@@ -20,13 +20,13 @@ fn a_storm_is_one_finding_told_once_a_second() {
         if n % 50 == 49 {
             scene.findings.tick(millis);
         }
-        told.extend(scene.told());
+        emitted.extend(scene.emitted());
     }
-    told.extend(scene.tick(11));
+    emitted.extend(scene.tick(11));
     assert_eq!(scene.findings.len(), 1);
-    assert!((10..=12).contains(&told.len()), "{}", told.len());
-    assert!(told.iter().all(|finding| finding.id == told[0].id && finding.first_seen == at(0)));
-    let last = told.last().unwrap();
+    assert!((10..=12).contains(&emitted.len()), "{}", emitted.len());
+    assert!(emitted.iter().all(|finding| finding.id == emitted[0].id && finding.first_seen == at(0)));
+    let last = emitted.last().unwrap();
     assert_eq!((last.count, last.state), (10_000, State::Active));
     let ports = last.evidence.iter().map(|e| e.text[11..].split(' ').next().unwrap());
     let expected = ["0", "1", "2", "9993", "9994", "9995", "9996", "9997", "9998", "9999"];
@@ -56,7 +56,7 @@ fn ids_are_stable() {
     assert_eq!(finding.id, "6a147b341b77767a");
     let mut elsewhere = Findings::new("node2".into(), FindingsConfig::default());
     elsewhere.attempt(&facts(at(99), &rejected(Deny)));
-    assert_eq!(elsewhere.next_output().unwrap().id, finding.id);
+    assert_eq!(elsewhere.next_output().unwrap().finding.id, finding.id);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn policies_that_allow_resolve_at_once_and_say_so() {
     };
     scene.findings.policies_changed(&mut rejudge, at(5) + SignedDuration::from_millis(326));
     assert_eq!(asked, [(storefront(40_000), valkey())]);
-    let over = resolved(scene.told());
+    let over = resolved(scene.emitted());
     // Sentences tell times to the second.
     let why = format!("the policies allow it since {}", at(5));
     assert_eq!((over.cause.as_ref(), *texts(&over).last().unwrap()), (Some(&why), why.as_str()));
@@ -193,14 +193,14 @@ fn a_connection_that_the_policies_now_allow_is_no_mismatch() {
     let mut scene = Scene::new();
     one(scene.attempt(0, &established(Deny)));
     scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(5));
-    resolved(scene.told());
+    resolved(scene.emitted());
     one(scene.attempt(6, &rejected(Allow)));
     scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(7));
-    assert_eq!(scene.told(), [], "a firewall's reject does not rest on what the policies said");
+    assert_eq!(scene.emitted(), [], "a firewall's reject does not rest on what the policies said");
 }
 
 #[test]
-fn severity_that_changes_is_told_at_once() {
+fn severity_that_changes_is_emitted_at_once() {
     let mut scene = Scene::new();
     let refused = |decision| attempt(Outcome::Refused, Some("rst"), decision);
     assert_eq!(one(scene.attempt(0, &rejected(Unknown))).severity, Severity::Info);
@@ -218,23 +218,23 @@ fn the_table_makes_room_and_counts_it() {
         scene.attempt(seconds, &Attempt { src, dst, ..attempt(Outcome::Refused, Some("rst"), Allow) })
     };
     assert_eq!(one(scan(30, 22)).severity, Severity::Info);
-    let ports = |told: &[Finding]| -> Vec<_> {
-        told.iter().map(|f| (f.dst.as_ref().unwrap().port, f.state)).collect()
+    let ports = |emitted: &[Finding]| -> Vec<_> {
+        emitted.iter().map(|f| (f.dst.as_ref().unwrap().port, f.state)).collect()
     };
     one(scene.attempt(0, &to(1)));
     scene.attempt(1, &Attempt { dst: Endpoint { port: 1, ..valkey() }, ..established(Allow) });
     resolved(scene.tick(11));
     one(scene.attempt(20, &to(2)));
     assert_eq!(ports(&scene.attempt(31, &to(3))), [(3, State::Active)], "the resolved one went");
-    let told = scene.attempt(32, &to(4));
+    let emitted = scene.attempt(32, &to(4));
     assert_eq!(
-        ports(&told),
+        ports(&emitted),
         [(22, State::Resolved), (4, State::Active)],
         "scans give way before the stalest"
     );
-    assert_eq!(told[0].cause.as_deref(), Some("forgotten: there are too many findings"));
-    let told = scene.attempt(33, &to(5));
-    assert_eq!(ports(&told), [(2, State::Resolved), (5, State::Active)]);
+    assert_eq!(emitted[0].cause.as_deref(), Some("forgotten: there are too many findings"));
+    let emitted = scene.attempt(33, &to(5));
+    assert_eq!(ports(&emitted), [(2, State::Resolved), (5, State::Active)]);
     assert_eq!((scene.findings.len(), scene.findings.take_crowded_out()), (3, 3));
     assert_eq!(scene.findings.take_crowded_out(), 0);
 }

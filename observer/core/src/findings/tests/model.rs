@@ -1,4 +1,4 @@
-//! Whatever happens: bounds hold, counts add up, and everything ends.
+//! For any input bounds hold, counts add up, and everything ends.
 
 use std::collections::HashMap;
 
@@ -67,6 +67,18 @@ fn group(n: u8, now: Timestamp) -> LatentGroup {
     }
 }
 
+/// What a reader would find by comparing with what was emitted before.
+fn expected(before: Option<&Finding>, finding: &Finding) -> FindingChange {
+    let was_active = before.is_some_and(|before| before.state == State::Active);
+    let confirms = |before: &Finding| Finding { last_seen: finding.last_seen, ..before.clone() } == *finding;
+    match finding.state {
+        State::Active if !was_active => FindingChange::Appeared,
+        State::Active if before.is_some_and(confirms) => FindingChange::Confirmed,
+        State::Active => FindingChange::Updated,
+        State::Resolved => FindingChange::Resolved,
+    }
+}
+
 /// Plays the steps; each finding's last word, and how many attempts failed.
 fn play(
     findings: &mut Findings,
@@ -76,7 +88,8 @@ fn play(
     let (mut now, mut failures) = (at(0), 0);
     let mut known: HashMap<ArcStr, Finding> = HashMap::new();
     let mut drain = |findings: &mut Findings, now| {
-        while let Some(finding) = findings.next_output() {
+        while let Some(FindingUpdate { change, finding }) = findings.next_output() {
+            assert_eq!(change, expected(known.get(&finding.id), &finding));
             check(known.get(&finding.id), &finding, now);
             known.insert(finding.id.clone(), finding);
         }
@@ -111,9 +124,9 @@ proptest! {
     #[test]
     fn bounds_hold_and_everything_ends(steps in steps(), max in 1_usize..6) {
         let mut findings = Findings::new("node1".into(), FindingsConfig { max, ..FindingsConfig::default() });
-        let (known, _) = play(&mut findings, &steps, |_, told, _| {
-            assert!(told.evidence.len() <= 10 && told.first_seen <= told.last_seen);
-            assert_eq!(told.resolved_at.is_some(), told.state == State::Resolved);
+        let (known, _) = play(&mut findings, &steps, |_, emitted, _| {
+            assert!(emitted.evidence.len() <= 10 && emitted.first_seen <= emitted.last_seen);
+            assert_eq!(emitted.resolved_at.is_some(), emitted.state == State::Resolved);
         });
         prop_assert!(findings.len() <= max);
         prop_assert!(known.values().all(|finding| finding.state == State::Resolved));
@@ -124,16 +137,16 @@ proptest! {
     #[test]
     fn counts_add_up_and_nothing_is_repeated(steps in steps()) {
         let mut findings = Findings::new("node1".into(), FindingsConfig::default());
-        let mut told_at: HashMap<ArcStr, Timestamp> = HashMap::new();
-        let (known, failures) = play(&mut findings, &steps, |before, told, now| {
-            let told_before = told_at.insert(told.id.clone(), now);
+        let mut emitted_at: HashMap<ArcStr, Timestamp> = HashMap::new();
+        let (known, failures) = play(&mut findings, &steps, |before, emitted, now| {
+            let emitted_before = emitted_at.insert(emitted.id.clone(), now);
             let Some(before) = before else { return };
-            assert_ne!(before, told, "told twice");
-            assert_eq!(before.first_seen.min(told.first_seen), told.first_seen);
-            let news = before.state != told.state || before.severity != told.severity;
-            let waited = now.duration_since(told_before.unwrap());
-            // An attempt is told as of its own time, which may be a little earlier.
-            assert!(news || waited >= SignedDuration::from_millis(900), "{waited} {told:#?}");
+            assert_ne!(before, emitted, "emitted twice");
+            assert_eq!(before.first_seen.min(emitted.first_seen), emitted.first_seen);
+            let news = before.state != emitted.state || before.severity != emitted.severity;
+            let waited = now.duration_since(emitted_before.unwrap());
+            // An attempt is emitted as of its own time, which may be a little earlier.
+            assert!(news || waited >= SignedDuration::from_millis(900), "{waited} {emitted:#?}");
         });
         let of_attempts = known.values().filter(|finding| finding.kind != FindingKind::LatentDenial);
         prop_assert_eq!(of_attempts.map(|finding| finding.count).sum::<u64>(), failures);

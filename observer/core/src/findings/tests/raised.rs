@@ -3,14 +3,19 @@
 use flow_model::finding::Evidence;
 
 use super::*;
+use crate::subject::Subject;
 
 const KIND: FindingKind = FindingKind::VipFlap;
-const VIP: [&str; 2] = ["vip", "10.0.20.200"];
+
+fn vip() -> Subject {
+    Subject::Vip([10, 0, 20, 200].into())
+}
 
 fn raised(count: u64) -> Raised {
     Raised {
         kind: KIND,
-        subject: VIP.map(ArcStr::from).to_vec(),
+        subject: vip(),
+        last_seen: at(0),
         severity: Severity::Warning,
         summary: format!("moved {count} times"),
         src: None,
@@ -25,14 +30,26 @@ fn raised(count: u64) -> Raised {
 }
 
 impl Scene {
+    /// Reports this beside all that is raised already.
     fn raise(&mut self, seconds: i64, raised: Raised) -> Vec<Finding> {
-        self.findings.raise(raised, at(seconds));
-        self.told()
+        self.raised.insert(raised.key(), Raised { last_seen: at(seconds), ..raised });
+        self.report(seconds, None)
     }
 
+    /// Reports all but this.
     fn lower(&mut self, seconds: i64, because: Option<&str>) -> Vec<Finding> {
-        self.findings.lower(KIND, &VIP, because.map(str::to_owned), at(seconds));
-        self.told()
+        self.raised.remove(&FindingKey { kind: KIND, subject: vip() });
+        self.report(seconds, because)
+    }
+
+    fn report(&mut self, seconds: i64, because: Option<&str>) -> Vec<Finding> {
+        let mut detected = Detected::nothing(FindingSource::Vips);
+        detected.raised.extend(self.raised.values().cloned());
+        if let Some(because) = because {
+            detected.end(KIND, vip(), because);
+        }
+        self.findings.report(detected, at(seconds));
+        self.emitted()
     }
 }
 
@@ -55,13 +72,13 @@ fn one_begins_goes_on_and_ends() {
     let again = one(scene.raise(10, Raised { cause: Some("x".into()), ..raised(3) }));
     assert_eq!((&again.id, again.first_seen, again.cause.as_deref()), (&first.id, at(0), Some("x")));
     let end = one(scene.lower(11, Some("it is quiet")));
-    assert_eq!(end.cause.as_deref(), Some("x"), "what brought it about stays told");
+    assert_eq!(end.cause.as_deref(), Some("x"), "the cause stays");
     assert_eq!(scene.tick(11 + 3601), []);
     assert!(scene.findings.is_empty());
 }
 
 #[test]
-fn silence_ends_it_and_news_is_told_at_once() {
+fn silence_ends_it_and_news_is_emitted_at_once() {
     let mut scene = Scene::new();
     scene.raise(0, raised(3));
     let worse = one(scene.raise(0, Raised { severity: Severity::Critical, ..raised(3) }));
@@ -72,29 +89,83 @@ fn silence_ends_it_and_news_is_told_at_once() {
 #[test]
 fn subjects_and_kinds_are_apart_and_ids_are_stable() {
     let mut scene = Scene::new();
-    let id = |subject: &[&str], kind, scene: &mut Scene| {
-        let subject = subject.iter().map(|part| ArcStr::from(*part)).collect();
-        one(scene.raise(0, Raised { subject, kind, ..raised(1) })).id
-    };
+    let id = |subject, kind, scene: &mut Scene| one(scene.raise(0, Raised { subject, kind, ..raised(1) })).id;
     let ids = [
-        id(&VIP, KIND, &mut scene),
-        id(&VIP, FindingKind::VipConflict, &mut scene),
-        id(&["vip", "10.0.20.201"], KIND, &mut scene),
-        id(&["vip1", "0.0.20.201"], KIND, &mut scene),
+        id(vip(), KIND, &mut scene),
+        id(vip(), FindingKind::VipConflict, &mut scene),
+        id(Subject::Vip([10, 0, 20, 201].into()), KIND, &mut scene),
+        id(Subject::Workload("data/db".into()), KIND, &mut scene),
+        id(Subject::Service("data/db".into()), KIND, &mut scene),
     ];
-    assert_eq!(scene.findings.len(), ids.iter().collect::<std::collections::BTreeSet<_>>().len());
-    assert_eq!(id(&VIP, KIND, &mut Scene::new()), ids[0]);
+    assert_eq!(scene.findings.len(), ids.iter().collect::<BTreeSet<_>>().len());
+    assert_eq!(id(vip(), KIND, &mut Scene::new()), ids[0]);
+    let known = FindingKey { kind: FindingKind::VipFlap, subject: vip() };
+    assert_eq!(known.id(), ids[0]);
 }
 
 #[test]
 fn many_subjects_and_much_evidence_are_bounded() {
     let mut scene = Scene::with(FindingsConfig { max: 3, ..FindingsConfig::default() });
-    for n in 0..10_u32 {
-        let subject = vec![arcstr::format!("{n}")];
+    for n in 0..10_u8 {
+        let subject = Subject::Vip([10, 0, 21, n].into());
         scene.raise(n.into(), Raised { subject, ..raised(1000) });
     }
     assert_eq!(scene.findings.len(), 3);
     assert_eq!(scene.findings.take_crowded_out(), 7);
-    let told = one(scene.raise(20, raised(1000)).into_iter().filter(|f| f.state == State::Active).collect());
-    assert_eq!(told.evidence.len(), 10);
+    let emitted =
+        one(scene.raise(20, raised(1000)).into_iter().filter(|f| f.state == State::Active).collect());
+    assert_eq!(emitted.evidence.len(), 10);
+}
+
+#[test]
+fn what_found_no_room_stays_out_until_there_is_some() {
+    let mut scene = Scene::with(FindingsConfig { max: 2, ..FindingsConfig::default() });
+    let subject = |n| Subject::Vip([10, 0, 21, n].into());
+    for n in 0..3 {
+        scene.raise(n.into(), Raised { subject: subject(n), ..raised(3) });
+    }
+    for second in 3..10 {
+        let emitted = scene.report(second, None);
+        assert_eq!(emitted, [], "raised findings don't push each other out at every report");
+    }
+    assert_eq!(scene.findings.take_crowded_out(), 1);
+    let key = |n| FindingKey { kind: KIND, subject: subject(n) };
+    scene.raised.remove(&key(2));
+    let emitted = scene.report(10, None);
+    let states: Vec<_> = emitted.into_iter().map(|finding| (finding.id, finding.state)).collect();
+    assert_eq!(states, [(key(2).id(), State::Resolved), (key(0).id(), State::Active)]);
+}
+
+#[test]
+fn a_detector_ends_its_own_findings_only() {
+    let mut scene = Scene::new();
+    one(scene.raise(0, raised(3)));
+    one(scene.attempt(0, &rejected(Decision::Deny)));
+    scene.findings.report(Detected::nothing(FindingSource::Resets), at(1));
+    assert_eq!(scene.updates(), []);
+    scene.findings.report(Detected::nothing(FindingSource::Vips), at(1));
+    let end = one(scene.emitted());
+    assert_eq!((end.kind, end.state, end.cause), (KIND, State::Resolved, None));
+}
+
+#[test]
+fn each_update_says_what_changed() {
+    let mut scene = Scene::new();
+    let changes = |scene: &mut Scene, detected: Option<Raised>, seconds| {
+        let raised = detected.map(|raised| Raised { last_seen: at(seconds), ..raised });
+        let detected =
+            Detected { raised: raised.into_iter().collect(), ..Detected::nothing(FindingSource::Vips) };
+        scene.findings.report(detected, at(seconds));
+        scene.findings.tick(at(seconds));
+        scene.updates().into_iter().map(|update| update.change).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(&mut scene, None, 0), [], "what was never active does not end");
+    assert_eq!(changes(&mut scene, Some(raised(3)), 1), [FindingChange::Appeared]);
+    assert_eq!(changes(&mut scene, Some(raised(4)), 3), [FindingChange::Updated]);
+    assert_eq!(changes(&mut scene, Some(raised(4)), 5), [FindingChange::Confirmed]);
+    let worse = Raised { severity: Severity::Critical, ..raised(4) };
+    assert_eq!(changes(&mut scene, Some(worse), 5), [FindingChange::Updated]);
+    assert_eq!(changes(&mut scene, None, 6), [FindingChange::Resolved]);
+    assert_eq!(changes(&mut scene, None, 7), []);
+    assert_eq!(changes(&mut scene, Some(raised(3)), 8), [FindingChange::Appeared]);
 }

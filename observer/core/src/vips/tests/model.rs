@@ -50,14 +50,14 @@ proptest! {
         scene.now += 2_000;
         scene.tick();
         for (n, name) in VIPS.iter().enumerate().take(2) {
-            let vip = scene.picture(name);
+            let vip = scene.snapshot(name);
             prop_assert_eq!(vip.moves, moves[n]);
             prop_assert_eq!(vip.claimant.as_ref().map(|claim| claim.mac), last[n].map(|host| mac(HOSTS[host])));
             prop_assert!(vip.history.len() <= 5);
             prop_assert!(vip.history.windows(2).all(|pair| pair[0].mac != pair[1].mac));
         }
-        let told = u64::try_from(scene.moves(ClaimSource::Wire)).unwrap();
-        prop_assert_eq!(told, moves[0] + moves[1]);
+        let emitted = u64::try_from(scene.moves(ClaimSource::Wire)).unwrap();
+        prop_assert_eq!(emitted, moves[0] + moves[1]);
         prop_assert!(scene.vips.moves_since(Timestamp::MIN).count() <= 10);
         let counted = scene.outputs.iter().filter(|output| matches!(output, Output::Unclaimed { .. })).count();
         prop_assert_eq!(counted, unclaimed);
@@ -66,7 +66,7 @@ proptest! {
         scene.tick();
         scene.now += 60_000;
         scene.tick();
-        let ids: BTreeMap<_, _> = scene.told.iter().map(|(_, f)| (f.id.clone(), f.state)).collect();
+        let ids: BTreeMap<_, _> = scene.emitted.iter().map(|(_, f)| (f.id.clone(), f.state)).collect();
         prop_assert!(ids.values().all(|state| *state == State::Resolved));
     }
 }

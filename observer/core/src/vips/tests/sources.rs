@@ -38,7 +38,7 @@ fn a_lease_that_flaps_where_no_wire_is_heard_is_a_flap() {
 fn each_source_is_shown() {
     let mut scene = Scene::new();
     scene.play("0 l2:x=a lease:y=b event:z= c*; 2");
-    let api: Vec<_> = scene.picture(VIP).api.into_iter().map(|c| (c.source, c.object, c.node)).collect();
+    let api: Vec<_> = scene.snapshot(VIP).api.into_iter().map(|c| (c.source, c.object, c.node)).collect();
     let object = |source, name: &str, node: Option<&str>| {
         (source, ObjectRef::new("metallb-system", name), node.map(ArcStr::from))
     };
@@ -60,7 +60,7 @@ fn nodes_may_be_given_by_address() {
     scene.inventory.announcers = vec![status.into()];
     scene.apply();
     scene.play("0 b*; 60");
-    assert_eq!(scene.picture(VIP).api[0].node.as_deref(), Some("node-b"));
+    assert_eq!(scene.snapshot(VIP).api[0].node.as_deref(), Some("node-b"));
     assert_eq!(scene.changes(), Vec::<String>::new());
 }
 
@@ -72,7 +72,7 @@ fn the_balancer_of_k3s_answers_at_the_nodes_own_addresses() {
     scene.inventory.announcers = vec![announcer(ClaimSource::Ingress, "postgresql-lb", "bc", at(0.0)).into()];
     scene.apply();
     for (vip, host) in [(&b, 'b'), (&c, 'c')] {
-        let api = scene.picture(vip).api;
+        let api = scene.snapshot(vip).api;
         assert_eq!((api.len(), api[0].node.clone()), (1, Some(arcstr::format!("node-{host}"))));
     }
 }
@@ -84,8 +84,8 @@ fn a_lease_for_all_speaks_where_nobody_else_does() {
     scene.inventory.announcers = vec![all.into()];
     scene.apply();
     scene.play("2");
-    assert_eq!(scene.picture(VIP).api.len(), 1);
+    assert_eq!(scene.snapshot(VIP).api.len(), 1);
     scene.play("3 l2:x=b; 5");
-    let api = scene.picture(VIP).api;
+    let api = scene.snapshot(VIP).api;
     assert_eq!((api.len(), api[0].source), (1, ClaimSource::L2Status));
 }

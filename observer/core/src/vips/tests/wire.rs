@@ -18,9 +18,9 @@ fn repeated_announcements_are_no_moves(#[case] script: String) {
     scene.play(&script);
     assert_eq!((scene.moves(ClaimSource::Wire), scene.announcements().len()), (0, 1));
     assert_eq!(scene.changes(), Vec::<String>::new());
-    let claimant = scene.picture(VIP).claimant.unwrap();
+    let claimant = scene.snapshot(VIP).claimant.unwrap();
     assert_eq!((claimant.node.as_deref(), claimant.since), (Some("node-a"), at(0.0)));
-    assert!(claimant.last_seen >= at(50.0), "that it is still there is told");
+    assert!(claimant.last_seen >= at(50.0), "that it is still there is reported");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_flap_says_what_it_did() {
 }
 
 #[test]
-fn a_move_is_told_with_both_hosts() {
+fn a_move_is_recorded_with_both_hosts() {
     let mut scene = Scene::new();
     scene.play("0 b*; 60 c*");
     let [first, moved] = scene.announcements()[..] else { panic!("{:?}", scene.announcements()) };
@@ -51,12 +51,12 @@ fn a_move_is_told_with_both_hosts() {
     );
     assert_eq!((moved.r#move, moved.claimant.as_deref()), (true, Some("node-c")));
     assert_eq!((moved.previous.as_deref(), &moved.services[..]), (Some("node-b"), &[SERVICE.into()][..]));
-    let vip = scene.picture(VIP);
+    let vip = scene.snapshot(VIP);
     assert_eq!((vip.moves, vip.history.len(), vip.claimant.as_ref()), (1, 2, vip.history.last()));
     let moves: Vec<&Move> = scene.vips.moves_since(at(60.0)).collect();
     assert_eq!(
-        (moves.len(), moves[0].from.as_str(), moves[0].to.as_str(), moves[0].at),
-        (1, "node-b", "node-c", at(60.0))
+        (moves.len(), moves[0].from.to_string(), moves[0].to.to_string(), moves[0].at),
+        (1, "node-b".to_owned(), "node-c".to_owned(), at(60.0))
     );
     assert_eq!(scene.vips.moves_since(at(60.1)).count(), 0);
     assert_eq!(scene.changes(), Vec::<String>::new());
@@ -68,7 +68,7 @@ fn late_frames_of_the_old_owner_are_neither_flap_nor_conflict() {
     scene.play("0 a*; 20 b*; 20.05 a!; 20.06 b!; 20.1 a=; 20.12 b=; 40 c*; 40.1 b!; 40.15 c!");
     assert_eq!(scene.moves(ClaimSource::Wire), 8, "each change of claimant is counted");
     assert_eq!(scene.changes(), Vec::<String>::new());
-    assert_eq!(scene.picture(VIP).claimant.unwrap().mac, mac('c'));
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().mac, mac('c'));
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn three_hosts_and_one_nobody_knows() {
 
     scene.vips.neighbours(&[(node_ip('b'), mac('x'))], &[mac('a')]);
     scene.play("33");
-    assert_eq!(scene.picture(VIP).history[2].node.as_deref(), Some("node-b"), "named once it is known");
-    assert_eq!(scene.picture(VIP).history[1].node.as_deref(), Some("node-b"), "its old one is remembered");
+    assert_eq!(scene.snapshot(VIP).history[2].node.as_deref(), Some("node-b"), "named once it is known");
+    assert_eq!(scene.snapshot(VIP).history[1].node.as_deref(), Some("node-b"), "its old one is remembered");
 }
 
 #[test]
@@ -119,11 +119,11 @@ fn nodes_and_neighbours_come_in_any_order() {
     scene.inventory.nodes.clear();
     scene.apply();
     scene.play("0 b!; 1");
-    assert_eq!(scene.picture(VIP).claimant.unwrap().node, None);
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().node, None);
     scene.inventory.nodes.push(node('b'));
     scene.apply();
     scene.play("3");
-    assert_eq!(scene.picture(VIP).claimant.unwrap().node.as_deref(), Some("node-b"));
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().node.as_deref(), Some("node-b"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn addresses_of_version_6_move_too() {
     scene.claim("fd00::200", "a6");
     scene.claim("fd00::200", "b6");
     assert_eq!((scene.moves(ClaimSource::Wire), scene.announcements().len()), (1, 2));
-    assert_eq!(scene.picture("fd00::200").services, ["web/lb"]);
+    assert_eq!(scene.snapshot("fd00::200").services, ["web/lb"]);
 }
 
 #[test]
@@ -189,7 +189,9 @@ fn a_clock_that_jumps_neither_hides_moves_nor_keeps_a_flap() {
 fn the_operator_names_vips_without_services_and_groups_are_no_claimants() {
     let extra = BTreeSet::from([ip("10.0.20.9")]);
     let mut scene = Scene::with(VipConfig { extra, max: 1, ..VipConfig::default() });
-    assert_eq!((scene.vips.known(), scene.vips.left_out()), (BTreeSet::from([ip("10.0.20.9")]), 1));
+    assert_eq!(scene.vips.known(), BTreeSet::from([ip("10.0.20.9")]));
+    let lost = Output::Lost { stage: LostStage::Vips, count: 1 };
+    assert_eq!(scene.outputs.iter().filter(|output| **output == lost).count(), 1);
     scene.claim("10.0.20.9", "a!");
     let seen = AnnouncementSeen {
         time: at(1.0),
@@ -202,4 +204,24 @@ fn the_operator_names_vips_without_services_and_groups_are_no_claimants() {
     scene.claim("10.0.20.9", "b!");
     let moved = Output::VipMoved { vip: ip("10.0.20.9"), service: None, source: ClaimSource::Wire };
     assert_eq!(scene.outputs.iter().filter(|output| **output == moved).count(), 1);
+}
+
+#[test]
+fn each_vip_that_is_not_followed_is_lost_once_while_it_stays_out() {
+    let mut scene = Scene::with(VipConfig { max: 1, ..VipConfig::default() });
+    let lost = |scene: &mut Scene, vips: &[&str]| {
+        scene.outputs.clear();
+        scene.inventory.services = vec![service(SERVICE, vips)];
+        scene.apply();
+        let lost = scene.outputs.iter().map(|output| match output {
+            Output::Lost { stage: LostStage::Vips, count } => *count,
+            _ => 0,
+        });
+        lost.sum::<u64>()
+    };
+    assert_eq!(lost(&mut scene, &["10.0.20.1"]), 0);
+    assert_eq!(lost(&mut scene, &["10.0.20.1", "10.0.20.2", "10.0.20.3"]), 2);
+    assert_eq!(lost(&mut scene, &["10.0.20.1", "10.0.20.2", "10.0.20.3"]), 0);
+    assert_eq!(lost(&mut scene, &["10.0.20.1", "10.0.20.3", "10.0.20.4"]), 1);
+    assert_eq!(lost(&mut scene, &["10.0.20.3"]), 0);
 }

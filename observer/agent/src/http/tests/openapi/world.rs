@@ -39,7 +39,7 @@ pub(super) async fn agent() -> Agent {
     let counts = Counts { syn: 5, syn_retransmits: 2, rst: [[1, 2, 3], [4, 5, 6]], outcomes: [7, 8, 9, 10] };
     agent.emit(Output::Pair(pair(client(), server(), counts)));
     agent.emit(Output::Pair(pair(bare.clone(), service("data", "db"), counts)));
-    findings().into_iter().for_each(|finding| agent.emit(Output::Finding(finding)));
+    findings().into_iter().for_each(|finding| agent.emit(Output::Finding(finding.into())));
     agent.emit(Output::Vip(known_vip()));
     agent.emit(Output::Vip(Vip { ip: "fd00::1".parse().unwrap(), ..vip(&[]) }));
     agent

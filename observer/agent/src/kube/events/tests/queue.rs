@@ -5,10 +5,10 @@ use flow_model::finding::{Finding, FindingKind};
 use flow_model::object_ref::ObjectRef;
 
 use crate::kube::events::pace::Limits;
-use crate::kube::events::queue::{Queue, Report, Told, message};
+use crate::kube::events::queue::Queue;
+use crate::kube::events::report::{EventState, Outcome, Report, message};
 use crate::kube::events::subject::of;
 use crate::kube::events::tests::{cluster, finding};
-use crate::kube::events::write::Outcome;
 use crate::sink::testing::{pod, resolved};
 
 fn report(finding: Finding) -> Report {
@@ -39,7 +39,7 @@ impl Desk {
 
     /// Names and counts of what is written now.
     fn write(&mut self) -> Vec<(String, u64)> {
-        self.write_with(|report| Outcome::Written(told(report))).0
+        self.write_with(|report| Outcome::Written(written(report))).0
     }
 
     /// The same, and how many reports are lost.
@@ -60,8 +60,8 @@ impl Desk {
     }
 }
 
-fn told(report: &Report) -> Told {
-    Told { finding: report.finding.count, count: 1, message: message(&report.finding) }
+fn written(report: &Report) -> EventState {
+    EventState { finding: report.finding.count, count: 1, message: message(&report.finding) }
 }
 
 fn one(count: u64) -> Vec<(String, u64)> {

@@ -1,4 +1,4 @@
-//! The words of `rst_burst` findings.
+//! The sentences of `rst_burst` findings.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::bursts::server::{Client, Server};
 use crate::bursts::watch::{Clients, Example};
 use crate::bursts::window::Counts;
 
-/// "10.0.20.200 (dbaas/postgresql-lb)", "data/cache", "Service data/cache".
+/// Returns "10.0.20.200 (dbaas/postgresql-lb)", "data/cache", "Service data/cache".
 pub(super) fn server(server: &Server, services: &[ObjectRef]) -> String {
     match server {
         Server::Vip(ip) if services.is_empty() => ip.to_string(),
@@ -23,7 +23,7 @@ pub(super) fn server(server: &Server, services: &[ObjectRef]) -> String {
     }
 }
 
-/// "41 resets of established connections and 3 orphans in 10 s from 5 clients".
+/// Returns "41 resets of established connections and 3 orphans in 10 s from 5 clients".
 pub(super) fn resets(peak: &Peak, window: i64) -> String {
     format!("{} in {window} s from {}", counted(peak.counts), from(peak.focus.as_ref(), &peak.clients))
 }
@@ -52,7 +52,7 @@ fn from(focus: Option<&Client>, clients: &Clients) -> String {
     }
 }
 
-/// "it moved k8s-node3 -> k8s-node4 1.2 s before".
+/// Returns "it moved k8s-node3 -> k8s-node4 1.2 s before".
 pub(super) fn because(cause: Option<&Cause>, start: Timestamp) -> String {
     match cause {
         Some(cause) => format!("{} {}", cause.what, when(cause.at, start)),
@@ -66,7 +66,7 @@ fn when(at: Timestamp, start: Timestamp) -> String {
     format!("{:.1} s {place}", before.abs().as_secs_f64())
 }
 
-/// The kind of the cause, and what speaks for it.
+/// Returns the kind of the cause, and the evidence for it.
 pub(super) fn cause(cause: Option<&Cause>, start: Timestamp, peak: &Peak) -> String {
     let kind = Kind::label(cause.map(|cause| cause.kind));
     match cause {
@@ -82,7 +82,7 @@ pub(super) fn cause(cause: Option<&Cause>, start: Timestamp, peak: &Peak) -> Str
     }
 }
 
-/// One reset as evidence.
+/// Returns one reset as evidence.
 pub(super) fn example(example: &Example) -> String {
     let Example { src, dst, by, phase, .. } = example;
     let mut text = format!("{} -> {}", party(src, src.ip, src.port), party(dst, dst.ip, dst.port));

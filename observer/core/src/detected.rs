@@ -1,0 +1,70 @@
+//! What detectors find: plain values that hold now. Which of them is news is decided by [`crate::findings::Findings`] alone.
+
+use arcstr::ArcStr;
+use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
+use flow_model::object_ref::ObjectRef;
+use flow_model::record::Endpoint;
+use jiff::Timestamp;
+
+use crate::subject::{FindingKey, Subject};
+
+/// Everything that one detector finds now. Findings of this source that are not raised are over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detected {
+    pub source: FindingSource,
+    /// In the order in which they are to be reported.
+    pub raised: Vec<Raised>,
+    /// Why findings ended. A finding that ended without an entry here ends without a reason.
+    pub ended: Vec<Ended>,
+}
+
+/// What a detector finds about one subject now. It replaces what it found before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raised {
+    pub kind: FindingKind,
+    pub subject: Subject,
+    /// When this was true last.
+    pub last_seen: Timestamp,
+    pub severity: Severity,
+    pub summary: String,
+    pub src: Option<Endpoint>,
+    pub dst: Option<Endpoint>,
+    pub vip: Option<ArcStr>,
+    pub policies: Vec<ObjectRef>,
+    /// Nodes that it concerns. Empty: the node of this agent.
+    pub nodes: Vec<ArcStr>,
+    /// What brought it about. Absent: the cause reported before stands.
+    pub cause: Option<String>,
+    /// Oldest first. Of many the first and the last are kept.
+    pub evidence: Vec<Evidence>,
+    pub count: u64,
+}
+
+/// Why a finding ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub kind: FindingKind,
+    pub subject: Subject,
+    pub because: String,
+}
+
+impl Detected {
+    /// Returns the value of a detector that finds nothing.
+    #[must_use]
+    pub fn nothing(source: FindingSource) -> Self {
+        Self { source, raised: Vec::new(), ended: Vec::new() }
+    }
+
+    /// Adds the reason why a finding ended.
+    pub fn end(&mut self, kind: FindingKind, subject: Subject, because: impl Into<String>) {
+        self.ended.push(Ended { kind, subject, because: because.into() });
+    }
+}
+
+impl Raised {
+    /// Returns the key of the finding.
+    #[must_use]
+    pub fn key(&self) -> FindingKey {
+        FindingKey { kind: self.kind, subject: self.subject.clone() }
+    }
+}

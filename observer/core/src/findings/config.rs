@@ -1,0 +1,30 @@
+//! When findings begin and end.
+
+use jiff::SignedDuration;
+
+/// Says when findings begin and end, and how many are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingsConfig {
+    /// How long enforcement may lag behind a new pod or a changed policy.
+    pub grace: SignedDuration,
+    /// Without new evidence for this long, a finding resolves.
+    pub quiet: SignedDuration,
+    /// After a success without another failure for this long, a finding resolves.
+    pub settle: SignedDuration,
+    /// How long resolved findings are kept.
+    pub keep: SignedDuration,
+    /// How many findings are kept, active and resolved.
+    pub max: usize,
+}
+
+impl Default for FindingsConfig {
+    fn default() -> Self {
+        Self {
+            grace: SignedDuration::from_secs(15),
+            quiet: SignedDuration::from_mins(10),
+            settle: SignedDuration::from_secs(10),
+            keep: SignedDuration::from_hours(1),
+            max: 1_000,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What was emitted of a finding last, and whether it differs from that now.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use flow_model::finding::{Finding, FindingChange};
+use jiff::{SignedDuration, Timestamp};
+
+/// An update of an active finding is emitted this often at most, unless its state or severity changes.
+const UPDATE_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// Remembers when a finding was emitted last, and what it was then.
+#[derive(Debug)]
+pub(super) struct LastReported {
+    at: Timestamp,
+    /// Fingerprint of everything but `last_seen`.
+    content: u64,
+    last_seen: Timestamp,
+}
+
+impl LastReported {
+    /// Returns the value of a finding that has not been emitted yet.
+    pub(super) fn never(now: Timestamp) -> Self {
+        Self { at: now, content: 0, last_seen: now }
+    }
+
+    pub(super) fn new(finding: &Finding, now: Timestamp) -> Self {
+        Self { at: now, content: fingerprint(finding), last_seen: finding.last_seen }
+    }
+
+    /// Is true where an update may be emitted, also when the clock was set back.
+    pub(super) fn allows_update(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at).abs() >= UPDATE_EVERY
+    }
+
+    /// Returns how a finding differs from what was emitted. What changed and changed back does not differ.
+    pub(super) fn change(&self, finding: &Finding) -> Option<FindingChange> {
+        if fingerprint(finding) != self.content {
+            return Some(FindingChange::Updated);
+        }
+        (finding.last_seen != self.last_seen).then_some(FindingChange::Confirmed)
+    }
+}
+
+fn fingerprint(finding: &Finding) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // Field by field rather than by a copy: a field that is added must be named here.
+    let Finding {
+        id,
+        kind,
+        state,
+        first_seen,
+        last_seen: _,
+        resolved_at,
+        count,
+        severity,
+        summary,
+        src,
+        dst,
+        policies,
+        vip,
+        nodes,
+        cause,
+        evidence,
+    } = finding;
+    (id, kind, state, first_seen, resolved_at, count, severity, summary).hash(&mut hasher);
+    (src, dst, policies, vip, nodes, cause, evidence).hash(&mut hasher);
+    hasher.finish()
+}

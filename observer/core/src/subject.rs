@@ -1,0 +1,33 @@
+//! What a finding is about. There is one finding per kind and subject.
+
+mod flow;
+mod id;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use flow_model::finding::FindingKind;
+use flow_model::object_ref::ObjectRef;
+
+pub use self::flow::FlowSubject;
+
+/// What a finding is about. Ordered, so that a recording gives the same outputs at every replay.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A client, a server and a port.
+    Flow(FlowSubject),
+    /// A load-balancer address.
+    Vip(IpAddr),
+    /// A workload as a server.
+    Workload(ObjectRef),
+    /// A Service whose workload is not known.
+    Service(ObjectRef),
+}
+
+/// Identifies a finding.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FindingKey {
+    pub kind: FindingKind,
+    pub subject: Subject,
+}

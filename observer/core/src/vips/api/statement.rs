@@ -1,0 +1,51 @@
+//! One object of the API, and one node that it names.
+
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::Announcer;
+use flow_model::object_ref::ObjectRef;
+use flow_model::vip::{ApiClaim, WireAgreement};
+use jiff::Timestamp;
+
+/// One object, and one node that it names.
+#[derive(Debug)]
+pub(in crate::vips) struct ApiStatement {
+    pub(in crate::vips) announcer: Arc<Announcer>,
+    /// Absent where the object's status is empty.
+    pub(in crate::vips) node: Option<ArcStr>,
+    /// When this agent saw it first.
+    pub(in crate::vips) seen: Timestamp,
+    /// Since when the wire has contradicted it without a break.
+    pub(in crate::vips) contradicted: Option<Timestamp>,
+}
+
+impl ApiStatement {
+    pub(in crate::vips) fn object(&self) -> ObjectRef {
+        ObjectRef::new(self.announcer.namespace.clone(), self.announcer.name.clone())
+    }
+
+    /// Returns the Service, where the object says which one it is about.
+    pub(in crate::vips) fn service(&self) -> Option<&ObjectRef> {
+        self.announcer.service.as_ref()
+    }
+
+    pub(in crate::vips) fn agreement(&self) -> WireAgreement {
+        self.announcer.source.traits().wire
+    }
+
+    pub(super) fn is_same(&self, announcer: &Announcer, node: Option<&ArcStr>) -> bool {
+        let Announcer { source, namespace, name, .. } = &*self.announcer;
+        (*source, namespace, name) == (announcer.source, &announcer.namespace, &announcer.name)
+            && self.node.as_ref() == node
+    }
+
+    pub(super) fn claim(&self) -> ApiClaim {
+        ApiClaim {
+            source: self.announcer.source,
+            object: self.object(),
+            node: self.node.clone(),
+            since: self.announcer.since,
+        }
+    }
+}

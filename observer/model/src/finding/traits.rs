@@ -1,0 +1,83 @@
+//! What distinguishes the kinds of findings, one row each.
+//!
+//! Detectors, [`crate::finding::Finding`]'s keeper and the writer of Kubernetes Events read this table instead of
+//! matching on kinds. A kind without a row does not compile.
+
+use crate::finding::FindingKind;
+
+/// Names the detector that finds a kind. A detector reports all that it finds at once, so what it no longer reports is
+/// over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingSource {
+    /// Attempts, one by one: a finding lasts until attempts succeed or stop.
+    Attempts,
+    /// The open connections of the node. They may be silent for days, so silence ends nothing.
+    OpenConnections,
+    /// The announcers of load-balancer addresses.
+    Vips,
+    /// Bursts of resets.
+    Resets,
+}
+
+/// Says whether a finding claims that the policies refuse its example, and so has to be judged again when they change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestsOnRefusal {
+    Never,
+    Always,
+    /// The finding claims it only where the connection was established.
+    IfEstablished,
+}
+
+/// Says what [`crate::finding::Finding::count`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// Occurrences since the finding began: the count only grows.
+    Occurrences,
+    /// What is there now: the count rises and falls.
+    Present,
+}
+
+/// Names the object that a Kubernetes Event about a finding is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventObject {
+    /// The client pod, else what it addressed.
+    Client,
+    /// The policy, else as for [`EventObject::Client`].
+    Policy,
+    /// The Service that has the VIP.
+    VipService,
+    /// The Service addressed, else the server pod.
+    Server,
+}
+
+/// Holds the row of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindTraits {
+    pub source: FindingSource,
+    pub rests_on_refusal: RestsOnRefusal,
+    pub counting: Counting,
+    pub event_object: EventObject,
+}
+
+impl FindingKind {
+    /// Returns the row of this kind.
+    #[must_use]
+    pub const fn traits(self) -> KindTraits {
+        use Counting::{Occurrences, Present};
+        use EventObject::{Client, Policy, Server, VipService};
+        use FindingSource::{Attempts, OpenConnections, Resets, Vips};
+        use RestsOnRefusal::{Always, IfEstablished, Never};
+
+        let (source, rests_on_refusal, counting, event_object) = match self {
+            Self::PolicyDenied => (Attempts, Always, Occurrences, Client),
+            Self::ServiceRefused => (Attempts, Never, Occurrences, Client),
+            Self::Unanswered => (Attempts, Never, Occurrences, Client),
+            Self::EnforcementMismatch => (Attempts, IfEstablished, Occurrences, Policy),
+            Self::LatentDenial => (OpenConnections, Never, Present, Client),
+            Self::VipFlap => (Vips, Never, Occurrences, VipService),
+            Self::VipConflict => (Vips, Never, Occurrences, VipService),
+            Self::RstBurst => (Resets, Never, Occurrences, Server),
+        };
+        KindTraits { source, rests_on_refusal, counting, event_object }
+    }
+}
