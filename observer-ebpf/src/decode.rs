@@ -1,19 +1,24 @@
-//! Ring bytes to [`Record`], without `unsafe` and without trust.
+//! Reads records from ring bytes, without `unsafe` and without trusting the bytes.
 
-use crate::{AnnouncementRecord, AttemptRecord, DropRecord, Header, Record, ResetRecord, Tuple, kind};
-
-/// Why bytes are not a record.
+/// The ways in which bytes can fail to be a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// Fewer bytes than the kind needs.
+    /// There are fewer bytes than the kind needs.
     Short {
         /// Bytes needed.
         need: usize,
         /// Bytes given.
         got: usize,
     },
-    /// A kind this build does not know.
+    /// This build does not know the kind.
     UnknownKind(u8),
+    /// A field holds a byte that stands for no value.
+    UnknownValue {
+        /// Name of the field.
+        field: &'static str,
+        /// The byte.
+        value: u8,
+    },
 }
 
 impl core::fmt::Display for DecodeError {
@@ -21,63 +26,23 @@ impl core::fmt::Display for DecodeError {
         match self {
             Self::Short { need, got } => write!(f, "record of {got} bytes, {need} needed"),
             Self::UnknownKind(kind) => write!(f, "unknown record kind {kind}"),
+            Self::UnknownValue { field, value } => write!(f, "unknown value {value} in the record's {field}"),
         }
     }
 }
 
 impl core::error::Error for DecodeError {}
 
-impl Record {
-    /// Decodes one ring record. Bytes past the record are ignored (the ring rounds up to 8).
-    ///
-    /// # Errors
-    /// When the bytes are too few or the kind is unknown.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let kind = *bytes.first().ok_or(DecodeError::Short { need: 1, got: 0 })?;
-        let size = match kind {
-            kind::ATTEMPT => size_of::<AttemptRecord>(),
-            kind::RESET => size_of::<ResetRecord>(),
-            kind::DROP => size_of::<DropRecord>(),
-            kind::ANNOUNCEMENT => size_of::<AnnouncementRecord>(),
-            other => return Err(DecodeError::UnknownKind(other)),
-        };
-        let bytes = bytes.get(..size).ok_or(DecodeError::Short { need: size, got: bytes.len() })?;
-        let mut r = Reader(bytes);
-        let header = r.header();
-        Ok(match kind {
-            kind::ATTEMPT => Self::Attempt(AttemptRecord {
-                header,
-                tuple: r.tuple(),
-                first_ns: u64::from_ne_bytes(r.take()),
-                isn: u32::from_ne_bytes(r.take()),
-                syns: u32::from_ne_bytes(r.take()),
-                drop_reason: u32::from_ne_bytes(r.take()),
-                _pad: 0,
-            }),
-            kind::RESET => Self::Reset(ResetRecord { header, tuple: r.tuple() }),
-            kind::DROP => Self::Drop(DropRecord {
-                header,
-                tuple: r.tuple(),
-                reason: u32::from_ne_bytes(r.take()),
-                seq: u32::from_ne_bytes(r.take()),
-            }),
-            _ => Self::Announcement(AnnouncementRecord {
-                header,
-                ip: r.take(),
-                mac: r.take(),
-                _pad: r.take(),
-                ifindex: u32::from_ne_bytes(r.take()),
-                _pad2: 0,
-            }),
-        })
+/// Reads fields off the front. The length is checked once for a whole record; a read past the end yields zeros.
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Starts to read a record of `need` bytes. Bytes past the record are ignored: the ring rounds sizes up to 8.
+    pub(crate) fn new(bytes: &'a [u8], need: usize) -> Result<Self, DecodeError> {
+        bytes.get(..need).map(Self).ok_or(DecodeError::Short { need, got: bytes.len() })
     }
-}
 
-/// Reads fields off the front. The length was checked once; a read past the end yields zeros.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn take<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         let n = N.min(self.0.len());
         let (head, tail) = self.0.split_at(n);
@@ -85,21 +50,74 @@ impl Reader<'_> {
         self.0 = tail;
         out
     }
+}
 
-    fn header(&mut self) -> Header {
-        let [kind, vantage, a, b, c, _, _, _] = self.take::<8>();
-        Header { kind, vantage, a, b, c, _pad: [0; 3], time_ns: u64::from_ne_bytes(self.take()) }
+/// A part of a record, in native endianness.
+pub(crate) trait Field: Sized {
+    /// Size in a record, bytes.
+    const SIZE: usize;
+
+    /// Reads the field; an error names it.
+    fn read(name: &'static str, reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+impl<const N: usize> Field for [u8; N] {
+    const SIZE: usize = N;
+
+    fn read(_: &'static str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(reader.take())
     }
+}
 
-    fn tuple(&mut self) -> Tuple {
-        Tuple {
-            src: self.take(),
-            dst: self.take(),
-            backend: self.take(),
-            sport: u16::from_ne_bytes(self.take()),
-            dport: u16::from_ne_bytes(self.take()),
-            backend_port: u16::from_ne_bytes(self.take()),
-            _pad: self.take(),
+impl Field for bool {
+    const SIZE: usize = 1;
+
+    fn read(name: &'static str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.take() {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [value] => Err(DecodeError::UnknownValue { field: name, value }),
         }
     }
 }
+
+macro_rules! integers {
+    ($($t:ty)*) => {$(
+        impl Field for $t {
+            const SIZE: usize = size_of::<Self>();
+
+            fn read(_: &'static str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(Self::from_ne_bytes(reader.take()))
+            }
+        }
+    )*};
+}
+integers!(u8 u16 u32 u64);
+
+/// Defines structs that are read field by field in the order of their memory. The build fails if a struct is not as
+/// large as its fields together: then the compiler has put padding between them, which has to be a field of its own.
+macro_rules! fields {
+    ($(
+        $(#[$doc:meta])*
+        pub struct $name:ident of $size:literal bytes {
+            $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)*
+        }
+    )*) => {$(
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        const _: () = assert!(size_of::<$name>() == $size);
+        const _: () = assert!(<$name as crate::decode::Field>::SIZE == $size);
+
+        impl crate::decode::Field for $name {
+            const SIZE: usize = 0 $(+ <$type as crate::decode::Field>::SIZE)*;
+
+            fn read(_: &'static str, reader: &mut crate::decode::Reader<'_>) -> Result<Self, crate::DecodeError> {
+                Ok(Self { $($field: crate::decode::Field::read(stringify!($field), reader)?,)* })
+            }
+        }
+    )*};
+}
+pub(crate) use fields;

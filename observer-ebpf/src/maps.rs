@@ -1,6 +1,10 @@
 //! Keys and values of the kernel maps.
+//!
+//! Enumerations are raw bytes here, because map memory may be read as any bytes; see [`crate::Vantage::from_byte`].
 
-/// Counters are kept per pair: two addresses, the server's port, and the vantage.
+use crate::values::Announced;
+
+/// Identifies a pair, for which counters are kept: two addresses, the server's port, and the vantage.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PairKey {
@@ -10,12 +14,12 @@ pub struct PairKey {
     pub dst: [u8; 16],
     /// Server port, host order.
     pub dport: u16,
-    /// One of [`crate::vantage`].
+    /// A [`crate::Vantage`].
     pub vantage: u8,
     pub _pad: u8,
 }
 
-/// What is counted per pair. Increments are wrapping adds: a correction is an add of -1.
+/// Holds the counters of a pair. Increments are wrapping adds: a correction is an add of -1.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -23,13 +27,13 @@ pub struct Counters {
     pub syn: u64,
     /// SYN packets that repeat one of the same attempt.
     pub syn_retransmits: u64,
-    /// RST packets, `[side][phase]`.
+    /// RST packets by [`crate::Side`] and [`crate::Phase`].
     pub rst: [[u64; 3]; 2],
-    /// Attempts by [`crate::outcome`]; `PENDING` and `UNANSWERED` stay 0 in the kernel.
+    /// Attempts by the byte of their [`crate::Outcome`]. The first one stays 0; userspace adds most of the unanswered.
     pub outcomes: [u64; 5],
 }
 
-/// Key of a handshake. Source and sequence number survive DNAT, so every sighting of one SYN has the same key.
+/// Identifies a handshake. Source and sequence number survive DNAT, so one SYN has the same key at every hook.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnKey {
@@ -42,7 +46,7 @@ pub struct ConnKey {
     pub _pad: [u8; 2],
 }
 
-/// State of a handshake. It stays in the map while pending, and for a while after a reject.
+/// Holds the state of a handshake. It stays in the map while pending, and for a while after a reject.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnValue {
@@ -60,16 +64,16 @@ pub struct ConnValue {
     pub backend_port: u16,
     /// SYNs seen, the first included.
     pub syns: u32,
-    /// Last drop reason of a SYN of this attempt plus one; 0 if none.
+    /// Last drop reason of a SYN of this attempt plus one; 0 if there was no drop.
     pub drop_reason: u32,
-    /// One of [`crate::outcome`].
+    /// A [`crate::Outcome`], or [`ConnValue::PENDING`].
     pub outcome: u8,
-    /// One of [`crate::vantage`].
+    /// A [`crate::Vantage`].
     pub vantage: u8,
     pub _pad: [u8; 2],
 }
 
-/// An open connection as one hook sees it, in the client's direction.
+/// Identifies an open connection as one hook sees it, in the client's direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
@@ -83,7 +87,7 @@ pub struct FlowKey {
     pub dport: u16,
 }
 
-/// What is kept of an open connection.
+/// Describes an open connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowValue {
@@ -97,15 +101,20 @@ pub struct FlowValue {
     pub dport: u16,
     /// Backend port.
     pub backend_port: u16,
-    /// Bits of [`FlowValue::LOCAL`] and the FINs seen.
+    /// Bits, named by the constants of this type.
     pub flags: u8,
-    /// One of [`crate::vantage`].
+    /// A [`crate::Vantage`].
     pub vantage: u8,
     pub _pad: [u8; 2],
 }
 
+impl ConnValue {
+    /// Stands in `outcome` while there is none.
+    pub const PENDING: u8 = 0;
+}
+
 impl FlowValue {
-    /// A pod's veth counts this flow, so uplinks leave it alone.
+    /// A pod's veth counts this flow, so uplinks don't.
     pub const LOCAL: u8 = 1;
     /// The client's FIN was seen.
     pub const FIN_CLIENT: u8 = 2;
@@ -113,16 +122,16 @@ impl FlowValue {
     pub const FIN_SERVER: u8 = 4;
     /// Seeded from conntrack at the agent's start.
     pub const SEEDED: u8 = 8;
-    /// Stands for a flow whose source was rewritten on its way out: its real tuple is not this one.
+    /// The entry stands for a flow whose source was rewritten on its way out: the client used another tuple.
     pub const ALIAS: u8 = 16;
 }
 
-/// A RST of a connection that nobody here saw open, between its first hook and the one through which it leaves. Keyed by its
-/// sequence (high) and acknowledgement number: NAT leaves them as they are.
+/// Describes a RST of an unknown connection on its way through the node, from its first hook to the one by which it
+/// leaves. The key is its sequence number (upper half) and acknowledgement number, because NAT does not change them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeldReset {
-    /// When the first hook saw it, nanoseconds of the monotonic clock.
+pub struct TransitReset {
+    /// `bpf_ktime_get_ns` at the first hook.
     pub time_ns: u64,
     /// The client, as the first hook saw it.
     pub src: [u8; 16],
@@ -130,18 +139,18 @@ pub struct HeldReset {
     pub dst: [u8; 16],
     pub sport: u16,
     pub dport: u16,
-    /// One of [`crate::vantage`].
+    /// A [`crate::Vantage`].
     pub vantage: u8,
     pub _pad: [u8; 3],
 }
 
-/// Drops are counted per pair and reason.
+/// Identifies what drops are counted by: the pair and the reason.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DropKey {
     /// The side that opened the connection.
     pub src: [u8; 16],
-    /// The side it was opened to, as the dropped packet named it.
+    /// The side it was opened to, by the address in the dropped packet.
     pub dst: [u8; 16],
     /// `enum skb_drop_reason`, or [`crate::REASON_NONE`].
     pub reason: u32,
@@ -150,35 +159,35 @@ pub struct DropKey {
     pub _pad: [u8; 2],
 }
 
-/// Who claims a VIP. Userspace makes the entry, under the address; claims can't. Every field is one word, so that a
-/// reader or another CPU never sees half a claim.
+/// Records who claims a VIP. The key is the address. Only userspace makes entries, so that claims can't fill the map.
+/// Every field is one word, so that a reader or another CPU never sees half a claim.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VipValue {
-    /// The newest claim, see [`VipValue::claim`]; 0 if there was none.
+    /// The newest claim as [`VipValue::claim`] packs it, 0 before the first.
     pub newest: u64,
     /// `bpf_ktime_get_ns` of the newest claim.
     pub newest_ns: u64,
-    /// The claim of the newest record; 0 if there was none.
-    pub told: u64,
+    /// The claim in the newest record, 0 before the first.
+    pub reported: u64,
     /// `bpf_ktime_get_ns` of the newest record.
-    pub told_ns: u64,
-    /// When this VIP's records would have come if each had waited for its turn.
+    pub reported_ns: u64,
+    /// When the next record would be due if records kept to their rate.
     pub due_ns: u64,
 }
 
 impl VipValue {
-    /// Bits of a claim that are its Ethernet address.
+    /// The bits of a claim that are its Ethernet address.
     const MAC: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
 
-    /// A claim as one word: Ethernet address, one of [`crate::announced`], whether this node sent it.
+    /// Packs a claim into one word: Ethernet address, kind of frame, and whether this node sent it.
     #[inline(always)]
     #[must_use]
-    pub const fn claim(mac: [u8; 6], how: u8, outbound: bool) -> u64 {
-        u64::from_ne_bytes([mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], how, outbound as u8])
+    pub const fn claim(mac: [u8; 6], how: Announced, outbound: bool) -> u64 {
+        u64::from_ne_bytes([mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], how.byte(), outbound as u8])
     }
 
-    /// The parts of a claim.
+    /// Returns the Ethernet address, the byte of an [`Announced`], and whether this node sent the frame.
     #[inline(always)]
     #[must_use]
     pub const fn parts(claim: u64) -> ([u8; 6], u8, bool) {
@@ -186,7 +195,7 @@ impl VipValue {
         ([a, b, c, d, e, f], how, outbound != 0)
     }
 
-    /// Whether two claims are by the same Ethernet address.
+    /// Is true when two claims name the same Ethernet address.
     #[inline(always)]
     #[must_use]
     pub const fn same_host(one: u64, other: u64) -> bool {
@@ -194,7 +203,7 @@ impl VipValue {
     }
 }
 
-const _: () = assert!(size_of::<HeldReset>() == 48);
+const _: () = assert!(size_of::<TransitReset>() == 48);
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
 const _: () = assert!(size_of::<ConnKey>() == 24);
@@ -207,7 +216,7 @@ const _: () = assert!(size_of::<VipValue>() == 40);
 #[cfg(feature = "user")]
 mod pod {
     #![expect(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
-    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, HeldReset, PairKey, VipValue};
+    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue};
 
     macro_rules! pod {
         ($($t:ty),*) => {$(
@@ -216,5 +225,5 @@ mod pod {
             unsafe impl aya::Pod for $t {}
         )*};
     }
-    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey, VipValue, HeldReset);
+    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey, VipValue, TransitReset);
 }

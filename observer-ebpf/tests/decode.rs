@@ -1,14 +1,12 @@
 //! Ring bytes: round trips, short, unknown and arbitrary records.
 
 use observer_abi::{
-    AnnouncementRecord, AttemptRecord, DecodeError, DropRecord, Header, Record, ResetRecord, Tuple, VipValue,
-    announced, kind, outcome, phase, side, vantage,
+    Announced, AnnouncementRecord, AttemptRecord, DecodeError, DropRecord, Kind, Outcome, Phase, Record,
+    ResetRecord, Side, Tuple, Vantage, VipValue,
 };
 use proptest::prelude::*;
 
-fn header(kind: u8, a: u8, b: u8, c: u8) -> Header {
-    Header { kind, vantage: vantage::DESTINATION, a, b, c, _pad: [0; 3], time_ns: 0x0102_0304_0506_0708 }
-}
+const TIME: u64 = 0x0102_0304_0506_0708;
 
 fn tuple() -> Tuple {
     let mut src = [0; 16];
@@ -24,63 +22,90 @@ fn tuple() -> Tuple {
     }
 }
 
-fn head(header: &Header) -> Vec<u8> {
-    let mut out = vec![header.kind, header.vantage, header.a, header.b, header.c, 0, 0, 0];
-    out.extend(header.time_ns.to_ne_bytes());
-    out
+/// The bytes the kernel writes: every field in order, native endian.
+fn bytes(start: [u8; 8], rest: &[u8]) -> Vec<u8> {
+    [&start[..], &TIME.to_ne_bytes(), rest].concat()
 }
 
-/// The bytes the kernel writes: every field in order, native endian.
-fn bytes(header: &Header, tuple: &Tuple, rest: &[u8]) -> Vec<u8> {
-    let mut out = head(header);
-    out.extend(tuple.src);
-    out.extend(tuple.dst);
-    out.extend(tuple.backend);
-    for port in [tuple.sport, tuple.dport, tuple.backend_port, 0] {
-        out.extend(port.to_ne_bytes());
-    }
-    out.extend(rest);
-    out
+fn tuple_bytes() -> Vec<u8> {
+    let tuple = tuple();
+    let ports = [tuple.sport, tuple.dport, tuple.backend_port, 0];
+    let ports = ports.iter().flat_map(|port| port.to_ne_bytes());
+    [tuple.src, tuple.dst, tuple.backend].concat().into_iter().chain(ports).collect()
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 fn samples() -> Vec<(Vec<u8>, Record)> {
     let attempt = AttemptRecord {
-        header: header(kind::ATTEMPT, outcome::REJECTED, 3, 13),
+        kind: Kind::Attempt,
+        vantage: Vantage::Destination,
+        outcome: Outcome::Rejected,
+        icmp_type: 3,
+        icmp_code: 13,
+        _pad: [0; 3],
+        time_ns: TIME,
         tuple: tuple(),
         first_ns: 99,
         isn: 0xdead_beef,
         syns: 3,
         drop_reason: 13,
-        _pad: 0,
+        _pad2: [0; 4],
     };
-    let mut rest = 99u64.to_ne_bytes().to_vec();
-    for word in [0xdead_beef_u32, 3, 13, 0] {
-        rest.extend(word.to_ne_bytes());
-    }
-    let reset = ResetRecord { header: header(kind::RESET, side::SERVER, phase::ORPHAN, 0), tuple: tuple() };
+    let attempt_rest =
+        [tuple_bytes(), 99u64.to_ne_bytes().to_vec(), words(&[0xdead_beef, 3, 13, 0])].concat();
+    let reset = ResetRecord {
+        kind: Kind::Reset,
+        vantage: Vantage::Transit,
+        side: Side::Server,
+        phase: Phase::Orphan,
+        _pad: [0; 4],
+        time_ns: TIME,
+        tuple: tuple(),
+    };
+    let drop = DropRecord {
+        kind: Kind::Drop,
+        protocol: 6,
+        tcp_flags: 2,
+        oriented: true,
+        _pad: [0; 4],
+        time_ns: TIME,
+        tuple: tuple(),
+        reason: 12,
+        seq: 77,
+    };
     let announcement = AnnouncementRecord {
-        header: header(kind::ANNOUNCEMENT, announced::ADVERTISEMENT, 1, 0),
+        kind: Kind::Announcement,
+        how: Announced::Advertisement,
+        outbound: true,
+        _pad: [0; 5],
+        time_ns: TIME,
         ip: [3; 16],
         mac: [2, 0, 0, 0, 0, 9],
-        _pad: [0; 2],
-        ifindex: 0x0a0b_0c0d,
-        _pad2: 0,
+        _pad2: [0; 2],
     };
-    let claim = [&[3; 16][..], &[2, 0, 0, 0, 0, 9, 0, 0], &0x0a0b_0c0d_u32.to_ne_bytes(), &[0; 4]].concat();
-    let drop = DropRecord { header: header(kind::DROP, 6, 2, 1), tuple: tuple(), reason: 12, seq: 77 };
     vec![
-        (bytes(&attempt.header, &attempt.tuple, &rest), Record::Attempt(attempt)),
-        (bytes(&reset.header, &reset.tuple, &[]), Record::Reset(reset)),
+        (bytes([1, 1, 3, 3, 13, 0, 0, 0], &attempt_rest), Record::Attempt(attempt)),
+        (bytes([2, 2, 1, 2, 0, 0, 0, 0], &tuple_bytes()), Record::Reset(reset)),
+        (bytes([3, 6, 2, 1, 0, 0, 0, 0], &[tuple_bytes(), words(&[12, 77])].concat()), Record::Drop(drop)),
         (
-            bytes(&drop.header, &drop.tuple, &[12u32.to_ne_bytes(), 77u32.to_ne_bytes()].concat()),
-            Record::Drop(drop),
+            bytes([4, 3, 1, 0, 0, 0, 0, 0], &[&[3; 16][..], &[2, 0, 0, 0, 0, 9, 0, 0]].concat()),
+            Record::Announcement(announcement),
         ),
-        ([head(&announcement.header), claim].concat(), Record::Announcement(announcement)),
     ]
 }
 
+/// A record in which every byte but the kind is 1, which is a value of every enumeration.
+fn ones(kind: Kind) -> Vec<u8> {
+    let mut bytes = vec![1; Record::size(kind)];
+    bytes[0] = kind.byte();
+    bytes
+}
+
 #[test]
-fn every_kind_round_trips() {
+fn every_sample_round_trips() {
     for (bytes, record) in samples() {
         assert_eq!(Record::decode(&bytes), Ok(record));
         // The ring rounds a record's size up.
@@ -89,8 +114,20 @@ fn every_kind_round_trips() {
 }
 
 #[test]
+fn every_kind_decodes_with_its_time_at_byte_8() {
+    for &kind in Kind::ALL {
+        let mut bytes = ones(kind);
+        bytes[8..16].copy_from_slice(&TIME.to_ne_bytes());
+        let record = Record::decode(&bytes);
+        assert_eq!(record.map(|record| record.time_ns()), Ok(TIME), "{kind:?}");
+        assert_eq!(Record::decode(&[bytes, vec![0xff; 8]].concat()), record, "{kind:?}");
+    }
+}
+
+#[test]
 fn every_truncation_is_short() {
-    for (bytes, _) in samples() {
+    for bytes in samples().into_iter().map(|(bytes, _)| bytes).chain(Kind::ALL.iter().map(|&kind| ones(kind)))
+    {
         for len in 0..bytes.len() {
             let need = if len == 0 { 1 } else { bytes.len() };
             assert_eq!(Record::decode(&bytes[..len]), Err(DecodeError::Short { need, got: len }));
@@ -104,13 +141,38 @@ fn an_unknown_kind_is_named() {
     assert_eq!(Record::decode(&[9; 96]), Err(DecodeError::UnknownKind(9)));
 }
 
+#[test]
+fn a_byte_without_a_meaning_is_named_with_its_field() {
+    let cases: [(usize, usize, &str, &[u8]); 8] = [
+        (0, 1, "vantage", &[3, 255]),
+        // 0 stands for a pending attempt, which has no record.
+        (0, 2, "outcome", &[0, 5, 255]),
+        (1, 1, "vantage", &[3, 255]),
+        (1, 2, "side", &[2, 255]),
+        (1, 3, "phase", &[3, 255]),
+        (2, 3, "oriented", &[2, 255]),
+        (3, 1, "how", &[4, 255]),
+        (3, 2, "outbound", &[2, 255]),
+    ];
+    for (sample, at, field, values) in cases {
+        for &value in values {
+            let mut bytes = samples().remove(sample).0;
+            bytes[at] = value;
+            let error = DecodeError::UnknownValue { field, value };
+            assert_eq!(Record::decode(&bytes), Err(error));
+            assert_eq!(error.to_string(), format!("unknown value {value} in the record's {field}"));
+        }
+    }
+}
+
 proptest! {
     #[test]
-    fn a_claim_is_its_parts(mac: [u8; 6], how: u8, outbound: bool, other: [u8; 6]) {
-        let claim = VipValue::claim(mac, how, outbound);
+    fn a_claim_is_its_parts(mac: [u8; 6], how in 0u8..4, outbound: bool, other: [u8; 6]) {
+        let frame = |byte: u8| Announced::from_byte(byte).unwrap();
+        let claim = VipValue::claim(mac, frame(how), outbound);
         prop_assert_eq!(VipValue::parts(claim), (mac, how, outbound));
-        prop_assert!(VipValue::same_host(claim, VipValue::claim(mac, !how, !outbound)));
-        prop_assert_eq!(VipValue::same_host(claim, VipValue::claim(other, how, outbound)), mac == other);
+        prop_assert!(VipValue::same_host(claim, VipValue::claim(mac, frame(3 - how), !outbound)));
+        prop_assert_eq!(VipValue::same_host(claim, VipValue::claim(other, frame(how), outbound)), mac == other);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Builds the kernel side for the BPF target and hands the object to the crate, which embeds it.
+//! Builds the kernel side for the BPF target. The crate embeds the object.
 //!
 //! The compiler comes from `cargo xtask setup`, which writes `target/tools/ebpf-toolchain`: `build-std` needs the
 //! standard library's source of exactly the compiler in use, and `bpf-linker` that compiler's LLVM.
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::{env, fs};
 
 const OBJECT: &str = "flow-observer-probes";
-/// More flags for the BPF target, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+/// Names further flags for the BPF target, in the form of `CARGO_ENCODED_RUSTFLAGS`.
 const FLAGS: &str = "FLOW_OBSERVER_EBPF_RUSTFLAGS";
 
 fn main() {
@@ -43,7 +43,7 @@ fn build() -> Result<(), String> {
     {
         cargo.env_remove(inherited);
     }
-    // The compiler is newer than the rust-version that the workspace promises, so this is no stable feature's loss.
+    // The target needs unstable features of this compiler, which `cargo xtask setup` pins.
     cargo
         .current_dir(&root)
         .env("RUSTC", &toolchain["rustc"])
@@ -68,7 +68,7 @@ fn build() -> Result<(), String> {
     Ok(())
 }
 
-/// Lines of `key=value`.
+/// Reads the lines of `key=value` that describe the toolchain.
 fn toolchain(tools: &Path) -> Result<BTreeMap<String, String>, String> {
     let needs = "run `cargo xtask setup` once: it installs the toolchain of the eBPF target";
     let text = fs::read_to_string(tools.join("ebpf-toolchain")).map_err(|_| needs.to_owned())?;

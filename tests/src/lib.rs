@@ -27,6 +27,7 @@ pub mod product;
 pub mod prometheus;
 pub mod service;
 pub mod tcx;
+pub mod test_bed;
 pub mod traffic;
 pub mod vip;
 pub mod wait;

@@ -1,7 +1,7 @@
-//! Odd packets through the real classifiers in the kernel, with `BPF_PROG_TEST_RUN`: nothing faults, nothing
-//! is counted that is not a SYN or a RST, and every form of a SYN is.
+//! Runs odd packets through the real classifiers in the kernel, with `BPF_PROG_TEST_RUN`: nothing faults, every form of
+//! a SYN is counted, and packets that are neither a SYN nor a RST are not.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![expect(clippy::unwrap_used, reason = "a failed step ends the test at its line")]
 
 #[path = "packets/announcements.rs"]
 mod announcements;
@@ -9,8 +9,8 @@ mod announcements;
 use flow_model::flow::Counts;
 use flow_model::flow::Vantage;
 use flow_model::input::Input;
+use lab::test_bed::{Classifier, TestBed};
 use observer::probes::Settings;
-use observer::probes::test_run::{Classifier, TestBed};
 
 const UNSPEC: i32 = -1;
 const SYN: u8 = 0x02;
@@ -121,7 +121,7 @@ fn frames_without_an_ethernet_header() {
 }
 
 #[test]
-fn what_is_no_syn_is_not_counted() {
+fn other_packets_than_syns_are_not_counted() {
     let mut bed = bed();
     let later_fragment = (44u8, vec![0, 1, 0, 0, 0, 0, 9]);
     let none: Vec<(&str, Vec<u8>)> = vec![
@@ -227,7 +227,7 @@ fn a_rst_that_nobody_knows_is_an_orphan_by_its_port() {
     assert_eq!(deltas[0].counts.rst, [[0, 0, 3], [0, 0, 0]], "by the client, which has the higher port");
 }
 
-/// A RST of a server may be rewritten on its way: it is told where it leaves, or when it doesn't, and once.
+/// A RST of a server may be rewritten on its way. It is reported where it leaves, or when it does not leave, and once.
 #[test]
 fn an_orphan_of_a_server_is_held_until_it_leaves() {
     let mut bed = bed();
@@ -237,7 +237,7 @@ fn an_orphan_of_a_server_is_held_until_it_leaves() {
     let frame = ethernet(&[], 0x0800, &ipv4(0, 0, 6, &reset));
     bed.run(Classifier::PodOut, &frame, 1).unwrap();
     assert_eq!(total(&mut bed), Counts::default(), "on its way");
-    // Not to be told from the first, which is still on its way.
+    // It looks like the first one, which is still on its way.
     bed.run(Classifier::PodOut, &frame, 2).unwrap();
     assert_eq!(total(&mut bed).rst, [[0, 0, 0], [0, 0, 2]]);
 
@@ -245,7 +245,7 @@ fn an_orphan_of_a_server_is_held_until_it_leaves() {
     let [Input::Reset(seen), Input::Pairs { deltas }] = stranded.as_slice() else { panic!("{stranded:?}") };
     assert_eq!((seen.tuple.sport, seen.tuple.dport, seen.vantage), (40_000, 5432, Vantage::Destination));
     assert_eq!(deltas[0].counts.rst, [[0, 0, 0], [0, 0, 1]]);
-    assert_eq!(bed.stranded().unwrap(), [], "told once");
+    assert_eq!(bed.stranded().unwrap(), [], "reported once");
 
     bed.run(Classifier::UplinkOut, &frame, 1).unwrap();
     assert_eq!(total(&mut bed).rst, [[0, 0, 0], [0, 0, 1]], "the node's own leaves at once");

@@ -1,15 +1,15 @@
-//! Who claims an address: ARP and IPv6 neighbour advertisements, on Ethernet uplinks.
+//! Claims of addresses: ARP and IPv6 neighbour advertisements, on Ethernet uplinks.
 //!
 //! The claimant is the address that hosts take into their neighbour caches: ARP's sender hardware address and the
-//! advertisement's target link-layer option. What the Ethernet header names as source may be another (a bond, a bridge
-//! that rewrites), and counts only for an advertisement without the option.
+//! advertisement's target link-layer option. The source in the Ethernet header may differ (a bond, a bridge that
+//! rewrites). It counts only for an advertisement without the option.
 //!
-//! A record is made when the claimant of a known VIP changes, and once a second while it stays. Claimants that take turns
-//! are told as fast as [`EACH`] and [`ALL`] allow; past that the map still has the newest one, and userspace reads it.
+//! A record is made when the claimant of a known VIP changes, and once a second while it stays. Claimants that take
+//! turns are reported as fast as [`EACH`] and [`ALL`] allow. Past that the map still has the newest one, and userspace
+//! reads it.
 
 use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use observer_abi::{VipValue, announced, claims, hook};
+use observer_abi::{Announced, VipValue, claims, hook};
 
 use super::emit;
 use super::packet::{IPPROTO_ICMPV6, load, mapped};
@@ -18,7 +18,7 @@ use super::tables::{DUE, VIPS, count_claim};
 /// ICMPv6 type of a neighbour advertisement.
 pub(super) const ADVERTISEMENT: u8 = 136;
 
-/// Where a frame names its source.
+/// Offset of the source address in an Ethernet header.
 const ETHERNET_SOURCE: u32 = 6;
 
 const ARP_LEN: usize = 28;
@@ -28,29 +28,31 @@ const ARP_REQUEST: u8 = 1;
 const ARP_REPLY: u8 = 2;
 
 const IPV6_LEN: u32 = 40;
-/// Routers don't forward a neighbour advertisement: one with fewer hops left is from elsewhere (RFC 4861, 7.1.2).
+/// Routers don't forward a neighbour advertisement: one with fewer hops left comes from another link (RFC 4861, 7.1.2).
 const ON_LINK_HOPS: u8 = 255;
 const ADVERTISEMENT_LEN: u32 = 24;
 const TARGET_LINK_LAYER: u8 = 2;
 /// Options looked at; advertisements have one or two.
 const MAX_OPTIONS: usize = 8;
 
-/// A claim that only says that the claimant is still there is told this often.
+/// Interval between records of a claimant that stays.
 const STILL_NS: u64 = 1_000_000_000;
 
-/// A rate of records, and how many may come at once.
+/// Limits the rate of records.
 struct Rate {
     every_ns: u64,
+    /// Records that may come at once.
     burst: u64,
 }
 
-/// For one VIP.
+/// The rate for one VIP.
 const EACH: Rate = Rate { every_ns: 50_000_000, burst: 20 };
-/// For all together: a node that fails may hand over hundreds at once.
+/// The rate for all VIPs together: a node that fails may hand over hundreds at once.
 const ALL: Rate = Rate { every_ns: 1_000_000, burst: 1_000 };
 
 impl Rate {
-    /// When the next record would be due after one now, or `None` if it has to wait (the generic cell rate algorithm).
+    /// Returns when the next record would be due after one now, or `None` if it has to wait (generic cell rate
+    /// algorithm).
     #[inline(always)]
     fn after(&self, due: u64, now: u64) -> Option<u64> {
         let due = if due > now { due } else { now };
@@ -58,7 +60,7 @@ impl Rate {
     }
 }
 
-/// An ARP packet at this offset: every request and reply claims its sender's address.
+/// Handles the ARP packet at this offset. Every request and reply claims its sender's address.
 #[inline(never)]
 pub(super) fn arp(skb: *mut __sk_buff, at: u32, hook: u8) {
     let Some(p) = load::<ARP_LEN>(skb, at) else { return count_claim(claims::IGNORED) };
@@ -66,9 +68,9 @@ pub(super) fn arp(skb: *mut __sk_buff, at: u32, hook: u8) {
     let mac = [p[8], p[9], p[10], p[11], p[12], p[13]];
     let (sender, target) = ([p[14], p[15], p[16], p[17]], [p[24], p[25], p[26], p[27]]);
     let how = match (p[7], sender == target) {
-        (ARP_REQUEST, true) => announced::GRATUITOUS_REQUEST,
-        (ARP_REPLY, true) => announced::GRATUITOUS_REPLY,
-        _ => announced::ARP,
+        (ARP_REQUEST, true) => Announced::GratuitousRequest,
+        (ARP_REPLY, true) => Announced::GratuitousReply,
+        _ => Announced::Arp,
     };
     let operation = p[6] == 0 && (p[7] == ARP_REQUEST || p[7] == ARP_REPLY);
     // A probe has no sender address yet (RFC 5227); from 224 up there are no hosts.
@@ -76,11 +78,11 @@ pub(super) fn arp(skb: *mut __sk_buff, at: u32, hook: u8) {
     if start != ARP_START || !operation || nobody || !is_host(mac) {
         return count_claim(claims::IGNORED);
     }
-    claimed(&mapped(sender), VipValue::claim(mac, how, hook == hook::UPLINK_OUT), ifindex(skb));
+    claimed(&mapped(sender), VipValue::claim(mac, how, hook == hook::UPLINK_OUT), how);
 }
 
-/// True if the ICMPv6 message behind the IPv6 header at this offset is a neighbour advertisement. One behind extension
-/// headers is not looked at: hosts don't send it so.
+/// Handles the ICMPv6 message behind the IPv6 header at this offset. True if it is a neighbour advertisement. One
+/// behind extension headers is ignored: hosts don't send any.
 #[inline(never)]
 pub(super) fn advertisement(skb: *mut __sk_buff, at: u32, hook: u8) -> bool {
     let Some([high, low, next, hops]) = load::<4>(skb, at + 4) else { return false };
@@ -94,16 +96,16 @@ pub(super) fn advertisement(skb: *mut __sk_buff, at: u32, hook: u8) -> bool {
     match target {
         Some(target) if mac != 0 => {
             let (mac, _, _) = VipValue::parts(mac);
-            let claim = VipValue::claim(mac, announced::ADVERTISEMENT, hook == hook::UPLINK_OUT);
-            claimed(&target, claim, ifindex(skb));
+            let claim = VipValue::claim(mac, Announced::Advertisement, hook == hook::UPLINK_OUT);
+            claimed(&target, claim, Announced::Advertisement);
         }
         _ => count_claim(claims::IGNORED),
     }
     true
 }
 
-/// The address in the target link-layer option of the advertisement from `at` to `end`, or else the frame's source. 0 if
-/// an option is malformed or the address is no host's. A word, because a register holds it.
+/// Returns the address in the target link-layer option of the advertisement from `at` to `end`, or else the frame's
+/// source. 0 if an option is malformed or the address is no host's. It is a word, because a register holds it.
 #[inline(never)]
 fn link_layer(skb: *mut __sk_buff, at: u32, end: u32) -> u64 {
     // SAFETY: the context is valid for the program's run.
@@ -138,51 +140,44 @@ fn link_layer(skb: *mut __sk_buff, at: u32, end: u32) -> u64 {
 
 #[inline(always)]
 fn host(mac: [u8; 6]) -> u64 {
-    if is_host(mac) { VipValue::claim(mac, 0, false) } else { 0 }
+    if is_host(mac) { VipValue::claim(mac, Announced::GratuitousRequest, false) } else { 0 }
 }
 
-/// Neither zero nor a group address.
+/// Is true when an address is neither zero nor a group address.
 #[inline(always)]
 fn is_host(mac: [u8; 6]) -> bool {
     mac != [0; 6] && mac[0] & 1 == 0
 }
 
-/// Neither unspecified nor multicast; nor an IPv4 address in disguise, which would pass for ARP's.
+/// Is true when an address is neither unspecified, multicast, nor a mapped IPv4 address, which would pass for ARP's.
 #[inline(always)]
 fn can_be_claimed(ip: &[u8; 16]) -> bool {
     let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d] = *ip;
     ip[0] != 0xff && *ip != [0; 16] && *ip != mapped([a, b, c, d])
 }
 
-#[inline(always)]
-fn ifindex(skb: *mut __sk_buff) -> u32 {
-    // SAFETY: the context is valid for the program's run.
-    unsafe { (*skb).ifindex }
-}
-
-/// A well-formed claim: kept for a known VIP, counted for any other address.
+/// Handles a well-formed claim: it is kept for a known VIP, and counted for any other address.
 #[inline(never)]
-fn claimed(ip: &[u8; 16], claim: u64, ifindex: u32) {
+fn claimed(ip: &[u8; 16], claim: u64, how: Announced) {
     let Some(vip) = VIPS.get_ptr_mut(ip) else { return count_claim(claims::UNKNOWN) };
     // SAFETY: map values stay valid while the program runs; other CPUs may write the same fields, and each field is a
     // single word.
     let vip = unsafe { &mut *vip };
-    // SAFETY: the helper only reads the clock.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let now = emit::now();
     vip.newest = claim;
     vip.newest_ns = now;
-    if VipValue::same_host(claim, vip.told) && now.saturating_sub(vip.told_ns) < STILL_NS {
+    if VipValue::same_host(claim, vip.reported) && now.saturating_sub(vip.reported_ns) < STILL_NS {
         return;
     }
     let Some(all) = DUE.get_ptr_mut(0) else { return };
-    // SAFETY: as above. Two CPUs that come at the same time may both take one turn; neither waits for the other.
+    // SAFETY: as above. Two CPUs at the same time may both use one turn; neither waits for the other.
     let all = unsafe { &mut *all };
     let (Some(mine), Some(next)) = (EACH.after(vip.due_ns, now), ALL.after(*all, now)) else {
         return count_claim(claims::THROTTLED);
     };
-    if emit::announcement(ip, claim, now, ifindex) {
-        vip.told = claim;
-        vip.told_ns = now;
+    if emit::announcement(ip, claim, how, now) {
+        vip.reported = claim;
+        vip.reported_ns = now;
         vip.due_ns = mine;
         *all = next;
     }

@@ -1,4 +1,4 @@
-//! `skb:kfree_skb` as a raw tracepoint: packets that the kernel gave up, with its reason.
+//! `skb:kfree_skb` as a raw tracepoint: packets that the kernel freed, with its reason.
 //!
 //! Up to 5.16 its arguments are (skb, location); 5.17 adds the reason, 6.11 the receiving socket. Userspace finds the
 //! reason's position by its type, through BTF.
@@ -7,7 +7,7 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, REASON_NONE, Tuple, kind, lost};
+use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost};
 
 use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, mapped};
 use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, lose};
@@ -23,8 +23,8 @@ pub(super) fn flow_obs_drops(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Reads argument `N`. Written out, because the compiler would merge several reads into one at a computed offset,
-/// which the verifier refuses; and because a kernel with fewer arguments refuses a program that can reach more.
+/// Reads argument `N`. It is assembly, because the compiler would merge several reads into one at a computed offset,
+/// which the verifier refuses. A kernel with fewer arguments also refuses a program that can reach more.
 #[inline(always)]
 fn argument<const N: usize>(ctx: &RawTracePointContext) -> u64 {
     let value: u64;
@@ -80,7 +80,7 @@ fn freed(skb: u64, reason: u32) -> Option<()> {
         return None;
     }
     let is_syn = packet.protocol == IPPROTO_TCP && packet.flags & (SYN | ACK) == SYN;
-    // Without a reason a freed data packet may have been delivered; only SYNs are told.
+    // Without a reason a freed data packet may have been delivered; only SYNs are reported.
     if reason == REASON_NONE && !is_syn {
         return None;
     }
@@ -89,12 +89,12 @@ fn freed(skb: u64, reason: u32) -> Option<()> {
     }
     let oriented = orient(&mut packet, is_syn);
     count(&packet, reason);
-    tell(&packet, oriented, reason);
+    report(&packet, oriented, reason);
     Some(())
 }
 
-// Each of these is a function of its own, so that their frames are not on the stack together: kernels before 6.12
-// add up what is at most 512 bytes more coarsely.
+// These functions are not inlined, so that their frames are not on the stack together. Kernels before 6.12 round each
+// frame up when they add a call chain up to the limit of 512 bytes.
 
 #[inline(never)]
 fn parse(at: u64, ethertype: u16, out: &mut Freed) -> bool {
@@ -137,7 +137,8 @@ fn headers(at: u64, ethertype: u16, out: &mut Freed) -> Option<()> {
     Some(())
 }
 
-/// Turns the packet so that its source is the side that opened the flow. True if that is known, not guessed.
+/// Swaps the addresses if needed, so that the source is the side that opened the flow. True if that is known, not
+/// guessed.
 #[inline(never)]
 fn orient(p: &mut Freed, is_syn: bool) -> bool {
     if is_syn {
@@ -166,10 +167,15 @@ fn count(p: &Freed, reason: u32) {
 }
 
 #[inline(never)]
-fn tell(p: &Freed, oriented: bool, reason: u32) {
+fn report(p: &Freed, oriented: bool, reason: u32) {
     let Some(mut slot) = EVENTS.reserve::<DropRecord>(0) else { return lose(lost::RING) };
     slot.write(DropRecord {
-        header: emit::header(kind::DROP, 0, p.protocol, p.flags, u8::from(oriented)),
+        kind: Kind::Drop,
+        protocol: p.protocol,
+        tcp_flags: p.flags,
+        oriented,
+        _pad: [0; 4],
+        time_ns: emit::now(),
         tuple: Tuple {
             src: p.src,
             dst: p.dst,
@@ -190,7 +196,7 @@ fn known(key: &FlowKey) -> bool {
     FLOWS.get_ptr(key).is_some() || CLOSED.get_ptr(key).is_some()
 }
 
-/// The dropped SYN carries the destination after DNAT: it names the backend of its attempt.
+/// Notes the drop at its attempt. The dropped SYN has the destination after DNAT, which names the backend.
 #[inline(never)]
 fn join(p: &Freed, reason: u32) {
     let key = ConnKey { src: p.src, isn: p.seq, sport: p.sport, _pad: [0; 2] };

@@ -1,19 +1,26 @@
-//! Records into the ring buffer. One that finds no room is counted; the counters in the maps stay exact.
+//! Writes records into the ring buffer. A record that finds no room is counted; the counters in the maps stay exact.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use observer_abi::{
-    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Header, ResetRecord, Tuple, VipValue, kind, lost,
-    vantage,
+    Announced, AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Kind, Outcome, Phase, ResetRecord,
+    Side, Tuple, Vantage, VipValue, lost,
 };
 
 use super::tables::{EVENTS, lose};
 
-/// The outcome of an attempt; `icmp` is type (high byte) and code of a reject.
+/// Reports the outcome of an attempt; `icmp` is the type (high byte) and code of a reject.
 #[inline(never)]
-pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: u8, icmp: u16) {
+pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u16) {
+    let Some(vantage) = Vantage::from_byte(conn.vantage) else { return lose(lost::RING) };
     let Some(mut slot) = EVENTS.reserve::<AttemptRecord>(0) else { return lose(lost::RING) };
     slot.write(AttemptRecord {
-        header: header(kind::ATTEMPT, conn.vantage, outcome, (icmp >> 8) as u8, icmp as u8),
+        kind: Kind::Attempt,
+        vantage,
+        outcome,
+        icmp_type: (icmp >> 8) as u8,
+        icmp_code: icmp as u8,
+        _pad: [0; 3],
+        time_ns: now(),
         tuple: Tuple {
             src: key.src,
             dst: conn.dst,
@@ -27,51 +34,53 @@ pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: u8, icmp: u16) {
         isn: key.isn,
         syns: conn.syns,
         drop_reason: conn.drop_reason,
-        _pad: 0,
+        _pad2: [0; 4],
     });
     slot.submit(0);
 }
 
-/// A RST.
+/// Reports a RST. `vantage` is the byte in a map value.
 #[inline(never)]
-pub(super) fn reset(tuple: &Tuple, vantage: u8, side: u8, phase: u8) {
+pub(super) fn reset(tuple: &Tuple, vantage: u8, side: Side, phase: Phase) {
+    let Some(vantage) = Vantage::from_byte(vantage) else { return lose(lost::RING) };
     let Some(mut slot) = EVENTS.reserve::<ResetRecord>(0) else { return lose(lost::RING) };
-    slot.write(ResetRecord { header: header(kind::RESET, vantage, side, phase, 0), tuple: *tuple });
+    slot.write(ResetRecord {
+        kind: Kind::Reset,
+        vantage,
+        side,
+        phase,
+        _pad: [0; 4],
+        time_ns: now(),
+        tuple: *tuple,
+    });
     slot.submit(0);
 }
 
-/// A claim of a known VIP, see [`VipValue::claim`]. False if it found no room.
+/// Reports a claim of a known VIP, see [`VipValue::claim`]. False if it found no room.
 #[inline(never)]
-pub(super) fn announcement(ip: &[u8; 16], claim: u64, now: u64, ifindex: u32) -> bool {
+pub(super) fn announcement(ip: &[u8; 16], claim: u64, how: Announced, now: u64) -> bool {
     let Some(mut slot) = EVENTS.reserve::<AnnouncementRecord>(0) else {
         lose(lost::RING);
         return false;
     };
-    let (mac, how, outbound) = VipValue::parts(claim);
+    let (mac, _, outbound) = VipValue::parts(claim);
     slot.write(AnnouncementRecord {
-        // The time of the claim, which the map has as well.
-        header: Header {
-            kind: kind::ANNOUNCEMENT,
-            vantage: vantage::TRANSIT,
-            a: how,
-            b: outbound as u8,
-            c: 0,
-            _pad: [0; 3],
-            time_ns: now,
-        },
+        kind: Kind::Announcement,
+        how,
+        outbound,
+        _pad: [0; 5],
+        time_ns: now,
         ip: *ip,
         mac,
-        _pad: [0; 2],
-        ifindex,
-        _pad2: 0,
+        _pad2: [0; 2],
     });
     slot.submit(0);
     true
 }
 
-/// What every record starts with.
+/// Returns the time that records carry, nanoseconds of the monotonic clock.
 #[inline(always)]
-pub(super) fn header(kind: u8, vantage: u8, a: u8, b: u8, c: u8) -> Header {
+pub(super) fn now() -> u64 {
     // SAFETY: the helper only reads the clock.
-    Header { kind, vantage, a, b, c, _pad: [0; 3], time_ns: unsafe { bpf_ktime_get_ns() } }
+    unsafe { bpf_ktime_get_ns() }
 }

@@ -1,8 +1,7 @@
-//! ICMP and ICMPv6 destination-unreachable that quotes a SYN: the attempt was rejected.
+//! ICMP and ICMPv6 destination-unreachable errors that quote a SYN: the attempt was rejected.
 
 use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use observer_abi::{ConnKey, outcome};
+use observer_abi::{ConnKey, ConnValue, Outcome};
 
 use super::packet::{ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, Ip, ip, load};
 use super::tables::CONNS;
@@ -38,13 +37,12 @@ pub(super) fn error(skb: *mut __sk_buff, outer: &Ip) {
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return };
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
-    if conn.outcome != outcome::PENDING {
+    if conn.outcome != ConnValue::PENDING {
         return;
     }
-    // The entry stays for a while: a client that ignores the error repeats its SYN, and that is no new attempt.
-    conn.outcome = outcome::REJECTED;
-    // SAFETY: the helper only reads the clock.
-    conn.last_ns = unsafe { bpf_ktime_get_ns() };
-    tracker::count_outcome(&tracker::pair(&key, conn), outcome::REJECTED);
-    emit::attempt(&key, conn, outcome::REJECTED, u16::from_be_bytes([kind, code]));
+    // The entry stays for a while, because a client that ignores the error repeats its SYN. That is no new attempt.
+    conn.outcome = Outcome::Rejected.byte();
+    conn.last_ns = emit::now();
+    tracker::count_outcome(&tracker::pair(&key, conn), Outcome::Rejected);
+    emit::attempt(&key, conn, Outcome::Rejected, u16::from_be_bytes([kind, code]));
 }

@@ -1,4 +1,4 @@
-//! From an skb to the few header fields we need.
+//! Reads the few header fields that are needed from an skb.
 
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
@@ -23,7 +23,7 @@ pub(super) const ACK: u8 = 0x10;
 const MAX_VLAN_TAGS: usize = 2;
 const MAX_EXTENSIONS: usize = 8;
 
-/// The IP header's addresses, and where its payload begins.
+/// Holds the IP header's addresses, and where its payload begins.
 #[derive(Clone, Copy)]
 pub(super) struct Ip {
     pub(super) src: [u8; 16],
@@ -35,7 +35,7 @@ pub(super) struct Ip {
     pub(super) protocol: u8,
 }
 
-/// A TCP header's fields in host order.
+/// Holds a TCP header's fields in host order.
 #[derive(Clone, Copy)]
 pub(super) struct Tcp {
     pub(super) sport: u16,
@@ -53,7 +53,7 @@ impl Tcp {
     pub(super) const EMPTY: Self = Self { sport: 0, dport: 0, seq: 0, ack: 0, flags: 0 };
 }
 
-/// Copies `N` bytes out of the skb, wherever they lie; `None` past its end.
+/// Copies `N` bytes out of the skb, in its linear part or not; `None` past its end.
 #[inline(always)]
 pub(super) fn load<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u8; N]> {
     let mut out = [0u8; N];
@@ -62,7 +62,7 @@ pub(super) fn load<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[
     (rc == 0).then_some(out)
 }
 
-/// EtherType and offset of the network header, VLAN tags in the data skipped.
+/// Returns EtherType and offset of the network header. VLAN tags in the data are skipped.
 #[inline(always)]
 pub(super) fn network(skb: *mut __sk_buff, ethernet: bool) -> Option<(u16, u32)> {
     if !ethernet {
@@ -81,7 +81,7 @@ pub(super) fn network(skb: *mut __sk_buff, ethernet: bool) -> Option<(u16, u32)>
     Some((protocol, offset))
 }
 
-/// Parses an IP header, extension headers included. `None` for what has no transport header to read:
+/// Parses an IP header, extension headers included. `None` if there is no transport header to read: the packet is
 /// malformed, a later fragment, or not IP.
 #[inline(always)]
 pub(super) fn ip(skb: *mut __sk_buff, protocol: u16, offset: u32) -> Option<Ip> {
@@ -160,7 +160,7 @@ pub(super) fn tcp(skb: *mut __sk_buff, offset: u32) -> Option<Tcp> {
     })
 }
 
-/// IPv4 as IPv6-mapped.
+/// Returns an IPv4 address as IPv6-mapped.
 #[inline(always)]
 pub(super) fn mapped(v4: [u8; 4]) -> [u8; 16] {
     let mut out = [0; 16];

@@ -1,20 +1,19 @@
 //! RST segments: an answer to a SYN, the end of a connection, or an orphan.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use observer_abi::{
-    ConnKey, ConnValue, FlowKey, FlowValue, HeldReset, PairKey, Tuple, hook, outcome, phase, side, vantage,
+    ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
 };
 
 use super::packet::ACK;
-use super::tables::{CLOSED, CONNS, FLOWS, HELD, add, counters};
-use super::tc::{Seen, Sighting};
+use super::segment::{Segment, Sighting};
+use super::tables::{CLOSED, CONNS, FLOWS, RESETS, add, counters};
 use super::{emit, tracker};
 
 const NOEXIST: u64 = 1;
 
 /// Counts a RST once per node, with the side that sent it and how far its connection was.
 #[inline(never)]
-pub(super) fn rst(seen: &Seen<'_>) {
+pub(super) fn rst(seen: &Segment<'_>) {
     if seen.tcp.flags & ACK != 0 && refused(seen) {
         return;
     }
@@ -25,16 +24,16 @@ pub(super) fn rst(seen: &Seen<'_>) {
 }
 
 #[inline(always)]
-fn first(seen: &Seen<'_>) {
+fn first(seen: &Segment<'_>) {
     if !gave_up(seen) && !of_flow(seen, false) {
         orphan(seen);
     }
 }
 
-/// Another hook saw it before, and counted it or left it to this one: NAT may have given it the addresses that the client
-/// knows.
+/// Handles a RST that another hook saw before. That hook counted it or left it to this one: NAT may have given it the
+/// addresses that the client knows.
 #[inline(always)]
-fn again(seen: &Seen<'_>) {
+fn again(seen: &Segment<'_>) {
     let was_held = is_held(seen);
     if !was_held && seen.sighting == Sighting::AfterPod {
         return;
@@ -45,28 +44,29 @@ fn again(seen: &Seen<'_>) {
 }
 
 #[inline(never)]
-fn is_held(seen: &Seen<'_>) -> bool {
-    HELD.get_ptr(&mark(seen)).is_some()
+fn is_held(seen: &Segment<'_>) -> bool {
+    RESETS.get_ptr(&mark(seen)).is_some()
 }
 
 #[inline(never)]
-fn unhold(seen: &Seen<'_>) -> bool {
-    HELD.remove(&mark(seen)).is_ok()
+fn unhold(seen: &Segment<'_>) -> bool {
+    RESETS.remove(&mark(seen)).is_ok()
 }
 
-/// False if there is no such flow. The stack is small, so that no frame of this chain holds what the next one builds.
+/// Counts the RST of a known flow. False if there is none. The stack is small: no frame of this chain may hold what the
+/// next one builds.
 #[inline(always)]
-fn of_flow(seen: &Seen<'_>, was_held: bool) -> bool {
-    let mut by = side::CLIENT;
+fn of_flow(seen: &Segment<'_>, was_held: bool) -> bool {
+    let mut by = Side::Client;
     let mut found = flow(seen, by);
     if found.is_null() {
-        by = side::SERVER;
+        by = Side::Server;
         found = flow(seen, by);
     }
     if found.is_null() {
         return false;
     }
-    // If it was held and is gone, userspace has told it meanwhile.
+    // If it was held and is gone, userspace has reported it meanwhile.
     if !was_held || unhold(seen) {
         // SAFETY: it is not null, and map values stay valid while the program runs.
         known(seen, unsafe { &*found }, by, was_held);
@@ -74,23 +74,21 @@ fn of_flow(seen: &Seen<'_>, was_held: bool) -> bool {
     true
 }
 
-/// What NAT leaves as it is.
+/// Identifies a RST by what NAT does not change.
 #[inline(always)]
-fn mark(seen: &Seen<'_>) -> u64 {
+fn mark(seen: &Segment<'_>) -> u64 {
     (u64::from(seen.tcp.seq) << 32) | u64::from(seen.tcp.ack)
 }
 
-/// A held orphan of a server, under the addresses that its client knows.
+/// Reports a held orphan of a server, under the addresses that its client knows.
 #[inline(never)]
-fn released(seen: &Seen<'_>) {
+fn released(seen: &Segment<'_>) {
     let key = tracker::reversed(seen);
-    let Some(held) = HELD.get_ptr(&mark(seen)) else { return };
+    let Some(held) = RESETS.get_ptr(&mark(seen)) else { return };
     // SAFETY: see `refused`. It is read before it is removed.
     let held = unsafe { &*held };
-    let vantage = match (held.vantage, seen.hook) {
-        (vantage::TRANSIT, hook::POD_IN) => vantage::SOURCE,
-        (vantage, _) => vantage,
-    };
+    let of_pod = held.vantage == Vantage::Transit.byte() && seen.hook == hook::POD_IN;
+    let vantage = if of_pod { Vantage::Source.byte() } else { held.vantage };
     let mut tuple = Tuple {
         src: key.src,
         dst: key.dst,
@@ -109,42 +107,42 @@ fn released(seen: &Seen<'_>) {
     }
     count(
         &PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 },
-        side::SERVER,
-        phase::ORPHAN,
+        Side::Server,
+        Phase::Orphan,
     );
-    emit::reset(&tuple, vantage, side::SERVER, phase::ORPHAN);
+    emit::reset(&tuple, vantage, Side::Server, Phase::Orphan);
 }
 
-/// The server answers a pending SYN.
+/// Handles a server's answer to a SYN. False if no such SYN is known.
 #[inline(never)]
-fn refused(seen: &Seen<'_>) -> bool {
+fn refused(seen: &Segment<'_>) -> bool {
     let key = tracker::answered(seen);
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
-    if conn.outcome != outcome::PENDING {
+    if conn.outcome != ConnValue::PENDING {
         late(seen, &key, conn);
         return true;
     }
-    conn.outcome = outcome::REFUSED;
+    conn.outcome = Outcome::Refused.byte();
     if seen.hook == hook::POD_OUT && conn.dst != seen.ip.src {
         conn.backend = seen.ip.src;
         conn.backend_port = seen.tcp.sport;
     }
     let pair = tracker::pair(&key, conn);
-    tracker::count_outcome(&pair, outcome::REFUSED);
-    count(&pair, side::SERVER, phase::HANDSHAKE);
-    emit::attempt(&key, conn, outcome::REFUSED, 0);
+    tracker::count_outcome(&pair, Outcome::Refused);
+    count(&pair, Side::Server, Phase::Handshake);
+    emit::attempt(&key, conn, Outcome::Refused, 0);
     let _ = CONNS.remove(&key);
     true
 }
 
-/// An answer to an attempt whose outcome was told: a RST of the handshake, and no second outcome.
+/// Handles an answer to an attempt whose outcome was reported: it is a RST of the handshake, and no second outcome.
 #[inline(always)]
-fn late(seen: &Seen<'_>, key: &ConnKey, conn: &ConnValue) {
+fn late(seen: &Segment<'_>, key: &ConnKey, conn: &ConnValue) {
     if seen.sighting == Sighting::First {
-        count(&tracker::pair(key, conn), side::SERVER, phase::HANDSHAKE);
-        emit::reset(&handshake_tuple(key, conn), conn.vantage, side::SERVER, phase::HANDSHAKE);
+        count(&tracker::pair(key, conn), Side::Server, Phase::Handshake);
+        emit::reset(&handshake_tuple(key, conn), conn.vantage, Side::Server, Phase::Handshake);
     }
 }
 
@@ -161,36 +159,37 @@ fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
     }
 }
 
-/// The client takes back a SYN that has no answer yet.
+/// Handles a client's RST for its own SYN that has no answer yet. False if it is no such RST.
 #[inline(never)]
-fn gave_up(seen: &Seen<'_>) -> bool {
+fn gave_up(seen: &Segment<'_>) -> bool {
     let key =
         ConnKey { src: seen.ip.src, isn: seen.tcp.seq.wrapping_sub(1), sport: seen.tcp.sport, _pad: [0; 2] };
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
     // SAFETY: see `refused`.
     let conn = unsafe { &*conn };
-    if conn.outcome != outcome::PENDING {
+    if conn.outcome != ConnValue::PENDING {
         return false;
     }
-    count(&tracker::pair(&key, conn), side::CLIENT, phase::HANDSHAKE);
-    emit::reset(&handshake_tuple(&key, conn), conn.vantage, side::CLIENT, phase::HANDSHAKE);
+    count(&tracker::pair(&key, conn), Side::Client, Phase::Handshake);
+    emit::reset(&handshake_tuple(&key, conn), conn.vantage, Side::Client, Phase::Handshake);
     true
 }
 
-/// The flow that the sender of this RST opened, or its receiver. Null if there is none.
+/// Returns the flow that the client or the server of this RST belongs to. Null if there is none.
 #[inline(never)]
-fn flow(seen: &Seen<'_>, by: u8) -> *const FlowValue {
+fn flow(seen: &Segment<'_>, by: Side) -> *const FlowValue {
     let key = key(seen, by);
     FLOWS.get_ptr(&key).or_else(|| CLOSED.get_ptr(&key)).unwrap_or(core::ptr::null())
 }
 
 #[inline(always)]
-fn key(seen: &Seen<'_>, by: u8) -> FlowKey {
-    if by == side::CLIENT { tracker::tuple(seen) } else { tracker::reversed(seen) }
+fn key(seen: &Segment<'_>, by: Side) -> FlowKey {
+    if by == Side::Client { tracker::tuple(seen) } else { tracker::reversed(seen) }
 }
 
+/// Counts the RST of a flow, unless another hook does.
 #[inline(never)]
-fn known(seen: &Seen<'_>, flow: &FlowValue, by: u8, was_held: bool) {
+fn known(seen: &Segment<'_>, flow: &FlowValue, by: Side, was_held: bool) {
     let key = key(seen, by);
     let local = flow.flags & FlowValue::LOCAL != 0;
     // A pod's veth counts what is local; an uplink has counted what is not.
@@ -199,9 +198,9 @@ fn known(seen: &Seen<'_>, flow: &FlowValue, by: u8, was_held: bool) {
         return;
     }
     // A client that sent nothing after its SYN, and whose RST acknowledges nothing, never completed the handshake.
-    let bare = by == side::CLIENT && seen.tcp.flags & ACK == 0 && seen.tcp.seq == flow.isn.wrapping_add(1);
+    let bare = by == Side::Client && seen.tcp.flags & ACK == 0 && seen.tcp.seq == flow.isn.wrapping_add(1);
     let phase =
-        if bare && flow.flags & FlowValue::SEEDED == 0 { phase::HANDSHAKE } else { phase::ESTABLISHED };
+        if bare && flow.flags & FlowValue::SEEDED == 0 { Phase::Handshake } else { Phase::Established };
     let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
     count(&pair, by, phase);
     let tuple = Tuple {
@@ -217,21 +216,23 @@ fn known(seen: &Seen<'_>, flow: &FlowValue, by: u8, was_held: bool) {
     tracker::close(&key, flow);
 }
 
-/// Nobody here saw the SYN. Who opened the connection is then a guess from the ports: servers listen on the lower.
+/// Handles a RST whose SYN was not seen here. The client is then a guess from the ports: servers listen on the lower
+/// one.
 #[inline(never)]
-fn orphan(seen: &Seen<'_>) {
-    let by = if seen.tcp.sport < seen.tcp.dport { side::SERVER } else { side::CLIENT };
+fn orphan(seen: &Segment<'_>) {
+    let by = if seen.tcp.sport < seen.tcp.dport { Side::Server } else { Side::Client };
     let key = key(seen, by);
     let vantage = match (seen.hook, by) {
-        (hook::POD_OUT, side::CLIENT) | (hook::POD_IN, side::SERVER) => vantage::SOURCE,
-        (hook::POD_OUT | hook::POD_IN, _) => vantage::DESTINATION,
-        _ => vantage::TRANSIT,
-    };
+        (hook::POD_OUT, Side::Client) | (hook::POD_IN, Side::Server) => Vantage::Source,
+        (hook::POD_OUT | hook::POD_IN, _) => Vantage::Destination,
+        _ => Vantage::Transit,
+    }
+    .byte();
     let entering = seen.hook == hook::POD_OUT || seen.hook == hook::UPLINK_IN;
-    if entering && by == side::SERVER && hold(seen, &key, vantage) {
+    if entering && by == Side::Server && hold(seen, &key, vantage) {
         return;
     }
-    count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, phase::ORPHAN);
+    count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, Phase::Orphan);
     let tuple = Tuple {
         src: key.src,
         dst: key.dst,
@@ -241,16 +242,15 @@ fn orphan(seen: &Seen<'_>) {
         backend_port: 0,
         _pad: [0; 2],
     };
-    emit::reset(&tuple, vantage, by, phase::ORPHAN);
+    emit::reset(&tuple, vantage, by, Phase::Orphan);
 }
 
-/// Leaves the RST to the hook through which it leaves the node. What finds none is told by userspace. False if there is no
-/// room, or one like it waits already.
+/// Leaves the RST to the hook through which it leaves the node. Userspace reports those that reach none. False if there
+/// is no room, or one like it waits already.
 #[inline(never)]
-fn hold(seen: &Seen<'_>, key: &FlowKey, vantage: u8) -> bool {
-    let held = HeldReset {
-        // SAFETY: the helper only reads the clock.
-        time_ns: unsafe { bpf_ktime_get_ns() },
+fn hold(seen: &Segment<'_>, key: &FlowKey, vantage: u8) -> bool {
+    let held = TransitReset {
+        time_ns: emit::now(),
         src: key.src,
         dst: key.dst,
         sport: key.sport,
@@ -258,14 +258,15 @@ fn hold(seen: &Seen<'_>, key: &FlowKey, vantage: u8) -> bool {
         vantage,
         _pad: [0; 3],
     };
-    HELD.insert(&mark(seen), &held, NOEXIST).is_ok()
+    RESETS.insert(&mark(seen), &held, NOEXIST).is_ok()
 }
 
 #[inline(always)]
-fn count(pair: &PairKey, by: u8, phase: u8) {
+fn count(pair: &PairKey, by: Side, phase: Phase) {
     let c = counters(pair);
     if !c.is_null() {
-        // SAFETY: `c` is not null and points into a map value; side is 0 or 1 and phase 0 to 2, so the index is below 6.
+        // SAFETY: `c` is not null and points into a map value; side is 0 or 1 and phase 0 to 2, so the index is below
+        // 6.
         add(unsafe { (&raw mut (*c).rst).cast::<u64>().add(by as usize * 3 + phase as usize) }, 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use observer_abi::REASON_BITS;
 
-/// Byte offsets in `struct sk_buff`, from BTF.
+/// Byte offset of `head` in `struct sk_buff`, from BTF; so are the two that follow.
 #[unsafe(no_mangle)]
 static SKB_HEAD: u32 = 0;
 #[unsafe(no_mangle)]
@@ -12,11 +12,11 @@ static SKB_PROTOCOL: u32 = 0;
 /// Position of the reason among `kfree_skb`'s arguments; 0 where the kernel gives none.
 #[unsafe(no_mangle)]
 static REASON_ARG: u32 = 0;
-/// Reasons that mean that a packet was lost.
+/// Set of the reasons that mean that a packet was lost.
 #[unsafe(no_mangle)]
 static REASONS: [u64; REASON_BITS / 64] = [0; REASON_BITS / 64];
 
-/// Volatile, because the compiler would otherwise fold the initial value in.
+/// Defines a reader of each setting. The reads are volatile: the compiler would otherwise use the initial value.
 macro_rules! setting {
     ($($f:ident = $s:ident;)*) => {$(
         #[inline(always)]
@@ -34,7 +34,7 @@ setting! {
     reason_arg = REASON_ARG;
 }
 
-/// Whether a drop for this reason lost a packet; reasons past the set are a subsystem's and always do.
+/// Is true when a drop for this reason lost a packet. Reasons past the set are a subsystem's and always do.
 #[inline(always)]
 pub(super) fn of_interest(reason: u32) -> bool {
     let word = reason as usize / 64;

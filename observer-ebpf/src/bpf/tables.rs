@@ -1,4 +1,4 @@
-//! The maps, and counting in them.
+//! Defines the maps, and counts in them.
 
 use core::arch::asm;
 
@@ -6,24 +6,24 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, HeldReset, MAX_HELD, MAX_VIPS, PairKey,
-    VipValue, claims, iface, lost, vantage,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_TRANSIT_RESETS, MAX_VIPS, PairKey,
+    TransitReset, Vantage, VipValue, claims, iface, lost,
 };
 
-/// Handshakes: pending ones, and rejected ones for a while.
+/// Handshakes: pending ones, and for a while those that were rejected or got no answer.
 #[map]
 pub(super) static CONNS: HashMap<ConnKey, ConnValue> = HashMap::with_max_entries(65_536, 0);
 /// Open connections, by the tuple that a hook sees.
 #[map]
 pub(super) static FLOWS: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(131_072, 0);
-/// Resets on their way through the node; userspace tells those that don't leave.
+/// Resets on their way through the node; userspace reports those that don't leave.
 #[map]
-pub(super) static HELD: HashMap<u64, HeldReset> = HashMap::with_max_entries(MAX_HELD, 0);
-/// Connections that ended not long ago: late resets still belong to them.
+pub(super) static RESETS: HashMap<u64, TransitReset> = HashMap::with_max_entries(MAX_TRANSIT_RESETS, 0);
+/// Connections that ended recently: late resets still belong to them.
 #[map]
 pub(super) static CLOSED: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(16_384, 0);
-/// Two generations of counters. Userspace flips [`ACTIVE`], waits until no program can still write to the
-/// other one, then drains it: no increment is lost, and the maps need to hold one interval only.
+/// First of two generations of counters. Userspace flips [`ACTIVE`], waits until no program can still write to the
+/// other generation, then drains it. So no increment is lost, and the maps need to hold one interval only.
 #[map]
 static PAIRS_0: HashMap<PairKey, Counters> = HashMap::with_max_entries(16_384, 0);
 #[map]
@@ -32,12 +32,12 @@ static PAIRS_1: HashMap<PairKey, Counters> = HashMap::with_max_entries(16_384, 0
 static DROPS_0: HashMap<DropKey, u64> = HashMap::with_max_entries(4_096, 0);
 #[map]
 static DROPS_1: HashMap<DropKey, u64> = HashMap::with_max_entries(4_096, 0);
-/// Which generation is written to.
+/// The generation that is written to.
 #[map]
 static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
-/// Where counts go that find no room, per vantage.
+/// Counts that found no room, per vantage.
 #[map]
-static REMAINDER: PerCpuArray<Counters> = PerCpuArray::with_max_entries(vantage::COUNT as u32, 0);
+static REMAINDER: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Vantage::ALL.len() as u32, 0);
 /// See [`lost`].
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
@@ -59,8 +59,8 @@ pub(super) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 const NOEXIST: u64 = 1;
 static ZERO: Counters = Counters { syn: 0, syn_retransmits: 0, rst: [[0; 3]; 2], outcomes: [0; 5] };
 
-/// Adds to a counter in a map value, atomically. Written out, because core has no `fetch_add` for this target,
-/// and an intrinsic may become the fetching form that kernels before 5.12 refuse.
+/// Adds to a counter in a map value, atomically. It is assembly, because core has no `fetch_add` for this target, and
+/// an intrinsic may become the fetching form that kernels before 5.12 refuse.
 #[inline(always)]
 pub(super) fn add(counter: *mut u64, n: i64) {
     // SAFETY: callers pass pointers into map values, which stay valid while the program runs.
@@ -72,16 +72,16 @@ fn active() -> u32 {
     ACTIVE.get(0).copied().unwrap_or(0)
 }
 
-/// The pair's counters, or the remainder's when the map is full. Null only for a vantage out of range.
+/// Returns the pair's counters, or the remainder's when the map is full. Null only for a vantage out of range.
 ///
-/// A function of its own for its stack: with all its callers inlined, 512 bytes would not do.
+/// It is not inlined, because 512 bytes of stack would not be enough for its callers then.
 #[inline(never)]
 pub(super) fn counters(key: &PairKey) -> *mut Counters {
     let map = if active() == 0 { &PAIRS_0 } else { &PAIRS_1 };
     if let Some(found) = map.get_ptr_mut(key) {
         return found;
     }
-    // A failed insert is either a race with another CPU or a full map; the look-up tells.
+    // A failed insert is either a race with another CPU or a full map; the look-up shows which.
     let _ = map.insert(key, &ZERO, NOEXIST);
     if let Some(found) = map.get_ptr_mut(key) {
         return found;
@@ -120,7 +120,7 @@ pub(super) fn count_claim(slot: u32) {
     }
 }
 
-/// Role of an interface.
+/// Returns the role of an interface.
 #[inline(always)]
 pub(super) fn role(ifindex: u32) -> u8 {
     IFACES.get(ifindex).copied().unwrap_or(iface::UNKNOWN)

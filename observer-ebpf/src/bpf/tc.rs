@@ -1,17 +1,18 @@
-//! TC entry points. A data packet leaves after one flag test, with no map access; the rest goes to the tracker.
+//! TC entry points. A data packet passes after one flag test, with no map access; the rest goes to the tracker.
 //!
-//! Every path returns `TC_ACT_UNSPEC`: anything else would end the chain for the programs behind us.
+//! Every path returns `TC_ACT_UNSPEC`: any other verdict would end the chain for the programs behind us.
 
 use aya_ebpf::bindings::{__sk_buff, TC_ACT_UNSPEC};
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
-use observer_abi::{hook, iface};
+use observer_abi::hook;
 
 use super::packet::{
     self, ACK, ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, FIN, IPPROTO_ICMP,
     IPPROTO_ICMPV6, IPPROTO_TCP, Ip, RST, SYN, Tcp,
 };
-use super::{announce, icmp, reset, tables, tracker};
+use super::segment::{Segment, Sighting};
+use super::{announce, icmp, reset, tracker};
 
 const ICMP_DEST_UNREACH: u8 = 3;
 const ICMPV6_DEST_UNREACH: u8 = 1;
@@ -28,7 +29,7 @@ macro_rules! entry_points {
     )*};
 }
 
-// The names are how the next start recognises filters that a killed agent left on a clsact qdisc.
+// By these names the next start recognises filters that a killed agent left on a clsact qdisc.
 entry_points! {
     flow_obs_p_out: hook::POD_OUT, true;
     flow_obs_p_in: hook::POD_IN, true;
@@ -38,24 +39,24 @@ entry_points! {
     flow_obs_u3_out: hook::UPLINK_OUT, false;
 }
 
-/// Whether a hook's frames can announce an address: on an Ethernet uplink, in either direction.
+/// Is true when a hook's frames can announce an address: on an Ethernet uplink, in either direction.
 const fn announces(hook: u8, ethernet: bool) -> bool {
     ethernet && matches!(hook, hook::UPLINK_IN | hook::UPLINK_OUT)
 }
 
-/// What the benchmark compares with.
+/// Does nothing. The benchmark compares the others with it.
 #[classifier]
 pub(super) fn flow_obs_empty(_: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
-/// The flag test. True for what may concern the tracker, and for packets that this test can't judge
-/// because their headers are odd or not in the linear part of the skb.
+/// Tests the flags. True for packets that may concern the tracker, and for those that this test can't judge because
+/// their headers are odd or not in the linear part of the skb.
 #[inline(always)]
 fn wanted<const ETHERNET: bool, const ANNOUNCES: bool>(ctx: &TcContext) -> bool {
     let (start, end) = (ctx.data(), ctx.data_end());
     let offset = if ETHERNET { ETH_HLEN as usize } else { 0 };
-    // Shorter than an Ethernet and an IPv4 header: nothing of ours, or not linear.
+    // Shorter than an Ethernet and an IPv4 header: either no such packet, or not linear.
     if start + offset + 20 > end {
         return true;
     }
@@ -91,8 +92,8 @@ fn wanted<const ETHERNET: bool, const ANNOUNCES: bool>(ctx: &TcContext) -> bool 
     }
 }
 
-/// Hides how an address was computed, so that the compiler checks and reads through the same register: the
-/// verifier does not see that two sums of the same parts are equal.
+/// Hides how an address was computed, so that the compiler checks and reads through the same register. The verifier
+/// does not see that two sums of the same parts are equal.
 #[inline(always)]
 fn opaque(mut address: usize) -> usize {
     // SAFETY: a move of a register to itself.
@@ -105,44 +106,6 @@ fn is_extension(protocol: u16, next: u8) -> bool {
     protocol == ETH_P_IPV6 && matches!(next, 0 | 43 | 44 | 51 | 60 | 135)
 }
 
-/// Whether another of our hooks on this node has seen this very packet before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sighting {
-    /// The first one: count it.
-    First,
-    /// A pod's veth had it.
-    AfterPod,
-    /// An uplink had it.
-    AfterUplink,
-}
-
-/// What a hook knows of a TCP packet.
-pub(super) struct Seen<'a> {
-    pub(super) hook: u8,
-    pub(super) sighting: Sighting,
-    pub(super) ip: &'a Ip,
-    pub(super) tcp: &'a Tcp,
-}
-
-/// `skb_iif` is the interface through which the packet entered this namespace, 0 if it was made here: a
-/// packet that leaves through one of our hooks was counted already if it entered through another.
-#[inline(always)]
-fn sighting(skb: *mut __sk_buff, hook: u8) -> Sighting {
-    if hook == hook::POD_OUT || hook == hook::UPLINK_IN {
-        return Sighting::First;
-    }
-    // SAFETY: the context is valid for the program's run.
-    let ingress = unsafe { (*skb).ingress_ifindex };
-    if ingress == 0 {
-        return Sighting::First;
-    }
-    match tables::role(ingress) {
-        iface::POD => Sighting::AfterPod,
-        iface::UPLINK => Sighting::AfterUplink,
-        _ => Sighting::First,
-    }
-}
-
 #[inline(never)]
 fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
     let mut ip = Ip::EMPTY;
@@ -150,7 +113,7 @@ fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
     let found = parse(ctx, ethernet, &mut ip, &mut tcp);
     let skb = ctx.skb.skb;
     match found {
-        Found::Tcp => segment(&Seen { hook, sighting: sighting(skb, hook), ip: &ip, tcp: &tcp }),
+        Found::Tcp => segment(&Segment { hook, sighting: Sighting::of(skb, hook), ip: &ip, tcp: &tcp }),
         Found::Icmp if announces(hook, ethernet) && announce::advertisement(skb, ip.header, hook) => {}
         Found::Icmp => icmp::error(skb, &ip),
         Found::Arp if announces(hook, ethernet) => announce::arp(skb, ip.header, hook),
@@ -159,7 +122,7 @@ fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
     0
 }
 
-/// What a frame holds.
+/// The content of a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Found {
@@ -167,11 +130,11 @@ enum Found {
     Tcp,
     /// ICMP or ICMPv6.
     Icmp,
-    /// Of the IP header only the offset is set.
+    /// Only the offset of the IP header is set.
     Arp,
 }
 
-/// A function of its own, so that its copies of headers are off the stack when the tracker runs.
+/// Reads the headers. It is not inlined, so that its copies of headers are off the stack when the tracker runs.
 #[inline(never)]
 fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> Found {
     let skb = ctx.skb.skb;
@@ -201,7 +164,7 @@ fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> Found {
 }
 
 #[inline(always)]
-fn segment(seen: &Seen<'_>) {
+fn segment(seen: &Segment<'_>) {
     let flags = seen.tcp.flags;
     if flags & RST != 0 {
         reset::rst(seen);

@@ -1,18 +1,17 @@
 //! The handshake tracker: SYN, SYN-ACK and FIN.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, PairKey, hook, lost, outcome, vantage};
+use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Vantage, hook, lost};
 
-use super::emit;
+use super::emit::{self, now};
+use super::segment::{Segment, Sighting};
 use super::tables::{CLOSED, CONNS, FLOWS, add, counters, lose};
-use super::tc::{Seen, Sighting};
 
 const ANY: u64 = 0;
 const NOEXIST: u64 = 1;
 
-/// A SYN: a new attempt, a repetition, or a further sighting of one.
+/// Handles a SYN: a new attempt, a repetition, or a further sighting of one.
 #[inline(never)]
-pub(super) fn syn(seen: &Seen<'_>) {
+pub(super) fn syn(seen: &Segment<'_>) {
     let key = ConnKey { src: seen.ip.src, isn: seen.tcp.seq, sport: seen.tcp.sport, _pad: [0; 2] };
     match CONNS.get_ptr_mut(&key) {
         // SAFETY: map values stay valid while the program runs; other CPUs may write the same fields, and
@@ -23,7 +22,7 @@ pub(super) fn syn(seen: &Seen<'_>) {
 }
 
 #[inline(always)]
-fn known(seen: &Seen<'_>, key: &ConnKey, conn: &mut ConnValue) {
+fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
     let same = conn.dst == seen.ip.dst && conn.dport == seen.tcp.dport;
     match seen.sighting {
         Sighting::First if same => {
@@ -31,12 +30,12 @@ fn known(seen: &Seen<'_>, key: &ConnKey, conn: &mut ConnValue) {
             conn.last_ns = now();
             count_syn(&pair(key, conn), true);
         }
-        // Another destination with the same source and sequence number is another attempt: the old one can
-        // get no answer any more that we could tell from the new one's.
+        // Another destination with the same source and sequence number is another attempt. An answer to the old one
+        // could no longer be told apart from an answer to the new one.
         Sighting::First => {
-            if conn.outcome == outcome::PENDING {
-                count_outcome(&pair(key, conn), outcome::UNANSWERED);
-                emit::attempt(key, conn, outcome::UNANSWERED, 0);
+            if conn.outcome == ConnValue::PENDING {
+                count_outcome(&pair(key, conn), Outcome::Unanswered);
+                emit::attempt(key, conn, Outcome::Unanswered, 0);
             }
             *conn = fresh(seen);
             count_syn(&pair(key, conn), false);
@@ -48,26 +47,27 @@ fn known(seen: &Seen<'_>, key: &ConnKey, conn: &mut ConnValue) {
     }
 }
 
-/// The SYN reached a local pod: that names the backend, and what an uplink counted as transit is the pod's.
+/// Handles a SYN that reached a local pod. That names the backend, and moves what an uplink counted as transit to the
+/// pod.
 #[inline(always)]
-fn arrived(seen: &Seen<'_>, key: &ConnKey, conn: &mut ConnValue, same: bool) {
+fn arrived(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue, same: bool) {
     if !same {
         conn.backend = seen.ip.dst;
         conn.backend_port = seen.tcp.dport;
     }
-    if conn.vantage == vantage::TRANSIT {
+    if conn.vantage == Vantage::Transit.byte() {
         let syns = i64::from(conn.syns);
         move_syns(&pair(key, conn), -syns);
-        conn.vantage = vantage::DESTINATION;
+        conn.vantage = Vantage::Destination.byte();
         move_syns(&pair(key, conn), syns);
     }
 }
 
 #[inline(always)]
-fn unknown(seen: &Seen<'_>, key: &ConnKey) {
+fn unknown(seen: &Segment<'_>, key: &ConnKey) {
     if seen.sighting != Sighting::First {
-        // Counted before under an address that was rewritten since. Remember the rewritten tuple, so that
-        // the uplink leaves its answers to the pod's veth.
+        // It was counted under an address that was rewritten since. Remember the rewritten tuple, so that the uplink
+        // leaves its answers to the pod's veth.
         if seen.hook == hook::UPLINK_OUT && seen.sighting == Sighting::AfterPod {
             alias(seen);
         }
@@ -89,7 +89,7 @@ fn unknown(seen: &Seen<'_>, key: &ConnKey) {
 }
 
 #[inline(always)]
-fn fresh(seen: &Seen<'_>) -> ConnValue {
+fn fresh(seen: &Segment<'_>) -> ConnValue {
     let now = now();
     ConnValue {
         first_ns: now,
@@ -100,18 +100,19 @@ fn fresh(seen: &Seen<'_>) -> ConnValue {
         backend_port: 0,
         syns: 1,
         drop_reason: 0,
-        outcome: outcome::PENDING,
+        outcome: ConnValue::PENDING,
         vantage: match seen.hook {
-            hook::POD_OUT => vantage::SOURCE,
-            hook::POD_IN => vantage::DESTINATION,
-            _ => vantage::TRANSIT,
-        },
+            hook::POD_OUT => Vantage::Source,
+            hook::POD_IN => Vantage::Destination,
+            _ => Vantage::Transit,
+        }
+        .byte(),
         _pad: [0; 2],
     }
 }
 
 #[inline(always)]
-fn alias(seen: &Seen<'_>) {
+fn alias(seen: &Segment<'_>) {
     let value = FlowValue {
         dst: seen.ip.dst,
         backend: [0; 16],
@@ -119,30 +120,30 @@ fn alias(seen: &Seen<'_>) {
         dport: seen.tcp.dport,
         backend_port: 0,
         flags: FlowValue::LOCAL | FlowValue::ALIAS,
-        vantage: vantage::SOURCE,
+        vantage: Vantage::Source.byte(),
         _pad: [0; 2],
     };
     let _ = FLOWS.insert(&tuple(seen), &value, ANY);
 }
 
-/// A SYN-ACK: the attempt it answers is established.
+/// Handles a SYN-ACK: the attempt it answers is established.
 #[inline(never)]
-pub(super) fn syn_ack(seen: &Seen<'_>) {
+pub(super) fn syn_ack(seen: &Segment<'_>) {
     let key = answered(seen);
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return };
     // SAFETY: see `syn`.
     let conn = unsafe { &mut *conn };
-    let told = conn.outcome != outcome::PENDING;
-    conn.outcome = outcome::ESTABLISHED;
+    let reported = conn.outcome != ConnValue::PENDING;
+    conn.outcome = Outcome::Established.byte();
     if seen.hook == hook::POD_OUT && conn.dst != seen.ip.src {
         conn.backend = seen.ip.src;
         conn.backend_port = seen.tcp.sport;
     }
     open(&key, conn);
-    // An answer may come after the attempt was given up for unanswered or rejected: it was told once already.
-    if !told {
-        count_outcome(&pair(&key, conn), outcome::ESTABLISHED);
-        emit::attempt(&key, conn, outcome::ESTABLISHED, 0);
+    // An answer may come after the attempt was reported as unanswered or rejected. An attempt has one outcome.
+    if !reported {
+        count_outcome(&pair(&key, conn), Outcome::Established);
+        emit::attempt(&key, conn, Outcome::Established, 0);
     }
     let _ = CONNS.remove(&key);
 }
@@ -156,7 +157,7 @@ fn open(key: &ConnKey, conn: &ConnValue) {
         isn: key.isn,
         dport: conn.dport,
         backend_port: conn.backend_port,
-        flags: if conn.vantage == vantage::TRANSIT { 0 } else { FlowValue::LOCAL },
+        flags: if conn.vantage == Vantage::Transit.byte() { 0 } else { FlowValue::LOCAL },
         vantage: conn.vantage,
         _pad: [0; 2],
     };
@@ -169,9 +170,9 @@ fn open(key: &ConnKey, conn: &ConnValue) {
     }
 }
 
-/// A FIN: after one from each side the connection is closed.
+/// Handles a FIN: after one from each side the connection is closed.
 #[inline(never)]
-pub(super) fn fin(seen: &Seen<'_>) {
+pub(super) fn fin(seen: &Segment<'_>) {
     let mut key = tuple(seen);
     let mut bit = FlowValue::FIN_CLIENT;
     let mut found = FLOWS.get_ptr_mut(&key);
@@ -190,7 +191,7 @@ pub(super) fn fin(seen: &Seen<'_>) {
     }
 }
 
-/// Moves a connection to those that ended.
+/// Moves a connection to the table of those that ended.
 #[inline(always)]
 pub(super) fn close(key: &FlowKey, flow: &FlowValue) {
     let copy = *flow;
@@ -198,34 +199,36 @@ pub(super) fn close(key: &FlowKey, flow: &FlowValue) {
     let _ = FLOWS.remove(key);
 }
 
-/// The packet's tuple if its sender opened the connection.
+/// Returns the packet's tuple if its sender opened the connection.
 #[inline(always)]
-pub(super) fn tuple(seen: &Seen<'_>) -> FlowKey {
+pub(super) fn tuple(seen: &Segment<'_>) -> FlowKey {
     FlowKey { src: seen.ip.src, dst: seen.ip.dst, sport: seen.tcp.sport, dport: seen.tcp.dport }
 }
 
-/// The packet's tuple if its receiver opened the connection.
+/// Returns the packet's tuple if its receiver opened the connection.
 #[inline(always)]
-pub(super) fn reversed(seen: &Seen<'_>) -> FlowKey {
+pub(super) fn reversed(seen: &Segment<'_>) -> FlowKey {
     FlowKey { src: seen.ip.dst, dst: seen.ip.src, sport: seen.tcp.dport, dport: seen.tcp.sport }
 }
 
-/// Key of the attempt whose SYN this segment acknowledges.
+/// Returns the key of the attempt whose SYN this segment acknowledges.
 #[inline(always)]
-pub(super) fn answered(seen: &Seen<'_>) -> ConnKey {
+pub(super) fn answered(seen: &Segment<'_>) -> ConnKey {
     ConnKey { src: seen.ip.dst, isn: seen.tcp.ack.wrapping_sub(1), sport: seen.tcp.dport, _pad: [0; 2] }
 }
 
+/// Returns the pair that an attempt is counted under.
 #[inline(always)]
 pub(super) fn pair(key: &ConnKey, conn: &ConnValue) -> PairKey {
     PairKey { src: key.src, dst: conn.dst, dport: conn.dport, vantage: conn.vantage, _pad: 0 }
 }
 
+/// Counts an attempt's outcome.
 #[inline(always)]
-pub(super) fn count_outcome(pair: &PairKey, outcome: u8) {
+pub(super) fn count_outcome(pair: &PairKey, outcome: Outcome) {
     let c = counters(pair);
     if !c.is_null() {
-        // SAFETY: `c` is not null and points into a map value; the index is one of the five constants.
+        // SAFETY: `c` is not null and points into a map value; an outcome is below 5.
         add(unsafe { (&raw mut (*c).outcomes).cast::<u64>().add(outcome as usize) }, 1);
     }
 }
@@ -255,10 +258,4 @@ fn move_syns(pair: &PairKey, n: i64) {
             add(&raw mut (*c).syn_retransmits, again);
         }
     }
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper only reads the clock.
-    unsafe { bpf_ktime_get_ns() }
 }

@@ -101,7 +101,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let mut loaded =
         probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
     loaded.attach_drops();
-    probes::give_back();
+    crate::memory::give_back();
     let mode = options.attach.unwrap_or(AttachMode::Auto).resolve(host::has_tcx());
     shared.set_info("node", node.as_str());
     shared.set_info("attach", format!("{mode:?}").to_lowercase());

@@ -5,6 +5,7 @@ pub mod checks;
 pub mod commands;
 pub mod http;
 pub mod kube;
+pub mod memory;
 pub mod netlink;
 pub mod probes;
 pub mod sink;

@@ -1,17 +1,18 @@
-//! What the kernel says over netlink: interfaces, default routes, neighbours, pod-facing prefixes, conntrack entries.
+//! Reads the kernel's state over netlink: interfaces, default routes, neighbours, pod-facing prefixes, connections.
 //!
-//! Only the attributes needed are decoded, so that a kernel that grows an attribute can't make a link unreadable,
-//! and the kernel's receive buffer is the only queue: when it overflows we are told, dump again and reconcile.
+//! Messages are decoded by hand. Only the attributes needed are read, so that a kernel with a new attribute can't make
+//! a link unreadable, as happens to decoders of whole messages. The kernel's receive buffer is the only queue: when it
+//! overflows, the kernel reports that, and the state is dumped again and compared.
 
 pub mod connections;
 pub mod conntrack;
 mod error;
-mod link_table;
+mod link_message;
 pub mod links;
 pub mod neighbours;
 pub mod routes;
+pub mod sock_diag;
 mod socket;
-pub mod sockets;
 #[cfg(test)]
 mod testing;
 mod wire;

@@ -1,4 +1,4 @@
-//! Who claims an address: ARP and neighbour advertisements, well-formed and not, and in floods.
+//! Claims of addresses: ARP and neighbour advertisements, well-formed and malformed, and in floods.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use flow_model::input::{Announced, AnnouncementSeen};
 use flow_model::mac::Mac;
+use lab::test_bed::{Classifier, TestBed};
 use observer::probes::ClaimCounts;
-use observer::probes::test_run::{Classifier, TestBed};
 
 use super::{UNSPEC, bed, ethernet, ipv4, tcp};
 
@@ -17,7 +17,7 @@ const ARP: u16 = 0x0806;
 const IPV6: u16 = 0x86dd;
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
-/// What `ethernet` writes as source.
+/// The source address that `ethernet` writes.
 const FRAME_SOURCE: Mac = Mac([2, 0, 0, 0, 0, 2]);
 const TAGS: [&[u16]; 3] = [&[], &[0x8100], &[0x88a8, 0x8100]];
 
@@ -40,7 +40,7 @@ fn gratuitous(by: Mac) -> Vec<u8> {
     ethernet(&[], ARP, &arp(REQUEST, by, VIP4, VIP4))
 }
 
-/// An IPv6 packet with a neighbour advertisement and these options.
+/// Returns an IPv6 packet with a neighbour advertisement and these options.
 fn advertisement(target: Ipv6Addr, options: &[u8]) -> Vec<u8> {
     let mut p = vec![0x60, 0, 0, 0];
     p.extend(u16::try_from(24 + options.len()).unwrap().to_be_bytes());
@@ -79,13 +79,13 @@ fn hosts(seen: &[AnnouncementSeen]) -> Vec<Mac> {
     seen.iter().map(|a| a.mac).collect()
 }
 
-/// Records that a time allows one VIP.
+/// Returns the most records that one VIP can have in this time.
 fn most(elapsed: Duration) -> usize {
     20 + 1 + usize::try_from(elapsed.as_millis() / 50).unwrap()
 }
 
 #[test]
-fn every_kind_of_frame_is_told() {
+fn every_kind_of_frame_is_reported() {
     let mut bed = both();
     let other = Ipv4Addr::new(10, 0, 20, 9);
     let by = mac(7);
@@ -113,7 +113,7 @@ fn every_kind_of_frame_is_told() {
     for (name, protocol, payload, how, mac) in kinds {
         for tags in TAGS {
             for (program, outbound) in [(Classifier::UplinkIn, false), (Classifier::UplinkOut, true)] {
-                // Forgotten, so that the same claimant is news again.
+                // Forget the VIPs, so that the same claimant is new again.
                 bed.know(&BTreeSet::new()).unwrap();
                 bed.know(&[VIP4.into(), VIP6.into()].into()).unwrap();
                 pass(&mut bed, program, &ethernet(tags, protocol, &payload));
@@ -214,7 +214,7 @@ fn an_advertisement_without_an_option_needs_a_host_as_source() {
 }
 
 #[test]
-fn claims_on_other_hooks_are_not_heard() {
+fn claims_on_other_hooks_are_ignored() {
     let mut bed = both();
     for frame in [
         gratuitous(mac(7)),
@@ -248,8 +248,8 @@ fn a_known_vip_keeps_its_claimant_when_others_come_and_go() {
     bed.know(&[VIP4.into()].into()).unwrap();
     let began = Instant::now();
     pass(&mut bed, Classifier::UplinkIn, &gratuitous(mac(1)));
-    let told = bed.announced().len();
-    assert!(told == 1 || began.elapsed() >= Duration::from_secs(1), "told {told} times");
+    let reported = bed.announced().len();
+    assert!(reported == 1 || began.elapsed() >= Duration::from_secs(1), "{reported} records");
     bed.know(&BTreeSet::new()).unwrap();
     bed.know(&[VIP4.into()].into()).unwrap();
     pass(&mut bed, Classifier::UplinkIn, &gratuitous(mac(1)));
@@ -257,16 +257,16 @@ fn a_known_vip_keeps_its_claimant_when_others_come_and_go() {
 }
 
 #[test]
-fn a_storm_of_the_same_claim_is_told_once_a_second() {
+fn a_storm_of_the_same_claim_is_reported_once_a_second() {
     let mut bed = both();
     let began = Instant::now();
     for _ in 0..100 {
         bed.run(Classifier::UplinkIn, &gratuitous(mac(1)), 1_000).unwrap();
     }
-    let told = bed.announced();
+    let reported = bed.announced();
     let most = 1 + usize::try_from(began.elapsed().as_secs()).unwrap();
-    assert!((1..=most).contains(&told.len()), "{} records of 100,000 frames", told.len());
-    assert_eq!(bed.unrecorded().unwrap(), ClaimCounts::default(), "nobody had to wait for its turn");
+    assert!((1..=most).contains(&reported.len()), "{} records of 100,000 frames", reported.len());
+    assert_eq!(bed.unrecorded().unwrap(), ClaimCounts::default(), "no record had to wait");
 }
 
 #[test]
@@ -279,10 +279,10 @@ fn of_claimants_that_take_turns_the_last_is_always_known() {
             last = mac(turn % 2 + round);
             pass(&mut bed, Classifier::UplinkIn, &gratuitous(last));
         }
-        let (told, missed) = (bed.announced(), bed.missed().unwrap());
-        assert!(told.len() <= most(began.elapsed()), "{} records", told.len());
+        let (reported, missed) = (bed.announced(), bed.missed().unwrap());
+        assert!(reported.len() <= most(began.elapsed()), "{} records", reported.len());
         assert!(missed.len() <= 1);
-        assert_eq!(hosts(&[told, missed].concat()).last(), Some(&last), "round {round}");
+        assert_eq!(hosts(&[reported, missed].concat()).last(), Some(&last), "round {round}");
     }
     assert!(bed.unrecorded().unwrap().throttled > 0);
 }
@@ -318,9 +318,9 @@ fn no_move_of_a_known_vip_is_lost_in_a_flood() {
         };
         pass(&mut bed, Classifier::UplinkIn, &frame);
     }
-    let told = bed.announced();
+    let reported = bed.announced();
     let moves = |ip: IpAddr| {
-        let mut hosts: Vec<_> = told.iter().filter(|a| a.ip == ip).map(|a| a.mac).collect();
+        let mut hosts: Vec<_> = reported.iter().filter(|a| a.ip == ip).map(|a| a.mac).collect();
         hosts.dedup();
         hosts
     };
@@ -328,7 +328,7 @@ fn no_move_of_a_known_vip_is_lost_in_a_flood() {
     assert_eq!(moves(VIP6.into()), sent6);
     assert_eq!(bed.missed().unwrap(), []);
     let counted = bed.unrecorded().unwrap();
-    // Some of the flood's places were taken by moves.
+    // Some frames of the flood were replaced by moves.
     let about = |n: u32| u64::from(n) - u64::from(MOVES)..=u64::from(n);
     assert!(about(FRAMES / 8 * 3).contains(&counted.unknown), "{counted:?}");
     assert!(about(FRAMES / 8 * 2).contains(&counted.ignored), "{counted:?}");
@@ -336,7 +336,7 @@ fn no_move_of_a_known_vip_is_lost_in_a_flood() {
 }
 
 #[test]
-fn a_thousand_vips_that_move_at_once_are_all_told() {
+fn a_thousand_vips_that_move_at_once_are_all_reported() {
     let vips: BTreeSet<IpAddr> =
         (0..1_500u16).map(|n| Ipv4Addr::from(0x0a01_0000 + u32::from(n)).into()).collect();
     let mut bed = bed();
@@ -347,10 +347,10 @@ fn a_thousand_vips_that_move_at_once_are_all_told() {
         pass(&mut bed, Classifier::UplinkIn, &ethernet(&[], ARP, &arp(REPLY, mac(3), ip, ip)));
     }
     let elapsed = usize::try_from(began.elapsed().as_millis()).unwrap();
-    let (told, missed) = (bed.announced(), bed.missed().unwrap());
-    assert!(told.len() <= 1_000 + 1 + elapsed, "{} records in {elapsed} ms", told.len());
-    assert_eq!(told.len() + missed.len(), vips.len(), "each once");
-    assert_eq!(told.iter().chain(&missed).map(|a| a.ip).collect::<BTreeSet<_>>(), vips);
+    let (reported, missed) = (bed.announced(), bed.missed().unwrap());
+    assert!(reported.len() <= 1_000 + 1 + elapsed, "{} records in {elapsed} ms", reported.len());
+    assert_eq!(reported.len() + missed.len(), vips.len(), "each once");
+    assert_eq!(reported.iter().chain(&missed).map(|a| a.ip).collect::<BTreeSet<_>>(), vips);
 }
 
 #[test]

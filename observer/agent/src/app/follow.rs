@@ -17,7 +17,7 @@ use crate::commands::config::{ClusterSource, Options};
 use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
-use crate::netlink::{neighbours as node_neighbours, sockets};
+use crate::netlink::{neighbours as node_neighbours, sock_diag};
 use crate::probes::{Open, Vips};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
@@ -76,7 +76,7 @@ fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
     let ready = move || {
         drop(waiting);
         // Reading the lists took more than knowing them does.
-        crate::probes::give_back();
+        crate::memory::give_back();
     };
     Hooks { sync: Box::new(sync), ready: Box::new(ready) }
 }
@@ -153,7 +153,7 @@ pub(super) fn connections(
     cancel: &CancellationToken,
 ) {
     // Sockets know what is older than the agent; where their namespaces can't be entered, the probes know the rest.
-    let otherwise = move || match sockets::established() {
+    let otherwise = move || match sock_diag::established() {
         Ok(open) => Ok(Listing { open, all: true }),
         Err(_) => tracker.read().map(|open| Listing { open, all: false }),
     };

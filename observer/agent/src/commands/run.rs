@@ -35,7 +35,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             "the agent needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; `flow-observer doctor` tells what is missing"
         );
     }
-    crate::probes::share_heap();
+    crate::memory::share_heap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

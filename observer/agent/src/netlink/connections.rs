@@ -1,14 +1,16 @@
-//! The connections open on this node, as they come and go.
+//! Follows the connections that are open on this node.
 //!
-//! The table is dumped now and then and compared with the last dump. Conntrack's events would tell sooner, but once
-//! somebody listens they cost the datapath an allocation per state change, and a connection older than the listener
+//! The connection table is dumped at intervals and compared with the last dump. Conntrack's events would come sooner.
+//! But with a listener they cost the data path an allocation per state change, and a connection older than the listener
 //! never sends its end.
 
 mod pace;
 mod read;
 mod set;
+mod source;
+#[cfg(test)]
+mod tests;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,37 +26,16 @@ use tracing::{debug, warn};
 use self::pace::Pace;
 use self::read::{From, Reader};
 use self::set::{Delta, Set};
-use crate::netlink::NetlinkError;
+pub use self::source::{Listing, Source, Table};
+use crate::netlink::error::NetlinkError;
 
-/// Connections told in one input, so that no input is as large as the table.
+/// Connections in one input, so that no input is as large as the table.
 const CHUNK: usize = 4_096;
 
-/// Reads a table of open connections other than conntrack's. Called on a thread that may block.
-pub type Table = Box<dyn FnMut() -> io::Result<Listing> + Send>;
-
-/// What such a table holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    pub open: Vec<FlowTuple>,
-    /// Also connections that are older than the agent.
-    pub all: bool,
-}
-
-/// Where connections are read from.
-pub enum Source {
-    /// The kernel's connection tracking; where it is missing, not allowed, or has tracked nothing yet, the other table.
-    Conntrack {
-        /// Read instead of conntrack.
-        otherwise: Option<Table>,
-    },
-    /// This table only.
-    Table(Table),
-}
-
-/// How much is followed.
+/// Limits what is followed.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Connections kept; of further ones one warning tells.
+    /// Connections kept. One warning is logged when there are more.
     pub max: usize,
 }
 
@@ -64,11 +45,11 @@ impl Default for Config {
     }
 }
 
-/// Tells `tx` which TCP connections are established, then which opened and closed, until `cancel` or until nobody
-/// listens. Half-closed ones are left out, and those of the node with itself over loopback.
+/// Sends the established TCP connections to `tx`, then those that opened and closed, until `cancel` or until the
+/// receiver is closed. Half-closed connections are left out, and those of the node with itself over loopback.
 ///
-/// It looks every 2 s, or so seldom that it takes no more than 1 % of a core, but once a minute; `at_once` makes it look
-/// now. Runs in the network namespace of the thread that first polls it.
+/// The table is read every 2 s. The interval grows up to a minute so that reading takes at most 1 % of a core.
+/// `at_once` makes it read now. Runs in the network namespace of the thread that first polls it.
 ///
 /// # Errors
 /// When there is neither conntrack nor another table.
@@ -91,14 +72,14 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
     let mut first = true;
     loop {
         let runtime = Handle::current();
-        // On one thread from start to end, so that its CPU time is what the kernel and we spent.
+        // On one thread from start to end, so that its CPU time is what the kernel and this code spent.
         let look = move || (looker.look(&runtime), looker);
         let Ok((look, back)) = tokio::task::spawn_blocking(look).await else { return Ok(()) };
         looker = back;
         match look.read {
             Ok(from) => {
                 let older = std::mem::take(&mut first) && from == From::Everything;
-                if !tell(look.delta, older, tx).await {
+                if !send(look.delta, older, tx).await {
                     return Ok(());
                 }
             }
@@ -119,7 +100,7 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
     }
 }
 
-/// Says yes once.
+/// Is first only once.
 #[derive(Default)]
 struct Once(bool);
 
@@ -129,13 +110,13 @@ impl Once {
     }
 }
 
-/// Where to look, and what was found the last time.
+/// Holds the table to read, and what was found the last time.
 struct Looker {
     reader: Reader,
     set: Set,
 }
 
-/// What one look found.
+/// The result of reading the table once.
 struct Look {
     delta: Delta,
     read: Result<From, NetlinkError>,
@@ -152,8 +133,8 @@ impl Looker {
     }
 }
 
-/// What closed first: a tuple may be used again. False when nobody listens.
-async fn tell(delta: Delta, older: bool, tx: &mpsc::Sender<Input>) -> bool {
+/// Sends closed connections before opened ones, because a tuple may be used again. False when the receiver is closed.
+async fn send(delta: Delta, older: bool, tx: &mpsc::Sender<Input>) -> bool {
     let seen = Timestamp::now();
     let opened = |tuple: &FlowTuple| OpenConnection { tuple: *tuple, seen, older };
     let closed =
@@ -169,6 +150,3 @@ async fn tell(delta: Delta, older: bool, tx: &mpsc::Sender<Input>) -> bool {
     }
     true
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,84 +1,22 @@
-//! TCP connections that were open before the agent came, from the kernel's connection tracking.
+//! Reads TCP connections from the kernel's connection tracking, also those older than the agent.
 
-use std::net::{IpAddr, SocketAddr};
+mod conn;
+mod message;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
 
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use crate::netlink::NetlinkError;
+pub use self::conn::{Conn, State};
+use self::message::{ENTRY, GET, REQUEST, decode, question};
+use crate::netlink::error::NetlinkError;
 use crate::netlink::socket::Socket;
-use crate::netlink::wire::{attribute, attributes, nest, put};
 
-/// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`.
-const ENTRY: u16 = 0x100;
-/// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET`.
-const GET: u16 = 0x101;
-/// An `nfgenmsg` of no family: all of them.
-const REQUEST: [u8; NFGENMSG] = [0; NFGENMSG];
-const NFGENMSG: usize = 4;
-const CTA_TUPLE_ORIG: u16 = 1;
-const CTA_TUPLE_REPLY: u16 = 2;
-const CTA_PROTOINFO: u16 = 4;
-const CTA_PROTOINFO_TCP: u16 = 1;
-const CTA_PROTOINFO_TCP_STATE: u16 = 1;
-const CTA_TUPLE_IP: u16 = 1;
-const CTA_TUPLE_PROTO: u16 = 2;
-const CTA_IP_V4_SRC: u16 = 1;
-const CTA_IP_V4_DST: u16 = 2;
-const CTA_IP_V6_SRC: u16 = 3;
-const CTA_IP_V6_DST: u16 = 4;
-const CTA_PROTO_NUM: u16 = 1;
-const CTA_PROTO_SRC_PORT: u16 = 2;
-const CTA_PROTO_DST_PORT: u16 = 3;
-const IPPROTO_TCP: u8 = 6;
-
-/// A tracked TCP connection, as each side addresses it. They differ where NAT is at work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conn {
-    /// The side that opened it.
-    pub orig_src: IpAddr,
-    /// As the opener addressed it, e.g. a ClusterIP.
-    pub orig_dst: IpAddr,
-    /// The opener's port.
-    pub orig_sport: u16,
-    /// As the opener addressed it.
-    pub orig_dport: u16,
-    /// Who answers: after DNAT the backend.
-    pub reply_src: IpAddr,
-    /// Whom the answer goes to: after masquerading the node.
-    pub reply_dst: IpAddr,
-    /// The answering port.
-    pub reply_sport: u16,
-    /// The port that the answer goes to.
-    pub reply_dport: u16,
-    /// How far it is.
-    pub state: State,
-}
-
-impl Conn {
-    /// Address and port after DNAT, where there was one.
-    #[must_use]
-    pub fn backend(&self) -> Option<(IpAddr, u16)> {
-        let backend = (self.reply_src, self.reply_sport);
-        (backend != (self.orig_dst, self.orig_dport)).then_some(backend)
-    }
-}
-
-/// How far a tracked connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// A SYN without an answer yet, or with a SYN-ACK not yet acknowledged.
-    Opening,
-    /// Both sides may send.
-    Established,
-    /// One side has sent its FIN.
-    Closing,
-    /// Over; the entry is about to expire.
-    Closed,
-}
-
-/// Hands over every TCP connection of this network namespace that connection tracking knows, of both families.
-/// One that changes meanwhile may be missing or come twice.
+/// Passes every TCP connection that this network namespace tracks to `each`, of both families. One that changes
+/// meanwhile may be missing or come twice.
 ///
 /// # Errors
 /// [`NetlinkError::NoConntrack`] where the kernel has none, [`NetlinkError::ConntrackDenied`] without CAP_NET_ADMIN.
@@ -101,6 +39,8 @@ pub struct Lookup {
 }
 
 impl Lookup {
+    /// Opens a socket for lookups.
+    ///
     /// # Errors
     /// [`NetlinkError::NoConntrack`] where the kernel has none.
     pub fn new() -> Result<Self, NetlinkError> {
@@ -110,43 +50,18 @@ impl Lookup {
             .map_err(name_error)
     }
 
-    /// The connection that has packets from `src` to `dst`, before or after NAT; `None` if none is tracked. Doesn't block.
+    /// Returns the connection that has packets from `src` to `dst`, before or after NAT; `None` if none is tracked. It
+    /// doesn't block.
     ///
     /// # Errors
-    /// When the kernel has no connection tracking or doesn't let us ask.
+    /// When the kernel has no connection tracking or refuses the request.
     pub fn find(&mut self, src: SocketAddr, dst: SocketAddr) -> Result<Option<Conn>, NetlinkError> {
         let asked = self.socket.ask(GET, &question(src, dst), decode);
         asked.map_err(|errno| name_error(NetlinkError::Refused { what: "conntrack", errno }))
     }
 }
 
-/// The body of a request for the entry with this tuple. `ctnetlink_get_conntrack` finds it whichever direction it is:
-/// <https://github.com/torvalds/linux/blob/v6.12/net/netfilter/nf_conntrack_netlink.c>.
-fn question(src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
-    let family = if src.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let mut body = vec![u8::try_from(family).unwrap_or_default(), 0, 0, 0];
-    nest(&mut body, CTA_TUPLE_ORIG, |tuple| {
-        nest(tuple, CTA_TUPLE_IP, |ip| {
-            put_address(ip, src.ip(), [CTA_IP_V4_SRC, CTA_IP_V6_SRC]);
-            put_address(ip, dst.ip(), [CTA_IP_V4_DST, CTA_IP_V6_DST]);
-        });
-        nest(tuple, CTA_TUPLE_PROTO, |protocol| {
-            put(protocol, CTA_PROTO_NUM, &[IPPROTO_TCP]);
-            put(protocol, CTA_PROTO_SRC_PORT, &src.port().to_be_bytes());
-            put(protocol, CTA_PROTO_DST_PORT, &dst.port().to_be_bytes());
-        });
-    });
-    body
-}
-
-fn put_address(out: &mut Vec<u8>, ip: IpAddr, [v4, v6]: [u16; 2]) {
-    match ip {
-        IpAddr::V4(ip) => put(out, v4, &ip.octets()),
-        IpAddr::V6(ip) => put(out, v6, &ip.octets()),
-    }
-}
-
-/// Which of the kernel's answers mean that there is no connection tracking.
+/// Recognises the answers that mean that there is no connection tracking, or that it may not be read.
 fn name_error(error: NetlinkError) -> NetlinkError {
     match error {
         NetlinkError::Open(errno @ (Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT)) => {
@@ -161,72 +76,3 @@ fn name_error(error: NetlinkError) -> NetlinkError {
         other => other,
     }
 }
-
-/// The body of an entry; `None` for another protocol than TCP, and for one without both tuples.
-fn decode(body: &[u8]) -> Option<Conn> {
-    let entry = body.get(NFGENMSG..)?;
-    let orig = Tuple::decode(attribute(entry, CTA_TUPLE_ORIG)?)?;
-    let reply = Tuple::decode(attribute(entry, CTA_TUPLE_REPLY)?)?;
-    Some(Conn {
-        orig_src: orig.src,
-        orig_dst: orig.dst,
-        orig_sport: orig.sport,
-        orig_dport: orig.dport,
-        reply_src: reply.src,
-        reply_dst: reply.dst,
-        reply_sport: reply.sport,
-        reply_dport: reply.dport,
-        state: state(entry),
-    })
-}
-
-/// An entry whose state is not given is over: the kernel leaves it out only of what is being destroyed.
-fn state(entry: &[u8]) -> State {
-    let info = attribute(entry, CTA_PROTOINFO).and_then(|info| attribute(info, CTA_PROTOINFO_TCP));
-    match info.and_then(|tcp| attribute(tcp, CTA_PROTOINFO_TCP_STATE)).and_then(|value| value.first()) {
-        // SYN_SENT, SYN_RECV, and SYN_SENT2 of a simultaneous open.
-        Some(1 | 2 | 9) => State::Opening,
-        Some(3) => State::Established,
-        // FIN_WAIT, CLOSE_WAIT, LAST_ACK.
-        Some(4..=6) => State::Closing,
-        _ => State::Closed,
-    }
-}
-
-struct Tuple {
-    src: IpAddr,
-    dst: IpAddr,
-    sport: u16,
-    dport: u16,
-}
-
-impl Tuple {
-    fn decode(tuple: &[u8]) -> Option<Self> {
-        let protocol = attribute(tuple, CTA_TUPLE_PROTO)?;
-        if attribute(protocol, CTA_PROTO_NUM)? != [IPPROTO_TCP] {
-            return None;
-        }
-        let (src, dst) = addresses(attribute(tuple, CTA_TUPLE_IP)?)?;
-        let port = |kind| Some(u16::from_be_bytes(attribute(protocol, kind)?.try_into().ok()?));
-        Some(Self { src, dst, sport: port(CTA_PROTO_SRC_PORT)?, dport: port(CTA_PROTO_DST_PORT)? })
-    }
-}
-
-fn addresses(ip: &[u8]) -> Option<(IpAddr, IpAddr)> {
-    let (mut src, mut dst) = (None, None);
-    for (kind, value) in attributes(ip) {
-        let v4 = || <[u8; 4]>::try_from(value).ok().map(IpAddr::from);
-        let v6 = || <[u8; 16]>::try_from(value).ok().map(IpAddr::from);
-        match kind {
-            CTA_IP_V4_SRC => src = v4(),
-            CTA_IP_V4_DST => dst = v4(),
-            CTA_IP_V6_SRC => src = v6(),
-            CTA_IP_V6_DST => dst = v6(),
-            _ => {}
-        }
-    }
-    Some((src?, dst?))
-}
-
-#[cfg(test)]
-mod tests;

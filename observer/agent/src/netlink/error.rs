@@ -1,9 +1,9 @@
-//! The error of this edge.
+//! The error of netlink.
 
 use nix::errno::Errno;
 use thiserror::Error;
 
-/// Why netlink could not be read.
+/// Why the kernel's state could not be read.
 #[derive(Debug, Error)]
 pub enum NetlinkError {
     /// The socket could not be opened or set up.
@@ -12,7 +12,7 @@ pub enum NetlinkError {
     /// Sending or receiving failed.
     #[error("netlink {what}: {errno}")]
     Io {
-        /// What we were doing.
+        /// What was tried.
         what: &'static str,
         /// The kernel's answer.
         #[source]
@@ -24,16 +24,16 @@ pub enum NetlinkError {
     /// The kernel refused a request.
     #[error("the kernel refused the {what} dump: {errno}")]
     Refused {
-        /// What was asked for.
+        /// What was requested.
         what: &'static str,
         /// The kernel's answer.
         #[source]
         errno: Errno,
     },
-    /// What was dumped kept changing meanwhile.
+    /// The dumped state kept changing.
     #[error("the {what} dump was interrupted by changes {tries} times in a row")]
     Unstable {
-        /// What was asked for.
+        /// What was requested.
         what: &'static str,
         /// Tries made.
         tries: u32,

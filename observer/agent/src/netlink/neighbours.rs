@@ -1,5 +1,6 @@
-//! The Ethernet addresses of neighbours and of this node, as they change.
+//! Follows the Ethernet addresses of neighbours and of this node.
 
+mod message;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,22 +16,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use self::table::{GETADDR, GETLINK, GETNEIGH, Table};
-use crate::netlink::NetlinkError;
+use crate::netlink::error::NetlinkError;
 use crate::netlink::socket::Socket;
 use crate::netlink::wire::messages;
 
 /// `RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
 const GROUPS: u32 = 0x1 | 0x4 | 0x10 | 0x100;
-/// Bytes the kernel queues for us, about a thousand changes: with more in one pause everything is read again.
+/// Bytes the kernel queues, about a thousand changes. After more in one pause everything is read again.
 const BUFFER: usize = 1 << 20;
-/// Neighbours kept; also, each for itself, interfaces and addresses of this node.
+/// Neighbours kept. It also limits the interfaces and the addresses of this node, each list for itself.
 const MAX: usize = 16_384;
-/// Between one input and the next, and between one look at the queue and the next.
+/// Time between two inputs, and between two reads of the queue.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Notifications taken in one look.
+/// Notifications taken in one read.
 const BATCH: usize = 8_192;
 
-/// The sizes and times that tests change.
+/// Holds the sizes and times that tests change.
 #[derive(Clone, Copy)]
 struct Limits {
     buffer: usize,
@@ -38,14 +39,15 @@ struct Limits {
     pause: Duration,
 }
 
-/// Tells `tx` the Ethernet addresses of all neighbours and of this node's interfaces as [`Input::Neighbours`]: once at
-/// the start, then when they changed, at most once a second. This node's own addresses are among the neighbours.
+/// Sends the Ethernet addresses of all neighbours and of this node's interfaces to `tx` as [`Input::Neighbours`]: once
+/// at the start, then when they have changed, at most once a second. This node's own addresses are among the
+/// neighbours.
 ///
-/// Ends with `cancel` or when nobody listens. Runs in the network namespace of the thread that first polls it. Between
-/// two inputs changes wait in the kernel's buffer; when that overflows everything is read again.
+/// Ends with `cancel` or when the receiver is closed. Runs in the network namespace of the thread that first polls it.
+/// Between two inputs changes wait in the kernel's buffer. When that overflows, everything is read again.
 ///
 /// # Errors
-/// When netlink can't be opened or stops to answer.
+/// When netlink can't be opened or stops answering.
 pub async fn follow(tx: Sender<Input>, cancel: CancellationToken) -> Result<(), NetlinkError> {
     follow_with(tx, cancel, Limits { buffer: BUFFER, max: MAX, pause: PAUSE }).await
 }
@@ -55,7 +57,7 @@ async fn follow_with(
     cancel: CancellationToken,
     limits: Limits,
 ) -> Result<(), NetlinkError> {
-    // Subscribed before the first dump: what changes meanwhile is queued, not lost.
+    // Subscribed before the first dump, so that changes during the dump are queued.
     let notifications = Socket::subscribe(SockProtocol::NetlinkRoute, GROUPS, limits.buffer)?;
     let requests = Socket::open(SockProtocol::NetlinkRoute)?;
     let table = Table::new(limits.max);
@@ -78,24 +80,24 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self, tx: &Sender<Input>) -> Result<(), NetlinkError> {
-        let mut told = None;
+        let mut last = None;
         loop {
             if self.stale || self.table.has_room_again() {
                 self.read_all().await?;
             }
-            if let Some(picture) = self.table.changed().filter(|picture| told.as_ref() != Some(picture)) {
-                let (neighbours, own) = picture.clone();
+            if let Some(snapshot) = self.table.changed().filter(|snapshot| last.as_ref() != Some(snapshot)) {
+                let (neighbours, own) = snapshot.clone();
                 if tx.send(Input::Neighbours { neighbours, own }).await.is_err() {
                     return Ok(());
                 }
-                told = Some(picture);
+                last = Some(snapshot);
             }
             let next = Instant::now() + self.limits.pause;
             self.wait(next).await?;
         }
     }
 
-    /// Waits for a change, then until `next`; takes what has come by then.
+    /// Waits for a change, then until `next`, and takes the changes up to then.
     async fn wait(&mut self, next: Instant) -> Result<(), NetlinkError> {
         match self.notifications.receive().await {
             Ok(datagram) => handle(&mut self.table, datagram),
@@ -112,7 +114,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Notifications were lost: what is still queued is older than the dump to come and would undo it.
+    /// Handles lost notifications. Those still queued are older than the next dump and would undo it.
     fn lost(&mut self, errno: Errno) -> Result<(), NetlinkError> {
         if !matches!(errno, Errno::ENOBUFS | Errno::EMSGSIZE) {
             return Err(NetlinkError::Io { what: "receiving neighbour changes", errno });
@@ -123,7 +125,7 @@ impl Follower {
         Ok(())
     }
 
-    /// A dump that changes interrupt need not start over: the changes themselves are queued.
+    /// Reads everything. A dump that is interrupted by changes need not start over, because the changes are queued.
     async fn read_all(&mut self) -> Result<(), NetlinkError> {
         let mut table = Table::new(self.limits.max);
         for (what, kind, header) in
@@ -133,10 +135,7 @@ impl Follower {
             self.requests.stream(what, kind, &vec![0; header], apply).await?;
         }
         if table.is_full() && !std::mem::replace(&mut self.warned, true) {
-            warn!(
-                max = self.limits.max,
-                "there are more neighbours than are followed: some nodes may stay unnamed"
-            );
+            warn!(max = self.limits.max, "more neighbours than can be followed: some nodes may stay unnamed");
         }
         (self.table, self.stale) = (table, false);
         Ok(())

@@ -9,24 +9,24 @@ use nix::sys::socket::{
 };
 use tokio::io::unix::AsyncFd;
 
-use crate::netlink::NetlinkError;
+use crate::netlink::error::NetlinkError;
 use crate::netlink::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, dump_request, messages, single_request};
 
 /// The kernel's largest dump datagram is 32 KiB; one notification stays far below this.
 const DATAGRAM: usize = 128 << 10;
-/// Bytes the kernel queues for us: a thousand veths appearing at once make about 5 MiB of notifications.
+/// Bytes the kernel queues: a thousand veths appearing at once make about 5 MiB of notifications.
 pub(super) const RECEIVE_BUFFER: usize = 16 << 20;
 /// An interrupted dump is started again this many times.
 const TRIES: u32 = 10;
 
-/// A bound netlink socket and the buffer it reads into.
+/// Holds a bound netlink socket and the buffer it reads into.
 pub(super) struct Socket {
     fd: AsyncFd<OwnedFd>,
     buffer: Vec<u8>,
     seq: u32,
 }
 
-/// Why a dump did not end well; the caller gives it a name.
+/// How a dump ended. The caller makes it an error with a name.
 enum DumpEnd {
     Complete,
     Interrupted,
@@ -75,7 +75,7 @@ impl Socket {
         self.buffer.get(..len).ok_or(Errno::EMSGSIZE)
     }
 
-    /// A datagram that is already there, if any.
+    /// Returns a datagram that is already queued, if any.
     pub(super) fn receive_now(&mut self) -> Result<Option<&[u8]>, Errno> {
         match read(self.fd.get_ref(), &mut self.buffer) {
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
@@ -85,16 +85,16 @@ impl Socket {
         }
     }
 
-    /// Throws away what is queued: after an overrun it is older than the dump that follows.
+    /// Discards what is queued: after an overrun it is older than the dump that follows.
     pub(super) fn discard_queued(&mut self) {
         while matches!(read(self.fd.get_ref(), &mut self.buffer), Ok(_) | Err(Errno::ENOBUFS | Errno::EINTR))
         {
         }
     }
 
-    /// Asks for a dump and decodes it, again from the start when it was interrupted by a change.
+    /// Requests a dump and decodes it, again from the start when it was interrupted by a change.
     ///
-    /// `decode` gets each message's type and body; what it answers with `None` is left out.
+    /// `decode` gets each message's type and body, and returns `None` for those to leave out.
     pub(super) async fn dump<T>(
         &mut self,
         what: &'static str,
@@ -115,8 +115,8 @@ impl Socket {
         Err(NetlinkError::Unstable { what, tries: TRIES })
     }
 
-    /// Asks for a dump and hands over each message's type and body as it comes, so that a large one is never in
-    /// memory as a whole. What changes meanwhile may be missing or come twice.
+    /// Requests a dump and passes each message's type and body to `each` as it comes, so that a large dump is never in
+    /// memory as a whole. Objects that change meanwhile may be missing or come twice.
     pub(super) async fn stream(
         &mut self,
         what: &'static str,
@@ -131,8 +131,8 @@ impl Socket {
         }
     }
 
-    /// Asks for one object and decodes it; `None` if there is none. The kernel answers before the request returns, so
-    /// that this needs no waiting.
+    /// Requests one object and decodes it; `None` if there is none. The kernel answers before the request returns, so
+    /// that this does not wait.
     pub(super) fn ask<T>(
         &mut self,
         kind: u16,
@@ -180,7 +180,7 @@ impl Socket {
     }
 }
 
-/// `MSG_TRUNC` makes the kernel tell the true length, so that a cut datagram is noticed.
+/// Reads a datagram. With `MSG_TRUNC` the kernel returns the true length, so that a cut datagram is noticed.
 fn read(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC)
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// A network namespace that goes with this value: nothing is mounted, only this descriptor holds it.
+/// Holds a network namespace by its descriptor. Nothing is mounted, so that it ends with this value.
 pub(crate) struct Namespace {
     file: File,
 }
@@ -22,7 +22,7 @@ impl Namespace {
         Self { file: std::thread::scope(|scope| scope.spawn(make).join().unwrap()) }
     }
 
-    /// Runs `future` on a runtime of its own whose thread is inside.
+    /// Runs `future` on a runtime whose thread is inside.
     pub(crate) fn block_on<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
         self.inside(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -46,7 +46,7 @@ impl Namespace {
         assert!(status.success(), "ip {arguments}: {status}");
     }
 
-    /// A path by which `ip ... netns PATH` finds it.
+    /// Returns a path by which `ip ... netns PATH` finds it.
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }

@@ -1,10 +1,10 @@
-//! Framing: netlink messages in a datagram, attributes in a message. Never panics on what it is given.
+//! Frames netlink messages in a datagram and attributes in a message. It never panics, whatever the bytes.
 
 /// `NLMSG_ERROR`.
 pub(super) const ERROR: u16 = 2;
 /// `NLMSG_DONE`.
 pub(super) const DONE: u16 = 3;
-/// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile.
+/// `NLM_F_DUMP_INTR`: the dumped objects changed meanwhile.
 pub(super) const DUMP_INTERRUPTED: u16 = 0x10;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP_REQUEST: u16 = 0x301;
@@ -26,13 +26,13 @@ pub(super) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// The errno an error or done message carries; 0 is an acknowledgement.
+    /// Returns the errno of an error or done message; 0 is an acknowledgement.
     pub(super) fn errno(&self) -> i32 {
         self.body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code).wrapping_neg())
     }
 }
 
-/// The messages of a datagram, up to the first malformed one.
+/// Returns the messages of a datagram, up to the first malformed one.
 pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
@@ -46,7 +46,7 @@ pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     })
 }
 
-/// The attributes of `bytes` as (type, value), up to the first malformed one.
+/// Returns the attributes of `bytes` as (type, value), up to the first malformed one.
 pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -58,22 +58,22 @@ pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// The value of one attribute.
+/// Returns the value of one attribute.
 pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(found, value)| (found == kind).then_some(value))
 }
 
-/// A dump request for `kind` with the fixed header (and attributes) `body`.
+/// Returns a dump request for `kind` with the fixed header (and attributes) `body`.
 pub(super) fn dump_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     request(kind, DUMP_REQUEST, seq, body)
 }
 
-/// A request for one object.
+/// Returns a request for one object.
 pub(super) fn single_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     request(kind, REQUEST, seq, body)
 }
 
-/// An attribute of other attributes, which take whole words.
+/// Appends an attribute that holds other attributes, each of which fills whole words.
 pub(super) fn nest(out: &mut Vec<u8>, kind: u16, inside: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -83,7 +83,7 @@ pub(super) fn nest(out: &mut Vec<u8>, kind: u16, inside: impl FnOnce(&mut Vec<u8
     out[start + 2..start + 4].copy_from_slice(&(kind | NESTED).to_ne_bytes());
 }
 
-/// An attribute, padded to whole words.
+/// Appends an attribute, padded to whole words.
 pub(super) fn put(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let len = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&len.to_ne_bytes());
@@ -104,17 +104,17 @@ fn request(kind: u16, flags: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A native-endian u16 at `offset`.
+/// Returns the native-endian u16 at `offset`.
 pub(super) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     bytes.get(offset..)?.first_chunk().map(|raw| u16::from_ne_bytes(*raw))
 }
 
-/// A native-endian u32 at `offset`.
+/// Returns the native-endian u32 at `offset`.
 pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes.get(offset..)?.first_chunk().map(|raw| u32::from_ne_bytes(*raw))
 }
 
-/// A string attribute, with or without its final NUL.
+/// Returns a string attribute, with or without its final NUL.
 pub(super) fn text(value: &[u8]) -> String {
     let end = value.iter().position(|&b| b == 0).unwrap_or(value.len());
     String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
@@ -125,38 +125,4 @@ const fn align(len: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_request_reads_back() {
-        let request = dump_request(18, 7, &[1, 2, 3, 4]);
-        let read: Vec<_> = messages(&request).collect();
-        assert_eq!(read, [Message { kind: 18, flags: DUMP_REQUEST, seq: 7, body: &[1, 2, 3, 4] }]);
-    }
-
-    #[test]
-    fn attributes_stop_at_the_damage() {
-        let mut bytes = vec![5, 0, 3, 0x80, b'a', 0, 0, 0, 8, 0, 4, 0, 1, 0, 0, 0];
-        assert_eq!(attributes(&bytes).collect::<Vec<_>>(), [(3, &b"a"[..]), (4, &[1, 0, 0, 0][..])]);
-        bytes[8] = 200;
-        assert_eq!(attributes(&bytes).collect::<Vec<_>>(), [(3, &b"a"[..])]);
-    }
-
-    #[test]
-    fn zero_lengths_end_the_walk() {
-        assert_eq!(attributes(&[0; 64]).count(), 0);
-        assert_eq!(messages(&[0; 64]).count(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_walked_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert!(messages(&bytes).count() <= bytes.len());
-            prop_assert!(attributes(&bytes).count() <= bytes.len());
-            text(&bytes);
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Attaching to interfaces as they come, letting go as they leave.
+//! Attaches programs to interfaces as they come, and forgets interfaces that leave.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,22 +12,23 @@ use observer_abi::iface;
 use tracing::{debug, info, warn};
 
 use crate::netlink::links::{Link, Role};
-use crate::probes::ProbeError;
-use crate::probes::load::{CLASSIFIERS, classifier};
+use crate::probes::classifier::{self, Classifier};
+use crate::probes::error::ProbeError;
+use crate::probes::maps;
 
-/// How programs get onto an interface.
+/// The way in which programs are attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AttachMode {
     /// TCX where the kernel has it, else clsact.
     Auto,
-    /// TCX links (6.6+): they go when the agent goes.
+    /// TCX links (6.6+). The kernel removes them when the agent ends.
     Tcx,
     /// Filters on a clsact qdisc.
     Clsact,
 }
 
 impl AttachMode {
-    /// Resolves `auto` by what this kernel has.
+    /// Replaces `auto` by what this kernel supports.
     #[must_use]
     pub fn resolve(self, has_tcx: bool) -> Self {
         match self {
@@ -46,7 +47,7 @@ struct Attached {
     _links: Vec<SchedClassifierLink>,
 }
 
-/// Owns the attachments. One writer: the task that hears of links.
+/// Owns the attachments. It has one writer: the task that follows the links.
 pub struct Attacher {
     ebpf: Ebpf,
     ifaces: Array<MapData, u8>,
@@ -56,16 +57,15 @@ pub struct Attacher {
 }
 
 impl Attacher {
-    pub(super) fn from_ebpf(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
-        let ifaces = ebpf.take_map("IFACES").ok_or(ProbeError::NoMap("IFACES"))?;
-        let ifaces = Array::try_from(ifaces).map_err(ProbeError::map("IFACES"))?;
+    pub(super) fn new(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
+        let ifaces = maps::array(&mut ebpf, "IFACES")?;
         Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new() })
     }
 
-    /// A link is there, new or changed: its role decides whether and how we look at it.
+    /// Handles a new or changed link. Its role decides whether and which programs are attached.
     ///
     /// # Errors
-    /// When the kernel refuses to attach; an interface that has gone meanwhile is no error.
+    /// When the kernel refuses to attach. An interface that has gone meanwhile is no error.
     pub fn up(&mut self, link: &Link) -> Result<(), ProbeError> {
         let role = match link.role {
             Role::Pod | Role::Bridge => iface::POD,
@@ -83,7 +83,7 @@ impl Attacher {
         if matches!(link.role, Role::Pod | Role::Uplink) { self.attach(link) } else { Ok(()) }
     }
 
-    /// A link has gone; the kernel took our programs with it.
+    /// Handles a link that has gone. The kernel has removed the programs with it.
     pub fn gone(&mut self, ifindex: u32) {
         self.mark(ifindex, iface::UNKNOWN);
         if let Some(gone) = self.attached.remove(&ifindex) {
@@ -91,14 +91,14 @@ impl Attacher {
         }
     }
 
-    /// Interfaces followed, by role: pods and uplinks.
+    /// Returns the number of interfaces followed: pods, then uplinks.
     #[must_use]
     pub fn followed(&self) -> (usize, usize) {
         let pods = self.attached.values().filter(|a| a.role == Role::Pod).count();
         (pods, self.attached.len() - pods)
     }
 
-    /// Interfaces that lead to pods: their veths, and the bridges that these are ports of.
+    /// Returns the interfaces that lead to pods: their veths, and the bridges that these are ports of.
     #[must_use]
     pub fn pod_links(&self) -> BTreeSet<u32> {
         self.pod_links.clone()
@@ -119,20 +119,20 @@ impl Attacher {
 
     fn attach(&mut self, link: &Link) -> Result<(), ProbeError> {
         let (ingress, egress) = match (link.role, link.ethernet) {
-            (Role::Pod, _) => (CLASSIFIERS[0], CLASSIFIERS[1]),
-            (_, true) => (CLASSIFIERS[2], CLASSIFIERS[3]),
-            (_, false) => (CLASSIFIERS[4], CLASSIFIERS[5]),
+            (Role::Pod, _) => (Classifier::PodOut, Classifier::PodIn),
+            (_, true) => (Classifier::UplinkIn, Classifier::UplinkOut),
+            (_, false) => (Classifier::L3UplinkIn, Classifier::L3UplinkOut),
         };
         remove_stale(&link.name);
         if self.mode == AttachMode::Clsact {
-            // EEXIST is the usual case: the qdisc may be another's, and stays when we go.
+            // EEXIST is the usual case. The qdisc may belong to another program, and stays when the agent ends.
             if let Err(error) = qdisc_add_clsact(&link.name) {
                 debug!(interface = link.name, %error, "clsact not added");
             }
         }
         let mut links = Vec::with_capacity(2);
-        for (direction, name) in [(TcAttachType::Ingress, ingress), (TcAttachType::Egress, egress)] {
-            match self.attach_one(&link.name, direction, name) {
+        for (direction, program) in [(TcAttachType::Ingress, ingress), (TcAttachType::Egress, egress)] {
+            match self.attach_one(&link.name, direction, program.name()) {
                 Ok(one) => links.push(one),
                 Err(source) if vanished(&source) => return Ok(()),
                 Err(source) => {
@@ -157,20 +157,20 @@ impl Attacher {
         name: &'static str,
     ) -> Result<SchedClassifierLink, ProgramError> {
         let options = match self.mode {
-            // First, so that we also see what a program behind us redirects.
+            // First, so that packets that a later program redirects are seen too.
             AttachMode::Tcx | AttachMode::Auto => TcAttachOptions::TcxOrder(LinkOrder::first()),
             AttachMode::Clsact => TcAttachOptions::Netlink(NlOptions::default()),
         };
-        let program = classifier(&mut self.ebpf, name).map_err(|_| ProgramError::NotLoaded)?;
+        let program = classifier::program(&mut self.ebpf, name).map_err(|_| ProgramError::NotLoaded)?;
         let id = program.attach_with_options(interface, direction, options)?;
         program.take_link(id)
     }
 }
 
-/// Filters that a killed agent left on a clsact qdisc. TCX links went with it.
+/// Removes filters that a killed agent left on a clsact qdisc. TCX links end with their agent.
 fn remove_stale(interface: &str) {
     for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
-        for name in CLASSIFIERS {
+        for name in Classifier::ALL.map(Classifier::name) {
             if qdisc_detach_program(interface, direction, name).is_ok() {
                 info!(interface, name, "removed a filter that an earlier agent left");
             }

@@ -1,7 +1,7 @@
-//! Reading a hash map in batches (`BPF_MAP_LOOKUP_BATCH`, 5.6+), which aya does not offer.
+//! Reads a hash map in batches (`BPF_MAP_LOOKUP_BATCH`, 5.6+), which aya does not offer.
 //!
-//! Walking key by key starts over whenever the key at hand was deleted meanwhile: on a busy map such a walk need
-//! not end. A batch goes on from bucket to bucket. Layout: `union bpf_attr`,
+//! Walking key by key starts over whenever the current key was deleted meanwhile: on a busy map such a walk may never
+//! end. A batch goes on from bucket to bucket. Layout: `union bpf_attr`,
 //! <https://github.com/torvalds/linux/blob/v5.10/include/uapi/linux/bpf.h>.
 #![expect(unsafe_code, reason = "bpf(2) has no safe wrapper for batches")]
 
@@ -13,7 +13,7 @@ use aya::maps::{Map, MapData};
 
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
-/// Entries per call; a bucket must fit.
+/// Entries per call. A whole bucket must fit.
 const SIZE: usize = 1_024;
 
 #[repr(C)]
@@ -29,11 +29,11 @@ struct Attr {
     flags: u64,
 }
 
-/// A map's descriptor, for batches beside aya's own handle.
+/// Holds a map's descriptor, beside aya's own handle.
 pub(super) struct Batches(OwnedFd);
 
 impl Batches {
-    /// For a map that aya holds.
+    /// Duplicates the descriptor of a map that aya holds.
     pub(super) fn of(map: &Map) -> io::Result<Self> {
         let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a hash map"));
@@ -45,12 +45,12 @@ impl Batches {
         Ok(Self(data.fd().as_fd().try_clone_to_owned()?))
     }
 
-    /// Every entry. What comes or goes meanwhile may be in it or not.
+    /// Returns every entry. Entries that come or go meanwhile may be among them or not.
     pub(super) fn read<K: Pod, V: Pod>(&self) -> io::Result<Vec<(K, V)>> {
         self.walk(BPF_MAP_LOOKUP_BATCH)
     }
 
-    /// Every entry, taken out of the map.
+    /// Returns every entry and removes it from the map.
     pub(super) fn take<K: Pod, V: Pod>(&self) -> io::Result<Vec<(K, V)>> {
         self.walk(BPF_MAP_LOOKUP_AND_DELETE_BATCH)
     }

@@ -1,58 +1,30 @@
-//! What the drop tracepoint must know of the running kernel, from its own type description.
+//! The layouts that the drop tracepoint needs, from the running kernel's own type description.
 //!
-//! Everything is found by type, never by kernel version: distributions move changes between versions.
+//! Everything is found by type, never by kernel version: distributions move changes between versions. Only what the
+//! programs read is looked up, so that nothing else can be missing.
+//!
+//! BTF is read by hand: aya reads the whole of vmlinux into structures, which costs tens of megabytes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use thiserror::Error;
-
+pub use self::error::BtfError;
 use self::walker::{Btf, Kind, Type};
 
+mod error;
 #[cfg(test)]
 mod tests;
 mod walker;
 
-/// Where a kernel built with `CONFIG_DEBUG_INFO_BTF` describes itself.
+/// The file in which a kernel built with `CONFIG_DEBUG_INFO_BTF` describes its types.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// Why the kernel's types are not known.
-#[derive(Debug, Error)]
-pub enum BtfError {
-    /// The kernel has none, or it can't be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The magic number is missing, or of the other byte order.
-    #[error("not BTF of this machine")]
-    NotBtf,
-    /// A section or a type ends too early.
-    #[error("the BTF is truncated")]
-    Truncated,
-    /// A kind of type from a newer format: what follows it can't be found.
-    #[error("BTF type {id} has the unknown kind {kind}")]
-    UnknownKind {
-        /// Its number in the format.
-        kind: u32,
-        /// Number of the type.
-        id: usize,
-    },
-    /// A type that we need is not described.
-    #[error("the BTF has no {0}")]
-    Missing(&'static str),
-}
-
-/// Layouts and names of the running kernel.
+/// Holds layouts and names of the running kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelTypes {
-    /// Where `struct sk_buff` keeps what we read.
+    /// Offsets in `struct sk_buff`.
     pub sk_buff: SkBuff,
-    /// How the `kfree_skb` tracepoint is called.
+    /// Arguments of the `kfree_skb` tracepoint.
     pub kfree_skb: KfreeSkb,
     /// Names of `enum skb_drop_reason` by value, without `SKB_DROP_REASON_`; empty before 5.17.
     pub drop_reasons: BTreeMap<u32, String>,
@@ -60,26 +32,18 @@ pub struct KernelTypes {
     pub subsystems: BTreeMap<u32, String>,
 }
 
-/// Offsets in `struct sk_buff`, bytes.
+/// Holds the offsets in `struct sk_buff` that the drop probe reads, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SkBuff {
     /// Pointer to the buffer that the header offsets count from.
     pub head: u32,
-    /// Pointer to where the current layer starts.
-    pub data: u32,
-    /// u32, bytes of data.
-    pub len: u32,
     /// u16, big-endian EtherType.
     pub protocol: u32,
     /// u16, from `head`.
-    pub mac_header: u32,
-    /// u16, from `head`.
     pub network_header: u32,
-    /// u16, from `head`.
-    pub transport_header: u32,
 }
 
-/// Positions among the arguments of the raw tracepoint `kfree_skb`, from 0.
+/// Holds positions among the arguments of the raw tracepoint `kfree_skb`, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KfreeSkb {
     /// `struct sk_buff *`.
@@ -89,28 +53,28 @@ pub struct KfreeSkb {
 }
 
 impl KernelTypes {
-    /// Reads the running kernel's.
+    /// Reads the running kernel's BTF.
     ///
     /// # Errors
-    /// When the kernel has no BTF, or it lacks what we need.
+    /// When the kernel has no BTF, or it lacks what the programs use.
     pub fn read() -> Result<Self, BtfError> {
         Self::read_from(Path::new(VMLINUX))
     }
 
-    /// Reads a file.
+    /// Reads BTF from a file.
     ///
     /// # Errors
-    /// When it can't be read, is not BTF, or lacks what we need.
+    /// When it can't be read, is not BTF, or lacks what the programs use.
     pub fn read_from(path: &Path) -> Result<Self, BtfError> {
         let bytes = std::fs::read(path)
             .map_err(|source| BtfError::Read { path: path.display().to_string(), source })?;
         Self::parse(&bytes)
     }
 
-    /// Finds in BTF what we need.
+    /// Finds in BTF what the programs use.
     ///
     /// # Errors
-    /// When it is not BTF, or lacks what we need.
+    /// When it is not BTF, or lacks what the programs use.
     pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         Ok(Self {
@@ -121,8 +85,8 @@ impl KernelTypes {
         })
     }
 
-    /// The name of a reason. One that a subsystem numbers itself is the subsystem's name and its number, since its
-    /// names are in a module's BTF; an unknown one is its number.
+    /// Returns the name of a reason. A reason that a subsystem numbers itself is the subsystem's name and the number,
+    /// since the names are in a module's BTF. An unknown reason is its number.
     #[must_use]
     pub fn drop_reason(&self, value: u32) -> String {
         if let Some(name) = self.drop_reasons.get(&value) {
@@ -140,17 +104,13 @@ fn sk_buff(btf: &Btf<'_>) -> Result<SkBuff, BtfError> {
     let offset = |name, missing| btf.member_offset(&skb, name).ok_or(BtfError::Missing(missing));
     Ok(SkBuff {
         head: offset("head", "sk_buff.head")?,
-        data: offset("data", "sk_buff.data")?,
-        len: offset("len", "sk_buff.len")?,
         protocol: offset("protocol", "sk_buff.protocol")?,
-        mac_header: offset("mac_header", "sk_buff.mac_header")?,
         network_header: offset("network_header", "sk_buff.network_header")?,
-        transport_header: offset("transport_header", "sk_buff.transport_header")?,
     })
 }
 
-/// `btf_trace_kfree_skb` is a pointer to the tracepoint's function, whose first parameter, `void *__data`, is not
-/// among the raw tracepoint's arguments.
+/// Finds the arguments. `btf_trace_kfree_skb` is a pointer to the tracepoint's function, whose first parameter, `void
+/// *__data`, is not among the raw tracepoint's arguments.
 fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, BtfError> {
     const MISSING: BtfError = BtfError::Missing("tracepoint kfree_skb");
     let typedef = btf.find(Kind::Typedef, "btf_trace_kfree_skb").ok_or(MISSING)?;
@@ -174,7 +134,7 @@ fn is_enum(found: &Type<'_>) -> bool {
     matches!(found.kind, Kind::Enum | Kind::Enum64)
 }
 
-/// Names of an enum by value, without the first of `prefixes` that fits; empty when there is no such enum.
+/// Returns the names of an enum by value, without the first of `prefixes` that fits; empty when there is no such enum.
 fn names(btf: &Btf<'_>, name: &str, prefixes: &[&str]) -> BTreeMap<u32, String> {
     let found = btf.find(Kind::Enum, name).or_else(|| btf.find(Kind::Enum64, name));
     let Some(found) = found else { return BTreeMap::new() };

@@ -1,9 +1,10 @@
-//! Kernel records carry CLOCK_MONOTONIC; people want wall time.
+//! Converts kernel time to wall time. Records carry CLOCK_MONOTONIC, and people read wall time.
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
-/// The wall clock's distance from the monotonic one, read anew for every batch so that steps are followed.
+/// Holds the wall clock's distance from the monotonic clock. It is read again for every batch, so that steps of the
+/// wall clock take effect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     offset_ns: i128,
@@ -15,7 +16,7 @@ impl Clock {
         Self { offset_ns: read_ns(ClockId::CLOCK_REALTIME) - read_ns(ClockId::CLOCK_MONOTONIC) }
     }
 
-    /// A kernel time as wall time, in whole microseconds: the two clocks are not read at the same instant.
+    /// Returns a kernel time as wall time, in whole microseconds: the two clocks are not read at the same instant.
     pub(super) fn wall(self, monotonic_ns: u64) -> Timestamp {
         let ns = i128::from(monotonic_ns) + self.offset_ns;
         i64::try_from(ns / 1_000)
@@ -25,7 +26,7 @@ impl Clock {
     }
 }
 
-/// `bpf_ktime_get_ns`, as userspace reads it.
+/// Returns the time that `bpf_ktime_get_ns` returns in the kernel.
 pub(super) fn monotonic_ns() -> u64 {
     u64::try_from(read_ns(ClockId::CLOCK_MONOTONIC)).unwrap_or(0)
 }

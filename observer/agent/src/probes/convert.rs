@@ -1,26 +1,44 @@
-//! ABI bytes to core inputs.
+//! Converts ring records to inputs of the engine.
+//!
+//! The decoder has checked the records, so that nothing here can fail.
+
+mod entries;
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use arcstr::ArcStr;
-use flow_model::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
-use flow_model::input::{
-    Announced, AnnouncementSeen, AttemptSeen, DropDelta, DropSeen, Input, PairDelta, ResetSeen,
-};
+use flow_model::flow::{FlowTuple, Outcome, Phase, Side, Vantage};
+use flow_model::input::{Announced, AnnouncementSeen, AttemptSeen, DropSeen, Input, LostStage, ResetSeen};
 use flow_model::mac::Mac;
-use observer_abi::{
-    AnnouncementRecord, AttemptRecord, ConnKey, ConnValue, Counters, DropKey, DropRecord, HeldReset, PairKey,
-    Record, ResetRecord, Tuple, VipValue, announced, outcome, phase, side, vantage,
-};
+use observer_abi::{self as abi, AnnouncementRecord, AttemptRecord, DropRecord, Record, ResetRecord, Tuple};
 
+pub(super) use self::entries::{
+    counts, drop_delta, drop_remainder, newest_claim, pair_delta, pair_of, pair_of_reset, remainder,
+    stranded, unanswered,
+};
 use crate::probes::clock::Clock;
 use crate::probes::reasons::Reasons;
 
+/// Returns the input that a record stands for.
+pub(super) fn input(record: &Record, clock: Clock, reasons: &Reasons) -> Input {
+    match record {
+        Record::Attempt(a) => Input::Attempt(attempt(a, clock, reasons)),
+        Record::Reset(r) => Input::Reset(reset(r, clock)),
+        Record::Drop(d) => Input::Drop(drop(d, clock, reasons)),
+        Record::Announcement(a) => Input::Announcement(announcement(a, clock)),
+    }
+}
+
+/// Counts records or map entries that hold a byte without a meaning.
+pub(super) fn undecodable(count: u64) -> Input {
+    Input::Lost { stage: LostStage::Decode, count }
+}
+
+/// Returns an address of the kernel maps; IPv4 is unmapped.
 pub(super) fn ip(bytes: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(bytes).to_canonical()
 }
 
-/// An address as the kernel maps have it.
+/// Returns an address in the form of the kernel maps.
 pub(super) fn bytes(ip: IpAddr) -> [u8; 16] {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -28,20 +46,44 @@ pub(super) fn bytes(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-fn vantage(v: u8) -> Vantage {
-    match v {
-        vantage::SOURCE => Vantage::Source,
-        vantage::DESTINATION => Vantage::Destination,
-        _ => Vantage::Transit,
+fn vantage(vantage: abi::Vantage) -> Vantage {
+    match vantage {
+        abi::Vantage::Source => Vantage::Source,
+        abi::Vantage::Destination => Vantage::Destination,
+        abi::Vantage::Transit => Vantage::Transit,
     }
 }
 
-fn outcome(o: u8) -> Outcome {
-    match o {
-        outcome::ESTABLISHED => Outcome::Established,
-        outcome::REFUSED => Outcome::Refused,
-        outcome::REJECTED => Outcome::Rejected,
-        _ => Outcome::Unanswered,
+fn outcome(outcome: abi::Outcome) -> Outcome {
+    match outcome {
+        abi::Outcome::Established => Outcome::Established,
+        abi::Outcome::Refused => Outcome::Refused,
+        abi::Outcome::Rejected => Outcome::Rejected,
+        abi::Outcome::Unanswered => Outcome::Unanswered,
+    }
+}
+
+fn side(side: abi::Side) -> Side {
+    match side {
+        abi::Side::Client => Side::Client,
+        abi::Side::Server => Side::Server,
+    }
+}
+
+fn phase(phase: abi::Phase) -> Phase {
+    match phase {
+        abi::Phase::Handshake => Phase::Handshake,
+        abi::Phase::Established => Phase::Established,
+        abi::Phase::Orphan => Phase::Orphan,
+    }
+}
+
+fn announced(how: abi::Announced) -> Announced {
+    match how {
+        abi::Announced::GratuitousRequest => Announced::GratuitousRequest,
+        abi::Announced::GratuitousReply => Announced::GratuitousReply,
+        abi::Announced::Arp => Announced::Arp,
+        abi::Announced::Advertisement => Announced::Advertisement,
     }
 }
 
@@ -55,25 +97,14 @@ fn tuple(t: &Tuple) -> FlowTuple {
     }
 }
 
-/// A ring record as an input.
-pub(super) fn input(record: &Record, clock: Clock, reasons: &Reasons) -> Input {
-    match record {
-        Record::Attempt(a) => Input::Attempt(attempt(a, clock, reasons)),
-        Record::Reset(r) => Input::Reset(reset(r, clock)),
-        Record::Drop(d) => Input::Drop(drop(d, clock, reasons)),
-        Record::Announcement(a) => Input::Announcement(announcement(a, clock)),
-    }
-}
-
 fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
-    let outcome = outcome(a.header.a);
     AttemptSeen {
-        time: clock.wall(a.header.time_ns),
+        time: clock.wall(a.time_ns),
         tuple: tuple(&a.tuple),
-        vantage: vantage(a.header.vantage),
-        outcome,
-        icmp: (outcome == Outcome::Rejected).then_some((a.header.b, a.header.c)),
-        latency_ns: a.header.time_ns.saturating_sub(a.first_ns),
+        vantage: vantage(a.vantage),
+        outcome: outcome(a.outcome),
+        icmp: (a.outcome == abi::Outcome::Rejected).then_some((a.icmp_type, a.icmp_code)),
+        latency_ns: a.time_ns.saturating_sub(a.first_ns),
         syns: a.syns,
         isn: a.isn,
         drop_reason: reasons.recorded(a.drop_reason),
@@ -83,145 +114,32 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
 
 fn reset(r: &ResetRecord, clock: Clock) -> ResetSeen {
     ResetSeen {
-        time: clock.wall(r.header.time_ns),
+        time: clock.wall(r.time_ns),
         tuple: tuple(&r.tuple),
-        vantage: vantage(r.header.vantage),
-        by: if r.header.a == side::CLIENT { Side::Client } else { Side::Server },
-        phase: match r.header.b {
-            phase::HANDSHAKE => Phase::Handshake,
-            phase::ESTABLISHED => Phase::Established,
-            _ => Phase::Orphan,
-        },
+        vantage: vantage(r.vantage),
+        by: side(r.side),
+        phase: phase(r.phase),
     }
 }
 
 fn drop(d: &DropRecord, clock: Clock, reasons: &Reasons) -> DropSeen {
     DropSeen {
-        time: clock.wall(d.header.time_ns),
+        time: clock.wall(d.time_ns),
         tuple: tuple(&d.tuple),
         reason: reasons.name(d.reason),
-        protocol: d.header.a,
-        tcp_flags: d.header.b,
+        protocol: d.protocol,
+        tcp_flags: d.tcp_flags,
         seq: d.seq,
-        oriented: d.header.c != 0,
+        oriented: d.oriented,
     }
 }
 
 fn announcement(a: &AnnouncementRecord, clock: Clock) -> AnnouncementSeen {
     AnnouncementSeen {
-        time: clock.wall(a.header.time_ns),
+        time: clock.wall(a.time_ns),
         ip: ip(a.ip),
         mac: Mac(a.mac),
-        how: announced(a.header.a),
-        outbound: a.header.b != 0,
+        how: announced(a.how),
+        outbound: a.outbound,
     }
-}
-
-/// The newest claim of a VIP, from its map entry.
-pub(super) fn newest_claim(key: [u8; 16], vip: &VipValue, clock: Clock) -> AnnouncementSeen {
-    let (mac, how, outbound) = VipValue::parts(vip.newest);
-    let time = clock.wall(vip.newest_ns);
-    AnnouncementSeen { time, ip: ip(key), mac: Mac(mac), how: announced(how), outbound }
-}
-
-fn announced(how: u8) -> Announced {
-    match how {
-        announced::GRATUITOUS_REQUEST => Announced::GratuitousRequest,
-        announced::GRATUITOUS_REPLY => Announced::GratuitousReply,
-        announced::ADVERTISEMENT => Announced::Advertisement,
-        _ => Announced::Arp,
-    }
-}
-
-/// An attempt that nobody answered, from its map entry.
-pub(super) fn unanswered(
-    key: &ConnKey,
-    conn: &ConnValue,
-    now_ns: u64,
-    clock: Clock,
-    reasons: &Reasons,
-) -> AttemptSeen {
-    AttemptSeen {
-        time: clock.wall(now_ns),
-        tuple: FlowTuple {
-            src: ip(key.src),
-            sport: key.sport,
-            dst: ip(conn.dst),
-            dport: conn.dport,
-            backend: (conn.backend_port != 0).then(|| (ip(conn.backend), conn.backend_port)),
-        },
-        vantage: vantage(conn.vantage),
-        outcome: Outcome::Unanswered,
-        icmp: None,
-        latency_ns: 0,
-        syns: conn.syns,
-        isn: key.isn,
-        drop_reason: reasons.recorded(conn.drop_reason),
-        masqueraded: None,
-    }
-}
-
-/// A reset that was seen to come in only, from its map entry.
-pub(super) fn stranded(held: &HeldReset, clock: Clock) -> ResetSeen {
-    let tuple = FlowTuple {
-        src: ip(held.src),
-        sport: held.sport,
-        dst: ip(held.dst),
-        dport: held.dport,
-        backend: None,
-    };
-    let (vantage, by, phase) = (vantage(held.vantage), Side::Server, Phase::Orphan);
-    ResetSeen { time: clock.wall(held.time_ns), tuple, vantage, by, phase }
-}
-
-/// The pair an orphan is counted under.
-pub(super) fn pair_of_reset(reset: &ResetSeen) -> Pair {
-    let FlowTuple { src, dst, dport, .. } = reset.tuple;
-    Pair { src, dst, dport, vantage: reset.vantage }
-}
-
-/// The pair an attempt is counted under.
-pub(super) fn pair_of(attempt: &AttemptSeen) -> Pair {
-    Pair {
-        src: attempt.tuple.src,
-        dst: attempt.tuple.dst,
-        dport: attempt.tuple.dport,
-        vantage: attempt.vantage,
-    }
-}
-
-/// One drained entry.
-pub(super) fn pair_delta(key: &PairKey, counters: &Counters) -> PairDelta {
-    let pair = Pair { src: ip(key.src), dst: ip(key.dst), dport: key.dport, vantage: vantage(key.vantage) };
-    PairDelta { pair: Some(pair), counts: counts(counters) }
-}
-
-/// Kernel counters wrap, and a correction is an add of -1: as signed numbers they are what is meant.
-pub(super) fn counts(c: &Counters) -> Counts {
-    Counts {
-        syn: c.syn.cast_signed(),
-        syn_retransmits: c.syn_retransmits.cast_signed(),
-        rst: c.rst.map(|phases| phases.map(u64::cast_signed)),
-        outcomes: [
-            c.outcomes[usize::from(outcome::ESTABLISHED)].cast_signed(),
-            c.outcomes[usize::from(outcome::REFUSED)].cast_signed(),
-            c.outcomes[usize::from(outcome::REJECTED)].cast_signed(),
-            c.outcomes[usize::from(outcome::UNANSWERED)].cast_signed(),
-        ],
-    }
-}
-
-/// One drained drop count.
-pub(super) fn drop_delta(key: &DropKey, count: u64, reasons: &Reasons) -> DropDelta {
-    DropDelta { pair: Some((ip(key.src), ip(key.dst), key.dport)), reason: reasons.name(key.reason), count }
-}
-
-/// A count without a pair.
-pub(super) fn remainder(counts: Counts) -> PairDelta {
-    PairDelta { pair: None, counts }
-}
-
-/// Drops without a pair.
-pub(super) fn drop_remainder(count: u64) -> DropDelta {
-    DropDelta { pair: None, reason: ArcStr::from("_other"), count }
 }

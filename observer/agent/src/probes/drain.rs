@@ -1,22 +1,24 @@
 //! Takes the counters out of the kernel, every increment exactly once.
 //!
-//! The programs write to one generation of the maps. We flip them to the other one, wait until no program
-//! can still hold the old one (an RCU grace period), then read and empty it.
+//! The programs write to one generation of the maps. The drain makes them write to the other one, waits until no
+//! program can still hold the old one (an RCU grace period), then reads and empties it.
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
 use flow_model::flow::Counts;
-use flow_model::input::{Input, LostStage, PairDelta};
-use observer_abi::{Counters, DropKey, PairKey, lost, vantage};
+use flow_model::input::{DropDelta, Input, LostStage, PairDelta};
+use observer_abi::{Counters, DropKey, PairKey, Vantage, lost};
 
 use crate::probes::batch::Batches;
+use crate::probes::error::ProbeError;
 use crate::probes::reasons::Reasons;
-use crate::probes::vips::Unrecorded;
-use crate::probes::{ProbeError, convert};
+use crate::probes::{convert, maps};
 
-/// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`: <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
+/// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`:
+/// <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
 const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
 
+/// One of the two sets of counter maps.
 struct Generation {
     pairs: Batches,
     drops: Batches,
@@ -26,84 +28,73 @@ struct Generation {
 
 impl Generation {
     fn new(ebpf: &mut Ebpf, pairs: &'static str, drops: &'static str) -> Result<Self, ProbeError> {
-        let maps = [take(ebpf, pairs)?, take(ebpf, drops)?];
-        let batches = |map| Batches::of(map).map_err(system("a counter map's descriptor"));
+        let maps = [maps::take(ebpf, pairs)?, maps::take(ebpf, drops)?];
+        let batches = |map| Batches::of(map).map_err(ProbeError::system("a counter map's descriptor"));
         Ok(Self { pairs: batches(&maps[0])?, drops: batches(&maps[1])?, _maps: maps })
     }
 }
 
-/// The maps that are drained.
+/// Owns the maps that are drained.
 pub(super) struct Drain {
     generations: [Generation; 2],
     active: Array<MapData, u32>,
     current: u32,
     remainder: PerCpuArray<MapData, Counters>,
     lost: PerCpuArray<MapData, u64>,
-    seen_remainder: Counters,
-    seen_lost: [u64; lost::COUNT as usize],
-    pub(super) unrecorded: Unrecorded,
+    last_remainder: Counters,
+    last_lost: [u64; lost::COUNT as usize],
     /// Pairs in the generation drained last.
-    pub(super) pairs_seen: usize,
+    pub(super) pairs: usize,
 }
 
 impl Drain {
+    /// Takes the maps out of the object.
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
         Ok(Self {
             generations: [
                 Generation::new(ebpf, "PAIRS_0", "DROPS_0")?,
                 Generation::new(ebpf, "PAIRS_1", "DROPS_1")?,
             ],
-            active: Array::try_from(take(ebpf, "ACTIVE")?).map_err(ProbeError::map("ACTIVE"))?,
+            active: maps::array(ebpf, "ACTIVE")?,
             current: 0,
-            remainder: PerCpuArray::try_from(take(ebpf, "REMAINDER")?)
-                .map_err(ProbeError::map("REMAINDER"))?,
-            lost: PerCpuArray::try_from(take(ebpf, "LOST")?).map_err(ProbeError::map("LOST"))?,
-            seen_remainder: Counters::default(),
-            seen_lost: [0; lost::COUNT as usize],
-            unrecorded: Unrecorded::new(ebpf)?,
-            pairs_seen: 0,
+            remainder: maps::per_cpu(ebpf, "REMAINDER")?,
+            lost: maps::per_cpu(ebpf, "LOST")?,
+            last_remainder: Counters::default(),
+            last_lost: [0; lost::COUNT as usize],
+            pairs: 0,
         })
     }
 
-    /// Everything counted since the last call. Blocks for a grace period: some milliseconds.
+    /// Takes everything counted since the last call. Blocks for a grace period: some milliseconds.
     pub(super) fn take(&mut self, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let old = self.current;
         self.current = 1 - old;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
-        grace_period()?;
-        let generation = &self.generations[old as usize];
-        let pairs = generation.pairs.take::<PairKey, Counters>().map_err(system("reading the pair map"))?;
-        let drops = generation.drops.take::<DropKey, u64>().map_err(system("reading the drop map"))?;
-        let mut pairs: Vec<_> = pairs.iter().map(|(k, v)| convert::pair_delta(k, v)).collect();
-        let mut drops: Vec<_> = drops.iter().map(|(k, n)| convert::drop_delta(k, *n, reasons)).collect();
-        self.pairs_seen = pairs.len();
+        membarrier().map_err(ProbeError::system("membarrier"))?;
+        let Generation { pairs, drops, .. } = &self.generations[old as usize];
+        let pairs = pairs.take().map_err(ProbeError::system("reading the pair map"))?;
+        let drops = drops.take::<DropKey, u64>().map_err(ProbeError::system("reading the drop map"))?;
+        self.pairs = pairs.len();
+        let (mut pairs, undecodable) = pair_deltas(&pairs);
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
+        let mut drops: Vec<_> = drops.iter().map(|(k, n)| convert::drop_delta(k, *n, reasons)).collect();
         drops.extend(
             lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)),
         );
-        let mut inputs: Vec<Input> =
-            lost.into_iter().map(|(stage, count)| Input::Lost { stage, count }).collect();
-        if !pairs.is_empty() {
-            inputs.push(Input::Pairs { deltas: pairs });
-        }
-        if !drops.is_empty() {
-            inputs.push(Input::Drops { deltas: drops });
-        }
-        inputs.extend(self.unrecorded.take()?.input());
-        Ok(inputs)
+        Ok(inputs(lost, undecodable, pairs, drops))
     }
 
     fn take_remainder(&mut self) -> Result<Option<PairDelta>, ProbeError> {
         let mut sum = Counters::default();
-        for slot in 0..vantage::COUNT as u32 {
+        for slot in 0..Vantage::ALL.len() as u32 {
             let values = self.remainder.get(&slot, 0).map_err(ProbeError::map("REMAINDER"))?;
             for cpu in values.iter() {
                 sum = add(&sum, cpu);
             }
         }
-        let delta = convert::counts(&subtract(&sum, &self.seen_remainder));
-        self.seen_remainder = sum;
+        let delta = convert::counts(&subtract(&sum, &self.last_remainder));
+        self.last_remainder = sum;
         Ok((delta != Counts::default()).then(|| convert::remainder(delta)))
     }
 
@@ -118,35 +109,50 @@ impl Drain {
         for (slot, stage) in stages {
             let values = self.lost.get(&slot, 0).map_err(ProbeError::map("LOST"))?;
             let now: u64 = values.iter().sum();
-            let seen = &mut self.seen_lost[slot as usize];
-            if now > *seen {
-                out.push((stage, now - *seen));
-                *seen = now;
+            let last = &mut self.last_lost[slot as usize];
+            if now > *last {
+                out.push((stage, now - *last));
+                *last = now;
             }
         }
         Ok(out)
     }
 }
 
-pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, ProbeError> {
-    ebpf.take_map(name).ok_or(ProbeError::NoMap(name))
+/// Converts drained pairs, and counts those with an unknown vantage. Their increments go to the remainder, so that
+/// totals stay exact.
+fn pair_deltas(pairs: &[(PairKey, Counters)]) -> (Vec<PairDelta>, u64) {
+    let mut undecodable = 0;
+    let convert = |(key, counters): &(PairKey, Counters)| {
+        convert::pair_delta(key, counters).unwrap_or_else(|| {
+            undecodable += 1;
+            convert::remainder(convert::counts(counters))
+        })
+    };
+    (pairs.iter().map(convert).collect(), undecodable)
 }
 
-pub(super) fn hash<K: aya::Pod, V: aya::Pod>(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-) -> Result<HashMap<MapData, K, V>, ProbeError> {
-    HashMap::try_from(take(ebpf, name)?).map_err(ProbeError::map(name))
+fn inputs(
+    lost: Vec<(LostStage, u64)>,
+    undecodable: u64,
+    pairs: Vec<PairDelta>,
+    drops: Vec<DropDelta>,
+) -> Vec<Input> {
+    let mut inputs: Vec<Input> =
+        lost.into_iter().map(|(stage, count)| Input::Lost { stage, count }).collect();
+    if undecodable > 0 {
+        inputs.push(convert::undecodable(undecodable));
+    }
+    if !pairs.is_empty() {
+        inputs.push(Input::Pairs { deltas: pairs });
+    }
+    if !drops.is_empty() {
+        inputs.push(Input::Drops { deltas: drops });
+    }
+    inputs
 }
 
-fn system(what: &'static str) -> impl Fn(std::io::Error) -> ProbeError {
-    move |source| ProbeError::System { what, source }
-}
-
-fn grace_period() -> Result<(), ProbeError> {
-    membarrier().map_err(system("membarrier"))
-}
-
+/// Waits until every program that ran at the call has ended.
 fn membarrier() -> std::io::Result<()> {
     #![expect(unsafe_code, reason = "membarrier(2) has no safe wrapper")]
     // SAFETY: the call takes integers only.
@@ -172,15 +178,4 @@ fn combine(a: &Counters, b: &Counters, f: fn(u64, u64) -> u64) -> Counters {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_correction_is_a_negative_delta() {
-        let before = Counters { syn: 3, ..Counters::default() };
-        let mut after = before;
-        after.syn = after.syn.wrapping_sub(4);
-        assert_eq!(convert::counts(&subtract(&after, &before)).syn, -4);
-        assert_eq!(add(&before, &before).syn, 6);
-    }
-}
+mod tests;

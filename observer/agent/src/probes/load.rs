@@ -1,27 +1,21 @@
-//! Loads the embedded object: settings in, programs verified, nothing attached yet.
+//! Loads the embedded object: sets its globals, and has the programs verified. Nothing is attached yet.
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::RingBuf;
 use aya::programs::{RawTracePoint, SchedClassifier};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use observer_abi::REASON_BITS;
 use tracing::warn;
 
-use crate::probes::ProbeError;
 use crate::probes::btf::KernelTypes;
+use crate::probes::claims::Claims;
+use crate::probes::classifier::{self, Classifier};
+use crate::probes::error::ProbeError;
 use crate::probes::reasons::Reasons;
-use crate::probes::vips::Claims;
+use crate::probes::ring::RingReader;
+use crate::probes::{kernel_log, maps};
 
-pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
 
-/// The classifiers, in the order of [`observer_abi::hook`], Ethernet first.
-pub(super) const CLASSIFIERS: [&str; 6] = [
-    "flow_obs_p_out",
-    "flow_obs_p_in",
-    "flow_obs_u_in",
-    "flow_obs_u_out",
-    "flow_obs_u3_in",
-    "flow_obs_u3_out",
-];
 const DROPS: &str = "flow_obs_drops";
 
 /// Sizes and switches that users may set.
@@ -31,7 +25,7 @@ pub struct Settings {
     pub pair_entries: u32,
     /// Size of the event ring in bytes: a power of two of pages.
     pub ring_bytes: u32,
-    /// The probes' own log: 0 is off, 5 is trace.
+    /// Level of the programs' own log: 0 is off, 5 is trace.
     pub log_level: u8,
 }
 
@@ -44,35 +38,46 @@ impl Default for Settings {
 /// A loaded object. Dropping it takes every program out of the kernel.
 pub struct Loaded {
     pub(super) ebpf: Ebpf,
-    pub(super) ring: RingBuf<MapData>,
-    pub(super) claims: Claims,
+    pub(super) reader: RingReader,
     pub(super) reasons: Reasons,
-    /// Whether the drop probe is attached; if not, why.
+    /// Is an error with the reason when the drop probe is not attached.
     pub drops: Result<(), String>,
 }
 
-/// Loads and verifies. The required classifiers must load; the drop probe degrades with its reason.
+/// Loads the object and has the classifiers verified. They must load; the drop probe is optional.
 ///
 /// # Errors
 /// When the kernel refuses the object or one of the classifiers.
 pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<Loaded, ProbeError> {
     let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(types.clone()));
     let mut ebpf = object(settings, types.as_ref().ok(), &reasons)?;
-    for name in CLASSIFIERS {
-        classifier(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
+    for name in Classifier::ALL.map(Classifier::name) {
+        classifier::program(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
     }
-    // The ring is opened before anything is attached, or the first events would find no reader.
-    let ring = ebpf.take_map("EVENTS").ok_or(ProbeError::NoMap("EVENTS"))?;
-    let ring = RingBuf::try_from(ring).map_err(ProbeError::map("EVENTS"))?;
-    let claims = Claims::new(&ebpf)?;
+    // The ring is opened before anything is attached, so that the first events have a reader.
+    let ring = RingBuf::try_from(maps::take(&mut ebpf, "EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
+    let reader = RingReader::new(ring, reasons.clone(), Claims::new(&ebpf)?);
     if settings.log_level > 0 {
-        crate::probes::tasks::forward_log(&mut ebpf);
+        kernel_log::forward(&mut ebpf);
     }
-    Ok(Loaded { ebpf, ring, claims, reasons, drops: types.map(|_| ()) })
+    Ok(Loaded { ebpf, reader, reasons, drops: types.map(|_| ()) })
 }
 
 impl Loaded {
-    /// Attaches the drop tracepoint, the last of the probes: what it says joins what the others saw.
+    /// Returns a classifier by its name in the object.
+    ///
+    /// # Errors
+    /// When the object has none of that name.
+    pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, ProbeError> {
+        classifier::program(&mut self.ebpf, name)
+    }
+
+    /// Returns the reader of the ring.
+    pub fn reader(&mut self) -> &mut RingReader {
+        &mut self.reader
+    }
+
+    /// Attaches the drop tracepoint. It is the last of the probes, because its records refer to what the others saw.
     pub fn attach_drops(&mut self) {
         if self.drops.is_ok() {
             self.drops = attach_drops(&mut self.ebpf).map_err(|e| e.to_string());
@@ -90,7 +95,7 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
     let interest: [u64; REASON_BITS / 64] = reasons.interest();
     let mut loader = EbpfLoader::new();
     loader
-        // Rust programs have no CO-RE relocations; reading the kernel's BTF for them costs tens of megabytes.
+        // Rust programs have no CO-RE relocations; reading the kernel's BTF for them would cost tens of megabytes.
         .btf(None)
         .override_global("SKB_HEAD", &head, true)
         .override_global("SKB_NETWORK_HEADER", &network, true)
@@ -104,14 +109,6 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
     Ok(loader.load(OBJECT)?)
 }
 
-pub(super) fn classifier<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut SchedClassifier, ProbeError> {
-    let program = ebpf.program_mut(name).ok_or(ProbeError::NoProgram(name))?;
-    program.try_into().map_err(ProbeError::program(name))
-}
-
 fn attach_drops(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
     let program = ebpf.program_mut(DROPS).ok_or(ProbeError::NoProgram(DROPS))?;
     let program: &mut RawTracePoint = program.try_into().map_err(ProbeError::program(DROPS))?;
@@ -119,3 +116,6 @@ fn attach_drops(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
     program.attach("kfree_skb").map_err(ProbeError::program(DROPS))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,31 +1,31 @@
-//! Reads the event ring, and beside it the newest claims of VIPs that found no record.
+//! Reads the event ring, and from time to time the newest claims of VIPs that have no record.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
-use flow_model::input::{Input, LostStage};
+use flow_model::input::Input;
 use observer_abi::Record;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::probes::claims::{Claims, NewestClaims};
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::convert;
+use crate::probes::hooks::Complete;
+use crate::probes::poll::poll;
 use crate::probes::reasons::Reasons;
-use crate::probes::tasks::Complete;
-use crate::probes::vips::Claims;
 
-/// Records taken before others get their turn.
+/// Records taken before other tasks get their turn.
 const BATCH: usize = 256;
-/// How long the last claimant of a VIP may stay untold when claimants come faster than records.
+/// How long the last claimant of a VIP may stay unreported when claimants come faster than records.
 const CLAIMS_EVERY: Duration = Duration::from_millis(500);
 
-/// The ring, and what is needed to make inputs of it.
-pub(super) struct Reader {
+/// Turns ring records into inputs of the engine.
+pub struct RingReader {
     ring: RingBuf<MapData>,
     reasons: Reasons,
     claims: Claims,
@@ -34,37 +34,38 @@ pub(super) struct Reader {
     warned: bool,
 }
 
-impl AsRawFd for Reader {
+impl AsRawFd for RingReader {
     fn as_raw_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
     }
 }
 
-/// Where reading stopped.
+/// Why reading stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stopped {
+    /// The ring is empty.
     Empty,
-    /// Everything that was there when it began is read; there is more.
-    Caught,
-    /// Nobody wants more.
+    /// Everything that was in the ring at the start is read; there is more.
+    CaughtUp,
+    /// The engine takes no more inputs.
     Closed,
 }
 
-impl Reader {
+impl RingReader {
     pub(super) fn new(ring: RingBuf<MapData>, reasons: Reasons, claims: Claims) -> Self {
         Self { ring, reasons, claims, newest_ns: 0, warned: false }
     }
 
-    /// Some records as inputs, and whether the ring may have more.
-    pub(super) fn batch(&mut self) -> (Vec<Input>, bool) {
+    /// Returns some records as inputs, and whether the ring may have more. A record that can't be decoded is counted.
+    pub fn batch(&mut self) -> (Vec<Input>, bool) {
         let clock = Clock::read();
         let mut out = Vec::new();
         for _ in 0..BATCH {
             let Some(item) = self.ring.next() else { return (out, false) };
             match Record::decode(&item) {
                 Ok(record) => {
-                    self.newest_ns = self.newest_ns.max(record.header().time_ns);
-                    if self.claims.hand(&record) {
+                    self.newest_ns = self.newest_ns.max(record.time_ns());
+                    if self.claims.accept(&record) {
                         out.push(convert::input(&record, clock, &self.reasons));
                     }
                 }
@@ -72,18 +73,27 @@ impl Reader {
                     if !std::mem::replace(&mut self.warned, true) {
                         warn!(%error, "a ring record could not be decoded; further ones are only counted");
                     }
-                    out.push(Input::Lost { stage: LostStage::Decode, count: 1 });
+                    out.push(convert::undecodable(1));
                 }
             }
         }
         (out, true)
     }
 
-    pub(super) fn claims(&mut self) -> &mut Claims {
-        &mut self.claims
+    /// Reads the newest claims of the known VIPs.
+    ///
+    /// # Errors
+    /// When the kernel does not let the map be read in batches.
+    pub fn newest_claims(&self) -> io::Result<NewestClaims> {
+        self.claims.newest()
     }
 
-    /// Hands over what was written before now, and what else fits.
+    /// Returns those of the claims that no record has reported since they were read.
+    pub fn missed_claims(&mut self, newest: &NewestClaims) -> Vec<Input> {
+        self.claims.missed(newest, Clock::read())
+    }
+
+    /// Sends what was written before now, and what else fits.
     async fn drain(&mut self, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
         let now = monotonic_ns();
         loop {
@@ -98,16 +108,16 @@ impl Reader {
                 return Stopped::Empty;
             }
             if self.newest_ns > now {
-                return Stopped::Caught;
+                return Stopped::CaughtUp;
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Hands over the claimants that no record named. The ring is read between looking and telling, so that what it has of
-    /// earlier claimants is told first.
+    /// Sends the claims that no record reported. The ring is read between reading the map and sending, so that its
+    /// records of earlier claimants come first.
     async fn reconcile(&mut self, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
-        let newest = match self.claims.read() {
+        let newest = match self.newest_claims() {
             Ok(newest) => newest,
             Err(error) => {
                 if !std::mem::replace(&mut self.warned, true) {
@@ -117,7 +127,7 @@ impl Reader {
             }
         };
         let stopped = self.drain(engine, complete).await;
-        for input in self.claims.missed(&newest, Clock::read()) {
+        for input in self.missed_claims(&newest) {
             if engine.send(input).await.is_err() {
                 return Stopped::Closed;
             }
@@ -127,9 +137,9 @@ impl Reader {
 }
 
 /// Moves records from the ring to the engine until cancelled. A full queue makes the ring fill up, and the kernel
-/// counts what it can't write: nothing is lost silently, and nothing blocks the kernel.
+/// counts the records that it can't write. So no loss goes unreported, and nothing blocks the kernel.
 pub(super) async fn read(
-    reader: Reader,
+    reader: RingReader,
     complete: Complete,
     engine: mpsc::Sender<Input>,
     cancel: CancellationToken,
@@ -157,11 +167,4 @@ pub(super) async fn read(
             return Ok(());
         }
     }
-}
-
-/// Registers the owner of a descriptor with the runtime.
-pub(super) fn poll<T: AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
-    #![expect(unsafe_code, reason = "tokio can't check that the descriptor stays open")]
-    // SAFETY: `owner` keeps its descriptor open and the same until it is dropped, and `AsyncFd` owns it.
-    Ok(unsafe { AsyncFd::register(owner) }?)
 }

@@ -1,26 +1,28 @@
-//! Attempts that nobody answers have no packet to end them: a sweep over the handshake map does.
+//! Ends attempts that get no answer. No packet ends them, so a sweep over the handshake map does.
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use flow_model::flow::Counts;
 use flow_model::input::{Input, PairDelta};
-use observer_abi::{ConnKey, ConnValue, outcome};
+use observer_abi::{ConnKey, ConnValue, Outcome};
 
 use crate::probes::batch::Batches;
 use crate::probes::clock::{Clock, monotonic_ns};
+use crate::probes::error::ProbeError;
 use crate::probes::reasons::Reasons;
-use crate::probes::{ProbeError, convert, drain};
+use crate::probes::{convert, maps};
 
-/// No answer this long after the last SYN: told as unanswered.
+/// An attempt without an answer this long after the last SYN is reported as unanswered.
 const UNANSWERED_NS: u64 = 5_000_000_000;
-/// Told attempts stay known this long after their last SYN, so that a repeated SYN is no new attempt.
-/// Linux doubles the time between SYNs up to 64 s (`tcp_syn_retries`).
+/// Reported attempts stay in the map this long after their last SYN, so that a repeated SYN is no new attempt. Linux
+/// doubles the time between SYNs up to 64 s (`tcp_syn_retries`).
 const LINGER_NS: u64 = 70_000_000_000;
-/// A rejected attempt's client gives up at once, or repeats its SYN within the first few steps.
+/// Rejected attempts stay this long: the client gives up at once, or repeats its SYN within the first few steps.
 const REJECTED_LINGER_NS: u64 = 10_000_000_000;
-/// Above this many entries, told attempts make room at once.
+/// Above this many entries, reported attempts are removed at once.
 const CROWDED: usize = 32_768;
 
+/// Owns the map of handshakes.
 pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
     all: Batches,
@@ -28,58 +30,64 @@ pub(super) struct Sweep {
     pub(super) entries: usize,
 }
 
-/// What to do with an entry.
+/// The next step for an entry.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
+enum Step {
     Keep,
-    Tell,
-    Forget,
+    Report,
+    Remove,
 }
 
-fn fate(conn: &ConnValue, now_ns: u64, crowded: bool) -> Fate {
+fn step(conn: &ConnValue, now_ns: u64, crowded: bool) -> Step {
     let idle = now_ns.saturating_sub(conn.last_ns);
-    match conn.outcome {
-        outcome::PENDING if idle >= UNANSWERED_NS => Fate::Tell,
-        outcome::PENDING => Fate::Keep,
-        outcome::REJECTED if crowded || idle >= REJECTED_LINGER_NS => Fate::Forget,
-        outcome::UNANSWERED if crowded || idle >= LINGER_NS => Fate::Forget,
-        outcome::REJECTED | outcome::UNANSWERED => Fate::Keep,
-        // The program that ended it removes it in the same run.
-        _ if idle >= UNANSWERED_NS => Fate::Forget,
-        _ => Fate::Keep,
+    if conn.outcome == ConnValue::PENDING {
+        return if idle >= UNANSWERED_NS { Step::Report } else { Step::Keep };
     }
+    let linger = match Outcome::from_byte(conn.outcome) {
+        Some(Outcome::Rejected) if crowded => 0,
+        Some(Outcome::Rejected) => REJECTED_LINGER_NS,
+        Some(Outcome::Unanswered) if crowded => 0,
+        Some(Outcome::Unanswered) => LINGER_NS,
+        // The program that ended it removes it in the same run.
+        Some(Outcome::Established | Outcome::Refused) | None => UNANSWERED_NS,
+    };
+    if idle >= linger { Step::Remove } else { Step::Keep }
 }
 
 impl Sweep {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
-        let map = drain::take(ebpf, "CONNS")?;
-        let all =
-            Batches::of(&map).map_err(|source| ProbeError::System { what: "the handshake map", source })?;
+        let map = maps::take(ebpf, "CONNS")?;
+        let all = Batches::of(&map).map_err(ProbeError::system("the handshake map"))?;
         Ok(Self { conns: HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?, all, entries: 0 })
     }
 
-    /// The attempts that became unanswered since the last sweep.
+    /// Returns the attempts that became unanswered since the last sweep, and their counts.
     pub(super) fn run(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let now_ns = monotonic_ns();
         let entries = self.all.read::<ConnKey, ConnValue>();
-        let entries =
-            entries.map_err(|source| ProbeError::System { what: "reading the handshake map", source })?;
+        let entries = entries.map_err(ProbeError::system("reading the handshake map"))?;
         self.entries = entries.len();
         let crowded = entries.len() > CROWDED;
         let mut inputs = Vec::new();
         let mut deltas = Vec::new();
         for (key, conn) in entries {
-            match fate(&conn, now_ns, crowded) {
-                Fate::Keep => {}
-                Fate::Forget => self.forget(&key),
-                Fate::Tell if self.told(&key, conn) => {
-                    let attempt = convert::unanswered(&key, &conn, now_ns, clock, reasons);
-                    let counts = Counts { outcomes: [0, 0, 0, 1], ..Counts::default() };
-                    deltas.push(PairDelta { pair: Some(convert::pair_of(&attempt)), counts });
-                    inputs.push(Input::Attempt(attempt));
+            match step(&conn, now_ns, crowded) {
+                Step::Keep => continue,
+                Step::Remove => {
+                    // An entry that has gone already is no error.
+                    drop(self.conns.remove(&key));
+                    continue;
                 }
-                Fate::Tell => {}
+                Step::Report if !self.mark_reported(&key, conn) => continue,
+                Step::Report => {}
             }
+            let Some(attempt) = convert::unanswered(&key, &conn, now_ns, clock, reasons) else {
+                inputs.push(convert::undecodable(1));
+                continue;
+            };
+            let counts = Counts { outcomes: [0, 0, 0, 1], ..Counts::default() };
+            deltas.push(PairDelta { pair: Some(convert::pair_of(&attempt)), counts });
+            inputs.push(Input::Attempt(attempt));
         }
         if !deltas.is_empty() {
             inputs.push(Input::Pairs { deltas });
@@ -87,50 +95,18 @@ impl Sweep {
         Ok(inputs)
     }
 
-    fn forget(&mut self, key: &ConnKey) {
-        // Gone already is as good.
-        drop(self.conns.remove(key));
-    }
-
-    /// Marks the entry as told. False if an answer or another SYN came first.
-    fn told(&mut self, key: &ConnKey, conn: ConnValue) -> bool {
+    /// Marks the entry as reported. False if an answer or another SYN came first.
+    fn mark_reported(&mut self, key: &ConnKey, conn: ConnValue) -> bool {
         const EXIST: u64 = 2;
         let now = self.conns.get(key, 0);
-        let pending = now.is_ok_and(|now| now.outcome == outcome::PENDING && now.last_ns == conn.last_ns);
-        pending && self.conns.insert(key, ConnValue { outcome: outcome::UNANSWERED, ..conn }, EXIST).is_ok()
+        let pending = now.is_ok_and(|now| now.outcome == ConnValue::PENDING && now.last_ns == conn.last_ns);
+        pending
+            && self
+                .conns
+                .insert(key, ConnValue { outcome: Outcome::Unanswered.byte(), ..conn }, EXIST)
+                .is_ok()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn conn(outcome: u8, last_s: u64) -> ConnValue {
-        ConnValue {
-            first_ns: 0,
-            last_ns: last_s * 1_000_000_000,
-            dst: [0; 16],
-            backend: [0; 16],
-            dport: 0,
-            backend_port: 0,
-            syns: 1,
-            drop_reason: 0,
-            outcome,
-            vantage: 0,
-            _pad: [0; 2],
-        }
-    }
-
-    #[test]
-    fn unanswered_five_seconds_after_the_last_syn() {
-        let at = |s: u64| s * 1_000_000_000;
-        assert_eq!(fate(&conn(outcome::PENDING, 10), at(14), false), Fate::Keep);
-        assert_eq!(fate(&conn(outcome::PENDING, 10), at(15), false), Fate::Tell);
-        assert_eq!(fate(&conn(outcome::UNANSWERED, 10), at(74), false), Fate::Keep);
-        assert_eq!(fate(&conn(outcome::UNANSWERED, 10), at(80), false), Fate::Forget);
-        assert_eq!(fate(&conn(outcome::UNANSWERED, 10), at(16), true), Fate::Forget);
-        assert_eq!(fate(&conn(outcome::REJECTED, 10), at(19), false), Fate::Keep);
-        assert_eq!(fate(&conn(outcome::REJECTED, 10), at(20), false), Fate::Forget);
-        assert_eq!(fate(&conn(outcome::PENDING, 10), at(9), false), Fate::Keep, "a clock behind the entry's");
-    }
-}
+mod tests;

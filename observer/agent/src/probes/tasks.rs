@@ -1,9 +1,8 @@
-//! The probes' tasks: follow links, read the ring, drain the counters, sweep the handshakes.
+//! The probes' tasks: follow links, read the ring, collect from the maps.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aya::Ebpf;
 use flow_model::input::Input;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -13,41 +12,21 @@ use tracing::{error, warn};
 
 use crate::netlink::links::{LinkEvent, Role};
 use crate::probes::attach::{AttachMode, Attacher};
-use crate::probes::clock::Clock;
-use crate::probes::drain::Drain;
-use crate::probes::held::Held;
+use crate::probes::collector::Collector;
+use crate::probes::error::ProbeError;
+use crate::probes::hooks::{Complete, Hooks};
 use crate::probes::load::Loaded;
-use crate::probes::reasons::Reasons;
-use crate::probes::ring::Reader;
+use crate::probes::ring;
 use crate::probes::seed::Seed;
-use crate::probes::sweep::Sweep;
-use crate::probes::{ProbeError, ring};
 
-const DRAIN_EVERY: Duration = Duration::from_millis(500);
+const COLLECT_EVERY: Duration = Duration::from_millis(500);
 
-/// See [`Hooks::complete`].
-pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
-
-/// What the tasks tell the rest of the agent about themselves. Called from one task each.
-pub struct Hooks {
-    /// The first dump of links is done and every one of them is attached.
-    pub synced: Box<dyn FnOnce() + Send>,
-    /// Whether a probe works: `pods`, `uplinks`, `drops`.
-    pub attached: Box<dyn Fn(&'static str, bool) + Send>,
-    /// Interfaces followed, by role.
-    pub followed: Box<dyn Fn(&'static str, usize) + Send>,
-    /// Completes what the kernel's hooks alone can't tell of a record. Called for each, and must not block.
-    pub complete: Complete,
-    /// Entries of a map.
-    pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
-}
-
-/// Starts the tasks. They end when cancelled, and everything is detached when they have ended.
+/// Starts the tasks. They end when cancelled, and every program is detached when they have ended.
 ///
 /// # Errors
 /// When a map is missing or of another type.
 pub fn spawn(
-    loaded: Loaded,
+    mut loaded: Loaded,
     mode: AttachMode,
     links: mpsc::Receiver<LinkEvent>,
     engine: &mpsc::Sender<Input>,
@@ -55,15 +34,13 @@ pub fn spawn(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
-    let Loaded { mut ebpf, ring, claims, reasons, drops } = loaded;
-    let drain = Drain::new(&mut ebpf)?;
-    let (sweep, held) = (Sweep::new(&mut ebpf)?, Held::new(&mut ebpf)?);
-    let seed = Seed::new(&mut ebpf)?;
-    let attacher = Attacher::from_ebpf(ebpf, mode)?;
+    let collector = Collector::new(&mut loaded)?;
+    let seed = Seed::new(&mut loaded.ebpf)?;
+    let Loaded { ebpf, reader, drops, .. } = loaded;
+    let attacher = Attacher::new(ebpf, mode)?;
     let Hooks { synced, attached, followed, complete, entries } = hooks;
     attached("drops", drops.is_ok());
     tasks.spawn(follow(attacher, links, seed, synced, attached, followed, cancel.clone()));
-    let reader = Reader::new(ring, reasons.clone(), claims);
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();
     tasks.spawn(async move {
@@ -72,7 +49,7 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    tasks.spawn(count((drain, sweep, held), reasons, complete, engine.clone(), entries, cancel.clone()));
+    tasks.spawn(collect(collector, complete, engine.clone(), entries, cancel.clone()));
     Ok(())
 }
 
@@ -104,7 +81,7 @@ async fn follow(
             Some(LinkEvent::Gone { ifindex, .. }) => attacher.gone(ifindex),
             Some(LinkEvent::Synced) => {
                 if let Some((seed, synced)) = first.take() {
-                    // Aside, so that a long table does not hold up new interfaces.
+                    // In a task of its own, so that a long table does not hold up new interfaces.
                     let seeding = seed.run(attacher.pod_links());
                     tokio::spawn(async move {
                         seeding.await;
@@ -119,34 +96,27 @@ async fn follow(
     }
 }
 
-async fn count(
-    (mut drain, mut sweep, mut held): (Drain, Sweep, Held),
-    reasons: Reasons,
+/// Sends what the maps hold, at intervals.
+async fn collect(
+    mut collector: Collector,
     complete: Complete,
     engine: mpsc::Sender<Input>,
     entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     cancel: CancellationToken,
 ) {
-    let mut tick = tokio::time::interval(DRAIN_EVERY);
+    let mut tick = tokio::time::interval(COLLECT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut warned = false;
     loop {
-        // One last drain after the cancellation, so that a stop loses nothing that was counted.
+        // One last time after the cancellation, so that a stop loses nothing that was counted.
         let last = tokio::select! {
             _ = tick.tick() => false,
             () = cancel.cancelled() => true,
         };
-        let names = reasons.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let drained = drain.take(&names);
-            let swept = sweep.run(Clock::read(), &names);
-            let stranded = held.take(Clock::read(), last);
-            ((drain, sweep, held), [drained, swept, stranded])
-        });
-        let Ok((parts, results)) = done.await else { return };
-        (drain, sweep, held) = parts;
-        entries("pairs", drain.pairs_seen);
-        entries("handshakes", sweep.entries);
+        let collecting = tokio::task::spawn_blocking(move || (collector.all(last), collector));
+        let Ok((results, back)) = collecting.await else { return };
+        collector = back;
+        collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {
@@ -164,21 +134,5 @@ async fn count(
         if last {
             return;
         }
-    }
-}
-
-/// Prints what the probes log. Only called when asked for.
-pub(super) fn forward_log(ebpf: &mut Ebpf) {
-    match aya_log::EbpfLogger::init(ebpf) {
-        Ok(logger) => {
-            tokio::spawn(async move {
-                let Ok(mut logger) = ring::poll(logger) else { return };
-                while let Ok(mut ready) = logger.readable_mut().await {
-                    ready.get_inner_mut().flush();
-                    ready.clear_ready();
-                }
-            });
-        }
-        Err(error) => warn!(%error, "the probes' log can't be read"),
     }
 }

@@ -1,8 +1,8 @@
-//! Any bytes to a ring record: it depends on its own bytes only, and what is short is said to be short.
+//! Decodes any bytes as a ring record. The result depends on the record's own bytes only, and errors name what is wrong.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use observer_abi::{DecodeError, Record};
+use observer_abi::{DecodeError, Kind, Record};
 
 fuzz_target!(|bytes: &[u8]| {
     match Record::decode(bytes) {
@@ -11,6 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(Record::decode(&longer), Ok(record), "bytes past the record count");
         }
         Err(DecodeError::Short { need, got }) => assert!(got == bytes.len() && need > got),
-        Err(DecodeError::UnknownKind(kind)) => assert_eq!(Some(&kind), bytes.first()),
+        Err(DecodeError::UnknownKind(kind)) => {
+            assert_eq!((Some(&kind), Kind::from_byte(kind)), (bytes.first(), None));
+        }
+        Err(DecodeError::UnknownValue { value, .. }) => assert!(bytes.contains(&value)),
     }
 });

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use lab::lan::Host;
+use lab::test_bed::{Classifier, TestBed};
 use lab::world::World;
 use nix::libc;
 use observer::probes::Settings;
-use observer::probes::test_run::{Classifier, TestBed};
 use serde_json::json;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 

@@ -1,11 +1,11 @@
-//! Nanoseconds per packet by `BPF_PROG_TEST_RUN`, beside an empty classifier in the same run.
+//! Measures nanoseconds per packet with `BPF_PROG_TEST_RUN`, beside an empty classifier in the same run.
 
 use anyhow::Result;
+use lab::test_bed::{Classifier, TestBed};
 use observer::probes::Settings;
-use observer::probes::test_run::{Classifier, TestBed};
 
 const REPEAT: u32 = 500_000;
-/// The machine is shared: the middle of several rounds is quoted.
+/// Rounds of a measurement. The median counts, because the machine is shared.
 const ROUNDS: usize = 9;
 /// New connections for the figure of a first SYN; the handshake map holds 65,536.
 const FRESH: u32 = 20_000;
@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<()> {
     fresh(&mut bed)
 }
 
-/// A first SYN inserts into two maps; a repeated packet can't show it, so each packet is another connection.
+/// Measures a first SYN, which inserts into two maps. A repeated packet does not, so each packet is another connection.
 fn fresh(bed: &mut TestBed) -> Result<()> {
     let mut of = |program| -> Result<u64> {
         let mut times = Vec::new();
@@ -62,7 +62,7 @@ fn fresh(bed: &mut TestBed) -> Result<()> {
     Ok(())
 }
 
-/// Minimum, median and maximum.
+/// Returns minimum, median and maximum.
 pub(crate) fn median(bed: &mut TestBed, program: Classifier, packet: &[u8]) -> Result<[u64; 3]> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {

@@ -1,17 +1,18 @@
-//! The connections found by the last look, compared with the next.
+//! The connections found by the last read, compared with the next.
 
 use std::collections::HashMap;
 
 use flow_model::flow::FlowTuple;
 
-/// What changed between two looks.
+/// The changes between two reads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Delta {
     pub(super) opened: Vec<FlowTuple>,
     pub(super) closed: Vec<FlowTuple>,
 }
 
-/// A bounded set. Each member remembers the round it was last seen in, so that no second set is needed to compare.
+/// Holds a bounded set. Each member remembers the round it was last seen in, so that no second set is needed to
+/// compare.
 pub(super) struct Set {
     known: HashMap<FlowTuple, bool>,
     round: bool,
@@ -25,12 +26,13 @@ impl Set {
         Self { known: HashMap::new(), round: false, opened: Vec::new(), max, left_out: 0 }
     }
 
+    /// Begins a read.
     pub(super) fn begin(&mut self) {
         self.round = !self.round;
         self.left_out = 0;
     }
 
-    /// One may come twice.
+    /// Handles a connection that was read; one may come twice.
     pub(super) fn see(&mut self, tuple: FlowTuple) {
         if let Some(round) = self.known.get_mut(&tuple) {
             *round = self.round;
@@ -42,7 +44,7 @@ impl Set {
         }
     }
 
-    /// After a look that ended early nothing counts as closed.
+    /// Ends a read. After one that is not complete no connection counts as closed.
     pub(super) fn end(&mut self, complete: bool) -> Delta {
         let mut delta = Delta { opened: std::mem::take(&mut self.opened), closed: Vec::new() };
         let round = self.round;
@@ -64,7 +66,7 @@ impl Set {
         self.known.len()
     }
 
-    /// Those that found no room in the last look.
+    /// Returns the number of connections that found no room in the last read.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }

@@ -1,6 +1,7 @@
 //! The set against a model, other tables, and the real kernel.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::netlink::testing::Namespace;
 
-/// Nothing here takes longer on an idle machine than a fraction of this.
+/// On an idle machine everything here takes a fraction of this.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn tuple(sport: u16) -> FlowTuple {
@@ -17,7 +18,7 @@ fn tuple(sport: u16) -> FlowTuple {
     FlowTuple { src: ip(1), sport, dst: ip(2), dport: 80, backend: None }
 }
 
-/// A follower and what it told.
+/// A follower and what it sent.
 struct Followed {
     inputs: mpsc::Receiver<Input>,
     at_once: Arc<Notify>,
@@ -33,7 +34,7 @@ impl Followed {
         Self { inputs, at_once, task, cancel }
     }
 
-    /// Asks until there is something to tell.
+    /// Requests reads until there is a change.
     async fn next(&mut self) -> (Vec<OpenConnection>, Vec<FlowTuple>) {
         let asking = async {
             loop {
@@ -55,7 +56,7 @@ impl Followed {
     }
 }
 
-/// A table that reads as these, one after the other; `None` fails. The last one stays.
+/// Returns a table that reads as these, one after the other; `None` fails. The last one stays.
 fn table<const N: usize>(script: [Option<Vec<u16>>; N]) -> Table {
     let mut script = script.into_iter();
     let mut last = None;

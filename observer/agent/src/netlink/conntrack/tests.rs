@@ -1,101 +1,10 @@
-//! Hand-made entries, damage, and the real kernel.
+//! The kernel's answers, and the real kernel.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::netlink::testing::Namespace;
-
-fn attr(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut out = u16::try_from(value.len() + 4).unwrap().to_ne_bytes().to_vec();
-    out.extend(kind.to_ne_bytes());
-    out.extend(value);
-    out.resize(out.len().next_multiple_of(4), 0);
-    out
-}
-
-fn nested(kind: u16, values: &[Vec<u8>]) -> Vec<u8> {
-    attr(kind | 0x8000, &values.concat())
-}
-
-fn tuple(kind: u16, src: &str, dst: &str, protocol: u8) -> Vec<u8> {
-    let (src, dst): (SocketAddr, SocketAddr) = (src.parse().unwrap(), dst.parse().unwrap());
-    let octets = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    };
-    let family = if src.is_ipv4() { [CTA_IP_V4_SRC, CTA_IP_V4_DST] } else { [CTA_IP_V6_SRC, CTA_IP_V6_DST] };
-    nested(
-        kind,
-        &[
-            nested(CTA_TUPLE_IP, &[attr(family[0], &octets(src.ip())), attr(family[1], &octets(dst.ip()))]),
-            nested(
-                CTA_TUPLE_PROTO,
-                &[
-                    attr(CTA_PROTO_NUM, &[protocol]),
-                    attr(CTA_PROTO_SRC_PORT, &src.port().to_be_bytes()),
-                    attr(CTA_PROTO_DST_PORT, &dst.port().to_be_bytes()),
-                ],
-            ),
-        ],
-    )
-}
-
-fn entry(protocol: u8, tcp_state: u8) -> Vec<u8> {
-    let state =
-        nested(CTA_PROTOINFO, &[nested(CTA_PROTOINFO_TCP, &[attr(CTA_PROTOINFO_TCP_STATE, &[tcp_state])])]);
-    [
-        vec![2, 0, 0, 0],
-        tuple(CTA_TUPLE_ORIG, "10.42.0.10:57150", "10.43.239.89:80", protocol),
-        tuple(CTA_TUPLE_REPLY, "10.42.0.12:5432", "10.42.0.10:57150", protocol),
-        state,
-    ]
-    .concat()
-}
-
-#[test]
-fn an_entry_is_read() {
-    let conn = decode(&entry(IPPROTO_TCP, 3)).unwrap();
-    let expected = Conn {
-        orig_src: "10.42.0.10".parse().unwrap(),
-        orig_dst: "10.43.239.89".parse().unwrap(),
-        orig_sport: 57150,
-        orig_dport: 80,
-        reply_src: "10.42.0.12".parse().unwrap(),
-        reply_dst: "10.42.0.10".parse().unwrap(),
-        reply_sport: 5432,
-        reply_dport: 57150,
-        state: State::Established,
-    };
-    assert_eq!(conn, expected);
-    assert_eq!(conn.backend(), Some(("10.42.0.12".parse().unwrap(), 5432)));
-}
-
-#[test]
-fn states_are_grouped() {
-    let check =
-        |raw, expected| assert_eq!(decode(&entry(IPPROTO_TCP, raw)).unwrap().state, expected, "{raw}");
-    for (raw, expected) in [
-        (0, State::Closed),
-        (1, State::Opening),
-        (2, State::Opening),
-        (3, State::Established),
-        (4, State::Closing),
-        (6, State::Closing),
-        (7, State::Closed),
-        (9, State::Opening),
-        (200, State::Closed),
-    ] {
-        check(raw, expected);
-    }
-}
-
-#[test]
-fn other_protocols_are_left_out() {
-    assert_eq!(decode(&entry(17, 3)), None);
-}
 
 #[test]
 fn the_kernels_refusals_have_names() {
@@ -106,7 +15,7 @@ fn the_kernels_refusals_have_names() {
     assert!(matches!(name_error(NetlinkError::Open(Errno::EPROTONOSUPPORT)), NetlinkError::NoConntrack(_)));
 }
 
-/// Where nobody is connected.
+/// Returns an address without a connection.
 fn theirs_on_v4(mut at: SocketAddr) -> SocketAddr {
     at.set_port(1);
     at
@@ -164,22 +73,4 @@ fn run(command: &str) {
     let mut words = command.split_whitespace();
     let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
     assert!(status.success(), "{command}: {status}");
-}
-
-proptest! {
-    #[test]
-    fn any_bytes_decode_or_not(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert_eq!(decode(&bytes), None);
-    }
-
-    #[test]
-    fn damaged_entries_decode_or_not(at in any::<prop::sample::Index>(), value in any::<u8>(), len in 0_usize..200) {
-        let mut bytes = entry(IPPROTO_TCP, 3);
-        let at = at.index(bytes.len());
-        bytes[at] = value;
-        bytes.truncate(len);
-        if let Some(conn) = decode(&bytes) {
-            prop_assert_eq!(conn.orig_src.is_ipv4(), conn.reply_src.is_ipv4());
-        }
-    }
 }

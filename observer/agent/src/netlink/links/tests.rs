@@ -93,7 +93,7 @@ fn pods_come_and_go() {
         node.ip("link set veth0 master cni0");
         watch.until("cni0", Role::Bridge).await;
 
-        // A pod's end goes with its namespace, and takes ours along.
+        // A pod's end goes with its namespace, and the kernel deletes the node's end with it.
         pod.ip("link del eth0");
         assert_eq!(watch.until_gone("veth0").await, link.ifindex);
         watch.until("cni0", Role::Other).await;
@@ -138,7 +138,7 @@ fn default_routes_make_uplinks() {
         node.ip("route del default metric 9");
         watch.until("dum0", Role::Other).await;
 
-        // IPv4 routes vanish with their interface's state, unannounced.
+        // IPv4 routes go when their interface goes down, without a notification.
         node.ip("link set eth0 down");
         watch.until("eth0", Role::Pod).await;
         watch.stop().await;
@@ -180,7 +180,7 @@ fn a_named_uplink_may_appear_later() {
 }
 
 #[test]
-fn devices_without_ethernet_are_told() {
+fn devices_without_ethernet_are_reported() {
     let node = Namespace::new();
     node.block_on(async {
         node.ip("tuntap add dev tun0 mode tun");
@@ -224,7 +224,7 @@ fn two_hundred_pods_at_once_are_all_seen() {
 fn an_overrun_is_repaired() {
     let (node, pods) = (Namespace::new(), Namespace::new());
     node.block_on(async {
-        // Nobody reads meanwhile, and the kernel has room for a few notifications only.
+        // Nothing is read meanwhile, and the kernel has room for a few notifications only.
         let (mut watch, before) = Watch::start_with(UplinkChoice::DefaultRoute, 1, 4096).await;
         let add = |i| format!("link add veth{i} type veth peer name p{i} netns {}\n", pods.path());
         batch(&node, &(0..60).map(add).collect::<String>());
@@ -239,7 +239,7 @@ fn an_overrun_is_repaired() {
                 _ => None,
             };
         }
-        // Later changes are told as ever.
+        // Later changes are reported as before.
         node.ip("link del veth59");
         watch.until_gone("veth59").await;
         watch.stop().await;

@@ -27,7 +27,8 @@ impl Watch {
         Self { rx, cancel, task }
     }
 
-    /// The next picture: `ip mac` of neighbours, then own ones. IPv6 link-local addresses come when they like.
+    /// Returns the next snapshot: `ip mac` of neighbours, then own addresses. IPv6 link-local addresses come at any
+    /// time.
     async fn next(&mut self) -> (Vec<String>, Vec<String>) {
         let input = timeout(LONG, self.rx.recv()).await.expect("no input").expect("follow ended");
         let Input::Neighbours { neighbours, own } = input else { panic!("{input:?}") };
@@ -39,16 +40,16 @@ impl Watch {
         )
     }
 
-    /// Takes pictures until one has these neighbours and own addresses.
+    /// Takes snapshots until one has these neighbours and own addresses.
     async fn until(&mut self, neighbours: &[&str], own: &[&str]) {
         let mut last = None;
         let seek = async {
             loop {
-                let picture = self.next().await;
-                if picture.0 == neighbours && picture.1 == own {
+                let snapshot = self.next().await;
+                if snapshot.0 == neighbours && snapshot.1 == own {
                     return;
                 }
-                last = Some(picture);
+                last = Some(snapshot);
             }
         };
         assert!(timeout(LONG, seek).await.is_ok(), "{neighbours:?} {own:?} never came, but {last:?}");
@@ -60,8 +61,8 @@ impl Watch {
     }
 }
 
-/// A namespace with an Ethernet interface that is up and has a carrier, without which the kernel forgets neighbours;
-/// and the one where its other end is.
+/// Makes a namespace with an Ethernet interface that is up and has a carrier, without which the kernel forgets
+/// neighbours, and the namespace of its other end.
 fn node() -> (Namespace, Namespace) {
     let (node, lan) = (Namespace::new(), Namespace::new());
     node.ip(&format!("link add eth0 address 02:00:00:00:00:01 type veth peer name e0 netns {}", lan.path()));
@@ -100,7 +101,7 @@ fn neighbours_and_own_addresses_come_change_and_go() {
 }
 
 #[test]
-fn what_changes_nothing_is_not_told() {
+fn a_state_without_effect_is_not_reported() {
     let (node, _lan) = node();
     node.block_on(async {
         let mut watch = Watch::start(LIMITS);
@@ -150,7 +151,7 @@ fn an_overrun_is_repaired() {
         batch(&node, &(1..=200).map(add).collect::<String>());
         batch(&node, &(1..=199).map(|i| format!("neigh del 10.0.0.{i} dev eth0\n")).collect::<String>());
         watch.until(&["10.0.0.200 02:00:00:00:00:c8"], &["02:00:00:00:00:01"]).await;
-        // Later changes are told as ever.
+        // Later changes are reported as before.
         node.ip("neigh del 10.0.0.200 dev eth0");
         watch.until(&[], &["02:00:00:00:00:01"]).await;
         watch.stop().await;
@@ -158,7 +159,7 @@ fn an_overrun_is_repaired() {
 }
 
 #[test]
-fn what_found_no_room_is_read_once_there_is_some() {
+fn neighbours_without_room_are_read_once_there_is_some() {
     let (node, _lan) = node();
     batch(&node, &(1..=10).map(add).collect::<String>());
     node.block_on(async {
@@ -176,7 +177,7 @@ fn what_found_no_room_is_read_once_there_is_some() {
 }
 
 #[test]
-fn it_ends_when_nobody_listens() {
+fn it_ends_when_the_receiver_is_closed() {
     let (node, _lan) = node();
     node.block_on(async {
         let Watch { mut rx, task, .. } = Watch::start(LIMITS);

@@ -1,9 +1,9 @@
-//! A walk over raw BTF (`Documentation/bpf/btf.rst`): an index of where each type starts, and views into the bytes.
+//! Walks over raw BTF (`Documentation/bpf/btf.rst`): an index of where each type starts, and views into the bytes.
 //!
-//! Nothing is copied, because vmlinux describes more than a hundred thousand types and we need a dozen. Every read is
-//! bounds-checked and every chain has a limit, so damaged input ends in an error.
+//! Nothing is copied, because vmlinux describes more than a hundred thousand types and the probes need a dozen. Every
+//! read is bounds-checked and every chain has a limit, so damaged input ends in an error.
 
-use crate::probes::btf::BtfError;
+use crate::probes::btf::error::BtfError;
 
 const MAGIC: u16 = 0xeb9f;
 const TYPE_HEADER: usize = 12;
@@ -11,10 +11,10 @@ const TYPE_HEADER: usize = 12;
 const MAX_CHAIN: usize = 32;
 /// Anonymous structs and unions inside one another.
 const MAX_NESTING: usize = 8;
-/// Members looked at for one name; `sk_buff` has about 150.
+/// Members searched for one name; `sk_buff` has about 150.
 const MAX_MEMBERS: usize = 20_000;
 
-/// The kinds we meet by name.
+/// The kinds of types that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Ptr,
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// One type: its header and what follows.
+/// One type: its header and the bytes that follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Type<'a> {
     pub(super) kind: Kind,
@@ -58,7 +58,7 @@ pub(super) struct Type<'a> {
     rest: &'a [u8],
 }
 
-/// BTF with an index.
+/// Holds BTF with an index.
 #[derive(Debug)]
 pub(super) struct Btf<'a> {
     types: &'a [u8],
@@ -84,7 +84,7 @@ impl<'a> Btf<'a> {
         Ok(Self { types, strings, starts: index(types)? })
     }
 
-    /// The type of this number; numbers start at 1, as 0 is void.
+    /// Returns the type of this number; numbers start at 1, as 0 is void.
     pub(super) fn get(&self, id: u32) -> Option<Type<'a>> {
         let start = *self.starts.get(usize::try_from(id.checked_sub(1)?).ok()?)?;
         let bytes = self.types.get(usize::try_from(start).ok()?..)?;
@@ -99,12 +99,12 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// The first type of a kind and name.
+    /// Returns the first type of a kind and name.
     pub(super) fn find(&self, kind: Kind, name: &str) -> Option<Type<'a>> {
         (1..).map_while(|id| self.get(id)).find(|found| found.kind == kind && found.name == name.as_bytes())
     }
 
-    /// The type without typedefs and qualifiers.
+    /// Returns the type without typedefs and qualifiers.
     pub(super) fn resolve(&self, id: u32) -> Option<Type<'a>> {
         let mut found = self.get(id)?;
         for _ in 0..MAX_CHAIN {
@@ -116,12 +116,12 @@ impl<'a> Btf<'a> {
         None
     }
 
-    /// What a pointer, typedef or qualifier stands for, without further typedefs and qualifiers.
+    /// Returns the type that a pointer, typedef or qualifier refers to, without further typedefs and qualifiers.
     pub(super) fn target(&self, of: &Type<'a>) -> Option<Type<'a>> {
         self.resolve(of.reference)
     }
 
-    /// Offset in bytes of a member, also inside anonymous structs and unions.
+    /// Returns the offset in bytes of a member, also inside anonymous structs and unions.
     pub(super) fn member_offset(&self, of: &Type<'a>, name: &str) -> Option<u32> {
         let bits = self.member_bits(of, name.as_bytes(), MAX_NESTING, &mut { MAX_MEMBERS })?;
         (bits % 8 == 0).then_some(bits / 8)
@@ -149,12 +149,12 @@ impl<'a> Btf<'a> {
         None
     }
 
-    /// Types of a function's parameters.
+    /// Returns the types of a function's parameters.
     pub(super) fn parameters(&self, of: &Type<'a>) -> impl Iterator<Item = u32> {
         of.entries(8).filter_map(|entry| word(entry, 4))
     }
 
-    /// Names and values of an enum; the upper half of 64-bit values is dropped.
+    /// Returns names and values of an enum; the upper half of 64-bit values is dropped.
     pub(super) fn enumerators(&self, of: &Type<'a>) -> impl Iterator<Item = (&'a [u8], u32)> {
         let size = if of.kind == Kind::Enum64 { 12 } else { 8 };
         of.entries(size).filter_map(|entry| Some((self.string(word(entry, 0)?), word(entry, 4)?)))
@@ -169,13 +169,13 @@ impl<'a> Btf<'a> {
 }
 
 impl<'a> Type<'a> {
-    /// What follows the header, in entries of `size` bytes.
+    /// Returns what follows the header, in entries of `size` bytes.
     fn entries(&self, size: usize) -> std::slice::ChunksExact<'a, u8> {
         self.rest.get(..self.count * size).unwrap_or_default().chunks_exact(size)
     }
 }
 
-/// Where each type starts.
+/// Finds where each type starts.
 fn index(types: &[u8]) -> Result<Vec<u32>, BtfError> {
     let mut starts = Vec::with_capacity(types.len() / 24);
     let mut at = 0;
@@ -190,7 +190,7 @@ fn index(types: &[u8]) -> Result<Vec<u32>, BtfError> {
     if at == types.len() { Ok(starts) } else { Err(BtfError::Truncated) }
 }
 
-/// What follows a type's header, by kind.
+/// Returns the number of bytes that follow a type's header, by kind.
 fn extra_bytes(info: u32) -> Option<usize> {
     let count = count(info);
     Some(match raw_kind(info) {
@@ -208,7 +208,7 @@ fn extra_bytes(info: u32) -> Option<usize> {
     })
 }
 
-/// Bits 24-28, and the two above that are unused so far: set, they make a kind we don't know.
+/// Returns bits 24-28 and the two above, which are unused so far: if they are set, the kind is unknown.
 fn raw_kind(info: u32) -> u32 {
     info >> 24 & 0x7f
 }

@@ -1,4 +1,4 @@
-//! What the kernel's eBPF can do, tried where trying changes nothing.
+//! Checks the kernel's eBPF, by trying where that changes nothing.
 
 use std::error::Error;
 use std::io;
@@ -9,18 +9,18 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::probes::btf::{KernelTypes, VMLINUX};
+use crate::probes::host::check::{ATTACH, BTF, CLASSIFIERS, Check, RING, TRACEPOINTS};
 use crate::probes::host::kernel::{Version, version};
-use crate::probes::host::{ATTACH, BTF, CLASSIFIERS, Check, RING, TRACEPOINTS};
 
-const ASK_AGAIN: &str = "run as root, or with CAP_BPF and CAP_NET_ADMIN, to check it";
+const RUN_PRIVILEGED: &str = "run as root, or with CAP_BPF and CAP_NET_ADMIN, to check it";
 
-/// Whether this kernel has TCX. Asked of the kernel; where we may not ask, by its version (6.6).
+/// Is true when this kernel has TCX. The kernel is asked; without the permission to ask, its version decides (6.6).
 #[must_use]
 pub fn has_tcx() -> bool {
     tcx().unwrap_or_else(|_| version().is_some_and(|version| version.at_least(6, 6)))
 }
 
-/// Lists the programs on the loopback: a kernel without TCX doesn't know the attach type.
+/// Lists the programs on the loopback. A kernel without TCX does not know the attach type.
 fn tcx() -> Result<bool, Errno> {
     match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
         Ok(_) => Ok(true),
@@ -37,7 +37,11 @@ pub(super) fn attach(version: Option<&Version>) -> Check {
         Ok(false) => clsact_check(),
         Err(errno) => {
             let likely = if version.is_some_and(|version| version.at_least(6, 6)) { "TCX" } else { "clsact" };
-            Check::warn(ATTACH, format!("not checked ({errno}); {likely} by the kernel's version"), ASK_AGAIN)
+            Check::warn(
+                ATTACH,
+                format!("not checked ({errno}); {likely} by the kernel's version"),
+                RUN_PRIVILEGED,
+            )
         }
     }
 }
@@ -46,7 +50,7 @@ fn clsact_check() -> Check {
     match try_clsact() {
         Ok(()) => Check::ok(ATTACH, "clsact (TCX needs kernel 6.6)"),
         Err(ClsactError::NotTried) => {
-            let advice = "run as root to try it; the modules sch_ingress and cls_bpf must be there";
+            let advice = "run as root to try it; the modules sch_ingress and cls_bpf are needed";
             Check::warn(ATTACH, "no TCX (kernel 6.6); clsact not tried", advice)
         }
         Err(ClsactError::Refused(why)) => {
@@ -61,8 +65,8 @@ enum ClsactError {
     Refused(String),
 }
 
-/// Adds the qdisc to the loopback of a network namespace that goes with the thread, so that the host's interfaces
-/// are left alone. The kernel loads its module by itself.
+/// Adds the qdisc to the loopback of a network namespace that ends with the thread, so that the host's interfaces do
+/// not change. The kernel loads the module by itself.
 fn try_clsact() -> Result<(), ClsactError> {
     let attempt = || {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|_| ClsactError::NotTried)?;
@@ -86,10 +90,10 @@ pub(super) fn raw_tracepoints() -> Check {
     match supported(aya::sys::is_program_supported(ProgramType::RawTracePoint)) {
         Ok(true) => Check::ok(TRACEPOINTS, "supported"),
         Ok(false) => {
-            let advice = "drops are lost: the kernel must be built with CONFIG_BPF_EVENTS";
+            let advice = "drops are not reported: the kernel must be built with CONFIG_BPF_EVENTS";
             Check::warn(TRACEPOINTS, "not supported", advice)
         }
-        Err(errno) => Check::warn(TRACEPOINTS, format!("not checked: {errno}"), ASK_AGAIN),
+        Err(errno) => Check::warn(TRACEPOINTS, format!("not checked: {errno}"), RUN_PRIVILEGED),
     }
 }
 
@@ -97,7 +101,7 @@ fn required(name: &'static str, tried: Result<bool, Errno>, advice: &'static str
     match tried {
         Ok(true) => Check::ok(name, "supported"),
         Ok(false) => Check::fail(name, "not supported", advice),
-        Err(errno) => Check::warn(name, format!("not checked: {errno}"), ASK_AGAIN),
+        Err(errno) => Check::warn(name, format!("not checked: {errno}"), RUN_PRIVILEGED),
     }
 }
 
@@ -107,12 +111,11 @@ pub(super) fn btf() -> Check {
             Check::ok(BTF, format!("{VMLINUX}, {} drop reasons", types.drop_reasons.len()))
         }
         Ok(_) => {
-            let advice =
-                "the kernel gives no drop reasons before 5.17: only dropped SYNs are told, without a reason";
+            let advice = "the kernel gives no drop reasons before 5.17: only dropped SYNs are reported, without a reason";
             Check::warn(BTF, format!("{VMLINUX}, no drop reasons"), advice)
         }
         Err(error) => {
-            let advice = "drops and their reasons are lost; the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys be mounted";
+            let advice = "drops and their reasons are not reported; the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys must be mounted";
             Check::warn(BTF, error.to_string(), advice)
         }
     }
@@ -122,7 +125,7 @@ fn supported<E: Error + 'static>(tried: Result<bool, E>) -> Result<bool, Errno> 
     tried.map_err(|error| errno(&error).unwrap_or(Errno::EIO))
 }
 
-/// The system's error number behind an error, however deep.
+/// Returns the system's error number among the sources of an error.
 fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -135,36 +138,4 @@ fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::probes::host::Status;
-
-    #[test]
-    fn tcx_is_asked_of_the_kernel() {
-        let version = version().unwrap();
-        assert_eq!(tcx(), Ok(version.at_least(6, 6)), "these tests need root");
-        assert_eq!(has_tcx(), version.at_least(6, 6));
-    }
-
-    #[test]
-    fn clsact_is_tried_away_from_the_host() {
-        assert!(try_clsact().is_ok(), "these tests need root, sch_ingress");
-        let listed = std::process::Command::new("tc").args(["qdisc", "show", "dev", "lo"]).output().unwrap();
-        assert!(!String::from_utf8_lossy(&listed.stdout).contains("clsact"));
-    }
-
-    #[test]
-    fn unprivileged_is_not_the_same_as_unsupported() {
-        assert_eq!(required("x", Err(Errno::EPERM), "y").status, Status::Warn);
-        assert_eq!(required("x", Ok(false), "y").status, Status::Fail);
-    }
-
-    #[test]
-    fn the_error_number_is_found_below() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] io::Error);
-        assert_eq!(errno(&Outer(io::Error::from_raw_os_error(22))), Some(Errno::EINVAL));
-        assert_eq!(errno(&Outer(io::Error::other("none"))), None);
-    }
-}
+mod tests;

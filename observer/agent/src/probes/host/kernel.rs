@@ -1,15 +1,15 @@
-//! The kernel's version and the machine.
+//! Checks the kernel's version and the machine.
 
 use std::fs;
 
-use crate::probes::host::{Check, KERNEL};
+use crate::probes::host::check::{Check, KERNEL};
 
-/// A kernel's version, e.g. 6.12.
+/// Holds a kernel's version, e.g. 6.12.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     major: u32,
     minor: u32,
-    /// As the kernel calls itself.
+    /// The whole text, e.g. `6.12.0-amd64`.
     release: String,
 }
 
@@ -28,7 +28,7 @@ impl Version {
     }
 }
 
-/// The running kernel's; `None` when /proc can't be read.
+/// Returns the running kernel's version; `None` when /proc can't be read.
 pub(super) fn version() -> Option<Version> {
     Version::parse(&fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
 }
@@ -52,30 +52,4 @@ pub(super) fn architecture() -> Check {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn releases_are_read() {
-        let check = |release: &str, major, minor| {
-            let version = Version::parse(release).unwrap();
-            assert_eq!((version.major, version.minor), (major, minor), "{release}");
-        };
-        check("5.10.0-33-cloud-amd64\n", 5, 10);
-        check("6.18.44-fc-v669", 6, 18);
-        check("7.2-rc1", 7, 2);
-        check("6.1", 6, 1);
-        assert_eq!(Version::parse("linux"), None);
-        assert_eq!(Version::parse(""), None);
-    }
-
-    #[test]
-    fn versions_compare_by_number() {
-        let version = Version::parse("5.10.1").unwrap();
-        assert!(version.at_least(5, 9) && version.at_least(5, 10) && version.at_least(4, 20));
-        assert!(!version.at_least(5, 11) && !version.at_least(6, 1));
-        assert_eq!(check(Some(&version)).status, crate::probes::host::Status::Ok);
-        let old = Version::parse("5.4.0").unwrap();
-        assert_eq!(check(Some(&old)).status, crate::probes::host::Status::Fail);
-    }
-}
+mod tests;

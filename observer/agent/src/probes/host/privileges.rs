@@ -1,14 +1,14 @@
-//! What this process may do.
+//! Checks what this process may do.
 
 use std::fs;
 
 use caps::{CapSet, Capability};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
+use crate::probes::host::check::{CAPABILITIES, Check, LOCKDOWN};
 use crate::probes::host::kernel::{Version, version};
-use crate::probes::host::{CAPABILITIES, Check, LOCKDOWN};
 
-/// CAP_BPF and CAP_PERFMON were cut out of CAP_SYS_ADMIN in 5.8.
+/// Checks the capabilities. CAP_BPF and CAP_PERFMON were split from CAP_SYS_ADMIN in 5.8.
 pub(super) fn capabilities(version: Option<&Version>) -> Check {
     let held = match caps::read(None, CapSet::Effective) {
         Ok(held) => held,
@@ -37,8 +37,8 @@ fn missing(split: bool, held: impl Fn(Capability) -> bool) -> Vec<Capability> {
     needed.iter().copied().filter(|&capability| !held(capability)).collect()
 }
 
-/// Takes the limit off this process where the kernel counts eBPF maps against it (before 5.11). True where nothing
-/// stands in the way of maps.
+/// Removes the limit of this process where the kernel counts eBPF maps against it (before 5.11). True when no limit
+/// keeps maps from being made.
 pub fn raise_memory_lock() -> bool {
     !counts_maps(version().as_ref())
         || setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok()
@@ -64,7 +64,7 @@ fn counts_maps(version: Option<&Version>) -> bool {
     version.is_some_and(|version| !version.at_least(5, 11))
 }
 
-/// Lockdown in its strictest form forbids eBPF to read kernel memory.
+/// Checks lockdown. Its strictest form forbids eBPF to read kernel memory.
 pub(super) fn lockdown() -> Check {
     match fs::read_to_string("/sys/kernel/security/lockdown") {
         Ok(modes) => lockdown_of(&modes),
@@ -72,39 +72,16 @@ pub(super) fn lockdown() -> Check {
     }
 }
 
-/// `modes` lists them all, the chosen one in brackets.
+/// Checks the mode. `modes` lists all of them, the active one in brackets.
 fn lockdown_of(modes: &str) -> Check {
     let chosen =
         modes.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("none", |(mode, _)| mode);
     if chosen == "confidentiality" {
-        let advice = "eBPF can't read kernel memory: boot with lockdown=integrity, or go without drops";
+        let advice = "eBPF can't read kernel memory, so drops are not reported: boot with lockdown=integrity to have them";
         return Check::warn(LOCKDOWN, chosen, advice);
     }
     Check::ok(LOCKDOWN, chosen)
 }
 
 #[cfg(test)]
-mod tests {
-    use Capability::{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN};
-
-    use super::*;
-    use crate::probes::host::Status;
-
-    #[test]
-    fn sys_admin_stands_for_both_newer_capabilities() {
-        let check = |split, held: &[Capability]| missing(split, |capability| held.contains(&capability));
-        assert_eq!(check(true, &[CAP_SYS_ADMIN, CAP_NET_ADMIN]), []);
-        assert_eq!(check(true, &[CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN]), []);
-        assert_eq!(check(true, &[CAP_BPF]), [CAP_PERFMON, CAP_NET_ADMIN]);
-        assert_eq!(check(true, &[CAP_SYS_ADMIN]), [CAP_NET_ADMIN]);
-        assert_eq!(check(false, &[CAP_BPF, CAP_PERFMON]), [CAP_SYS_ADMIN, CAP_NET_ADMIN]);
-    }
-
-    #[test]
-    fn only_confidentiality_costs_something() {
-        let check = |modes| lockdown_of(modes).status;
-        assert_eq!(check("[none] integrity confidentiality\n"), Status::Ok);
-        assert_eq!(check("none [integrity] confidentiality\n"), Status::Ok);
-        assert_eq!(check("none integrity [confidentiality]\n"), Status::Warn);
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! Kernel programs: `tc` classifies, `tracker` and `icmp` follow handshakes, `announce` hears who claims a VIP, `drops`
-//! hears of freed packets.
+//! Kernel programs. `tc` classifies packets, `tracker`, `icmp` and `reset` follow handshakes and connections,
+//! `announce` notes who claims a VIP, `drops` reports freed packets, and `emit` writes records into the ring.
 #![expect(unsafe_code, reason = "helpers, map values and kernel memory are raw pointers here")]
 
 mod announce;
@@ -8,6 +8,7 @@ mod emit;
 mod icmp;
 mod packet;
 mod reset;
+mod segment;
 mod settings;
 mod tables;
 mod tc;

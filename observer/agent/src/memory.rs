@@ -1,7 +1,7 @@
-//! What glibc keeps for itself.
+//! Limits the memory that glibc's allocator keeps for itself.
 
-/// Makes all threads share one heap. By default each thread gets its own and keeps what it frees there; an agent whose
-/// threads hand records to each other pays for that with a third of its memory. Call it before there are threads.
+/// Makes all threads share one heap. By default each thread gets its own and keeps what it frees there. The agent's
+/// threads pass records to each other, which would cost a third of its memory. To be called before threads start.
 pub fn share_heap() {
     #[cfg(target_env = "gnu")]
     {
@@ -11,7 +11,7 @@ pub fn share_heap() {
     }
 }
 
-/// Gives freed memory back to the kernel: loading parses megabytes of BTF and ELF once.
+/// Returns freed memory to the kernel. Loading parses megabytes of BTF and ELF once.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     {

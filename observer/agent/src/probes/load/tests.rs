@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex, SymbolKind};
 
-use crate::probes::load::OBJECT;
+use super::OBJECT;
 
 const LIMIT: u64 = 512;
 const FRAME_POINTER: u8 = 10;
@@ -50,7 +50,7 @@ fn no_chain_of_calls_needs_more_stack_than_linux_5_10_grants() {
     }
 }
 
-/// The chain of calls that needs most. The kernel refuses recursion, so there is an end.
+/// Returns the chain of calls that needs most. The kernel refuses recursion, so there is an end.
 fn deepest(functions: &[Function], from: usize) -> (u64, String) {
     let function = &functions[from];
     let own = function.frame.max(1).next_multiple_of(32);
@@ -94,7 +94,7 @@ fn functions() -> Vec<Function> {
     functions
 }
 
-/// A call names the function, or its section and the place in it.
+/// Returns the function that a call names, by its symbol, or by its section and the place in it.
 fn target(file: &object::File<'_>, symbol: object::SymbolIndex, call: &Instruction) -> (SectionIndex, u64) {
     let symbol = file.symbol_by_index(symbol).expect("the symbol");
     let section = symbol.section_index().expect("its section");
@@ -120,7 +120,7 @@ fn decode(code: &[u8], start: u64) -> Vec<Instruction> {
     instructions
 }
 
-/// The deepest byte that is read, written, or whose address is taken.
+/// Returns the deepest byte that is read, written, or whose address is taken.
 fn frame(instructions: &[Instruction]) -> u64 {
     let mut deepest = 0;
     let mut copies = [false; 16];

@@ -1,5 +1,5 @@
-//! TCP connections by the sockets that hold them, in every network namespace of the node: what is open where
-//! connection tracking is missing, also from before the agent came.
+//! Reads open TCP connections from the sockets of every network namespace of the node, for nodes without connection
+//! tracking. Connections older than the agent are among them.
 //!
 //! <https://man7.org/linux/man-pages/man7/sock_diag.7.html>. Reading pods' namespaces needs CAP_SYS_ADMIN to enter
 //! them and CAP_SYS_PTRACE to find them by their processes.
@@ -25,22 +25,22 @@ const IPPROTO_TCP: u8 = 6;
 const ESTABLISHED: u8 = 1;
 const LISTEN: u8 = 10;
 const DATAGRAM: usize = 64 << 10;
-/// Namespaces read at most: a node has 110 pods by default.
+/// Limit of the namespaces that are read. A node has 110 pods by default.
 const MAX_NAMESPACES: usize = 4_096;
 
-/// One socket, as its namespace sees it.
+/// Describes one socket, as its namespace sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
+struct OpenSocket {
     state: u8,
     local: (IpAddr, u16),
     remote: (IpAddr, u16),
 }
 
-/// The established TCP connections that sockets of this node hold, each once, from the side that opened it. Blocks;
-/// runs on a thread of its own, because it goes from namespace to namespace.
+/// Returns the established TCP connections of this node's sockets, each once, from the side that opened it. Blocks; it
+/// runs on a thread of its own, because it changes namespaces.
 ///
 /// # Errors
-/// When no namespace but our own can be read: then most connections would be missing.
+/// When only the agent's own namespace can be read: most connections would be missing.
 pub fn established() -> io::Result<Vec<FlowTuple>> {
     std::thread::scope(|scope| {
         let walk = scope.spawn(walk);
@@ -54,14 +54,14 @@ fn walk() -> io::Result<Vec<FlowTuple>> {
     let mut read = Err(io::Error::other("no pod's network namespace could be found"));
     for path in namespaces() {
         let ours = identity(&path) == own;
-        match held(&path) {
+        match sockets_of(&path) {
             Ok(sockets) => {
                 flows.add(&sockets);
                 if !ours {
                     read = Ok(());
                 }
             }
-            // It went with its pod, or we may not enter; others may do.
+            // It went with its pod, or may not be entered. Others may be readable.
             Err(error) if read.is_err() => read = Err(error),
             Err(_) => {}
         }
@@ -69,7 +69,7 @@ fn walk() -> io::Result<Vec<FlowTuple>> {
     read.map(|()| flows.0.into_values().collect())
 }
 
-/// One path for each network namespace that a process is in, or that has a name.
+/// Returns one path for each network namespace that a process is in, or that has a name.
 fn namespaces() -> Vec<PathBuf> {
     let processes = fs::read_dir("/proc")
         .into_iter()
@@ -87,13 +87,13 @@ fn namespaces() -> Vec<PathBuf> {
         .collect()
 }
 
-/// What two paths to the same namespace have in common.
+/// Identifies a namespace: two paths to the same one have the same numbers.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// A netlink socket stays in the namespace in which it was made, so entering is over at once.
-fn held(namespace: &Path) -> io::Result<Vec<Held>> {
+/// Reads the sockets of a namespace. A netlink socket belongs to the namespace in which it was made.
+fn sockets_of(namespace: &Path) -> io::Result<Vec<OpenSocket>> {
     setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
     let socket =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
@@ -104,7 +104,7 @@ fn held(namespace: &Path) -> io::Result<Vec<Held>> {
     Ok(sockets)
 }
 
-fn dump(socket: &OwnedFd, family: u8, into: &mut Vec<Held>) -> io::Result<()> {
+fn dump(socket: &OwnedFd, family: u8, into: &mut Vec<OpenSocket>) -> io::Result<()> {
     send(socket.as_raw_fd(), &dump_request(BY_FAMILY, 1, &request(family)), MsgFlags::empty())?;
     let mut buffer = vec![0; DATAGRAM];
     loop {
@@ -123,7 +123,7 @@ fn dump(socket: &OwnedFd, family: u8, into: &mut Vec<Held>) -> io::Result<()> {
     }
 }
 
-/// `struct inet_diag_req_v2`: the states wanted, of any socket.
+/// Returns a `struct inet_diag_req_v2` for the two states, of any socket.
 fn request(family: u8) -> [u8; 56] {
     let mut request = [0; 56];
     (request[0], request[1]) = (family, IPPROTO_TCP);
@@ -132,8 +132,8 @@ fn request(family: u8) -> [u8; 56] {
     request
 }
 
-/// `struct inet_diag_msg`, as far as it matters. Ports and addresses are in network order.
-fn decode(body: &[u8]) -> Option<Held> {
+/// Decodes the needed part of a `struct inet_diag_msg`. Ports and addresses are in network order.
+fn decode(body: &[u8]) -> Option<OpenSocket> {
     let port = |at| u16_at(body, at).map(u16::from_be);
     let ip = |at: usize| -> Option<IpAddr> {
         match i32::from(*body.first()?) {
@@ -142,16 +142,17 @@ fn decode(body: &[u8]) -> Option<Held> {
             _ => None,
         }
     };
-    Some(Held { state: *body.get(1)?, local: (ip(8)?, port(4)?), remote: (ip(24)?, port(6)?) })
+    Some(OpenSocket { state: *body.get(1)?, local: (ip(8)?, port(4)?), remote: (ip(24)?, port(6)?) })
 }
 
-/// Connections by their client. Both ends may be on this node, each with its own view.
+/// Holds connections by their client. Both ends may be on this node, each with its own view.
 #[derive(Default)]
 struct Flows(HashMap<(IpAddr, u16), FlowTuple>);
 
 impl Flows {
-    /// Adds one namespace: whoever listens on the local port was connected to, else it was he who connected.
-    fn add(&mut self, sockets: &[Held]) {
+    /// Adds the sockets of one namespace. A socket whose local port has a listener is the server's, otherwise the
+    /// client's.
+    fn add(&mut self, sockets: &[OpenSocket]) {
         let listening: HashSet<u16> =
             sockets.iter().filter(|s| s.state == LISTEN).map(|s| s.local.1).collect();
         for socket in sockets.iter().filter(|s| s.state == ESTABLISHED) {
@@ -169,7 +170,7 @@ impl Flows {
         self.0.insert((src, sport), FlowTuple { src, sport, dst, dport, backend });
     }
 
-    /// What the server sees is after DNAT.
+    /// Adds a server's view, which is after DNAT.
     fn server(&mut self, (src, sport): (IpAddr, u16), local: (IpAddr, u16)) {
         let addressed = FlowTuple { src, sport, dst: local.0, dport: local.1, backend: None };
         let flow = self.0.entry((src, sport)).or_insert(addressed);
@@ -180,86 +181,4 @@ impl Flows {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{TcpListener, TcpStream};
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::netlink::testing::Namespace;
-
-    fn at(text: &str) -> (IpAddr, u16) {
-        let address: std::net::SocketAddr = text.parse().unwrap();
-        (address.ip(), address.port())
-    }
-
-    fn socket(state: u8, local: &str, remote: &str) -> Held {
-        Held { state, local: at(local), remote: at(remote) }
-    }
-
-    #[test]
-    fn both_ends_are_one_connection_whoever_is_read_first() {
-        let client = [socket(ESTABLISHED, "10.42.0.9:40000", "10.43.0.1:80")];
-        let server =
-            [socket(LISTEN, "[::]:8080", "[::]:0"), socket(ESTABLISHED, "10.42.0.5:8080", "10.42.0.9:40000")];
-        for order in [[&client[..], &server[..]], [&server[..], &client[..]]] {
-            let mut flows = Flows::default();
-            order.into_iter().for_each(|sockets| flows.add(sockets));
-            let told: Vec<_> = flows.0.into_values().collect();
-            let [flow] = told[..] else { panic!("{told:?}") };
-            assert_eq!(
-                ((flow.src, flow.sport), (flow.dst, flow.dport)),
-                (at("10.42.0.9:40000"), at("10.43.0.1:80"))
-            );
-            assert_eq!(flow.backend, Some(at("10.42.0.5:8080")));
-        }
-    }
-
-    #[test]
-    fn a_client_from_elsewhere_is_known_by_its_server() {
-        let mut flows = Flows::default();
-        flows.add(&[
-            socket(LISTEN, "0.0.0.0:8080", "0.0.0.0:0"),
-            socket(ESTABLISHED, "10.42.0.5:8080", "192.0.2.7:5000"),
-        ]);
-        let told: Vec<_> = flows.0.into_values().collect();
-        assert_eq!(
-            (told[0].src, told[0].dst, told[0].backend),
-            (at("192.0.2.7:5000").0, at("10.42.0.5:1").0, None)
-        );
-    }
-
-    #[test]
-    fn connections_in_other_namespaces_are_found() {
-        let pod = Namespace::new();
-        pod.ip("link set lo up");
-        pod.ip("addr add 10.42.7.5/32 dev lo");
-        pod.ip("addr add fd42::7:5/128 dev lo nodad");
-        for address in ["10.42.7.5:0", "[fd42::7:5]:0"] {
-            let (listener, client) = pod.inside(|| {
-                let listener = TcpListener::bind(address).unwrap();
-                let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-                (listener, client)
-            });
-            // The namespace is found by a process that is in it.
-            let mut holder = pod.inside(|| {
-                std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap()
-            });
-            let (src, dst) = (client.local_addr().unwrap(), listener.local_addr().unwrap());
-            let found = established()
-                .unwrap()
-                .into_iter()
-                .find(|flow| (flow.src, flow.sport) == (src.ip(), src.port()));
-            drop(holder.stdin.take());
-            holder.wait().unwrap();
-            assert_eq!(found.map(|flow| (flow.dst, flow.dport)), Some((dst.ip(), dst.port())), "{address}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            prop_assert!(decode(&bytes).is_none() || bytes.len() >= 28);
-        }
-    }
-}
+mod tests;

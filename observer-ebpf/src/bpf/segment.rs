@@ -1,0 +1,47 @@
+//! A TCP segment as a hook sees it, and whether another hook has seen it before.
+
+use aya_ebpf::bindings::__sk_buff;
+use observer_abi::{hook, iface};
+
+use super::packet::{Ip, Tcp};
+use super::tables;
+
+/// A TCP segment at a hook.
+pub(super) struct Segment<'a> {
+    pub(super) hook: u8,
+    pub(super) sighting: Sighting,
+    pub(super) ip: &'a Ip,
+    pub(super) tcp: &'a Tcp,
+}
+
+/// Whether another hook of this node has seen this very packet before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sighting {
+    /// No other hook: count it.
+    First,
+    /// A pod's veth.
+    AfterPod,
+    /// An uplink.
+    AfterUplink,
+}
+
+impl Sighting {
+    /// Follows from `skb_iif`, the interface by which the packet entered this namespace, 0 if it was made here. A
+    /// packet that leaves through one of our hooks was counted already if it entered through another.
+    #[inline(always)]
+    pub(super) fn of(skb: *mut __sk_buff, hook: u8) -> Self {
+        if hook == hook::POD_OUT || hook == hook::UPLINK_IN {
+            return Self::First;
+        }
+        // SAFETY: the context is valid for the program's run.
+        let ingress = unsafe { (*skb).ingress_ifindex };
+        if ingress == 0 {
+            return Self::First;
+        }
+        match tables::role(ingress) {
+            iface::POD => Self::AfterPod,
+            iface::UPLINK => Self::AfterUplink,
+            _ => Self::First,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Decodes messages about interfaces.
+
+use crate::netlink::wire::{attribute, attributes, text, u16_at, u32_at};
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_INFO_KIND: u16 = 1;
+/// `sizeof(struct ifinfomsg)`.
+const IFINFOMSG: usize = 16;
+/// `arphrd` of Ethernet.
+pub(super) const ARPHRD_ETHER: u16 = 1;
+const ARPHRD_LOOPBACK: u16 = 772;
+const IFF_UP: u32 = 1;
+
+/// Holds the attributes of an `RTM_NEWLINK` that matter here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LinkMessage {
+    pub(super) ifindex: u32,
+    pub(super) name: String,
+    /// `veth`, `bridge`, ...; empty for hardware.
+    pub(super) kind: String,
+    pub(super) arphrd: u16,
+    pub(super) up: bool,
+    pub(super) master: Option<u32>,
+    /// The veth's other end, in whichever namespace.
+    pub(super) peer: Option<u32>,
+    pub(super) peer_elsewhere: bool,
+    pub(super) address: Vec<u8>,
+}
+
+impl LinkMessage {
+    /// Decodes the body of an `RTM_NEWLINK` or `RTM_DELLINK`. `None` for bridge-port messages, which describe the same
+    /// interface again with fewer attributes.
+    pub(super) fn decode(body: &[u8]) -> Option<Self> {
+        if *body.first()? != 0 {
+            return None;
+        }
+        let mut link = Self {
+            ifindex: u32_at(body, 4)?,
+            arphrd: u16_at(body, 2)?,
+            up: u32_at(body, 8)? & IFF_UP != 0,
+            ..Self::default()
+        };
+        for (kind, value) in attributes(body.get(IFINFOMSG..)?) {
+            match kind {
+                IFLA_IFNAME => link.name = text(value),
+                IFLA_ADDRESS => link.address = value.to_vec(),
+                IFLA_MASTER => link.master = u32_at(value, 0).filter(|&master| master != 0),
+                IFLA_LINK => link.peer = u32_at(value, 0).filter(|&peer| peer != 0),
+                IFLA_LINK_NETNSID => link.peer_elsewhere = true,
+                IFLA_LINKINFO => link.kind = attribute(value, IFLA_INFO_KIND).map(text).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        (link.ifindex != 0).then_some(link)
+    }
+
+    /// Is true for a pair of interfaces with one end here and the other in a pod's namespace. Names don't matter: every
+    /// CNI has its own pattern.
+    pub(super) fn is_pod(&self) -> bool {
+        matches!(self.kind.as_str(), "veth" | "netkit") && self.peer_elsewhere
+    }
+
+    /// Is true when this is another interface with the same ifindex: an index is used again after its owner has gone.
+    pub(super) fn replaces(&self, old: &Self) -> bool {
+        self.kind != old.kind || self.address != old.address || self.peer != old.peer
+    }
+
+    pub(super) fn has_ethernet_header(&self) -> bool {
+        matches!(self.arphrd, ARPHRD_ETHER | ARPHRD_LOOPBACK)
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        self.arphrd == ARPHRD_LOOPBACK
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Collects what the programs leave in maps, as inputs of the engine.
+
+use flow_model::input::Input;
+
+use crate::probes::clock::Clock;
+use crate::probes::drain::Drain;
+use crate::probes::error::ProbeError;
+use crate::probes::load::Loaded;
+use crate::probes::reasons::Reasons;
+use crate::probes::sweep::Sweep;
+use crate::probes::transit_resets::TransitResets;
+use crate::probes::unrecorded::{ClaimCounts, Unrecorded};
+
+/// Owns the maps that are read at intervals. Every method blocks.
+pub struct Collector {
+    drain: Drain,
+    unrecorded: Unrecorded,
+    sweep: Sweep,
+    transit_resets: TransitResets,
+    reasons: Reasons,
+}
+
+impl Collector {
+    /// Takes the maps out of a loaded object.
+    ///
+    /// # Errors
+    /// When a map is missing, has another type, or was taken before.
+    pub fn new(loaded: &mut Loaded) -> Result<Self, ProbeError> {
+        let ebpf = &mut loaded.ebpf;
+        Ok(Self {
+            drain: Drain::new(ebpf)?,
+            unrecorded: Unrecorded::new(ebpf)?,
+            sweep: Sweep::new(ebpf)?,
+            transit_resets: TransitResets::new(ebpf)?,
+            reasons: loaded.reasons.clone(),
+        })
+    }
+
+    /// Returns what was counted since the last call: pairs, drops and losses.
+    ///
+    /// # Errors
+    /// When a map can't be read.
+    pub fn counted(&mut self) -> Result<Vec<Input>, ProbeError> {
+        self.drain.take(&self.reasons)
+    }
+
+    /// Returns the number of announcements without a record since the last call.
+    ///
+    /// # Errors
+    /// When the counters can't be read.
+    pub fn unrecorded(&mut self) -> Result<ClaimCounts, ProbeError> {
+        self.unrecorded.take()
+    }
+
+    /// Returns the attempts that became unanswered since the last call, and their counts.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn unanswered(&mut self) -> Result<Vec<Input>, ProbeError> {
+        self.sweep.run(Clock::read(), &self.reasons)
+    }
+
+    /// Returns the resets that came in and did not leave in time, and their counts; at the `end` all that did not
+    /// leave.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn stranded(&mut self, end: bool) -> Result<Vec<Input>, ProbeError> {
+        self.transit_resets.take(Clock::read(), end)
+    }
+
+    /// Collects everything. A map that can't be read does not keep the others from being read.
+    pub(super) fn all(&mut self, end: bool) -> [Result<Vec<Input>, ProbeError>; 4] {
+        let unclaimed = self.unrecorded().map(|counts| counts.input().into_iter().collect());
+        [self.counted(), unclaimed, self.unanswered(), self.stranded(end)]
+    }
+
+    /// Returns the maps whose use is measured, with the number of entries at the last call.
+    pub(super) fn entries(&self) -> [(&'static str, usize); 2] {
+        [("pairs", self.drain.pairs), ("handshakes", self.sweep.entries)]
+    }
+}

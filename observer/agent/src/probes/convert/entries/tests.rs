@@ -1,0 +1,54 @@
+//! Entries with bytes that mean nothing.
+
+use super::*;
+
+fn pair(vantage: u8) -> PairKey {
+    PairKey { src: [1; 16], dst: [2; 16], dport: 80, vantage, _pad: 0 }
+}
+
+#[test]
+fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
+    let clock = Clock::read();
+    let conn = |vantage| ConnValue {
+        first_ns: 0,
+        last_ns: 0,
+        dst: [2; 16],
+        backend: [0; 16],
+        dport: 80,
+        backend_port: 0,
+        syns: 1,
+        drop_reason: 0,
+        outcome: ConnValue::PENDING,
+        vantage,
+        _pad: [0; 2],
+    };
+    let key = ConnKey { src: [1; 16], isn: 1, sport: 1, _pad: [0; 2] };
+    let reset = |vantage| TransitReset {
+        time_ns: 0,
+        src: [1; 16],
+        dst: [2; 16],
+        sport: 1,
+        dport: 80,
+        vantage,
+        _pad: [0; 3],
+    };
+    for known in Vantage::ALL.iter().map(|v| v.byte()) {
+        assert!(pair_delta(&pair(known), &Counters::default()).is_some());
+        assert!(unanswered(&key, &conn(known), 0, clock, &Reasons::default()).is_some());
+        assert!(stranded(&reset(known), clock).is_some());
+    }
+    for unknown in [3, 255] {
+        assert_eq!(pair_delta(&pair(unknown), &Counters::default()), None);
+        assert_eq!(unanswered(&key, &conn(unknown), 0, clock, &Reasons::default()), None);
+        assert_eq!(stranded(&reset(unknown), clock), None);
+    }
+}
+
+#[test]
+fn a_claim_by_an_unknown_kind_of_frame_is_none() {
+    let clock = Clock::read();
+    let vip =
+        |how| VipValue { newest: u64::from_ne_bytes([2, 0, 0, 0, 0, 1, how, 0]), ..VipValue::default() };
+    assert!(newest_claim([7; 16], &vip(3), clock).is_some());
+    assert_eq!(newest_claim([7; 16], &vip(4), clock), None);
+}

@@ -1,0 +1,22 @@
+//! Callbacks from the probes' tasks to the rest of the agent.
+
+use std::sync::Arc;
+
+use flow_model::input::Input;
+
+/// Completes an input before the engine gets it, see [`Hooks::complete`].
+pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
+
+/// Holds the callbacks. Each is called from one task.
+pub struct Hooks {
+    /// Called when the first dump of links is done and programs are attached to each of them.
+    pub synced: Box<dyn FnOnce() + Send>,
+    /// Called with a probe's name (`pods`, `uplinks`, `drops`) and whether it works.
+    pub attached: Box<dyn Fn(&'static str, bool) + Send>,
+    /// Called with a role and the number of interfaces followed in it.
+    pub followed: Box<dyn Fn(&'static str, usize) + Send>,
+    /// Adds to a record what the kernel's hooks alone don't know. Called for each record, and must not block.
+    pub complete: Complete,
+    /// Called with a map's name and the number of its entries.
+    pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
+}

@@ -1,0 +1,33 @@
+//! Trying on this host.
+
+use super::*;
+use crate::probes::host::check::Status;
+
+#[test]
+fn the_kernel_is_asked_for_tcx() {
+    let version = version().unwrap();
+    assert_eq!(tcx(), Ok(version.at_least(6, 6)), "these tests need root");
+    assert_eq!(has_tcx(), version.at_least(6, 6));
+}
+
+#[test]
+fn clsact_is_tried_away_from_the_host() {
+    assert!(try_clsact().is_ok(), "these tests need root, sch_ingress");
+    let listed = std::process::Command::new("tc").args(["qdisc", "show", "dev", "lo"]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&listed.stdout).contains("clsact"));
+}
+
+#[test]
+fn unprivileged_is_not_the_same_as_unsupported() {
+    assert_eq!(required("x", Err(Errno::EPERM), "y").status, Status::Warn);
+    assert_eq!(required("x", Ok(false), "y").status, Status::Fail);
+}
+
+#[test]
+fn the_error_number_is_found_among_the_sources() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+    assert_eq!(errno(&Outer(io::Error::from_raw_os_error(22))), Some(Errno::EINVAL));
+    assert_eq!(errno(&Outer(io::Error::other("none"))), None);
+}

@@ -1,0 +1,139 @@
+//! Runs the classifiers with `BPF_PROG_TEST_RUN`: any packet, and no interface. For tests and benchmarks.
+//!
+//! See <https://docs.kernel.org/bpf/bpf_prog_run.html>. The kernel wants at least 14 bytes.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use aya::programs::{TestRun as _, TestRunOptions};
+use flow_model::flow::Counts;
+use flow_model::input::{AnnouncementSeen, Input, PairDelta};
+use observer::probes::{self, ClaimCounts, Collector, Loaded, Settings, Vips};
+
+/// The program that does nothing. The agent never loads it.
+const EMPTY: &str = "flow_obs_empty";
+
+/// A program to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Classifier {
+    /// Returns at once: the others are compared with it.
+    Empty,
+    /// A pod sends.
+    PodOut,
+    /// A pod receives.
+    PodIn,
+    /// An Ethernet uplink receives.
+    UplinkIn,
+    /// An Ethernet uplink sends.
+    UplinkOut,
+    /// An uplink without an Ethernet header receives.
+    L3UplinkIn,
+}
+
+impl Classifier {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Empty => EMPTY,
+            Self::PodOut => probes::Classifier::PodOut.name(),
+            Self::PodIn => probes::Classifier::PodIn.name(),
+            Self::UplinkIn => probes::Classifier::UplinkIn.name(),
+            Self::UplinkOut => probes::Classifier::UplinkOut.name(),
+            Self::L3UplinkIn => probes::Classifier::L3UplinkIn.name(),
+        }
+    }
+}
+
+/// Holds loaded programs and their maps, attached to nothing.
+pub struct TestBed {
+    loaded: Loaded,
+    collector: Collector,
+    vips: Vips,
+}
+
+impl TestBed {
+    /// Loads the object.
+    ///
+    /// # Errors
+    /// When the kernel refuses it, or the caller may not load programs.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let mut loaded = probes::load(settings, Err("not needed".into()))?;
+        loaded.classifier(EMPTY)?.load()?;
+        let collector = Collector::new(&mut loaded)?;
+        let vips = Vips::new(&mut loaded)?;
+        Ok(Self { loaded, collector, vips })
+    }
+
+    /// Runs a program `repeat` times on a packet. Returns its verdict and the mean time of a run.
+    ///
+    /// # Errors
+    /// When the kernel refuses the packet.
+    pub fn run(&mut self, program: Classifier, packet: &[u8], repeat: u32) -> Result<(i32, Duration)> {
+        let options = TestRunOptions { data_in: Some(packet), repeat, ..TestRunOptions::new() };
+        let result = self.loaded.classifier(program.name())?.test_run(options)?;
+        Ok((result.return_value.cast_signed(), result.duration))
+    }
+
+    /// Returns what was counted since the last call.
+    ///
+    /// # Errors
+    /// When a map can't be read.
+    pub fn counted(&mut self) -> Result<Vec<PairDelta>> {
+        let inputs = self.collector.counted()?;
+        let pairs = inputs
+            .into_iter()
+            .filter_map(|i| if let Input::Pairs { deltas } = i { Some(deltas) } else { None });
+        Ok(pairs.flatten().filter(|d| d.counts != Counts::default()).collect())
+    }
+
+    /// Returns resets that came in and did not leave, and their counts.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn stranded(&mut self) -> Result<Vec<Input>> {
+        Ok(self.collector.stranded(true)?)
+    }
+
+    /// Makes these the known VIPs.
+    ///
+    /// # Errors
+    /// When the map refuses one.
+    pub fn know(&mut self, vips: &BTreeSet<IpAddr>) -> Result<()> {
+        Ok(self.vips.set(vips)?)
+    }
+
+    /// Returns the announcements in the ring since the last call.
+    pub fn announced(&mut self) -> Vec<AnnouncementSeen> {
+        let mut out = Vec::new();
+        loop {
+            let (batch, more) = self.loaded.reader().batch();
+            out.extend(announcements(batch));
+            if !more {
+                return out;
+            }
+        }
+    }
+
+    /// Returns claims that the map has and no record reported.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn missed(&mut self) -> Result<Vec<AnnouncementSeen>> {
+        let reader = self.loaded.reader();
+        let newest = reader.newest_claims()?;
+        Ok(announcements(reader.missed_claims(&newest)).collect())
+    }
+
+    /// Returns the number of announcements without a record since the last call.
+    ///
+    /// # Errors
+    /// When the counters can't be read.
+    pub fn unrecorded(&mut self) -> Result<ClaimCounts> {
+        Ok(self.collector.unrecorded()?)
+    }
+}
+
+fn announcements(inputs: Vec<Input>) -> impl Iterator<Item = AnnouncementSeen> {
+    inputs.into_iter().filter_map(|i| if let Input::Announcement(seen) = i { Some(seen) } else { None })
+}
