@@ -1,17 +1,22 @@
-//! Manifests as the audit reads them.
+//! Manifests in the form that the audit takes.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Labels, Pod, Workload};
+use flow_model::object_ref::ObjectRef;
+use flow_model::policies::BrokenPolicy;
+use flow_objects::kinds::Kind;
 use flow_objects::manifests::{self, Manifests};
+use flow_objects::object::ObjectId;
+use flow_objects::problem::Extent;
 use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template};
 
 const USES: &str = "flow-observer.io/uses";
 const IGNORE: &str = "flow-observer.io/audit-ignore";
 
-/// Standard input.
+/// Reads the manifests on standard input.
 pub(super) fn stdin(bytes: &[u8]) -> anyhow::Result<Change> {
     let manifests = manifests::parse(crate::commands::audit::STDIN, bytes);
     anyhow::ensure!(
@@ -21,10 +26,10 @@ pub(super) fn stdin(bytes: &[u8]) -> anyhow::Result<Change> {
     Ok(change(manifests, &|place| Place::Stdin { line: place.line }))
 }
 
-/// A directory or a file.
+/// Reads the manifests in a directory or a file.
 pub(super) fn load(path: &Path) -> anyhow::Result<Change> {
     let manifests = manifests::load(path).map_err(|error| match error {
-        // The remedy of a cluster source is not that of manifests.
+        // The remedy in the error is for a cluster source.
         flow_objects::ClusterError::Missing { path } => {
             anyhow::anyhow!("{} does not exist; name a directory or a file with manifests", path.display())
         }
@@ -44,56 +49,58 @@ pub(super) fn load(path: &Path) -> anyhow::Result<Change> {
     }))
 }
 
-/// Nothing at all, not even something damaged.
+/// Is true when there is no object, and no document that could not be read and may have held one.
 fn is_empty(manifests: &Manifests) -> bool {
-    manifests.places.is_empty() && !manifests.problems.iter().any(|problem| is_damage(&problem.message))
-}
-
-/// The document could not be parsed, so that anything may have been in it.
-fn is_damage(message: &str) -> bool {
-    ["not valid", "not UTF-8", "can't be read"].iter().any(|start| message.starts_with(start))
+    manifests.places.is_empty() && !manifests.problems.iter().any(|p| p.extent == Extent::Unreadable)
 }
 
 type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
 
-/// In the audit's words.
+/// Returns the manifests as a change; `locate` translates places.
 pub(super) fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
     let Manifests { inventory, templates, places, namespace_annotations, bound_accounts, problems } =
         manifests;
-    let at = |kind: &str, namespace: &ArcStr, name: &ArcStr| {
-        let place = places.get(&(kind.into(), namespace.clone(), name.clone()));
-        place.map_or_else(|| Place::Resource(arcstr::format!("{kind} {name}")), locate)
+    let at = |kind: &ArcStr, object: ObjectRef| {
+        let id = ObjectId { kind: kind.clone(), object };
+        let nowhere = || Place::Resource(arcstr::format!("{kind} {}", id.object.name));
+        places.get(&id).map_or_else(nowhere, locate)
     };
-    let none = ArcStr::new();
+    let policy = Kind::NetworkPolicy.into();
     let policies = &inventory.policies;
     let mut change = Change {
-        policies: proposed(&policies.namespaced, |p| at("NetworkPolicy", &p.namespace, &p.name)),
-        tiered: proposed(&policies.tiered, |p| at(&p.kind, &none, &p.name)),
-        broken: proposed(&policies.broken, |p| at(&p.kind, &p.namespace, &p.name)),
+        policies: proposed(&policies.namespaced, |p| at(&policy, p.object_ref())),
+        tiered: proposed(&policies.tiered, |p| at(&p.kind, p.object_ref())),
+        broken: proposed(&policies.broken, |p| at(&p.kind, p.object_ref())),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
-        bound: bound_accounts.into_iter().collect(),
+        bound: bound_accounts.into_iter().map(|account| (account.namespace, account.name)).collect(),
         ..Change::default()
     };
     change.namespaces.extend(inventory.namespaces.iter().map(|namespace| ProposedNamespace {
         namespace: Arc::clone(namespace),
         notes: namespace_annotations.get(&namespace.name).map(notes).unwrap_or_default(),
-        place: at("Namespace", &none, &namespace.name),
+        place: at(&Kind::Namespace.into(), ObjectRef::cluster_scoped(namespace.name.clone())),
     }));
     for template in templates.into_iter().filter(|template| !template.controlled) {
-        let place = at(&template.kind, &template.namespace, &template.name);
+        let place = at(&template.kind, ObjectRef::new(template.namespace.clone(), template.name.clone()));
         change.templates.push(self::template(template, &inventory.pods, place));
     }
     for problem in problems {
         let place = locate(&manifests::Place { file: problem.file, line: problem.line });
-        let told = || policies.broken.iter().any(|broken| problem.message.ends_with(&*broken.why));
-        match &problem.message {
-            message if is_damage(message) => change.unreadable.push((place, message.clone())),
-            _ if told() => {}
-            message => change.notes.push(format!("{place}: {message}")),
+        match problem.extent {
+            Extent::Unreadable => change.unreadable.push((place, problem.message)),
+            // The audit reports broken policies by itself.
+            Extent::Policy(id) if policies.broken.iter().any(|broken| is_named(broken, &id)) => {}
+            Extent::Policy(_) | Extent::Object | Extent::Files => {
+                change.notes.push(format!("{place}: {}", problem.message));
+            }
         }
     }
     change
+}
+
+fn is_named(broken: &BrokenPolicy, id: &ObjectId) -> bool {
+    broken.kind == id.kind && broken.object_ref() == id.object
 }
 
 fn proposed<T>(objects: &[Arc<T>], place: impl Fn(&T) -> Place) -> Vec<Proposed<T>> {
@@ -106,7 +113,7 @@ fn notes(annotations: &Labels) -> Notes {
 
 fn template(template: manifests::Template, pods: &[Arc<Pod>], place: Place) -> Template {
     let itself = pods.iter().find(|pod| {
-        template.kind == "Pod" && pod.namespace == template.namespace && pod.name == template.name
+        template.kind == Kind::Pod.name() && pod.namespace == template.namespace && pod.name == template.name
     });
     let notes = notes(&template.annotations);
     Template {
@@ -118,7 +125,7 @@ fn template(template: manifests::Template, pods: &[Arc<Pod>], place: Place) -> T
     }
 }
 
-/// A pod as the template makes it.
+/// Returns a pod as the template makes it.
 fn pod(template: manifests::Template) -> Pod {
     Pod {
         namespace: template.namespace,

@@ -1,13 +1,14 @@
-//! The source against a server over real HTTP that says what each test wants it to: lists and watches by path, no more. How
-//! a real API server behaves is tested in the lab.
+//! The source against a server over real HTTP that answers lists and watches by path as each test wants. The lab tests a
+//! real API server.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flow_model::inventory::Inventory;
+use flow_objects::kinds::{Kind, Presence};
 use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -15,30 +16,31 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rstest::rstest;
 use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::kube::server::kind::KINDS;
 use crate::kube::server::{Hooks, Patience, Stale, Sync, spawn};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What the server says of one kind.
+/// The server's answer for one kind.
 #[derive(Clone, Debug)]
 struct Answer {
-    /// Of lists and watches.
+    /// The status of lists and watches.
     status: u16,
     items: Vec<Value>,
-    /// Lines that each watch says at once; it then stays open, or ends.
+    /// Lines that each watch sends at once; it then stays open, or ends.
     events: Vec<String>,
     open: bool,
 }
 
-/// The server's answers by plural, and what it was asked.
+/// The server's answers by plural, and the requests that it received.
 #[derive(Debug, Default)]
 struct Server {
     answers: Mutex<HashMap<String, Answer>>,
@@ -54,25 +56,23 @@ impl Default for Answer {
 impl Server {
     fn new() -> Arc<Self> {
         let server = Self::default();
-        let all = KINDS
-            .iter()
-            .filter(|kind| !kind.optional)
-            .map(|kind| (kind.plural.to_owned(), Answer::default()));
-        server.answers.lock().unwrap().extend(all);
+        let rows = Kind::iter().map(Kind::row).filter(|row| row.presence == Presence::Required);
+        let all = rows.map(|row| (row.plural.to_owned(), Answer::default()));
+        server.answers.lock().extend(all);
         server.set("namespaces", |a| a.items = vec![json!({"metadata": {"name": "web"}})]);
         Arc::new(server)
     }
 
     fn set(&self, plural: &str, change: impl FnOnce(&mut Answer)) {
-        change(self.answers.lock().unwrap().entry(plural.to_owned()).or_default());
+        change(self.answers.lock().entry(plural.to_owned()).or_default());
     }
 
     fn remove(&self, plural: &str) {
-        self.answers.lock().unwrap().remove(plural);
+        self.answers.lock().remove(plural);
     }
 
     fn asked(&self, what: &str) -> usize {
-        self.asked.lock().unwrap().iter().filter(|uri| uri.contains(what)).count()
+        self.asked.lock().iter().filter(|uri| uri.contains(what)).count()
     }
 
     fn lists(&self, plural: &str) -> usize {
@@ -80,10 +80,10 @@ impl Server {
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
-        self.asked.lock().unwrap().push(request.uri().to_string());
+        self.asked.lock().push(request.uri().to_string());
         let plural = request.uri().path().rsplit('/').next().unwrap_or_default();
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let answers = self.answers.lock().unwrap();
+        let answers = self.answers.lock();
         let Some(answer) = answers.get(plural) else { return refusal(404) };
         match (answer.status, watch) {
             (200, false) => {
@@ -263,7 +263,7 @@ async fn an_expired_version_lists_again_from_the_store(#[case] status: u16) {
     source.until("what went meanwhile is gone", |i| Source::pods(i) == ["b"]).await;
     let from_store =
         |uri: &String| uri.contains("/pods?") && !uri.contains("watch") && !uri.contains("resourceVersion");
-    assert!(server.asked.lock().unwrap().iter().any(from_store), "{:?}", server.asked);
+    assert!(server.asked.lock().iter().any(from_store), "{:?}", server.asked);
 }
 
 #[rstest]
