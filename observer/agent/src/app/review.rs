@@ -44,7 +44,7 @@ impl KubeReviewer {
     async fn post<T: Serialize + DeserializeOwned>(&self, kind: Kind, review: &T) -> Result<T, ReviewError> {
         let body = serde_json::to_vec(review).map_err(|_| kind.fault("can't be written"))?;
         let request = Request::post(kind.path()).header(CONTENT_TYPE, "application/json");
-        let request = request.body(Body::from(body)).map_err(|_| kind.fault("can't be asked for"))?;
+        let request = request.body(Body::from(body)).map_err(|_| kind.fault("can't be sent"))?;
         let response = self.send(request).await.map_err(|error| kind.fault(&causes(&error)))?;
         if !response.status().is_success() {
             return Err(kind.refused(response.status()));

@@ -130,7 +130,7 @@ impl Agents {
             kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
                 match status.as_u16() {
                     403 => ReachError::Forbidden { verbs, resource, namespace, answer: status.to_string() },
-                    404 => ReachError::Failed("the pod has gone".to_owned()),
+                    404 => ReachError::Failed("the pod no longer exists".to_owned()),
                     _ => {
                         ReachError::Failed(format!("the API server answered the port-forward with {status}"))
                     }

@@ -58,7 +58,7 @@ fn lines(inventory: &Inventory) -> Vec<String> {
 }
 
 #[rstest]
-// What sticks is the status: the labels don't overrule it.
+// The status has precedence over the labels.
 #[case(LABELS, STATUS, "dbaas/postgresql-lb k8s-node3")]
 #[case("", STATUS, "dbaas/postgresql-lb k8s-node3")]
 #[case(LABELS, "status: {},", "dbaas/postgresql-lb k8s-node4")]
@@ -152,7 +152,7 @@ fn a_move_is_a_new_object_and_the_rest_stays_the_same() {
     assert!(Arc::ptr_eq(&moved.announcers[0], &both.announcers[0]));
     assert!(Arc::ptr_eq(&moved.announcers[1], &both.announcers[2]));
 
-    // MetalLB is uninstalled: its CRD goes.
+    // MetalLB is uninstalled with its CRD.
     index.retain(Kind::ServiceL2Status, &HashSet::new());
     assert_eq!(lines(&index.publish().unwrap()), ["Lease n/kubevip-a n/a x - -"]);
 }

@@ -59,7 +59,7 @@ fn only_the_changed_one_of_three_is_new() {
     assert_eq!(kept(&old.policies.namespaced, &new.policies.namespaced), expect);
     assert_eq!(kept(&old.policies.tiered, &new.policies.tiered), expect);
     assert_eq!(kept(&old.policies.broken, &new.policies.broken), expect);
-    // Pod b no longer stands behind the Services: all three changed.
+    // Pod b is no longer a backend, so all three Services changed.
     assert_eq!(kept(&old.services, &new.services), [false; 3]);
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Format: <https://developer.hashicorp.com/terraform/internals/json-format>.
 
+mod unknown;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,13 +11,10 @@ use flow_objects::kinds::Kind;
 use flow_objects::manifests::{self, Manifests};
 use flow_objects::object::ObjectId;
 use flow_policy::audit::{Change, Place, Removed};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::commands::audit::proposal;
-
-/// Stands for a value that is known only when the plan is applied. It is no valid selector, address or port, so a policy with
-/// it is a broken one.
-const UNKNOWN: &str = "(known after apply)";
+use unknown::mark;
 
 /// The reason why a plan can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -163,40 +162,5 @@ fn manifest(resource: &Value, values: &Value, unknown: &Value) -> Option<Value> 
             Some(json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": metadata}))
         }
         _ => None,
-    }
-}
-
-/// Writes [`UNKNOWN`] wherever `unknown` is true.
-fn mark(value: &mut Value, unknown: &Value) {
-    match unknown {
-        Value::Bool(true) => *value = Value::from(UNKNOWN),
-        Value::Object(fields) if fields.values().any(holds_true) => {
-            if !value.is_object() {
-                *value = Value::Object(Map::new());
-            }
-            for (key, unknown) in fields.iter().filter(|(_, unknown)| holds_true(unknown)) {
-                mark(&mut value[key.as_str()], unknown);
-            }
-        }
-        Value::Array(items) if items.iter().any(holds_true) => {
-            if !value.is_array() {
-                *value = Value::Array(Vec::new());
-            }
-            let Value::Array(values) = value else { return };
-            if values.len() < items.len() {
-                values.resize(items.len(), Value::Null);
-            }
-            values.iter_mut().zip(items).for_each(|(value, unknown)| mark(value, unknown));
-        }
-        _ => {}
-    }
-}
-
-fn holds_true(unknown: &Value) -> bool {
-    match unknown {
-        Value::Bool(unknown) => *unknown,
-        Value::Object(fields) => fields.values().any(holds_true),
-        Value::Array(items) => items.iter().any(holds_true),
-        Value::Null | Value::Number(_) | Value::String(_) => false,
     }
 }

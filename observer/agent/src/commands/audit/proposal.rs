@@ -13,7 +13,9 @@ use flow_objects::object::ObjectId;
 use flow_objects::problem::Extent;
 use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template};
 
+/// The annotation that names what a workload uses.
 const USES: &str = "flow-observer.io/uses";
+/// The annotation that excludes an object from the audit, with the reason.
 const IGNORE: &str = "flow-observer.io/audit-ignore";
 
 /// Reads the manifests on standard input.
@@ -54,6 +56,7 @@ fn is_empty(manifests: &Manifests) -> bool {
     manifests.places.is_empty() && !manifests.problems.iter().any(|p| p.extent == Extent::Unreadable)
 }
 
+/// Translates the place of an object.
 type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
 
 /// Returns the manifests as a change; `locate` translates places.

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use crate::commands::audit::text::sentence;
 
+/// The schema of the format.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
+/// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &log(report))?;
     writeln!(out)
@@ -56,7 +58,7 @@ fn result(finding: &AuditFinding, ignored: Option<&str>) -> Value {
     if let Some(place) = &finding.place {
         result["locations"] = json!([location(place)]);
     }
-    // An empty list says that suppressions were looked for; GitHub shows what has none.
+    // An empty list would mean that there are no suppressions, and GitHub shows only results without the list.
     if let Some(reason) = ignored {
         result["suppressions"] = json!([{"kind": "inSource", "status": "accepted", "justification": reason}]);
     }

@@ -37,7 +37,7 @@ pub(crate) struct Cluster {
 
 #[derive(Default)]
 struct Inner {
-    /// Pods by name, with the address of what runs in them.
+    /// Pods by name, each with the address of its server.
     pods: BTreeMap<String, (Value, SocketAddr)>,
     /// Bytes that clients sent through forwarded ports.
     sent: String,
@@ -151,7 +151,7 @@ async fn forward(
     tokio::spawn(async move {
         let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        // The client may go at any time.
+        // The client may disconnect at any time.
         bridge(socket, port, address, cluster).await.ok();
     });
     Response::builder()

@@ -45,7 +45,7 @@ pub(super) fn deleted(kind: Kind, mut value: Value) -> Option<Change> {
     ObjectId::of(&value).ok().map(|id| Change::Delete(kind, id.object))
 }
 
-/// Sets the kind: items of lists have none, and objects of which only the metadata was asked for have another.
+/// Sets the kind: items of lists have none, and objects of which only the metadata was requested have another.
 fn complete(kind: Kind, value: &mut Value) {
     if let Value::Object(object) = value {
         object.insert("kind".into(), kind.name().into());

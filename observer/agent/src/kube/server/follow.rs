@@ -1,11 +1,13 @@
 //! One kind, for as long as the agent runs: list, watch, and continue where that broke off.
 
+mod failed;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flow_model::object_ref::ObjectRef;
-use flow_objects::kinds::{Kind, Presence};
+use flow_objects::kinds::Kind;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -15,7 +17,6 @@ use crate::kube::access::ApiAccess;
 use crate::kube::server::change::{self, Change};
 use crate::kube::server::failure::Failure;
 use crate::kube::server::list::{self, From};
-use crate::kube::server::resource;
 use crate::kube::server::slices::Slices;
 use crate::kube::server::state::{Patience, Sync};
 use crate::kube::server::wait::{Wait, spread};
@@ -185,43 +186,6 @@ impl Follower {
         if matches!(failure, Failure::Expired | Failure::Absent) {
             self.version = None;
             self.from = From::Store;
-        }
-    }
-
-    /// Reports what the failure means for the kind. Returns false when nothing receives it.
-    async fn report(&mut self, failure: &Failure) -> bool {
-        match failure {
-            // The next list shows whether anything is wrong.
-            Failure::Expired => true,
-            Failure::Absent if self.is_optional() => self.absent().await,
-            Failure::Forbidden(_) if self.is_optional() && self.version.is_none() && !self.exists().await => {
-                self.absent().await
-            }
-            _ => self.send_state(Sync::Stale(failure.into())).await,
-        }
-    }
-
-    fn is_optional(&self) -> bool {
-        self.kind.row().presence == Presence::Optional
-    }
-
-    async fn absent(&mut self) -> bool {
-        self.version = None;
-        self.slices.set(self.kind, false);
-        self.send_state(Sync::Absent).await
-    }
-
-    /// Asks whether the server has the kind, which every account may. A request for a kind that doesn't exist may be forbidden.
-    async fn exists(&self) -> bool {
-        let request = http::Request::get(resource::discovery(self.kind)).body(Vec::new());
-        let Ok(request) = request else { return true };
-        match self.api.client().request::<serde_json::Value>(request).await {
-            Ok(list) => {
-                let kinds = list["resources"].as_array().into_iter().flatten();
-                kinds.into_iter().any(|resource| resource["name"] == self.kind.row().plural)
-            }
-            Err(kube::Error::Api(status)) => status.code != 404,
-            Err(_) => true,
         }
     }
 
