@@ -1,4 +1,4 @@
-//! Kubernetes: where the cluster's objects come from, what is written back, and how other nodes' agents are reached.
+//! Kubernetes: the sources of the cluster's objects, the Events that are written, and the way to other nodes' agents.
 
 pub mod access;
 pub mod agents;

@@ -1,9 +1,23 @@
 //! One reading of `--cluster dir:PATH`.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use flow_model::inventory::Inventory;
+
+use crate::error::ClusterError;
+use crate::index::Index;
+use crate::problem::Problem;
 use crate::read::Files;
-use crate::{ClusterError, Index, Loaded};
+
+/// The result of one reading.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Everything that could be read.
+    pub inventory: Arc<Inventory>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+}
 
 /// Reads a directory (recursively) or a single file once.
 ///
@@ -15,7 +29,7 @@ pub fn load(path: &Path) -> Result<Loaded, ClusterError> {
     Ok(take(&files, &mut index))
 }
 
-/// Puts the files' objects into the index.
+/// Puts the files' objects into the index in place of all others, and publishes.
 pub fn take(files: &Files, index: &mut Index) -> Loaded {
     index.replace(files.objects().cloned());
     let problems: Vec<_> = files.problems().cloned().collect();

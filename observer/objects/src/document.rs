@@ -1,4 +1,4 @@
-//! A file's bytes to documents, each with the line it starts at. One bad document costs no other.
+//! A file's bytes to documents, each with the line where it starts. A bad document does not affect the others.
 
 mod old_booleans;
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 /// One parsed document.
 #[derive(Debug, PartialEq)]
-pub(super) struct Document {
+pub(crate) struct Document {
     /// Line of its first content, from 1.
-    pub(super) line: usize,
-    pub(super) value: Value,
+    pub(crate) line: usize,
+    pub(crate) value: Value,
 }
 
-/// A document that is none.
+/// A document that can't be parsed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Broken {
-    /// Line of the error where the parser tells, else of the document.
-    pub(super) line: usize,
-    pub(super) message: String,
+pub(crate) struct Broken {
+    /// Line of the error if the parser names it, else of the document.
+    pub(crate) line: usize,
+    pub(crate) message: String,
 }
 
-/// Splits and parses: YAML (several documents), JSON (several values one after the other), or both.
-pub(super) fn parse(bytes: &[u8]) -> Vec<Result<Document, Broken>> {
+/// Splits and parses YAML with several documents, JSON with several values one after the other, or both.
+pub(crate) fn parse(bytes: &[u8]) -> Vec<Result<Document, Broken>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut out = Vec::new();
     for chunk in split(bytes) {
@@ -38,8 +38,8 @@ struct Chunk<'a> {
     bytes: &'a [u8],
 }
 
-/// Splits at `---` and `...` lines. YAML gives both their meaning anywhere at the start of a line, even inside
-/// a block scalar, and a JSON string holds no line break, so no parsing is needed to find them.
+/// Splits at `---` and `...` lines. In YAML they separate documents at the start of any line, even inside a block scalar, and
+/// a JSON string holds no line break, so no parsing is needed to find them.
 fn split(bytes: &[u8]) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
     let (mut start, mut start_line, mut at) = (0, 1, 0);
@@ -63,7 +63,7 @@ fn is_marker(line: &[u8], marker: &[u8]) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
-/// Nothing but markers, comments and directives.
+/// Is true for text of nothing but markers, comments and directives.
 fn is_blank(bytes: &[u8]) -> bool {
     bytes.split(|b| *b == b'\n').all(|line| {
         let line = if is_marker(line, b"---") { &line[3..] } else { line };
@@ -100,7 +100,7 @@ fn parse_yaml(text: &str, line: usize) -> Result<Option<Document>, Broken> {
             Ok(Some(Document { line: line + leading_lines(text), value }))
         }
         Err(error) => {
-            // At the end of a text that ends without a line break, the parser is a line past it.
+            // If the text ends without a line break, the parser counts one line more at its end.
             let at =
                 error.location().map_or(0, |l| l.line().saturating_sub(1)).min(newlines(text.as_bytes()));
             Err(Broken { line: line + at, message: format!("not valid YAML: {}", yaml_message(&error)) })
@@ -108,14 +108,14 @@ fn parse_yaml(text: &str, line: usize) -> Result<Option<Document>, Broken> {
     }
 }
 
-/// The position in the parser's text counts from the document, not from the file: leave it out.
+/// Returns the error without its position, which counts from the document and not from the file.
 fn yaml_message(error: &serde_yaml_ng::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-/// Reads JSON values one after the other. False if the text is rather YAML in flow style: the first value
-/// is no JSON, but YAML takes it.
+/// Reads JSON values one after the other. Returns false if the text is YAML in flow style: its first value is valid YAML but
+/// no JSON.
 fn parse_json(text: &str, line: usize, out: &mut Vec<Result<Document, Broken>>) -> bool {
     let mut rest = text;
     let mut first = true;
@@ -152,18 +152,18 @@ fn json_message(error: &serde_json::Error) -> String {
     format!("not valid JSON: {what}")
 }
 
-/// After a broken value, goes on at the next line that begins an object in the first column, as printed
-/// objects and NDJSON do.
+/// Returns the text after a broken value. It begins at the next line with an object in the first column, as printed objects
+/// and NDJSON have it.
 fn resume(text: &str) -> &str {
     text.find("\n{").map_or("", |at| &text[at + 1..])
 }
 
-/// The text past a `---` marker at its start.
+/// Returns the text after a `---` marker at its start.
 fn skip_marker(text: &str) -> &str {
     if is_marker(text.as_bytes(), b"---") { &text[3..] } else { text }
 }
 
-/// Lines of markers, comments and directives before the content.
+/// Counts lines of markers, comments and directives before the content.
 fn leading_lines(text: &str) -> usize {
     text.lines().take_while(|line| is_blank(line.as_bytes())).count()
 }

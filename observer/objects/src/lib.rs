@@ -1,64 +1,44 @@
-//! Where names come from: Kubernetes objects, turned into immutable [`Inventory`] snapshots.
+//! Turns Kubernetes objects and files into immutable snapshots of the cluster.
 //!
-//! A source (a directory, or the API server) turns objects into [`Object`]s and hands them to an
-//! [`Index`] by `apply`, `delete` and `reset`; the index publishes an inventory when it changed.
-//! `k8s_openapi` types stay inside this module.
+//! A source (a directory, or the API server) makes [`Object`]s and gives them to an [`Index`] by `apply`, `delete` and
+//! `retain`. The index publishes a new inventory when something changed. `k8s_openapi` types stay inside this crate.
+//!
+//! Modules use only those of the rows below theirs:
+//!
+//! | | |
+//! |---|---|
+//! | `directory`, `manifests` | one source as a whole |
+//! | `read`, `index` | files, and the objects that exist now |
+//! | `problem` | what could not be read |
+//! | `object` | one object of any kind |
+//! | `convert`, `policy`, `announcers` | readers of single kinds |
+//! | `kinds`, `values` | the table of kinds, and readers of fields |
+//! | `names`, `text`, `error`, `document`, `list` | these use no other module |
 
 mod announcers;
 mod convert;
 pub mod directory;
 mod document;
+mod error;
 mod index;
+pub mod kinds;
 mod list;
 pub mod manifests;
 mod names;
 pub mod object;
 pub mod plan;
 mod policy;
-mod problem;
+pub mod problem;
 pub mod proposal;
 pub mod read;
+mod text;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use flow_model::inventory::Inventory;
-
+pub use directory::Loaded;
+pub use error::ClusterError;
 pub use index::{Index, UNREADABLE};
 pub use object::Object;
 pub use problem::Problem;
-
-/// What a directory gave.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// Everything that could be read.
-    pub inventory: Arc<Inventory>,
-    /// What could not.
-    pub problems: Vec<Problem>,
-}
-
-/// Why a source can't start. What goes wrong later is logged and counted instead.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// Neither a directory nor a file.
-    #[error(
-        "{} does not exist; fill it with e.g. `kubectl get ns,nodes,pods,rs,jobs,svc,endpointslices,netpol -A -o yaml > {}/cluster.yaml`",
-        path.display(), path.display()
-    )]
-    Missing {
-        /// As given.
-        path: PathBuf,
-    },
-    /// It exists, but may not be read.
-    #[error("{} can't be read: {source}; the agent's user needs read permission on it", path.display())]
-    Unreadable {
-        /// As given.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
-}

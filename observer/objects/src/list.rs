@@ -1,27 +1,27 @@
-//! Lists to objects: `List`, `PodList` and the like, nested or not, and plain arrays.
+//! Lists to objects: `List`, `PodList` and similar kinds, nested or not, and plain arrays.
 
 use serde_json::Value;
 
-/// Lists inside lists: deeper ones are a mistake.
+/// Deepest nesting of lists; deeper ones are a mistake.
 const MAX_DEPTH: usize = 4;
 
-/// One object of a document, and where in it.
+/// One object of a document, and its position there.
 #[derive(Debug)]
-pub(super) struct Item {
-    /// Index in each list, outermost first; empty for a document that is the object.
-    pub(super) path: Vec<usize>,
-    pub(super) value: Value,
+pub(crate) struct Item {
+    /// Index in each list, outermost first; empty if the document is the object.
+    pub(crate) path: Vec<usize>,
+    pub(crate) value: Value,
 }
 
 impl Item {
-    /// The place in words, to stand before a message: `items[3]: `.
-    pub(super) fn place(&self) -> String {
+    /// Returns the position as the beginning of a message: `items[3]: `.
+    pub(crate) fn place(&self) -> String {
         self.path.iter().map(|index| format!("items[{index}]: ")).collect()
     }
 }
 
-/// Unpacks lists. An item of a typed list may leave out what the list says: the API's own answers do.
-pub(super) fn items(value: Value) -> Vec<Item> {
+/// Unpacks lists. An item of a typed list may leave out kind and version, as in the API's own answers.
+pub(crate) fn items(value: Value) -> Vec<Item> {
     let mut out = Vec::new();
     unpack(Item { path: Vec::new(), value }, &mut out);
     out
@@ -60,7 +60,7 @@ fn is_list(map: &serde_json::Map<String, Value>) -> bool {
         && map.get("items").is_some_and(|items| items.is_array() || items.is_null())
 }
 
-/// `apiVersion` and `kind` of a typed list's items.
+/// Returns `apiVersion` and `kind` of a typed list's items.
 fn inherited(list: &Value) -> Option<(Value, Value)> {
     let kind = list.get("kind")?.as_str()?.strip_suffix("List").filter(|kind| !kind.is_empty())?;
     Some((list.get("apiVersion")?.clone(), Value::from(kind)))

@@ -1,13 +1,13 @@
-//! One copy of each name: ten thousand pods share a few hundred labels, namespaces and workloads.
+//! Keeps one copy of each name: ten thousand pods share a few hundred labels, namespaces and workloads.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use arcstr::ArcStr;
+use parking_lot::Mutex;
 
 static NAMES: Mutex<Option<Names>> = Mutex::new(None);
 
-/// Names before the first look for those that nobody uses any more.
+/// Names before the first search for those that are no longer used.
 const FIRST_SWEEP: usize = 4_096;
 
 #[derive(Debug)]
@@ -16,10 +16,9 @@ struct Names {
     sweep_at: usize,
 }
 
-/// The shared copy of a text. For names that many objects have; one that is an object's own gains nothing by it.
-pub(super) fn shared(text: &str) -> ArcStr {
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names.get_or_insert_with(Names::new).shared(text)
+/// Returns the shared copy of a text. It is for names that many objects have; an object's own name gains nothing by it.
+pub(crate) fn shared(text: &str) -> ArcStr {
+    NAMES.lock().get_or_insert_with(Names::new).shared(text)
 }
 
 impl Names {
@@ -39,7 +38,7 @@ impl Names {
         name
     }
 
-    /// Forgets what only this table holds. It grows with what is in use, not with what ever was.
+    /// Forgets names that only this table holds, so that it grows with the names in use.
     fn sweep(&mut self) {
         self.known.retain(|name| ArcStr::strong_count(name) != Some(1));
         self.sweep_at = (self.known.len() * 2).max(FIRST_SWEEP);
@@ -57,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_uses_are_forgotten() {
+    fn names_that_are_no_longer_used_are_forgotten() {
         let mut names = Names::new();
         let kept: Vec<_> = (0..10).map(|n| names.shared(&format!("kept-{n}"))).collect();
         for n in 0..3 * FIRST_SWEEP {

@@ -1,37 +1,33 @@
-//! Plans of Terraform and OpenTofu, as `show -json` prints them.
+//! Plans of Terraform and OpenTofu, in the form that `show -json` prints.
 //!
 //! Format: <https://developer.hashicorp.com/terraform/internals/json-format>.
+
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use arcstr::ArcStr;
 use flow_policy::audit::{Change, Place, Removed};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::kinds::Kind;
 use crate::manifests::{self, Manifests};
+use crate::object::ObjectId;
+use crate::plan::unknown::mark;
 use crate::proposal;
 
-/// Stands for a value that only applying the plan tells. No selector, address or port can be written so, which
-/// makes a policy with it a broken one.
-const UNKNOWN: &str = "(known after apply)";
-
-/// Kinds without namespace, of those that matter.
-const CLUSTER_WIDE: [&str; 5] =
-    ["Namespace", "Node", "ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"];
-
-/// Why a plan can't be used.
+/// The reason why a plan can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// Rather the plan file itself.
+    /// The text is no JSON; it may be the plan file itself.
     #[error("it is not JSON: {0}; use the output of `tofu show -json PLAN`, not the plan itself")]
     NotJson(serde_json::Error),
-    /// Some other JSON.
+    /// The text is some other JSON.
     #[error("it has neither resource_changes nor planned_values; use the output of `tofu show -json PLAN`")]
     NotAPlan,
 }
 
-/// What applying the plan would change in the cluster.
+/// Returns what applying the plan would change in the cluster.
 ///
 /// # Errors
 /// When it is not JSON, or no plan.
@@ -51,15 +47,15 @@ pub fn change(json: &[u8]) -> Result<Change, PlanError> {
 #[derive(Default)]
 struct Collected {
     objects: Vec<(manifests::Place, Value)>,
-    /// Address and text of documents that a provider takes as they are.
+    /// Address and text of documents that a provider applies unchanged.
     texts: Vec<(String, String)>,
     change: Change,
-    /// Types that hold policies and that are not read, counted.
+    /// Counts of resources that hold policies and are not read, by type.
     unread: BTreeMap<String, usize>,
 }
 
 impl Collected {
-    /// One of `resource_changes`.
+    /// Takes one of `resource_changes`.
     fn change(&mut self, resource: &Value) {
         let change = &resource["change"];
         let does = |wanted: &str| {
@@ -76,16 +72,17 @@ impl Collected {
         if stays {
             self.take(resource, &change["after"], &change["after_unknown"]);
         }
+        let id = |object: &Value| ObjectId::of(object).ok();
         let after = self.objects.get(first).and_then(|(_, object)| id(object));
-        if let Some((kind, namespace, name)) =
+        if let Some(ObjectId { kind, object }) =
             before.as_ref().and_then(id).filter(|id| after.as_ref() != Some(id))
         {
-            let place = Place::Resource(address.into());
+            let (namespace, name, place) = (object.namespace, object.name, Place::Resource(address.into()));
             self.change.removed.push(Removed { kind, namespace, name, place });
         }
     }
 
-    /// The resources of a module and of those below it: a plan of another shape, or a state.
+    /// Takes the resources of a module and of those below it, which a plan of another form or a state has.
     fn module(&mut self, module: &Value) {
         for resource in module["resources"].as_array().into_iter().flatten() {
             if resource["mode"] != "data" {
@@ -125,9 +122,9 @@ impl Collected {
 
     fn finish(mut self) -> Change {
         let mut change = self.change;
-        change.extend(in_words(manifests::collect(self.objects)));
+        change.extend(audited(manifests::collect(self.objects)));
         for (address, text) in self.texts.drain(..) {
-            change.extend(in_words(manifests::parse(&address, text.as_bytes())));
+            change.extend(audited(manifests::parse(&address, text.as_bytes())));
         }
         for (kind, count) in self.unread {
             change
@@ -138,7 +135,8 @@ impl Collected {
     }
 }
 
-fn in_words(manifests: Manifests) -> Change {
+/// Returns manifests as the audit takes them, with the resource's address as the place of each.
+fn audited(manifests: Manifests) -> Change {
     proposal::change(manifests, &|place| Place::Resource(place.file.to_string_lossy().into()))
 }
 
@@ -146,7 +144,7 @@ fn address(resource: &Value) -> String {
     resource["address"].as_str().unwrap_or("a resource without address").to_owned()
 }
 
-/// The Kubernetes object of a resource.
+/// Returns the Kubernetes object of a resource.
 fn manifest(resource: &Value, values: &Value, unknown: &Value) -> Option<Value> {
     match resource["type"].as_str()? {
         "kubernetes_manifest" => {
@@ -160,55 +158,9 @@ fn manifest(resource: &Value, values: &Value, unknown: &Value) -> Option<Value> 
             let keep = |key: &str| metadata.get(key).cloned().unwrap_or_default();
             let metadata =
                 json!({"name": keep("name"), "labels": keep("labels"), "annotations": keep("annotations")});
-            Some(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+            let kind = Kind::Namespace;
+            Some(json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": metadata}))
         }
         _ => None,
     }
-}
-
-/// Writes [`UNKNOWN`] wherever `unknown` says true.
-fn mark(value: &mut Value, unknown: &Value) {
-    match unknown {
-        Value::Bool(true) => *value = Value::from(UNKNOWN),
-        Value::Object(fields) if fields.values().any(holds_true) => {
-            if !value.is_object() {
-                *value = Value::Object(Map::new());
-            }
-            for (key, unknown) in fields.iter().filter(|(_, unknown)| holds_true(unknown)) {
-                mark(&mut value[key.as_str()], unknown);
-            }
-        }
-        Value::Array(items) if items.iter().any(holds_true) => {
-            if !value.is_array() {
-                *value = Value::Array(Vec::new());
-            }
-            let Value::Array(values) = value else { return };
-            if values.len() < items.len() {
-                values.resize(items.len(), Value::Null);
-            }
-            values.iter_mut().zip(items).for_each(|(value, unknown)| mark(value, unknown));
-        }
-        _ => {}
-    }
-}
-
-fn holds_true(unknown: &Value) -> bool {
-    match unknown {
-        Value::Bool(unknown) => *unknown,
-        Value::Object(fields) => fields.values().any(holds_true),
-        Value::Array(items) => items.iter().any(holds_true),
-        Value::Null | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-fn id(object: &Value) -> Option<(ArcStr, ArcStr, ArcStr)> {
-    let kind = object["kind"].as_str()?;
-    let metadata = &object["metadata"];
-    let namespace = match CLUSTER_WIDE.contains(&kind) {
-        true => "",
-        false => {
-            metadata["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
-        }
-    };
-    Some((kind.into(), namespace.into(), metadata["name"].as_str()?.into()))
 }

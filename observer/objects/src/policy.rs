@@ -1,7 +1,8 @@
-//! Policy objects to `core::policy::model`, strictly: what isn't understood is never passed over, because a policy read
-//! without one of its fields says something else.
+//! Policy objects to the policies of the model. Reading is strict: nothing that isn't understood is ignored, because a policy
+//! that is read without one of its fields has another meaning.
 
 mod broken;
+mod dialect;
 mod field;
 mod names;
 mod namespaced;
@@ -15,50 +16,36 @@ mod tiered;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, Tier, TierPolicy};
 use serde_json::Value;
 
-use field::{Field, Result};
-use flow_model::object_ref::ObjectRef;
+use crate::kinds::{Kind, Purpose};
+use dialect::Dialect;
+use field::{Field, OBJECT, Result};
 
-pub(super) use field::shown;
-
-/// What became of a policy object.
+/// A policy as it could be read.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum PolicyBody {
+pub(crate) enum PolicyBody {
     Namespaced(Arc<NetworkPolicy>),
     Tiered(Arc<TierPolicy>),
-    /// The note that goes with it is [`BrokenPolicy::why`].
+    /// A policy that can't be read; [`BrokenPolicy::why`] is the note that goes with it.
     Broken(Arc<BrokenPolicy>),
 }
 
-/// The kinds, with the one version of each that is read.
-const VERSIONS: [(&str, &str); 4] = [
-    ("NetworkPolicy", "networking.k8s.io/v1"),
-    ("AdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1"),
-    ("BaselineAdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1"),
-    ("ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2"),
-];
-
-/// Fields of the object itself.
-const OBJECT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-
-/// Reads a policy. One that can't be read whole is a [`PolicyBody::Broken`], never nothing.
-pub(super) fn read(kind: &str, key: &ObjectRef, object: &Value) -> PolicyBody {
+/// Reads a policy. One that can't be read as a whole becomes a [`PolicyBody::Broken`] and is never dropped.
+pub(crate) fn read(kind: Kind, key: &ObjectRef, object: &Value) -> PolicyBody {
     match whole(kind, key, object) {
         Ok(body) => body,
         Err(why) => PolicyBody::Broken(Arc::new(broken::policy(kind, key, object, &why))),
     }
 }
 
-/// What stands for all policies of a kind when none can be read; `None` for a kind that is no policy.
-pub(super) fn missing(kind: &str, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
-    let tier = match kind {
-        "NetworkPolicy" => None,
-        "BaselineAdminNetworkPolicy" => Some(Tier::Baseline),
-        "AdminNetworkPolicy" | "ClusterNetworkPolicy" => Some(Tier::Admin),
-        _ => return None,
-    };
+/// Returns what stands for all policies of a kind while none can be read. It is `None` for a kind that is no policy.
+pub(crate) fn missing(kind: Kind, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
+    if kind.row().purpose != Purpose::Policies {
+        return None;
+    }
     Some(Arc::new(BrokenPolicy {
         kind: kind.into(),
         namespace: ArcStr::new(),
@@ -67,26 +54,16 @@ pub(super) fn missing(kind: &str, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
         selector: None,
         ingress: true,
         egress: true,
-        tier,
+        tier: Dialect::of(kind).map(|dialect| dialect.tier.unwrap_or(Tier::Admin)),
     }))
 }
 
-fn whole(kind: &str, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {
-    version(kind, object)?;
+fn whole(kind: Kind, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {
+    kind.check_version(object)?;
     let object = Field::root(object).record(&OBJECT)?;
     let origin = origin::read(&object);
-    Ok(match kind {
-        "NetworkPolicy" => PolicyBody::Namespaced(Arc::new(namespaced::read(key, &object, origin)?)),
-        _ => PolicyBody::Tiered(Arc::new(tiered::read(kind, key, &object, origin)?)),
+    Ok(match Dialect::of(kind) {
+        None => PolicyBody::Namespaced(Arc::new(namespaced::read(key, &object, origin)?)),
+        Some(dialect) => PolicyBody::Tiered(Arc::new(tiered::read(kind, dialect, key, &object, origin)?)),
     })
-}
-
-/// Another version may mean something else by the same words.
-fn version(kind: &str, object: &Value) -> Result<()> {
-    let known = VERSIONS.iter().find(|(k, _)| *k == kind).map_or("", |(_, version)| *version);
-    match object.get("apiVersion").and_then(Value::as_str) {
-        Some(version) if version == known => Ok(()),
-        Some(version) => Err(format!("apiVersion: version {} is not known; {known} is", shown(version))),
-        None => Err(format!("apiVersion: is missing; {known} is known")),
-    }
 }

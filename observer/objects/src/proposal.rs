@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Labels, Pod, Workload};
+use flow_model::object_ref::ObjectRef;
+use flow_model::policies::BrokenPolicy;
 use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template};
 
+use crate::kinds::Kind;
 use crate::manifests::{self, Manifests};
+use crate::object::ObjectId;
+use crate::problem::Extent;
 
+/// The annotation that names what a workload uses.
 const USES: &str = "flow-observer.io/uses";
+/// The annotation that excludes an object from the audit, with the reason.
 const IGNORE: &str = "flow-observer.io/audit-ignore";
-
-/// Is true for a problem of a document that could not be parsed, so that anything may have been in it.
-#[must_use]
-pub fn is_damage(message: &str) -> bool {
-    ["not valid", "not UTF-8", "can't be read"].iter().any(|start| message.starts_with(start))
-}
 
 /// Turns the place of an object into the place that the report names.
 pub type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
@@ -25,40 +26,47 @@ pub type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
 pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
     let Manifests { inventory, templates, places, namespace_annotations, bound_accounts, problems } =
         manifests;
-    let at = |kind: &str, namespace: &ArcStr, name: &ArcStr| {
-        let place = places.get(&(kind.into(), namespace.clone(), name.clone()));
-        place.map_or_else(|| Place::Resource(arcstr::format!("{kind} {name}")), locate)
+    let at = |kind: &ArcStr, object: ObjectRef| {
+        let id = ObjectId { kind: kind.clone(), object };
+        let nowhere = || Place::Resource(arcstr::format!("{kind} {}", id.object.name));
+        places.get(&id).map_or_else(nowhere, locate)
     };
-    let none = ArcStr::new();
+    let policy = Kind::NetworkPolicy.into();
     let policies = &inventory.policies;
     let mut change = Change {
-        policies: proposed(&policies.namespaced, |p| at("NetworkPolicy", &p.namespace, &p.name)),
-        tiered: proposed(&policies.tiered, |p| at(p.kind.as_str(), &none, &p.name)),
-        broken: proposed(&policies.broken, |p| at(&p.kind, &p.namespace, &p.name)),
+        policies: proposed(&policies.namespaced, |p| at(&policy, p.object_ref())),
+        tiered: proposed(&policies.tiered, |p| at(&ArcStr::from(p.kind.as_str()), p.object_ref())),
+        broken: proposed(&policies.broken, |p| at(&p.kind, p.object_ref())),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
-        bound: bound_accounts.into_iter().collect(),
+        bound: bound_accounts.into_iter().map(|account| (account.namespace, account.name)).collect(),
         ..Change::default()
     };
     change.namespaces.extend(inventory.namespaces.iter().map(|namespace| ProposedNamespace {
         namespace: Arc::clone(namespace),
         notes: namespace_annotations.get(&namespace.name).map(notes).unwrap_or_default(),
-        place: at("Namespace", &none, &namespace.name),
+        place: at(&Kind::Namespace.into(), ObjectRef::cluster_scoped(namespace.name.clone())),
     }));
     for template in templates.into_iter().filter(|template| !template.controlled) {
-        let place = at(&template.kind, &template.namespace, &template.name);
+        let place = at(&template.kind, ObjectRef::new(template.namespace.clone(), template.name.clone()));
         change.templates.push(self::template(template, &inventory.pods, place));
     }
     for problem in problems {
         let place = locate(&manifests::Place { file: problem.file, line: problem.line });
-        let told = || policies.broken.iter().any(|broken| problem.message.ends_with(&*broken.why));
-        match &problem.message {
-            message if is_damage(message) => change.unreadable.push((place, message.clone())),
-            _ if told() => {}
-            message => change.notes.push(format!("{place}: {message}")),
+        match problem.extent {
+            Extent::Unreadable => change.unreadable.push((place, problem.message)),
+            // The audit reports broken policies by itself.
+            Extent::Policy(id) if policies.broken.iter().any(|broken| is_named(broken, &id)) => {}
+            Extent::Policy(_) | Extent::Object | Extent::Files => {
+                change.notes.push(format!("{place}: {}", problem.message));
+            }
         }
     }
     change
+}
+
+fn is_named(broken: &BrokenPolicy, id: &ObjectId) -> bool {
+    broken.kind == id.kind && broken.object_ref() == id.object
 }
 
 fn proposed<T>(objects: &[Arc<T>], place: impl Fn(&T) -> Place) -> Vec<Proposed<T>> {
@@ -71,7 +79,7 @@ fn notes(annotations: &Labels) -> Notes {
 
 fn template(template: manifests::Template, pods: &[Arc<Pod>], place: Place) -> Template {
     let itself = pods.iter().find(|pod| {
-        template.kind == "Pod" && pod.namespace == template.namespace && pod.name == template.name
+        template.kind == Kind::Pod.name() && pod.namespace == template.namespace && pod.name == template.name
     });
     let notes = notes(&template.annotations);
     Template {
@@ -83,7 +91,7 @@ fn template(template: manifests::Template, pods: &[Arc<Pod>], place: Place) -> T
     }
 }
 
-/// A pod as the template makes it.
+/// Returns a pod as the template makes it.
 fn pod(template: manifests::Template) -> Pod {
     Pod {
         namespace: template.namespace,

@@ -1,4 +1,4 @@
-//! Through the door that users take: files in a directory, an inventory out.
+//! Tests by the interface that users have: files in a directory, and the inventory that they give.
 
 mod announcers;
 mod damage;

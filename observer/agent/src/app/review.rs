@@ -1,4 +1,4 @@
-//! Whose token it is, and what its owner may do: TokenReview and SubjectAccessReview.
+//! Asks the API server whose token it is, and what its owner may do: TokenReview and SubjectAccessReview.
 
 #[cfg(test)]
 mod tests;
@@ -17,48 +17,49 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::auth::{ReviewError, Reviewer, User};
-use crate::kube::access::Way;
+use crate::kube::access::ApiAccess;
+use crate::kube::api::causes;
 
-/// Not named when permissions are asked for: every cluster lets this group get `/api/*`, for discovery (ClusterRole
-/// `system:discovery`), and so flows by any token of any account.
+/// The group of all users, which is left out of questions about permissions. Every cluster lets this group get `/api/*` for
+/// discovery (ClusterRole `system:discovery`), so that any token of any account could read flows.
 const EVERYBODY: &str = "system:authenticated";
 
-/// Of an answer. It repeats the question, so it may be as long as a token and the groups of its owner.
+/// Most bytes of an answer. It repeats the question, so it may be as long as a token and the groups of its owner.
 const LARGEST: usize = 1 << 20;
 
 /// Asks the API server.
 ///
-/// It goes past [`kube::Client::request`], which logs an answer that it can't read: a TokenReview repeats the token.
+/// It doesn't use [`kube::Client::request`], which logs an answer that it can't read: a TokenReview repeats the token.
 pub(super) struct KubeReviewer {
-    way: Way,
+    api: ApiAccess,
 }
 
 impl KubeReviewer {
-    /// The account on the way needs `create` on `tokenreviews` and `subjectaccessreviews`.
+    /// Takes the access to the API server. Its account needs `create` on `tokenreviews` and `subjectaccessreviews`.
     #[must_use]
-    pub(super) fn new(way: impl Into<Way>) -> Self {
-        Self { way: way.into() }
+    pub(super) fn new(api: impl Into<ApiAccess>) -> Self {
+        Self { api: api.into() }
     }
 
     async fn post<T: Serialize + DeserializeOwned>(&self, kind: Kind, review: &T) -> Result<T, ReviewError> {
         let body = serde_json::to_vec(review).map_err(|_| kind.fault("can't be written"))?;
         let request = Request::post(kind.path()).header(CONTENT_TYPE, "application/json");
-        let request = request.body(Body::from(body)).map_err(|_| kind.fault("can't be asked for"))?;
+        let request = request.body(Body::from(body)).map_err(|_| kind.fault("can't be sent"))?;
         let response = self.send(request).await.map_err(|error| kind.fault(&causes(&error)))?;
         if !response.status().is_success() {
             return Err(kind.refused(response.status()));
         }
         let body = Limited::new(response.into_body(), LARGEST).collect().await;
         let body = body.map_err(|_| kind.fault("the answer broke off, or has no end"))?.to_bytes();
-        // What the parser says might quote the answer.
+        // The parser's error might quote the answer.
         serde_json::from_slice(&body).map_err(|_| kind.fault("the answer is not one"))
     }
 
     async fn send(&self, request: Request<Body>) -> kube::Result<Response<Body>> {
-        let sent = self.way.client().send(request).await;
-        // The next question may find the server, or be believed, again.
+        let sent = self.api.client().send(request).await;
+        // The next question may reach the server, or be accepted, with new settings.
         if sent.as_ref().map_or(true, |response| response.status() == StatusCode::UNAUTHORIZED) {
-            self.way.renew().await;
+            self.api.renew().await;
         }
         sent
     }
@@ -104,13 +105,14 @@ impl Reviewer for KubeReviewer {
     }
 }
 
-/// A user without a name would be given what everybody has.
+/// Returns a user that has a name. One without would get the permissions of all users.
 fn known(user: UserInfo) -> Option<User> {
     let name = user.username.filter(|name| !name.is_empty())?;
     let (groups, extra) = (user.groups.unwrap_or_default(), user.extra.unwrap_or_default());
     Some(User { name, uid: user.uid, groups, extra })
 }
 
+/// The two questions.
 #[derive(Clone, Copy)]
 enum Kind {
     Token,
@@ -149,19 +151,4 @@ impl Kind {
         };
         self.fault(&format!("the API server answers {status}{remedy}"))
     }
-}
-
-/// An error with what caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

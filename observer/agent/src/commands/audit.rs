@@ -23,23 +23,23 @@ use flow_policy::audit::{Change, Report, audit};
 use crate::commands::connect::ConnectArgs;
 use crate::commands::tail::{Color, is_broken_pipe};
 
-/// What a path of this name stands for.
+/// The path that stands for standard input.
 const STDIN: &str = "-";
 
-/// Say which observed connections proposed policies would refuse, and what in them can't be meant so.
+/// Report which observed connections proposed policies would refuse, and mistakes in the policies.
 #[derive(Args, Clone, Debug)]
 #[command(group(ArgGroup::new("proposal").required(true).multiple(true).args(["manifests", "plan"])))]
 pub struct AuditArgs {
-    /// Directory or file with the manifests; - reads what `kubectl kustomize` or `helm template` prints
+    /// Directory or file with the manifests; - reads the output of `kubectl kustomize` or `helm template`
     #[arg(long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
-    /// What `terraform show -json` or `tofu show -json` prints for a plan; - reads it from standard input
+    /// Output of `terraform show -json` or `tofu show -json` for a plan; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     plan: Vec<PathBuf>,
-    /// Observed flows, as /api/v1/snapshot answers; once per node
+    /// Observed flows, an answer of /api/v1/snapshot; once per node
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     flows: Vec<PathBuf>,
-    /// Agent whose observed flows to take
+    /// Agent whose observed flows are used
     #[arg(long)]
     url: Option<String>,
     #[command(flatten)]
@@ -66,16 +66,16 @@ pub enum Format {
     Github,
 }
 
-/// Audits and prints. Ends with 1 when something is found.
+/// Audits and prints. The exit code is 1 when something is found.
 ///
 /// # Errors
-/// When there is nothing to audit, the baseline can't be had, or the output can't be written.
+/// When there is nothing to audit, the baseline can't be read, or the output can't be written.
 pub async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     let stdout = AutoStream::new(io::stdout(), choice(args.color)).lock();
     run_with(&args, &mut io::stdin().lock(), BufWriter::new(stdout)).await
 }
 
-/// The command with its input and output as parameters.
+/// Runs the command with its input and output as parameters.
 async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> anyhow::Result<ExitCode> {
     let change = proposed(args, stdin)?;
     let baselines = baselines(args).await?;

@@ -1,93 +1,93 @@
-//! The client that an agent asks the API server with, made anew when it may be out of date.
+//! The client with which an agent asks the API server. It is replaced when it may be out of date.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::kube::api::{self, ApiError};
 
-/// Files are not read again sooner.
+/// The shortest time between two readings of the files.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The way to the API server, as the files say now: tokens and certificates are renewed, and the server may move. What one
-/// renews is new for all clones.
+/// Access to the API server by the settings that the files hold now: tokens and certificates are renewed, and the server may
+/// move. All clones share the client, so that a renewal by one is a renewal for all.
 ///
-/// A client reads a token's file again by itself, but only once a minute, and a certificate's never.
+/// A client reads a token's file again by itself, but only once a minute, and it never reads a certificate again.
 #[derive(Clone)]
-pub struct Way(Arc<Mutex<Made>>);
+pub struct ApiAccess(Arc<Mutex<Current>>);
 
-struct Made {
+struct Current {
     client: Client,
+    /// When the files were read.
     at: Instant,
     from: Origin,
 }
 
+/// Where the client comes from.
 #[derive(Clone)]
 enum Origin {
     /// The settings of [`client`](crate::kube::api::client).
     Settings(Option<PathBuf>),
-    /// A client that stays.
+    /// A client that is never replaced.
     Client,
 }
 
-impl Way {
-    /// Connects to nothing yet; see [`client`](crate::kube::api::client).
+impl ApiAccess {
+    /// Makes a client, which connects to nothing yet; see [`client`](crate::kube::api::client).
     ///
     /// # Errors
     /// When there are no settings, or they can't be used.
     pub async fn new(kubeconfig: Option<&Path>) -> Result<Self, ApiError> {
         let client = api::client(kubeconfig).await?;
-        Ok(Self::made(client, Origin::Settings(kubeconfig.map(Into::into))))
+        Ok(Self::of_client(client, Origin::Settings(kubeconfig.map(Into::into))))
     }
 
-    fn made(client: Client, from: Origin) -> Self {
-        Self(Arc::new(Mutex::new(Made { client, at: Instant::now(), from })))
+    fn of_client(client: Client, from: Origin) -> Self {
+        Self(Arc::new(Mutex::new(Current { client, at: Instant::now(), from })))
     }
 
-    /// The newest.
+    /// Returns the newest client.
     pub(crate) fn client(&self) -> Client {
-        self.lock().client.clone()
+        self.0.lock().client.clone()
     }
 
-    /// Reads the files again, unless that was done just now. For whoever was refused, or found nobody.
+    /// Reads the files again, unless they were read a moment ago. Callers do so when the server refused them or didn't answer.
     pub(crate) async fn renew(&self) {
         let Some(kubeconfig) = self.due() else { return };
         match api::client(kubeconfig.as_deref()).await {
-            Ok(client) => self.lock().client = client,
-            Err(error) => tracing::debug!(%error, "the old way to the API server stays"),
+            Ok(client) => self.0.lock().client = client,
+            Err(error) => {
+                tracing::debug!(%error, "the API server's settings can't be read again; the old ones stay")
+            }
         }
     }
 
-    /// The settings, if they may be read again.
+    /// Returns the settings if they may be read again.
     fn due(&self) -> Option<Option<PathBuf>> {
-        let mut made = self.lock();
-        let Origin::Settings(kubeconfig) = made.from.clone() else { return None };
-        (made.at.elapsed() >= PAUSE).then(|| {
-            made.at = Instant::now();
+        let mut current = self.0.lock();
+        let Origin::Settings(kubeconfig) = current.from.clone() else { return None };
+        (current.at.elapsed() >= PAUSE).then(|| {
+            current.at = Instant::now();
             kubeconfig
         })
     }
-
-    /// A panic while holding the lock leaves nothing half-done.
-    fn lock(&self) -> MutexGuard<'_, Made> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl From<Client> for Way {
-    /// A way that stays.
+impl From<Client> for ApiAccess {
+    /// Takes a client that is never replaced.
     fn from(client: Client) -> Self {
-        Self::made(client, Origin::Client)
+        Self::of_client(client, Origin::Client)
     }
 }
 
-impl fmt::Debug for Way {
+impl fmt::Debug for ApiAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Way").finish_non_exhaustive()
+        f.debug_struct("ApiAccess").finish_non_exhaustive()
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// An API server of one answer: its version.
+    /// Starts an API server that answers with its name only.
     async fn server(name: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -126,21 +126,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_renewed_is_new_for_all() {
+    async fn a_renewal_is_seen_by_all_clones() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config");
         kubeconfig(&path, &server("old").await);
-        let way = Way::new(Some(&path)).await.unwrap();
-        let other = way.clone();
+        let access = ApiAccess::new(Some(&path)).await.unwrap();
+        let other = access.clone();
         kubeconfig(&path, &server("new").await);
-        way.renew().await;
+        access.renew().await;
         assert_eq!(who(other.client()).await, "old", "it was made just now");
-        way.lock().at -= PAUSE;
-        way.renew().await;
+        access.0.lock().at -= PAUSE;
+        access.renew().await;
         assert_eq!(who(other.client()).await, "new");
         std::fs::write(&path, "{").unwrap();
-        way.lock().at -= PAUSE;
-        way.renew().await;
-        assert_eq!(who(way.client()).await, "new", "a file that can't be used changes nothing");
+        access.0.lock().at -= PAUSE;
+        access.renew().await;
+        assert_eq!(who(access.client()).await, "new", "a file that can't be used changes nothing");
     }
 }

@@ -1,6 +1,7 @@
-//! Where agents run, and a way to each: a port-forward through the API server, so that nothing but it must be reachable.
+//! Finds agents and connects to them by a port-forward through the API server, so that only the server must be reachable.
 
 mod bearer;
+mod error;
 mod forward;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -18,22 +19,22 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use self::bearer::Bearer;
-use crate::kube::api::ApiError;
-use crate::kube::server;
+use crate::kube::api::{self, ApiError, causes};
 
+pub use self::error::ReachError;
 pub use self::forward::{Forward, Trouble};
 
-/// The agent's port where the pod names none.
+/// The agent's port if its pod names none.
 const DEFAULT_PORT: u16 = 9477;
 /// The name of the agent's port in its pod.
 const PORT_NAME: &str = "http";
 
-/// Whose agents, and with which credentials they are looked for.
+/// Which agents to look for, and with which credentials.
 #[derive(Clone, Debug)]
 pub struct Where {
-    /// The kubeconfig; else the usual places.
+    /// The kubeconfig, if not in one of the usual places.
     pub kubeconfig: Option<PathBuf>,
-    /// Its context; else the current one.
+    /// Its context, if not the current one.
     pub context: Option<String>,
     /// Namespace of the agents' pods.
     pub namespace: String,
@@ -52,70 +53,31 @@ pub struct Agents {
 /// A pod in which an agent runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentPod {
-    /// Its namespace.
+    /// The pod's namespace.
     pub namespace: ArcStr,
-    /// Its name.
+    /// The pod's name.
     pub name: ArcStr,
-    /// Tells it from a later pod of the same name.
+    /// Distinguishes it from a later pod of the same name.
     pub uid: ArcStr,
-    /// The node whose traffic it watches.
+    /// The node whose traffic the agent observes.
     pub node: ArcStr,
-    /// Where it listens.
+    /// The port on which the agent listens.
     pub port: u16,
-    /// Its readiness probe says so.
+    /// Whether its readiness probe succeeds.
     pub ready: bool,
-    /// When it started, by its node's clock.
+    /// When the pod started, by its node's clock.
     pub start: Option<Timestamp>,
 }
 
-/// Why agents can't be reached.
-#[derive(Debug, thiserror::Error)]
-pub enum ReachError {
-    /// There is no way to an API server.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// We may not.
-    #[error(
-        "the kubeconfig's user may not {verbs} {resource} in namespace {namespace} ({answer}); a Role with the verbs {verbs} on the \
-         resource {resource} is needed there"
-    )]
-    Forbidden {
-        /// The verbs that are needed.
-        verbs: &'static str,
-        /// On what.
-        resource: &'static str,
-        /// Where.
-        namespace: String,
-        /// The API server's word.
-        answer: String,
-    },
-    /// There is no such pod.
-    #[error(
-        "no agent found: no pod with label {selector} runs in namespace {namespace}{pending}; install the agent with \
-         `kubectl apply -k deploy/overlays/k3s`, or name others with --agent-namespace and --agent-selector"
-    )]
-    NoPods {
-        /// Where it was looked for.
-        namespace: String,
-        /// By which label.
-        selector: String,
-        /// Pods that do not run, in words.
-        pending: String,
-    },
-    /// The API server, or the pod through it, does not answer as it should.
-    #[error("{0}")]
-    Failed(String),
-}
-
 impl Agents {
-    /// Connects to nothing yet.
+    /// Makes a client, which connects to nothing yet.
     ///
     /// # Errors
     /// When there are no settings for an API server, or they can't be used.
     pub async fn new(r#where: Where) -> Result<Self, ReachError> {
         let Where { kubeconfig, context, namespace, selector } = r#where;
         let config = config(kubeconfig.as_deref(), context).await?;
-        let client = server::client_of(config.clone())?;
+        let client = api::client_of(config.clone())?;
         Ok(Self::of_client(client, Bearer::new(config), namespace, selector))
     }
 
@@ -123,12 +85,12 @@ impl Agents {
         Self { pods: Api::namespaced(client, &namespace), namespace, selector, bearer }
     }
 
-    /// The pods that run now, by node.
+    /// Returns the pods that run now, sorted by node.
     ///
     /// # Errors
-    /// When the API server can't be asked, or there is none.
+    /// When the API server can't be asked, or no agent runs.
     pub async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
-        // Not from a cache: by a picture that goes back in time, an agent would come twice.
+        // Not from a cache: in an older list an agent could appear a second time.
         let parameters = ListParams::default().labels(&self.selector);
         let pods = self.pods.list(&parameters).await.map_err(|error| self.error(error, "list", "pods"))?;
         let all = pods.items.len();
@@ -142,10 +104,10 @@ impl Agents {
         Ok(agents)
     }
 
-    /// A connection to the agent's port. It lasts as long as the stream.
+    /// Opens a connection to the agent's port. It lasts as long as the stream.
     ///
     /// # Errors
-    /// When the API server refuses, or the pod has gone. What its kubelet says comes later, from [`Trouble`].
+    /// When the API server refuses, or the pod no longer exists. Errors of its kubelet come later, from [`Trouble`].
     pub async fn dial(&self, pod: &AgentPod) -> Result<(Forward, Trouble), ReachError> {
         let forwarder = self.pods.portforward(&pod.name, &[pod.port]).await;
         // A websocket is opened by GET; servers since 1.35 want the verb of kubectl's POST as well.
@@ -154,7 +116,7 @@ impl Agents {
             .ok_or_else(|| ReachError::Failed(format!("port {} of {} is not forwarded", pod.port, pod.name)))
     }
 
-    /// The `Authorization` header by which the kubeconfig's user is known, if that is a bearer token.
+    /// Returns the `Authorization` header of the kubeconfig's user, if that is a bearer token.
     pub async fn authorization(&self) -> Option<HeaderValue> {
         self.bearer.header().await
     }
@@ -168,7 +130,7 @@ impl Agents {
             kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
                 match status.as_u16() {
                     403 => ReachError::Forbidden { verbs, resource, namespace, answer: status.to_string() },
-                    404 => ReachError::Failed("the pod has gone".to_owned()),
+                    404 => ReachError::Failed("the pod no longer exists".to_owned()),
                     _ => {
                         ReachError::Failed(format!("the API server answered the port-forward with {status}"))
                     }
@@ -191,7 +153,7 @@ impl fmt::Debug for Agents {
 
 async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Config, ApiError> {
     if context.is_none() {
-        return server::config(kubeconfig).await;
+        return api::config(kubeconfig).await;
     }
     let usual = || Path::new("$KUBECONFIG or ~/.kube/config");
     let failed =
@@ -201,7 +163,7 @@ async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Co
     Config::from_custom_kubeconfig(file, &options).await.map_err(failed)
 }
 
-/// A pod that runs and is not on its way out.
+/// Returns the agent of a pod that runs and is not being deleted.
 fn agent(pod: Pod) -> Option<AgentPod> {
     let (spec, status) = (pod.spec?, pod.status?);
     if status.phase.as_deref() != Some("Running") || pod.metadata.deletion_timestamp.is_some() {
@@ -219,18 +181,4 @@ fn agent(pod: Pod) -> Option<AgentPod> {
         ready: conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         start: status.start_time.map(|time| time.0),
     })
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Some say what caused them by themselves.
-        if !text.contains(&more) {
-            text.extend([": ", &more]);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! The way to the API server: the pod's own account, or a kubeconfig.
+//! Settings of the API server: the pod's own account, or a kubeconfig.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,24 +6,24 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-/// An address that swallows packets is given up then.
+/// Limit for opening a connection, for addresses that drop packets.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Silence after which a connection counts as dead. Watches ask for bookmarks, which come about every minute.
 const READ: Duration = Duration::from_secs(150);
 
-/// Why no client could be made. Nothing has been asked of the server yet.
+/// The reason why no client could be made. No request has been sent yet.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The file that was named.
+    /// The named file can't be used.
     #[error("the kubeconfig {} can't be used: {why}", path.display())]
     Kubeconfig {
-        /// As given.
+        /// The path as given.
         path: PathBuf,
-        /// What is wrong with it. No `source`: its text holds its own causes.
+        /// What is wrong with it. It is no `source`, because its text holds its own causes.
         why: Box<kube::config::KubeconfigError>,
     },
-    /// Neither a ServiceAccount nor a kubeconfig in its usual places.
+    /// There is neither a ServiceAccount nor a kubeconfig in its usual places.
     #[error(
         "no way to the API server: this is no pod with a ServiceAccount ({in_cluster}), and there is no usable kubeconfig \
          ({local}); give --kubeconfig FILE, on a k3s server /etc/rancher/k3s/k3s.yaml"
@@ -34,7 +34,7 @@ pub enum ApiError {
         /// Why the kubeconfig can't be used.
         local: Box<kube::config::KubeconfigError>,
     },
-    /// Certificates or keys that can't be used.
+    /// Certificates or keys can't be used.
     #[error("the API server's settings can't be used: {0}")]
     Client(Box<kube::Error>),
 }
@@ -48,16 +48,16 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ApiError> {
     client_of(config(kubeconfig).await?)
 }
 
-/// A client of these settings, with our patience.
+/// Makes a client from settings, with the limits above.
 pub(crate) fn client_of(mut config: Config) -> Result<Client, ApiError> {
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
-    // Whoever asks knows how long to wait.
+    // Callers decide how long to wait.
     config.default_retry = false;
     Client::try_from(config).map_err(|e| ApiError::Client(e.into()))
 }
 
-/// Settings for [`client`].
+/// Reads the settings for [`client`].
 pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError> {
     if let Some(path) = kubeconfig {
         return from_file(path)
@@ -77,6 +77,20 @@ async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError>
     Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
 }
 
+/// Returns an error with its causes, each once: the text of some errors includes their cause.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.extend([": ", &more]);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,16 +98,16 @@ mod tests {
     #[tokio::test]
     async fn a_kubeconfig_that_cant_be_used_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [("garbled", Some("}{")), ("empty", Some("")), ("missing", None)] {
+        for (name, content) in [("garbled", Some("}{")), ("empty", Some("")), ("missing", None)] {
             let path = dir.path().join(name);
-            if let Some(text) = text {
-                std::fs::write(&path, text).unwrap();
+            if let Some(content) = content {
+                std::fs::write(&path, content).unwrap();
             }
             let Err(error) = client(Some(&path)).await else { panic!("{name} is no kubeconfig") };
-            let told = format!("{:#}", anyhow::Error::from(error));
-            assert_eq!(told.matches(name).count(), if text.is_some() { 1 } else { 2 }, "{told}");
-            let causes: std::collections::BTreeSet<_> = told.split(": ").collect();
-            assert_eq!(causes.len(), told.split(": ").count(), "said twice: {told}");
+            let text = format!("{:#}", anyhow::Error::from(error));
+            assert_eq!(text.matches(name).count(), if content.is_some() { 1 } else { 2 }, "{text}");
+            let causes: std::collections::BTreeSet<_> = text.split(": ").collect();
+            assert_eq!(causes.len(), text.split(": ").count(), "a cause stands twice: {text}");
         }
     }
 }

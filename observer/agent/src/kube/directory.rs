@@ -20,16 +20,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kube::directory::file_watch::Watch;
 
-/// How often to look for what inotify doesn't tell: network file systems, targets of symlinks elsewhere,
-/// a directory that was removed and made anew.
+/// How often to look for changes that inotify doesn't report: network file systems, targets of symlinks elsewhere, a directory
+/// that was replaced.
 const SWEEP: Duration = Duration::from_secs(2);
 
-/// Reads it once, at once, and from then on whenever it changes; `tx` gets the first inventory too, and
-/// a new one only when it differs. Needs a tokio runtime. The task ends when `cancel` says so.
+/// Reads the directory at once, and again whenever it changes. `tx` gets the first inventory, and later each that differs.
+/// It needs a tokio runtime. The task ends with `cancel`.
 ///
-/// A change is read when its writer has been quiet for 75 ms, or has closed the file. A file that is damaged
-/// keeps what it gave before for 30 s beside what can be read, so that one being written doesn't flap.
-/// While the directory itself is gone, everything stays.
+/// A change is read when its writer has paused for 75 ms, or has closed the file. A damaged file keeps its earlier objects for
+/// 30 s beside those that can be read, so that a file that is being written doesn't flap. While the directory itself is
+/// missing, everything stays.
 ///
 /// # Errors
 /// When the path is missing or may not be read at the start.
@@ -38,10 +38,10 @@ pub fn spawn(
     tx: Sender<Arc<Inventory>>,
     cancel: CancellationToken,
 ) -> Result<(Loaded, JoinHandle<()>), ClusterError> {
-    // The watch comes first: what changes during the first reading is read again.
+    // The watch comes first, so that changes during the first reading are read again.
     let watch = Watch::new(path);
     let mut source =
-        Source { files: Files::open(path)?, watch, index: Index::default(), told: HashSet::new() };
+        Source { files: Files::open(path)?, watch, index: Index::default(), logged: HashSet::new() };
     let loaded = take(&source.files, &mut source.index);
     source.log_new();
     tx.send_replace(Arc::clone(&loaded.inventory));
@@ -53,13 +53,13 @@ struct Source {
     watch: Watch,
     index: Index,
     /// Problems that were logged and still exist.
-    told: HashSet<Problem>,
+    logged: HashSet<Problem>,
 }
 
 impl Source {
     async fn run(mut self, tx: Sender<Arc<Inventory>>, cancel: CancellationToken) {
         let changes = self.watch.changes();
-        // Not at once: what was just read may be half-written by now, and inotify not have told yet.
+        // The first sweep is not at once: files may be half-written again by now, before inotify reports it.
         let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -76,7 +76,7 @@ impl Source {
             (self, inventory) = match reading.await {
                 Ok(done) => done,
                 Err(error) => {
-                    tracing::error!(%error, "reading the cluster directory failed; its last picture stays");
+                    tracing::error!(%error, "reading the cluster directory failed; its last snapshot stays");
                     return;
                 }
             };
@@ -97,12 +97,12 @@ impl Source {
         (!Arc::ptr_eq(&before, &after)).then_some(after)
     }
 
-    /// Each problem is logged once, for as long as it exists.
+    /// Logs each problem once for as long as it exists.
     fn log_new(&mut self) {
         let now: HashSet<_> = self.files.problems().cloned().collect();
-        for problem in now.difference(&self.told) {
+        for problem in now.difference(&self.logged) {
             tracing::warn!("{problem}");
         }
-        self.told = now;
+        self.logged = now;
     }
 }

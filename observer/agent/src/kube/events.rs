@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::queue::Queue;
 use self::report::Report;
 use self::write::Writer;
-use crate::kube::access::Way;
+use crate::kube::access::ApiAccess;
 
 pub use self::pace::Limits;
 
@@ -53,7 +53,7 @@ pub(super) const CONTROLLER: &str = "flow-observer";
 /// What [`run`] works with.
 pub struct Reporting {
     /// To the API server.
-    pub way: Way,
+    pub way: ApiAccess,
     /// This node's name.
     pub node: ArcStr,
     /// How fast Events may be written.

@@ -1,6 +1,7 @@
 //! MetalLB's `nodeAssigned` events.
 
 use flow_model::inventory::Announcer;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
@@ -8,14 +9,14 @@ use k8s_openapi::api::events::v1 as events;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use serde_json::Value;
 
-use crate::announcers::EventBody;
-use crate::object::typed;
-use crate::policy::shown;
-use flow_model::object_ref::ObjectRef;
+use crate::announcers::body::{AnnouncerBody, EventBody};
+use crate::kinds::Kind;
+use crate::text::shown;
+use crate::values::typed;
 
 const REASON: &str = "nodeAssigned";
 
-/// What the two forms of an event have in common.
+/// The fields that the two forms of an event have in common.
 struct Common {
     regarding: core::ObjectReference,
     text: String,
@@ -23,17 +24,17 @@ struct Common {
     last: Option<Timestamp>,
 }
 
-/// `None` for any other event, and for an announcement over BGP, which all nodes make at once.
-pub(super) fn read(
+/// Reads an event. It is `None` for all others, and for an announcement over BGP, which all nodes make at once.
+pub(crate) fn read(
     key: &ObjectRef,
     value: Value,
     notes: &mut Vec<String>,
-) -> Result<Option<EventBody>, String> {
+) -> Result<Option<AnnouncerBody>, String> {
     if value["reason"] != REASON {
         return Ok(None);
     }
     let event = common(value)?;
-    if event.regarding.kind.as_deref() != Some("Service") {
+    if event.regarding.kind.as_deref() != Some(Kind::Service.name()) {
         return Ok(None);
     }
     let name = event.regarding.name.filter(|name| !name.is_empty());
@@ -48,7 +49,7 @@ pub(super) fn read(
     }
     let announcer = Announcer {
         source: ClaimSource::Event,
-        kind: arcstr::literal!("Event"),
+        kind: Kind::Event.into(),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         service: Some(ObjectRef::new(namespace.unwrap_or(&key.namespace), name)),
@@ -56,11 +57,12 @@ pub(super) fn read(
         since: event.first,
         transitions: None,
     };
-    Ok(Some(EventBody { announcer: announcer.into(), last: event.last }))
+    Ok(Some(AnnouncerBody::Event(EventBody { announcer: announcer.into(), last: event.last })))
 }
 
 fn common(value: Value) -> Result<Common, String> {
-    let new = value["apiVersion"].as_str().is_some_and(|version| version.starts_with("events.k8s.io/"));
+    let version = value["apiVersion"].as_str().unwrap_or_default();
+    let new = Kind::Event.row().other_groups.iter().any(|group| version.split('/').next() == Some(group));
     Ok(if new { of_events(typed(value)?) } else { of_core(typed(value)?) })
 }
 
@@ -79,7 +81,8 @@ fn of_events(event: events::Event) -> Common {
     Common { regarding, text: event.note.unwrap_or_default(), first, last }
 }
 
-/// First and last time. Which of the fields are set depends on who wrote the event; its creation is the last resort.
+/// Returns the first and the last time. Which fields are set depends on the writer of the event; its creation is the last
+/// resort.
 fn times(
     seconds: [Option<Time>; 2],
     micro: [Option<MicroTime>; 2],
@@ -91,7 +94,8 @@ fn times(
     (known.iter().min().copied().or(created), known.iter().max().copied().or(created))
 }
 
-/// Node and protocol of `announcing from node "k8s-node3" with protocol "layer2"`; old versions name no protocol.
+/// Returns node and protocol of `announcing from node "k8s-node3" with protocol "layer2"`. Old
+/// versions name no protocol.
 fn announcement(text: &str) -> Option<(&str, Option<&str>)> {
     let (node, rest) = quoted(text.strip_prefix("announcing from node ")?)?;
     let protocol = match rest.trim_end() {
@@ -101,7 +105,7 @@ fn announcement(text: &str) -> Option<(&str, Option<&str>)> {
     Some((node, protocol))
 }
 
-/// What stands in quotation marks, and what follows.
+/// Returns the text between quotation marks, and the rest.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let (inside, rest) = text.strip_prefix('"')?.split_once('"')?;
     (!inside.is_empty()).then_some((inside, rest))

@@ -2,17 +2,14 @@
 
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::object::typed;
-use crate::policy::shown;
-use flow_model::object_ref::ObjectRef;
-
-/// The only version there is; another may mean something else by the same words.
-const VERSION: &str = "metallb.io/v1beta1";
+use crate::kinds::Kind;
+use crate::values::typed;
 
 #[derive(Deserialize)]
 struct L2Status {
@@ -28,12 +25,12 @@ struct Status {
     service_namespace: Option<String>,
 }
 
-/// A new object has no status yet: its labels say the same. They don't overrule a status, which is what sticks when
-/// MetalLB can't update it.
-pub(super) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
-    version(&value)?;
+/// Reads a status. A new object has none yet, but its labels hold the same. A status has precedence over them, because it is
+/// what stays wrong when MetalLB can't update it.
+pub(crate) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
+    Kind::ServiceL2Status.check_version(&value)?;
     if !matches!(value["status"], Value::Null | Value::Object(_)) {
-        // Derived readers take a list for a structure.
+        // Derived readers accept a list as a structure.
         return Err("status: must be an object".to_owned());
     }
     let object: L2Status = typed(value)?;
@@ -48,7 +45,7 @@ pub(super) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
     let node = either(status.node, "metallb.io/node");
     Ok(Announcer {
         source: ClaimSource::L2Status,
-        kind: arcstr::literal!("ServiceL2Status"),
+        kind: Kind::ServiceL2Status.into(),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         service: namespace.zip(name).map(|(namespace, name)| ObjectRef::new(namespace, name)),
@@ -56,12 +53,4 @@ pub(super) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
         since: meta.creation_timestamp.map(|time| time.0),
         transitions: None,
     })
-}
-
-fn version(value: &Value) -> Result<(), String> {
-    match value.get("apiVersion").and_then(Value::as_str) {
-        Some(VERSION) => Ok(()),
-        Some(other) => Err(format!("apiVersion: version {} is not known; {VERSION} is", shown(other))),
-        None => Err(format!("apiVersion: is missing; {VERSION} is known")),
-    }
 }

@@ -1,25 +1,28 @@
-//! Leases of kube-vip and Cilium, told from all others by their names.
+//! Leases of kube-vip and Cilium, recognised by their names.
 
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 use k8s_openapi::api::coordination::v1 as coordination;
 use serde_json::Value;
 
-use crate::announcers::{AnnouncerBody, LeaseBody, LeaseOf};
-use crate::object::typed;
-use flow_model::object_ref::ObjectRef;
+use crate::announcers::body::{AnnouncerBody, LeaseBody, LeaseOf};
+use crate::kinds::Kind;
+use crate::values::typed;
 
-/// What a lease is for, by its name.
+/// The purpose of a lease, by its name.
 enum Purpose {
-    /// kube-vip's for all Services.
+    /// kube-vip's lease for all Services.
     Services,
-    /// kube-vip's for the address of the API server.
+    /// kube-vip's lease for the address of the API server.
     ControlPlane,
+    /// A lease for one Service.
     One(LeaseOf),
 }
 
-pub(super) fn read(
+/// Reads a lease. It is `None` for a lease that announces no address.
+pub(crate) fn read(
     key: &ObjectRef,
     value: Value,
     notes: &mut Vec<String>,
@@ -29,7 +32,7 @@ pub(super) fn read(
     Ok(Some(match purpose {
         Purpose::Services => AnnouncerBody::Whole(lease.into()),
         Purpose::ControlPlane => {
-            // Its holder announces no other Service's address.
+            // Its holder announces the address of this Service only.
             let service = Some(ObjectRef::new("default", "kubernetes"));
             AnnouncerBody::Whole(Announcer { service, ..lease }.into())
         }
@@ -53,7 +56,7 @@ fn announcer(key: &ObjectRef, lease: coordination::Lease, notes: &mut Vec<String
     let spec = lease.spec.unwrap_or_default();
     Announcer {
         source: ClaimSource::Lease,
-        kind: arcstr::literal!("Lease"),
+        kind: Kind::Lease.into(),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         service: None,
@@ -63,7 +66,7 @@ fn announcer(key: &ObjectRef, lease: coordination::Lease, notes: &mut Vec<String
     }
 }
 
-/// The node of a holder; some add `_<uuid>`, and no node's name holds an underscore. A released lease has none.
+/// Returns the node of a holder. Some add `_<uuid>`, and no node's name holds an underscore. A released lease has no holder.
 fn holder(identity: &str) -> Option<ArcStr> {
     let node = identity.split('_').next().filter(|node| !node.is_empty())?;
     Some(node.into())

@@ -1,11 +1,12 @@
-//! Nodes: their addresses and the pod networks they hand out.
+//! Nodes: their addresses and the pod networks that they hand out.
 
 use flow_model::inventory::Node;
+use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 
-use crate::convert::{ips, labels};
-use flow_model::object_ref::ObjectRef;
+use crate::values::{ips, labels};
 
+/// Reads a node.
 pub(crate) fn node(key: &ObjectRef, node: core::Node, notes: &mut Vec<String>) -> Node {
     let spec = node.spec.unwrap_or_default();
     let addresses = node.status.and_then(|status| status.addresses).unwrap_or_default();

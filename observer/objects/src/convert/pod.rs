@@ -1,13 +1,27 @@
-//! Pods: addresses, age, ports and the workload.
+//! Pods: their addresses, age, ports and workloads.
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow_model::inventory::{ContainerPort, Labels, Pod, Workload};
+use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 
-use crate::convert::{controller, ips, labels, port, protocol};
 use crate::names::shared;
-use crate::object::PodBody;
-use flow_model::object_ref::ObjectRef;
+use crate::values::{controller, ips, labels, port, protocol};
 
+/// A pod whose workload may have to be looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PodBody {
+    /// The pod, with the workload that is known from the pod alone.
+    pub(crate) pod: Arc<Pod>,
+    /// The controller that the pod names.
+    pub(crate) owner: Option<Workload>,
+    /// Whether Services send it traffic.
+    pub(crate) ready: bool,
+}
+
+/// Reads a pod.
 pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> PodBody {
     let owner = controller(&pod.metadata);
     let spec = pod.spec.unwrap_or_default();
@@ -35,13 +49,13 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
     PodBody { pod: pod.into(), owner, ready }
 }
 
-fn addresses(status: &core::PodStatus, notes: &mut Vec<String>) -> Vec<std::net::IpAddr> {
+fn addresses(status: &core::PodStatus, notes: &mut Vec<String>) -> Vec<IpAddr> {
     let first = status.pod_ip.as_deref();
     let all = status.pod_ips.iter().flatten().map(|pod_ip| &*pod_ip.ip);
     ips("status.podIPs", first.into_iter().chain(all), notes)
 }
 
-/// Without conditions, as in hand-written objects, a pod that isn't pending counts as ready.
+/// A pod without conditions, as in hand-written objects, counts as ready unless it is pending.
 fn is_ready(status: &core::PodStatus) -> bool {
     match status.conditions.iter().flatten().find(|c| c.type_ == "Ready") {
         Some(condition) => condition.status == "True",
@@ -49,7 +63,7 @@ fn is_ready(status: &core::PodStatus) -> bool {
     }
 }
 
-/// Ports of ordinary containers and of sidecars (init containers that go on running).
+/// Returns the ports of ordinary containers and of sidecars, which are init containers that keep running.
 pub(crate) fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -> Vec<ContainerPort> {
     let sidecars =
         spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
@@ -64,12 +78,12 @@ pub(crate) fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -> Vec<Contai
         .collect()
 }
 
-/// What the pod alone tells of its workload; the index looks further if it has the owner.
+/// Returns the workload as far as the pod alone shows it. The index looks further if it has the owner.
 fn workload(key: &ObjectRef, owner: Option<&Workload>, labels: &Labels) -> Workload {
     let bare = || Workload { kind: arcstr::literal!("Pod"), name: key.name.clone() };
     match owner {
         None => bare(),
-        // A static pod is "controlled" by its node, which says nothing about what it is.
+        // The controller of a static pod is its node, which is no workload.
         Some(owner) if owner.kind == "Node" => bare(),
         Some(owner) if owner.kind == "ReplicaSet" => {
             deployment(owner, labels).unwrap_or_else(|| owner.clone())
@@ -78,7 +92,7 @@ fn workload(key: &ObjectRef, owner: Option<&Workload>, labels: &Labels) -> Workl
     }
 }
 
-/// A Deployment names its ReplicaSets `<deployment>-<pod-template-hash>`.
+/// Returns the Deployment of a ReplicaSet, whose name is `<deployment>-<pod-template-hash>`.
 fn deployment(replica_set: &Workload, labels: &Labels) -> Option<Workload> {
     let name = replica_set.name.strip_suffix(&**labels.get("pod-template-hash")?)?.strip_suffix('-')?;
     (!name.is_empty()).then(|| Workload { kind: arcstr::literal!("Deployment"), name: shared(name) })

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::convert::ips;
+use crate::values::ips;
 
-/// By which an address is asked for, as a list with commas.
+/// Annotations that ask for addresses; each holds a list with commas.
 const ANNOTATIONS: [&str; 3] =
     ["metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs", "kube-vip.io/loadbalancerIPs"];
 
-/// Addresses of one Service; a longer list in an annotation is a mistake, or meant to hurt.
+/// Most addresses of one Service. A longer list in an annotation is a mistake or an attack.
 const MAX: usize = 256;
 
-/// Those of spec and status, then those that annotations ask for and that may not be assigned yet.
+/// Returns the addresses of spec and status, then those that annotations ask for and that may not be assigned yet.
 pub(super) fn vips(
     external: &[IpAddr],
     annotations: Option<&BTreeMap<String, String>>,
@@ -33,7 +33,8 @@ pub(super) fn vips(
     out
 }
 
-/// 0.0.0.0 asks kube-vip for an address by DHCP: no VIP, but no mistake either.
+/// Is true for an address that a host can announce. 0.0.0.0 is none, but no mistake either: it asks kube-vip for an
+/// address by DHCP.
 fn announceable(ip: IpAddr, notes: &mut Vec<String>) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     let nonsense = ip.is_loopback() || ip.is_multicast() || broadcast;

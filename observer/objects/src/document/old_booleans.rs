@@ -1,13 +1,13 @@
-//! The API server's YAML is 1.1, where `on` without quotes is a boolean; our parser's is 1.2, where it is text.
-//! A label `on` that we took for text would be one that the API server refuses.
+//! Booleans of YAML 1.1. The API server reads YAML 1.1, where `on` without quotes is a boolean; our parser reads 1.2, where
+//! it is text. A label `on` that is read as text here is refused by the API server.
 
 use serde_json::Value;
 
 const TRUE: [&str; 6] = ["on", "On", "ON", "yes", "Yes", "YES"];
 const FALSE: [&str; 6] = ["off", "Off", "OFF", "no", "No", "NO"];
 
-/// Makes booleans of the words that stand without quotes. `parse` reads YAML; the parser doesn't tell how a scalar
-/// was written, but where a word that looks bare turns into a boolean by writing `true` for it, it was bare.
+/// Makes booleans of such words without quotes. `parse` reads YAML. The parser doesn't report whether a scalar had quotes, so
+/// the text is parsed again with `true` in place of each word: where that gives a boolean, the word had no quotes.
 pub(super) fn restore(text: &str, value: Value, parse: impl Fn(&str) -> Option<Value>) -> Value {
     match rewritten(text) {
         Some(text) => parse(&text).map_or_else(|| value.clone(), |other| merged(value.clone(), &other)),
@@ -15,7 +15,7 @@ pub(super) fn restore(text: &str, value: Value, parse: impl Fn(&str) -> Option<V
     }
 }
 
-/// The text with every word that looks bare replaced; `None` without any.
+/// Returns the text with every word that seems to have no quotes replaced; `None` without any.
 fn rewritten(text: &str) -> Option<String> {
     let mut out = String::new();
     let mut copied = 0;
@@ -38,7 +38,7 @@ fn rewritten(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Whether it may be all of a scalar. Only a hint: it spares most prose a second parsing.
+/// Is true when the word may be a whole scalar. It is only a hint, which saves most texts a second parsing.
 fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let before = text[..start].trim_end_matches([' ', '\t']).chars().next_back();
     let after = text[end..].trim_start_matches([' ', '\t']).chars().next();
@@ -54,7 +54,7 @@ fn canonical(word: &str) -> Option<&'static str> {
     }
 }
 
-/// `value`, with the booleans of `other` where it has one of the words.
+/// Returns `value` with the booleans of `other` in place of such words.
 fn merged(value: Value, other: &Value) -> Value {
     match (value, other) {
         (Value::String(word), Value::Bool(bool)) if canonical(&word).is_some() => Value::Bool(*bool),

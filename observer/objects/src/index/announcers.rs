@@ -1,4 +1,4 @@
-//! Who announces what: objects that say so, joined with the Services and nodes that exist.
+//! Announcers: objects that name an announcing node, joined with the Services and nodes that exist.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -6,31 +6,31 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
+use flow_model::object_ref::ObjectRef;
 use flow_model::vip::ClaimSource;
 
 use crate::announcers::{AnnouncerBody, EventBody, LeaseBody, LeaseOf};
+use crate::convert::ServiceBody;
 use crate::index::Index;
-use crate::object::{Body, ServiceBody};
-use flow_model::object_ref::ObjectRef;
+use crate::kinds::{Kind, Purpose};
+use crate::object::Body;
 
-/// Where kube-vip and Cilium run, and keep leases for Services of all namespaces.
+/// The namespace in which kube-vip and Cilium keep leases for Services of all namespaces.
 const SYSTEM: &str = "kube-system";
 
 impl Index {
-    /// All announcers, by kind, namespace and name.
+    /// Returns all announcers, sorted by kind, namespace and name.
     pub(super) fn announcers(&self) -> Vec<Arc<Announcer>> {
         let mut out = self.ingress();
         let mut events: BTreeMap<Option<&ObjectRef>, Vec<&EventBody>> = BTreeMap::new();
-        for kind in ["Event", "Lease", "ServiceL2Status"] {
-            for (_, body) in self.bodies(kind) {
-                match body {
-                    Body::Announcer(AnnouncerBody::Whole(announcer)) => out.push(Arc::clone(announcer)),
-                    Body::Announcer(AnnouncerBody::Lease(lease)) => out.extend(self.lease(lease)),
-                    Body::Announcer(AnnouncerBody::Event(event)) => {
-                        events.entry(event.announcer.service.as_ref()).or_default().push(event);
-                    }
-                    _ => {}
+        for body in self.bodies_for(Purpose::Announcements) {
+            match body {
+                Body::Announcer(AnnouncerBody::Whole(announcer)) => out.push(Arc::clone(announcer)),
+                Body::Announcer(AnnouncerBody::Lease(lease)) => out.extend(self.lease(lease)),
+                Body::Announcer(AnnouncerBody::Event(event)) => {
+                    events.entry(event.announcer.service.as_ref()).or_default().push(event);
                 }
+                _ => {}
             }
         }
         out.extend(events.values().filter_map(|events| newest(events)));
@@ -38,7 +38,7 @@ impl Index {
         out
     }
 
-    /// Services whose balancer answers at nodes' own addresses, as that of k3s does.
+    /// Returns Services whose load balancer answers at nodes' own addresses, as that of k3s does.
     fn ingress(&self) -> Vec<Arc<Announcer>> {
         let nodes = self.node_addresses();
         let announcer = |(key, body): (&ObjectRef, &ServiceBody)| {
@@ -46,7 +46,7 @@ impl Index {
                 body.ingress.iter().filter_map(|ip| nodes.get(ip)).copied().collect();
             (!found.is_empty()).then(|| Announcer {
                 source: ClaimSource::Ingress,
-                kind: arcstr::literal!("Service"),
+                kind: Kind::Service.into(),
                 namespace: key.namespace.clone(),
                 name: key.name.clone(),
                 service: Some(key.clone()),
@@ -59,21 +59,10 @@ impl Index {
     }
 
     fn node_addresses(&self) -> HashMap<IpAddr, &ArcStr> {
-        let nodes = self.bodies("Node").filter_map(|(_, body)| match body {
-            Body::Node(node) => Some(node),
-            _ => None,
-        });
-        nodes.flat_map(|node| node.ips.iter().map(|ip| (*ip, &node.name))).collect()
+        self.nodes().flat_map(|node| node.ips.iter().map(|ip| (*ip, &node.name))).collect()
     }
 
-    fn service_bodies(&self) -> impl Iterator<Item = (&ObjectRef, &ServiceBody)> {
-        self.bodies("Service").filter_map(|(key, body)| match body {
-            Body::Service(service) => Some((key, service)),
-            _ => None,
-        })
-    }
-
-    /// A lease with its Service. One whose Service can't be told is left out: without a Service it would stand for all.
+    /// Returns a lease with its Service. A lease whose Service isn't certain is left out: without one it would stand for all.
     fn lease(&self, lease: &LeaseBody) -> Option<Arc<Announcer>> {
         let own = &lease.announcer.namespace;
         let service = match &lease.of {
@@ -83,7 +72,8 @@ impl Index {
         Some(Arc::new(Announcer { service: Some(service), ..Announcer::clone(&lease.announcer) }))
     }
 
-    /// The Service of this name, in this namespace; if that is kube-system and has none, the only one of all.
+    /// Returns the Service of this name in this namespace. If that is kube-system and has none, it is the only Service of that
+    /// name in the cluster.
     fn named(&self, namespace: &ArcStr, name: &ArcStr) -> Option<ObjectRef> {
         let own = ObjectRef { namespace: namespace.clone(), name: name.clone() };
         if namespace != SYSTEM || self.service(&own).is_some() {
@@ -92,19 +82,19 @@ impl Index {
         self.only(self.service_bodies().filter(|(key, _)| key.name == *name).map(|(key, _)| key.clone()))
     }
 
-    /// The Service whose namespace and name, joined by a dash, give this text.
+    /// Returns the Service whose namespace and name, joined by a dash, give this text.
     fn joined(&self, text: &str) -> Option<ObjectRef> {
         let split = |(at, _)| ObjectRef { namespace: text[..at].into(), name: text[at + 1..].into() };
         let is_name = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
         let named = |key: &ObjectRef| is_name(&key.namespace) && is_name(&key.name);
-        let ways: Vec<ObjectRef> = text.match_indices('-').map(split).filter(named).collect();
-        match &ways[..] {
+        let splits: Vec<ObjectRef> = text.match_indices('-').map(split).filter(named).collect();
+        match &splits[..] {
             [only] => Some(only.clone()),
-            _ => self.only(ways.into_iter().filter(|key| self.service(key).is_some())),
+            _ => self.only(splits.into_iter().filter(|key| self.service(key).is_some())),
         }
     }
 
-    /// The only candidate, or the only one that has a VIP.
+    /// Returns the only candidate, or the only one that has a VIP.
     fn only(&self, candidates: impl Iterator<Item = ObjectRef>) -> Option<ObjectRef> {
         let all: Vec<ObjectRef> = candidates.collect();
         if let [only] = &all[..] {
@@ -114,23 +104,16 @@ impl Index {
         let mut with_vip = all.into_iter().filter(has_vip);
         with_vip.next().filter(|_| with_vip.next().is_none())
     }
-
-    fn service(&self, key: &ObjectRef) -> Option<&ServiceBody> {
-        match self.kinds.get("Service")?.get(key)? {
-            Body::Service(body) => Some(body),
-            _ => None,
-        }
-    }
 }
 
-/// The newest of a Service's events, with the time from which on only its node was named.
+/// Returns the newest of a Service's events, with the time since when only its node was named.
 fn newest(events: &[&EventBody]) -> Option<Arc<Announcer>> {
     let order = |event: &&&EventBody| (event.last, event.announcer.since, event.announcer.name.clone());
     let newest = events.iter().max_by_key(order)?;
     let same = |event: &&&EventBody| event.announcer.nodes == newest.announcer.nodes;
     let other = events.iter().filter(|event| !same(event)).filter_map(|event| event.last).max();
     let firsts = events.iter().filter(same).filter_map(|event| event.announcer.since);
-    // An event that is repeated keeps its first time: another node may have come between.
+    // A repeated event keeps its first time, although another node may have announced the address in between.
     let since = firsts.filter(|first| other.is_none_or(|other| other < *first)).min().or(newest.last);
     Some(Arc::new(Announcer { since, ..Announcer::clone(&newest.announcer) }))
 }

@@ -1,20 +1,21 @@
-//! Which backends a Service has.
+//! Backends from pods, and their order.
 
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Backend, ContainerPort, Service};
 
-use crate::object::PodBody;
+use crate::convert::PodBody;
 
-/// What makes two backends the same.
+/// The fields by which two backends are the same.
 pub(super) type Place<'a> = (Option<&'a ArcStr>, IpAddr, u16, &'a ArcStr);
 
-/// The place, then what decides between two of the same: ready first.
+/// Returns the place, then what decides between two backends of the same place: a ready one is first.
 pub(super) fn order(b: &Backend) -> (Place<'_>, bool, Option<&ArcStr>) {
     ((b.port_name.as_ref(), b.ip, b.port, &b.protocol), !b.ready, b.pod.as_ref())
 }
 
+/// Returns the backends that a pod gives to a Service.
 pub(super) fn pod_backends<'a>(
     service: &'a Service,
     body: &'a PodBody,

@@ -1,11 +1,12 @@
-//! Objects that did not change keep their `Arc`, so that readers see by the pointer what did.
+//! Objects that did not change keep their `Arc`, so that readers recognise changes by the pointer.
 
 use std::sync::Arc;
 
 use flow_model::inventory::Inventory;
 use flow_model::policies::Policies;
 
-/// Replaces what equals its predecessor by it. True if nothing differs. All lists are sorted by the keys used here.
+/// Replaces each object that equals its predecessor by that one. Returns true if nothing differs. All lists are sorted by the
+/// keys used here.
 pub(super) fn reuse(new: &mut Inventory, old: &Inventory) -> bool {
     let same = [
         list(&mut new.pods, &old.pods, |pod| [&pod.namespace, &pod.name, ""]),
@@ -28,7 +29,7 @@ fn policies(new: &mut Policies, old: &Policies) -> bool {
     same.iter().all(|same| *same)
 }
 
-/// Walks both at once.
+/// Walks both lists at once.
 fn list<T: PartialEq>(new: &mut [Arc<T>], old: &[Arc<T>], key: impl Fn(&T) -> [&str; 3]) -> bool {
     let mut rest = old.iter().peekable();
     let mut same = new.len() == old.len();

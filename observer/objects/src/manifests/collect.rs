@@ -2,64 +2,69 @@
 
 use std::collections::BTreeMap;
 
-use arcstr::ArcStr;
 use serde_json::Value;
 
-use crate::convert;
-use crate::manifests::{Manifests, Place, Template, bindings, templates};
-use crate::object::Object;
-use crate::{Index, Problem};
-use flow_model::object_ref::ObjectRef;
+use crate::index::Index;
+use crate::kinds::Kind;
+use crate::manifests::content::{Manifests, Place, Template};
+use crate::manifests::{bindings, templates};
+use crate::object::{Object, ObjectId};
+use crate::problem::{Extent, Problem};
+use crate::values;
 
-/// What is gathered so far.
+/// The manifests that were read so far.
 #[derive(Default)]
 pub(super) struct Collector {
     index: Index,
-    templates: BTreeMap<(ArcStr, ObjectRef), Template>,
+    templates: BTreeMap<ObjectId, Template>,
     out: Manifests,
 }
 
 impl Collector {
+    /// Adds problems of files and documents.
     pub(super) fn problems(&mut self, problems: impl IntoIterator<Item = Problem>) {
         self.out.problems.extend(problems);
     }
 
-    /// Adds one object; `within` says where in its document it stands.
+    /// Adds one object; `within` is its position in the document.
     pub(super) fn add(&mut self, place: &Place, within: &str, value: Value) {
         let mut notes = Vec::new();
-        if let Some(extras) = Object::identify(&value) {
-            self.extras(&extras, &value, &mut notes);
+        if let Ok(id) = ObjectId::of(&value) {
+            self.extras(&id, &value, &mut notes);
         }
-        if let Some(object) = Object::from_value(value, &mut notes) {
-            let id = (object.kind.clone(), object.key.namespace.clone(), object.key.name.clone());
-            self.out.places.insert(id, place.clone());
+        let object = Object::from_value(value, &mut notes);
+        let extent = Extent::of_notes(object.as_ref());
+        if let Some(object) = object {
+            self.out.places.insert(object.id.clone(), place.clone());
             self.index.apply(object);
         }
-        let problem =
-            |note| Problem { file: place.file.clone(), line: place.line, message: format!("{within}{note}") };
-        self.out.problems.extend(notes.into_iter().map(problem));
+        self.out.problems.extend(notes.into_iter().map(|note| Problem {
+            file: place.file.clone(),
+            line: place.line,
+            extent: extent.clone(),
+            message: format!("{within}{note}"),
+        }));
     }
 
-    /// What the inventory has no room for.
-    fn extras(&mut self, (kind, key): &(ArcStr, ObjectRef), value: &Value, notes: &mut Vec<String>) {
-        match &**kind {
-            "Namespace" => {
-                let annotations = convert::texts(&value["metadata"]["annotations"]);
-                self.out.namespace_annotations.insert(key.name.clone(), annotations);
-            }
-            "RoleBinding" | "ClusterRoleBinding" => {
-                self.out.bound_accounts.extend(bindings::accounts(&key.namespace, value));
-            }
-            _ => match templates::read(kind, key, value) {
+    /// Keeps what is not part of an inventory.
+    fn extras(&mut self, id: &ObjectId, value: &Value, notes: &mut Vec<String>) {
+        if id.known_kind() == Some(Kind::Namespace) {
+            let annotations = values::texts(&value["metadata"]["annotations"]);
+            self.out.namespace_annotations.insert(id.object.name.clone(), annotations);
+        } else if matches!(&*id.kind, "RoleBinding" | "ClusterRoleBinding") {
+            self.out.bound_accounts.extend(bindings::accounts(&id.object.namespace, value));
+        } else {
+            match templates::read(id, value) {
                 Ok(None) => {}
                 Ok(Some(template)) => {
-                    self.templates.insert((kind.clone(), key.clone()), template);
+                    self.templates.insert(id.clone(), template);
                 }
-                Err(why) => notes.push(format!("{kind} {key}: its pods are left out: {why}")),
-            },
+                Err(why) => notes.push(format!("{id}: its pods are left out: {why}")),
+            }
         }
     }
 
+    /// Returns everything that was read.
     pub(super) fn finish(mut self) -> Manifests {
         self.out.templates = self.templates.into_values().collect();
         self.index.set_unreadable(self.out.problems.len() as u64);

@@ -7,13 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use crate::convert;
-use crate::manifests::Template;
-use crate::object::typed;
-use flow_model::object_ref::ObjectRef;
+use crate::manifests::content::Template;
+use crate::object::ObjectId;
+use crate::values::{controller, labels, typed};
 
-/// The template of a workload; `None` for a kind that makes no pods.
-pub(super) fn read(kind: &ArcStr, key: &ObjectRef, value: &Value) -> Result<Option<Template>, String> {
-    let Some((path, pods)) = template(kind, value) else { return Ok(None) };
+/// Returns the template of a workload; `None` for a kind that makes no pods.
+pub(super) fn read(id: &ObjectId, value: &Value) -> Result<Option<Template>, String> {
+    let Some((path, pods)) = template(&id.kind, value) else { return Ok(None) };
     let at = |field: &str, e: String| match path.is_empty() {
         true => format!("{field}.{e}"),
         false => format!("{path}.{field}.{e}"),
@@ -21,16 +21,16 @@ pub(super) fn read(kind: &ArcStr, key: &ObjectRef, value: &Value) -> Result<Opti
     let own: ObjectMeta = optional(&value["metadata"]).map_err(|e| format!("metadata.{e}"))?;
     let meta: ObjectMeta = optional(&pods["metadata"]).map_err(|e| at("metadata", e))?;
     let spec: core::PodSpec = optional(&pods["spec"]).map_err(|e| at("spec", e))?;
-    let controlled = convert::controller(&own).is_some();
-    let mut annotations: Labels = convert::labels(own.annotations);
-    annotations.extend(convert::labels(meta.annotations));
+    let controlled = controller(&own).is_some();
+    let mut annotations: Labels = labels(own.annotations);
+    annotations.extend(labels(meta.annotations));
     Ok(Some(Template {
-        namespace: key.namespace.clone(),
-        kind: kind.clone(),
-        name: key.name.clone(),
-        labels: convert::labels(meta.labels),
+        namespace: id.object.namespace.clone(),
+        kind: id.kind.clone(),
+        name: id.object.name.clone(),
+        labels: labels(meta.labels),
         annotations,
-        // A number that is no port is noted where the pod itself is read, or refused by the API.
+        // A number that is no port is noted where the pod itself is read, or the API refuses it.
         ports: convert::ports(&spec, &mut Vec::new()),
         texts: texts(&spec),
         host_network: spec.host_network == Some(true),
@@ -42,7 +42,7 @@ pub(super) fn read(kind: &ArcStr, key: &ObjectRef, value: &Value) -> Result<Opti
     }))
 }
 
-/// Where the pods are described, and that description.
+/// Returns the path of the pods' description, and the description.
 fn template<'a>(kind: &str, value: &'a Value) -> Option<(&'static str, &'a Value)> {
     let spec = &value["spec"];
     match kind {

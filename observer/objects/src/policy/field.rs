@@ -1,13 +1,15 @@
-//! A walk through an object that knows where it is, and lets no field pass unseen.
+//! Strict reading of an object: each value knows its path, and an unknown field is an error.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// What was read, or what is wrong with it: `spec.ingress[0].from: must be a list`.
+use crate::text::{SHOWN, shown};
+
+/// A value, or what is wrong with it: `spec.ingress[0].from: must be a list`.
 pub(super) type Result<T> = std::result::Result<T, String>;
 
-/// A value and its path in the object.
+/// A value with its path in the object.
 #[derive(Clone, Debug)]
 pub(super) struct Field<'a> {
     path: String,
@@ -21,23 +23,15 @@ pub(super) struct Record<'a> {
     map: Option<&'a Map<String, Value>>,
 }
 
-/// Text longer than this is cut in messages.
-const SHOWN: usize = 80;
-
-/// Text from outside, fit for a message.
-pub(crate) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("`{}...`", &text[..end]),
-        None => format!("`{text}`"),
-    }
-}
+/// Fields of the object itself.
+pub(super) const OBJECT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
 impl<'a> Field<'a> {
     pub(super) fn root(value: &'a Value) -> Self {
         Self { path: String::new(), value }
     }
 
-    /// An error about this value.
+    /// Returns an error about this value.
     pub(super) fn wrong(&self, why: impl fmt::Display) -> String {
         match self.path.is_empty() {
             true => why.to_string(),
@@ -45,7 +39,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Its fields; one that is not among `known` is an error.
+    /// Returns its fields. One that is not among `known` is an error.
     pub(super) fn record(&self, known: &[&str]) -> Result<Record<'a>> {
         let record = self.any_record()?;
         match record.unknown(known) {
@@ -54,7 +48,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Its fields, whatever their names.
+    /// Returns its fields, whatever their names.
     pub(super) fn any_record(&self) -> Result<Record<'a>> {
         match self.value {
             Value::Object(map) => Ok(Record { path: self.path.clone(), map: Some(map) }),
@@ -62,6 +56,7 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Returns the items of a list.
     pub(super) fn list(&self) -> Result<Vec<Self>> {
         let Value::Array(items) = self.value else {
             return Err(self.wrong(format_args!("must be a list, not {}", kind_of(self.value))));
@@ -70,6 +65,16 @@ impl<'a> Field<'a> {
         Ok(items.iter().enumerate().map(item).collect())
     }
 
+    /// Returns the items of a list that the API keeps short.
+    pub(super) fn bounded(&self, most: usize) -> Result<Vec<Self>> {
+        let items = self.list()?;
+        match items.len() > most {
+            true => Err(self.wrong(format_args!("has {} items; {most} are allowed", items.len()))),
+            false => Ok(items),
+        }
+    }
+
+    /// Returns a text.
     pub(super) fn text(&self) -> Result<&'a str> {
         match self.value {
             Value::String(text) => Ok(text),
@@ -83,6 +88,7 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Returns an integer.
     pub(super) fn integer(&self) -> Result<i64> {
         match self.value {
             Value::Number(number) => {
@@ -95,48 +101,51 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The bare value.
+    /// Returns the value without its path.
     pub(super) fn value(&self) -> &'a Value {
         self.value
     }
 
+    /// Is true for a text.
     pub(super) fn is_text(&self) -> bool {
         self.value.is_string()
     }
 }
 
 impl<'a> Record<'a> {
-    /// What an absent object is.
+    /// Returns what stands for an absent object.
     pub(super) fn empty(path: &str) -> Self {
         Self { path: path.to_owned(), map: None }
     }
 
+    /// Returns a field; `None` where it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<Field<'a>> {
         let value = self.map?.get(name).filter(|value| !value.is_null())?;
         Some(Field { path: self.at(name), value })
     }
 
+    /// Returns a field that must be there.
     pub(super) fn need(&self, name: &str) -> Result<Field<'a>> {
         self.get(name).ok_or_else(|| format!("{}: is missing", self.at(name)))
     }
 
-    /// The items of a list that may be absent.
+    /// Returns the items of a list that may be absent.
     pub(super) fn list(&self, name: &str) -> Result<Vec<Field<'a>>> {
         self.get(name).map_or_else(|| Ok(Vec::new()), |field| field.list())
     }
 
-    /// Names and values, also null.
+    /// Returns all names and values, also null.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
         let fields = self.map.into_iter().flatten();
         fields.map(|(name, value)| (name.as_str(), Field { path: self.at(name), value }))
     }
 
-    /// Names and values that are not null.
+    /// Returns the names and values that are not null.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
         self.all().filter(|(_, field)| !field.value.is_null())
     }
 
-    /// The first name that is not among `known`; whether it has a value makes no difference.
+    /// Returns the first name that is not among `known`, also where its value is null.
     pub(super) fn unknown(&self, known: &[&str]) -> Option<&'a str> {
         let mut names = self.map.into_iter().flatten().map(|(name, _)| name.as_str());
         names.find(|name| !known.contains(name))
@@ -154,7 +163,7 @@ impl<'a> Record<'a> {
 
 fn unknown_field(path: &str, name: &str, known: &[&str]) -> String {
     let closeness = |other: &&&str| strsim::damerau_levenshtein(name, other);
-    // A longer name is no slip of the finger, and comparing it costs its length.
+    // A long name is no typing error, and comparing takes time with its length.
     let near = known.iter().filter(|_| name.len() < 32).min_by_key(closeness);
     match near.filter(|near| closeness(near) <= 2) {
         Some(near) => format!("{path}: is not a known field; did you mean `{near}`?"),

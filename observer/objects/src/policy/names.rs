@@ -1,11 +1,11 @@
-//! The spelling that the API demands of names.
+//! The spelling that the API requires of names.
 
-/// A label value: empty, or up to 63 characters that begin and end with a letter or digit.
+/// Is true for a label value: empty, or up to 63 characters that begin and end with a letter or digit.
 pub(super) fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)
 }
 
-/// A label key: `name` or `prefix/name`.
+/// Is true for a label key: `name` or `prefix/name`.
 pub(super) fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => is_subdomain(prefix) && is_name_part(name),
@@ -13,7 +13,7 @@ pub(super) fn is_label_key(text: &str) -> bool {
     }
 }
 
-/// A container port's name: an IANA service name, in lower case.
+/// Is true for a container port's name: an IANA service name, in lower case.
 pub(super) fn is_port_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=15).contains(&text.len())
@@ -24,7 +24,7 @@ pub(super) fn is_port_name(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// A domain name of at least two labels, perhaps with `*.` before it.
+/// Is true for a domain name of at least two labels, perhaps with `*.` before it.
 pub(super) fn is_domain(text: &str) -> bool {
     let name = text.strip_prefix("*.").unwrap_or(text);
     let name = name.strip_suffix('.').unwrap_or(name);

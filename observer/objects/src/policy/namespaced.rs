@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{NetworkPolicy, Origin, Peer, Rule};
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::policy::field::{Field, Record, Result, shown};
+use crate::policy::field::{Field, Record, Result};
 use crate::policy::{ports, selector};
-use flow_model::object_ref::ObjectRef;
+use crate::text::shown;
 
 const SPEC: [&str; 4] = ["podSelector", "policyTypes", "ingress", "egress"];
 
+/// Reads a NetworkPolicy.
 pub(super) fn read(key: &ObjectRef, object: &Record<'_>, origin: Origin) -> Result<NetworkPolicy> {
     let spec = match object.get("spec") {
         Some(spec) => spec.record(&SPEC)?,
@@ -29,7 +31,8 @@ pub(super) fn read(key: &ObjectRef, object: &Record<'_>, origin: Origin) -> Resu
     })
 }
 
-/// Whether it isolates ingress, and egress. Without `policyTypes`: ingress always, egress where it has a rule.
+/// Returns whether it isolates ingress, and egress. Without `policyTypes` it isolates ingress always, and egress where it has
+/// a rule.
 pub(super) fn directions(spec: &Record<'_>) -> Result<(bool, bool)> {
     let types = spec.list("policyTypes")?;
     if types.is_empty() {
@@ -46,7 +49,7 @@ pub(super) fn directions(spec: &Record<'_>) -> Result<(bool, bool)> {
     Ok((ingress, egress))
 }
 
-/// A field that is none of NetworkPolicy's may act in any direction.
+/// Is true when all fields of `spec` are known. A field that is not may act in any direction.
 pub(super) fn is_known(spec: &Record<'_>) -> bool {
     spec.unknown(&SPEC).is_none()
 }
@@ -87,7 +90,7 @@ fn block(field: &Field<'_>) -> Result<Peer> {
     Ok(Peer::Block { cidr, except: block.list("except")?.iter().map(except).collect::<Result<_>>()? })
 }
 
-/// Bits past the prefix are legal and mean nothing; IPv4 in IPv6 clothes is IPv4.
+/// Reads a CIDR. Bits past the prefix are legal and have no meaning. An IPv4-mapped IPv6 network becomes IPv4.
 pub(super) fn cidr(field: &Field<'_>) -> Result<IpNet> {
     let text = field.text()?;
     let net: IpNet = text.parse().map_err(|_| match text.parse::<IpAddr>() {

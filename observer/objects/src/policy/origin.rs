@@ -1,4 +1,4 @@
-//! Who wrote a policy. Nothing here makes a policy unreadable: it changes no verdict.
+//! The author of a policy. It changes no verdict, so nothing here makes a policy unreadable.
 
 use arcstr::ArcStr;
 use flow_model::policies::Origin;
@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use crate::policy::field::Record;
 
-/// Policies that an audit shall pass over, and why.
+/// The annotation that excludes a policy from audits, with the reason.
 const AUDIT_IGNORE: &str = "flow-observer.io/audit-ignore";
 
+/// Reads who wrote a policy, and when.
 pub(super) fn read(object: &Record<'_>) -> Origin {
     let Some(metadata) = object.get("metadata").map(|field| field.value()) else { return Origin::default() };
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(ArcStr::from);
@@ -23,7 +24,7 @@ pub(super) fn read(object: &Record<'_>) -> Origin {
     }
 }
 
-/// The newest entry that owns something in `spec`; one without time is older than any other.
+/// Returns the newest entry that owns something in `spec`. One without time is older than any other.
 fn newest_change(entries: &Value) -> Option<&Value> {
     let entries = entries.as_array()?.iter();
     let of_spec = entries.filter(|entry| entry["fieldsV1"].get("f:spec").is_some());

@@ -3,10 +3,11 @@
 use arcstr::ArcStr;
 use flow_model::policies::{PortMatch, PortSet, Protocol};
 
-use crate::policy::field::{Field, Result, shown};
+use crate::policy::field::{Field, Result};
 use crate::policy::names;
+use crate::text::shown;
 
-/// One entry of a NetworkPolicy rule's `ports`.
+/// Reads one entry of `ports` in a rule of a NetworkPolicy.
 pub(super) fn entry(field: &Field<'_>) -> Result<PortMatch> {
     let entry = field.record(&["protocol", "port", "endPort"])?;
     let protocol = protocol(entry.get("protocol"))?;
@@ -24,7 +25,7 @@ pub(super) fn entry(field: &Field<'_>) -> Result<PortMatch> {
     Ok(PortMatch { protocol, port })
 }
 
-/// TCP where none is named.
+/// Reads a protocol; TCP where none is named.
 pub(super) fn protocol(field: Option<Field<'_>>) -> Result<Protocol> {
     let Some(field) = field else { return Ok(Protocol::Tcp) };
     match field.text()? {
@@ -35,12 +36,14 @@ pub(super) fn protocol(field: Option<Field<'_>>) -> Result<Protocol> {
     }
 }
 
+/// Reads the number of a port.
 pub(super) fn number(field: &Field<'_>) -> Result<u16> {
     let number = field.integer()?;
     let port = u16::try_from(number).ok().filter(|port| *port != 0);
     port.ok_or_else(|| field.wrong(format_args!("{number} is not a port: 1 to 65535")))
 }
 
+/// Reads the name of a port.
 pub(super) fn name(field: &Field<'_>) -> Result<ArcStr> {
     let text = field.text()?;
     if names::is_port_name(text) {

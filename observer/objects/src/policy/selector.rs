@@ -3,10 +3,11 @@
 use arcstr::ArcStr;
 use flow_model::policies::{Operator, PodsPeer, Requirement, Selector};
 
-use crate::policy::field::{Field, Result, shown};
+use crate::policy::field::{Field, Result};
 use crate::policy::names;
+use crate::text::shown;
 
-/// A selector that is written.
+/// Reads a selector.
 pub(super) fn read(field: &Field<'_>) -> Result<Selector> {
     let selector = field.record(&["matchLabels", "matchExpressions"])?;
     let mut requirements = Vec::new();
@@ -23,12 +24,12 @@ pub(super) fn read(field: &Field<'_>) -> Result<Selector> {
     Ok(Selector { requirements })
 }
 
-/// One that is absent selects everything.
+/// Reads a selector that may be absent; then it selects everything.
 pub(super) fn or_everything(field: Option<Field<'_>>) -> Result<Selector> {
     field.map_or_else(|| Ok(Selector::default()), |field| read(&field))
 }
 
-/// `{namespaceSelector, podSelector}` of the tiered policies.
+/// Reads `{namespaceSelector, podSelector}` of a tiered policy.
 pub(super) fn namespaced_pod(field: &Field<'_>) -> Result<PodsPeer> {
     let pods = field.record(&["namespaceSelector", "podSelector"])?;
     let namespaces = or_everything(pods.get("namespaceSelector"))?;
@@ -40,18 +41,18 @@ fn requirement(field: &Field<'_>) -> Result<Requirement> {
     let (name, operator) = (expression.need("key")?, expression.need("operator")?);
     let key = key(&name, name.text()?)?;
     let values: Vec<_> = expression.list("values")?.iter().map(label_value).collect::<Result<_>>()?;
-    let word = operator.text()?;
-    let operator = match (word, values.is_empty()) {
+    let text = operator.text()?;
+    let operator = match (text, values.is_empty()) {
         ("In", false) => Operator::In(values),
         ("NotIn", false) => Operator::NotIn(values),
         ("Exists", true) => Operator::Exists,
         ("DoesNotExist", true) => Operator::DoesNotExist,
-        ("In" | "NotIn", true) => return Err(field.wrong(format_args!("{word} needs values"))),
+        ("In" | "NotIn", true) => return Err(field.wrong(format_args!("{text} needs values"))),
         ("Exists" | "DoesNotExist", false) => {
-            return Err(field.wrong(format_args!("{word} takes no values")));
+            return Err(field.wrong(format_args!("{text} takes no values")));
         }
         _ => {
-            let why = format_args!("{} is not one of In, NotIn, Exists, DoesNotExist", shown(word));
+            let why = format_args!("{} is not one of In, NotIn, Exists, DoesNotExist", shown(text));
             return Err(operator.wrong(why));
         }
     };

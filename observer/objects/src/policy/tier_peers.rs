@@ -3,9 +3,13 @@
 use arcstr::ArcStr;
 use flow_model::policies::{PodsPeer, TierPeer};
 
-use crate::policy::field::{Field, Result, shown};
-use crate::policy::tiered::{Dialect, MAX_NAMES, bounded};
+use crate::policy::dialect::Dialect;
+use crate::policy::field::{Field, Result};
 use crate::policy::{names, namespaced, selector};
+use crate::text::shown;
+
+/// Most networks or domain names in one peer.
+const MAX_NAMES: usize = 25;
 
 /// The direction that a rule is written for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,7 @@ pub(super) enum Side {
 }
 
 impl Side {
+    /// Returns the field of `spec` with the rules.
     pub(super) fn section(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -22,6 +27,7 @@ impl Side {
         }
     }
 
+    /// Returns the field of a rule with the peers.
     pub(super) fn peers(self) -> &'static str {
         match self {
             Self::Ingress => "from",
@@ -30,10 +36,10 @@ impl Side {
     }
 }
 
-/// What stands for the field of a peer that has none: the API server dropped one that it doesn't know.
+/// Stands for the field of a peer that has none: the API server dropped a field that it doesn't know.
 const NO_FIELD: ArcStr = arcstr::literal!("(none)");
 
-/// Reads one peer. The API asks readers to go on with a peer they don't know, and to fail closed.
+/// Reads one peer. The API asks readers to continue at a peer that they don't know, and to fail closed.
 pub(super) fn read(dialect: &Dialect, field: &Field<'_>, side: Side) -> Result<TierPeer> {
     let peer = field.any_record()?;
     if let Some(unknown) = peer.unknown(known(dialect, side)) {
@@ -62,7 +68,7 @@ fn known(dialect: &Dialect, side: Side) -> &'static [&'static str] {
 }
 
 fn several<T>(field: &Field<'_>, read: impl Fn(&Field<'_>) -> Result<T>) -> Result<Vec<T>> {
-    let items = bounded(field, MAX_NAMES)?;
+    let items = field.bounded(MAX_NAMES)?;
     match items.is_empty() {
         true => Err(field.wrong("needs at least one item")),
         false => items.iter().map(read).collect(),

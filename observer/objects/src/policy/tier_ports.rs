@@ -5,7 +5,7 @@ use flow_model::policies::{Protocol, TierPort};
 use crate::policy::field::{Field, Record, Result};
 use crate::policy::ports;
 
-/// `None`: all of them, which only v1alpha1 says by an empty list.
+/// Reads the ports of a rule. `None` stands for all ports; only v1alpha1 writes that as an empty list.
 pub(super) fn read(kind: &str, list: &Field<'_>, items: &[Field<'_>]) -> Result<Option<Vec<TierPort>>> {
     match (items.is_empty(), kind) {
         (false, "protocols") => items.iter().map(protocol).collect::<Result<_>>().map(Some),
@@ -15,7 +15,7 @@ pub(super) fn read(kind: &str, list: &Field<'_>, items: &[Field<'_>]) -> Result<
     }
 }
 
-/// `{tcp: {destinationPort: {number: 80}}}` and the like.
+/// Reads `{tcp: {destinationPort: {number: 80}}}` and similar entries.
 fn protocol(field: &Field<'_>) -> Result<TierPort> {
     let known = ["tcp", "udp", "sctp", "destinationNamedPort"];
     let (name, value) = only(field, &known)?;
@@ -35,7 +35,7 @@ fn protocol(field: &Field<'_>) -> Result<TierPort> {
     }
 }
 
-/// `{portNumber: {protocol: TCP, port: 80}}` and the like.
+/// Reads `{portNumber: {protocol: TCP, port: 80}}` and similar entries.
 fn port(field: &Field<'_>) -> Result<TierPort> {
     let (name, value) = only(field, &["portNumber", "portRange", "namedPort"])?;
     match name {
@@ -64,7 +64,7 @@ fn range(protocol: Protocol, field: &Field<'_>, record: &Record<'_>) -> Result<T
     }
 }
 
-/// The one field that is set.
+/// Returns the one field that is set.
 fn only<'a>(field: &Field<'a>, known: &[&str]) -> Result<(&'a str, Field<'a>)> {
     let record = field.record(known)?;
     let mut set = record.entries();

@@ -1,14 +1,17 @@
-//! What the API says of announcers.
+//! Announcers that API objects name.
 
 mod events;
 mod leases;
 mod mutations;
+
+use std::collections::HashSet;
 
 use flow_model::inventory::Announcer;
 use rstest::rstest;
 
 use super::*;
 use crate::Index;
+use crate::kinds::Kind;
 use crate::object::Object;
 
 /// A Service in one line; `ingress` as in YAML.
@@ -55,7 +58,7 @@ fn lines(inventory: &Inventory) -> Vec<String> {
 }
 
 #[rstest]
-// What sticks is the status: the labels don't overrule it.
+// The status has precedence over the labels.
 #[case(LABELS, STATUS, "dbaas/postgresql-lb k8s-node3")]
 #[case("", STATUS, "dbaas/postgresql-lb k8s-node3")]
 #[case(LABELS, "status: {},", "dbaas/postgresql-lb k8s-node4")]
@@ -143,13 +146,13 @@ fn a_move_is_a_new_object_and_the_rest_stays_the_same() {
     assert_eq!(both.announcers.len(), 3);
     assert!(old.announcers.iter().zip(&both.announcers).all(|(old, new)| Arc::ptr_eq(old, new)));
 
-    let key = objects(&first).remove(0).key;
-    index.delete("ServiceL2Status", &key);
+    let key = objects(&first).remove(0).id.object;
+    index.delete(Kind::ServiceL2Status, &key);
     let moved = index.publish().unwrap();
     assert!(Arc::ptr_eq(&moved.announcers[0], &both.announcers[0]));
     assert!(Arc::ptr_eq(&moved.announcers[1], &both.announcers[2]));
 
-    // MetalLB is uninstalled: its CRD goes.
-    index.reset("ServiceL2Status", []);
+    // MetalLB is uninstalled with its CRD.
+    index.retain(Kind::ServiceL2Status, &HashSet::new());
     assert_eq!(lines(&index.publish().unwrap()), ["Lease n/kubevip-a n/a x - -"]);
 }

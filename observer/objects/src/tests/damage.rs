@@ -1,4 +1,4 @@
-//! What is wrong is named with file and line, and costs nothing else.
+//! Problems are named with file and line, and don't affect anything else.
 
 use std::path::Path;
 
@@ -48,14 +48,14 @@ fn one_bad_document_between_two_good_ones(#[case] bad: &str, #[case] expect: &st
     let (names, problems) = problems("x.yaml", &text);
     assert_eq!(names, ["a", "b"]);
     let (line, message) = expect.split_once(": ").unwrap();
-    // A syntax error is where it is; an object's is where its document begins.
+    // A syntax error has its own line; a problem of an object has the line where its document begins.
     let expect = format!("{}: {message}", line.parse::<usize>().unwrap() + 3);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].starts_with(&expect), "{} is not {expect}", problems[0]);
 }
 
 #[test]
-fn an_error_at_the_end_has_a_line_that_is_there() {
+fn an_error_at_the_end_has_a_line_that_exists() {
     let (_, problems) = problems("x.yaml", "kind: Pod\nmetadata: [");
     assert_eq!(problems.len(), 1);
     assert!(problems[0].starts_with("2: not valid YAML"), "{problems:?}");
@@ -81,7 +81,7 @@ fn a_bad_list_item_is_named_by_place_and_name() {
 #[rstest]
 #[case::missing_comma("{\n  \"kind\": \"Pod\"\n  \"x\": 1\n}\n", "4: not valid JSON: expected `,` or `}`")]
 #[case::cut("{\n  \"kind\": \"Po\n", "3: not valid JSON: control character")]
-fn json_goes_on_after_a_bad_value(#[case] bad: &str, #[case] expect: &str) {
+fn json_is_read_on_after_a_bad_value(#[case] bad: &str, #[case] expect: &str) {
     let good = |name: &str| {
         format!("{{\"kind\": \"Pod\", \"apiVersion\": \"v1\",\n \"metadata\": {{\"name\": \"{name}\"}}}}\n")
     };
@@ -105,7 +105,7 @@ fn bad_values_are_left_out_and_the_object_stays() {
 }
 
 #[test]
-fn bytes_that_are_no_text_cost_one_document() {
+fn bytes_that_are_no_text_affect_one_document() {
     let dir = directory(&[]);
     let (a, b) = (mk_pod("a", "10.0.0.1"), mk_pod("b", "10.0.0.2"));
     let text = [a.as_bytes(), b"---\nx: 1\ny: \xff\xfe\n---\n", b.as_bytes()];
@@ -116,7 +116,7 @@ fn bytes_that_are_no_text_cost_one_document() {
 }
 
 #[test]
-fn a_missing_path_says_how_to_fill_it() {
+fn a_missing_path_is_an_error_with_a_remedy() {
     let error = load(Path::new("/nonexistent/cluster")).unwrap_err();
     assert!(matches!(error, ClusterError::Missing { .. }));
     assert!(error.to_string().contains("kubectl get"), "{error}");

@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use flow_model::object_ref::ObjectRef;
+
 use super::*;
 use crate::ClusterError;
+use crate::kinds::Kind;
 use crate::manifests::{self, Place, Template};
+use crate::object::ObjectId;
+use crate::problem::Extent;
 
 const HELM: &str = "---
 # Source: shop/templates/deployment.yaml
@@ -71,12 +76,12 @@ fn what_helm_prints_is_read_from_bytes() {
         (Some("http"), 8080, false)
     );
     assert_eq!((&*cron.namespace, &*cron.service_account, cron.host_network), ("default", "default", true));
-    let accounts: Vec<_> = found.bound_accounts.iter().map(|(ns, name)| format!("{ns}/{name}")).collect();
+    let accounts: Vec<_> = found.bound_accounts.iter().map(ToString::to_string).collect();
     assert_eq!(accounts, ["data/far", "shop/web"]);
     assert_eq!(&*found.namespace_annotations["shop"]["flow-observer.io/uses"], "data");
     assert_eq!(&*found.inventory.namespaces[0].labels["kubernetes.io/metadata.name"], "shop");
     assert_eq!(found.inventory.policies.namespaced.len(), 1);
-    let id = |name: &str| ("NetworkPolicy".into(), "shop".into(), name.into());
+    let id = |name| ObjectId { kind: Kind::NetworkPolicy.into(), object: ObjectRef::new("shop", name) };
     let place = |line| Place { file: "<stdin>".into(), line };
     assert_eq!((&found.places[&id("p")], &found.places[&id("q")]), (&place(34), &place(38)));
     let problems: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
@@ -89,7 +94,7 @@ fn what_helm_prints_is_read_from_bytes() {
 }
 
 #[test]
-fn a_directory_tells_each_object_s_file() {
+fn a_directory_gives_the_file_of_each_object() {
     let policy = |name: &str| {
         format!(
             "# one\n\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}}}\n"
@@ -97,8 +102,8 @@ fn a_directory_tells_each_object_s_file() {
     };
     let dir = directory(&[("a.yaml", &policy("a")), ("sub/b.yaml", &policy("b")), ("bad.yaml", "kind: [")]);
     let found = manifests::load(dir.path()).unwrap();
-    let places = found.places.iter().map(|((_, ns, name), place)| {
-        (format!("{ns}/{name}"), place.file.strip_prefix(dir.path()).unwrap().to_owned(), place.line)
+    let places = found.places.iter().map(|(id, place)| {
+        (id.object.to_string(), place.file.strip_prefix(dir.path()).unwrap().to_owned(), place.line)
     });
     let places = places.collect::<Vec<_>>();
     assert_eq!(
@@ -121,7 +126,7 @@ fn a_bad_template_is_named_and_its_object_counted() {
 }
 
 #[test]
-fn of_two_the_later_counts_and_lists_are_unpacked() {
+fn the_later_of_two_counts_and_lists_are_unpacked() {
     let text = "kind: List
 items:
 - {kind: Pod, apiVersion: v1, metadata: {name: p, labels: {v: '1'}}}
@@ -133,4 +138,19 @@ items:
     assert_eq!((found.templates.len(), found.inventory.pods.len(), found.problems), (1, 1, vec![]));
     assert_eq!((&*found.templates[0].labels["v"], found.templates[0].controlled), ("2", true));
     assert_eq!(found.places.values().collect::<Vec<_>>(), [&place]);
+}
+
+/// A message may begin with any text, because kinds and names are part of it.
+#[test]
+fn how_much_a_problem_affects_does_not_depend_on_its_words() {
+    let text = "kind: [
+---
+{kind: can't be read, metadata: {namespace: 7}}
+---
+{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: q}, spec: {x: 1}}
+";
+    let found = manifests::parse("x", text.as_bytes());
+    let extents: Vec<_> = found.problems.iter().map(|problem| &problem.extent).collect();
+    let policy = ObjectId { kind: Kind::NetworkPolicy.into(), object: ObjectRef::new("default", "q") };
+    assert_eq!(extents, [&Extent::Unreadable, &Extent::Object, &Extent::Policy(policy)]);
 }

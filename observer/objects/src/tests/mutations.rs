@@ -1,4 +1,4 @@
-//! Policies with anything done to them: nothing panics, and nothing vanishes.
+//! Policies after random changes: nothing panics, and no policy is lost.
 
 use flow_model::inventory::Inventory;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn valid() -> [Value; 4] {
     ]
 }
 
-/// What is done to one value in the tree.
+/// A change of one value in the tree.
 #[derive(Clone, Debug)]
 pub(super) enum Mutation {
     Drop,
@@ -122,7 +122,7 @@ proptest! {
         let text = serde_json::to_string(&value).unwrap();
         let found = manifests::parse("x.json", text.as_bytes());
         let unbroken = found.inventory.policies.namespaced.len() + found.inventory.policies.tiered.len();
-        // A kind or group that is not ours is counted, an object that has become a list is unpacked.
+        // An object of another kind or group is counted, and one that became a list is unpacked.
         let ours = value["kind"] == valid()[which]["kind"];
         let group = |v: &Value| v["apiVersion"].as_str().map(|v| v.split('/').next().unwrap_or("").to_owned());
         if ours && group(&value).is_none_or(|g| Some(g) == group(&valid()[which])) {
@@ -159,7 +159,7 @@ proptest! {
         let names: Vec<_> = found.inventory.policies.namespaced.iter().map(|p| p.name.as_str()).collect();
         prop_assert!(names.contains(&"first") && names.contains(&"good"), "{names:?}");
         let objects: u64 = found.inventory.objects.values().sum();
-        // A document of comments and directives alone is none.
+        // A document of comments and directives only doesn't count.
         let blank = String::from_utf8_lossy(&bytes).lines().all(|line| {
             let content = line.trim();
             content.is_empty() || content.starts_with("#") || line.starts_with("%")

@@ -109,7 +109,7 @@ fn workloads(#[case] owner: &str, #[case] label: &str, #[case] more: &str, #[cas
 }
 
 #[test]
-fn a_pod_of_nobody_is_its_own_workload_and_lives_in_default() {
+fn a_pod_without_owner_is_its_own_workload_in_the_default_namespace() {
     let inventory = inventory("kind: Pod\napiVersion: v1\nmetadata: {name: lone}\n");
     let pod = pod(&inventory, "lone");
     assert_eq!((&*pod.namespace, &*pod.workload.kind, &*pod.workload.name), ("default", "Pod", "lone"));
@@ -168,7 +168,7 @@ fn every_shape_of_input_gives_the_same_pods() {
 }
 
 #[test]
-fn directories_are_read_in_depth_and_hidden_ones_not() {
+fn directories_are_read_recursively_and_hidden_ones_are_not() {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| mk_pod(name, "10.0.0.9"));
     let files = [
         ("a.yaml", &*a),

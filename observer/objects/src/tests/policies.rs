@@ -1,4 +1,4 @@
-//! NetworkPolicy: what the API leaves to readers, and what it refuses.
+//! NetworkPolicy: what the API leaves open to readers, and what it refuses.
 
 use flow_model::policies::{BrokenPolicy, NetworkPolicy};
 use rstest::rstest;
@@ -37,7 +37,7 @@ pub(super) fn broken(yaml: &str) -> BrokenPolicy {
     broken
 }
 
-/// Its rules in short: `from|ports` of each, `-` for a direction that isn't isolated.
+/// The rules of a policy in short: `from|ports` of each, `-` for a direction that isn't isolated.
 fn short(rules: Option<&Vec<flow_model::policies::Rule>>) -> Value {
     rules.map_or(json!("-"), |rules| {
         rules.iter().map(|rule| json!([rule.peers.len(), rule.ports.len()])).collect()
@@ -227,7 +227,7 @@ fn bad_ports(#[case] port: &str, #[case] why: &str) {
     assert_eq!((broken.ingress, broken.egress), (false, true));
 }
 
-/// Whom a broken policy may concern: as little as its readable parts allow, everything where they are not.
+/// Which pods a broken policy may concern: as few as its readable parts allow, and all without such parts.
 #[rstest]
 #[case("{podSelector: {matchLabels: {a: b}}, ingress: {}}", "spec.ingress: must be a list, not an object", (true, false), Some(1))]
 #[case("{podSelector: {matchLabel: {a: b}}}", "spec.podSelector.matchLabel: is not a known field; did you mean `matchLabels`?", (true, false), None)]
@@ -291,7 +291,7 @@ fn a_namespace_that_is_no_text_is_a_problem() {
 }
 
 #[test]
-fn the_origin_names_who_changed_the_spec() {
+fn the_origin_names_the_manager_that_changed_the_spec() {
     let policy = policy(
         "apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -324,7 +324,7 @@ status: {conditions: [{anything: goes}]}
 }
 
 #[test]
-fn policies_come_sorted_and_the_good_ones_stay() {
+fn policies_are_sorted_and_the_good_ones_stay() {
     let mk = |name: &str, namespace: &str, spec: &str| {
         mk_policy(spec).replace("name: p, namespace: data", &format!("name: {name}, namespace: {namespace}"))
             + "---\n"
@@ -342,7 +342,7 @@ fn policies_come_sorted_and_the_good_ones_stay() {
     assert_eq!((loaded.problems.len(), loaded.problems[0].line), (1, 11));
 }
 
-/// YAML of the API server reads these as booleans where they are not quoted.
+/// The API server reads these as booleans unless they are quoted.
 #[rstest]
 #[case("on", "true")]
 #[case("Yes", "true")]
@@ -351,7 +351,7 @@ fn policies_come_sorted_and_the_good_ones_stay() {
 fn old_booleans_are_booleans_unless_quoted(#[case] word: &str, #[case] value: &str) {
     for spec in [
         format!("{{podSelector: {{matchLabels: {{a: {word}}}}}}}"),
-        format!("\n  podSelector:\n    matchLabels:\n      a: {word} # as ever"),
+        format!("\n  podSelector:\n    matchLabels:\n      a: {word} # a comment"),
     ] {
         let broken = broken(&mk_policy(&spec));
         assert_eq!(

@@ -1,7 +1,8 @@
-//! What did not change is the same `Arc` in the next picture.
+//! Objects that did not change are the same `Arc` in the next inventory.
 
 use super::*;
 use crate::Index;
+use crate::kinds::Kind;
 use crate::object::Object;
 
 fn objects(yaml: &str) -> Vec<Object> {
@@ -42,7 +43,7 @@ fn kept<T>(old: &[Arc<T>], new: &[Arc<T>]) -> Vec<bool> {
 }
 
 #[test]
-fn of_three_only_the_changed_one_is_new() {
+fn only_the_changed_one_of_three_is_new() {
     let mut index = Index::default();
     index.replace(objects(&cluster("")));
     let old = index.publish().unwrap();
@@ -58,17 +59,17 @@ fn of_three_only_the_changed_one_is_new() {
     assert_eq!(kept(&old.policies.namespaced, &new.policies.namespaced), expect);
     assert_eq!(kept(&old.policies.tiered, &new.policies.tiered), expect);
     assert_eq!(kept(&old.policies.broken, &new.policies.broken), expect);
-    // Pod b no longer stands behind the Services: all three changed.
+    // Pod b is no longer a backend, so all three Services changed.
     assert_eq!(kept(&old.services, &new.services), [false; 3]);
 }
 
 #[test]
-fn neighbours_that_come_and_go_disturb_nobody() {
+fn objects_beside_those_that_come_and_go_stay_the_same() {
     let mut index = Index::default();
     index.replace(objects(&cluster("")));
     let old = index.publish().unwrap();
     let mut fewer = objects(&cluster(""));
-    fewer.retain(|object| object.key.name != "b");
+    fewer.retain(|object| object.id.object.name != "b");
     index.replace(fewer);
     let new = index.publish().unwrap();
     assert_eq!(new.pods.len(), 2);
@@ -82,17 +83,17 @@ fn neighbours_that_come_and_go_disturb_nobody() {
 fn policies_come_and_go_one_by_one() {
     let mut index = Index::default();
     let mut all = objects(&cluster(""));
-    all.retain(|object| object.kind == "NetworkPolicy");
+    all.retain(|object| object.id.known_kind() == Some(Kind::NetworkPolicy));
     let first = all.remove(0);
-    let key = first.key.clone();
+    let key = first.id.object.clone();
     index.apply(first.clone());
     assert_eq!(index.publish().unwrap().policies.namespaced.len(), 1);
-    index.delete("NetworkPolicy", &key);
+    index.delete(Kind::NetworkPolicy, &key);
     assert_eq!(index.publish().unwrap().policies.namespaced.len(), 0);
-    index.reset("NetworkPolicy", all);
+    index.replace(all);
     let policies = &index.publish().unwrap().policies;
     assert_eq!((policies.namespaced.len(), policies.broken.len()), (2, 3));
-    index.reset("NetworkPolicy", [first]);
+    index.replace([first]);
     let policies = &index.publish().unwrap().policies;
     assert_eq!((policies.namespaced.len(), policies.broken.len()), (1, 0));
 }

@@ -1,4 +1,4 @@
-//! Services, and where their backends come from.
+//! Services and their backends.
 
 use super::*;
 
@@ -77,7 +77,7 @@ fn a_headless_service_has_no_address() {
 }
 
 #[test]
-fn slices_come_first() {
+fn slices_have_precedence() {
     let endpoints = "kind: Endpoints
 apiVersion: v1
 metadata: {name: api, namespace: web}

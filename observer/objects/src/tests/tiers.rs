@@ -1,4 +1,4 @@
-//! The tiers of `policy.networking.k8s.io`.
+//! Tiered policies of `policy.networking.k8s.io`.
 
 use flow_model::policies::{Action, Tier, TierPolicy};
 use rstest::rstest;

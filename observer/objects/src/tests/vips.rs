@@ -26,7 +26,7 @@ fn vips(inventory: &Inventory) -> Vec<String> {
 #[case("loadBalancerIP: 10.0.20.1", "{ip: 10.0.20.1}", "kube-vip.io/loadbalancerIPs: 10.0.20.1", &["10.0.20.1"])]
 #[case("loadBalancerIP: 10.0.20.1", "{ip: 10.0.20.2}", "metallb.io/loadBalancerIPs: 10.0.20.3", &["10.0.20.1", "10.0.20.2", "10.0.20.3"])]
 #[case("clusterIP: 10.43.0.1", "", "other: 10.0.20.1", &[])]
-// An address by DHCP.
+// 0.0.0.0 asks for an address by DHCP.
 #[case("loadBalancerIP: 0.0.0.0", "", "kube-vip.io/loadbalancerIPs: 0.0.0.0", &[])]
 #[case("", "", "metallb.io/loadBalancerIPs: ' , '", &[])]
 fn from_everywhere(
@@ -54,13 +54,13 @@ fn garbage_is_noted(
 ) {
     let loaded = loaded(&[("c.yaml", &mk(spec, "", annotations))]);
     assert_eq!(vips(&loaded.inventory), expect);
-    let told: Vec<_> = loaded.problems.iter().map(|problem| &problem.message[..]).collect();
+    let messages: Vec<_> = loaded.problems.iter().map(|problem| &problem.message[..]).collect();
     let expect: Vec<_> = notes.iter().map(|note| format!("Service dbaas/db: {note}")).collect();
-    assert_eq!(told, expect);
+    assert_eq!(messages, expect);
 }
 
 #[test]
-fn a_list_without_end_is_cut() {
+fn a_very_long_list_is_cut() {
     let list = (0..2000u32).map(|i| format!("10.1.{}.{},", i / 256, i % 256)).collect::<String>();
     let annotations = format!("metallb.io/loadBalancerIPs: '{list}'");
     let loaded = loaded(&[("c.yaml", &mk("", "", &annotations))]);

@@ -1,6 +1,6 @@
 //! The whole guard, from the client's request to the API server's answer. The API server is a stand-in: a small HTTP
-//! server that checks what it is asked to the letter, and gives the answers that a real one gives, and some that no real
-//! one should. The real one is asked in the lab.
+//! server that checks each request exactly. It gives the answers of a real server, and some that no real server should
+//! give. The lab tests a real one.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +26,7 @@ const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews
 
 #[derive(Clone, Default)]
 struct StandIn {
-    /// What both kinds of review are answered instead, if anything.
+    /// A status with which both kinds of review are answered instead.
     instead: Arc<Mutex<Option<StatusCode>>>,
     access: Arc<Mutex<Vec<Value>>>,
 }
@@ -71,7 +71,7 @@ async fn token_review(State(api): State<StandIn>, headers: HeaderMap, Json(asked
         "s3cret-echo" => return (StatusCode::CREATED, format!("no JSON: {asked}")).into_response(),
         "s3cret-endless" => return (StatusCode::CREATED, " ".repeat(2 << 20)).into_response(),
         "s3cret-list" => json!([{"authenticated": true}]),
-        // What expired and garbled tokens get.
+        // The answer for expired and garbled tokens.
         _ => json!({"error": "[invalid bearer token, Token has been invalidated]"}),
     };
     let review = json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
@@ -89,7 +89,7 @@ async fn access_review(State(api): State<StandIn>, Json(asked): Json<Value>) -> 
         "/api/v1/pairs" => json!({"allowed": true, "reason": "RBAC: allowed"}),
         "/api/v1/vips" => json!({"allowed": true, "denied": true}),
         "/api/v1/findings" => return StatusCode::FORBIDDEN.into_response(),
-        // For discovery.
+        // Every cluster grants this for discovery.
         path => {
             let everybody = spec["groups"].as_array().unwrap().contains(&json!("system:authenticated"));
             json!({"allowed": everybody && path.starts_with("/api/")})
@@ -165,7 +165,7 @@ async fn users_and_permissions_are_the_api_servers() {
 }
 
 #[tokio::test]
-async fn whatever_the_api_server_says_no_token_is_logged() {
+async fn no_answer_of_the_api_server_gets_a_token_logged() {
     let log = Log::capture();
     let api = StandIn::default();
     let agent = Agent::start(&api.start().await).await;
@@ -202,15 +202,15 @@ async fn an_outage_is_logged_once_with_the_remedy() {
     assert_eq!(agent.get("/api/v1/pairs", "s3cret-reader").await.0, 200);
     assert_eq!(agent.get("/api/v1/findings", "s3cret-reader").await.0, 503);
     let text = log.text();
-    let says = |part: &str| text.matches(part).count();
-    assert_eq!(says("credentials can't be checked by the API server"), 2, "{text}");
-    assert_eq!(says("credentials can be checked again"), 1, "{text}");
-    assert_eq!(says("needs `create` on tokenreviews.authentication.k8s.io"), 1, "{text}");
-    assert_eq!(says("needs `create` on subjectaccessreviews.authorization.k8s.io"), 1, "{text}");
+    let count = |part: &str| text.matches(part).count();
+    assert_eq!(count("credentials can't be checked by the API server"), 2, "{text}");
+    assert_eq!(count("credentials can be checked again"), 1, "{text}");
+    assert_eq!(count("needs `create` on tokenreviews.authentication.k8s.io"), 1, "{text}");
+    assert_eq!(count("needs `create` on subjectaccessreviews.authorization.k8s.io"), 1, "{text}");
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_gone_opens_nothing() {
+async fn an_unavailable_api_server_lets_no_request_through() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -8,10 +8,10 @@ use flow_model::baseline::Baseline;
 use crate::commands::connect::ConnectArgs;
 use crate::commands::tail::client::Target;
 
-/// Where an agent answers with them.
+/// The path at which an agent answers with its flows.
 const PATH: &str = "/api/v1/snapshot";
 
-/// From a file.
+/// Reads flows from a file.
 pub(super) fn read(path: &Path) -> anyhow::Result<Baseline> {
     let name = path.display();
     let json = std::fs::read(path).with_context(|| {
@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Baseline> {
     Baseline::from_json(&json).with_context(|| format!("{name} holds no flows as {PATH} answers"))
 }
 
-/// From an agent.
+/// Asks an agent for its flows.
 pub(super) async fn fetch(url: &str, connect: &ConnectArgs) -> anyhow::Result<Baseline> {
     let target = Target::new(url, connect)?;
     let json = target.get(PATH).await?;

@@ -7,6 +7,7 @@ use flow_policy::audit::{AuditFinding, Ignored, Level, Place, Report};
 use crate::commands::audit::text::{sentence, summary};
 use crate::commands::tail::text::printable;
 
+/// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for finding in &report.findings {
         let command = match finding.level {
@@ -27,7 +28,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for note in &report.notes {
         writeln!(out, "::notice::{}", data(note))?;
     }
-    // Not a command: it must not begin like one.
+    // This line is no command, so it must not begin like one.
     writeln!(out, "{}", printable(&summary(report)))
 }
 
@@ -51,12 +52,12 @@ fn line(
     }
 }
 
-/// As the toolkit's `escapeData`.
+/// Escapes a message as the toolkit's `escapeData` does.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// As the toolkit's `escapeProperty`.
+/// Escapes a property as the toolkit's `escapeProperty` does.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_commands_take_for_syntax_is_escaped() {
+    fn characters_of_the_syntax_are_escaped() {
         assert_eq!(data("50%\r\n::error::no"), "50%25%0D%0A::error::no");
         assert_eq!(property("a:b,c%\n"), "a%3Ab%2Cc%25%0A");
     }

@@ -1,16 +1,17 @@
-//! The report as one JSON object. Fields may be added; the version rises when readers would be misled.
+//! The report as one JSON object. Fields may be added; the version rises with changes that would mislead readers.
 
 use std::io::{self, Write};
 
 use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report, RuleId};
 use serde::Serialize;
 
+/// The version of the format.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
-    /// What the exit code says.
+    /// Whether something was found, as the exit code shows.
     found: bool,
     findings: Vec<Finding<'a>>,
     ignored: Vec<IgnoredFinding<'a>>,
@@ -18,7 +19,7 @@ struct Document<'a> {
     not_run: Vec<NotRun<'a>>,
     notes: &'a [String],
     policies: usize,
-    /// Null when none were judged.
+    /// The judged flows; null without any.
     flows: Option<Judged>,
 }
 
@@ -30,7 +31,7 @@ struct Finding<'a> {
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
-    /// Address in a plan.
+    /// The address in a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<&'a str>,
     object: &'a str,
@@ -52,6 +53,7 @@ struct NotRun<'a> {
     why: &'a str,
 }
 
+/// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let document = Document {
         version: VERSION,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use flow_objects::manifests::{self, Manifests};
-use flow_objects::proposal::{change, is_damage};
+use flow_objects::problem::Extent;
+use flow_objects::proposal::change;
 use flow_policy::audit::{Change, Place};
 
 /// Standard input.
@@ -39,7 +40,8 @@ pub(super) fn load(path: &Path) -> anyhow::Result<Change> {
     }))
 }
 
-/// Nothing at all, not even something damaged.
+/// Is true when there is no object, and no document that could not be read and may have held one.
 fn is_empty(manifests: &Manifests) -> bool {
-    manifests.places.is_empty() && !manifests.problems.iter().any(|problem| is_damage(&problem.message))
+    manifests.places.is_empty()
+        && !manifests.problems.iter().any(|problem| problem.extent == Extent::Unreadable)
 }

@@ -1,15 +1,17 @@
 //! The report as SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use flow_policy::audit::{AuditFinding, Ignored, Place, Report, RuleId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::commands::audit::text::sentence;
 
+/// The schema of the format.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
+/// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &log(report))?;
     writeln!(out)
@@ -56,7 +58,7 @@ fn result(finding: &AuditFinding, ignored: Option<&str>) -> Value {
     if let Some(place) = &finding.place {
         result["locations"] = json!([location(place)]);
     }
-    // An empty list says that suppressions were looked for; GitHub shows what has none.
+    // An empty list would mean that there are no suppressions, and GitHub shows only results without the list.
     if let Some(reason) = ignored {
         result["suppressions"] = json!([{"kind": "inSource", "status": "accepted", "justification": reason}]);
     }
@@ -78,17 +80,11 @@ fn logical(name: &str, kind: &str) -> Value {
     json!({"logicalLocations": [{"fullyQualifiedName": name, "kind": kind}]})
 }
 
-/// A reference relative to the repository, or an absolute one for a file elsewhere.
+/// Bytes that a path in a URI may hold as they are.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+
+/// Returns a reference relative to the repository, or an absolute one for a file elsewhere.
 fn uri(file: &str) -> String {
-    let mut uri = String::from(if file.starts_with('/') { "file://" } else { "" });
-    for byte in file.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
-                uri.push(byte.into());
-            }
-            // Writing to a String does not fail.
-            _ => _ = write!(uri, "%{byte:02X}").ok(),
-        }
-    }
-    uri
+    let scheme = if file.starts_with('/') { "file://" } else { "" };
+    format!("{scheme}{}", utf8_percent_encode(file, PATH))
 }

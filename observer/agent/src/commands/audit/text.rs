@@ -8,15 +8,16 @@ use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place,
 
 use crate::commands::tail::text::printable;
 
-/// Flows shown that nothing sure can be said of.
+/// Most flows without a certain verdict that are shown.
 const UNSURE: usize = 20;
 
+/// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     findings(&report.findings, out)?;
     ignored(&report.ignored, out)?;
     unsure(&report.unknown, out)?;
     list(
-        "Not checked, for want of facts:",
+        "Not checked, because facts are missing:",
         report.not_run.iter().map(|n| format!("{}: {}", n.rule.as_str(), n.why)),
         out,
     )?;
@@ -41,7 +42,7 @@ fn findings(findings: &[AuditFinding], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// With the object's name, unless the message begins with it.
+/// Returns the message with the object's name, unless it begins with that name.
 pub(super) fn sentence(finding: &AuditFinding) -> String {
     match finding.message.starts_with(&*finding.object) {
         true => finding.message.clone(),
@@ -101,7 +102,7 @@ fn list(title: &str, lines: impl Iterator<Item = String>, out: &mut impl Write) 
     writeln!(out)
 }
 
-/// What was looked at and found, in one or two sentences.
+/// Returns one or two sentences about what was audited and found.
 pub(super) fn summary(report: &Report) -> String {
     let count = |level| report.findings.iter().filter(|finding| finding.level == level).count();
     let mut text = match report.findings.is_empty() {
@@ -109,8 +110,8 @@ pub(super) fn summary(report: &Report) -> String {
         false => {
             let levels = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")];
             let counted =
-                levels.map(|(level, word)| (count(level), word)).into_iter().filter(|(n, _)| *n > 0);
-            counted.map(|(n, word)| plural(n, word)).collect::<Vec<_>>().join(", ")
+                levels.map(|(level, noun)| (count(level), noun)).into_iter().filter(|(n, _)| *n > 0);
+            counted.map(|(n, noun)| plural(n, noun)).collect::<Vec<_>>().join(", ")
         }
     };
     // Writing to a String does not fail.

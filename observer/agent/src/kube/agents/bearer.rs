@@ -1,4 +1,4 @@
-//! The token of the kubeconfig's user, wherever it comes from: written there, in a file, or made by a plugin.
+//! The token of the kubeconfig's user, which is in the kubeconfig, in a file, or made by a plugin.
 
 use std::future::ready;
 use std::time::{Duration, Instant};
@@ -12,19 +12,22 @@ use kube::client::{Body, ConfigExt};
 use tokio::sync::Mutex;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
-/// Tokens are renewed by then; plugins need not run for each connection.
+/// How long a token is used, so that plugins don't run for each connection. Tokens are valid for longer.
 const KEEP: Duration = Duration::from_secs(60);
 
+/// The newest token.
 pub(super) struct Bearer {
     config: Config,
     newest: Mutex<Option<(Instant, Option<HeaderValue>)>>,
 }
 
 impl Bearer {
+    /// Asks for no token yet.
     pub(super) fn new(config: Config) -> Self {
         Self { config, newest: Mutex::default() }
     }
 
+    /// Returns the `Authorization` header; `None` for a user without a token.
     pub(super) async fn header(&self) -> Option<HeaderValue> {
         let mut newest = self.newest.lock().await;
         if let Some((at, header)) = &*newest
@@ -38,9 +41,9 @@ impl Bearer {
     }
 }
 
-/// What kube's own client would send. A password is for the API server only.
+/// Returns the header that kube's own client would send. A password is for the API server only, so it is left out.
 ///
-/// Not an async function: in one, the compiler can't see through kube's layers that the future may be sent.
+/// It is no async function: in one, the compiler can't see through kube's layers that the future may be sent.
 fn ask(config: &Config) -> BoxFuture<'static, Option<HeaderValue>> {
     let Ok(Some(layer)) = config.auth_layer() else { return ready(None).boxed() };
     let echo = service_fn(|request: Request<Body>| {

@@ -9,16 +9,17 @@ use futures_util::future::BoxFuture;
 use kube::api::Portforwarder;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-/// What the kubelet says when the port can't be used; `None` if it never says anything.
+/// The error of the kubelet when the port can't be used; `None` if there is none.
 pub type Trouble = BoxFuture<'static, Option<String>>;
 
-/// Bytes to and from a pod's port. Dropped, the websocket goes, too.
+/// Bytes to and from a pod's port. Dropping it closes the websocket, too.
 pub struct Forward {
     io: DuplexStream,
     forwarder: Portforwarder,
 }
 
 impl Forward {
+    /// Takes the stream of a port.
     pub(super) fn new(mut forwarder: Portforwarder, port: u16) -> Option<(Self, Trouble)> {
         let (io, trouble) = (forwarder.take_stream(port)?, forwarder.take_error(port)?);
         Some((Self { io, forwarder }, trouble.boxed()))

@@ -1,10 +1,10 @@
-//! Stands in for an API server and the kubelets behind it, which no machine of ours has: lists pods, and forwards ports as
-//! `v4.channel.k8s.io` does, to whatever listens at a real address. Everything is real HTTP and real websockets.
+//! Stands in for an API server and the kubelets behind it: lists pods, and forwards ports as `v4.channel.k8s.io` does, to a
+//! server at a real address. It uses real HTTP and real websockets.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -17,6 +17,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,16 +37,16 @@ pub(crate) struct Cluster {
 
 #[derive(Default)]
 struct Inner {
-    /// Pods by name, with the address of what runs in them.
+    /// Pods by name, each with the address of its server.
     pods: BTreeMap<String, (Value, SocketAddr)>,
-    /// What clients sent through forwarded ports.
+    /// Bytes that clients sent through forwarded ports.
     sent: String,
     forbid_pods: bool,
     forbid_forward: bool,
 }
 
 impl Cluster {
-    /// A server, and a directory with a `kubeconfig` that leads to it.
+    /// Starts a server, and makes a directory with a `kubeconfig` for it.
     pub(crate) async fn start() -> (Self, TempDir) {
         let cluster = Self::default();
         let pods = "/api/v1/namespaces/{namespace}/pods";
@@ -86,24 +87,24 @@ impl Cluster {
                 "conditions": [{ "type": "Ready", "status": "True" }],
             },
         });
-        self.inner.lock().unwrap().pods.insert(name.to_owned(), (pod, address));
+        self.inner.lock().pods.insert(name.to_owned(), (pod, address));
     }
 
     pub(crate) fn remove(&self, name: &str) {
-        self.inner.lock().unwrap().pods.remove(name);
+        self.inner.lock().pods.remove(name);
     }
 
     pub(crate) fn set_phase(&self, name: &str, phase: &str) {
-        self.inner.lock().unwrap().pods.get_mut(name).unwrap().0["status"]["phase"] = json!(phase);
+        self.inner.lock().pods.get_mut(name).unwrap().0["status"]["phase"] = json!(phase);
     }
 
     pub(crate) fn forbid(&self, pods: bool, forward: bool) {
-        let mut inner = self.inner.lock().unwrap();
+        let mut inner = self.inner.lock();
         (inner.forbid_pods, inner.forbid_forward) = (pods, forward);
     }
 
     pub(crate) fn sent(&self) -> String {
-        self.inner.lock().unwrap().sent.clone()
+        self.inner.lock().sent.clone()
     }
 }
 
@@ -120,7 +121,7 @@ async fn list(
     Path(namespace): Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let inner = cluster.inner.lock().unwrap();
+    let inner = cluster.inner.lock();
     if inner.forbid_pods {
         return forbidden("pods");
     }
@@ -138,7 +139,7 @@ async fn forward(
     mut request: Request,
 ) -> Response {
     let address = {
-        let inner = cluster.inner.lock().unwrap();
+        let inner = cluster.inner.lock();
         if inner.forbid_forward {
             return forbidden("pods/portforward");
         }
@@ -150,7 +151,7 @@ async fn forward(
     tokio::spawn(async move {
         let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        // The client may go at any time.
+        // The client may disconnect at any time.
         bridge(socket, port, address, cluster).await.ok();
     });
     Response::builder()
@@ -198,7 +199,7 @@ async fn bridge(socket: Socket, port: u16, address: SocketAddr, cluster: Cluster
             if let Message::Binary(bytes) = message?
                 && bytes.first() == Some(&0)
             {
-                cluster.inner.lock().unwrap().sent.push_str(&String::from_utf8_lossy(&bytes[1..]));
+                cluster.inner.lock().sent.push_str(&String::from_utf8_lossy(&bytes[1..]));
                 to_agent.write_all(&bytes[1..]).await?;
             }
         }

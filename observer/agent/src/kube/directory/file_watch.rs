@@ -1,28 +1,29 @@
-//! When to read again: inotify events, gathered until the writer is done.
+//! When to read again: inotify events, gathered until the writer has finished.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Events closer together than this are one change.
 const QUIET: Duration = Duration::from_millis(75);
 
-/// Longest wait while events go on.
+/// The longest wait while events continue.
 const BUSY: Duration = Duration::from_millis(500);
 
-/// Longest wait for a file that is being written to be closed.
+/// The longest wait until a file that is being written is closed.
 const OPEN: Duration = Duration::from_secs(2);
 
-/// Files remembered as being written; past it a writer's pauses count as its end.
+/// Most files that are remembered as being written. For others a writer's pause counts as its end.
 const MAX_OPEN: usize = 1024;
 
 /// Watches a path. Dropping it ends the watch.
@@ -30,13 +31,13 @@ const MAX_OPEN: usize = 1024;
 pub(super) struct Watch {
     root: PathBuf,
     changes: Arc<Changes>,
-    /// `None` when inotify refused; the caller's sweep must do then.
+    /// `None` when inotify refused; then the caller's sweep finds changes.
     watcher: Option<RecommendedWatcher>,
-    /// The directory watched: one that was removed and made anew is another.
+    /// Identifies the watched directory: one that was replaced has another inode.
     inode: Option<(u64, u64)>,
 }
 
-/// What happened since the last look.
+/// Changes since the last reading.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pending: Mutex<Pending>,
@@ -45,14 +46,14 @@ pub(super) struct Changes {
 
 #[derive(Debug, Default)]
 struct Pending {
-    /// First and last event not yet acted on.
+    /// First and last event since the last reading.
     events: Option<(Instant, Instant)>,
-    /// Written to and not yet closed.
+    /// Files that were written to and are not yet closed.
     open: HashSet<PathBuf>,
 }
 
 impl Watch {
-    /// Starts watching; a change from here on is told.
+    /// Starts watching. Changes from here on are reported.
     pub(super) fn new(root: &Path) -> Self {
         let changes = Arc::default();
         let mut watch = Self { root: root.to_owned(), changes, watcher: None, inode: None };
@@ -60,11 +61,12 @@ impl Watch {
         watch
     }
 
+    /// Returns the changes, which all clones share.
     pub(super) fn changes(&self) -> Arc<Changes> {
         Arc::clone(&self.changes)
     }
 
-    /// Watches again if the path is no longer what is watched.
+    /// Watches the path again if it is no longer the watched directory.
     pub(super) fn renew(&mut self) {
         let inode = fs::metadata(target(&self.root).0).ok().map(|meta| (meta.dev(), meta.ino()));
         if inode == self.inode {
@@ -85,8 +87,8 @@ impl Watch {
     }
 }
 
-/// The directory to watch, and how deep. For a file it is the one around it, because a rename over the file
-/// is an event of that directory.
+/// Returns the directory to watch, and how deep. For a file it is the parent directory, which gets the event when another file
+/// is renamed over it.
 fn target(root: &Path) -> (&Path, RecursiveMode) {
     if root.is_dir() {
         return (root, RecursiveMode::Recursive);
@@ -108,8 +110,8 @@ fn start(root: &Path, changes: Arc<Changes>) -> notify::Result<RecommendedWatche
     Ok(watcher)
 }
 
-/// Reading is no change, and our own reading makes such events. Beside a single file only names like `..data`
-/// matter: the swap of a mounted ConfigMap.
+/// Is true for events that mean a change. Reading is none, and the agent's own reading makes such events. Beside a single file
+/// only names like `..data` matter, for the update of a mounted ConfigMap.
 fn concerns(event: &Event, only: Option<&std::ffi::OsStr>) -> bool {
     let change = match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
@@ -122,7 +124,7 @@ fn concerns(event: &Event, only: Option<&std::ffi::OsStr>) -> bool {
 }
 
 impl Changes {
-    /// Waits for a change, then until its writer is done. Cancel-safe: a change is forgotten only when this returns.
+    /// Waits for a change, then until its writer has finished. It is cancel-safe: a change is forgotten only when this returns.
     pub(super) async fn settled(&self) {
         loop {
             match self.due() {
@@ -132,31 +134,31 @@ impl Changes {
                 Some(due) => drop(tokio::time::timeout_at(due, self.wake.notified()).await),
             }
         }
-        self.lock().events = None;
+        self.pending.lock().events = None;
     }
 
-    /// True while nothing happens: then a sweep can't read a half-written file.
+    /// Is true without events since the last reading: then a sweep can't read a half-written file.
     pub(super) fn quiet(&self) -> bool {
-        self.lock().events.is_none()
+        self.pending.lock().events.is_none()
     }
 
-    /// When to act on what happened so far.
+    /// Returns when to read the changes so far.
     fn due(&self) -> Option<Instant> {
-        let mut pending = self.lock();
+        let mut pending = self.pending.lock();
         let (first, last) = pending.events?;
         if pending.open.is_empty() {
             return Some((last + QUIET).min(first + BUSY));
         }
         let due = first + OPEN;
         if due <= Instant::now() {
-            // Somebody keeps a file open. Don't wait for them again until they write again.
+            // A writer keeps a file open. It is waited for again only after its next write.
             pending.open.clear();
         }
         Some(due)
     }
 
     fn add(&self, event: &Event) {
-        let mut pending = self.lock();
+        let mut pending = self.pending.lock();
         for path in &event.paths {
             match event.kind {
                 EventKind::Modify(ModifyKind::Data(_)) if pending.open.len() < MAX_OPEN => {
@@ -174,15 +176,10 @@ impl Changes {
 
     fn touch(&self) {
         let now = Instant::now();
-        let mut pending = self.lock();
+        let mut pending = self.pending.lock();
         let first = pending.events.map_or(now, |(first, _)| first);
         pending.events = Some((first, now));
         drop(pending);
         self.wake.notify_one();
-    }
-
-    /// A panic while holding the lock leaves nothing half-done.
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,7 +32,7 @@ fn follow(path: &Path) -> (Updates, CancellationToken, tokio::task::JoinHandle<(
 }
 
 #[tokio::test]
-async fn files_come_change_and_go() {
+async fn files_appear_change_and_disappear() {
     let dir = directory(&[("a.yaml", &mk_pod("a", "10.0.0.1"))]);
     let (mut updates, cancel, task) = follow(dir.path());
     until(&mut updates, &["a"]).await;
@@ -68,7 +68,7 @@ async fn a_config_map_is_swapped() {
 }
 
 #[tokio::test]
-async fn a_directory_is_made_anew() {
+async fn a_directory_is_replaced() {
     let parent = directory(&[("cluster/a.yaml", &mk_pod("a", "10.0.0.1"))]);
     let path = parent.path().join("cluster");
     let (mut updates, ..) = follow(&path);
@@ -90,8 +90,8 @@ async fn a_file_being_written_is_read_once_it_is_closed() {
     updates.mark_unchanged();
     let mut file = fs::File::create(dir.path().join("a.yaml")).unwrap();
     file.write_all(format!("{}---\n", mk_pod("b", "10.0.0.1")).as_bytes()).unwrap();
-    // Longer than a writer's pause that ends a change, shorter than the patience with an open file: nothing
-    // may be published in between.
+    // This is longer than a writer's pause that ends a change, and shorter than the longest wait for an open file: nothing may
+    // be published in between.
     let early = tokio::time::timeout(Duration::from_millis(400), updates.changed()).await;
     assert!(early.is_err(), "half of the file was read: {:?}", names(&updates.borrow()));
     file.write_all(mk_pod("c", "10.0.0.2").as_bytes()).unwrap();
@@ -100,7 +100,7 @@ async fn a_file_being_written_is_read_once_it_is_closed() {
 }
 
 #[tokio::test]
-async fn only_what_differs_is_published() {
+async fn only_differing_inventories_are_published() {
     let dir = directory(&[("a.yaml", &mk_pod("a", "10.0.0.1"))]);
     let (mut updates, ..) = follow(dir.path());
     updates.mark_unchanged();
@@ -118,7 +118,7 @@ async fn only_what_differs_is_published() {
 }
 
 fn pods(files: &Files) -> Vec<String> {
-    files.objects().map(|object| object.key.name.to_string()).collect()
+    files.objects().map(|object| object.id.object.name.to_string()).collect()
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_damaged_file_keeps_its_objects_for_a_while() {
 }
 
 #[test]
-fn a_file_that_is_whole_again_or_gone_keeps_nothing() {
+fn a_file_that_is_repaired_or_removed_keeps_nothing() {
     let dir = directory(&[("x.yaml", &mk_pod("a", "10.0.0.1")), ("y.yaml", &mk_pod("y", "10.0.0.9"))]);
     let path = dir.path().join("x.yaml");
     let start = Instant::now();
@@ -162,7 +162,7 @@ fn a_file_that_is_whole_again_or_gone_keeps_nothing() {
 }
 
 #[test]
-fn a_directory_that_is_gone_keeps_everything() {
+fn a_directory_that_is_missing_keeps_everything() {
     let dir = directory(&[("d/x.yaml", &mk_pod("a", "10.0.0.1"))]);
     let mut files = Files::open(&dir.path().join("d")).unwrap();
     fs::remove_dir_all(dir.path().join("d")).unwrap();

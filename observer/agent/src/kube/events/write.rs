@@ -15,7 +15,7 @@ use lru::LruCache;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::kube::access::Way;
+use crate::kube::access::ApiAccess;
 use crate::kube::events::CONTROLLER;
 use crate::kube::events::complaint::Complaint;
 use crate::kube::events::report::{EventState, Key, Outcome, Report};
@@ -29,7 +29,7 @@ const MAX_UIDS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// Writes Events, one after the other.
 pub(super) struct Writer {
-    way: Way,
+    way: ApiAccess,
     node: ArcStr,
     /// UIDs of Services, by namespace and name.
     uids: LruCache<(ArcStr, ArcStr), Option<ArcStr>>,
@@ -37,7 +37,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(way: Way, node: ArcStr) -> Self {
+    pub(super) fn new(way: ApiAccess, node: ArcStr) -> Self {
         Self { way, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
     }
 

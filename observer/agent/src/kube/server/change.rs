@@ -1,34 +1,37 @@
-//! What the watches tell the owner of the index.
+//! Changes that the watches send to the owner of the index.
 
 use std::collections::HashSet;
 
 use flow_model::object_ref::ObjectRef;
-use flow_objects::object::Object;
+use flow_objects::kinds::Kind;
+use flow_objects::object::{Object, ObjectId};
 use serde_json::Value;
 
-use crate::kube::server::Sync;
-use crate::kube::server::kind::Kind;
+use crate::kube::server::state::Sync;
 
+/// A change of the cluster, or of what is known about a kind.
 #[derive(Debug)]
 pub(super) enum Change {
-    /// Added or modified.
+    /// An object was added or modified.
     Apply(Object),
-    Delete(&'static Kind, ObjectRef),
-    /// The object can't be used; what was known of it is not true any more.
-    Unreadable(&'static Kind, Option<ObjectRef>),
-    /// A list begins: what can't be read is counted anew.
-    Listing(&'static Kind),
-    /// A list ended: these are all there are.
-    Listed(&'static Kind, HashSet<ObjectRef>),
-    Sync(&'static Kind, Sync),
-    /// Something is wrong with an object.
+    /// An object was deleted.
+    Delete(Kind, ObjectRef),
+    /// An object can't be used, and its earlier state is no longer true.
+    Unreadable(Kind, Option<ObjectRef>),
+    /// A list begins, so unreadable objects are counted from 0.
+    Listing(Kind),
+    /// A list ended; these are all objects of the kind.
+    Listed(Kind, HashSet<ObjectRef>),
+    /// The state of a kind.
+    Sync(Kind, Sync),
+    /// A sentence about a value that can't be used.
     Note(String),
 }
 
-/// What an object means for the index, and its key. Notes go first.
-pub(super) fn applied(kind: &'static Kind, mut value: Value) -> (Option<ObjectRef>, Vec<Change>) {
+/// Returns an object's name and the changes that it makes. Notes come first.
+pub(super) fn applied(kind: Kind, mut value: Value) -> (Option<ObjectRef>, Vec<Change>) {
     complete(kind, &mut value);
-    let key = Object::identify(&value).map(|(_, key)| key);
+    let key = ObjectId::of(&value).ok().map(|id| id.object);
     let mut notes = Vec::new();
     let object = Object::from_value(value, &mut notes);
     let mut changes: Vec<_> = notes.into_iter().map(Change::Note).collect();
@@ -36,15 +39,16 @@ pub(super) fn applied(kind: &'static Kind, mut value: Value) -> (Option<ObjectRe
     (key, changes)
 }
 
-pub(super) fn deleted(kind: &'static Kind, mut value: Value) -> Option<Change> {
+/// Returns the change that the deletion of an object makes; `None` for an object without a name.
+pub(super) fn deleted(kind: Kind, mut value: Value) -> Option<Change> {
     complete(kind, &mut value);
-    Object::identify(&value).map(|(_, key)| Change::Delete(kind, key))
+    ObjectId::of(&value).ok().map(|id| Change::Delete(kind, id.object))
 }
 
-/// Items of lists don't say what they are, and metadata says that it is metadata.
-fn complete(kind: &Kind, value: &mut Value) {
+/// Sets the kind: items of lists have none, and objects of which only the metadata was requested have another.
+fn complete(kind: Kind, value: &mut Value) {
     if let Value::Object(object) = value {
-        object.insert("kind".into(), kind.name.into());
-        object.insert("apiVersion".into(), kind.group_version.into());
+        object.insert("kind".into(), kind.name().into());
+        object.insert("apiVersion".into(), kind.api_version().into());
     }
 }

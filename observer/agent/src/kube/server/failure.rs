@@ -1,4 +1,4 @@
-//! Why a list or a watch failed.
+//! Reasons why a list or a watch failed.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -7,48 +7,53 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
 
-use crate::kube::server::Stale;
+use crate::kube::server::state::Stale;
 
-/// Of an error's answer, so much is read.
+/// Bytes read of an error response.
 const MAX_STATUS: usize = 64 << 10;
 
-/// A server that asks for more is not obeyed.
+/// The longest wait that a server can ask for.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
+/// The reason why a list or a watch failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
-    /// 410: the version is too old; list again.
+    /// Status 410: the version is too old, and the kind must be listed again.
     #[error("the resource version has expired")]
     Expired,
-    /// 404.
+    /// Status 404.
     #[error("the server doesn't have it")]
     Absent,
+    /// Status 403.
     #[error("forbidden: {0}; the ClusterRole of the agent's account must grant get, list and watch on it")]
     Forbidden(String),
+    /// Status 401.
     #[error(
         "unauthorized (401): {0}; the token or certificate is not valid (any more): renew it; tokens' files and \
          kubeconfigs are read again"
     )]
     Unauthorized(String),
-    /// 429 and the like, with `Retry-After`.
+    /// Status 429 or 503 with `Retry-After`.
     #[error("the server is busy: {text}")]
     Busy { text: String, wait: Duration },
+    /// Any other failure.
     #[error("{0}")]
     Other(String),
-    /// A watch of a kind that doesn't change, or a dead one: only another can tell.
-    #[error("nothing was heard for {0:?}")]
+    /// A watch of a kind that doesn't change, or a dead watch. Only a new one shows which.
+    #[error("no data for {0:?}")]
     Quiet(Duration),
-    /// Nobody listens any more: the agent stops.
+    /// The agent stops, and nothing receives changes.
     #[error("stopped")]
     Stopped,
 }
 
 impl Failure {
+    /// A server that sent nothing within the limit.
     pub(super) fn silent(limit: Duration) -> Self {
-        Self::Other(format!("nothing was heard for {limit:?}"))
+        Self::Other(format!("no data for {limit:?}"))
     }
 
-    /// The answer to a request that was not granted.
+    /// Reads the answer to a request that was not granted.
     pub(super) async fn of_response(parts: http::response::Parts, body: Body) -> Self {
         let wait =
             parts.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -60,10 +65,10 @@ impl Failure {
         Self::of_status(parts.status.as_u16(), status.as_ref(), wait.map(Duration::from_secs))
     }
 
-    /// A `Status` object, by itself or as an `ERROR` event.
+    /// Reads a `Status` object, which comes by itself or as an `ERROR` event.
     pub(super) fn of_status(code: u16, status: Option<&Value>, wait: Option<Duration>) -> Self {
-        let said = status.and_then(|status| status["message"].as_str()).unwrap_or("no reason given");
-        let text = said.chars().take(300).collect();
+        let message = status.and_then(|status| status["message"].as_str()).unwrap_or("no reason given");
+        let text = message.chars().take(300).collect();
         match (code, wait) {
             (401, _) => Self::Unauthorized(text),
             (403, _) => Self::Forbidden(text),
@@ -82,7 +87,7 @@ impl From<&Failure> for Stale {
 }
 
 impl From<kube::Error> for Failure {
-    /// The innermost error is the one that helps; around it are the layers of the client.
+    /// Keeps the innermost error, which is the helpful one; around it are the layers of the client.
     fn from(error: kube::Error) -> Self {
         let (mut innermost, mut source) = (error.to_string(), error.source());
         while let Some(inner) = source {
@@ -101,10 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_401_is_about_us() {
-        for (code, about_us) in [(401, true), (403, false), (404, false), (410, false), (500, false)] {
+    fn only_a_401_is_about_the_agents_credentials() {
+        for (code, refused) in [(401, true), (403, false), (404, false), (410, false), (500, false)] {
             let failure = Failure::of_status(code, None, None);
-            assert_eq!(Stale::from(&failure).refused, about_us, "{failure}");
+            assert_eq!(Stale::from(&failure).refused, refused, "{failure}");
         }
     }
 }

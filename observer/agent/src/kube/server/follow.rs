@@ -1,76 +1,62 @@
-//! One kind, for as long as the agent runs: list, watch, and begin again where that broke off.
+//! One kind, for as long as the agent runs: list, watch, and continue where that broke off.
+
+mod failed;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flow_model::object_ref::ObjectRef;
-use tokio::sync::{mpsc, watch as channel};
+use flow_objects::kinds::Kind;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::kube::access::Way;
+use crate::kube::access::ApiAccess;
 use crate::kube::server::change::{self, Change};
 use crate::kube::server::failure::Failure;
-use crate::kube::server::kind::{ENDPOINTS, Kind, SLICES};
 use crate::kube::server::list::{self, From};
+use crate::kube::server::slices::Slices;
+use crate::kube::server::state::{Patience, Sync};
 use crate::kube::server::wait::{Wait, spread};
 use crate::kube::server::watch::{Event, Watch};
-use crate::kube::server::{Patience, Sync};
 
-/// Kinds are not all asked for in the same moment.
+/// The longest wait at the start, so that requests for all kinds don't come at once.
 const START: Duration = Duration::from_millis(200);
 
-/// A watch that was open for so long served.
+/// A watch that was open for longer than this counts as a success.
 const SERVED: Duration = Duration::from_secs(5);
 
-/// Whether the server has EndpointSlices: if not, Endpoints are followed.
-#[derive(Clone, Debug)]
-pub(super) struct Slices(Arc<channel::Sender<bool>>);
-
+/// Follows one kind.
 pub(super) struct Follower {
-    kind: &'static Kind,
-    way: Way,
+    kind: Kind,
+    api: ApiAccess,
     patience: Patience,
     to: mpsc::Sender<Change>,
     slices: Slices,
     cancel: CancellationToken,
     wait: Wait,
     from: From,
-    /// Where to watch from; `None` before the first list.
+    /// The version from which to watch; `None` before the first list.
     version: Option<String>,
 }
 
-impl Slices {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(channel::Sender::new(true)))
-    }
-
-    fn set(&self, kind: &Kind, there: bool) {
-        if kind.name == SLICES {
-            self.0.send_if_modified(|known| std::mem::replace(known, there) != there);
-        }
-    }
-
-    async fn wait_for(&self, there: bool) {
-        // The sender is ours: it can't be gone.
-        self.0.subscribe().wait_for(|known| *known == there).await.map(drop).unwrap_or_default();
-    }
-}
-
 impl Follower {
+    /// A follower that has not begun.
     pub(super) fn new(
-        kind: &'static Kind,
-        way: Way,
+        kind: Kind,
+        api: ApiAccess,
         patience: Patience,
         to: mpsc::Sender<Change>,
         slices: Slices,
         cancel: CancellationToken,
     ) -> Self {
         let wait = Wait::new(patience.retry);
-        Self { kind, way, patience, to, slices, cancel, wait, from: From::Cache, version: None }
+        Self { kind, api, patience, to, slices, cancel, wait, from: From::Cache, version: None }
     }
 
+    /// Follows the kind until the agent stops.
     pub(super) async fn run(mut self) {
         let cancel = self.cancel.clone();
         tokio::select! {
@@ -79,15 +65,15 @@ impl Follower {
         }
     }
 
-    /// Returns when nobody listens any more.
+    /// Returns when nothing receives the changes.
     async fn follow(&mut self) {
         tokio::time::sleep(spread(START)).await;
         let slices = self.slices.clone();
         loop {
-            if self.kind.name != ENDPOINTS {
+            if self.kind != Kind::Endpoints {
                 return self.rounds().await;
             }
-            if !self.tell(Sync::Absent).await {
+            if !self.send_state(Sync::Absent).await {
                 return;
             }
             slices.wait_for(false).await;
@@ -106,19 +92,19 @@ impl Follower {
             }
             tokio::time::sleep(self.wait.after(&failure)).await;
             if matches!(failure, Failure::Unauthorized(_) | Failure::Other(_)) {
-                self.way.renew().await;
+                self.api.renew().await;
             }
         }
     }
 
-    /// Lists if need be, then watches until that ends.
+    /// Lists if necessary, then watches until that ends.
     async fn round(&mut self) -> Result<(), Failure> {
         let version = match self.version.take() {
             Some(version) => version,
             None => self.list().await?,
         };
         self.version = Some(version.clone());
-        let watch = Watch::open(&self.way.client(), self.kind, version, self.patience.silence).await;
+        let watch = Watch::open(&self.api.client(), self.kind, version, self.patience.silence).await;
         let mut watch = watch.inspect_err(|failure| self.forget_version(failure))?;
         self.synced().await?;
         let opened = Instant::now();
@@ -133,12 +119,12 @@ impl Follower {
         self.ended(broken, opened.elapsed() > SERVED).await
     }
 
-    /// A watch that served is made anew at once, and it is no failure unless that fails. One that ends as soon as it is
-    /// open must not make us run in circles.
+    /// Decides what the end of a watch means. A watch that served is opened again at once, and only if that fails it is a
+    /// failure. After one that ended as soon as it was open there is a wait, so that the follower doesn't spin.
     async fn ended(&mut self, broken: Option<Failure>, served: bool) -> Result<(), Failure> {
         match broken {
             Some(failure @ Failure::Other(_)) if served => {
-                tracing::debug!(kind = self.kind.name, "{failure}");
+                tracing::debug!(kind = self.kind.name(), "{failure}");
             }
             Some(Failure::Quiet(_)) => {}
             Some(failure) => {
@@ -162,16 +148,16 @@ impl Follower {
         let (to, kind, all) = (self.to.clone(), self.kind, Arc::clone(&keys));
         let item = move |value| {
             let (key, changes) = change::applied(kind, value);
-            lock(&all).extend(key);
+            all.lock().extend(key);
             changes.into_iter().all(|change| to.blocking_send(change).is_ok())
         };
-        let version = list::all(&self.way.client(), self.kind, self.from, &self.cancel, item).await?;
-        let keys = std::mem::take(&mut *lock(&keys));
+        let version = list::all(&self.api.client(), self.kind, self.from, &self.cancel, item).await?;
+        let keys = std::mem::take(&mut *keys.lock());
         self.send(Change::Listed(self.kind, keys)).await?;
         Ok(version)
     }
 
-    /// Listed, and a watch is open.
+    /// Reports that the kind was listed and a watch is open.
     async fn synced(&mut self) -> Result<(), Failure> {
         self.from = From::Cache;
         self.slices.set(self.kind, true);
@@ -195,7 +181,7 @@ impl Follower {
         Ok(())
     }
 
-    /// After these a watch can't go on from where it was.
+    /// Makes the next round list again, after failures that no watch can continue from.
     fn forget_version(&mut self, failure: &Failure) {
         if matches!(failure, Failure::Expired | Failure::Absent) {
             self.version = None;
@@ -203,49 +189,11 @@ impl Follower {
         }
     }
 
-    /// Says what the failure means; false when nobody listens.
-    async fn report(&mut self, failure: &Failure) -> bool {
-        match failure {
-            // The next list says whether anything is wrong.
-            Failure::Expired => true,
-            Failure::Absent if self.kind.optional => self.absent().await,
-            Failure::Forbidden(_) if self.kind.optional && self.version.is_none() && !self.exists().await => {
-                self.absent().await
-            }
-            _ => self.tell(Sync::Stale(failure.into())).await,
-        }
-    }
-
-    async fn absent(&mut self) -> bool {
-        self.version = None;
-        self.slices.set(self.kind, false);
-        self.tell(Sync::Absent).await
-    }
-
-    /// An account may be forbidden what there isn't. Everybody may ask what there is.
-    async fn exists(&self) -> bool {
-        let request = http::Request::get(self.kind.discovery()).body(Vec::new());
-        let Ok(request) = request else { return true };
-        match self.way.client().request::<serde_json::Value>(request).await {
-            Ok(list) => {
-                let kinds = list["resources"].as_array().into_iter().flatten();
-                kinds.into_iter().any(|resource| resource["name"] == self.kind.plural)
-            }
-            Err(kube::Error::Api(status)) => status.code != 404,
-            Err(_) => true,
-        }
-    }
-
-    async fn tell(&self, sync: Sync) -> bool {
+    async fn send_state(&self, sync: Sync) -> bool {
         self.send(Change::Sync(self.kind, sync)).await.is_ok()
     }
 
     async fn send(&self, change: Change) -> Result<(), Failure> {
         self.to.send(change).await.map_err(|_| Failure::Stopped)
     }
-}
-
-/// A panic while holding the lock leaves nothing half-done.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,55 +1,59 @@
-//! The one writer of the index: gathers what the watches tell, and publishes pictures.
+//! The only writer of the index. It gathers changes from the watches, and publishes snapshots.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use flow_objects::Index;
+use flow_objects::kinds::Kind;
 use lru::LruCache;
+use strum::EnumCount as _;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::kube::server::change::Change;
-use crate::kube::server::kind::KINDS;
-use crate::kube::server::{Hooks, Stale, Sync};
+use crate::kube::server::changelog::Changelog;
+use crate::kube::server::state::{Hooks, Sync};
 
-/// Changes closer together than this make one picture.
+/// Changes closer together than this make one snapshot.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Of our time, making pictures may take one part in so many.
+/// Making snapshots takes at most one part of the time in this number.
 const SHARE: u32 = 10;
 
 /// States that change together are logged together.
 const LOG_AFTER: Duration = Duration::from_millis(700);
 
+/// Notes that are remembered, so that each is logged once.
 const NOTES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
+/// The owner of the index.
 pub(super) struct Owner {
     index: Index,
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
     first: Option<Box<dyn FnOnce() + Send>>,
-    states: BTreeMap<&'static str, Sync>,
-    /// Kinds that were listed at least once, or that the server said it doesn't have.
-    known: HashSet<&'static str>,
-    unreadable: HashSet<(&'static str, Option<ObjectRef>)>,
+    states: BTreeMap<Kind, Sync>,
+    /// Kinds that were listed at least once, or that the server doesn't have.
+    known: HashSet<Kind>,
+    /// Objects that can't be used; `None` for one without a name.
+    unreadable: HashSet<(Kind, Option<ObjectRef>)>,
     /// Notes that were logged.
     noted: LruCache<String, ()>,
-    /// As logged last.
-    logged: BTreeMap<&'static str, Sync>,
-    /// When the next picture is due.
+    changelog: Changelog,
+    /// When the next snapshot is due.
     publish_at: Option<Instant>,
     log_at: Option<Instant>,
-    /// No picture before that.
+    /// No snapshot is made before that.
     rest_until: Instant,
 }
 
 impl Owner {
+    /// An owner of an empty index.
     pub(super) fn new(tx: channel::Sender<Arc<Inventory>>, mut hooks: Hooks) -> Self {
         let first = std::mem::replace(&mut hooks.ready, Box::new(|| {}));
         Self {
@@ -61,13 +65,14 @@ impl Owner {
             known: HashSet::new(),
             unreadable: HashSet::new(),
             noted: LruCache::new(NOTES),
-            logged: BTreeMap::new(),
+            changelog: Changelog::default(),
             publish_at: None,
             log_at: None,
             rest_until: Instant::now(),
         }
     }
 
+    /// Takes changes until the agent stops.
     pub(super) async fn run(mut self, mut changes: mpsc::Receiver<Change>, cancel: CancellationToken) {
         let mut batch = Vec::new();
         loop {
@@ -89,25 +94,25 @@ impl Owner {
     fn take(&mut self, change: Change) {
         let changed = match change {
             Change::Apply(object) => {
-                let kind = KINDS.iter().find(|kind| *kind.name == *object.kind);
-                let readable = kind.is_some_and(|kind| self.readable(kind.name, &object.key));
+                let kind = object.id.known_kind();
+                let readable = kind.is_some_and(|kind| self.readable(kind, &object.id.object));
                 self.index.apply(object) || readable
             }
-            Change::Delete(kind, key) => self.readable(kind.name, &key) | self.index.delete(kind.name, &key),
+            Change::Delete(kind, key) => self.readable(kind, &key) | self.index.delete(kind, &key),
             Change::Unreadable(kind, key) => {
-                let gone = key.as_ref().is_some_and(|key| self.index.delete(kind.name, key));
-                self.unreadable.insert((kind.name, key)) || gone
+                let gone = key.as_ref().is_some_and(|key| self.index.delete(kind, key));
+                self.unreadable.insert((kind, key)) || gone
             }
             Change::Listing(kind) => {
-                self.unreadable.retain(|(name, _)| *name != kind.name);
+                self.unreadable.retain(|(other, _)| *other != kind);
                 false
             }
             Change::Listed(kind, keys) => {
-                self.index.retain(kind.name, &keys);
-                self.known.insert(kind.name);
+                self.index.retain(kind, &keys);
+                self.known.insert(kind);
                 true
             }
-            Change::Sync(kind, sync) => self.sync(kind.name, sync),
+            Change::Sync(kind, sync) => self.sync(kind, sync),
             Change::Note(note) => {
                 if self.noted.put(note.clone(), ()).is_none() {
                     tracing::warn!("{note}");
@@ -120,13 +125,14 @@ impl Owner {
         }
     }
 
-    fn readable(&mut self, kind: &'static str, key: &ObjectRef) -> bool {
+    /// Forgets that an object can't be used. Returns true if it could not.
+    fn readable(&mut self, kind: Kind, key: &ObjectRef) -> bool {
         !self.unreadable.is_empty() && self.unreadable.remove(&(kind, Some(key.clone())))
     }
 
-    /// True if the picture changes with it.
-    fn sync(&mut self, kind: &'static str, sync: Sync) -> bool {
-        if self.states.get(kind) == Some(&sync) {
+    /// Takes the state of a kind. Returns true if it changes the snapshot.
+    fn sync(&mut self, kind: Kind, sync: Sync) -> bool {
+        if self.states.get(&kind) == Some(&sync) {
             return false;
         }
         match &sync {
@@ -136,27 +142,27 @@ impl Owner {
                 self.index.set_missing(kind, None);
                 self.known.insert(kind);
             }
-            Sync::Stale(stale) if !self.known.contains(kind) => {
+            Sync::Stale(stale) if !self.known.contains(&kind) => {
                 self.index.set_missing(kind, Some(stale.why.clone()));
             }
             Sync::Stale(_) => {}
         }
-        (self.hooks.sync)(kind, &sync);
+        (self.hooks.sync)(kind.name(), &sync);
         self.states.insert(kind, sync);
         self.log_at.get_or_insert_with(|| Instant::now() + LOG_AFTER);
         true
     }
 
-    /// Each kind was listed, or it is known why not. A picture before that would lack names, and worse, policies.
+    /// Is true when each kind was listed, or it is known why not. A snapshot before that would lack names and policies.
     fn is_settled(&self) -> bool {
-        self.states.len() == KINDS.len()
+        self.states.len() == Kind::COUNT
     }
 
     async fn publish(mut self) -> Self {
         self.publish_at = None;
         self.index.set_unreadable(self.unreadable.len() as u64);
         let (started, mut index) = (Instant::now(), std::mem::take(&mut self.index));
-        // Ten thousand pods take a while; other tasks of this thread need not wait.
+        // Ten thousand pods take a while, for which other tasks of this thread must not wait.
         let made = tokio::task::spawn_blocking(move || {
             let inventory = index.publish();
             (index, inventory)
@@ -169,7 +175,7 @@ impl Owner {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the picture of the cluster could not be made; it begins anew");
+                tracing::error!(%error, "the snapshot of the cluster could not be made; the next one begins from nothing");
             }
         }
         if let Some(first) = self.first.take() {
@@ -180,43 +186,13 @@ impl Owner {
         self
     }
 
-    /// One line for what became stale, and one when that is over.
     fn log(&mut self) {
         self.log_at = None;
-        let mut stale: HashMap<&ArcStr, Vec<&str>> = HashMap::new();
-        let (mut recovered, mut absent) = (Vec::new(), Vec::new());
-        for (kind, sync) in &self.states {
-            let before = self.logged.get(kind);
-            match sync {
-                Sync::Stale(now) if self.is_news(before, now) => {
-                    stale.entry(&now.why).or_default().push(kind);
-                }
-                Sync::Synced if before.is_some_and(|before| *before != Sync::Synced) => recovered.push(*kind),
-                Sync::Absent if before == Some(&Sync::Synced) => absent.push(*kind),
-                _ => {}
-            }
-        }
-        for (why, kinds) in stale {
-            let kinds = kinds.join(", ");
-            tracing::warn!("the API server can't be followed; what is known of {kinds} stays: {why}");
-        }
-        if !recovered.is_empty() {
-            tracing::info!("the API server is followed again: {}", recovered.join(", "));
-        }
-        if !absent.is_empty() {
-            tracing::info!("the API server no longer has {}", absent.join(", "));
-        }
-        self.logged.clone_from(&self.states);
-    }
-
-    /// One trouble may come after the other. The next is told, once, if it won't pass by itself: a server that started again
-    /// may know the agent no more.
-    fn is_news(&self, before: Option<&Sync>, now: &Stale) -> bool {
-        let told = || self.logged.values().any(|sync| matches!(sync, Sync::Stale(stale) if stale.refused));
-        !matches!(before, Some(Sync::Stale(_))) || (now.refused && !told())
+        self.changelog.log(&self.states);
     }
 }
 
+/// Waits until then; forever without a time.
 async fn at(when: Option<Instant>) {
     match when {
         Some(when) => tokio::time::sleep_until(when).await,

@@ -1,13 +1,14 @@
-//! The source against a server over real HTTP that says what each test wants it to: lists and watches by path, no more. How
-//! a real API server behaves is tested in the lab.
+//! The source against a server over real HTTP that answers lists and watches by path as each test wants. The lab tests a
+//! real API server.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flow_model::inventory::Inventory;
+use flow_objects::kinds::{Kind, Presence};
 use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -15,30 +16,31 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rstest::rstest;
 use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::kube::server::kind::KINDS;
 use crate::kube::server::{Hooks, Patience, Stale, Sync, spawn};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What the server says of one kind.
+/// The server's answer for one kind.
 #[derive(Clone, Debug)]
 struct Answer {
-    /// Of lists and watches.
+    /// The status of lists and watches.
     status: u16,
     items: Vec<Value>,
-    /// Lines that each watch says at once; it then stays open, or ends.
+    /// Lines that each watch sends at once; it then stays open, or ends.
     events: Vec<String>,
     open: bool,
 }
 
-/// The server's answers by plural, and what it was asked.
+/// The server's answers by plural, and the requests that it received.
 #[derive(Debug, Default)]
 struct Server {
     answers: Mutex<HashMap<String, Answer>>,
@@ -54,25 +56,23 @@ impl Default for Answer {
 impl Server {
     fn new() -> Arc<Self> {
         let server = Self::default();
-        let all = KINDS
-            .iter()
-            .filter(|kind| !kind.optional)
-            .map(|kind| (kind.plural.to_owned(), Answer::default()));
-        server.answers.lock().unwrap().extend(all);
+        let rows = Kind::iter().map(Kind::row).filter(|row| row.presence == Presence::Required);
+        let all = rows.map(|row| (row.plural.to_owned(), Answer::default()));
+        server.answers.lock().extend(all);
         server.set("namespaces", |a| a.items = vec![json!({"metadata": {"name": "web"}})]);
         Arc::new(server)
     }
 
     fn set(&self, plural: &str, change: impl FnOnce(&mut Answer)) {
-        change(self.answers.lock().unwrap().entry(plural.to_owned()).or_default());
+        change(self.answers.lock().entry(plural.to_owned()).or_default());
     }
 
     fn remove(&self, plural: &str) {
-        self.answers.lock().unwrap().remove(plural);
+        self.answers.lock().remove(plural);
     }
 
     fn asked(&self, what: &str) -> usize {
-        self.asked.lock().unwrap().iter().filter(|uri| uri.contains(what)).count()
+        self.asked.lock().iter().filter(|uri| uri.contains(what)).count()
     }
 
     fn lists(&self, plural: &str) -> usize {
@@ -80,10 +80,10 @@ impl Server {
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
-        self.asked.lock().unwrap().push(request.uri().to_string());
+        self.asked.lock().push(request.uri().to_string());
         let plural = request.uri().path().rsplit('/').next().unwrap_or_default();
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let answers = self.answers.lock().unwrap();
+        let answers = self.answers.lock();
         let Some(answer) = answers.get(plural) else { return refusal(404) };
         match (answer.status, watch) {
             (200, false) => {
@@ -121,16 +121,16 @@ fn full(text: String) -> Body {
 }
 
 fn lines(answer: &Answer) -> Body {
-    let said: Vec<_> = answer.events.iter().map(|line| Ok(Frame::data(Bytes::from(line.clone())))).collect();
-    let said = stream::iter(said);
+    let lines: Vec<_> = answer.events.iter().map(|line| Ok(Frame::data(Bytes::from(line.clone())))).collect();
+    let lines = stream::iter(lines);
     match answer.open {
-        true => StreamBody::new(futures_util::StreamExt::chain(said, stream::pending())).boxed_unsync(),
-        false => StreamBody::new(said).boxed_unsync(),
+        true => StreamBody::new(futures_util::StreamExt::chain(lines, stream::pending())).boxed_unsync(),
+        false => StreamBody::new(lines).boxed_unsync(),
     }
 }
 
 fn refusal(code: u16) -> Response<Body> {
-    let status = json!({"kind": "Status", "code": code, "message": format!("it says {code}")});
+    let status = json!({"kind": "Status", "code": code, "message": format!("refused with {code}")});
     let mut response = Response::new(full(status.to_string()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
@@ -163,10 +163,10 @@ impl Source {
         let config = kube::Config::new(url.parse().unwrap());
         let client = kube::Client::try_from(config).unwrap();
         let (tx, inventories) = watch::channel(Arc::default());
-        let (told, syncs) = mpsc::unbounded_channel();
+        let (states, syncs) = mpsc::unbounded_channel();
         let (done, ready) = watch::channel(false);
         let hooks = Hooks {
-            sync: Box::new(move |kind, sync| drop(told.send((kind, sync.clone())))),
+            sync: Box::new(move |kind, sync| drop(states.send((kind, sync.clone())))),
             ready: Box::new(move || {
                 done.send_replace(true);
             }),
@@ -201,7 +201,7 @@ impl Source {
 }
 
 #[tokio::test]
-async fn what_is_listed_and_what_changes_then_is_known() {
+async fn listed_objects_and_later_changes_are_known() {
     let server = Server::new();
     server.set("pods", |a| {
         a.items = vec![pod("a", "10.42.0.5"), pod("b", "10.42.0.6")];
@@ -220,7 +220,7 @@ async fn what_is_listed_and_what_changes_then_is_known() {
 }
 
 #[tokio::test]
-async fn a_watch_that_is_silent_or_cut_goes_on_where_it_was() {
+async fn a_watch_that_is_silent_or_cut_continues_where_it_was() {
     let server = Server::new();
     server.set("pods", |a| {
         a.items = vec![pod("a", "10.42.0.5")];
@@ -260,18 +260,18 @@ async fn an_expired_version_lists_again_from_the_store(#[case] status: u16) {
         source.until_sync("Pod", |_| true).await;
         server.set("pods", |a| a.status = 200);
     }
-    source.until("what went meanwhile is gone", |i| Source::pods(i) == ["b"]).await;
+    source.until("objects that were deleted meanwhile disappear", |i| Source::pods(i) == ["b"]).await;
     let from_store =
         |uri: &String| uri.contains("/pods?") && !uri.contains("watch") && !uri.contains("resourceVersion");
-    assert!(server.asked.lock().unwrap().iter().any(from_store), "{:?}", server.asked);
+    assert!(server.asked.lock().iter().any(from_store), "{:?}", server.asked);
 }
 
 #[rstest]
-#[case::forbidden(403, "forbidden: it says 403")]
-#[case::unauthorized(401, "unauthorized (401): it says 401")]
+#[case::forbidden(403, "forbidden: refused with 403")]
+#[case::unauthorized(401, "unauthorized (401): refused with 401")]
 #[case::broken(500, "500")]
 #[tokio::test]
-async fn without_policies_nothing_is_allowed_by_guess(#[case] status: u16, #[case] says: &str) {
+async fn verdicts_are_not_guessed_while_policies_cant_be_read(#[case] status: u16, #[case] part: &str) {
     let server = Server::new();
     server.set("networkpolicies", |a| {
         a.items = vec![policy("deny")];
@@ -280,7 +280,7 @@ async fn without_policies_nothing_is_allowed_by_guess(#[case] status: u16, #[cas
     let mut source = Source::start(&Arc::clone(&server).start().await).await;
     let sync = source.until_sync("NetworkPolicy", |sync| matches!(sync, Sync::Stale(_))).await;
     let Sync::Stale(Stale { why, .. }) = sync else { unreachable!() };
-    assert!(why.contains(says), "{why}");
+    assert!(why.contains(part), "{why}");
     let known = source.until("the others", |i| !i.namespaces.is_empty()).await;
     assert_eq!(known.policies.broken.len(), 1, "{:?}", known.policies);
     server.set("networkpolicies", |a| a.status = 200);
@@ -289,7 +289,7 @@ async fn without_policies_nothing_is_allowed_by_guess(#[case] status: u16, #[cas
 }
 
 #[tokio::test]
-async fn a_kind_that_fails_later_keeps_what_was_known() {
+async fn a_kind_that_fails_later_keeps_its_last_objects() {
     let server = Server::new();
     server.set("networkpolicies", |a| {
         a.items = vec![policy("deny")];
@@ -305,7 +305,7 @@ async fn a_kind_that_fails_later_keeps_what_was_known() {
 }
 
 #[tokio::test]
-async fn a_kind_may_come_later_and_go() {
+async fn a_kind_may_appear_later_and_disappear() {
     let server = Server::new();
     let mut source = Source::start(&Arc::clone(&server).start().await).await;
     source.until_sync("ServiceL2Status", |sync| *sync == Sync::Absent).await;
@@ -317,12 +317,12 @@ async fn a_kind_may_come_later_and_go() {
     });
     source.until("the status", |i| i.announcers.len() == 1).await;
     server.remove("servicel2statuses");
-    let known = source.until("it is gone", |i| i.announcers.is_empty()).await;
+    let known = source.until("it disappears", |i| i.announcers.is_empty()).await;
     assert_eq!(known.objects.get("ServiceL2Status"), None);
 }
 
 #[tokio::test]
-async fn endpoints_stand_in_for_slices_that_there_are_not() {
+async fn endpoints_are_used_while_the_server_has_no_slices() {
     let server = Server::new();
     let service = json!({"metadata": {"name": "front", "namespace": "web"},
         "spec": {"clusterIP": "10.43.0.9", "ports": [{"port": 80, "protocol": "TCP"}]}});
@@ -343,7 +343,7 @@ async fn endpoints_stand_in_for_slices_that_there_are_not() {
 }
 
 #[tokio::test]
-async fn objects_that_dont_fit_are_counted_and_cost_no_other() {
+async fn objects_that_cant_be_read_are_counted_and_affect_no_others() {
     let server = Server::new();
     let mut bad = pod("a", "10.42.0.5");
     server.set("pods", |a| {
@@ -360,14 +360,14 @@ async fn objects_that_dont_fit_are_counted_and_cost_no_other() {
     assert_eq!(known.objects.get("_unreadable"), Some(&1));
     bad["spec"] = json!("text");
     server.set("pods", |a| a.events = vec![event("MODIFIED", &bad)]);
-    let known = source.until("what was known of it is not true any more", |i| Source::pods(i) == ["b"]).await;
+    let known = source.until("its earlier state is no longer true", |i| Source::pods(i) == ["b"]).await;
     assert_eq!(known.objects.get("_unreadable"), Some(&2));
     server.set("pods", |a| a.events = vec![event("MODIFIED", &pod("a", "10.42.0.5"))]);
     source.until("it is whole again", |i| Source::pods(i) == ["a", "b"]).await;
 }
 
 #[tokio::test]
-async fn an_object_longer_than_any_is_passed_over() {
+async fn an_object_longer_than_any_is_skipped() {
     let server = Server::new();
     let mut huge = pod("huge", "10.42.0.4");
     huge["metadata"]["annotations"] = json!({"a": "x".repeat(17 << 20)});
@@ -379,7 +379,7 @@ async fn an_object_longer_than_any_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_waited_for() {
+async fn a_server_that_is_unavailable_is_waited_for() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

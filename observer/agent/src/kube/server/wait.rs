@@ -1,4 +1,4 @@
-//! How long to wait before asking again: longer each time, and never all agents at once.
+//! Waits before a request is repeated: longer each time, and different for each agent.
 
 use std::time::Duration;
 
@@ -6,8 +6,10 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use crate::kube::server::failure::Failure;
 
+/// The first wait, without its random part.
 const FIRST: Duration = Duration::from_millis(300);
 
+/// The waits of one kind.
 #[derive(Debug)]
 pub(super) struct Wait {
     longest: Duration,
@@ -15,19 +17,21 @@ pub(super) struct Wait {
 }
 
 impl Wait {
+    /// Begins with short waits.
     pub(super) fn new(longest: Duration) -> Self {
         Self { longest, backoff: backoff(longest) }
     }
 
-    /// It went well: the next failure starts anew.
+    /// Begins with short waits again, after a success.
     pub(super) fn reset(&mut self) {
         self.backoff = backoff(self.longest);
     }
 
+    /// Returns how long to wait after a failure.
     pub(super) fn after(&mut self, failure: &Failure) -> Duration {
         match failure {
             Failure::Busy { wait, .. } => *wait + spread(*wait),
-            // Only somebody's deed changes these; asking often helps nobody.
+            // These need human action, so frequent requests don't help.
             Failure::Absent | Failure::Forbidden(_) => self.longest / 2 + spread(self.longest / 2),
             _ => self.backoff.next().unwrap_or(self.longest).min(self.longest),
         }
@@ -43,7 +47,7 @@ fn backoff(longest: Duration) -> ExponentialBackoff {
         .build()
 }
 
-/// A random part of it.
+/// Returns a random part of a duration.
 pub(super) fn spread(most: Duration) -> Duration {
     most.mul_f32(fastrand::f32())
 }
@@ -53,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_the_longest_and_start_anew() {
+    fn waits_grow_up_to_the_longest_and_begin_again() {
         let longest = Duration::from_secs(5);
         let (mut wait, failure) = (Wait::new(longest), Failure::Other(String::new()));
         let first = wait.after(&failure);
@@ -66,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_says_when_is_obeyed() {
+    fn the_wait_that_a_server_asks_for_is_kept() {
         let mut wait = Wait::new(Duration::from_secs(1));
         let busy = Failure::Busy { text: String::new(), wait: Duration::from_secs(7) };
         assert!(wait.after(&busy) >= Duration::from_secs(7));

@@ -1,9 +1,10 @@
-//! A kind's changes, as lines of JSON.
+//! The changes of a kind, which come as lines of JSON.
 
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use flow_objects::kinds::{Content, Kind};
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -14,22 +15,23 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 use tokio_util::io::StreamReader;
 
 use crate::kube::server::failure::Failure;
-use crate::kube::server::kind::Kind;
 use crate::kube::server::list::send;
+use crate::kube::server::resource;
 
 /// Longer than any object that etcd takes (1.5 MiB by default).
 const MAX_LINE: usize = 16 << 20;
 
-/// The server ends a watch after so many seconds; which spreads the agents over time. kube allows up to 295.
+/// Seconds after which the server ends a watch. They are random, which spreads the agents over time. kube allows up to 295.
 const SECONDS: std::ops::Range<u32> = 200..290;
 
-/// What a watch says.
+/// One event of a watch.
 #[derive(Debug, PartialEq)]
 pub(super) enum Event {
-    /// Added or modified.
+    /// An object was added or modified.
     Apply(Value),
+    /// An object was deleted.
     Delete(Value),
-    /// Nothing changed up to here.
+    /// Nothing changed up to this version.
     Bookmark,
 }
 
@@ -37,7 +39,7 @@ pub(super) enum Event {
 pub(super) struct Watch {
     lines: Lines<Pin<Box<dyn AsyncBufRead + Send>>>,
     silence: Duration,
-    /// Up to which everything was told.
+    /// The version up to which all events were read.
     pub(super) version: String,
 }
 
@@ -48,19 +50,19 @@ struct Line {
 }
 
 impl Watch {
-    /// Opens it after a version.
+    /// Opens a watch that begins after a version.
     pub(super) async fn open(
         client: &Client,
-        kind: &Kind,
+        kind: Kind,
         version: String,
         silence: Duration,
     ) -> Result<Self, Failure> {
         let mut params = WatchParams::default().timeout(fastrand::u32(SECONDS));
-        params.field_selector = kind.fields.map(Into::into);
-        let request = kind.request();
-        let request = match kind.metadata_only {
-            true => request.watch_metadata(&params, &version),
-            false => request.watch(&params, &version),
+        params.field_selector = kind.row().field_selector.map(Into::into);
+        let request = resource::request(kind);
+        let request = match kind.row().content {
+            Content::Metadata => request.watch_metadata(&params, &version),
+            Content::Whole => request.watch(&params, &version),
         };
         let body = send(client, request.map_err(|e| Failure::Other(e.to_string()))?).await?;
         let chunks = body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other));
@@ -68,7 +70,7 @@ impl Watch {
         Ok(Self { lines, silence, version })
     }
 
-    /// The next event; `None` when the server ended the watch.
+    /// Returns the next event; `None` when the server ended the watch.
     pub(super) async fn next(&mut self) -> Option<Result<Event, Failure>> {
         loop {
             let line = match tokio::time::timeout(self.silence, self.lines.next()).await {
@@ -101,14 +103,14 @@ impl Watch {
     }
 }
 
-/// Lines of a bounded length. One that is longer is passed over: the next event has a newer version.
+/// Lines of a bounded length. A longer one is skipped: the next event has a newer version.
 struct Lines<R> {
     reader: R,
     line: Vec<u8>,
 }
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
-    /// The next line, also one that the end cuts; `None` at the end.
+    /// Returns the next line, also one that the end cuts; `None` at the end.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut too_long = false;
         loop {

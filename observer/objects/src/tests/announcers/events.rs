@@ -41,7 +41,7 @@ fn an_announcement(#[case] message: &str, #[case] node: Option<&str>) {
 }
 
 #[test]
-fn the_new_form_says_the_same() {
+fn the_new_form_gives_the_same() {
     let text = r#"
 kind: Event
 apiVersion: events.k8s.io/v1
@@ -53,20 +53,20 @@ eventTime: '2026-05-16T12:10:00.000000Z'
 series: {count: 2, lastObservedTime: '2026-05-16T12:40:00.000000Z'}
 "#;
     let found = inventory(&[text, &mk_event("f", &from("k8s-node4"), 12, 30)].concat());
-    // Last seen is what makes it the newer one; it was first seen before the other.
+    // It is the newer one by its last time, although its first time is before the other's.
     assert_eq!(lines(&found), expect("e", "k8s-node3", 40));
     assert_eq!(found.objects["Event"], 2);
 }
 
 #[test]
-fn of_a_service_the_newest_counts() {
+fn the_newest_event_of_a_service_counts() {
     let (three, four) = (from("k8s-node3"), from("k8s-node4"));
     let found = |events: [(&str, &str, u8, u8); 2]| {
         lines(&inventory(&events.map(|(n, m, f, l)| mk_event(n, m, f, l)).concat()))
     };
     assert_eq!(found([("a", &three, 10, 20), ("b", &four, 25, 25)]), expect("b", "k8s-node4", 25));
     assert_eq!(found([("b", &four, 25, 25), ("a", &three, 10, 20)]), expect("b", "k8s-node4", 25));
-    // It came back: the first time of its event is older than the other node's turn.
+    // The node announces again: the first time of its event is before the other node's event.
     assert_eq!(found([("a", &three, 10, 30), ("b", &four, 25, 25)]), expect("a", "k8s-node3", 30));
     // The same node twice is no change.
     assert_eq!(found([("a", &three, 10, 20), ("b", &three, 25, 30)]), expect("b", "k8s-node3", 10));
@@ -99,7 +99,7 @@ fn others_are_counted_only(#[case] was: &str, #[case] is: &str) {
 #[case(r#"announcing from node """#)]
 #[case(r#"announcing from node "k8s-node3"#)]
 #[case(r#"announcing from node "k8s-node3" over layer2"#)]
-fn a_message_that_names_no_node_is_told(#[case] message: &str) {
+fn a_message_that_names_no_node_is_reported(#[case] message: &str) {
     let found = loaded(&[("c.yaml", &mk_event("e", message, 1, 2))]);
     assert_eq!(found.inventory.announcers, []);
     let expect = format!("Event dbaas/e: message `{message}` names no announcing node");
@@ -110,7 +110,7 @@ fn a_message_that_names_no_node_is_told(#[case] message: &str) {
 #[case("name: postgresql-lb", "name: ''", "the Service it is about has no name")]
 #[case("message: '", "message: 5 #", "message: invalid type")]
 #[case("'2026-05-16T12:01:00Z'", "soon", "firstTimestamp: ")]
-fn a_bad_event_costs_no_other(#[case] was: &str, #[case] is: &str, #[case] why: &str) {
+fn a_bad_event_affects_no_other(#[case] was: &str, #[case] is: &str, #[case] why: &str) {
     let text =
         [mk_event("bad", &from("x"), 1, 2).replace(was, is), mk_event("good", &from("y"), 3, 4)].concat();
     let found = loaded(&[("c.yaml", &text)]);

@@ -1,4 +1,4 @@
-//! Leases, and the Services that they stand for.
+//! Leases and their Services.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn a_holder(#[case] spec: &str, #[case] expect: &str) {
 
 #[rstest]
 #[case("kube-system", "plndr-svcs-lock", &["web/a!"], Some("-"))]
-// The API server's address: no other Service's.
+// The API server's address belongs to one Service only.
 #[case("kube-system", "plndr-cp-lock", &["web/a!"], Some("default/kubernetes"))]
 #[case("web", "kubevip-a", &["web/a!"], Some("web/a"))]
 #[case("web", "kubevip-a", &["other/a!"], Some("web/a"))]
@@ -74,7 +74,7 @@ fn which_service(
 #[case("kube-system", "cilium-l2announce-")]
 #[case("kube-system", "cilium-operator-resource-lock")]
 fn others_are_counted_only(#[case] namespace: &str, #[case] name: &str) {
-    // Not even their content is looked at.
+    // Their content is not even read.
     let found = inventory(&mk_lease(namespace, name, "holderIdentity: 5"));
     assert_eq!((&found.announcers[..], found.objects["Lease"]), (&[][..], 1));
 }
@@ -83,7 +83,7 @@ fn others_are_counted_only(#[case] namespace: &str, #[case] name: &str) {
 #[case("holderIdentity: 5", "is left out: spec.holderIdentity: invalid type", 0)]
 #[case("acquireTime: yesterday", "is left out: spec.acquireTime: ", 0)]
 #[case("leaseTransitions: -1", ": leaseTransitions -1 is no number of transitions", 1)]
-fn what_is_wrong_is_told(#[case] spec: &str, #[case] why: &str, #[case] kept: usize) {
+fn bad_values_are_reported(#[case] spec: &str, #[case] why: &str, #[case] kept: usize) {
     let found = loaded(&[("c.yaml", &mk_lease("kube-system", "plndr-svcs-lock", spec))]);
     assert_eq!((found.inventory.announcers.len(), found.problems.len()), (kept, 1));
     let message = &found.problems[0].message;

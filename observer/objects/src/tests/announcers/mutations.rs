@@ -1,4 +1,4 @@
-//! Announcing objects with anything done to them: nothing panics, and no other object suffers.
+//! Announcing objects after random changes: nothing panics, and other objects are not affected.
 
 use proptest::prelude::*;
 use proptest::sample::Index as Pick;
@@ -29,7 +29,7 @@ fn valid() -> [Value; 5] {
     ]
 }
 
-/// Those beside it: they make it say something, and stay.
+/// Objects beside the changed one. They give it a meaning, and they must stay.
 const OTHERS: &str = "
 ---
 {kind: Service, apiVersion: v1, metadata: {name: a-b, namespace: n}, status: {loadBalancer: {ingress: [{ip: 10.0.0.8}]}}}

@@ -1,4 +1,4 @@
-//! A cluster of the size that this must be quick on.
+//! A cluster of the size for which the audit must be quick.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn a_thousand_policies_and_ten_thousand_flows() {
             )
         })
         .collect();
-    // Every other flow goes to the port that is let in; all come from the namespace that is.
+    // Every second flow goes to the admitted port. All come from the admitted namespace.
     let flows: Vec<_> = (0..FLOWS)
         .map(|i| {
             let dst = i % POLICIES;

@@ -52,26 +52,27 @@ async fn usage() {
 }
 
 #[tokio::test]
-async fn what_is_missing_says_what_to_do() {
+async fn errors_about_missing_files_name_the_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let broken = write(directory.path(), "flows.json", "[]");
-    let gone = format!("{path}/gone");
-    for (arguments, says) in [
-        (vec!["--manifests", &gone], "does not exist; name a directory"),
+    let missing = format!("{path}/missing");
+    for (arguments, part) in [
+        (vec!["--manifests", &missing], "does not exist; name a directory"),
         (vec!["--manifests", "-"], "holds no Kubernetes objects; pipe"),
-        (vec!["--plan", &gone], "tofu show -json"),
+        (vec!["--plan", &missing], "tofu show -json"),
         (vec!["--plan", "-"], "it is not JSON"),
         (vec!["--manifests", path], "holds no Kubernetes objects in .yaml"),
     ] {
         std::fs::remove_file(&broken).ok();
         let error = command(&arguments, "").await.unwrap_err();
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(part), "{error}");
     }
     let broken = write(directory.path(), "flows.json", "[]");
-    for (file, says) in [(&gone, "curl http://NODE:9477/api/v1/snapshot"), (&broken, "holds no flows as")] {
+    for (file, part) in [(&missing, "curl http://NODE:9477/api/v1/snapshot"), (&broken, "holds no flows as")]
+    {
         let error = command(&["--manifests", "-", "--flows", file], &clean()).await.unwrap_err();
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(part), "{error}");
     }
 }
 

@@ -41,7 +41,7 @@ fn both_nodes_of_a_connection_count_it_once() {
 }
 
 #[test]
-fn what_is_refused_already_is_told_so() {
+fn flows_that_are_refused_already_are_marked() {
     let [shop, pg] = two();
     let policies = manifests::stdin(deny().as_bytes()).unwrap().policies;
     let today = serde_json::to_value(&policies[0].object).unwrap();
@@ -67,7 +67,7 @@ fn pods_are_judged_by_the_labels_they_will_have() {
 }
 
 #[test]
-fn a_pod_that_is_gone_is_judged_as_its_flow_describes_it() {
+fn a_deleted_pod_is_judged_as_its_flow_describes_it() {
     let [shop, pg] = two();
     let mut gone = end(&shop);
     (gone["pod"], gone["workload"]) = (json!("job-1"), json!("job"));
@@ -98,7 +98,7 @@ fn what_may_depend_on_a_broken_policy_is_unknown() {
 }
 
 #[test]
-fn sides_outside_and_nodes_are_told_apart() {
+fn sides_outside_and_nodes_are_distinguished() {
     let [_, pg] = two();
     let sides = ["192.0.2.1", "10.0.40.1", "10.42.0.99"].map(|ip| flow(&json!({"ip": ip}), &end(&pg), 5432));
     let admits = policy(
@@ -114,7 +114,7 @@ fn sides_outside_and_nodes_are_told_apart() {
 }
 
 #[test]
-fn a_baseline_that_is_not_whole_says_so() {
+fn an_incomplete_baseline_is_reported() {
     let mut less = snapshot(&two(), json!([]), &[]);
     less["lost"] = json!(7);
     assert_eq!(

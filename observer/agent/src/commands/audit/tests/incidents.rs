@@ -27,7 +27,7 @@ fn pods() -> Vec<Value> {
     pods
 }
 
-/// As the cluster was: today's policies, and pal-e-docs at work.
+/// The cluster before the change: its policies, and flows of pal-e-docs.
 fn before() -> Baseline {
     let pods = pods();
     let mut namespaces = ALLOWED.to_vec();

@@ -1,4 +1,4 @@
-//! Each check, hit and clean.
+//! Each check, with and without a finding.
 
 use rstest::rstest;
 
@@ -40,17 +40,17 @@ fn a_label_under_another_key_is_a_near_miss() {
 }
 
 #[test]
-fn what_nobody_can_have_needs_no_pods() {
+fn a_selector_that_no_pod_can_match_needs_no_pods() {
     let spec = "{podSelector: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}}";
     let report = check(&[policy("a", "p", spec)], &["pod-selector-matches-nothing"]);
     assert!(report.findings[0].message.contains("asks for a=b and !a"), "{}", report.findings[0].message);
 }
 
 #[test]
-fn without_pods_selectors_are_not_checked_and_the_report_says_so() {
+fn without_pods_selectors_are_not_checked_and_the_report_contains_it() {
     let report = check(&[policy("a", "p", "{podSelector: {matchLabels: {a: b}}}")], &[]);
-    let told: Vec<_> = report.not_run.iter().map(|n| (n.rule.as_str(), n.why.as_str())).collect();
-    assert_eq!(told, [("pod-selector-matches-nothing", "no pod of namespace a is known")]);
+    let not_run: Vec<_> = report.not_run.iter().map(|n| (n.rule.as_str(), n.why.as_str())).collect();
+    assert_eq!(not_run, [("pod-selector-matches-nothing", "no pod of namespace a is known")]);
 }
 
 fn from(peer: &str) -> String {
@@ -99,7 +99,7 @@ fn named_ports(#[case] port: &str, #[case] expect: &[&str]) {
 }
 
 #[test]
-fn a_named_port_outside_the_cluster_is_told_apart() {
+fn a_named_port_outside_the_cluster_is_distinguished() {
     let spec = "{podSelector: {}, policyTypes: [Egress], egress: [{}, {to: [{ipBlock: {cidr: 192.0.2.0/24}}], ports: [{port: https}]}]}";
     let report = check(&[policy("a", "p", spec)], &["named-port-unresolved", "rule-shadowed"]);
     let message = &only(&report, "named-port-unresolved").message;
@@ -134,7 +134,7 @@ fn dns_servers_that_are_known_must_be_reached() {
     );
     let web = deployment("web", "w", "app: web", "");
     let servers = deployment("kube-system", "coredns", "k8s-app: kube-dns", "");
-    // `podSelector: {}` without policyTypes isolates ingress too, which is nobody's concern here.
+    // `podSelector: {}` without policyTypes isolates ingress too, which does not matter here.
     check(
         &[policy("web", "p", &spec), web, servers, namespace("web")],
         &["egress-without-dns", "peer-matches-nothing"],
@@ -142,7 +142,7 @@ fn dns_servers_that_are_known_must_be_reached() {
 }
 
 #[test]
-fn pods_without_dns_are_told_once_by_the_policies_that_isolate_them() {
+fn pods_without_dns_are_reported_once_by_the_policies_that_isolate_them() {
     let deny = policy("web", "deny", "{podSelector: {}, policyTypes: [Egress]}");
     let dns =
         policy("web", "dns", &format!("{{podSelector: {{matchLabels: {{dns: 'y'}}}}, egress: [{DNS}]}}"));
@@ -259,7 +259,7 @@ fn a_broken_policy_is_found_and_the_rest_judged() {
     assert_eq!(finding.object, "NetworkPolicy a/bad");
     assert!(finding.message.contains("cidr"), "{}", finding.message);
     assert_eq!(report.policies, 2);
-    assert_eq!(report.notes, [""; 0], "told once");
+    assert_eq!(report.notes, [""; 0], "it is reported once");
 }
 
 #[test]
@@ -332,13 +332,14 @@ fn services_are_followed_to_their_pods() {
 }
 
 #[test]
-fn what_is_declared_of_nothing_known_is_told() {
+fn declarations_about_unknown_objects_are_reported() {
     let report = check(&used("dbs", "{}"), &[]);
-    let told: Vec<_> = report.not_run.iter().map(|n| n.why.as_str()).collect();
+    let not_run: Vec<_> = report.not_run.iter().map(|n| n.why.as_str()).collect();
     assert!(
-        told.iter()
+        not_run
+            .iter()
             .any(|why| why.starts_with("Namespace docs uses namespace dbs, of which nothing is known")),
-        "{told:?}"
+        "{not_run:?}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed reports.
 
 use super::*;
 
@@ -34,7 +34,7 @@ net pol/a.yaml
 Ignored by annotation:
   net pol/a.yaml:7: NetworkPolicy b/q: ingress[1] repeats ingress[0] [rule-shadowed]; reason given: kept, for 100%
 
-Not checked, for want of facts:
+Not checked, because facts are missing:
   pod-selector-matches-nothing: no pod of namespace a is known
 
 1 note in 2 policies; 1 ignored. No flows were judged; give observed ones with --flows or --url.

@@ -52,7 +52,7 @@ fn audited(plan: &[u8]) -> Report {
 }
 
 #[test]
-fn what_stays_as_it_is_is_clean() {
+fn a_plan_without_changes_is_clean() {
     let report = audited(&plan(&[resource(&["no-op"], admits("web"), admits("web"), json!({}))]));
     assert_eq!((report.findings.as_slice(), report.policies), (&[][..], 1));
 }
@@ -65,7 +65,7 @@ fn an_update_is_judged_and_named_by_its_address() {
 }
 
 #[test]
-fn a_deletion_takes_away_what_it_admitted() {
+fn a_deletion_removes_what_the_policy_admitted() {
     let report = audited(&plan(&[resource(&["delete"], admits("web"), Value::Null, json!({}))]));
     let finding = only(&report, "flow-denied");
     assert_eq!(finding.place.as_ref().unwrap().to_string(), "module.net.kubernetes_manifest.netpol");
@@ -73,7 +73,7 @@ fn a_deletion_takes_away_what_it_admitted() {
 }
 
 #[test]
-fn a_replacement_under_another_name_takes_away_the_old_one() {
+fn a_replacement_under_another_name_removes_the_old_one() {
     let mut renamed = admits("db");
     renamed["metadata"]["name"] = json!("q");
     let report = audited(&plan(&[resource(&["delete", "create"], admits("web"), renamed, json!({}))]));
@@ -81,7 +81,7 @@ fn a_replacement_under_another_name_takes_away_the_old_one() {
 }
 
 #[test]
-fn what_terraform_forgets_stays_in_the_cluster() {
+fn forgotten_resources_stay_in_the_cluster() {
     let report = audited(&plan(&[resource(&["forget"], admits("web"), Value::Null, json!({}))]));
     assert_eq!(report.findings, []);
 }
@@ -134,15 +134,15 @@ fn namespaces_and_yaml_of_other_providers_are_read() {
 }
 
 #[test]
-fn what_is_no_plan_says_what_to_do() {
-    for (text, says) in [("PK\u{3}", "it is not JSON"), ("{}", "neither resource_changes nor planned_values")]
+fn errors_about_other_files_name_the_remedy() {
+    for (text, part) in [("PK\u{3}", "it is not JSON"), ("{}", "neither resource_changes nor planned_values")]
     {
         let error = plan::change(text.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains(says) && error.contains("tofu show -json"), "{error}");
+        assert!(error.contains(part) && error.contains("tofu show -json"), "{error}");
     }
 }
 
-/// Any JSON, with the words that plans and snapshots have.
+/// Any JSON with the names that plans and snapshots have.
 fn any_json() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "resource_changes",

@@ -1,0 +1,47 @@
+//! What a failure means for the kind.
+
+use flow_objects::kinds::Presence;
+
+use crate::kube::server::failure::Failure;
+use crate::kube::server::follow::Follower;
+use crate::kube::server::resource;
+use crate::kube::server::state::Sync;
+
+impl Follower {
+    /// Reports what the failure means for the kind. Returns false when nothing receives it.
+    pub(super) async fn report(&mut self, failure: &Failure) -> bool {
+        match failure {
+            // The next list shows whether anything is wrong.
+            Failure::Expired => true,
+            Failure::Absent if self.is_optional() => self.absent().await,
+            Failure::Forbidden(_) if self.is_optional() && self.version.is_none() && !self.exists().await => {
+                self.absent().await
+            }
+            _ => self.send_state(Sync::Stale(failure.into())).await,
+        }
+    }
+
+    fn is_optional(&self) -> bool {
+        self.kind.row().presence == Presence::Optional
+    }
+
+    async fn absent(&mut self) -> bool {
+        self.version = None;
+        self.slices.set(self.kind, false);
+        self.send_state(Sync::Absent).await
+    }
+
+    /// Asks whether the server has the kind, which every account may. A request for a kind that doesn't exist may be forbidden.
+    async fn exists(&self) -> bool {
+        let request = http::Request::get(resource::discovery(self.kind)).body(Vec::new());
+        let Ok(request) = request else { return true };
+        match self.api.client().request::<serde_json::Value>(request).await {
+            Ok(list) => {
+                let kinds = list["resources"].as_array().into_iter().flatten();
+                kinds.into_iter().any(|resource| resource["name"] == self.kind.row().plural)
+            }
+            Err(kube::Error::Api(status)) => status.code != 404,
+            Err(_) => true,
+        }
+    }
+}

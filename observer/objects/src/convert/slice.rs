@@ -1,0 +1,80 @@
+//! Backends of Services: EndpointSlices, and the older Endpoints.
+
+use arcstr::ArcStr;
+use flow_model::inventory::Backend;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
+
+use crate::names::shared;
+use crate::values::{controller, ips, port, protocol};
+
+/// All backends of a Service, or some of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SliceBody {
+    pub(crate) service: Option<ArcStr>,
+    pub(crate) backends: Vec<Backend>,
+}
+
+/// Reads an EndpointSlice.
+pub(crate) fn slice(slice: &discovery::EndpointSlice, notes: &mut Vec<String>) -> SliceBody {
+    let label = slice.metadata.labels.as_ref().and_then(|l| l.get("kubernetes.io/service-name"));
+    let owner =
+        || controller(&slice.metadata).filter(|owner| owner.kind == "Service").map(|owner| owner.name);
+    let service = label.map(|name| shared(name)).or_else(owner);
+    let mut backends = Vec::new();
+    if slice.address_type != "FQDN" {
+        for endpoint in slice.endpoints.iter().flatten() {
+            let addresses = ips("endpoint address", endpoint.addresses.iter().map(|a| &**a), notes);
+            let ready = endpoint.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true);
+            for p in slice.ports.iter().flatten() {
+                let Some(port) = p.port.and_then(|number| port("endpoint port", number, notes)) else {
+                    continue;
+                };
+                backends.extend(addresses.iter().map(|ip| Backend {
+                    ip: *ip,
+                    port,
+                    protocol: protocol(p.protocol.clone()),
+                    port_name: name(p.name.as_deref()),
+                    ready,
+                    pod: target(endpoint.target_ref.as_ref()),
+                }));
+            }
+        }
+    }
+    SliceBody { service, backends }
+}
+
+/// Reads an Endpoints object.
+pub(crate) fn endpoints(endpoints: core::Endpoints, notes: &mut Vec<String>) -> Vec<Backend> {
+    let mut backends = Vec::new();
+    for subset in endpoints.subsets.unwrap_or_default() {
+        let ready = subset.addresses.iter().flatten().map(|a| (a, true));
+        let not_ready = subset.not_ready_addresses.iter().flatten().map(|a| (a, false));
+        for (address, ready) in ready.chain(not_ready) {
+            let Some(ip) = ips("endpoint address", [&*address.ip], notes).pop() else { continue };
+            for p in subset.ports.iter().flatten() {
+                let Some(port) = port("endpoint port", p.port, notes) else { continue };
+                backends.push(Backend {
+                    ip,
+                    port,
+                    protocol: protocol(p.protocol.clone()),
+                    port_name: name(p.name.as_deref()),
+                    ready,
+                    pod: target(address.target_ref.as_ref()),
+                });
+            }
+        }
+    }
+    backends
+}
+
+/// Returns the name of a port. The only port of a Service may have none, for which slices write "".
+fn name(name: Option<&str>) -> Option<ArcStr> {
+    name.filter(|name| !name.is_empty()).map(shared)
+}
+
+/// Returns the pod that an address belongs to.
+fn target(target: Option<&core::ObjectReference>) -> Option<ArcStr> {
+    let target = target.filter(|target| target.kind.as_deref() == Some("Pod"))?;
+    target.name.as_deref().map(shared)
+}

@@ -1,0 +1,61 @@
+//! The content of manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::{ContainerPort, Inventory, Labels};
+use flow_model::object_ref::ObjectRef;
+
+use crate::object::ObjectId;
+use crate::problem::Problem;
+
+/// The content of a set of manifests. Of two objects with the same id the later counts.
+#[derive(Clone, Debug, Default)]
+pub struct Manifests {
+    /// Policies, Namespaces, Services and Pods, as in any other source.
+    pub inventory: Arc<Inventory>,
+    /// Everything that makes pods, sorted by kind, namespace and name.
+    pub templates: Vec<Template>,
+    /// The place of each object, also of kinds that are only counted.
+    pub places: BTreeMap<ObjectId, Place>,
+    /// `metadata.annotations` of each Namespace, by its name.
+    pub namespace_annotations: BTreeMap<ArcStr, Labels>,
+    /// Service accounts that a RoleBinding or ClusterRoleBinding grants something.
+    pub bound_accounts: BTreeSet<ObjectRef>,
+    /// What could not be read. A broken policy is here and in the inventory.
+    pub problems: Vec<Problem>,
+}
+
+/// The place of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, or a name in place of one: `<stdin>`.
+    pub file: PathBuf,
+    /// The first line of the document that holds it, from 1; 0 when that isn't known.
+    pub line: usize,
+}
+
+/// The pods of a workload, before they exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    pub namespace: ArcStr,
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `ReplicaSet`, `Job`, `CronJob` or `Pod`.
+    pub kind: ArcStr,
+    /// The name of the workload.
+    pub name: ArcStr,
+    /// The labels of the pods.
+    pub labels: Labels,
+    /// The annotations of the workload and of its pods. The pods' have precedence.
+    pub annotations: Labels,
+    /// The ports of ordinary containers and sidecars.
+    pub ports: Vec<ContainerPort>,
+    /// The service account; `default` where none is named.
+    pub service_account: ArcStr,
+    pub host_network: bool,
+    /// Values of environment variables, commands and arguments of all containers, in their order.
+    pub texts: Vec<ArcStr>,
+    /// Whether another object made it, which then is the workload that people know.
+    pub controlled: bool,
+}

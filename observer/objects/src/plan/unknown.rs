@@ -1,0 +1,42 @@
+//! Values that are known only when the plan is applied.
+
+use serde_json::{Map, Value};
+
+/// Stands for a value that is known only when the plan is applied. It is no valid selector, address or port, so a policy with
+/// it is a broken one.
+const UNKNOWN: &str = "(known after apply)";
+
+/// Writes [`UNKNOWN`] wherever `unknown` is true.
+pub(super) fn mark(value: &mut Value, unknown: &Value) {
+    match unknown {
+        Value::Bool(true) => *value = Value::from(UNKNOWN),
+        Value::Object(fields) if fields.values().any(holds_true) => {
+            if !value.is_object() {
+                *value = Value::Object(Map::new());
+            }
+            for (key, unknown) in fields.iter().filter(|(_, unknown)| holds_true(unknown)) {
+                mark(&mut value[key.as_str()], unknown);
+            }
+        }
+        Value::Array(items) if items.iter().any(holds_true) => {
+            if !value.is_array() {
+                *value = Value::Array(Vec::new());
+            }
+            let Value::Array(values) = value else { return };
+            if values.len() < items.len() {
+                values.resize(items.len(), Value::Null);
+            }
+            values.iter_mut().zip(items).for_each(|(value, unknown)| mark(value, unknown));
+        }
+        _ => {}
+    }
+}
+
+fn holds_true(unknown: &Value) -> bool {
+    match unknown {
+        Value::Bool(unknown) => *unknown,
+        Value::Object(fields) => fields.values().any(holds_true),
+        Value::Array(items) => items.iter().any(holds_true),
+        Value::Null | Value::Number(_) | Value::String(_) => false,
+    }
+}

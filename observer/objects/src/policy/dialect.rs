@@ -1,0 +1,72 @@
+//! The differences between the kinds of tiered policies.
+
+use flow_model::policies::Tier;
+
+use crate::kinds::Kind;
+
+/// The differences between the kinds of tiered policies.
+pub(super) struct Dialect {
+    /// Fields of `spec`.
+    pub(super) spec: &'static [&'static str],
+    /// The tier of all policies of the kind; `None` where each names its own.
+    pub(super) tier: Option<Tier>,
+    /// The only name that a policy may have.
+    pub(super) name: Option<&'static str>,
+    /// The field of a rule that matches ports.
+    pub(super) ports: &'static str,
+    /// The action that admits.
+    pub(super) accept: &'static str,
+    /// Whether the action `Pass` exists.
+    pub(super) pass: bool,
+    /// Whether `to` may have `domainNames`.
+    pub(super) domains: bool,
+    /// Most rules in a section.
+    pub(super) rules: usize,
+    /// Most peers or ports in a rule.
+    pub(super) items: usize,
+}
+
+const CLUSTER: Dialect = Dialect {
+    spec: &["tier", "priority", "subject", "ingress", "egress"],
+    tier: None,
+    name: None,
+    ports: "protocols",
+    accept: "Accept",
+    pass: true,
+    domains: true,
+    rules: 25,
+    items: 25,
+};
+
+const ADMIN: Dialect = Dialect {
+    spec: &["priority", "subject", "ingress", "egress"],
+    tier: Some(Tier::Admin),
+    name: None,
+    ports: "ports",
+    accept: "Allow",
+    pass: true,
+    domains: true,
+    rules: 100,
+    items: 100,
+};
+
+const BASELINE: Dialect = Dialect {
+    spec: &["subject", "ingress", "egress"],
+    tier: Some(Tier::Baseline),
+    name: Some("default"),
+    pass: false,
+    domains: false,
+    ..ADMIN
+};
+
+impl Dialect {
+    /// Returns the dialect of a tiered kind; `None` for all other kinds.
+    pub(super) fn of(kind: Kind) -> Option<&'static Self> {
+        match kind {
+            Kind::AdminNetworkPolicy => Some(&ADMIN),
+            Kind::BaselineAdminNetworkPolicy => Some(&BASELINE),
+            Kind::ClusterNetworkPolicy => Some(&CLUSTER),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One file and its objects.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::document::{self, Document};
+use crate::list;
+use crate::object::{Object, ObjectId};
+use crate::problem::{Extent, Problem};
+use crate::read::listing::Stamp;
+
+/// Larger files are refused, so that the agent stays small.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// How long a damaged file keeps the objects that it gave before. It is long enough for a slow `kubectl get > file` to
+/// finish, and short enough that deleted pods don't stay because of a lasting mistake.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// One file and its objects.
+#[derive(Debug)]
+pub(super) struct File {
+    stamp: Stamp,
+    content: Content,
+    /// Set while `content` holds objects from before the file was damaged.
+    kept_since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    objects: Vec<Object>,
+    problems: Vec<Problem>,
+    /// A document didn't parse, or the file is empty: missing objects may only be unreadable.
+    damaged: bool,
+}
+
+/// Reads a file. The problem is why it can't be read.
+pub(crate) fn bytes(path: &Path, size: u64) -> Result<Vec<u8>, Problem> {
+    if size > MAX_FILE_BYTES {
+        let message = format!("larger than {} MiB: left out", MAX_FILE_BYTES >> 20);
+        return Err(Problem::of_file(path, Extent::Files, message));
+    }
+    fs::read(path)
+        .map_err(|error| Problem::of_file(path, Extent::Unreadable, format!("can't be read: {error}")))
+}
+
+impl File {
+    /// Reads a file. A damaged one keeps objects of the `old` content for [`GRACE`].
+    pub(super) fn read(path: &Path, stamp: Stamp, old: Option<Self>, now: Instant) -> Self {
+        let mut content = Content::of(path, stamp.size);
+        let mut kept_since = None;
+        if content.damaged
+            && let Some(old) = old.filter(|old| old.is_in_grace(now))
+            && content.keep(old.content.objects)
+        {
+            kept_since = old.kept_since.or(Some(now));
+            let message = "parts can't be read; what the file gave before is kept for 30 s";
+            content.problems.push(Problem::of_file(path, Extent::Files, message));
+        }
+        Self { stamp, content, kept_since }
+    }
+
+    /// Is true when the file need not be read again.
+    pub(super) fn is_current(&self, stamp: Stamp, now: Instant) -> bool {
+        self.stamp == stamp && self.is_in_grace(now)
+    }
+
+    /// Returns the objects of the file.
+    pub(super) fn objects(&self) -> &[Object] {
+        &self.content.objects
+    }
+
+    /// Returns everything that is wrong in the file.
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.content.problems
+    }
+
+    fn is_in_grace(&self, now: Instant) -> bool {
+        self.kept_since.is_none_or(|since| now.duration_since(since) < GRACE)
+    }
+}
+
+impl Content {
+    fn of(path: &Path, size: u64) -> Self {
+        match bytes(path, size) {
+            Ok(bytes) => Self::parse(path, &bytes),
+            Err(problem) => Self { problems: vec![problem], damaged: true, ..Self::default() },
+        }
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Self {
+        let mut content = Self { damaged: bytes.trim_ascii().is_empty(), ..Self::default() };
+        for document in document::parse(bytes) {
+            match document {
+                Ok(document) => content.add(path, document),
+                Err(broken) => {
+                    content.damaged = true;
+                    content.problems.push(Problem::of_document(path, broken));
+                }
+            }
+        }
+        content
+    }
+
+    fn add(&mut self, path: &Path, document: Document) {
+        let mut notes = Vec::new();
+        for item in list::items(document.value) {
+            let place = item.place();
+            let object = Object::from_value(item.value, &mut notes);
+            let extent = Extent::of_notes(object.as_ref());
+            self.problems.extend(notes.drain(..).map(|note| Problem {
+                file: path.to_owned(),
+                line: document.line,
+                extent: extent.clone(),
+                message: format!("{place}{note}"),
+            }));
+            self.objects.extend(object);
+        }
+    }
+
+    /// Adds the old objects that are not in the new content. Returns true if there are any.
+    fn keep(&mut self, old: Vec<Object>) -> bool {
+        let present: HashSet<ObjectId> = self.objects.iter().map(|object| object.id.clone()).collect();
+        let before = self.objects.len();
+        self.objects.extend(old.into_iter().filter(|object| !present.contains(&object.id)));
+        self.objects.len() != before
+    }
+}
