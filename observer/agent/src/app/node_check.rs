@@ -1,4 +1,4 @@
-//! Whether the cluster has a node of our name.
+//! Checks that the cluster has a node with this agent's node name.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-/// Of the names that there are, so many are told.
+/// Most node names that the warning lists.
 const SHOWN: usize = 5;
 
-/// Says so when the cluster has nodes and none of this name, and when it has one again: nodes are renamed, and by default
-/// the name is the host's.
+/// Warns when the cluster has nodes but none with this name, and logs when it has one again. By default the name is the
+/// host's, which need not be the node's.
 pub(super) fn follow(
     node: ArcStr,
     mut inventories: watch::Receiver<Arc<Inventory>>,
@@ -24,7 +24,7 @@ pub(super) fn follow(
     tasks.spawn(async move {
         let mut known = true;
         while let Some(Ok(())) = cancel.run_until_cancelled(inventories.changed()).await {
-            let now = others(&node, &inventories.borrow_and_update());
+            let now = other_names(&node, &inventories.borrow_and_update());
             match (now, known) {
                 (Some(nodes), true) => warn!(
                     %node, nodes,
@@ -38,10 +38,10 @@ pub(super) fn follow(
     });
 }
 
-/// The nodes' names, if ours is not among them.
-fn others(node: &str, inventory: &Inventory) -> Option<String> {
+/// Returns the nodes' names, if this agent's is not among them.
+fn other_names(node: &str, inventory: &Inventory) -> Option<String> {
     let names = || inventory.nodes.iter().map(|node| node.name.as_str());
-    // A source without nodes says nothing of ours.
+    // A source without any node proves nothing.
     if names().next().is_none() || names().any(|name| name == node) {
         return None;
     }
@@ -59,17 +59,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_where_ours_is_missing() {
-        let others = |names: &[&str]| {
+    fn names_are_listed_where_ours_is_missing() {
+        let listed = |names: &[&str]| {
             let node = |name: &&str| {
                 Arc::new(Node { name: (*name).into(), labels: [].into(), ips: vec![], pod_cidrs: vec![] })
             };
             let inventory = Inventory { nodes: names.iter().map(node).collect(), ..Inventory::default() };
-            others("n1", &inventory)
+            other_names("n1", &inventory)
         };
-        assert_eq!(others(&[]), None);
-        assert_eq!(others(&["n0", "n1"]), None);
-        assert_eq!(others(&["n10"]).as_deref(), Some("n10"));
-        assert_eq!(others(&["a", "b", "c", "d", "e", "f"]).as_deref(), Some("a, b, c, d, e, ..."));
+        assert_eq!(listed(&[]), None);
+        assert_eq!(listed(&["n0", "n1"]), None);
+        assert_eq!(listed(&["n10"]).as_deref(), Some("n10"));
+        assert_eq!(listed(&["a", "b", "c", "d", "e", "f"]).as_deref(), Some("a, b, c, d, e, ..."));
     }
 }

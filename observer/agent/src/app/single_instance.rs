@@ -1,4 +1,4 @@
-//! One agent a node: two would attach twice and count everything twice.
+//! Allows one agent per node: two would attach twice and count everything twice.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -7,18 +7,20 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use anyhow::{Context as _, bail};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-/// Abstract, so that it needs no file, belongs to the network namespace, and goes with the process.
+/// Name of an abstract socket. It needs no file, belongs to the network namespace, and ends with the process.
 const NAME: &str = "flow-observer";
 
-/// Holds the place of the only agent in this network namespace.
+/// Marks this process as the only agent in its network namespace, until dropped.
 #[derive(Debug)]
-pub(super) struct Alone {
+pub(super) struct SingleInstance {
     _listener: UnixListener,
 }
 
-impl Alone {
+impl SingleInstance {
+    /// Marks this process as the only agent.
+    ///
     /// # Errors
-    /// When another agent has the place; it is named.
+    /// When another agent runs; the text names its process.
     pub(super) fn claim() -> anyhow::Result<Self> {
         let address = SocketAddr::from_abstract_name(NAME).context("the name of the agent's socket")?;
         match UnixListener::bind_addr(&address) {
@@ -31,7 +33,7 @@ impl Alone {
     }
 }
 
-/// In words; empty where it can't be seen, as from another process namespace.
+/// Returns the process of the other agent in words, or nothing where it is in another process namespace.
 fn pid(address: &SocketAddr) -> String {
     let peer = UnixStream::connect_addr(address).ok().and_then(|s| getsockopt(&s, PeerCredentials).ok());
     peer.map(|peer| peer.pid()).filter(|pid| *pid > 0).map(|pid| format!(" (pid {pid})")).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The same question to one agent or to all.
+//! The same request to one agent or to all.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,28 +9,28 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::commands::reach::{Fleet, ReachArgs};
-use crate::commands::tail::TailError;
-use crate::commands::tail::client::Target;
+use crate::client::error::ClientError;
+use crate::client::fleet::{AgentArgs, Fleet};
+use crate::client::target::Target;
 
-/// Agents asked at once: each costs a connection through the API server.
-const AT_ONCE: usize = 16;
+/// Agents asked at the same time: each costs a connection through the API server.
+const MAX_CONCURRENT: usize = 16;
 
-/// What agents said.
+/// Holds what agents answered.
 #[derive(Debug)]
-pub(in crate::commands) struct Answers<T> {
-    /// By node; of one agent asked by its URL the node isn't known.
-    pub(in crate::commands) answers: Vec<(Option<ArcStr>, T)>,
-    /// Some could not be asked, and that was noted.
-    pub(in crate::commands) incomplete: bool,
+pub(crate) struct Answers<T> {
+    /// Sorted by node. An agent that is asked by its URL has no node here.
+    pub(crate) answers: Vec<(Option<ArcStr>, T)>,
+    /// True when some agents could not be asked; a note names each.
+    pub(crate) incomplete: bool,
 }
 
-/// Gets `path` from the agent or agents.
+/// Requests `path` from the one agent, or from all.
 ///
 /// # Errors
-/// When none answers.
-pub(in crate::commands) async fn get<T: DeserializeOwned + Send + 'static>(
-    args: &ReachArgs,
+/// When no agent answers.
+pub(crate) async fn get<T: DeserializeOwned + Send + 'static>(
+    args: &AgentArgs,
     path: &str,
     notes: impl Write,
 ) -> anyhow::Result<Answers<T>> {
@@ -41,12 +41,12 @@ pub(in crate::commands) async fn get<T: DeserializeOwned + Send + 'static>(
     get_all(&args.fleet().await?, path, notes).await
 }
 
-pub(super) async fn get_all<T: DeserializeOwned + Send + 'static>(
+async fn get_all<T: DeserializeOwned + Send + 'static>(
     fleet: &Fleet,
     path: &str,
     mut notes: impl Write,
 ) -> anyhow::Result<Answers<T>> {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let room = Arc::new(Semaphore::new(MAX_CONCURRENT));
     let mut tasks = JoinSet::new();
     for pod in fleet.find().await? {
         let (node, target, path, room) =
@@ -81,11 +81,11 @@ async fn ask<T: DeserializeOwned>(target: &Target, path: &str) -> anyhow::Result
     })
 }
 
-/// An agent that answers, one that is ready if there is such.
+/// Returns an agent that answers, preferably one that is ready.
 ///
 /// # Errors
-/// When none answers; it says what each did.
-pub(in crate::commands) async fn any(fleet: &Fleet) -> anyhow::Result<Target> {
+/// When no agent answers; the text gives the reason of each.
+pub(crate) async fn any(fleet: &Fleet) -> anyhow::Result<Target> {
     let mut pods = fleet.find().await?;
     pods.sort_by_key(|pod| !pod.ready);
     let (mut unready, mut failures) = (None, Vec::new());
@@ -93,8 +93,8 @@ pub(in crate::commands) async fn any(fleet: &Fleet) -> anyhow::Result<Target> {
         let target = fleet.target(pod);
         match target.get("/readyz").await {
             Ok(_) => return Ok(target),
-            // It knows only part of the cluster, and says so in its answers.
-            Err(TailError::Refused { status: 503, .. }) => unready = unready.or(Some(target)),
+            // An agent that is not ready knows only part of the cluster; its answers say so.
+            Err(ClientError::Refused { status: 503, .. }) => unready = unready.or(Some(target)),
             Err(error) => failures.push(error.to_string()),
         }
     }

@@ -1,15 +1,15 @@
-//! What several nodes tell of the same finding, as one.
+//! Findings of several agents, joined: several nodes may report the same one.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use flow_model::finding::{Evidence, Finding, State};
 
-/// Of one finding.
+/// How many pieces of evidence a joined finding keeps; the newest stay.
 const MAX_EVIDENCE: usize = 20;
 
-/// One finding per id, active ones first, then the newest.
-pub(super) fn join(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
+/// Returns one finding per id: active ones first, then by time, newest first.
+pub(crate) fn join(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
     let mut by_id: BTreeMap<_, Finding> = BTreeMap::new();
     for finding in findings {
         let key = (finding.id.clone(), finding.kind);
@@ -26,8 +26,8 @@ pub(super) fn join(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> 
     joined
 }
 
-/// The words of who knows it to be active, else of who saw it last. Both ends of a connection see it, so the larger count
-/// is at least what happened, and the sum may be twice that.
+/// Joins two reports of a finding. The text is from the agent that knows it to be active, else from the one that saw it
+/// last. Both ends of a connection see the same events, so the larger count is a lower bound, and the sum could be double.
 fn both(a: Finding, b: Finding) -> Finding {
     let rank = |finding: &Finding| (finding.state == State::Active, finding.last_seen);
     let (newer, older) = if rank(&a) >= rank(&b) { (a, b) } else { (b, a) };
@@ -74,7 +74,7 @@ mod tests {
     use crate::sink::testing::{at, finding, resolved};
 
     #[test]
-    fn a_finding_of_two_nodes_is_told_once() {
+    fn a_finding_of_two_nodes_is_reported_once() {
         let evidence = |second: i64| Evidence { time: at(second), text: format!("at {second}") };
         let here = Finding {
             count: 9,
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_it_is_over_everywhere() {
+    fn a_finding_is_resolved_when_every_node_has_resolved_it() {
         let [first, last] = [resolved(finding("a", 1), 2), resolved(finding("a", 3), 4)];
         let both = join([first.clone(), last.clone()]);
         assert_eq!((both[0].state, both[0].resolved_at), (State::Resolved, Some(at(4))));

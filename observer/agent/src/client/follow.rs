@@ -1,4 +1,4 @@
-//! Reading on through lost connections, without missing or repeating a record that the agent still has.
+//! A stream of one agent that survives lost connections: no record that the agent still has is missed or repeated.
 
 use std::io::Write;
 use std::time::Duration;
@@ -8,26 +8,36 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use crate::commands::tail::client::{Target, causes, query};
-use crate::commands::tail::events::{Event, Parser};
-use crate::commands::tail::{TailArgs, TailError};
+use crate::client::error::{ClientError, causes};
+use crate::client::query::query;
+use crate::client::sse::{Event, Parser};
+use crate::client::target::Target;
 
-/// An agent says something every 10 s; after this long without, the connection is dead.
+/// An agent sends at least a keep-alive every 10 s. After this long without one, the connection is dead.
 const SILENCE: Duration = Duration::from_secs(35);
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const REPLAY_TRIES: u32 = 6;
 
-/// Yields the data of events, reconnecting as needed.
-pub(in crate::commands) struct Follower<N> {
+/// Selects the records of a stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// Parameters of the request that filter records, with their values.
+    pub(crate) filters: Vec<(&'static str, String)>,
+    /// Where to begin, as the user wrote it: the agent's clock counts. Without it, the stream begins now.
+    pub(crate) since: Option<String>,
+    /// Whether the stream goes on after the replay.
+    pub(crate) follow: bool,
+}
+
+/// Yields the data of events, and reconnects where needed.
+pub(crate) struct Follower<N> {
     target: Target,
-    filters: Vec<(&'static str, String)>,
-    since: Option<String>,
-    follow: bool,
+    selection: Selection,
     replayed: bool,
     notes: N,
     stream: Option<Stream>,
-    /// The first connection has been made; from now on failures are waited out.
+    /// True after the first connection: from then on temporary failures are waited out.
     begun: bool,
     last_id: Option<String>,
     last_time: Option<Timestamp>,
@@ -38,29 +48,21 @@ struct Stream {
     parser: Parser,
 }
 
-/// What a connection gave.
+/// What the next read of a connection returned.
 enum Step {
     Event(Event),
-    /// The answer is complete.
+    /// The response is complete.
     End,
-    /// It broke, and why.
+    /// The connection broke, with the reason.
     Broken(String),
 }
 
 impl<N: Write> Follower<N> {
-    pub(in crate::commands) fn new(target: Target, args: &TailArgs, notes: N) -> Self {
-        let join = |values: Vec<&str>| (!values.is_empty()).then(|| values.join(","));
-        let filters = [
-            ("namespace", args.namespace.clone()),
-            ("pod", args.pod.as_ref().map(ToString::to_string)),
-            ("kind", join(args.kind.iter().map(|kind| kind.as_str()).collect())),
-            ("outcome", join(args.outcome.iter().map(|outcome| outcome.as_str()).collect())),
-        ];
+    /// Returns a stream that connects when it is first read. `notes` receives lost and restored connections.
+    pub(crate) fn new(target: Target, selection: Selection, notes: N) -> Self {
         Self {
             target,
-            filters: filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-            since: args.since.clone(),
-            follow: !args.no_follow,
+            selection,
             replayed: false,
             notes,
             stream: None,
@@ -70,8 +72,11 @@ impl<N: Write> Follower<N> {
         }
     }
 
-    /// The next record; `None` at the end of a replay that is not followed.
-    pub(in crate::commands) async fn next(&mut self) -> Result<Option<String>, TailError> {
+    /// Returns the next record, or `None` at the end of a replay that is not followed.
+    ///
+    /// # Errors
+    /// When the agent can't be reached at first, or refuses later.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
             let Some(stream) = &mut self.stream else {
                 self.connect().await?;
@@ -85,7 +90,7 @@ impl<N: Write> Follower<N> {
                         None => continue,
                     }
                 }
-                Step::End if !self.follow => {
+                Step::End if !self.selection.follow => {
                     self.replayed = true;
                     return Ok(None);
                 }
@@ -97,44 +102,47 @@ impl<N: Write> Follower<N> {
         }
     }
 
-    /// Yields what has been and ends, whatever the arguments say.
-    pub(in crate::commands) fn replay(&mut self) {
-        self.follow = false;
+    /// Ends the stream after the replay, whatever the selection says.
+    pub(crate) fn replay(&mut self) {
+        self.selection.follow = false;
     }
 
-    /// Whether a replay came to its end.
-    pub(in crate::commands) fn has_replayed(&self) -> bool {
+    /// Returns true after a replay has been read to its end.
+    pub(crate) fn has_replayed(&self) -> bool {
         self.replayed
     }
 
-    /// Goes on with what happens, from where the replay ended.
-    pub(in crate::commands) fn go_on(&mut self) {
-        (self.follow, self.stream, self.begun) = (true, None, false);
+    /// Continues with live records from where the replay ended.
+    pub(crate) fn continue_live(&mut self) {
+        (self.selection.follow, self.stream, self.begun) = (true, None, false);
     }
 
-    /// Connects, if that is not done yet.
-    pub(in crate::commands) async fn begin(&mut self) -> Result<(), TailError> {
+    /// Connects, unless that has been done.
+    ///
+    /// # Errors
+    /// As [`Follower::next`].
+    pub(crate) async fn begin(&mut self) -> Result<(), ClientError> {
         if self.stream.is_none() {
             self.connect().await?;
         }
         Ok(())
     }
 
-    /// Remembers how far the reader is, for an agent that starts anew.
-    pub(in crate::commands) fn printed(&mut self, time: Option<Timestamp>) {
+    /// Remembers how far the reader is, for an agent that restarts and so loses its event ids.
+    pub(crate) fn printed(&mut self, time: Option<Timestamp>) {
         self.last_time = self.last_time.max(time);
     }
 
-    /// Whether the next record may be there already: printing can wait to be flushed.
-    pub(super) fn has_more(&self) -> bool {
+    /// Returns true when another record has arrived already, so that the output needs no flush yet.
+    pub(crate) fn has_more(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| stream.parser.has_more())
     }
 
-    async fn connect(&mut self) -> Result<(), TailError> {
+    async fn connect(&mut self) -> Result<(), ClientError> {
         let mut backoff = BACKOFF_MIN;
-        // What is live is waited for; a replay that broke off tells its end sooner.
+        // A live stream is waited for without end; a replay that broke off fails soon.
         for tries in 1.. {
-            let patient = self.follow || tries < REPLAY_TRIES;
+            let patient = self.selection.follow || tries < REPLAY_TRIES;
             if self.begun {
                 sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -148,7 +156,7 @@ impl<N: Write> Follower<N> {
                     self.begun = true;
                     return Ok(());
                 }
-                Err(error) if self.begun && patient && is_passing(&error) => {
+                Err(error) if self.begun && patient && error.is_temporary() => {
                     tracing::debug!(%error, "no connection");
                 }
                 Err(error) => return Err(error),
@@ -157,17 +165,18 @@ impl<N: Write> Follower<N> {
         Ok(())
     }
 
-    /// The agent prefers the last event's id to `since`, as long as it is the same run of the same agent.
+    /// Returns the path of the next request. The agent prefers the last event's id to `since` while it is the same run.
     fn path(&self) -> String {
-        let mut parameters = self.filters.clone();
-        parameters.push(("follow", self.follow.to_string()));
-        let since = self.last_time.map(|time| time.to_string()).or_else(|| self.since.clone());
+        let Selection { filters, since, follow } = &self.selection;
+        let mut parameters = filters.clone();
+        parameters.push(("follow", follow.to_string()));
+        let since = self.last_time.map(|time| time.to_string()).or_else(|| since.clone());
         parameters.extend(since.map(|since| ("since", since)));
         format!("/api/v1/flows?{}", query(&parameters))
     }
 
     fn note(&mut self, note: &str) {
-        // With stderr gone there is nobody left to tell.
+        // Nobody reads the notes when stderr is closed.
         writeln!(self.notes, "flow-observer: {note}").ok();
     }
 }
@@ -191,18 +200,5 @@ impl Stream {
                 Err(_) => return Step::Broken(format!("silent for {} s", SILENCE.as_secs())),
             }
         }
-    }
-}
-
-/// What may be over when the agent, or what stands before it, has started again.
-fn is_passing(error: &TailError) -> bool {
-    match error {
-        TailError::Unreachable { .. } | TailError::Pod { .. } => true,
-        TailError::Refused { status, .. } => *status >= 500 || *status == 429,
-        TailError::Url(_)
-        | TailError::NotAnAgent { .. }
-        | TailError::Unauthorised { .. }
-        | TailError::Connect(_)
-        | TailError::Reach(_) => false,
     }
 }

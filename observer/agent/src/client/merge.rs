@@ -1,8 +1,8 @@
-//! Several streams of records into one, by time. No clock of its own.
+//! Merges several streams of records into one, ordered by time. It has no clock of its own.
 //!
-//! What an agent replays has been there all the time, so it is merged exactly: a record waits until every replaying
-//! agent has passed it. What happens now arrives within about a second: it waits that long for older records of other
-//! agents. An agent that says nothing is not waited for; what it says late comes late, and nothing is left out.
+//! Replayed records exist before the merge begins, so they are merged exactly: a record waits until every replaying agent
+//! has passed its time. Live records arrive within about a second, so each waits that long for older records of other
+//! agents. Silent agents don't hold up the others. Their late records are printed late; none is left out.
 
 #[cfg(test)]
 mod tests;
@@ -13,24 +13,24 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 /// How long a live record waits for older ones.
-pub(super) const WINDOW: Duration = Duration::from_secs(1);
-/// How far an agent's own records may be out of order.
-pub(super) const SLACK: SignedDuration = SignedDuration::from_secs(1);
-/// How long a replaying agent may be silent.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+/// By how much records of one agent may be out of order.
+pub(crate) const SLACK: SignedDuration = SignedDuration::from_secs(1);
+/// How long a replaying agent may be silent before the others go on without it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Names a stream.
-pub(super) type Source = u64;
+/// Identifies a stream.
+pub(crate) type Source = u64;
 
-/// Records that wait for their turn.
+/// Holds the records that wait for their turn.
 #[derive(Debug)]
-pub(super) struct Merge<T> {
-    /// Records of one source that may wait. Full, a source is not waited for in order within [`SLACK`].
+pub(crate) struct Merge<T> {
+    /// How many records of one source may wait. A source at this limit holds nothing back, not even within [`SLACK`].
     capacity: usize,
     sources: BTreeMap<Source, State>,
-    /// By time, then by arrival.
+    /// Ordered by time, then by arrival.
     waiting: BTreeMap<(Timestamp, u64), Waiting<T>>,
-    /// When each has waited long enough.
+    /// The moment at which each record has waited long enough.
     due: BTreeSet<(Instant, u64)>,
     arrived: u64,
 }
@@ -45,24 +45,27 @@ struct Waiting<T> {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Time of its newest record.
+    /// The time of its newest record.
     newest: Option<Timestamp>,
+    /// When its last record arrived.
     heard: Instant,
+    /// How many of its records wait.
     held: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Replaying,
-    /// It was silent for too long: others go first until it speaks.
+    /// It was silent for too long: the others go first until its next record.
     Lagging,
-    /// It is live, and what happened while it connected arrives by then.
+    /// It is live. Records from before it was connected arrive until then.
     Settling(Instant),
     Live,
 }
 
 impl<T> Merge<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// Returns a merge without sources. `capacity` bounds the waiting records of each source.
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
             sources: BTreeMap::new(),
@@ -72,32 +75,32 @@ impl<T> Merge<T> {
         }
     }
 
-    /// A stream that begins with what has been.
-    pub(super) fn join(&mut self, source: Source, now: Instant) {
+    /// Adds a stream that begins with a replay.
+    pub(crate) fn join(&mut self, source: Source, now: Instant) {
         self.sources.insert(source, State { phase: Phase::Replaying, newest: None, heard: now, held: 0 });
     }
 
-    /// All that has been has come; what comes now happens now.
-    pub(super) fn live(&mut self, source: Source, now: Instant) {
+    /// Marks the end of a stream's replay: its next records are live.
+    pub(crate) fn live(&mut self, source: Source, now: Instant) {
         if let Some(state) = self.sources.get_mut(&source) {
             state.phase = Phase::Settling(now + WINDOW);
         }
     }
 
-    /// It is not waited for until it speaks.
-    pub(super) fn lag(&mut self, source: Source) {
+    /// Stops waiting for a stream until its next record.
+    pub(crate) fn lag(&mut self, source: Source) {
         if let Some(state) = self.sources.get_mut(&source).filter(|state| state.phase == Phase::Replaying) {
             state.phase = Phase::Lagging;
         }
     }
 
-    /// Nothing more comes; what is here stays.
-    pub(super) fn leave(&mut self, source: Source) {
+    /// Removes a stream. Its waiting records stay.
+    pub(crate) fn leave(&mut self, source: Source) {
         self.sources.remove(&source);
     }
 
-    /// Takes a record. Without a time of its own it goes after the one before it.
-    pub(super) fn put(&mut self, source: Source, time: Option<Timestamp>, value: T, now: Instant) {
+    /// Takes a record. One without a time is put after the previous record of its stream.
+    pub(crate) fn put(&mut self, source: Source, time: Option<Timestamp>, value: T, now: Instant) {
         let mut due = now;
         let mut newest = None;
         if let Some(state) = self.sources.get_mut(&source) {
@@ -116,11 +119,11 @@ impl<T> Merge<T> {
         self.due.insert((due, self.arrived));
     }
 
-    /// The next record, if it may go now.
-    pub(super) fn next(&mut self, now: Instant) -> Option<T> {
+    /// Returns the next record, if it has waited long enough.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<T> {
         let (&(time, _), _) = self.waiting.first_key_value()?;
         let (due, _) = self.due.first()?;
-        // Whatever has waited long enough takes along all that is older.
+        // A record that has waited long enough releases all older ones, too.
         if *due > now || self.sources.values_mut().any(|state| state.holds_back(time, now, self.capacity)) {
             return None;
         }
@@ -128,7 +131,7 @@ impl<T> Merge<T> {
         self.due.remove(&(due, arrival));
         if let Some(state) = self.sources.get_mut(&source) {
             if state.held >= self.capacity {
-                // It was silent because of us.
+                // It was silent because it was not read.
                 state.heard = now;
             }
             state.held = state.held.saturating_sub(1);
@@ -136,8 +139,8 @@ impl<T> Merge<T> {
         Some(value)
     }
 
-    /// Replaying streams that have just been silent for too long.
-    pub(super) fn lagging(&mut self, now: Instant) -> Vec<Source> {
+    /// Returns the replaying streams that have just become silent for too long.
+    pub(crate) fn lagging(&mut self, now: Instant) -> Vec<Source> {
         let capacity = self.capacity;
         let late = |state: &State| {
             let silent = now.saturating_duration_since(state.heard) >= PATIENCE;
@@ -151,13 +154,14 @@ impl<T> Merge<T> {
         .collect()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Returns true when no record waits.
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }
 
 impl State {
-    /// Whether something older than `time` may still come from here.
+    /// Returns true when a record older than `time` may still arrive from this stream.
     fn holds_back(&mut self, time: Timestamp, now: Instant, capacity: usize) -> bool {
         if let Phase::Settling(until) = self.phase
             && until <= now
@@ -166,7 +170,7 @@ impl State {
         }
         match self.phase {
             Phase::Live | Phase::Lagging => false,
-            // It can't say more until something goes.
+            // It is not read until one of its records leaves.
             _ if self.held >= capacity => false,
             Phase::Replaying | Phase::Settling(_) => {
                 self.newest.is_none_or(|newest| newest.duration_since(time) < SLACK)

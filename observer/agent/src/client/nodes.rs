@@ -1,112 +1,99 @@
-//! The tails of all nodes as one.
+//! The streams of all nodes, merged into one.
+
+mod node;
 
 use std::collections::HashMap;
-use std::io::{self, Write};
-use std::sync::Arc;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use jiff::Timestamp;
-use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::commands::reach::Fleet;
-use crate::commands::reach::merge::{Merge, Source};
-use crate::commands::tail::client::Target;
-use crate::commands::tail::follow::Follower;
-use crate::commands::tail::{Printer, TailArgs, TailError};
+use self::node::{MAX_WAITING, Node, NodeEvent, Record};
+use crate::client::fleet::Fleet;
+use crate::client::follow::Selection;
+use crate::client::merge::{Merge, Source};
+use crate::client::print::records::RecordPrinter;
 use crate::kube::agents::AgentPod;
 
-/// How often nodes that came and went are looked for.
-const LOOK: Duration = Duration::from_secs(5);
-/// How often it is looked whether records have waited long enough.
+/// Time between two lists of the agents' pods.
+const LIST: Duration = Duration::from_secs(5);
+/// Time between two checks of which records have waited long enough.
 const TICK: Duration = Duration::from_millis(50);
-/// Records of one agent that wait to be merged; then it is read no further.
-const HELD: usize = 4_096;
-const RETRY: Duration = Duration::from_secs(2);
 
-/// What a node's task says.
-enum News {
-    Record(Record),
-    /// The replay is over, and the live stream open.
-    Live,
-    /// It can't be read for now, and why.
-    Missing(String),
-    /// The end of a replay that is not followed.
-    End,
-}
-
-struct Record {
-    line: String,
-    time: Option<Timestamp>,
-    _room: OwnedSemaphorePermit,
-}
-
-#[derive(Deserialize)]
-struct Timed {
-    time: Timestamp,
-}
-
-/// Prints the records of all agents until the replay ends (`--no-follow`) or the reader of stdout goes away.
-pub(in crate::commands) async fn run<N>(
+/// Prints the records of all agents until the replay ends, if it is not followed, or until stdout is closed.
+///
+/// # Errors
+/// When no agent is found, a node was missing during a replay, or stdout can't be written.
+pub(crate) async fn run<N>(
     fleet: &Fleet,
-    args: &TailArgs,
-    mut out: Printer<impl Write>,
+    selection: &Selection,
+    mut out: RecordPrinter<impl Write>,
     notes: N,
 ) -> anyhow::Result<()>
 where
     N: Write + Clone + Send + Sync + 'static,
 {
-    let (to, mut news) = mpsc::unbounded_channel();
-    let mut nodes = Nodes { args, notes, to, running: HashMap::new(), next: 0, missed: false };
-    let mut merge = Merge::new(HELD);
+    let (to, mut events) = mpsc::unbounded_channel();
+    let mut nodes = Nodes { selection, notes, to, running: HashMap::new(), next: 0, missed: false };
+    let mut merge = Merge::new(MAX_WAITING);
     nodes.follow(fleet, fleet.find().await?, &mut merge, true);
-    let (mut tick, mut look) = (interval(TICK), interval(LOOK));
+    let (mut tick, mut list) = (interval(TICK), interval(LIST));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    look.reset();
-    let mut told_of_api = false;
-    while !(args.no_follow && nodes.running.is_empty() && merge.is_empty()) {
+    list.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    list.reset();
+    let mut list_failed = false;
+    while selection.follow || !nodes.running.is_empty() || !merge.is_empty() {
         tokio::select! {
-            Some((source, news)) = news.recv() => nodes.take(source, news, &mut merge),
+            Some((source, event)) = events.recv() => nodes.take(source, event, &mut merge),
             _ = tick.tick() => {}
-            _ = look.tick(), if !args.no_follow => match fleet.find().await {
+            _ = list.tick(), if selection.follow => match fleet.find().await {
                 Ok(pods) => {
                     nodes.follow(fleet, pods, &mut merge, false);
-                    told_of_api = false;
+                    list_failed = false;
                 }
-                Err(error) if !std::mem::replace(&mut told_of_api, true) => {
-                    nodes.note(&format!("nodes that join are not seen for now: {error}"));
+                Err(error) if !std::mem::replace(&mut list_failed, true) => {
+                    nodes.note(&format!("new nodes are not found for now: {error}"));
                 }
                 Err(_) => {}
             },
         }
-        let now = Instant::now();
-        for source in merge.lagging(now) {
-            nodes.lags(source);
-        }
-        let mut printed = false;
-        while let Some(Record { line, .. }) = merge.next(now) {
-            out.print(&line)?;
-            printed = true;
-        }
-        if printed {
-            out.flush()?;
-        }
+        print(&mut nodes, &mut merge, &mut out)?;
     }
     if nodes.missed {
-        bail!("the tail is incomplete: the lines above tell which nodes are missing");
+        bail!("the tail is incomplete: the lines above name the missing nodes");
     }
     Ok(out.flush()?)
 }
 
-/// The nodes that are followed, each by a task.
+/// Prints the records whose turn it is.
+fn print<N: Write + Clone + Send + Sync + 'static>(
+    nodes: &mut Nodes<'_, N>,
+    merge: &mut Merge<Record>,
+    out: &mut RecordPrinter<impl Write>,
+) -> anyhow::Result<()> {
+    let now = Instant::now();
+    for source in merge.lagging(now) {
+        nodes.note_lag(source);
+    }
+    let mut printed = false;
+    while let Some(Record { line, .. }) = merge.next(now) {
+        out.line(&line)?;
+        printed = true;
+    }
+    if printed {
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Holds the nodes that are followed, each by a task.
 struct Nodes<'a, N> {
-    args: &'a TailArgs,
+    selection: &'a Selection,
     notes: N,
-    to: mpsc::UnboundedSender<(Source, News)>,
+    to: mpsc::UnboundedSender<(Source, NodeEvent)>,
     running: HashMap<Source, Running>,
     next: Source,
     missed: bool,
@@ -124,139 +111,72 @@ impl Drop for Running {
 }
 
 impl<N: Write + Clone + Send + Sync + 'static> Nodes<'_, N> {
-    /// Begins with pods that are new, and lets go of those that are no more.
+    /// Starts to read new pods, and stops reading those that no longer exist.
     fn follow(&mut self, fleet: &Fleet, pods: Vec<AgentPod>, merge: &mut Merge<Record>, at_first: bool) {
         self.running.retain(|source, running| {
-            let stays = pods.iter().any(|pod| pod.uid == running.pod.uid);
-            if !stays {
+            let exists = pods.iter().any(|pod| pod.uid == running.pod.uid);
+            if !exists {
                 merge.leave(*source);
             }
-            stays
+            exists
         });
         for pod in pods {
-            if self.running.values().any(|running| running.pod.uid == pod.uid) {
-                continue;
+            if self.running.values().all(|running| running.pod.uid != pod.uid) {
+                self.start(fleet, pod, merge, at_first);
             }
-            // All that an agent has seen that came after us is news.
-            let joined = pod.start.filter(|_| !at_first).map(|start| start.to_string());
-            let since = self.args.since.clone().or(joined);
-            let source = self.next;
-            self.next += 1;
-            merge.join(source, Instant::now());
-            let node = Node {
-                source,
-                target: fleet.target(pod.clone()),
-                args: TailArgs { since, ..self.args.clone() },
-                to: self.to.clone(),
-                notes: self.notes.clone(),
-            };
-            let task = tokio::spawn(node.run()).abort_handle();
-            self.running.insert(source, Running { pod, task });
         }
     }
 
-    fn take(&mut self, source: Source, news: News, merge: &mut Merge<Record>) {
+    fn start(&mut self, fleet: &Fleet, pod: AgentPod, merge: &mut Merge<Record>, at_first: bool) {
+        // An agent that started after this command is read from its start: nothing of it has been printed.
+        let joined = pod.start.filter(|_| !at_first).map(|start| start.to_string());
+        let since = self.selection.since.clone().or(joined);
+        let source = self.next;
+        self.next += 1;
+        merge.join(source, Instant::now());
+        let node = Node {
+            source,
+            target: fleet.target(pod.clone()),
+            selection: Selection { since, ..self.selection.clone() },
+            to: self.to.clone(),
+            notes: self.notes.clone(),
+        };
+        let task = tokio::spawn(node.run()).abort_handle();
+        self.running.insert(source, Running { pod, task });
+    }
+
+    fn take(&mut self, source: Source, event: NodeEvent, merge: &mut Merge<Record>) {
         let now = Instant::now();
-        match news {
-            News::Record(record) => merge.put(source, record.time, record, now),
-            News::Live => merge.live(source, now),
-            News::Missing(why) => {
+        match event {
+            NodeEvent::Record(record) => merge.put(source, record.time, record, now),
+            NodeEvent::Live => merge.live(source, now),
+            NodeEvent::Missing(why) => {
                 merge.lag(source);
                 if let Some(Running { pod, .. }) = self.running.get(&source) {
-                    let on = if self.args.no_follow { "" } else { "; trying again" };
-                    let note = format!("node {} is missing: {why}{on}", pod.node);
+                    let next = if self.selection.follow { "; trying again" } else { "" };
+                    let note = format!("node {} is missing: {why}{next}", pod.node);
                     self.note(&note);
                 }
-                self.missed |= self.args.no_follow;
+                self.missed |= !self.selection.follow;
             }
-            News::End => {
+            NodeEvent::End => {
                 merge.leave(source);
                 self.running.remove(&source);
             }
         }
     }
 
-    fn lags(&mut self, source: Source) {
+    fn note_lag(&mut self, source: Source) {
         if let Some(Running { pod, .. }) = self.running.get(&source) {
             let node = pod.node.clone();
-            self.note(&format!("node {node} says nothing: the others go on, and what it says may come late"));
+            self.note(&format!(
+                "node {node} is silent: the others go on, and its records may be printed late"
+            ));
         }
     }
 
     fn note(&mut self, note: &str) {
-        // With stderr gone there is nobody left to tell.
+        // Nobody reads the notes when stderr is closed.
         writeln!(self.notes, "flow-observer: {note}").ok();
-    }
-}
-
-/// One node's tail.
-struct Node<N> {
-    source: Source,
-    target: Target,
-    args: TailArgs,
-    to: mpsc::UnboundedSender<(Source, News)>,
-    notes: N,
-}
-
-impl<N: Write + Clone + Send + Sync> Node<N> {
-    async fn run(self) {
-        let room = Arc::new(Semaphore::new(HELD));
-        let mut follower = Follower::new(self.target.clone(), &self.args, self.notes.clone());
-        let mut told = false;
-        while let Err(error) = self.read(&mut follower, &room).await {
-            if !std::mem::replace(&mut told, true) {
-                self.say(News::Missing(error.to_string()));
-            }
-            if self.args.no_follow {
-                break;
-            }
-            sleep(RETRY).await;
-        }
-        self.say(News::End);
-    }
-
-    /// The replay first, whose end is told by its own end; then, from the same place on, what happens.
-    async fn read(&self, follower: &mut Follower<N>, room: &Arc<Semaphore>) -> Result<(), TailError> {
-        if self.args.since.is_some() && !follower.has_replayed() {
-            follower.replay();
-            self.records(follower, room).await?;
-        }
-        if self.args.no_follow {
-            return Ok(());
-        }
-        follower.go_on();
-        follower.begin().await?;
-        self.say(News::Live);
-        self.records(follower, room).await
-    }
-
-    async fn records(&self, follower: &mut Follower<N>, room: &Arc<Semaphore>) -> Result<(), TailError> {
-        while let Some(line) = follower.next().await? {
-            let time = serde_json::from_str(&line).map(|Timed { time }| time).ok();
-            follower.printed(time);
-            // Closed it never is.
-            let Ok(room) = Arc::clone(room).acquire_owned().await else { return Ok(()) };
-            self.say(News::Record(Record { line, time, _room: room }));
-        }
-        Ok(())
-    }
-
-    fn say(&self, news: News) {
-        // Nobody listens when the command ends.
-        self.to.send((self.source, news)).ok();
-    }
-}
-
-/// Standard error, for many.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::commands) struct Notes;
-
-impl Write for Notes {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
     }
 }

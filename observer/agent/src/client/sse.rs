@@ -1,37 +1,41 @@
-//! Server-sent events, as far as the tail uses them.
+//! Server-sent events, as far as agents use them.
 
 use bytes::BytesMut;
 
-/// Longer lines are not ours: a record has a few hundred bytes.
+/// Longest line, in bytes. A record has a few hundred, so a longer line doesn't come from an agent.
 const MAX_LINE: usize = 1 << 20;
 
-/// One event. Keep-alives and the greeting have an id only.
+/// One event. Keep-alives and the first event of a stream have only an id.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
-    pub(super) id: Option<String>,
-    pub(super) data: Option<String>,
+pub(crate) struct Event {
+    pub(crate) id: Option<String>,
+    pub(crate) data: Option<String>,
 }
 
-/// A line that goes on for ever.
+/// A line is longer than [`MAX_LINE`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(crate) struct TooLong;
 
-/// Cuts a stream of bytes, however they arrive, into events.
+/// Cuts a stream of bytes into events, independent of how the bytes arrive.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     buffer: BytesMut,
-    /// Bytes of the buffer already known to hold no line end.
+    /// Number of leading bytes of the buffer that are known to hold no line end.
     scanned: usize,
     event: Event,
 }
 
 impl Parser {
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes of the stream.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole event; `None` until more bytes come.
-    pub(super) fn next(&mut self) -> Result<Option<Event>, TooLong> {
+    /// Returns the next complete event, or `None` until more bytes arrive.
+    ///
+    /// # Errors
+    /// When a line is longer than any agent sends.
+    pub(crate) fn next(&mut self) -> Result<Option<Event>, TooLong> {
         while let Some(line) = self.line()? {
             if line.is_empty() {
                 let event = std::mem::take(&mut self.event);
@@ -48,15 +52,15 @@ impl Parser {
                     Some(data) => data.extend(["\n", value]),
                     None => self.event.data = Some(value.to_owned()),
                 },
-                // A comment, or a field that says nothing to us.
+                // A comment, or a field without meaning for us.
                 _ => {}
             }
         }
         Ok(None)
     }
 
-    /// Whether another whole event is here already.
-    pub(super) fn has_more(&self) -> bool {
+    /// Returns true when another complete event has arrived.
+    pub(crate) fn has_more(&self) -> bool {
         self.buffer.windows(2).any(|bytes| bytes == b"\n\n")
     }
 

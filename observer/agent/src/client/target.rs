@@ -1,4 +1,4 @@
-//! Requests to an agent.
+//! One agent and how requests get to it.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,39 +16,43 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::commands::connect::{ConnectArgs, Connector, Wire};
-use crate::commands::tail::TailError;
+use crate::client::connect::{ConnectArgs, Connector, Wire};
+use crate::client::error::{ClientError, causes};
 use crate::kube::agents::{AgentPod, Agents, Trouble};
 
-/// For the connection and the head of the answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// For the rest of an answer that is read whole.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes of such an answer.
-const LARGEST: usize = 256 << 20;
+/// Time limit for the connection and the head of the response.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// Time limit for the body of a response that is read whole.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
+/// Largest such body, in bytes: a snapshot of a busy node has tens of megabytes.
+const MAX_BODY: usize = 256 << 20;
 
-/// An agent's address.
+/// An agent's address, and the credentials for it.
 #[derive(Clone, Debug)]
-pub(in crate::commands) struct Target {
-    /// As the user wrote it, or the node and the pod.
+pub(crate) struct Target {
+    /// The URL as the user wrote it, or the node and the pod.
     url: String,
-    way: Way,
+    route: Route,
     authority: String,
-    /// Path before `/api`, without a slash at the end.
+    /// The path before `/api`, without a slash at the end.
     base: String,
     connector: Connector,
 }
 
-/// How bytes get there.
+/// How bytes get to the agent.
 #[derive(Clone, Debug)]
-enum Way {
+enum Route {
     Tcp { host: String, port: u16 },
     Pod(Arc<Agents>, Arc<AgentPod>),
 }
 
 impl Target {
-    pub(in crate::commands) fn new(url: &str, args: &ConnectArgs) -> Result<Self, TailError> {
-        let bad = || TailError::Url(url.to_owned());
+    /// Returns the agent at this URL.
+    ///
+    /// # Errors
+    /// When it is no URL of an agent, or a certificate or token can't be used.
+    pub(crate) fn new(url: &str, args: &ConnectArgs) -> Result<Self, ClientError> {
+        let bad = || ClientError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
         let (https, port) = match scheme {
@@ -63,29 +67,33 @@ impl Target {
         Ok(Self {
             url: url.to_owned(),
             connector: Connector::new(args, https, &host)?,
-            way: Way::Tcp { host, port: authority.port_u16().unwrap_or(port) },
+            route: Route::Tcp { host, port: authority.port_u16().unwrap_or(port) },
             authority: authority.to_string(),
             base: uri.path().trim_end_matches('/').to_owned(),
         })
     }
 
-    /// The agent in this pod, through the API server.
-    pub(in crate::commands) fn pod(agents: Arc<Agents>, pod: Arc<AgentPod>, connector: Connector) -> Self {
+    /// Returns the agent in this pod, which is reached through the API server.
+    pub(crate) fn pod(agents: Arc<Agents>, pod: Arc<AgentPod>, connector: Connector) -> Self {
         Self {
             url: format!("node {} (pod {}/{})", pod.node, pod.namespace, pod.name),
             authority: format!("localhost:{}", pod.port),
-            way: Way::Pod(agents, pod),
+            route: Route::Pod(agents, pod),
             base: String::new(),
             connector,
         }
     }
 
-    pub(in crate::commands) fn url(&self) -> &str {
+    /// Returns the name that messages use for this agent.
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Opens the stream of events at `path`, after the event of this id.
-    pub(super) async fn open(&self, path: &str, last_id: Option<&str>) -> Result<Incoming, TailError> {
+    /// Opens the stream of events at `path`, after the event with this id.
+    ///
+    /// # Errors
+    /// When the agent can't be reached, refuses, or doesn't answer with events.
+    pub(crate) async fn open(&self, path: &str, last_id: Option<&str>) -> Result<Incoming, ClientError> {
         let mut request = self.request(Method::GET, path).header(ACCEPT, "text/event-stream");
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
@@ -96,29 +104,30 @@ impl Target {
             Some(media) if media.starts_with("text/event-stream") => Ok(response.into_body()),
             other => {
                 let content_type = other.unwrap_or_default().to_owned();
-                Err(TailError::NotAnAgent { url: self.url.clone(), content_type })
+                Err(ClientError::NotAnAgent { url: self.url.clone(), content_type })
             }
         }
     }
 
-    /// The JSON at `path`, whole.
-    pub(in crate::commands) async fn get(&self, path: &str) -> Result<Bytes, TailError> {
+    /// Returns the whole JSON at `path`.
+    ///
+    /// # Errors
+    /// When the agent can't be reached or refuses.
+    pub(crate) async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         let request = self.request(Method::GET, path).header(ACCEPT, "application/json");
-        let body = Limited::new(self.send(request, Bytes::new()).await?.into_body(), LARGEST).collect();
-        match timeout(BODY_PATIENCE, body).await {
+        let body = Limited::new(self.send(request, Bytes::new()).await?.into_body(), MAX_BODY).collect();
+        match timeout(BODY_LIMIT, body).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) => Err(self.unreachable(&*error)),
             Err(elapsed) => Err(self.unreachable(&elapsed)),
         }
     }
 
-    /// Sends a request and opens its answer.
-    pub(in crate::commands) async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<Incoming, TailError> {
+    /// Sends a request and returns the body of its response.
+    ///
+    /// # Errors
+    /// When the agent can't be reached or refuses.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Incoming, ClientError> {
         Ok(self.send(self.request(method, path), body).await?.into_body())
     }
 
@@ -126,12 +135,12 @@ impl Target {
         Request::builder().method(method).uri(format!("{}{path}", self.base)).header(HOST, &self.authority)
     }
 
-    /// An answer with status 200.
-    async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response<Incoming>, TailError> {
+    /// Returns the response if its status is 200.
+    async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         if let Some(token) = self.connector.authorization()? {
             request = request.header(AUTHORIZATION, token);
         }
-        let response = match timeout(PATIENCE, self.exchange(request, body)).await {
+        let response = match timeout(HEAD_LIMIT, self.exchange(request, body)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.unreachable(&*error)),
             Err(elapsed) => return Err(self.unreachable(&elapsed)),
@@ -162,28 +171,28 @@ impl Target {
             sender.send_request(request).await
         };
         tokio::select! {
-            // The kubelet's reason says more than the connection that ends with it.
+            // The kubelet's reason is more precise than the error of the connection that ends because of it.
             biased;
             Some(trouble) = trouble => Err(trouble.trim().into()),
             response = sent => Ok(response?),
         }
     }
 
-    /// Without a token of its own the request shows an agent in a pod that of the kubeconfig's user.
+    /// Returns the token of the kubeconfig's user, which an agent in a pod gets where no other token is given.
     async fn user(&self) -> Option<HeaderValue> {
-        match &self.way {
-            Way::Pod(agents, _) if !self.connector.has_token() => agents.authorization().await,
+        match &self.route {
+            Route::Pod(agents, _) if !self.connector.has_token() => agents.authorization().await,
             _ => None,
         }
     }
 
     async fn connect(&self) -> Result<(Box<dyn Wire>, Trouble), Box<dyn Error + Send + Sync>> {
-        let (stream, trouble): (Box<dyn Wire>, Trouble) = match &self.way {
-            Way::Tcp { host, port } => {
+        let (stream, trouble): (Box<dyn Wire>, Trouble) = match &self.route {
+            Route::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 (Box::new(stream), std::future::ready(None).boxed())
             }
-            Way::Pod(agents, pod) => {
+            Route::Pod(agents, pod) => {
                 let (stream, trouble) = agents.dial(pod).await?;
                 (Box::new(stream), trouble)
             }
@@ -191,26 +200,26 @@ impl Target {
         Ok((self.connector.over(stream).await?, trouble))
     }
 
-    fn unreachable(&self, error: &(dyn Error + 'static)) -> TailError {
+    fn unreachable(&self, error: &(dyn Error + 'static)) -> ClientError {
         let (url, mut reason) = (self.url.clone(), causes(error));
-        // What answers, but not in HTTP, most likely answers in TLS.
+        // A peer that answers in something other than HTTP most likely answers in TLS.
         let garbled = error.downcast_ref().is_some_and(hyper::Error::is_parse);
-        match self.way {
-            Way::Tcp { .. } => TailError::Unreachable { url, reason },
-            Way::Pod(..) => {
+        match self.route {
+            Route::Tcp { .. } => ClientError::Unreachable { url, reason },
+            Route::Pod(..) => {
                 if garbled {
                     reason.push_str(
-                        "; if the agents serve TLS, --agent-tls NAME says for whom their certificate is",
+                        "; if the agents serve TLS, --agent-tls NAME gives the name in their certificate",
                     );
                 }
-                TailError::Pod { url, reason }
+                ClientError::Pod { url, reason }
             }
         }
     }
 
-    async fn refused(&self, response: Response<Incoming>) -> TailError {
+    async fn refused(&self, response: Response<Incoming>) -> ClientError {
         let status = response.status().as_u16();
-        let body = timeout(PATIENCE, Limited::new(response.into_body(), 64 << 10).collect()).await;
+        let body = timeout(HEAD_LIMIT, Limited::new(response.into_body(), 64 << 10).collect()).await;
         let body = body.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
         let error = serde_json::from_slice::<serde_json::Value>(&body)
             .ok()
@@ -218,42 +227,10 @@ impl Target {
             .unwrap_or_else(|| "no reason given".to_owned());
         let url = self.url.clone();
         match status {
-            401 | 403 => TailError::Unauthorised { url, status, error },
-            _ => TailError::Refused { url, status, error },
+            401 | 403 => ClientError::Unauthorised { url, status, error },
+            _ => ClientError::Refused { url, status, error },
         }
     }
-}
-
-/// An error with what caused it: hyper says only `connection error` by itself.
-pub(in crate::commands) fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// A query string from names and values.
-pub(in crate::commands) fn query(parameters: &[(&str, String)]) -> String {
-    let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", percent_encode(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-fn percent_encode(value: &str) -> String {
-    use std::fmt::Write;
-    let mut out = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/:,".contains(&byte) {
-            out.push(byte.into());
-        } else {
-            // Writing to a String does not fail.
-            write!(out, "%{byte:02X}").ok();
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -262,8 +239,8 @@ mod tests {
 
     use super::*;
 
-    fn parse(url: &str) -> Result<Target, TailError> {
-        // Needs no CA of the system.
+    fn parse(url: &str) -> Result<Target, ClientError> {
+        // So that the test needs no CA of the system.
         let args = ConnectArgs { insecure_skip_tls_verify: true, ..ConnectArgs::default() };
         Target::new(url, &args)
     }
@@ -277,7 +254,7 @@ mod tests {
     #[case("http://gateway/agents/node1/", "gateway", 80, "/agents/node1")]
     fn urls(#[case] url: &str, #[case] host: &str, #[case] port: u16, #[case] base: &str) {
         let target = parse(url).unwrap();
-        let Way::Tcp { host: have, port: at } = &target.way else { panic!("{target:?}") };
+        let Route::Tcp { host: have, port: at } = &target.route else { panic!("{target:?}") };
         assert_eq!((have.as_str(), *at, target.base.as_str()), (host, port, base));
     }
 
@@ -287,11 +264,5 @@ mod tests {
         url: &str,
     ) {
         assert!(parse(url).unwrap_err().to_string().contains("is not a URL"));
-    }
-
-    #[test]
-    fn values_are_encoded() {
-        let parameters = [("since", "1h 5m".to_owned()), ("namespace", "a&b=\u{e9}+".to_owned())];
-        assert_eq!(query(&parameters), "since=1h%205m&namespace=a%26b%3D%C3%A9%2B");
     }
 }

@@ -1,4 +1,4 @@
-//! What several nodes tell of the same VIP, as one; or as two, if they see two claimants.
+//! VIPs as several agents see them, joined into one row per address, or one per claimant where they differ.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,20 +8,20 @@ use flow_model::mac::Mac;
 use flow_model::vip::{ApiClaim, Vip};
 use serde::Serialize;
 
-/// A VIP, and who sees it so.
+/// Holds a VIP and the nodes that see it so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     #[serde(flatten)]
-    pub(super) vip: Vip,
-    /// Empty when one agent was asked by its URL.
+    pub(crate) vip: Vip,
+    /// Node names. Empty when one agent was asked by its URL.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) seen_by: Vec<ArcStr>,
+    pub(crate) seen_by: Vec<ArcStr>,
 }
 
-/// By address, then by claimant. A node that sees none, as off the segment, contradicts nobody.
-pub(super) fn join(told: impl IntoIterator<Item = (Option<ArcStr>, Vip)>) -> Vec<Seen> {
+/// Joins by address, then by claimant. A node outside the segment sees no claimant and so contradicts no other node.
+pub(crate) fn join(reported: impl IntoIterator<Item = (Option<ArcStr>, Vip)>) -> Vec<Seen> {
     let mut views: BTreeMap<IpAddr, BTreeMap<Option<Mac>, Seen>> = BTreeMap::new();
-    for (node, vip) in told {
+    for (node, vip) in reported {
         let view = views.entry(vip.ip).or_default();
         let claimant = vip.claimant.as_ref().map(|claim| claim.mac);
         let seen = Seen { vip, seen_by: node.into_iter().collect() };
@@ -31,16 +31,16 @@ pub(super) fn join(told: impl IntoIterator<Item = (Option<ArcStr>, Vip)>) -> Vec
         };
         view.insert(claimant, joined);
     }
-    views.into_values().flat_map(without_the_blind).collect()
+    views.into_values().flat_map(merge_views_without_claimant).collect()
 }
 
-/// What the blind know of the API is not lost.
-fn without_the_blind(mut view: BTreeMap<Option<Mac>, Seen>) -> impl Iterator<Item = Seen> {
+/// Removes the view without a claimant where there are others, but keeps what those nodes know from the API.
+fn merge_views_without_claimant(mut view: BTreeMap<Option<Mac>, Seen>) -> impl Iterator<Item = Seen> {
     if view.len() > 1
-        && let Some(blind) = view.remove(&None)
+        && let Some(unclaimed) = view.remove(&None)
         && let Some(mut first) = view.first_entry()
     {
-        let Vip { services, api, .. } = blind.vip;
+        let Vip { services, api, .. } = unclaimed.vip;
         let seen = first.get_mut();
         seen.vip.services = union(std::mem::take(&mut seen.vip.services), services);
         seen.vip.api = claims(std::mem::take(&mut seen.vip.api), api);
@@ -48,7 +48,7 @@ fn without_the_blind(mut view: BTreeMap<Option<Mac>, Seen>) -> impl Iterator<Ite
     view.into_values()
 }
 
-/// The wire by whom has seen more of it.
+/// Joins two views with the same claimant. Moves and times come from the node that has seen more moves.
 fn both(a: Seen, b: Seen) -> Seen {
     let rank = |seen: &Seen| (seen.vip.moves, seen.vip.claimant.as_ref().map(|claim| claim.last_seen));
     let (more, less) = if rank(&a) >= rank(&b) { (a, b) } else { (b, a) };
@@ -94,22 +94,22 @@ mod tests {
         Vip { claimant: Some(claim), moves, ..vip(&["data/db"]) }
     }
 
-    fn told(by: &[(&str, Vip)]) -> Vec<(Option<u8>, u64, String)> {
+    fn rows(by: &[(&str, Vip)]) -> Vec<(Option<u8>, u64, String)> {
         let seen = join(by.iter().map(|(node, vip)| (Some((*node).into()), vip.clone())));
         let mac = |seen: &Seen| seen.vip.claimant.as_ref().map(|claim| claim.mac.0[5]);
         seen.iter().map(|seen| (mac(seen), seen.vip.moves, seen.seen_by.join(","))).collect()
     }
 
     #[test]
-    fn those_who_agree_are_told_together() {
+    fn nodes_that_agree_share_a_row() {
         let all =
             [("n1", claimed(1, 5, 2)), ("n3", claimed(2, 9, 3)), ("n2", claimed(1, 7, 1)), ("n4", vip(&[]))];
-        assert_eq!(told(&all), [(Some(1), 2, "n1,n2".to_owned()), (Some(2), 3, "n3".to_owned())]);
-        assert_eq!(told(&all[3..]), [(None, 0, "n4".to_owned())]);
+        assert_eq!(rows(&all), [(Some(1), 2, "n1,n2".to_owned()), (Some(2), 3, "n3".to_owned())]);
+        assert_eq!(rows(&all[3..]), [(None, 0, "n4".to_owned())]);
     }
 
     #[test]
-    fn what_the_api_says_is_joined() {
+    fn claims_of_the_api_are_joined() {
         let api = |object: &str| ApiClaim {
             source: ClaimSource::Lease,
             object: object.into(),
@@ -117,12 +117,12 @@ mod tests {
             since: None,
         };
         let with = |vip: Vip, objects: &[&str]| Vip { api: objects.iter().map(|o| api(o)).collect(), ..vip };
-        let told = [
+        let reported = [
             (Some("n1".into()), with(claimed(1, 5, 0), &["a/x"])),
             (Some("n2".into()), with(claimed(1, 6, 0), &["a/x", "a/y"])),
             (Some("n3".into()), with(vip(&["web/front"]), &["a/z"])),
         ];
-        let joined = join(told);
+        let joined = join(reported);
         let mut objects: Vec<_> = joined[0].vip.api.iter().map(|claim| claim.object.clone()).collect();
         objects.sort_unstable();
         assert_eq!(joined.len(), 1);

@@ -1,5 +1,5 @@
-//! The commands against several agents behind a stand-in API server (see `cluster::agents::testing`). The agents' HTTP
-//! side is the real one.
+//! The commands against several agents behind a simulated API server (see `kube::agents::testing`). The agents' HTTP side
+//! is the real one.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,7 +13,6 @@ use flow_model::flow::Outcome;
 use flow_model::output;
 use flow_model::record::FlowRecord;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -21,11 +20,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::commands::connect::ConnectArgs;
-use crate::commands::findings::{FindingsArgs, findings};
-use crate::commands::reach::{ReachArgs, ask, tail};
-use crate::commands::tail::text::Text;
-use crate::commands::tail::{Output, Printer, TailArgs};
+use crate::client::ask;
+use crate::client::connect::ConnectArgs;
+use crate::client::fleet::AgentArgs;
+use crate::client::print::Format;
+use crate::client::print::records::RecordPrinter;
+use crate::client::print::testing::printer;
+use crate::commands::findings::{self, FindingsArgs};
+use crate::commands::tail::{TailArgs, tail};
 use crate::http::{Settings, Tls, serve_with};
 use crate::kube::agents::testing::{Cluster, TOKEN};
 use crate::sink::testing::{at, attempt, external, finding, pod};
@@ -112,19 +114,15 @@ impl Lab {
         Cli::parse_from(all.iter().chain(more)).tail
     }
 
-    fn reach(&self) -> ReachArgs {
-        self.args(&[]).reach
+    fn agents(&self) -> AgentArgs {
+        self.args(&[]).agents
     }
 
     fn tail(&self, more: &[&str]) -> (Written, Written, JoinHandle<anyhow::Result<()>>) {
         let (out, notes, args) = (Written::default(), Written::default(), self.args(more));
-        let text = (args.output == Output::Text).then(|| Text::new(TimeZone::UTC, false));
-        let printer = Printer { out: out.clone(), text };
+        let printer = RecordPrinter::new(printer(out.clone(), args.print.output));
         let to = notes.clone();
-        let task = tokio::spawn(async move {
-            let fleet = args.reach.fleet().await?;
-            tail::run(&fleet, &args, printer, to).await
-        });
+        let task = tokio::spawn(async move { tail(&args, printer, to).await });
         (out, notes, task)
     }
 }
@@ -214,7 +212,7 @@ async fn replays_of_all_nodes_are_merged_by_time() {
     assert!(out.records().iter().all(|(node, second)| (node == "node1") == (second % 3 == 0)));
     assert_eq!(notes.text(), "");
     let sent = lab.cluster.sent();
-    assert!(sent.contains(&format!("authorization: Bearer {TOKEN}")), "the user's token goes along: {sent}");
+    assert!(sent.contains(&format!("authorization: Bearer {TOKEN}")), "the user's token is sent: {sent}");
 }
 
 #[tokio::test]
@@ -239,15 +237,15 @@ async fn nodes_come_and_go() {
     let mut one = lab.agent("node1").await;
     lab.dead("node2").await;
     let (out, notes, task) = lab.tail(&[]);
-    notes.until("word on the dead node", |notes| notes.text().contains("node node2 is missing")).await;
+    notes.until("note on the dead node", |notes| notes.text().contains("node node2 is missing")).await;
     let mut second = 0;
-    // Until it is connected, what happens isn't ours.
+    // Records from before the connection are not printed.
     while out.records().is_empty() {
         second += 1;
         one.push([second]);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // All that an agent which came later has seen is news.
+    // An agent that started later is read from its start.
     let mut three = Agent::start("node3").await;
     three.push([100_000]);
     lab.cluster.add("agent-node3", "node3", three.address);
@@ -261,12 +259,16 @@ async fn nodes_come_and_go() {
     out.until("the new pod", |out| out.records().contains(&("node1".to_owned(), 100_001))).await;
     let missing = notes.text().lines().filter(|line| line.contains("node2")).count();
     assert_eq!(missing, 1, "one line: {}", notes.text());
-    assert!(notes.text().contains("onnection refused"), "the kubelet's word is told: {}", notes.text());
+    assert!(
+        notes.text().contains("onnection refused"),
+        "the kubelet's reason is passed on: {}",
+        notes.text()
+    );
     task.abort();
 }
 
 #[tokio::test]
-async fn a_replay_without_a_node_says_so_and_fails() {
+async fn a_replay_with_a_missing_node_names_it_and_fails() {
     let lab = Lab::new().await;
     let mut one = lab.agent("node1").await;
     lab.dead("node2").await;
@@ -278,15 +280,13 @@ async fn a_replay_without_a_node_says_so_and_fails() {
 }
 
 #[tokio::test]
-async fn text_tells_the_node() {
+async fn text_names_the_node() {
     let lab = Lab::new().await;
     let mut agent = lab.agent("node1").await;
     agent.push([0]);
-    let printer =
-        Printer { out: Written::default(), text: Some(Text::new(TimeZone::UTC, false)) }.with_nodes();
-    let (args, out) = (lab.args(&["--since", "1000y", "--no-follow"]), printer.out.clone());
-    let fleet = args.reach.fleet().await.unwrap();
-    timeout(PATIENCE, tail::run(&fleet, &args, printer, Written::default())).await.unwrap().unwrap();
+    let (args, out) = (lab.args(&["--since", "1000y", "--no-follow"]), Written::default());
+    let printer = RecordPrinter::new(printer(out.clone(), Format::Text));
+    timeout(PATIENCE, tail(&args, printer, Written::default())).await.unwrap().unwrap();
     assert!(
         out.text().starts_with("11:06:40.000  node1  web/front-5d-1 -> 1.1.1.1:443  refused"),
         "{}",
@@ -307,7 +307,7 @@ async fn all_are_asked_and_those_that_are_missing_are_named() {
     two.find(finding("a", 2));
     lab.dead("node3").await;
     let mut notes = Vec::new();
-    let asked = ask::get::<Findings>(&lab.reach(), "/api/v1/findings", &mut notes).await.unwrap();
+    let asked = ask::get::<Findings>(&lab.agents(), "/api/v1/findings", &mut notes).await.unwrap();
     let nodes: Vec<_> =
         asked.answers.iter().map(|(node, answer)| (node.as_deref(), answer.findings.len())).collect();
     assert_eq!((nodes, asked.incomplete), (vec![(Some("node1"), 1), (Some("node2"), 1)], true));
@@ -325,12 +325,12 @@ struct FindingsCli {
 }
 
 /// What `flow-observer findings --all-nodes ...` prints, and its notes.
-async fn told(lab: &Lab, more: &[&str]) -> anyhow::Result<(String, String)> {
+async fn asked(lab: &Lab, more: &[&str]) -> anyhow::Result<(String, String)> {
     let kubeconfig = Cluster::kubeconfig(&lab.dir);
     let all = ["findings", "--all-nodes", "-o", "json", "--kubeconfig", kubeconfig.to_str().unwrap()];
     let args = FindingsCli::parse_from(all.iter().chain(more)).findings;
     let (out, notes) = (Written::default(), Written::default());
-    findings(&args, out.clone(), false, notes.clone()).await?;
+    findings::print(&args, printer(out.clone(), Format::Json), notes.clone()).await?;
     Ok((out.text(), notes.text()))
 }
 
@@ -343,7 +343,7 @@ async fn agents_that_serve_tls_are_asked_by_the_name_in_their_certificate() {
     one.find(finding("a", 1));
     two.find(finding("b", 2));
     let right = ["--agent-tls", "agents.example", "--ca-file", ca];
-    let (out, notes) = told(&lab, &right).await.unwrap();
+    let (out, notes) = asked(&lab, &right).await.unwrap();
     assert_eq!((out.lines().count(), notes.as_str()), (2, ""), "{out}");
     assert!(out.contains("node1") && out.contains("node2"), "{out}");
     let sent = lab.cluster.sent();
@@ -359,19 +359,19 @@ async fn agents_that_serve_tls_are_asked_by_the_name_in_their_certificate() {
         (&["--agent-tls", "no name", "--ca-file", ca], "`no name` is no host name"),
         (&[], "--agent-tls NAME"),
     ] {
-        let error = format!("{:#}", told(&lab, arguments).await.unwrap_err());
+        let error = format!("{:#}", asked(&lab, arguments).await.unwrap_err());
         assert!(error.contains(says), "{arguments:?}: {error}");
         assert!(error.lines().count() <= 3, "a line for each node: {error}");
     }
 }
 
 #[tokio::test]
-async fn an_agent_without_tls_is_told_from_one_that_cant_be_trusted() {
+async fn an_agent_without_tls_is_distinguished_from_one_that_cant_be_trusted() {
     let (lab, pki) = (Lab::new().await, Pki::new());
     let _plain = lab.agent("node1").await;
     let ca = pki.path("ca");
     let arguments = ["--agent-tls", "agents.example", "--ca-file", ca.to_str().unwrap()];
-    let error = format!("{:#}", told(&lab, &arguments).await.unwrap_err());
+    let error = format!("{:#}", asked(&lab, &arguments).await.unwrap_err());
     assert!(error.contains("node1") && error.contains("doesn't speak TLS"), "{error}");
 }
 
@@ -379,7 +379,7 @@ async fn an_agent_without_tls_is_told_from_one_that_cant_be_trusted() {
 async fn one_that_answers_is_enough_to_explain() {
     let lab = Lab::new().await;
     lab.dead("node0").await;
-    let fleet = lab.reach().fleet().await.unwrap();
+    let fleet = lab.agents().fleet().await.unwrap();
     let error = ask::any(&fleet).await.unwrap_err().to_string();
     assert!(error.contains("no agent could be asked") && error.contains("node0"), "{error}");
     let _one = lab.agent("node1").await;
@@ -387,12 +387,12 @@ async fn one_that_answers_is_enough_to_explain() {
 }
 
 #[tokio::test]
-async fn a_token_file_stands_before_the_users_token() {
+async fn a_token_file_takes_precedence_over_the_users_token() {
     let lab = Lab::new().await;
     let _one = lab.agent("node1").await;
     let path = lab.dir.path().join("token");
     let connect = ConnectArgs { token_file: Some(path.clone()), ..ConnectArgs::default() };
-    let args = || ReachArgs { connect: connect.clone(), ..lab.reach() };
+    let args = || AgentArgs { connect: connect.clone(), ..lab.agents() };
     for (text, says) in [("", "no bearer token"), ("two\twords\u{7}", "no bearer token")] {
         std::fs::write(&path, text).unwrap();
         let error = ask::get::<Findings>(&args(), "/api/v1/findings", Vec::new()).await.unwrap_err();
@@ -407,7 +407,7 @@ async fn a_token_file_stands_before_the_users_token() {
 #[tokio::test]
 async fn errors_name_the_remedy() {
     let lab = Lab::new().await;
-    let error = async |args: ReachArgs| {
+    let error = async |args: AgentArgs| {
         let asked = ask::get::<Findings>(&args, "/api/v1/findings", Vec::new()).await;
         format!("{:#}", asked.err().unwrap())
     };
@@ -415,25 +415,25 @@ async fn errors_name_the_remedy() {
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?} in {error}");
     };
     has(
-        &error(lab.reach()).await,
+        &error(lab.agents()).await,
         &["app.kubernetes.io/name=flow-observer", "kubectl apply", "--agent-selector"],
     );
     let one = lab.agent("node1").await;
-    let elsewhere = ReachArgs { agent_namespace: "other".into(), ..lab.reach() };
+    let elsewhere = AgentArgs { agent_namespace: "other".into(), ..lab.agents() };
     has(&error(elsewhere).await, &["namespace other", "no pod"]);
     lab.cluster.set_phase("agent-node1", "Pending");
-    has(&error(lab.reach()).await, &["1 there, none running"]);
+    has(&error(lab.agents()).await, &["1 there, none running"]);
     lab.cluster.set_phase("agent-node1", "Running");
     lab.cluster.forbid(true, false);
-    has(&error(lab.reach()).await, &["may not list pods in namespace flow-observer", "Role"]);
+    has(&error(lab.agents()).await, &["may not list pods in namespace flow-observer", "Role"]);
     lab.cluster.forbid(false, true);
-    has(&error(lab.reach()).await, &["may not get and create pods/portforward", "Role"]);
+    has(&error(lab.agents()).await, &["may not get and create pods/portforward", "Role"]);
     lab.cluster.forbid(false, false);
-    let context = ReachArgs { context: Some("nowhere".into()), ..lab.reach() };
+    let context = AgentArgs { context: Some("nowhere".into()), ..lab.agents() };
     has(&error(context).await, &["kubeconfig", "nowhere"]);
-    let there = ReachArgs { context: Some("there".into()), ..lab.reach() };
+    let there = AgentArgs { context: Some("there".into()), ..lab.agents() };
     assert!(ask::get::<Findings>(&there, "/api/v1/findings", Vec::new()).await.is_ok());
-    let missing = ReachArgs { kubeconfig: Some("/nowhere/config".into()), ..lab.reach() };
+    let missing = AgentArgs { kubeconfig: Some("/nowhere/config".into()), ..lab.agents() };
     has(&error(missing).await, &["/nowhere/config"]);
     drop(one);
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::commands::tail::client::Target;
+use crate::client::target::Target;
 use crate::http::auth::{Auth, TokenFile};
 use crate::http::{Settings, Tls, serve_with};
 use crate::sink::{SinkConfig, Sinks};
@@ -103,7 +103,7 @@ fn a_ca_and_no_check_exclude_each_other() {
 }
 
 #[test]
-fn danger_is_told() {
+fn dangerous_options_cause_a_warning() {
     let (checked, unchecked) =
         (ConnectArgs::default(), ConnectArgs { insecure_skip_tls_verify: true, ..ConnectArgs::default() });
     for (args, https, host, token, says) in [
@@ -122,7 +122,7 @@ fn danger_is_told() {
 }
 
 #[test]
-fn the_token_is_read_anew_each_time_and_never_shown() {
+fn the_token_is_read_for_each_request_and_never_printed() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("token");
     let connector = Connector { token: Token::File(path.clone()), tls: None };

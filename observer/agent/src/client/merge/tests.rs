@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::commands::reach::merge::{Merge, PATIENCE, SLACK, Source, WINDOW};
+use crate::client::merge::{Merge, PATIENCE, SLACK, Source, WINDOW};
 use crate::sink::testing::at;
 
 /// Milliseconds after some fixed time.

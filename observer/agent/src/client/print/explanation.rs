@@ -1,4 +1,4 @@
-//! An answer for people.
+//! The answer to `explain` as text.
 
 use std::fmt::{self, Display};
 
@@ -6,19 +6,19 @@ use anstyle::{AnsiColor, Style};
 use flow_model::decision::{Decision, DirectionVerdict, Nearest};
 use flow_policy::query::Reply;
 
-use crate::commands::tail::printable;
+use crate::client::print::{Look, printable};
 
-/// The decision and one sentence first, then each direction.
-pub(super) struct Text<'a> {
-    pub(super) answer: &'a Reply,
-    pub(super) colour: bool,
+/// Displays the decision with one sentence, then each direction.
+pub(crate) struct AnswerText<'a> {
+    pub(crate) answer: &'a Reply,
+    pub(crate) look: &'a Look,
 }
 
-impl Display for Text<'_> {
+impl Display for AnswerText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Reply { decision, src, dst, service, ingress, egress, explanation, notes, .. } = self.answer;
         let name = |name: &Option<String>| name.as_deref().map_or_else(|| "?".to_owned(), printable);
-        let word = self.paint(style(*decision), word(*decision));
+        let word = self.look.paint(style(*decision), word(*decision));
         writeln!(f, "{word}: {} -> {}: {}", name(src), name(dst), printable(explanation))?;
         if let Some(service) = service {
             writeln!(f, "  through Service {}", printable(service))?;
@@ -29,11 +29,11 @@ impl Display for Text<'_> {
     }
 }
 
-impl Text<'_> {
+impl AnswerText<'_> {
     fn direction(&self, f: &mut fmt::Formatter<'_>, name: &str, verdict: &DirectionVerdict) -> fmt::Result {
         let DirectionVerdict { decision, policies, rules, nearest, explanation } = verdict;
         let gap = " ".repeat("unknown".len() - word(*decision).len());
-        let word = self.paint(style(*decision), word(*decision));
+        let word = self.look.paint(style(*decision), word(*decision));
         writeln!(f, "  {name:<8} {word}{gap}  {}", printable(explanation))?;
         let by = match decision {
             Decision::Allow => "allowed by",
@@ -57,12 +57,8 @@ impl Text<'_> {
     }
 
     fn line(&self, f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
-        let name = self.paint(Style::new().dimmed(), &format!("{name:<10}"));
+        let name = self.look.paint(Style::new().dimmed(), &format!("{name:<10}"));
         writeln!(f, "           {name}  {}", printable(text))
-    }
-
-    fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 

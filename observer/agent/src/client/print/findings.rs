@@ -1,30 +1,28 @@
-//! A finding for people: its sentence, then what is known besides.
+//! A finding as text: its sentence, then times, nodes and cause.
 
 use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Style};
 use flow_model::finding::{Finding, Severity, State};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use crate::commands::tail::printable;
+use crate::client::print::{Look, printable};
 
-/// Fits `enforcement_mismatch`, the longest.
+/// Width of `enforcement_mismatch`, the longest kind.
 const KIND: usize = 20;
 
-pub(super) struct Text<'a> {
-    pub(super) finding: &'a Finding,
-    pub(super) zone: &'a TimeZone,
-    pub(super) colour: bool,
+/// Displays one finding on two or three lines.
+pub(crate) struct FindingText<'a> {
+    pub(crate) finding: &'a Finding,
+    pub(crate) look: &'a Look,
 }
 
-impl Display for Text<'_> {
+impl Display for FindingText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { kind, summary, cause, nodes, id, .. } = self.finding;
-        let kind = self.paint(self.style(), &format!("{:KIND$}", kind.as_str()));
+        let kind = self.look.paint(self.style(), &format!("{:KIND$}", kind.as_str()));
         writeln!(f, "{kind}  {}", printable(summary))?;
         let nodes: Vec<_> = nodes.iter().map(|node| printable(node)).collect();
-        self.line(f, &format!("{}; seen on {}; id {id}", self.story(), nodes.join(", ")))?;
+        self.line(f, &format!("{}; seen on {}; id {id}", self.times(), nodes.join(", ")))?;
         match cause {
             Some(cause) if !summary.contains(cause.as_str()) => {
                 self.line(f, &format!("cause: {}", printable(cause)))
@@ -34,27 +32,23 @@ impl Display for Text<'_> {
     }
 }
 
-impl Text<'_> {
-    /// `active since 2026-11-21 11:06:40, 9 times, last 11:08:12`.
-    fn story(&self) -> String {
+impl FindingText<'_> {
+    /// Returns for example `active since 2026-11-21 11:06:40, 9 times, last 11:08:12`.
+    fn times(&self) -> String {
         let Finding { state, first_seen, last_seen, resolved_at, count, .. } = self.finding;
-        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-        let (first, last) = (self.time(*first_seen), self.time(*last_seen));
+        let count = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let (first, last) = (self.look.time(*first_seen), self.look.time(*last_seen));
         match (state, resolved_at) {
-            (State::Active, _) => format!("active since {first}, {times}, last {last}"),
+            (State::Active, _) => format!("active since {first}, {count}, last {last}"),
             (State::Resolved, Some(at)) => {
-                format!("resolved {}, began {first}, {times}, last {last}", self.time(*at))
+                format!("resolved {}, began {first}, {count}, last {last}", self.look.time(*at))
             }
-            (State::Resolved, None) => format!("resolved, began {first}, {times}, last {last}"),
+            (State::Resolved, None) => format!("resolved, began {first}, {count}, last {last}"),
         }
     }
 
-    fn time(&self, time: Timestamp) -> String {
-        time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-    }
-
     fn line(&self, f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-        writeln!(f, "{:KIND$}  {}", "", self.paint(Style::new().dimmed(), text))
+        writeln!(f, "{:KIND$}  {}", "", self.look.paint(Style::new().dimmed(), text))
     }
 
     fn style(&self) -> Style {
@@ -65,20 +59,17 @@ impl Text<'_> {
             (State::Active, Severity::Critical) => AnsiColor::Red.on_default().bold(),
         }
     }
-
-    fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::print::testing::look;
     use crate::sink::testing::{finding, resolved};
 
     #[test]
-    fn a_sentence_then_its_story() {
-        let text = |finding: &Finding, colour| Text { finding, zone: &TimeZone::UTC, colour }.to_string();
+    fn the_sentence_comes_first_then_the_times() {
+        let text = |finding: &Finding, colour| FindingText { finding, look: &look(colour) }.to_string();
         let found = Finding {
             count: 9,
             summary: "web/front can't reach data/db:5432: refused by NetworkPolicy data/deny\u{1b}[2J".into(),

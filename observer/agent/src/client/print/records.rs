@@ -1,6 +1,7 @@
-//! Records as aligned lines for people.
+//! Flow records: aligned lines for people, or the JSON of the API.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use flow_model::decision::Decision;
@@ -10,39 +11,83 @@ use flow_model::object_ref::joined;
 use flow_model::record::{
     Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Reset,
 };
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 
-/// A longer side is cut in its middle.
+use crate::client::print::{Format, Look, Printer, printable};
+
+/// Width of a side's column, in characters. A longer name is cut in its middle.
 const MAX_SRC: usize = 44;
 const MAX_DST: usize = 64;
 const MAX_NODE: usize = 24;
-/// Fits `established`, the longest.
+/// Width of `established`, the longest word.
 const WORD: usize = 11;
 
-/// Formats records; columns grow with what has been seen.
+/// Prints flow records in the format that was asked for.
 #[derive(Debug)]
-pub(in crate::commands) struct Text {
-    zone: TimeZone,
-    colour: bool,
+pub(crate) struct RecordPrinter<W> {
+    pub(crate) out: Printer<W>,
+    lines: Lines,
+}
+
+impl<W: Write> RecordPrinter<W> {
+    /// Returns a printer of records on this output.
+    pub(crate) fn new(out: Printer<W>) -> Self {
+        let lines = Lines::new(out.look.clone());
+        Self { out, lines }
+    }
+
+    /// Adds a column with the node whose agent saw the record.
+    pub(crate) fn with_nodes(mut self) -> Self {
+        self.lines.nodes = Some(0);
+        self
+    }
+
+    /// Prints a record.
+    pub(crate) fn record(&mut self, record: &FlowRecord) -> io::Result<()> {
+        match self.out.format {
+            Format::Text => writeln!(self.out.out, "{}", self.lines.line(record)),
+            Format::Json => writeln!(self.out.out, "{}", serde_json::to_string(record)?),
+        }
+    }
+
+    /// Prints a record as an agent sent it. Returns its time, if this version understands the record.
+    pub(crate) fn line(&mut self, json: &str) -> io::Result<Option<Timestamp>> {
+        let record: Option<FlowRecord> = serde_json::from_str(json).ok();
+        let time = record.as_ref().map(|record| record.time);
+        match (self.out.format, record) {
+            (Format::Text, Some(record)) => self.record(&record)?,
+            // A newer agent's kind of record is better printed raw than left out.
+            (Format::Text, None) => writeln!(self.out.out, "{}", printable(json))?,
+            (Format::Json, _) => writeln!(self.out.out, "{json}")?,
+        }
+        Ok(time)
+    }
+
+    /// Writes what is buffered.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Formats records as lines. Columns grow with the names that have been printed.
+#[derive(Debug)]
+struct Lines {
+    look: Look,
     /// Width of the nodes' column, where there is one.
     nodes: Option<usize>,
     src_width: usize,
     dst_width: usize,
 }
 
-impl Text {
-    pub(in crate::commands) fn new(zone: TimeZone, colour: bool) -> Self {
-        Self { zone, colour, nodes: None, src_width: 0, dst_width: 0 }
+impl Lines {
+    fn new(look: Look) -> Self {
+        Self { look, nodes: None, src_width: 0, dst_width: 0 }
     }
 
-    pub(super) fn show_nodes(&mut self) {
-        self.nodes = Some(0);
-    }
-
-    /// One line, without its end.
-    pub(super) fn line(&mut self, record: &FlowRecord) -> String {
-        let time = record.time.to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string();
-        let mut line = self.paint(Style::new().dimmed(), &time);
+    /// Returns the line of a record, without a line end.
+    fn line(&mut self, record: &FlowRecord) -> String {
+        let time = record.time.to_zoned(self.look.zone.clone()).strftime("%H:%M:%S%.3f").to_string();
+        let mut line = self.look.paint(Style::new().dimmed(), &time);
         line.push_str("  ");
         if let Some(width) = &mut self.nodes {
             let node = shorten(&printable(&record.node), MAX_NODE);
@@ -57,7 +102,7 @@ impl Text {
             line.extend([vip.as_str(), "  "]);
         }
         let (word, style) = word(&record.event);
-        line.push_str(&self.paint(style, word));
+        line.push_str(&self.look.paint(style, word));
         let details = printable(&Details(&record.event).to_string());
         if !details.is_empty() {
             let gap = WORD - word.len().min(WORD) + 1;
@@ -73,13 +118,9 @@ impl Text {
         self.dst_width = self.dst_width.max(dst.chars().count());
         format!("{src:0$} -> {dst:1$}  ", self.src_width, self.dst_width)
     }
-
-    fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
-    }
 }
 
-/// The client's port says nothing: each connection has another.
+/// Returns the client without its port, which differs for each connection.
 fn source(src: &Endpoint) -> String {
     match names(src) {
         Some(name) => name,
@@ -87,7 +128,7 @@ fn source(src: &Endpoint) -> String {
     }
 }
 
-/// What was addressed, and in parentheses where that led.
+/// Returns what the client addressed, and in parentheses which backend that was.
 fn destination(dst: &Endpoint) -> String {
     let Some(service) = &dst.service else {
         return match names(dst) {
@@ -202,7 +243,7 @@ fn fmt_announcement(announcement: &Announcement, f: &mut fmt::Formatter<'_>) -> 
 
 fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut parts = Vec::new();
-    // Established by a SYN-ACK and refused by a RST go without saying.
+    // The signal of the other outcomes is implied: a SYN-ACK establishes, a RST refuses.
     if attempt.outcome == Outcome::Rejected {
         parts.extend(attempt.signal.as_ref().map(ToString::to_string));
     }
@@ -211,12 +252,12 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if attempt.syn_retransmits > 0 {
         parts.push(format!("after {} retransmits", attempt.syn_retransmits));
     }
-    parts.extend(attempt.verdict.as_ref().and_then(|verdict| said(attempt.outcome, verdict)));
+    parts.extend(attempt.verdict.as_ref().and_then(|verdict| verdict_note(attempt.outcome, verdict)));
     f.write_str(&parts.join(" "))
 }
 
-/// What the policies say, where that is news.
-fn said(outcome: Outcome, verdict: &FlowVerdict) -> Option<String> {
+/// Returns the policies' verdict where it adds to the outcome.
+fn verdict_note(outcome: Outcome, verdict: &FlowVerdict) -> Option<String> {
     match (verdict.decision, outcome) {
         (Decision::Deny, Outcome::Established) => Some(format!("although {}", verdict.explanation)),
         (Decision::Deny, _) => Some(format!("- {}", verdict.explanation)),
@@ -233,7 +274,7 @@ fn latency(us: u64) -> String {
     }
 }
 
-/// Keeps the beginning, which says the namespace and the workload, and the end, which tells the pods apart.
+/// Cuts the middle: the beginning holds the namespace and the workload, and the end distinguishes pods.
 fn shorten(text: &str, max: usize) -> String {
     let length = text.chars().count();
     if length <= max {
@@ -245,14 +286,6 @@ fn shorten(text: &str, max: usize) -> String {
     chars.clone().take(head).chain("..".chars()).chain(chars.skip(length - tail)).collect()
 }
 
-/// Without what a terminal would take for a command: names come over the network.
-pub(in crate::commands) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        out.write_char(if c.is_control() { '?' } else { c }).ok();
-        out
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use flow_model::flow::{Side, Vantage};
@@ -260,10 +293,11 @@ mod tests {
     use flow_model::mac::Mac;
 
     use super::*;
+    use crate::client::print::testing::{look, printer};
     use crate::sink::testing::{at, attempt, external, host, pod, reset};
 
     fn text(records: &[FlowRecord]) -> Vec<String> {
-        let mut text = Text::new(TimeZone::UTC, false);
+        let mut text = Lines::new(look(false));
         records.iter().map(|record| text.line(record)).collect()
     }
 
@@ -336,7 +370,7 @@ mod tests {
 
     #[test]
     fn colour_wraps_the_words_only() {
-        let mut text = Text::new(TimeZone::UTC, true);
+        let mut text = Lines::new(look(true));
         let line = text.line(&attempt(0, external(), external(), Outcome::Established));
         assert!(line.contains("\u{1b}[32mestablished\u{1b}[0m 0.3ms"), "{line:?}");
         assert!(line.contains(" 1.1.1.1 -> 1.1.1.1:443 "), "{line:?}");
@@ -359,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_tell_their_step_and_why() {
+    fn checks_name_the_step_that_failed_and_the_reason() {
         let check = |step: Option<CheckStep>, error: Option<&str>| FlowRecord {
             time: at(0),
             node: "n".into(),
@@ -414,8 +448,15 @@ mod tests {
     }
 
     #[test]
-    fn latencies_read_well() {
+    fn latencies_have_a_fitting_unit() {
         let read = [45, 310, 12_340, 1_004_000].map(latency);
         assert_eq!(read, ["45us", "0.3ms", "12.3ms", "1.00s"]);
+    }
+
+    #[test]
+    fn records_of_a_newer_agent_are_printed_raw() {
+        let mut printer = RecordPrinter::new(printer(Vec::new(), Format::Text));
+        printer.line(r#"{"kind":"announcement"}"#).unwrap();
+        assert_eq!(printer.out.out, b"{\"kind\":\"announcement\"}\n");
     }
 }

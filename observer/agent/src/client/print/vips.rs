@@ -1,23 +1,22 @@
-//! VIPs for people: a table.
+//! VIPs as a table.
 
 use std::fmt::{self, Display};
 
 use anstyle::Style;
 use flow_model::vip::{Claim, Vip};
-use jiff::tz::TimeZone;
 
-use crate::commands::tail::printable;
-use crate::commands::vips::join::Seen;
+use crate::client::print::{Look, printable};
+use crate::client::vips::Seen;
 
 const HEAD: [&str; 8] = ["VIP", "SERVICE", "CLAIMANT", "MAC", "SINCE", "MOVES", "API", "SEEN BY"];
 
-pub(super) struct Table<'a> {
-    pub(super) seen: &'a [Seen],
-    pub(super) zone: &'a TimeZone,
-    pub(super) colour: bool,
+/// Displays VIPs as a table with a row for each.
+pub(crate) struct VipTable<'a> {
+    pub(crate) seen: &'a [Seen],
+    pub(crate) look: &'a Look,
 }
 
-impl Display for Table<'_> {
+impl Display for VipTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.seen.is_empty() {
             return Ok(());
@@ -32,18 +31,16 @@ impl Display for Table<'_> {
             let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        let style = if self.colour { Style::new().bold() } else { Style::new() };
-        writeln!(f, "{style}{}{style:#}", line(HEAD))?;
+        writeln!(f, "{}", self.look.paint(Style::new().bold(), &line(HEAD)))?;
         rows.iter().try_for_each(|row| writeln!(f, "{}", line(row.each_ref().map(String::as_str))))
     }
 }
 
-impl Table<'_> {
+impl VipTable<'_> {
     fn row(&self, Seen { vip, seen_by }: &Seen) -> [String; HEAD.len()] {
         let Vip { ip, services, claimant, moves, api, .. } = vip;
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { printable(&text) };
-        let of =
-            |part: fn(&Claim, &TimeZone) -> String| claimant.as_ref().map(|claim| part(claim, self.zone));
+        let of = |part: fn(&Claim) -> String| claimant.as_ref().map(part);
         let api: Vec<_> = api
             .iter()
             .map(|claim| format!("{} {}", claim.source.as_str(), claim.node.as_deref().unwrap_or("-")))
@@ -51,18 +48,14 @@ impl Table<'_> {
         [
             ip.to_string(),
             or_dash(services.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
-            or_dash(of(|claim, _| claim.node.as_deref().unwrap_or("unknown").to_owned()).unwrap_or_default()),
-            or_dash(of(|claim, _| claim.mac.to_string()).unwrap_or_default()),
-            or_dash(of(since).unwrap_or_default()),
+            or_dash(of(|claim| claim.node.as_deref().unwrap_or("unknown").to_owned()).unwrap_or_default()),
+            or_dash(of(|claim| claim.mac.to_string()).unwrap_or_default()),
+            or_dash(claimant.as_ref().map(|claim| self.look.time(claim.since)).unwrap_or_default()),
             moves.to_string(),
             or_dash(api.join(", ")),
             or_dash(seen_by.join(",")),
         ]
     }
-}
-
-fn since(claim: &Claim, zone: &TimeZone) -> String {
-    claim.since.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 #[cfg(test)]
@@ -71,6 +64,7 @@ mod tests {
     use flow_model::vip::{ApiClaim, ClaimSource};
 
     use super::*;
+    use crate::client::print::testing::look;
     use crate::sink::testing::{at, vip};
 
     #[test]
@@ -92,13 +86,13 @@ mod tests {
             Seen { vip: held, seen_by: vec!["n1".into(), "n2".into()] },
             Seen { vip: vip(&[]), seen_by: vec![] },
         ];
-        let text = Table { seen: &seen, zone: &TimeZone::UTC, colour: false }.to_string();
+        let text = VipTable { seen: &seen, look: &look(false) }.to_string();
         let expected = "\
 VIP          SERVICE              CLAIMANT   MAC                SINCE                MOVES  API              SEEN BY
 10.0.20.200  dbaas/postgresql-lb  k8s-node4  02:00:00:00:00:04  2026-11-18 11:06:40  3      lease k8s-node3  n1,n2
 10.0.20.200  -                    -          -                  -                    0      -                -
 ";
         assert_eq!(text, expected);
-        assert_eq!(Table { seen: &[], zone: &TimeZone::UTC, colour: true }.to_string(), "");
+        assert_eq!(VipTable { seen: &[], look: &look(true) }.to_string(), "");
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report};
 
-use crate::commands::tail::text::printable;
+use crate::client::print::printable;
 
 /// Flows shown that nothing sure can be said of.
 const UNSURE: usize = 20;

@@ -1,11 +1,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::*;
-use crate::checks::spec::{MAX_CHECKS, Target};
+use crate::checks::spec::{CheckSpec, MAX_CHECKS, Target};
 
-fn error(text: &str) -> String {
-    format!("{:#}", Options::from_toml(text).unwrap_err())
+use super::*;
+
+fn checks(text: &str) -> Vec<CheckSpec> {
+    File::parse(Path::new("flow-observer.toml"), text).unwrap().checks
 }
 
 fn table(more: &str) -> String {
@@ -14,22 +15,21 @@ fn table(more: &str) -> String {
 
 #[test]
 fn a_table_needs_a_name_and_a_target() {
-    let options = Options::from_toml(&table("")).unwrap();
-    let [check] = &options.check[..] else { panic!("{options:?}") };
+    let found = checks(&table(""));
+    let [check] = &found[..] else { panic!("{found:?}") };
     assert_eq!(check.name, "lock");
     assert_eq!(check.target, Target::Service { namespace: "dbaas".into(), name: "pg".into(), port: 5432 });
     assert_eq!((check.hold, check.timeout), (Duration::from_secs(5), Duration::from_secs(5)));
     assert_eq!(check.interval, Duration::from_secs(30));
     assert_eq!((&check.send, &check.expect), (&None, &None));
-    assert_eq!(Options::from_toml("").unwrap().check, []);
+    assert_eq!(checks(""), []);
 }
 
 #[test]
-fn everything_can_be_set_and_the_file_stands_behind_flags() {
+fn every_key_can_be_set() {
     let text = "[[check]]\nname = \"a.b_C-1\"\ntarget = \"[fd00::9]:5432\"\nhold = \"10m\"\ninterval = \"1s\"\n\
                 timeout = \"100ms\"\nsend = [0, 0, 0, 8, 4, 210, 22, 47]\nexpect = \"S\"";
-    let options = Options::default().or(Options::from_toml(text).unwrap());
-    let check = &options.check[0];
+    let check = &checks(text)[0];
     assert_eq!(check.target, Target::Address("[fd00::9]:5432".parse().unwrap()));
     assert_eq!((check.hold, check.interval), (Duration::from_secs(600), Duration::from_secs(1)));
     assert_eq!(check.timeout, Duration::from_millis(100));
@@ -38,14 +38,14 @@ fn everything_can_be_set_and_the_file_stands_behind_flags() {
 }
 
 #[test]
-fn what_is_out_of_bounds_is_named_with_the_bound() {
+fn values_out_of_bounds_are_named_with_the_bound() {
     let large = format!("send = \"{}\"", "x".repeat(4_097));
     for (more, says) in [
         ("holt = \"5s\"", "unknown field `holt`, expected one of `name`, `target`, `hold`"),
         ("hold = \"601s\"", "check `lock`: hold: `10m 1s` is not between 0s and 10m"),
         ("hold = \"soon\"", "`soon`"),
-        ("interval = \"999ms\"", "check `lock`: interval: `999ms` is not between 1s and 1day"),
-        ("interval = \"2days\"", "interval: `2days` is not"),
+        ("interval = \"999ms\"", "check `lock`: interval: `999ms` is not between 1s and 24h"),
+        ("interval = \"2days\"", "interval: `48h` is not"),
         ("timeout = \"0s\"", "timeout: `0s` is not between 1ms and 1m"),
         ("timeout = \"61s\"", "timeout: `1m 1s`"),
         ("send = \"\"", "send: is empty; leave it out"),
@@ -97,7 +97,7 @@ fn targets_are_services_or_addresses() {
         "host.example:80",
     ] {
         let error = error(&format!("[[check]]\nname = \"lock\"\ntarget = \"{target}\""));
-        let says = format!("check `lock`: target: `{target}` is none of `namespace/service:port`, `ip:port`");
+        let says = format!("check `lock`: target: `{target}` is not `namespace/service:port`, `ip:port`");
         assert!(error.contains(&says), "{target}: {error}");
     }
     for target in ["0.0.0.0:80", "[::]:80", "224.0.0.1:80"] {
@@ -114,7 +114,7 @@ fn the_number_of_checks_is_bounded() {
             text
         })
     };
-    assert_eq!(Options::from_toml(&many(MAX_CHECKS)).unwrap().check.len(), MAX_CHECKS);
+    assert_eq!(checks(&many(MAX_CHECKS)).len(), MAX_CHECKS);
     let error = error(&many(MAX_CHECKS + 1));
     assert!(error.contains("65 tables; an agent runs at most 64"), "{error}");
 }
