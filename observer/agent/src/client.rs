@@ -6,14 +6,14 @@
 pub(crate) mod ask;
 pub mod connect;
 pub(crate) mod error;
-pub(crate) mod explain;
-pub(crate) mod findings;
 pub mod fleet;
 pub(crate) mod follow;
+pub(crate) mod joined_findings;
+pub(crate) mod joined_vips;
 mod merge;
 pub(crate) mod nodes;
 pub mod print;
 pub(crate) mod query;
+pub(crate) mod questions;
 mod sse;
 pub(crate) mod target;
-pub(crate) mod vips;

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::exit::EXIT_USAGE;
 use crate::client::print;
 use crate::config;
 
 pub mod audit;
 pub mod doctor;
+mod exit;
 pub mod explain;
 pub mod findings;
 mod names;
@@ -20,9 +22,6 @@ pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod vips;
-
-/// The exit code for errors in the arguments or the environment, which the user can mend.
-const EXIT_USAGE: u8 = 2;
 
 /// Watches a Kubernetes node's TCP handshakes, resets and drops with eBPF, and names who refused whom.
 #[derive(Debug, Parser)]
@@ -95,11 +94,6 @@ fn parse(args: Vec<OsString>) -> anyhow::Result<Cli> {
 fn cli(mut command: clap::Command, args: &[OsString]) -> Cli {
     let mut matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| error.exit());
     Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
-}
-
-/// Returns the exit code of a command that asked all agents.
-fn asked(incomplete: bool) -> ExitCode {
-    if incomplete { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -15,7 +15,7 @@ use self::node::{MAX_WAITING, Node, NodeEvent, Record};
 use crate::client::fleet::Fleet;
 use crate::client::follow::Selection;
 use crate::client::merge::{Merge, Source};
-use crate::client::print::records::RecordPrinter;
+use crate::client::print::record_lines::RecordPrinter;
 use crate::kube::agents::AgentPod;
 
 /// Time between two lists of the agents' pods.

@@ -1,9 +1,9 @@
 //! How commands print: the format and the colour are decided here, once for all of them.
 
-pub(crate) mod explanation;
-pub(crate) mod findings;
-pub(crate) mod records;
-pub(crate) mod vips;
+pub(crate) mod answer_text;
+pub(crate) mod finding_text;
+pub(crate) mod record_lines;
+pub(crate) mod vip_table;
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, BufWriter, Stdout, StdoutLock, Write};

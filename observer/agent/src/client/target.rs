@@ -24,7 +24,7 @@ use crate::kube::agents::{AgentPod, Agents, Trouble};
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// Time limit for the body of a response that is read whole.
 const BODY_LIMIT: Duration = Duration::from_secs(60);
-/// Largest such body, in bytes: a snapshot of a busy node has tens of megabytes.
+/// Largest such body, in bytes.
 const MAX_BODY: usize = 256 << 20;
 
 /// An agent's address, and the credentials for it.

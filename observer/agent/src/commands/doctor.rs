@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::client::print::{Format, PrintArgs};
-use crate::commands::EXIT_USAGE;
+use crate::commands::exit::EXIT_USAGE;
 use crate::probes::host::{self, Check, Status};
 
 /// Holds the options of `doctor`.

@@ -18,11 +18,11 @@ use flow_policy::query::{Explainer, Query, Reply};
 use serde_json::Value;
 
 use crate::client::ask;
-use crate::client::explain::Agent;
 use crate::client::fleet::AgentArgs;
-use crate::client::print::explanation::AnswerText;
+use crate::client::print::answer_text::AnswerText;
 use crate::client::print::{Format, Notes, PrintArgs, Printer, printable, unless_closed};
-use crate::commands::EXIT_USAGE;
+use crate::client::questions::Agent;
+use crate::commands::exit::EXIT_USAGE;
 use crate::config::ClusterSource;
 use crate::kube::{api, server};
 

@@ -8,10 +8,10 @@ use flow_model::finding::{Finding, FindingKind, State};
 use serde::Deserialize;
 
 use crate::client::fleet::AgentArgs;
-use crate::client::print::findings::FindingText;
+use crate::client::print::finding_text::FindingText;
 use crate::client::print::{Notes, PrintArgs, Printer, unless_closed};
-use crate::client::{ask, findings, query};
-use crate::commands::asked;
+use crate::client::{ask, joined_findings, query};
+use crate::commands::exit::asked;
 use crate::commands::names::{joined, names};
 
 /// Holds the options of `findings`.
@@ -54,7 +54,8 @@ pub(super) async fn print(
 ) -> anyhow::Result<ExitCode> {
     let answers = ask::get::<Response>(&args.agents, &args.path(), &mut notes).await?;
     let incomplete = answers.incomplete;
-    let findings = findings::join(answers.answers.into_iter().flat_map(|(_, response)| response.findings));
+    let findings =
+        joined_findings::join(answers.answers.into_iter().flat_map(|(_, response)| response.findings));
     for finding in &findings {
         out.print(finding, |look| FindingText { finding, look }.to_string())?;
     }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::client::fleet::AgentArgs;
 use crate::client::follow::{Follower, Selection};
 use crate::client::nodes;
-use crate::client::print::records::RecordPrinter;
+use crate::client::print::record_lines::RecordPrinter;
 use crate::client::print::{Notes, PrintArgs, unless_closed};
 use crate::commands::names::{joined, names};
 use crate::duration;

@@ -24,7 +24,7 @@ use crate::client::ask;
 use crate::client::connect::ConnectArgs;
 use crate::client::fleet::AgentArgs;
 use crate::client::print::Format;
-use crate::client::print::records::RecordPrinter;
+use crate::client::print::record_lines::RecordPrinter;
 use crate::client::print::testing::printer;
 use crate::commands::findings::{self, FindingsArgs};
 use crate::commands::tail::{TailArgs, tail};

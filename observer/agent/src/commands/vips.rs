@@ -8,10 +8,10 @@ use flow_model::vip::Vip;
 use serde::Deserialize;
 
 use crate::client::fleet::AgentArgs;
-use crate::client::print::vips::VipTable;
+use crate::client::print::vip_table::VipTable;
 use crate::client::print::{Format, Notes, PrintArgs, Printer, unless_closed};
-use crate::client::{ask, vips};
-use crate::commands::asked;
+use crate::client::{ask, joined_vips};
+use crate::commands::exit::asked;
 
 /// Holds the options of `vips`.
 #[derive(Args, Clone, Debug)]
@@ -46,7 +46,7 @@ async fn print(
     let by_node = |(node, response): (Option<_>, Response)| {
         response.vips.into_iter().map(move |vip| (node.clone(), vip))
     };
-    let seen = vips::join(answers.answers.into_iter().flat_map(by_node));
+    let seen = joined_vips::join(answers.answers.into_iter().flat_map(by_node));
     match out.format {
         Format::Json => seen.iter().try_for_each(|seen| out.json(seen))?,
         Format::Text => write!(out.out, "{}", VipTable { seen: &seen, look: &out.look })?,

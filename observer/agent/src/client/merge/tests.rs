@@ -162,7 +162,7 @@ fn a_silent_agent_is_waited_for_only_so_long() {
     assert_eq!(drain(&mut merge, start), []);
     assert!(merge.lagging(start + PATIENCE / 2).is_empty());
     merge.put(1, Some(time(6_500)), (6_500, 2), start + PATIENCE / 2);
-    assert_eq!(merge.lagging(start + PATIENCE), [2], "told once");
+    assert_eq!(merge.lagging(start + PATIENCE), [2], "reported once");
     assert!(merge.lagging(start + PATIENCE).is_empty());
     assert_eq!(drain(&mut merge, start + PATIENCE), [(0, 0), (5_000, 1)]);
     // It comes back: late is better than never, and from now on it is waited for.
@@ -209,7 +209,7 @@ fn clocks_that_differ_starve_nobody() {
     }
     let later = start + WINDOW;
     merge.put(1, Some(time(60_000)), (60_000, 0), later);
-    // The other's clock is a minute behind, and it says something all the time.
+    // The other's clock is a minute behind, and it sends records all the time.
     for n in 0..10 {
         merge.put(2, Some(time(n)), (n, 1), later + WINDOW / 10 * n as u32);
     }

@@ -5,8 +5,8 @@ use std::fmt::{self, Display};
 use anstyle::Style;
 use flow_model::vip::{Claim, Vip};
 
+use crate::client::joined_vips::Seen;
 use crate::client::print::{Look, printable};
-use crate::client::vips::Seen;
 
 const HEAD: [&str; 8] = ["VIP", "SERVICE", "CLAIMANT", "MAC", "SINCE", "MOVES", "API", "SEEN BY"];
 

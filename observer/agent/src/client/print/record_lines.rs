@@ -212,7 +212,7 @@ fn fmt_check(
     match step {
         None => write!(f, "{name} ok {}", latency(*duration_us)),
         Some(step) => {
-            write!(f, "{name} failed at {}: {}", step.as_str(), error.as_deref().unwrap_or("no reason told"))
+            write!(f, "{name} failed at {}: {}", step.as_str(), error.as_deref().unwrap_or("no reason given"))
         }
     }
 }
