@@ -42,11 +42,11 @@ pub struct Options {
     pub no_kube_events: bool,
     /// Longest wait before a request to the API server that failed, was forbidden or found nothing is repeated
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_RETRY", value_parser = kube_time,
-        default_value = duration::format(Patience::default().retry))]
+        default_value = duration::compact(Patience::default().retry))]
     pub kube_retry: SignedDuration,
     /// Time without a message from the API server after which a watch is opened again on a new connection
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_KUBE_SILENCE", value_parser = kube_time,
-        default_value = duration::format(Patience::default().silence))]
+        default_value = duration::compact(Patience::default().silence))]
     pub kube_silence: SignedDuration,
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
@@ -96,11 +96,11 @@ pub struct Options {
     pub max_series: usize,
     /// How long firewalls may lag behind a new pod or a changed policy before a contradiction is a finding
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_ENFORCEMENT_GRACE", value_parser = duration::parse,
-        default_value = duration::format(EngineConfig::default().findings.grace))]
+        default_value = duration::compact(EngineConfig::default().findings.grace))]
     pub enforcement_grace: SignedDuration,
     /// Findings without new evidence for this long are resolved
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_RESOLVE_AFTER", value_parser = duration::parse,
-        default_value = duration::format(EngineConfig::default().findings.quiet))]
+        default_value = duration::compact(EngineConfig::default().findings.quiet))]
     pub resolve_after: SignedDuration,
     /// Load-balancer address that no Service names; may be given several times
     #[arg(long = "vip", value_name = "IP", env = "FLOW_OBSERVER_VIP", value_delimiter = ',')]
@@ -112,7 +112,7 @@ pub struct Options {
     pub flap_moves: usize,
     /// The flap window
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_FLAP_WINDOW", value_parser = duration::parse,
-        default_value = duration::format(EngineConfig::default().vips.flap_window))]
+        default_value = duration::compact(EngineConfig::default().vips.flap_window))]
     pub flap_window: SignedDuration,
     /// Number of resets of open connections to a server within the burst window that make a burst, unless as many are usual
     /// for that server
@@ -121,7 +121,7 @@ pub struct Options {
     pub burst_floor: u32,
     /// The burst window: whole seconds, at most 5m
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_BURST_WINDOW", value_parser = burst_window,
-        default_value = duration::format(EngineConfig::default().bursts.window))]
+        default_value = duration::compact(EngineConfig::default().bursts.window))]
     pub burst_window: SignedDuration,
     /// Log level of the kernel programs, for debugging them
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG", default_value_t = ProbeLog::Off)]

@@ -62,7 +62,7 @@ fn defaults_are_those_of_the_parts() {
     assert_eq!(options.cluster, ClusterSource::None);
     let help = Options::augment_args(Command::new("run")).render_long_help().to_string();
     for default in
-        ["[default: 15s]", "[default: 10m]", "[default: 1m 30s]", "[default: 2000]", "[default: none]"]
+        ["[default: 15s]", "[default: 10m]", "[default: 1m30s]", "[default: 2000]", "[default: none]"]
     {
         assert!(help.contains(default), "{default}: {help}");
     }
