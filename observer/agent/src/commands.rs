@@ -54,7 +54,8 @@ enum Command {
 /// Parses the arguments, runs the command, and prints an error as one sentence.
 #[must_use]
 pub fn main() -> ExitCode {
-    let result = parse(std::env::args_os().collect()).and_then(|cli| dispatch(cli.command));
+    let args: Vec<_> = std::env::args_os().collect();
+    let result = parse(&args).and_then(|cli| dispatch(cli.command));
     result.unwrap_or_else(|error| {
         print::error(&error);
         ExitCode::from(EXIT_USAGE)
@@ -77,13 +78,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 /// Parses the arguments. Ends the process on `--help` and on wrong arguments, as clap does.
 ///
 /// A configuration file supplies defaults, and so the arguments are parsed once more when `run` names one.
-fn parse(args: Vec<OsString>) -> anyhow::Result<Cli> {
+fn parse(args: &[OsString]) -> anyhow::Result<Cli> {
     let command = plugin::named(Cli::command(), args.first());
-    let mut cli = cli(command.clone(), &args);
+    let mut cli = parse_as(command.clone(), args);
     if let Command::Run(run::RunArgs { config: Some(path), .. }) = &cli.command {
         let file = config::File::read(path)?;
         let command = command.mut_subcommand("run", |run| file.apply(run));
-        cli = self::cli(command, &args);
+        cli = parse_as(command, args);
         if let Command::Run(run) = &mut cli.command {
             run.options.check = file.checks;
         }
@@ -91,7 +92,7 @@ fn parse(args: Vec<OsString>) -> anyhow::Result<Cli> {
     Ok(cli)
 }
 
-fn cli(mut command: clap::Command, args: &[OsString]) -> Cli {
+fn parse_as(mut command: clap::Command, args: &[OsString]) -> Cli {
     let mut matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| error.exit());
     Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }

@@ -41,7 +41,8 @@ mod tests {
     use crate::commands::{Cli, Command as Sub, parse};
 
     fn agents(args: &[&str]) -> AgentArgs {
-        match parse(args.iter().map(Into::into).collect()).unwrap().command {
+        let args: Vec<OsString> = args.iter().map(Into::into).collect();
+        match parse(&args).unwrap().command {
             Sub::Tail(args) => args.agents,
             Sub::Findings(args) => args.agents,
             Sub::Vips(args) => args.agents,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use arcstr::ArcStr;
+use jiff::SignedDuration;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -50,7 +51,7 @@ fn default_timeout() -> Duration {
 
 fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(d)?;
-    duration::parse(&text).map(|time| time.unsigned_abs()).map_err(D::Error::custom)
+    duration::parse(&text).map(SignedDuration::unsigned_abs).map_err(D::Error::custom)
 }
 
 impl TryFrom<Table> for CheckSpec {
