@@ -1,14 +1,14 @@
-//! The only place that sees everything: builds the parts, wires them, and takes them down in order.
+//! Builds the agent's parts, connects them, and stops them in order. No other file knows all parts.
 
 mod access;
-mod alone;
 mod api;
 mod checks;
 mod engine_task;
 mod follow;
-mod known;
 mod kube_events;
+mod node_check;
 mod review;
+mod single_instance;
 mod translate;
 
 use std::net::IpAddr;
@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arcstr::ArcStr;
+use flow_core::bursts::BurstConfig;
 use flow_core::engine::{Engine, EngineConfig};
+use flow_core::findings::FindingsConfig;
+use flow_core::vips::VipConfig;
 use flow_model::inventory::Inventory;
-use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -27,24 +29,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::commands::config::{Options, ProbeLog};
-use crate::probes::{self, AttachMode, Hooks, btf, host};
+use crate::config::Options;
+use crate::probes::{self, Hooks, btf, host};
+use crate::sink::metrics::MetricsConfig;
 use crate::sink::state::Shared;
+use crate::sink::tail::TailConfig;
 use crate::sink::{SinkConfig, Sinks};
 
-const DEFAULT_LISTEN: &str = "127.0.0.1:9477";
-/// Inputs between the probes and the engine. Full, the ring fills instead, and the kernel counts what is lost.
+/// Inputs between the probes and the engine. While it is full the ring is not read; the kernel counts what the ring drops.
 const ENGINE_QUEUE: usize = 4_096;
 const LINK_QUEUE: usize = 1_024;
-/// From the signal to the end.
+/// Time limit from the signal to the end of the process.
 const SHUTDOWN: Duration = Duration::from_millis(1_500);
 
 /// Runs the agent until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When a part can't start, or a required one fails later.
+/// When a part can't start, or a required part fails later.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    // First of all, so that a signal during the start is not lost.
+    // Before everything else, so that a signal during the start is not lost.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -75,7 +78,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
     checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
-    let alone = alone::Alone::claim()?;
+    let instance = single_instance::SingleInstance::claim()?;
     let listener = listen(&options).await?;
     let api = api::Api::default();
     let access = access::settings(&options, listener.local_addr()?, &api).await?;
@@ -83,17 +86,10 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
         check.log();
     }
     let (inventory, inventories) = watch::channel(Arc::new(Inventory::default()));
-    let mut config = SinkConfig::new(node.clone());
-    if let Some(n) = options.tail_records {
-        config.tail.max_records = n as usize;
-    }
-    if let Some(n) = options.max_series {
-        config.metrics.max_series = n as usize;
-    }
-    let (mut sinks, shared) = Sinks::new(&config);
+    let (mut sinks, shared) = Sinks::new(&sink_config(&options, node.clone()));
     let attaching = shared.readiness.guard("interfaces");
     follow::cluster(&options, &api, inventory, &shared, tasks, cancel).await?;
-    known::follow(node.clone(), inventories.clone(), tasks, cancel);
+    node_check::follow(node.clone(), inventories.clone(), tasks, cancel);
     kube_events::start(&options, &api, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
 
     host::raise_memory_lock();
@@ -102,12 +98,12 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
         probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
     loaded.attach_drops();
     crate::memory::give_back();
-    let mode = options.attach.unwrap_or(AttachMode::Auto).resolve(host::has_tcx());
+    let mode = options.attach.resolve(host::has_tcx());
     shared.set_info("node", node.as_str());
     shared.set_info("attach", format!("{mode:?}").to_lowercase());
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
-    let (engine, look) = (Engine::configured(node.clone(), settings(&options)), Arc::new(Notify::new()));
+    let (engine, look) = (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
@@ -123,7 +119,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let server = crate::http::serve_with(listener, shared, access, cancel.clone());
     let failed = cancel.clone();
     tasks.spawn(async move {
-        let _until_the_end = alone;
+        let _until_the_end = instance;
         if let Err(error) = server.await {
             error!(%error, "the HTTP server failed");
             failed.cancel();
@@ -141,48 +137,49 @@ fn node_name(options: &Options) -> anyhow::Result<String> {
 }
 
 async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
-    let address = options.listen.map_or_else(|| DEFAULT_LISTEN.to_owned(), |a| a.to_string());
-    TcpListener::bind(&address).await.with_context(|| {
-        format!("{address} can't be listened on; is another agent running on this node? --listen takes another address")
+    let address = options.listen;
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "can't listen on {address}; is another agent running on this node? --listen takes another address"
+        )
     })
 }
 
 fn probe_settings(options: &Options) -> probes::Settings {
-    let mut settings = probes::Settings::default();
-    if let Some(n) = options.pair_map_entries {
-        settings.pair_entries = n;
+    probes::Settings {
+        pair_entries: options.pair_map_entries,
+        ring_bytes: options.ring_bytes,
+        log_level: options.probe_log as u8,
     }
-    if let Some(n) = options.ring_bytes {
-        settings.ring_bytes = n;
-    }
-    settings.log_level = options.probe_log.unwrap_or(ProbeLog::Off) as u8;
-    settings
 }
 
-fn settings(options: &Options) -> EngineConfig {
-    let mut config = EngineConfig::default();
-    // Longer than a signed number of nanoseconds is as good as for ever.
-    let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-    if let Some(grace) = options.enforcement_grace {
-        config.findings.grace = signed(grace);
+fn sink_config(options: &Options, node: ArcStr) -> SinkConfig {
+    SinkConfig {
+        tail: TailConfig { max_records: options.tail_records, ..TailConfig::default() },
+        metrics: MetricsConfig { max_series: options.max_series, ..MetricsConfig::default() },
+        ..SinkConfig::new(node)
     }
-    if let Some(quiet) = options.resolve_after {
-        config.findings.quiet = signed(quiet);
+}
+
+fn engine_config(options: &Options) -> EngineConfig {
+    EngineConfig {
+        findings: FindingsConfig {
+            grace: options.enforcement_grace,
+            quiet: options.resolve_after,
+            ..FindingsConfig::default()
+        },
+        vips: VipConfig {
+            extra: options.vip.iter().map(IpAddr::to_canonical).collect(),
+            flap_moves: options.flap_moves,
+            flap_window: options.flap_window,
+            ..VipConfig::default()
+        },
+        bursts: BurstConfig {
+            floor: options.burst_floor,
+            window: options.burst_window,
+            ..BurstConfig::default()
+        },
     }
-    config.vips.extra = options.vip.iter().map(IpAddr::to_canonical).collect();
-    if let Some(n) = options.flap_moves {
-        config.vips.flap_moves = n as usize;
-    }
-    if let Some(window) = options.flap_window {
-        config.vips.flap_window = signed(window);
-    }
-    if let Some(n) = options.burst_floor {
-        config.bursts.floor = n;
-    }
-    if let Some(window) = options.burst_window {
-        config.bursts.window = signed(window);
-    }
-    config
 }
 
 fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {

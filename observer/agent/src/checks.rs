@@ -1,8 +1,8 @@
-//! Synthetic checks: this node connects to a target, exchanges a payload or nothing, holds the connection for a while and
+//! Synthetic checks: this node connects to a target, optionally exchanges a payload, holds the connection for a while and
 //! closes it.
 //!
-//! "Acquire, work, release" patterns, such as a state lock held over one connection, break when a connection breaks that
-//! nobody writes to. A check does the same and tells at which step it broke. Off unless configured.
+//! "Acquire, work, release" patterns, such as a state lock held over one connection, fail when an idle connection breaks. A
+//! check does the same and reports the step that failed. There are no checks unless the configuration defines them.
 
 mod gate;
 mod resolve;
@@ -12,7 +12,6 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,7 @@ use self::gate::Gate;
 use self::spec::{CheckSpec, Target};
 use self::steps::{Failure, Run};
 
-/// Runs the checks until `cancel`, one task each; results go to `to`.
+/// Runs the checks until `cancel`, each in a task of its own. Results go to `to`.
 ///
 /// Checks of Services wait for the first inventory. Sockets belong to the network namespace of the runtime's threads.
 pub fn spawn(
@@ -46,7 +45,7 @@ pub fn spawn(
         let check = Check { spec, gate: Arc::clone(&gate), inventories: inventories.clone(), to: to.clone() };
         let cancel = cancel.clone();
         tasks.spawn(async move {
-            // Whatever it waits for, it ends at once: dropping the task closes its connection.
+            // Cancelling ends every wait at once, and dropping the check closes its connection.
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = check.repeat() => {}
@@ -55,7 +54,7 @@ pub fn spawn(
     }
 }
 
-/// One check and what it needs.
+/// Holds one check and what it needs to run.
 struct Check {
     spec: CheckSpec,
     gate: Arc<Gate>,
@@ -66,10 +65,10 @@ struct Check {
 impl Check {
     async fn repeat(mut self) {
         if matches!(self.spec.target, Target::Service { .. }) {
-            // An error means that the source has ended: what it said last is the newest there is.
+            // An error means that the source has ended, so its last inventory is the newest.
             drop(self.inventories.changed().await);
         }
-        // Agents that start together don't check together.
+        // A random delay, so that agents that start together don't check together.
         tokio::time::sleep(part(self.spec.interval, random())).await;
         loop {
             let result = self.once().await;
@@ -87,7 +86,7 @@ impl Check {
                 Err(why) => return self.unresolved(why),
             };
             let _turn = self.gate.turn(to).await;
-            // The turn may have been long in coming, and the Service may have another address by now.
+            // The wait may have been long, and the Service may have another address by now.
             if self.address() == Ok(to) {
                 let started = Instant::now();
                 let run = steps::run(&self.spec, to).await;
@@ -100,7 +99,7 @@ impl Check {
         resolve::address(&self.spec.target, &self.inventories.borrow())
     }
 
-    /// A target without an address: the tuple says so with unspecified ones.
+    /// Returns the result for a target without an address; unspecified addresses in the tuple mark it.
     fn unresolved(&self, why: ArcStr) -> CheckResult {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let failed = Some(Failure { step: CheckStep::Connect, why });
@@ -126,17 +125,17 @@ impl Check {
     }
 }
 
-/// The interval, 20 % more or less, so that checks don't fall into step.
+/// Returns the interval, plus or minus 20 %, so that checks don't synchronise.
 fn jittered(interval: Duration, random: u64) -> Duration {
     interval.mul_f64(0.8) + part(interval.mul_f64(0.4), random)
 }
 
-/// A random part of it.
+/// Returns a random part of `whole`.
 fn part(whole: Duration, random: u64) -> Duration {
     whole.mul_f64(random as f64 / u64::MAX as f64)
 }
 
-/// Good enough for jitter: each `RandomState` has other keys.
+/// Returns a random number, good enough for jitter.
 fn random() -> u64 {
-    RandomState::new().hash_one(())
+    fastrand::u64(..)
 }

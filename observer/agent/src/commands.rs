@@ -1,24 +1,27 @@
-//! The command line, one file a subcommand.
+//! The command line, one file per subcommand.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use self::exit::EXIT_USAGE;
+use crate::client::print;
+use crate::config;
 
 pub mod audit;
-pub mod config;
-pub mod connect;
 pub mod doctor;
+mod exit;
 pub mod explain;
 pub mod findings;
+mod names;
 mod plugin;
-pub mod reach;
 pub mod replay;
 pub mod run;
 pub mod tail;
+#[cfg(test)]
+mod tests;
 pub mod vips;
-
-/// Usage or environment: something the user can mend.
-const EXIT_USAGE: u8 = 2;
 
 /// Watches a Kubernetes node's TCP handshakes, resets and drops with eBPF, and names who refused whom.
 #[derive(Debug, Parser)]
@@ -32,44 +35,66 @@ struct Cli {
 enum Command {
     /// Run the agent on this node
     Run(run::RunArgs),
-    /// Print an agent's live flow tail
+    /// Print the flow records of agents as they happen: connection attempts, resets, drops
     Tail(tail::TailArgs),
-    /// Print what to act on: who can't reach whom, which VIP flaps, and why
+    /// Print what needs action: who can't reach whom, which VIP flaps, and why
     Findings(findings::FindingsArgs),
     /// Print the load-balancer addresses: who announces each, and what the API says
     Vips(vips::VipsArgs),
-    /// Say whether the policies allow a connection, and why
+    /// Explain whether the policies allow a connection, and why
     Explain(explain::ExplainArgs),
     /// Print the flows of a recording, without a kernel or root
     Replay(replay::ReplayArgs),
-    /// Say which observed connections proposed policies would refuse
+    /// List the observed connections that proposed policies would refuse, and the policies that can't work as written
     Audit(audit::AuditArgs),
-    /// Say what this kernel and these permissions allow, line by line
+    /// Check whether the agent can run with this kernel and these permissions
     Doctor(doctor::DoctorArgs),
 }
 
-/// Parses the arguments, runs the command, and prints what went wrong as one sentence.
+/// Parses the arguments, runs the command, and prints an error as one sentence.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = plugin::parse(std::env::args_os());
-    let result = match cli.command {
+    let args: Vec<_> = std::env::args_os().collect();
+    let result = parse(&args).and_then(|cli| dispatch(cli.command));
+    result.unwrap_or_else(|error| {
+        print::error(&error);
+        ExitCode::from(EXIT_USAGE)
+    })
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run(args) => run::run(args),
-        Command::Tail(args) => block_on(tail::run(args)).map(|()| ExitCode::SUCCESS),
+        Command::Tail(args) => block_on(tail::run(args)),
         Command::Findings(args) => block_on(findings::run(args)),
         Command::Vips(args) => block_on(vips::run(args)),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => block_on(audit::run(args)),
         Command::Doctor(args) => doctor::run(&args),
-    };
-    result.unwrap_or_else(|error| {
-        anstream::eprintln!(
-            "{}error:{} {error:#}",
-            anstyle::AnsiColor::Red.on_default().render(),
-            anstyle::Reset.render()
-        );
-        ExitCode::from(EXIT_USAGE)
-    })
+    }
+}
+
+/// Parses the arguments. Ends the process on `--help` and on wrong arguments, as clap does.
+///
+/// A configuration file supplies defaults, and so the arguments are parsed once more when `run` names one.
+fn parse(args: &[OsString]) -> anyhow::Result<Cli> {
+    let command = plugin::named(Cli::command(), args.first());
+    let mut cli = parse_as(command.clone(), args);
+    if let Command::Run(run::RunArgs { config: Some(path), .. }) = &cli.command {
+        let file = config::File::read(path)?;
+        let command = command.mut_subcommand("run", |run| file.apply(run));
+        cli = parse_as(command, args);
+        if let Command::Run(run) = &mut cli.command {
+            run.options.check = file.checks;
+        }
+    }
+    Ok(cli)
+}
+
+fn parse_as(mut command: clap::Command, args: &[OsString]) -> Cli {
+    let mut matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| error.exit());
+    Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -1,8 +1,11 @@
-//! Flow Observer's agent. `core` is pure; everything else is an edge. See ARCHITECTURE.md.
+//! Flow Observer's agent and its commands. The crates below it are pure; this one does all I/O. See ARCHITECTURE.md.
 
 pub mod app;
 pub mod checks;
+pub mod client;
 pub mod commands;
+pub mod config;
+pub(crate) mod duration;
 pub mod http;
 pub mod kube;
 pub mod memory;

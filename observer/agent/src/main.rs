@@ -1,4 +1,4 @@
-//! `flow-observer`: parses the command line and hands over.
+//! `flow-observer`: runs the command line.
 
 use std::process::ExitCode;
 

@@ -196,8 +196,6 @@ pub enum LostStage {
     Drops,
     /// A tail client was too slow.
     Client,
-    /// The queue to the engine was full.
-    Queue,
     /// A ring record could not be decoded.
     Decode,
     /// There were too many findings: one was forgotten before its time.
@@ -212,13 +210,12 @@ pub enum LostStage {
 
 impl LostStage {
     /// Every stage, so that each has a series from the start.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Ring,
         Self::Pairs,
         Self::Handshakes,
         Self::Drops,
         Self::Client,
-        Self::Queue,
         Self::Decode,
         Self::Findings,
         Self::KubeEvents,
@@ -235,7 +232,6 @@ impl LostStage {
             Self::Handshakes => "handshakes",
             Self::Drops => "drops",
             Self::Client => "client",
-            Self::Queue => "queue",
             Self::Decode => "decode",
             Self::Findings => "findings",
             Self::KubeEvents => "kube_events",

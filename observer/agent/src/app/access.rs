@@ -1,4 +1,4 @@
-//! Who may ask the agent, by the flags and where it listens.
+//! Who may use the HTTP API, by the flags and the listening address.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,20 +9,20 @@ use tracing::warn;
 
 use crate::app::api::Api;
 use crate::app::review::KubeReviewer;
-use crate::commands::config::{AuthMode, ClusterSource, Options};
+use crate::config::{AuthMode, ClusterSource, Options};
 use crate::http::auth::{Auth, Reviews, TokenFile};
 use crate::http::{Settings, Tls};
 
-/// Settings that would guard otherwise than they look. Refused: an agent that runs but lets nobody in, or everybody,
-/// is found out too late.
+/// Settings that would not guard the API as they seem to. They prevent the start: that an agent accepts everybody, or
+/// nobody, would be noticed too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AccessError {
     #[error(
         "/api would be open to everybody who reaches {0}; give --cluster kube, or --token-file FILE, or listen on \
-         127.0.0.1, or say --auth none"
+         127.0.0.1, or give --auth none"
     )]
     Unguarded(SocketAddr),
-    #[error("--auth token needs --token-file FILE, with one token a line")]
+    #[error("--auth token needs --token-file FILE, with one token per line")]
     NoTokens,
     #[error("--token-file is given, but would not be used: {0}; give --auth token, or leave it out")]
     UnusedTokens(&'static str),
@@ -40,10 +40,13 @@ enum Guard<'a> {
     Tokens(&'a Path),
 }
 
-/// Reads the files, connects to nothing yet.
+/// Returns the settings of the HTTP server. Reads the files, but sends no request to the API server yet.
+///
+/// # Errors
+/// When the flags contradict each other, or a file can't be used.
 pub(super) async fn settings(options: &Options, listen: SocketAddr, api: &Api) -> anyhow::Result<Settings> {
     let guard = guard(options, listen)?;
-    let tls = match pair(options)? {
+    let tls = match certificate(options)? {
         Some((cert, key)) => Some(Tls::load(cert, key)?),
         None => None,
     };
@@ -52,20 +55,20 @@ pub(super) async fn settings(options: &Options, listen: SocketAddr, api: &Api) -
         Guard::Local => Auth::Local,
         Guard::Tokens(path) => Auth::Token(Arc::new(TokenFile::load(path)?)),
         Guard::Kube => {
-            let way = api.way(options).await.context("--auth kube asks the API server about tokens")?;
+            let way = api.access(options).await.context("--auth kube asks the API server about tokens")?;
             Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(way))?))
         }
     };
     if !is_loopback(listen) {
-        warn_of_strangers(guard, tls.is_some());
+        warn_if_exposed(guard, tls.is_some());
     }
     Ok(Settings { auth, tls, ..Settings::default() })
 }
 
 fn guard(options: &Options, listen: SocketAddr) -> Result<Guard<'_>, AccessError> {
     let tokens = options.token_file.as_deref();
-    let kube = options.cluster == Some(ClusterSource::Kube);
-    let (guard, why) = match options.auth.unwrap_or_default() {
+    let kube = options.cluster == ClusterSource::Kube;
+    let (guard, why) = match options.auth {
         AuthMode::None => (Guard::Everybody, "--auth none lets everybody in"),
         AuthMode::Kube => (Guard::Kube, "--auth kube asks the API server"),
         AuthMode::Token => return tokens.map(Guard::Tokens).ok_or(AccessError::NoTokens),
@@ -81,7 +84,7 @@ fn guard(options: &Options, listen: SocketAddr) -> Result<Guard<'_>, AccessError
     Ok(guard)
 }
 
-fn pair(options: &Options) -> Result<Option<(&Path, &Path)>, AccessError> {
+fn certificate(options: &Options) -> Result<Option<(&Path, &Path)>, AccessError> {
     match (&options.tls_cert, &options.tls_key) {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => Ok(Some((cert, key))),
@@ -93,11 +96,13 @@ fn is_loopback(listen: SocketAddr) -> bool {
     listen.ip().to_canonical().is_loopback()
 }
 
-fn warn_of_strangers(guard: Guard<'_>, encrypted: bool) {
+fn warn_if_exposed(guard: Guard<'_>, encrypted: bool) {
     match guard {
         Guard::Everybody => warn!("--auth none: /api is open to everybody who reaches the listener"),
         Guard::Kube | Guard::Tokens(_) if !encrypted => {
-            warn!("tokens come in the clear, readable on their way; --tls-cert and --tls-key encrypt");
+            warn!(
+                "tokens cross the network in the clear, readable on the way; --tls-cert and --tls-key encrypt them"
+            );
         }
         Guard::Kube | Guard::Tokens(_) | Guard::Local => {}
     }
@@ -108,13 +113,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::config::testing;
 
     const LOOPBACK: &[&str] = &["127.0.0.1:9477", "127.8.8.8:1", "[::1]:9477", "[::ffff:127.0.0.1]:1"];
     const OTHERS: &[&str] = &["0.0.0.0:9477", "[::]:9477", "10.0.0.1:9477", "[fe80::1]:9477"];
 
     fn options(auth: AuthMode, cluster: ClusterSource, tokens: Option<&str>) -> Options {
         let token_file = tokens.map(Into::into);
-        Options { auth: Some(auth), cluster: Some(cluster), token_file, ..Options::default() }
+        Options { auth, cluster, token_file, ..testing::options(&[]) }
     }
 
     fn name(guard: Result<Guard<'_>, AccessError>) -> &'static str {
@@ -159,10 +165,13 @@ mod tests {
 
     #[test]
     fn a_certificate_needs_its_key() {
-        let cert = Options { tls_cert: Some("/c".into()), ..Options::default() };
-        let key = Options { tls_key: Some("/k".into()), ..Options::default() };
-        assert_eq!((pair(&cert), pair(&key)), (Err(AccessError::HalfATls), Err(AccessError::HalfATls)));
-        assert_eq!(pair(&Options::default()), Ok(None));
+        let cert = Options { tls_cert: Some("/c".into()), ..testing::options(&[]) };
+        let key = Options { tls_key: Some("/k".into()), ..testing::options(&[]) };
+        assert_eq!(
+            (certificate(&cert), certificate(&key)),
+            (Err(AccessError::HalfATls), Err(AccessError::HalfATls))
+        );
+        assert_eq!(certificate(&testing::options(&[])), Ok(None));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Synthetic checks, where there are any.
+//! Starts the synthetic checks, if the configuration defines any.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::checks::spec::{CheckSpec, Target};
-use crate::commands::config::{ClusterSource, Options};
+use crate::config::{ClusterSource, Options};
 use crate::sink::state::Shared;
 
-/// A check that can never find its target is an error of the configuration, not of the network.
+/// Rejects checks that can never find their target: that is an error of the configuration, not of the network.
 pub(super) fn validate(options: &Options) -> anyhow::Result<()> {
-    if matches!(options.cluster, None | Some(ClusterSource::None)) {
+    if options.cluster == ClusterSource::None {
         let of_service = |check: &&CheckSpec| matches!(check.target, Target::Service { .. });
         if let Some(check) = options.check.iter().find(of_service) {
             anyhow::bail!(
@@ -27,7 +27,7 @@ pub(super) fn validate(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the checks.
+/// Starts the checks, each with a series from the start.
 pub(super) fn start(
     checks: Vec<CheckSpec>,
     inventories: &watch::Receiver<Arc<Inventory>>,
@@ -47,11 +47,12 @@ pub(super) fn start(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing;
 
     fn options(cluster: Option<&str>, target: &str) -> Options {
         let check = format!("name = \"lock\"\ntarget = \"{target}\"");
-        let cluster = cluster.map(|source| source.parse().unwrap());
-        Options { cluster, check: vec![toml::from_str(&check).unwrap()], ..Options::default() }
+        let flags: Vec<_> = cluster.into_iter().flat_map(|source| ["--cluster", source]).collect();
+        Options { check: vec![toml::from_str(&check).unwrap()], ..testing::options(&flags) }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The task that owns the engine and the sinks: inputs in, outputs to the sinks, inputs into the recording.
+//! The task that owns the engine and the sinks. It feeds inputs to the engine and the recording, and outputs to the sinks.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use tracing::error;
 
 use crate::sink::Sinks;
 
-/// Also how long a held record may wait beyond its time.
+/// Time between ticks, and so the longest delay of a record that the engine holds back.
 const TICK: Duration = Duration::from_millis(50);
-/// Inputs handled before the others get their turn.
+/// Inputs handled before ticks and inventories get their turn.
 const BATCH: usize = 256;
 /// Ticks between flushes of a recording.
 const FLUSH_TICKS: u32 = 20;
 
-/// Runs until every sender has gone, then releases what is held.
+/// Runs until every sender is dropped, then emits what the engine holds back.
 pub(super) async fn run(
     mut stage: Stage,
     mut inputs: mpsc::Receiver<Input>,
@@ -39,7 +39,7 @@ pub(super) async fn run(
     stage.cluster(&mut inventories);
     loop {
         tokio::select! {
-            // Names first: a packet that follows a change of the cluster is named by it.
+            // The inventory comes first: a packet that follows a change of the cluster is named by the new one.
             biased;
             Ok(()) = inventories.changed() => stage.cluster(&mut inventories),
             n = inputs.recv_many(&mut batch, BATCH) => {
@@ -61,17 +61,18 @@ pub(super) async fn run(
     stage.finish();
 }
 
-/// The engine and what is around it.
+/// Holds the engine with its sinks and its recording.
 pub(super) struct Stage {
     engine: Engine,
     sinks: Sinks,
     recorder: Option<Recorder>,
-    /// Makes the open connections be read at once.
+    /// Wakes the reader of open connections: new policies may deny some of them.
     look: Arc<Notify>,
     policies: Policies,
 }
 
 impl Stage {
+    /// Returns a stage that has no policies yet.
     pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
         Self { engine, sinks, recorder, look, policies: Policies::default() }
     }
@@ -122,14 +123,17 @@ impl Stage {
     }
 }
 
-/// A recording that is being written.
+/// Writes a recording.
 pub(super) struct Recorder {
     path: PathBuf,
     writer: Writer<File>,
 }
 
 impl Recorder {
-    /// Creates the file; one that is there is replaced.
+    /// Creates the file, and replaces one that exists.
+    ///
+    /// # Errors
+    /// When the file can't be created or written.
     pub(super) fn create(path: &Path, node: &ArcStr) -> anyhow::Result<Self> {
         let file = File::create(path)
             .with_context(|| format!("the recording {} can't be created", path.display()))?;

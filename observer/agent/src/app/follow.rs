@@ -1,4 +1,4 @@
-//! The sources: the cluster, the node's interfaces, its open connections.
+//! Starts the sources: the cluster, the node's interfaces, its neighbours and its open connections.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use crate::app::api::Api;
-use crate::commands::config::{ClusterSource, Options};
+use crate::config::{ClusterSource, Options};
 use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
@@ -22,7 +22,10 @@ use crate::probes::{Open, Vips};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 
-/// Follows the cluster source into `inventory`.
+/// Follows the cluster source and writes each change to `inventory`.
+///
+/// # Errors
+/// When the source can't be read at the start.
 pub(super) async fn cluster(
     options: &Options,
     api: &Api,
@@ -31,9 +34,9 @@ pub(super) async fn cluster(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> anyhow::Result<()> {
-    match options.cluster.as_ref().unwrap_or(&ClusterSource::None) {
+    match &options.cluster {
         ClusterSource::Kube => {
-            let way = api.way(options).await.context("--cluster kube")?;
+            let way = api.access(options).await.context("--cluster kube")?;
             let waiting = shared.readiness.guard("cluster");
             server::spawn(&way, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
             Ok(())
@@ -54,11 +57,7 @@ pub(super) async fn cluster(
 }
 
 fn patience(options: &Options) -> Patience {
-    let default = Patience::default();
-    Patience {
-        retry: options.kube_retry.unwrap_or(default.retry),
-        silence: options.kube_silence.unwrap_or(default.silence),
-    }
+    Patience { retry: options.kube_retry.unsigned_abs(), silence: options.kube_silence.unsigned_abs() }
 }
 
 fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
@@ -75,13 +74,13 @@ fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
     };
     let ready = move || {
         drop(waiting);
-        // Reading the lists took more than knowing them does.
+        // Reading the lists needs more memory than keeping their objects.
         crate::memory::give_back();
     };
     Hooks { sync: Box::new(sync), ready: Box::new(ready) }
 }
 
-/// Tells the kernel which addresses are load-balancer VIPs: `extra` and those of Services.
+/// Keeps the kernel's set of load-balancer VIPs up to date: `extra` and the addresses of Services.
 pub(super) fn vips(
     mut kernel: Vips,
     extra: &[IpAddr],
@@ -96,7 +95,7 @@ pub(super) fn vips(
             let mut known = vips_of_services(&inventories.borrow_and_update());
             known.extend(&extra);
             if let Err(error) = kernel.set(&known) {
-                warn!(%error, "announcements of some VIPs are not told");
+                warn!(%error, "announcements of some VIPs are not reported");
             }
             let changed = tokio::select! {
                 changed = inventories.changed() => changed.is_ok(),
@@ -113,7 +112,7 @@ fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
     inventory.services.iter().flat_map(|service| service.vips.iter().copied()).collect()
 }
 
-/// Follows the node's interfaces.
+/// Follows the node's interfaces. The agent stops when that fails: without them it sees no traffic.
 pub(super) fn links(
     options: &Options,
     to: mpsc::Sender<node_links::LinkEvent>,
@@ -134,17 +133,17 @@ pub(super) fn links(
     });
 }
 
-/// Follows the Ethernet addresses of neighbours; without them claimants that no Node names stay addresses.
+/// Follows the Ethernet addresses of neighbours. Without them, claimants that no Node names are shown as addresses.
 pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
     let following = node_neighbours::follow(to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {
-            warn!(%error, "neighbours are not known: nodes that announce VIPs are not named");
+            warn!(%error, "neighbours can't be read: nodes that announce VIPs are not named");
         }
     });
 }
 
-/// Follows the open connections; without them there are no latent denials, and everything else goes on.
+/// Follows the open connections. Without them there are no latent denials; everything else works.
 pub(super) fn connections(
     tracker: Open,
     look: Arc<Notify>,
@@ -152,7 +151,7 @@ pub(super) fn connections(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
-    // Sockets know what is older than the agent; where their namespaces can't be entered, the probes know the rest.
+    // Sockets include connections older than the agent. Where their namespaces can't be entered, the probes know the rest.
     let otherwise = move || match sock_diag::established() {
         Ok(open) => Ok(Listing { open, all: true }),
         Err(_) => tracker.read().map(|open| Listing { open, all: false }),
@@ -161,7 +160,7 @@ pub(super) fn connections(
     let following = open_connections::follow(source, Default::default(), look, to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {
-            warn!(%error, "open connections are not known: what policies would refuse later is not told");
+            warn!(%error, "open connections can't be read: latent denials are not reported");
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Findings as Kubernetes Events: the sink's feed to `cluster::events`.
+//! Reports findings as Kubernetes Events: connects the sink's feed with `kube::events`.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::api::Api;
-use crate::commands::config::{ClusterSource, Options};
+use crate::config::{ClusterSource, Options};
 use crate::kube::events;
 use crate::sink::{Shared, Sinks};
 
-/// Words on findings that wait for the task, which takes them at once whatever the API server does.
+/// Reports that wait for the task. It takes them at once, however slow the API server is.
 const QUEUE: usize = 1_024;
 
-/// Reports findings as Events, if the cluster is known from an API server and nobody said no.
+/// Starts to report findings as Events, if the cluster comes from an API server and the option allows it.
 pub(super) async fn start(
     options: &Options,
     api: &Api,
@@ -26,12 +26,12 @@ pub(super) async fn start(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> anyhow::Result<()> {
-    if options.no_kube_events || options.cluster != Some(ClusterSource::Kube) {
+    if options.no_kube_events || options.cluster != ClusterSource::Kube {
         return Ok(());
     }
     let shared = Arc::clone(shared);
     let reporting = events::Reporting {
-        way: api.way(options).await?,
+        way: api.access(options).await?,
         node: shared.node().clone(),
         limits: events::Limits::default(),
         findings: sinks.feed_findings(QUEUE),

@@ -1,39 +1,41 @@
-//! What NAT made of a connection. Hooks see its packets before or after, connection tracking knows both.
+//! Adds what NAT did to a connection. Hooks see packets before or after NAT; connection tracking knows both sides.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow_model::flow::{FlowTuple, Vantage};
 use flow_model::input::Input;
+use parking_lot::Mutex;
 use tracing::{debug, warn};
 
 use crate::netlink::NetlinkError;
 use crate::netlink::conntrack::{Conn, Lookup};
 use crate::probes::Complete;
 
-/// Questions per second: about 1 % of a core.
+/// Most lookups per second: they cost about 1 % of a core.
 const RATE: u32 = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Names the backend of attempts that only the uplinks saw, and the address under which their client reaches it.
+/// Returns a function that adds the backend to attempts which only the uplinks saw, and the address under which the backend
+/// sees the client.
 pub(super) fn completer() -> Complete {
     match Lookup::new() {
         Ok(lookup) => {
             let translator =
                 Translator { lookup: Some(lookup), since: Instant::now(), asked: 0, warned: false };
             let translator = Mutex::new(translator);
-            Arc::new(move |input| translator.lock().unwrap_or_else(PoisonError::into_inner).complete(input))
+            Arc::new(move |input| translator.lock().complete(input))
         }
         Err(error) => {
-            debug!(%error, "connections are told as the probes see them");
+            debug!(%error, "connections are reported as the probes see them");
             Arc::new(|_| {})
         }
     }
 }
 
 struct Translator {
-    /// `None` once the kernel refused.
+    /// `None` after the kernel has denied access.
     lookup: Option<Lookup>,
     since: Instant,
     asked: u32,
@@ -52,17 +54,17 @@ impl Translator {
         }
     }
 
-    /// The connection, if there is NAT.
+    /// Returns the connection, if NAT changes it.
     fn find(&mut self, tuple: &FlowTuple) -> Option<Conn> {
         let (src, dst) = (SocketAddr::new(tuple.src, tuple.sport), SocketAddr::new(tuple.dst, tuple.dport));
-        if !self.may_ask() {
+        if !self.may_look_up() {
             return None;
         }
         match self.lookup.as_mut()?.find(src, dst) {
             Ok(conn) => conn.filter(|conn| conn.backend().is_some() || masqueraded(conn).is_some()),
             Err(NetlinkError::NoConntrack(_)) => None,
             Err(error) => {
-                debug!(%error, "connection tracking was not asked");
+                debug!(%error, "the lookup in connection tracking failed");
                 if matches!(error, NetlinkError::ConntrackDenied(_)) {
                     self.lookup = None;
                 }
@@ -71,7 +73,7 @@ impl Translator {
         }
     }
 
-    fn may_ask(&mut self) -> bool {
+    fn may_look_up(&mut self) -> bool {
         if self.since.elapsed() >= SECOND {
             (self.since, self.asked) = (Instant::now(), 0);
         }
@@ -79,7 +81,7 @@ impl Translator {
         if self.asked == RATE && !std::mem::replace(&mut self.warned, true) {
             warn!(
                 per_second = RATE,
-                "more connections in transit than can be looked up: some are told without their backend; this is logged once"
+                "more connections in transit than can be looked up: some are reported without their backend; this is logged once"
             );
         }
         self.asked < RATE

@@ -1,15 +1,16 @@
-//! Who may connect now: one check a target, and a bounded number in all.
+//! Limits how many checks run: one per target, and a bounded number in total.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// Checks that run at once.
+/// Most checks that run at the same time.
 pub(super) const MAX_RUNNING: usize = 16;
 
-/// Gives turns, per target in the order of asking.
+/// Gives turns, for each target in the order of the requests.
 #[derive(Debug)]
 pub(super) struct Gate {
     lanes: Mutex<HashMap<SocketAddr, Arc<Turns<()>>>>,
@@ -32,16 +33,16 @@ impl Default for Gate {
 impl Gate {
     /// Waits for a turn at this target.
     pub(super) async fn turn(&self, target: SocketAddr) -> Turn {
-        // The lane first: one that waits for a permit holds up its own target only.
+        // The lane comes first: a check that waits for a permit then blocks only its own target.
         let lane = self.lane(target).lock_owned().await;
-        // It is never closed, so that an error can't be.
+        // The semaphore is never closed, so there is no error.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         Turn { _lane: lane, _permit: permit }
     }
 
     fn lane(&self, target: SocketAddr) -> Arc<Turns<()>> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        // Services change their addresses: lanes in which nobody is or waits go.
+        let mut lanes = self.lanes.lock();
+        // Services change their addresses, so lanes without a check are removed.
         lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         let canonical = SocketAddr::new(target.ip().to_canonical(), target.port());
         Arc::clone(lanes.entry(canonical).or_default())
@@ -105,25 +106,25 @@ mod tests {
         }
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(local);
         gate.lane(target(0));
-        let lanes = gate.lanes.lock().unwrap().len();
+        let lanes = gate.lanes.lock().len();
         (seen.take(), lanes)
     }
 
     proptest! {
         #[test]
-        fn one_at_a_time_at_a_target_and_all_get_their_turn(
+        fn each_target_has_one_check_at_a_time_and_all_get_a_turn(
             tasks in prop::collection::vec(prop::collection::vec((0u8..6, 0u8..4), 0..6), 0..40)
         ) {
             let any = tasks.iter().any(|visits| !visits.is_empty());
             let (seen, lanes) = play(tasks);
             prop_assert_eq!(seen.most_at_one, usize::from(any));
             prop_assert!(seen.running.values().all(|n| *n == 0));
-            prop_assert_eq!(lanes, 1, "what nobody uses is forgotten");
+            prop_assert_eq!(lanes, 1, "unused lanes are removed");
         }
     }
 
     #[test]
-    fn so_many_at_once_and_no_more() {
+    fn no_more_than_the_limit_run_at_once() {
         let (seen, _) = play((0..64).map(|n| vec![(n, 3), (n, 3)]).collect());
         assert_eq!(seen.most, MAX_RUNNING);
     }

@@ -1,4 +1,4 @@
-//! From a target to an address, by the newest inventory.
+//! The address of a target, by the newest inventory.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,10 @@ use flow_model::inventory::{Inventory, Service};
 
 use crate::checks::spec::Target;
 
-/// Where to connect, or why there is nowhere to.
+/// Returns the address to connect to.
+///
+/// # Errors
+/// When the Service, its port or its address is missing; the text names which.
 pub(super) fn address(target: &Target, inventory: &Inventory) -> Result<SocketAddr, ArcStr> {
     let (namespace, name, port) = match target {
         Target::Address(address) => return Ok(*address),
@@ -20,7 +23,7 @@ pub(super) fn address(target: &Target, inventory: &Inventory) -> Result<SocketAd
     if !service.ports.iter().any(|p| p.protocol == "TCP" && p.port == port) {
         return Err(arcstr::format!("Service {namespace}/{name} has no TCP port {port}{}", others(service)));
     }
-    // What pods use comes first; a Service that has only a load balancer's address is checked there.
+    // The address that pods use comes first. A Service that has only a load balancer's address is checked there.
     let addresses = service.cluster_ips.iter().chain(&service.vips).chain(&service.external_ips);
     let first = addresses.into_iter().next().ok_or_else(|| {
         arcstr::format!("Service {namespace}/{name} has neither a ClusterIP nor a load balancer's address")

@@ -11,19 +11,20 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 use crate::checks::spec::CheckSpec;
+use crate::duration::format as human;
 
-/// Of an answer that is not the expected one, so much is told.
+/// Bytes of an unexpected answer that an error quotes.
 const MAX_QUOTE: usize = 48;
 
-/// A check that has ended.
+/// The result of one run of a check.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// Our side; of a connection that never came about as far as the kernel had chosen it.
+    /// The local address; for a connection that was not established, as far as the kernel had chosen it.
     pub(super) local: SocketAddr,
     pub(super) failed: Option<Failure>,
 }
 
-/// Where a check failed and why.
+/// The step at which a check failed, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) step: CheckStep,
@@ -47,25 +48,25 @@ async fn all(spec: &CheckSpec, to: SocketAddr, local: &mut SocketAddr) -> Result
 }
 
 async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let late = |_| format!("no answer within {}", humantime::format_duration(limit));
+    let late = |_| format!("no answer within {}", human(limit));
     timeout(limit, step).await.map_err(late)?
 }
 
 async fn connect(to: SocketAddr, local: &mut SocketAddr) -> Result<TcpStream, String> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(told)?;
-    *local = ours(&socket, to);
-    let stream = socket.connect(to).await.map_err(told)?;
-    *local = stream.local_addr().map_err(told)?;
-    stream.set_nodelay(true).map_err(told)?;
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(in_words)?;
+    *local = local_address(&socket, to);
+    let stream = socket.connect(to).await.map_err(in_words)?;
+    *local = stream.local_addr().map_err(in_words)?;
+    stream.set_nodelay(true).map_err(in_words)?;
     Ok(stream)
 }
 
-/// Our side before there is a connection, so that a check that is refused can be found among the attempts.
-fn ours(socket: &TcpSocket, to: SocketAddr) -> SocketAddr {
+/// Returns the local address before there is a connection, so that a refused check can be matched with its attempt.
+fn local_address(socket: &TcpSocket, to: SocketAddr) -> SocketAddr {
     let any = unspecified(to);
-    // A port of its own; where none is free, connecting may still share one with another destination.
+    // Binds a port. Where none is free, connecting may still share one with another destination.
     let port = socket.bind(any).and_then(|()| socket.local_addr()).map_or(0, |local| local.port());
-    // Connecting a UDP socket sends nothing; it asks the routing table.
+    // Connecting a UDP socket sends nothing; it only looks up the route.
     let route = || -> io::Result<SocketAddr> {
         let probe = UdpSocket::bind(any)?;
         probe.connect(to)?;
@@ -80,7 +81,7 @@ fn unspecified(to: SocketAddr) -> SocketAddr {
 
 async fn exchange(stream: &mut TcpStream, spec: &CheckSpec) -> Result<(), String> {
     if let Some(payload) = &spec.send {
-        stream.write_all(payload).await.map_err(told)?;
+        stream.write_all(payload).await.map_err(in_words)?;
     }
     match &spec.expect {
         Some(expected) => expect(stream, expected).await,
@@ -88,12 +89,12 @@ async fn exchange(stream: &mut TcpStream, spec: &CheckSpec) -> Result<(), String
     }
 }
 
-/// Reads until the answer has begun as expected, or can't any more.
+/// Reads until the answer has begun as expected, or differs.
 async fn expect(stream: &mut TcpStream, expected: &[u8]) -> Result<(), String> {
     let mut got = vec![0; expected.len()];
     let mut filled = 0;
     while filled < expected.len() {
-        let n = stream.read(&mut got[filled..]).await.map_err(told)?;
+        let n = stream.read(&mut got[filled..]).await.map_err(in_words)?;
         if n == 0 {
             return Err(format!(
                 "closed by the server; expected {}, got {}",
@@ -109,7 +110,7 @@ async fn expect(stream: &mut TcpStream, expected: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Keeps the connection idle. What the server sends meanwhile is read and forgotten, so that its end is seen behind it.
+/// Keeps the connection idle. Data from the server is read and discarded, so that the end of the stream behind it is seen.
 async fn hold(stream: &mut TcpStream, time: Duration) -> Result<(), String> {
     let started = Instant::now();
     match timeout(time, end(stream)).await {
@@ -118,32 +119,28 @@ async fn hold(stream: &mut TcpStream, time: Duration) -> Result<(), String> {
             let held =
                 Duration::from_millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
             let why = how.err().unwrap_or_else(|| "closed by the server".into());
-            Err(format!(
-                "{why} after {} of {}",
-                humantime::format_duration(held),
-                humantime::format_duration(time)
-            ))
+            Err(format!("{why} after {} of {}", human(held), human(time)))
         }
     }
 }
 
-/// Sends our FIN and waits for the server's. A host that doesn't know the connection, because the address has moved to
-/// it, answers with a RST.
+/// Sends a FIN and waits for the server's. A host that doesn't know the connection, because the address has moved to it,
+/// answers with a RST.
 async fn close(stream: &mut TcpStream) -> Result<(), String> {
-    stream.shutdown().await.map_err(told)?;
+    stream.shutdown().await.map_err(in_words)?;
     end(stream).await
 }
 
-/// Waits for the server's FIN; an error is anything else that ends the connection.
+/// Waits for the server's FIN. Every other end of the connection is an error.
 async fn end(stream: &mut TcpStream) -> Result<(), String> {
     let mut ignored = [0; 1024];
-    while stream.read(&mut ignored).await.map_err(told)? > 0 {}
+    while stream.read(&mut ignored).await.map_err(in_words)? > 0 {}
     Ok(())
 }
 
-/// The usual errors in words, without the number.
+/// Returns the usual errors in words, without the system's number.
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-fn told(error: io::Error) -> String {
+fn in_words(error: io::Error) -> String {
     use io::ErrorKind as Kind;
     match error.kind() {
         kind @ (Kind::ConnectionRefused

@@ -13,15 +13,14 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 use flow_model::baseline::Baseline;
 use flow_objects::plan;
 use flow_policy::audit::{Change, Report, audit};
 
-use crate::commands::connect::ConnectArgs;
-use crate::commands::tail::{Color, is_broken_pipe};
+use crate::client::connect::ConnectArgs;
+use crate::client::print::{PrintArgs, is_broken_pipe};
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -44,12 +43,8 @@ pub struct AuditArgs {
     url: Option<String>,
     #[command(flatten)]
     connect: ConnectArgs,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
-    /// Colour the text: auto does on a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Color,
+    #[command(flatten)]
+    print: PrintArgs<Format>,
 }
 
 /// How the report is printed.
@@ -71,8 +66,7 @@ pub enum Format {
 /// # Errors
 /// When there is nothing to audit, the baseline can't be read, or the output can't be written.
 pub async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
-    let stdout = AutoStream::new(io::stdout(), choice(args.color)).lock();
-    run_with(&args, &mut io::stdin().lock(), BufWriter::new(stdout)).await
+    run_with(&args, &mut io::stdin().lock(), BufWriter::new(args.print.stream())).await
 }
 
 /// Runs the command with its input and output as parameters.
@@ -80,7 +74,7 @@ async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> a
     let change = proposed(args, stdin)?;
     let baselines = baselines(args).await?;
     let report = audit(&change, &baselines);
-    match print(args.output, &report, out) {
+    match print(args.print.output, &report, out) {
         Err(error) if is_broken_pipe(&error) => {}
         printed => printed.context("the report can't be written")?,
     }
@@ -138,12 +132,4 @@ fn print(format: Format, report: &Report, mut out: impl Write) -> anyhow::Result
         Format::Github => github::write(report, &mut out)?,
     }
     Ok(out.flush()?)
-}
-
-fn choice(color: Color) -> ColorChoice {
-    match color {
-        Color::Auto => ColorChoice::Auto,
-        Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
-    }
 }

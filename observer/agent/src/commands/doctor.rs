@@ -1,32 +1,22 @@
-//! `flow-observer doctor`: what this kernel and these permissions allow, line by line.
+//! `flow-observer doctor`: whether the agent can run with this kernel and these permissions.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
-use crate::commands::EXIT_USAGE;
+use crate::client::print::{Format, PrintArgs};
+use crate::commands::exit::EXIT_USAGE;
 use crate::probes::host::{self, Check, Status};
 
-/// Say what this kernel and these permissions allow, line by line.
+/// Holds the options of `doctor`.
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
-}
-
-/// How the checks are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned lines, for people
-    #[default]
-    Text,
-    /// One JSON object
-    Json,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 #[derive(Serialize)]
@@ -35,19 +25,20 @@ struct Report<'a> {
     checks: &'a [Check],
 }
 
-/// Prints the checks. Ends with success when what the agent needs is there, else with 2.
+/// Prints the checks. Ends with success when the agent can run, else with 2.
 ///
 /// # Errors
 /// When the output can't be written.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let checks = host::checks();
     let ok = checks.iter().all(|check| check.status != Status::Fail);
-    let written = match args.output {
-        Format::Text => print_text(&mut anstream::stdout().lock(), &checks),
-        Format::Json => print_json(&mut io::stdout().lock(), &Report { ok, checks: &checks }),
+    let mut out = args.print.stream();
+    let written = match args.print.output {
+        Format::Text => print_text(&mut out, &checks),
+        Format::Json => print_json(&mut out, &Report { ok, checks: &checks }),
     };
     match written {
-        // `doctor | head` is not an error.
+        // The reader of stdout went away, as in `doctor | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("the report can't be written")?,
     }

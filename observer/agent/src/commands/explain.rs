@@ -1,18 +1,15 @@
-//! `flow-observer explain`: may this reach that, and which policies say so.
+//! `flow-observer explain`: whether a connection is allowed, and which policies decide that.
 
-mod agent;
 mod batch;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use flow_model::decision::Decision;
@@ -20,11 +17,13 @@ use flow_objects::{self, Loaded};
 use flow_policy::query::{Explainer, Query, Reply};
 use serde_json::Value;
 
-use self::agent::Agent;
-use crate::commands::EXIT_USAGE;
-use crate::commands::config::ClusterSource;
-use crate::commands::reach::{self, ReachArgs};
-use crate::commands::tail::{Color, Output, is_broken_pipe};
+use crate::client::ask;
+use crate::client::fleet::AgentArgs;
+use crate::client::print::answer_text::AnswerText;
+use crate::client::print::{Format, Notes, PrintArgs, Printer, printable, unless_closed};
+use crate::client::questions::Agent;
+use crate::commands::exit::EXIT_USAGE;
+use crate::config::ClusterSource;
 use crate::kube::{api, server};
 
 const AFTER: &str = "\
@@ -34,47 +33,43 @@ Examples:
   flow-observer explain --cluster dir:cluster.yaml 10.42.0.9 data/db-0:pg/TCP
   flow-observer explain --queries questions.ndjson > answers.ndjson
 
-Questions are one JSON object a line; a side may also be an {\"ip\"} or a {\"ns\",\"service\"}:
+Questions are JSON objects, one per line. A side may also be an {\"ip\"} or a {\"ns\",\"service\"}:
   {\"id\":1,\"src\":{\"ns\":\"web\",\"pod\":\"a\"},\"dst\":{\"ns\":\"data\",\"pod\":\"db\"},\"port\":5432}
-What can't be answered is \"unknown\", with an \"error\", and doesn't stop the others.
+A question that can't be answered gets \"unknown\" and an \"error\"; the others are still answered.
 
 Exit codes:
-  0  allowed, or not known: the answer says why, and `decision` of -o json tells which
-  1  denied; of --queries at least one
-  2  a side does not exist, the question isn't one, or nobody could be asked";
+  0  allowed, or not known: the answer gives the reason, and `decision` of -o json tells them apart
+  1  denied; with --queries, at least one connection is denied
+  2  a side does not exist, the question can't be understood, or no agent could be asked";
 
-/// Say whether the policies allow a connection, and why.
+/// Holds the options of `explain`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = AFTER)]
 pub struct ExplainArgs {
-    // No environment twin: the agent's own would keep `explain` in its pod from asking the agent.
+    // No environment variable: the agent's own would keep `explain` in its pod from asking the agent.
     /// Judge by the objects of a directory or file, `dir:PATH`, or of the API server, `kube`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
-    /// Answer the questions of FILE (`-` for standard input), one JSON object a line, in their order
+    /// Answer the questions of FILE (`-` for standard input), one JSON object per line, in the same order
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "output"])]
     queries: Option<PathBuf>,
-    /// `json` prints the answer as the API gives it
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-    /// Colour the text: auto does on a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Color,
     #[command(flatten)]
-    pub(super) reach: ReachArgs,
-    /// Who connects: NS/POD, NS/WORKLOAD, NS/SERVICE (a pod behind it) or an IP address
+    print: PrintArgs,
+    #[command(flatten)]
+    pub(super) agents: AgentArgs,
+    /// The client: NS/POD, NS/WORKLOAD, NS/SERVICE (a pod behind it) or an IP address
     #[arg(required_unless_present = "queries")]
     from: Option<String>,
-    /// Where to: NS/POD, NS/SERVICE, NS/WORKLOAD or an IP address; the port is a number or a name, and may be left out where
-    /// there is only one. IPv6 with a port stands in brackets
+    /// The server: NS/POD, NS/SERVICE, NS/WORKLOAD or an IP address. The port is a number or a name, and may be left out
+    /// where there is only one. An IPv6 address with a port is written in brackets
     #[arg(required_unless_present = "queries", value_name = "TO[:PORT][/PROTO]")]
     to: Option<String>,
 }
 
-/// The API server's objects are read in this time, or not at all.
-const API: Duration = Duration::from_secs(60);
+/// Time limit for reading the API server's objects.
+const API_LIMIT: Duration = Duration::from_secs(60);
 
-/// Who answers.
+/// Where the answers come from.
 enum Source {
     Directory(Box<Explainer>),
     Agent(Agent),
@@ -83,55 +78,34 @@ enum Source {
 /// Answers one question, or a file of them.
 ///
 /// # Errors
-/// When the question can't be understood or names what isn't there, or when nobody can be asked.
+/// When the question can't be understood, a side does not exist, or no agent can be asked.
 pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let stdout = io::stdout();
-    let colour = match args.color {
-        Color::Auto => AutoStream::choice(&stdout) != ColorChoice::Never,
-        Color::Always => true,
-        Color::Never => false,
-    };
-    match explain(&args, BufWriter::new(stdout), colour, io::stderr()).await {
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        result => result.map(ExitCode::from),
-    }
+    unless_closed(explain(&args, args.print.printer(), Notes).await.map(ExitCode::from))
 }
 
-/// The command with its outputs as parameters.
-async fn explain(
-    args: &ExplainArgs,
-    mut out: impl Write,
-    colour: bool,
-    notes: impl Write,
-) -> anyhow::Result<u8> {
+/// The command with its outputs as parameters; returns the exit code.
+async fn explain(args: &ExplainArgs, mut out: Printer<impl Write>, notes: impl Write) -> anyhow::Result<u8> {
     let source = Source::open(args, notes).await?;
     match (&args.queries, &args.from, &args.to) {
         (Some(path), _, _) => {
-            let denied = batch::run(&source, input(path)?, &mut out).await?;
+            let denied = batch::run(&source, input(path)?, &mut out.out).await?;
             Ok(denied.into())
         }
-        (None, Some(from), Some(to)) => one(&source, (from, to), args.output, colour, &mut out).await,
+        (None, Some(from), Some(to)) => one(&source, (from, to), &mut out).await,
         (None, _, _) => bail!("FROM and TO are needed, or --queries FILE"),
     }
 }
 
-async fn one(
-    source: &Source,
-    (from, to): (&str, &str),
-    format: Output,
-    colour: bool,
-    out: &mut impl Write,
-) -> anyhow::Result<u8> {
+async fn one(source: &Source, (from, to): (&str, &str), out: &mut Printer<impl Write>) -> anyhow::Result<u8> {
     let query = Query::parse(from, to)?;
     let answer = match source {
         Source::Directory(explainer) => Reply::new(Value::Null, explainer.answer(&query)),
         Source::Agent(agent) => agent.ask_one(from, to).await?,
     };
-    match (format, &answer.error) {
-        (Output::Json, _) => writeln!(out, "{}", serde_json::to_string(&answer)?)?,
-        (Output::Text, Some(error)) => bail!("{}", crate::commands::tail::printable(error)),
-        (Output::Text, None) => write!(out, "{}", text::Text { answer: &answer, colour })?,
+    if let (Format::Text, Some(error)) = (out.format, &answer.error) {
+        bail!("{}", printable(error));
     }
+    out.print(&answer, |look| AnswerText { answer: &answer, look }.to_string())?;
     out.flush()?;
     Ok(match (answer.error, answer.decision) {
         (Some(_), _) => EXIT_USAGE,
@@ -143,29 +117,30 @@ async fn one(
 impl Source {
     async fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
         match &args.cluster {
-            // All know the same cluster: one answer will do.
-            None if args.reach.all_nodes => {
-                Ok(Self::Agent(Agent::new(reach::ask::any(&args.reach.fleet().await?).await?)))
+            // All agents know the same cluster, so one answer is enough.
+            None if args.agents.all_nodes => {
+                Ok(Self::Agent(Agent::new(ask::any(&args.agents.fleet().await?).await?)))
             }
-            None => Ok(Self::Agent(Agent::new(args.reach.target()?))),
+            None => Ok(Self::Agent(Agent::new(args.agents.target()?))),
             Some(ClusterSource::Dir(path)) => {
                 let loaded = flow_objects::directory::load(path)
                     .with_context(|| format!("--cluster dir:{}", path.display()))?;
                 Ok(Self::Directory(Box::new(explainer(loaded, notes)?)))
             }
             Some(ClusterSource::Kube) => {
-                let client = api::client(args.reach.kubeconfig.as_deref()).await.context("--cluster kube")?;
-                Ok(Self::Directory(Box::new(explainer(server::load(&client, API).await?, notes)?)))
+                let client =
+                    api::client(args.agents.kubeconfig.as_deref()).await.context("--cluster kube")?;
+                Ok(Self::Directory(Box::new(explainer(server::load(&client, API_LIMIT).await?, notes)?)))
             }
             Some(ClusterSource::None) => bail!("with --cluster none there is nothing to judge by"),
         }
     }
 }
 
-/// What can't be read is told: an answer may rest on it.
+/// Warns of objects that can't be read: an answer may depend on them.
 fn explainer(loaded: Loaded, mut notes: impl Write) -> anyhow::Result<Explainer> {
     for problem in &loaded.problems {
-        writeln!(notes, "warning: {}", crate::commands::tail::printable(&problem.to_string()))?;
+        writeln!(notes, "warning: {}", printable(&problem.to_string()))?;
     }
     Ok(Explainer::new(loaded.inventory))
 }

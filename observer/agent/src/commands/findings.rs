@@ -1,95 +1,78 @@
-//! `flow-observer findings`: what to act on, from one node or all.
+//! `flow-observer findings`: what needs action, from one node or all.
 
-mod join;
-mod text;
-
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use anstream::{AutoStream, ColorChoice};
 use clap::Args;
 use flow_model::finding::{Finding, FindingKind, State};
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::commands::EXIT_USAGE;
-use crate::commands::reach::tail::Notes;
-use crate::commands::reach::{ReachArgs, ask};
-use crate::commands::tail::client::query;
-use crate::commands::tail::{Color, Output, is_broken_pipe};
+use crate::client::fleet::AgentArgs;
+use crate::client::print::finding_text::FindingText;
+use crate::client::print::{Notes, PrintArgs, Printer, unless_closed};
+use crate::client::{ask, joined_findings, query};
+use crate::commands::exit::asked;
+use crate::commands::names::{joined, names};
 
-/// Print what to act on: who can't reach whom, which VIP flaps, and why.
+/// Holds the options of `findings`.
 #[derive(Args, Clone, Debug)]
 pub struct FindingsArgs {
-    /// Only those of this state: active, resolved.
-    #[arg(long, value_name = "STATE")]
+    /// Only findings in this state
+    #[arg(long, value_name = "STATE", value_parser = names::<State>())]
     state: Option<State>,
-    /// Only those of these kinds: policy_denied, service_refused, unanswered, enforcement_mismatch, latent_denial, vip_flap,
-    /// vip_conflict, rst_burst.
-    #[arg(long, value_name = "K", value_delimiter = ',')]
+    /// Only findings of these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = names::<FindingKind>())]
     kind: Vec<FindingKind>,
-    /// Only those with a side in this namespace.
+    /// Only findings with a side in this namespace
     #[arg(long, short, value_name = "NS")]
     namespace: Option<String>,
-    /// `json` prints one finding a line, as the API gives it.
-    #[arg(long, short, value_enum, default_value_t)]
-    output: Output,
-    /// Colour the text: auto does on a terminal, unless NO_COLOR is set.
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Color,
     #[command(flatten)]
-    pub(super) reach: ReachArgs,
+    print: PrintArgs,
+    #[command(flatten)]
+    pub(super) agents: AgentArgs,
 }
 
-/// What `/api/v1/findings` answers.
+/// The response of `/api/v1/findings`.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Response {
     findings: Vec<Finding>,
 }
 
-/// Prints the findings. Those that several nodes tell are told once.
+/// Prints the findings. A finding that several nodes report is printed once.
 ///
 /// # Errors
 /// When no agent can be asked, or stdout can't be written.
 pub async fn run(args: FindingsArgs) -> anyhow::Result<ExitCode> {
-    let stdout = io::stdout();
-    let colour = args.color.wanted(AutoStream::choice(&stdout) != ColorChoice::Never);
-    match findings(&args, BufWriter::new(stdout), colour, Notes).await {
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        result => result.map(ExitCode::from),
-    }
+    unless_closed(print(&args, args.print.printer(), Notes).await)
 }
 
-/// The command with its outputs as parameters; returns the exit code.
-pub(super) async fn findings(
+/// The command with its outputs as parameters.
+pub(super) async fn print(
     args: &FindingsArgs,
-    mut out: impl Write,
-    colour: bool,
+    mut out: Printer<impl Write>,
     mut notes: impl Write,
-) -> anyhow::Result<u8> {
-    let asked = ask::get::<Answer>(&args.reach, &path(args), &mut notes).await?;
-    let findings = join::join(asked.answers.into_iter().flat_map(|(_, answer)| answer.findings));
+) -> anyhow::Result<ExitCode> {
+    let answers = ask::get::<Response>(&args.agents, &args.path(), &mut notes).await?;
+    let incomplete = answers.incomplete;
+    let findings =
+        joined_findings::join(answers.answers.into_iter().flat_map(|(_, response)| response.findings));
     for finding in &findings {
-        match args.output {
-            Output::Json => writeln!(out, "{}", serde_json::to_string(finding)?)?,
-            Output::Text => write!(out, "{}", text::Text { finding, zone: &TimeZone::system(), colour })?,
-        }
+        out.print(finding, |look| FindingText { finding, look }.to_string())?;
     }
     out.flush()?;
     if findings.is_empty() {
         writeln!(notes, "No findings.")?;
     }
-    Ok(if asked.incomplete { EXIT_USAGE } else { 0 })
+    Ok(asked(incomplete))
 }
 
-fn path(args: &FindingsArgs) -> String {
-    let kinds: Vec<_> = args.kind.iter().map(|kind| kind.as_str()).collect();
-    let parameters = [
-        ("state", args.state.map(|state| state.as_str().to_owned())),
-        ("kind", (!kinds.is_empty()).then(|| kinds.join(","))),
-        ("namespace", args.namespace.clone()),
-    ];
-    let parameters: Vec<_> =
-        parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    format!("/api/v1/findings?{}", query(&parameters))
+impl FindingsArgs {
+    fn path(&self) -> String {
+        let parameters = [
+            ("state", self.state.map(|state| state.as_str().to_owned())),
+            ("kind", joined(self.kind.iter().map(|kind| kind.as_str()))),
+            ("namespace", self.namespace.clone()),
+        ];
+        query::path("/api/v1/findings", parameters)
+    }
 }

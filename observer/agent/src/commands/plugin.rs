@@ -1,35 +1,26 @@
 //! The same program as a plugin of kubectl: a link to it named `kubectl-flow_observer`.
 //!
-//! Who calls it so is not on a node, so there `--all-nodes` is the default, and `--url` asks one agent.
+//! The plugin does not run on a node, so it asks all nodes by default; `--url` asks one agent.
 
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::Command;
 use clap::builder::ArgPredicate;
-use clap::{Command, CommandFactory, FromArgMatches};
 
-use crate::commands::Cli;
-
-/// kubectl finds it by this name, for `kubectl flow_observer` as for `kubectl flow-observer`.
+/// The name by which kubectl finds the plugin, for `kubectl flow_observer` and `kubectl flow-observer`.
 const LINK: &str = "kubectl-flow_observer";
 const SHOWN: &str = "kubectl flow_observer";
-/// Subcommands that ask agents.
+/// The subcommands that ask agents.
 const ASK: [&str; 4] = ["tail", "findings", "vips", "explain"];
 
-/// Ends the process on `--help` and on arguments that can't be understood, as clap does.
-pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Cli {
-    let args: Vec<_> = args.into_iter().collect();
-    let command = command(args.first());
-    let mut matches = command.clone().get_matches_from(args);
-    Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command.clone()).exit())
-}
-
-fn command(argv0: Option<&OsString>) -> Command {
+/// Adapts the command to the name by which the program was started.
+pub(super) fn named(command: Command, argv0: Option<&OsString>) -> Command {
     let name = argv0.and_then(|argv0| Path::new(argv0).file_name());
     if name.is_none_or(|name| name != LINK) {
-        return Cli::command();
+        return command;
     }
-    let command = Cli::command().name(SHOWN).bin_name(SHOWN).display_name(SHOWN);
+    let command = command.name(SHOWN).bin_name(SHOWN).display_name(SHOWN);
     ASK.iter().fold(command, |command, name| command.mut_subcommand(name, for_all_nodes))
 }
 
@@ -43,37 +34,39 @@ fn for_all_nodes(command: Command) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::commands::Command as Sub;
-    use crate::commands::reach::ReachArgs;
+    use clap::CommandFactory as _;
 
-    fn reach(args: &[&str]) -> ReachArgs {
+    use super::*;
+    use crate::client::fleet::AgentArgs;
+    use crate::commands::{Cli, Command as Sub, parse};
+
+    fn agents(args: &[&str]) -> AgentArgs {
         let args: Vec<OsString> = args.iter().map(Into::into).collect();
-        match parse(args).command {
-            Sub::Tail(args) => args.reach,
-            Sub::Findings(args) => args.reach,
-            Sub::Vips(args) => args.reach,
-            Sub::Explain(args) => args.reach,
-            other => panic!("{other:?} asks nobody"),
+        match parse(&args).unwrap().command {
+            Sub::Tail(args) => args.agents,
+            Sub::Findings(args) => args.agents,
+            Sub::Vips(args) => args.agents,
+            Sub::Explain(args) => args.agents,
+            other => panic!("{other:?} asks no agent"),
         }
     }
 
     #[test]
-    fn the_plugin_asks_all_nodes_unless_told_otherwise() {
+    fn the_plugin_asks_all_nodes_unless_a_url_is_given() {
         for name in ["tail", "findings", "vips"] {
-            assert!(!reach(&["flow-observer", name]).all_nodes);
-            assert!(reach(&["flow-observer", name, "--all-nodes"]).all_nodes);
-            assert!(reach(&["/usr/local/bin/kubectl-flow_observer", name]).all_nodes);
-            assert!(reach(&["kubectl-flow_observer", name, "--all-nodes"]).all_nodes);
-            assert!(!reach(&["kubectl-flow_observer", name, "--url", "http://n1:9477"]).all_nodes);
+            assert!(!agents(&["flow-observer", name]).all_nodes);
+            assert!(agents(&["flow-observer", name, "--all-nodes"]).all_nodes);
+            assert!(agents(&["/usr/local/bin/kubectl-flow_observer", name]).all_nodes);
+            assert!(agents(&["kubectl-flow_observer", name, "--all-nodes"]).all_nodes);
+            assert!(!agents(&["kubectl-flow_observer", name, "--url", "http://n1:9477"]).all_nodes);
         }
-        assert!(reach(&["kubectl-flow_observer", "explain", "a/b", "c/d"]).all_nodes);
+        assert!(agents(&["kubectl-flow_observer", "explain", "a/b", "c/d"]).all_nodes);
     }
 
     #[test]
     fn help_shows_the_name_that_was_called() {
         let usage = |argv0: &str, sub: &str| {
-            let mut command = command(Some(&argv0.into()));
+            let mut command = named(Cli::command(), Some(&argv0.into()));
             command.build();
             command.find_subcommand_mut(sub).unwrap().render_usage().to_string()
         };

@@ -1,7 +1,7 @@
-//! `flow-observer replay`: a recording through the same core, without a kernel or root.
+//! `flow-observer replay`: a recording through the same engine, without a kernel or root.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,33 +11,28 @@ use flow_core::engine::Engine;
 use flow_core::recording::Reader;
 use flow_model::output::Output;
 
-use crate::commands::tail::{Color, Output as Format, Printer, is_broken_pipe};
+use crate::client::print::record_lines::RecordPrinter;
+use crate::client::print::{PrintArgs, unless_closed};
 
-/// Print the flows of a recording.
+/// Holds the options of `replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
     /// File written by `run --record`
     recording: PathBuf,
-    /// `json` prints one record a line, as the API does
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
-    /// Colour the text: auto does on a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Color,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
-/// Prints the flows; a damaged recording is read up to the damage, which ends with an error.
+/// Prints the flows of a recording. A damaged one is printed up to the damage and then reported as an error.
 ///
 /// # Errors
 /// When the file is not a recording, or is damaged.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    match replay(args, &mut Printer::stdout(args.output, args.color)) {
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS),
-    }
+    let mut printer = RecordPrinter::new(args.print.printer());
+    unless_closed(replay(args, &mut printer)).map(|()| ExitCode::SUCCESS)
 }
 
-fn replay<W: Write>(args: &ReplayArgs, printer: &mut Printer<W>) -> anyhow::Result<()> {
+fn replay<W: Write>(args: &ReplayArgs, printer: &mut RecordPrinter<W>) -> anyhow::Result<()> {
     let path = args.recording.display();
     let file = File::open(&args.recording).with_context(|| format!("{path} can't be read"))?;
     let mut reader = Reader::open(BufReader::new(file)).with_context(|| path.to_string())?;
@@ -57,12 +52,14 @@ fn replay<W: Write>(args: &ReplayArgs, printer: &mut Printer<W>) -> anyhow::Resu
     print(&mut engine, printer)?;
     printer.flush()?;
     match damage {
-        Some(error) => Err(error).with_context(|| format!("{path} is damaged; what came before is printed")),
+        Some(error) => {
+            Err(error).with_context(|| format!("{path} is damaged; the flows before the damage are printed"))
+        }
         None => Ok(()),
     }
 }
 
-fn print<W: Write>(engine: &mut Engine, printer: &mut Printer<W>) -> std::io::Result<()> {
+fn print<W: Write>(engine: &mut Engine, printer: &mut RecordPrinter<W>) -> io::Result<()> {
     while let Some(output) = engine.next_output() {
         if let Output::Record(record) = output {
             printer.record(&record)?;

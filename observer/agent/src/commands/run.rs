@@ -1,4 +1,4 @@
-//! `flow-observer run`.
+//! `flow-observer run`: the agent itself.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,16 +8,16 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use crate::app;
-use crate::commands::config::Options;
+use crate::config::Options;
 
-/// Run the agent on this node.
+/// Holds the options of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// TOML file with the settings below; flags and environment stand before it
+    /// TOML file with the settings below; flags and environment variables take precedence over it
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_CONFIG")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     #[command(flatten)]
-    options: Options,
+    pub(super) options: Options,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -25,14 +25,10 @@ pub struct RunArgs {
 /// # Errors
 /// When the agent can't start: one sentence, with the remedy.
 pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let options = match &args.config {
-        Some(path) => args.options.or(Options::from_file(path)?),
-        None => args.options,
-    };
     log_to_stderr();
     if !nix::unistd::geteuid().is_root() && !may_load() {
         bail!(
-            "the agent needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; `flow-observer doctor` tells what is missing"
+            "the agent needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; `flow-observer doctor` lists what is missing"
         );
     }
     crate::memory::share_heap();
@@ -41,7 +37,7 @@ pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    let result = runtime.block_on(app::run(options));
+    let result = runtime.block_on(app::run(args.options));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -55,7 +51,7 @@ fn may_load() -> bool {
 
 fn log_to_stderr() {
     use std::io::IsTerminal as _;
-    // What the Kubernetes client can't do, the cluster source says once and in its own words.
+    // The cluster source logs failures of the Kubernetes client itself, once each.
     let default = || EnvFilter::new("info,kube_client=off");
     let filter = EnvFilter::try_from_env("FLOW_OBSERVER_LOG").unwrap_or_else(|_| default());
     tracing_subscriber::fmt()
@@ -64,4 +60,28 @@ fn log_to_stderr() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use crate::commands::{Command, parse};
+
+    #[test]
+    fn the_file_supplies_what_the_flags_leave_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flow-observer.toml");
+        let check = "[[check]]\nname = \"lock\"\ntarget = \"10.0.0.1:80\"\n";
+        std::fs::write(&path, format!("max_series = 7\nnode_name = \"file\"\n{check}")).unwrap();
+        let path = path.to_str().unwrap();
+        let args = ["flow-observer", "run", "--config", path, "--node-name", "flag"].map(OsString::from);
+        let Command::Run(run) = parse(&args).unwrap().command else { panic!("not `run`") };
+        assert_eq!((run.options.max_series, run.options.node_name.as_deref()), (7, Some("flag")));
+        assert_eq!(run.options.check.len(), 1);
+
+        std::fs::write(path, "max_series = 0").unwrap();
+        let error = parse(&args).unwrap_err().to_string();
+        assert_eq!(error, format!("{path}: `max_series`: 0 is not in 1..=1000000"));
+    }
 }

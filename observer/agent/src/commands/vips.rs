@@ -1,77 +1,59 @@
-//! `flow-observer vips`: the load-balancer addresses, as one node sees them or all do.
+//! `flow-observer vips`: the load-balancer addresses as one node or all nodes see them.
 
-mod join;
-mod text;
-
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use anstream::{AutoStream, ColorChoice};
 use clap::Args;
 use flow_model::vip::Vip;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::commands::EXIT_USAGE;
-use crate::commands::reach::tail::Notes;
-use crate::commands::reach::{ReachArgs, ask};
-use crate::commands::tail::{Color, Output, is_broken_pipe};
+use crate::client::fleet::AgentArgs;
+use crate::client::print::vip_table::VipTable;
+use crate::client::print::{Format, Notes, PrintArgs, Printer, unless_closed};
+use crate::client::{ask, joined_vips};
+use crate::commands::exit::asked;
 
-/// Print the load-balancer addresses: who announces each, and what the API says.
+/// Holds the options of `vips`.
 #[derive(Args, Clone, Debug)]
 pub struct VipsArgs {
-    /// `json` prints one address a line, as the API gives it.
-    #[arg(long, short, value_enum, default_value_t)]
-    output: Output,
-    /// Colour the text: auto does on a terminal, unless NO_COLOR is set.
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Color,
     #[command(flatten)]
-    pub(super) reach: ReachArgs,
+    print: PrintArgs,
+    #[command(flatten)]
+    pub(super) agents: AgentArgs,
 }
 
-/// What `/api/v1/vips` answers.
+/// The response of `/api/v1/vips`.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Response {
     vips: Vec<Vip>,
 }
 
-/// Prints the VIPs. Nodes that see the same claimant are told together.
+/// Prints the VIPs. Nodes that see the same claimant share a row.
 ///
 /// # Errors
 /// When no agent can be asked, or stdout can't be written.
 pub async fn run(args: VipsArgs) -> anyhow::Result<ExitCode> {
-    let stdout = io::stdout();
-    let colour = args.color.wanted(AutoStream::choice(&stdout) != ColorChoice::Never);
-    match vips(&args, BufWriter::new(stdout), colour, Notes).await {
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        result => result.map(ExitCode::from),
-    }
+    unless_closed(print(&args, args.print.printer(), Notes).await)
 }
 
-async fn vips(
+async fn print(
     args: &VipsArgs,
-    mut out: impl Write,
-    colour: bool,
+    mut out: Printer<impl Write>,
     mut notes: impl Write,
-) -> anyhow::Result<u8> {
-    let asked = ask::get::<Answer>(&args.reach, "/api/v1/vips", &mut notes).await?;
-    let told = asked
-        .answers
-        .into_iter()
-        .flat_map(|(node, answer)| answer.vips.into_iter().map(move |vip| (node.clone(), vip)));
-    let seen = join::join(told);
-    match args.output {
-        Output::Json => {
-            for seen in &seen {
-                writeln!(out, "{}", serde_json::to_string(seen)?)?;
-            }
-        }
-        Output::Text => write!(out, "{}", text::Table { seen: &seen, zone: &TimeZone::system(), colour })?,
+) -> anyhow::Result<ExitCode> {
+    let answers = ask::get::<Response>(&args.agents, "/api/v1/vips", &mut notes).await?;
+    let incomplete = answers.incomplete;
+    let by_node = |(node, response): (Option<_>, Response)| {
+        response.vips.into_iter().map(move |vip| (node.clone(), vip))
+    };
+    let seen = joined_vips::join(answers.answers.into_iter().flat_map(by_node));
+    match out.format {
+        Format::Json => seen.iter().try_for_each(|seen| out.json(seen))?,
+        Format::Text => write!(out.out, "{}", VipTable { seen: &seen, look: &out.look })?,
     }
     out.flush()?;
     if seen.is_empty() {
         writeln!(notes, "No load-balancer addresses are known.")?;
     }
-    Ok(if asked.incomplete { EXIT_USAGE } else { 0 })
+    Ok(asked(incomplete))
 }

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use flow_model::finding::{Finding, FindingKind, State};
 use flow_model::flow::Outcome;
 use flow_model::record::Kind;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::http::answer::Failure;
 use crate::sink::tail::Filter;
@@ -122,8 +122,7 @@ fn bad(name: &str, error: impl Display) -> Failure {
 
 /// A duration before now, or a time. A `+` that was not percent-encoded has become a space.
 fn parse_since(value: &str, now: Timestamp) -> Result<Timestamp, String> {
-    if let Ok(ago) = humantime::parse_duration(value) {
-        let ago = SignedDuration::try_from(ago).unwrap_or(SignedDuration::MAX);
+    if let Ok(ago) = crate::duration::parse(value) {
         return Ok(now.checked_sub(ago).unwrap_or(Timestamp::MIN));
     }
     value.parse().or_else(|_| value.replace(' ', "+").parse()).map_err(|_| {

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use flow_model::baseline::Baseline;
 
-use crate::commands::connect::ConnectArgs;
-use crate::commands::tail::client::Target;
+use crate::client::connect::ConnectArgs;
+use crate::client::target::Target;
 
 /// The path at which an agent answers with its flows.
 const PATH: &str = "/api/v1/snapshot";

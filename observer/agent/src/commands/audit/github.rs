@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use flow_policy::audit::{AuditFinding, Ignored, Level, Place, Report};
 
+use crate::client::print::printable;
 use crate::commands::audit::text::{sentence, summary};
-use crate::commands::tail::text::printable;
 
 /// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report};
 
-use crate::commands::tail::text::printable;
+use crate::client::print::printable;
 
 /// Most flows without a certain verdict that are shown.
 const UNSURE: usize = 20;

@@ -1,4 +1,4 @@
-//! Questions line by line, answered in their order.
+//! Questions line by line, answered in the same order.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -8,18 +8,21 @@ use serde::Deserialize;
 
 use crate::commands::explain::Source;
 
-/// Questions sent to an agent at once: bytes and lines.
+/// Most questions sent to an agent in one request: bytes and lines.
 const CHUNK: (usize, usize) = (256 << 10, 1_000);
 
 /// One line of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Question(Vec<u8>),
-    /// Longer than [`MAX_LINE`]; it was read over, not kept.
+    /// A line longer than [`MAX_LINE`]; it was skipped, so that memory stays bounded.
     TooLong,
 }
 
-/// Answers everything; true if something is denied. Answers are written as soon as no further question waits.
+/// Answers all questions. Returns true if a connection is denied. Answers are written as soon as no question waits.
+///
+/// # Errors
+/// When the input can't be read, the output can't be written, or the agent can't be asked.
 pub(super) async fn run<R: Read>(
     source: &Source,
     mut input: BufReader<R>,
@@ -52,7 +55,7 @@ pub(super) async fn run<R: Read>(
     Ok(answers.denied)
 }
 
-/// Where answers go.
+/// Writes answers, and remembers whether one is a denial.
 struct Answers<'a, W> {
     out: &'a mut W,
     denied: bool,
@@ -71,7 +74,7 @@ impl<W: Write> Answers<'_, W> {
     }
 }
 
-/// Questions for an agent.
+/// Collects questions for one request to an agent.
 #[derive(Default)]
 struct Chunk {
     body: Vec<u8>,
@@ -89,16 +92,16 @@ impl Chunk {
         self.lines += 1;
     }
 
-    /// Asks what was gathered, if anything was.
+    /// Sends the collected questions, if there are any.
     async fn ask(&mut self, source: &Source, answers: &mut Answers<'_, impl Write>) -> anyhow::Result<()> {
         let Source::Agent(agent) = source else { return Ok(()) };
         let Self { body, lines } = std::mem::take(self);
         if lines == 0 {
             return Ok(());
         }
-        let mut given = agent.ask_many(body.into()).await?;
+        let mut stream = agent.ask_many(body.into()).await?;
         for n in 0..lines {
-            match given.next().await? {
+            match stream.next().await? {
                 Some(line) => answers.write(&line)?,
                 None => anyhow::bail!("{} answered only {n} of {lines} questions", agent.url()),
             }
@@ -107,7 +110,7 @@ impl Chunk {
     }
 }
 
-/// The next line with something on it. Memory is bounded, however long a line is.
+/// Returns the next line that is not blank. Memory stays bounded for lines of any length.
 pub(super) fn next(input: &mut impl BufRead) -> io::Result<Option<Line>> {
     loop {
         let mut line = Vec::new();

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::client::print::testing::{look, printer};
 use crate::commands::explain::batch::{Line, next};
 use crate::sink::{SinkConfig, Sinks};
 
@@ -66,7 +67,7 @@ struct Fixture {
     dir: TempDir,
 }
 
-struct Said {
+struct Printed {
     code: u8,
     out: String,
     notes: String,
@@ -90,17 +91,17 @@ impl Fixture {
         path.display().to_string()
     }
 
-    async fn run(&self, args: &[&str]) -> anyhow::Result<Said> {
+    async fn run(&self, args: &[&str]) -> anyhow::Result<Printed> {
         let cluster = self.cluster();
         run(&[&["--cluster", &cluster], args].concat()).await
     }
 }
 
-async fn run(args: &[&str]) -> anyhow::Result<Said> {
+async fn run(args: &[&str]) -> anyhow::Result<Printed> {
     let args = Cli::parse_from(["explain"].iter().chain(args)).explain;
     let (mut out, mut notes) = (Vec::new(), Vec::new());
-    let code = explain(&args, &mut out, args.color == Color::Always, &mut notes).await?;
-    Ok(Said { code, out: String::from_utf8(out)?, notes: String::from_utf8(notes)? })
+    let code = explain(&args, printer(&mut out, args.print.output), &mut notes).await?;
+    Ok(Printed { code, out: String::from_utf8(out)?, notes: String::from_utf8(notes)? })
 }
 
 /// An agent that knows the fixture's cluster.
@@ -117,26 +118,26 @@ async fn agent(fixture: &Fixture) -> (String, tokio_util::sync::DropGuard) {
 
 #[tokio::test]
 async fn a_denial_in_words() {
-    let said = Fixture::new().run(&["docs/docs-5d-1", "postgres/pg-rw"]).await.unwrap();
-    let lines: Vec<_> = said.out.lines().collect();
+    let printed = Fixture::new().run(&["docs/docs-5d-1", "postgres/pg-rw"]).await.unwrap();
+    let lines: Vec<_> = printed.out.lines().collect();
     assert!(
         lines[0].starts_with(
             "deny: docs/docs-5d-1 -> postgres/pg-1:5432/TCP: refused by NetworkPolicy postgres/default-deny"
         ),
         "{}",
-        said.out
+        printed.out
     );
     assert_eq!(lines[1], "  through Service postgres/pg-rw:15432");
-    assert!(lines[2].starts_with("  egress   allow    "), "{}", said.out);
+    assert!(lines[2].starts_with("  egress   allow    "), "{}", printed.out);
     assert_eq!(lines[3], "           policies    docs/egress");
     assert_eq!(lines[4], "           allowed by  docs/egress#egress[0]");
-    assert!(lines[5].starts_with("  ingress  deny     refused by"), "{}", said.out);
+    assert!(lines[5].starts_with("  ingress  deny     refused by"), "{}", printed.out);
     assert_eq!(lines[6], "           policies    postgres/default-deny");
-    assert_eq!((said.code, said.notes.as_str()), (1, ""));
+    assert_eq!((printed.code, printed.notes.as_str()), (1, ""));
 }
 
 #[tokio::test]
-async fn what_is_shown_of_an_answer() {
+async fn an_answer_is_printed_line_by_line() {
     let direction = |decision, explanation: &str| DirectionVerdict {
         decision,
         policies: vec!["a/x".into(), "a/y".into()],
@@ -164,8 +165,8 @@ deny: web/a?[2J -> a/b:1/TCP: refused by NetworkPolicies a/x and a/y
            nearest     a/x#ingress[0]: port 1 is not among 80, 443
   note: one of two
 ";
-    assert_eq!(text::Text { answer: &answer, colour: false }.to_string(), expected);
-    let coloured = text::Text { answer: &answer, colour: true }.to_string();
+    assert_eq!(AnswerText { answer: &answer, look: &look(false) }.to_string(), expected);
+    let coloured = AnswerText { answer: &answer, look: &look(true) }.to_string();
     assert!(coloured.starts_with("\u{1b}[1m\u{1b}[31mdeny\u{1b}[0m: web/a?[2J ->"), "{coloured:?}");
 }
 
@@ -178,9 +179,9 @@ async fn exit_codes_and_json() {
         ("10.42.0.99", "postgres/pg-1:5432", 0, "unknown"),
         ("docs/docs-5d-1", "postgres/gone:80", 2, "unknown"),
     ] {
-        let said = fixture.run(&["-o", "json", from, to]).await.unwrap();
-        let answer: Value = serde_json::from_str(&said.out).unwrap();
-        assert_eq!((said.code, answer["decision"].as_str().unwrap()), (code, decision), "{}", said.out);
+        let printed = fixture.run(&["-o", "json", from, to]).await.unwrap();
+        let answer: Value = serde_json::from_str(&printed.out).unwrap();
+        assert_eq!((printed.code, answer["decision"].as_str().unwrap()), (code, decision), "{}", printed.out);
     }
 }
 
@@ -190,7 +191,7 @@ async fn exit_codes_and_json() {
 #[case(&["docs/docs-5d-1", "postgres/pg-1:x_y"], "`x_y` is no port")]
 #[case(&["--queries", "/nowhere"], "/nowhere can't be read")]
 #[tokio::test]
-async fn what_is_wrong_is_said(#[case] args: &[&str], #[case] says: &str) {
+async fn errors_name_what_is_wrong(#[case] args: &[&str], #[case] says: &str) {
     let error = Fixture::new().run(args).await.err().unwrap();
     assert!(format!("{error:#}").contains(says), "{error:#}");
 }
@@ -202,7 +203,7 @@ async fn what_is_wrong_is_said(#[case] args: &[&str], #[case] says: &str) {
 #[case(&["--url", "http://127.0.0.1:1"], "can't reach an agent at http://127.0.0.1:1")]
 #[case(&["--url", "localhost"], "is not a URL")]
 #[tokio::test]
-async fn who_can_not_be_asked(#[case] args: &[&str], #[case] says: &str) {
+async fn a_source_that_cant_be_asked_is_named(#[case] args: &[&str], #[case] says: &str) {
     let error = run(&[args, &["a/b", "c/d:1"]].concat()).await.err().unwrap();
     assert!(format!("{error:#}").contains(says), "{error:#}");
 }
@@ -217,11 +218,15 @@ fn questions_come_from_one_place() {
 }
 
 #[tokio::test]
-async fn unreadable_objects_are_told() {
+async fn unreadable_objects_cause_a_warning() {
     let fixture = Fixture::new();
     fs::write(fixture.dir.path().join("cluster.yaml"), format!("{CLUSTER}\n---\nkind: Pod\n")).unwrap();
-    let said = fixture.run(&["docs/docs-5d-1", "postgres/pg-1"]).await.unwrap();
-    assert!(said.notes.starts_with("warning: ") && said.notes.contains("metadata.name"), "{}", said.notes);
+    let printed = fixture.run(&["docs/docs-5d-1", "postgres/pg-1"]).await.unwrap();
+    assert!(
+        printed.notes.starts_with("warning: ") && printed.notes.contains("metadata.name"),
+        "{}",
+        printed.notes
+    );
 }
 
 fn question(id: usize) -> String {
@@ -272,17 +277,17 @@ fn check(out: &str, ids: &[Value]) {
 async fn a_batch_keeps_its_order_whatever_comes() {
     let fixture = Fixture::new();
     let (text, ids) = mixed();
-    let said = fixture.run(&["--queries", &fixture.questions(text)]).await.unwrap();
-    check(&said.out, &ids);
-    assert_eq!(said.code, 1);
+    let printed = fixture.run(&["--queries", &fixture.questions(text)]).await.unwrap();
+    check(&printed.out, &ids);
+    assert_eq!(printed.code, 1);
 }
 
 #[tokio::test]
 async fn batches_without_a_denial_are_fine() {
     let fixture = Fixture::new();
     for (text, lines) in [("", 0), ("\n \n", 0), ("x\n", 1)] {
-        let said = fixture.run(&["--queries", &fixture.questions(text)]).await.unwrap();
-        assert_eq!((said.code, said.out.lines().count()), (0, lines), "{text:?}");
+        let printed = fixture.run(&["--queries", &fixture.questions(text)]).await.unwrap();
+        assert_eq!((printed.code, printed.out.lines().count()), (0, lines), "{text:?}");
     }
 }
 
@@ -300,9 +305,9 @@ async fn an_agent_answers_the_same() {
     assert!(error.to_string().contains("pod docs/gone does not exist"), "{error}");
 
     let (text, ids) = mixed();
-    let said = run(&["--url", &url, "--queries", &fixture.questions(text)]).await.unwrap();
-    check(&said.out, &ids);
-    assert_eq!(said.code, 1);
+    let printed = run(&["--url", &url, "--queries", &fixture.questions(text)]).await.unwrap();
+    check(&printed.out, &ids);
+    assert_eq!(printed.code, 1);
 }
 
 proptest! {

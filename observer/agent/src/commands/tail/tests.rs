@@ -1,11 +1,13 @@
 //! The command against real listeners.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
 use flow_model::output;
+use flow_model::record::FlowRecord;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
@@ -13,6 +15,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::client::error::ClientError;
+use crate::client::print::testing::printer;
+use crate::client::print::{Format, is_broken_pipe};
 use crate::sink::testing::{at, attempt, external, pod};
 use crate::sink::{SinkConfig, Sinks};
 
@@ -97,7 +102,7 @@ impl Agent {
 /// Runs the command with JSON output; returns what it prints and notes, and its end.
 fn spawn(args: TailArgs) -> (Shared, Shared, JoinHandle<anyhow::Result<()>>) {
     let (out, notes) = (Shared::default(), Shared::default());
-    let printer = Printer { out: out.clone(), text: None };
+    let printer = RecordPrinter::new(printer(out.clone(), Format::Json));
     let task = {
         let notes = notes.clone();
         tokio::spawn(async move { tail(&args, printer, notes).await })
@@ -121,8 +126,8 @@ async fn a_replay_is_printed_and_ends() {
     let since = at(2).to_string();
     let args = args(agent.address, &["--since", &since, "--no-follow", "--pod", "web/front-5d-1"]);
     let out = Shared::default();
-    let printer = Printer { out: out.clone(), text: Some(Text::new(TimeZone::UTC, false)) };
-    timeout(PATIENCE, tail(&args, printer, io::sink())).await.unwrap().unwrap();
+    let printer = RecordPrinter::new(printer(out.clone(), Format::Text));
+    timeout(PATIENCE, tail(&args, printer, Shared::default())).await.unwrap().unwrap();
     let text = out.text();
     assert_eq!(text.lines().count(), 3);
     assert!(text.starts_with("11:06:42.000  web/front-5d-1 -> 1.1.1.1:443  refused     0.3ms\n"), "{text}");
@@ -208,7 +213,7 @@ async fn a_cut_connection_is_resumed_without_gap_or_duplicate() {
     task.abort();
 }
 
-async fn failure(args: TailArgs) -> TailError {
+async fn failure(args: TailArgs) -> ClientError {
     let (_, _, task) = spawn(args);
     timeout(PATIENCE, task).await.unwrap().unwrap().unwrap_err().downcast().unwrap()
 }
@@ -222,7 +227,7 @@ async fn no_agent_at_the_start_is_one_sentence_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn what_the_agent_does_not_like_is_passed_on() {
+async fn the_agents_reason_is_passed_on() {
     let agent = Agent::start("127.0.0.1:0").await;
     let mut args = args(agent.address, &[]);
     args.since = Some("tomorrow".into());
@@ -261,9 +266,9 @@ impl Write for Closed {
 async fn a_closed_pipe_is_recognised() {
     let mut agent = Agent::start("127.0.0.1:0").await;
     agent.push(0..1);
-    let printer = Printer { out: Closed, text: None };
+    let printer = RecordPrinter::new(printer(Closed, Format::Json));
     let args = args(agent.address, &["--since", "1000y"]);
-    let error = timeout(PATIENCE, tail(&args, printer, io::sink())).await.unwrap().unwrap_err();
+    let error = timeout(PATIENCE, tail(&args, printer, Shared::default())).await.unwrap().unwrap_err();
     assert!(is_broken_pipe(&error));
 }
 
@@ -281,12 +286,18 @@ fn flags_are_checked_before_anything_else() {
     }
     let args = Cli::parse_from(["tail", "--kind", "attempt,reset", "--kind", "drop", "-o", "json"]).tail;
     assert_eq!(args.kind, [Kind::Attempt, Kind::Reset, Kind::Drop]);
-    assert_eq!(args.reach.target().unwrap().url(), "http://127.0.0.1:9477");
+    assert_eq!(args.agents.target().unwrap().url(), "http://127.0.0.1:9477");
 }
 
 #[test]
-fn records_of_a_newer_agent_are_shown_raw() {
-    let mut printer = Printer { out: Vec::new(), text: Some(Text::new(TimeZone::UTC, false)) };
-    printer.print(r#"{"kind":"announcement"}"#).unwrap();
-    assert_eq!(printer.out, b"{\"kind\":\"announcement\"}\n");
+fn help_lists_every_kind_and_outcome() {
+    let help = <Cli as clap::CommandFactory>::command().render_help().to_string();
+    let listed = |names: &[&str]| format!("[possible values: {}]", names.join(", "));
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let kinds = ["attempt", "reset", "drop", "announcement", "check", "lost"];
+    assert!(help.contains(&listed(&kinds)), "{help}");
+    assert!(help.contains(&listed(&["established", "refused", "rejected", "unanswered"])), "{help}");
+    for kind in kinds {
+        assert_eq!(Cli::parse_from(["tail", "--kind", kind]).tail.kind[0].as_str(), kind);
+    }
 }

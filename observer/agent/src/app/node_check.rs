@@ -1,0 +1,75 @@
+//! Checks that the cluster has a node with this agent's node name.
+
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use flow_model::inventory::Inventory;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+/// Most node names that the warning lists.
+const SHOWN: usize = 5;
+
+/// Warns when the cluster has nodes but none with this name, and logs when it has one again. By default the name is the
+/// host's, which need not be the node's.
+pub(super) fn follow(
+    node: ArcStr,
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        let mut known = true;
+        while let Some(Ok(())) = cancel.run_until_cancelled(inventories.changed()).await {
+            let now = other_names(&node, &inventories.borrow_and_update());
+            match (now, known) {
+                (Some(nodes), true) => warn!(
+                    %node, nodes,
+                    "the cluster has no node of this name, so no pod counts as this node's; --node-name gives the right one"
+                ),
+                (None, false) => info!(%node, "the cluster has this node again"),
+                (Some(_), false) | (None, true) => continue,
+            }
+            known = !known;
+        }
+    });
+}
+
+/// Returns the nodes' names, if this agent's is not among them.
+fn other_names(node: &str, inventory: &Inventory) -> Option<String> {
+    let names = || inventory.nodes.iter().map(|node| node.name.as_str());
+    // A source without any node proves nothing.
+    if names().next().is_none() || names().any(|name| name == node) {
+        return None;
+    }
+    let mut shown: Vec<_> = names().take(SHOWN).collect();
+    if inventory.nodes.len() > SHOWN {
+        shown.push("...");
+    }
+    Some(shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::inventory::Node;
+
+    use super::*;
+
+    #[test]
+    fn names_are_listed_where_ours_is_missing() {
+        let listed = |names: &[&str]| {
+            let node = |name: &&str| {
+                Arc::new(Node { name: (*name).into(), labels: [].into(), ips: vec![], pod_cidrs: vec![] })
+            };
+            let inventory = Inventory { nodes: names.iter().map(node).collect(), ..Inventory::default() };
+            other_names("n1", &inventory)
+        };
+        assert_eq!(listed(&[]), None);
+        assert_eq!(listed(&["n0", "n1"]), None);
+        assert_eq!(listed(&["n10"]).as_deref(), Some("n10"));
+        assert_eq!(listed(&["a", "b", "c", "d", "e", "f"]).as_deref(), Some("a, b, c, d, e, ..."));
+    }
+}

@@ -1,0 +1,122 @@
+//! Findings of several agents, joined: several nodes may report the same one.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use flow_model::finding::{Evidence, Finding, State};
+
+/// How many pieces of evidence a joined finding keeps; the newest stay.
+const MAX_EVIDENCE: usize = 20;
+
+/// Returns one finding per id: active ones first, then by time, newest first.
+pub(crate) fn join(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
+    let mut by_id: BTreeMap<_, Finding> = BTreeMap::new();
+    for finding in findings {
+        let key = (finding.id.clone(), finding.kind);
+        let joined = match by_id.remove(&key) {
+            Some(other) => both(other, finding),
+            None => finding,
+        };
+        by_id.insert(key, joined);
+    }
+    let mut joined: Vec<_> = by_id.into_values().collect();
+    joined.sort_by_key(|finding| {
+        (finding.state == State::Resolved, Reverse(finding.last_seen), finding.id.clone())
+    });
+    joined
+}
+
+/// Joins two reports of a finding. The text is from the agent that knows it to be active, else from the one that saw it
+/// last. Both ends of a connection see the same events, so the larger count is a lower bound, and the sum could be double.
+fn both(a: Finding, b: Finding) -> Finding {
+    let rank = |finding: &Finding| (finding.state == State::Active, finding.last_seen);
+    let (newer, older) = if rank(&a) >= rank(&b) { (a, b) } else { (b, a) };
+    let resolved_at = match newer.state {
+        State::Active => None,
+        State::Resolved => newer.resolved_at.max(older.resolved_at),
+    };
+    Finding {
+        first_seen: newer.first_seen.min(older.first_seen),
+        last_seen: newer.last_seen.max(older.last_seen),
+        resolved_at,
+        count: newer.count.max(older.count),
+        severity: newer.severity.max(older.severity),
+        policies: union(newer.policies, older.policies),
+        nodes: union(newer.nodes, older.nodes),
+        cause: newer.cause.or(older.cause),
+        evidence: evidence(newer.evidence, older.evidence),
+        ..newer
+    }
+}
+
+fn union<T: Ord>(a: Vec<T>, b: Vec<T>) -> Vec<T> {
+    let mut all = a;
+    all.extend(b);
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn evidence(mut a: Vec<Evidence>, b: Vec<Evidence>) -> Vec<Evidence> {
+    a.extend(b);
+    a.sort_by(|a, b| (a.time, &a.text).cmp(&(b.time, &b.text)));
+    a.dedup();
+    let surplus = a.len().saturating_sub(MAX_EVIDENCE);
+    a.drain(..surplus);
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::finding::Severity;
+
+    use super::*;
+    use crate::sink::testing::{at, finding, resolved};
+
+    #[test]
+    fn a_finding_of_two_nodes_is_reported_once() {
+        let evidence = |second: i64| Evidence { time: at(second), text: format!("at {second}") };
+        let here = Finding {
+            count: 9,
+            first_seen: at(0),
+            nodes: vec!["node2".into()],
+            evidence: vec![evidence(1), evidence(3)],
+            cause: Some("policy p changed".into()),
+            ..finding("a", 3)
+        };
+        let there = Finding {
+            count: 4,
+            severity: Severity::Critical,
+            nodes: vec!["node1".into(), "node2".into()],
+            evidence: vec![evidence(2), evidence(3)],
+            summary: "newer".into(),
+            ..finding("a", 5)
+        };
+        let over = resolved(finding("b", 9), 9);
+        let expected = Finding {
+            count: 9,
+            severity: Severity::Critical,
+            first_seen: at(0),
+            last_seen: at(5),
+            nodes: vec!["node1".into(), "node2".into()],
+            evidence: vec![evidence(1), evidence(2), evidence(3)],
+            summary: "newer".into(),
+            cause: Some("policy p changed".into()),
+            ..finding("a", 5)
+        };
+        for order in [[&here, &over, &there], [&there, &here, &over]] {
+            assert_eq!(join(order.into_iter().cloned()), [expected.clone(), over.clone()]);
+        }
+    }
+
+    #[test]
+    fn a_finding_is_resolved_when_every_node_has_resolved_it() {
+        let [first, last] = [resolved(finding("a", 1), 2), resolved(finding("a", 3), 4)];
+        let both = join([first.clone(), last.clone()]);
+        assert_eq!((both[0].state, both[0].resolved_at), (State::Resolved, Some(at(4))));
+        let active = Finding { summary: "goes on".into(), ..finding("a", 2) };
+        let all = join([first, active, last]);
+        assert_eq!((all[0].state, all[0].resolved_at, all[0].last_seen), (State::Active, None, at(3)));
+        assert_eq!(all[0].summary, "goes on");
+    }
+}

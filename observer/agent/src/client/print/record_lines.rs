@@ -1,0 +1,462 @@
+//! Flow records: aligned lines for people, or the JSON of the API.
+
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use flow_model::decision::Decision;
+use flow_model::flow::Outcome;
+use flow_model::input::Announced;
+use flow_model::object_ref::joined;
+use flow_model::record::{
+    Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Reset,
+};
+use jiff::Timestamp;
+
+use crate::client::print::{Format, Look, Printer, printable};
+
+/// Width of a side's column, in characters. A longer name is cut in its middle.
+const MAX_SRC: usize = 44;
+const MAX_DST: usize = 64;
+const MAX_NODE: usize = 24;
+/// Width of `established`, the longest word.
+const WORD: usize = 11;
+
+/// Prints flow records in the format that was asked for.
+#[derive(Debug)]
+pub(crate) struct RecordPrinter<W> {
+    pub(crate) out: Printer<W>,
+    lines: Lines,
+}
+
+impl<W: Write> RecordPrinter<W> {
+    /// Returns a printer of records on this output.
+    pub(crate) fn new(out: Printer<W>) -> Self {
+        let lines = Lines::new(out.look.clone());
+        Self { out, lines }
+    }
+
+    /// Adds a column with the node whose agent saw the record.
+    pub(crate) fn with_nodes(mut self) -> Self {
+        self.lines.nodes = Some(0);
+        self
+    }
+
+    /// Prints a record.
+    pub(crate) fn record(&mut self, record: &FlowRecord) -> io::Result<()> {
+        match self.out.format {
+            Format::Text => writeln!(self.out.out, "{}", self.lines.line(record)),
+            Format::Json => writeln!(self.out.out, "{}", serde_json::to_string(record)?),
+        }
+    }
+
+    /// Prints a record as an agent sent it. Returns its time, if this version understands the record.
+    pub(crate) fn line(&mut self, json: &str) -> io::Result<Option<Timestamp>> {
+        let record: Option<FlowRecord> = serde_json::from_str(json).ok();
+        let time = record.as_ref().map(|record| record.time);
+        match (self.out.format, record) {
+            (Format::Text, Some(record)) => self.record(&record)?,
+            // A newer agent's kind of record is better printed raw than left out.
+            (Format::Text, None) => writeln!(self.out.out, "{}", printable(json))?,
+            (Format::Json, _) => writeln!(self.out.out, "{json}")?,
+        }
+        Ok(time)
+    }
+
+    /// Writes what is buffered.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Formats records as lines. Columns grow with the names that have been printed.
+#[derive(Debug)]
+struct Lines {
+    look: Look,
+    /// Width of the nodes' column, where there is one.
+    nodes: Option<usize>,
+    src_width: usize,
+    dst_width: usize,
+}
+
+impl Lines {
+    fn new(look: Look) -> Self {
+        Self { look, nodes: None, src_width: 0, dst_width: 0 }
+    }
+
+    /// Returns the line of a record, without a line end.
+    fn line(&mut self, record: &FlowRecord) -> String {
+        let time = record.time.to_zoned(self.look.zone.clone()).strftime("%H:%M:%S%.3f").to_string();
+        let mut line = self.look.paint(Style::new().dimmed(), &time);
+        line.push_str("  ");
+        if let Some(width) = &mut self.nodes {
+            let node = shorten(&printable(&record.node), MAX_NODE);
+            *width = (*width).max(node.chars().count());
+            line.push_str(&format!("{node:0$}  ", *width));
+        }
+        if let Some((src, dst)) = record.event.endpoints() {
+            line.push_str(&self.sides(src, dst));
+        }
+        if let Event::Announcement(announcement) = &record.event {
+            let vip = shorten(&printable(&announced(announcement)), MAX_DST);
+            line.extend([vip.as_str(), "  "]);
+        }
+        let (word, style) = word(&record.event);
+        line.push_str(&self.look.paint(style, word));
+        let details = printable(&Details(&record.event).to_string());
+        if !details.is_empty() {
+            let gap = WORD - word.len().min(WORD) + 1;
+            line.extend([" ".repeat(gap).as_str(), &details]);
+        }
+        line
+    }
+
+    fn sides(&mut self, src: &Endpoint, dst: &Endpoint) -> String {
+        let src = shorten(&printable(&source(src)), MAX_SRC);
+        let dst = shorten(&printable(&destination(dst)), MAX_DST);
+        self.src_width = self.src_width.max(src.chars().count());
+        self.dst_width = self.dst_width.max(dst.chars().count());
+        format!("{src:0$} -> {dst:1$}  ", self.src_width, self.dst_width)
+    }
+}
+
+/// Returns the client without its port, which differs for each connection.
+fn source(src: &Endpoint) -> String {
+    match names(src) {
+        Some(name) => name,
+        None => src.ip.to_string(),
+    }
+}
+
+/// Returns what the client addressed, and in parentheses which backend that was.
+fn destination(dst: &Endpoint) -> String {
+    let Some(service) = &dst.service else {
+        return match names(dst) {
+            Some(name) => format!("{name}:{}", dst.port),
+            None => std::net::SocketAddr::new(dst.ip, dst.port).to_string(),
+        };
+    };
+    let mut out = format!("{service}:{}", dst.port);
+    let same_namespace = dst.namespace.as_ref() == Some(&service.namespace);
+    let backend = match (&dst.pod, &dst.backend_ip) {
+        (Some(pod), _) if same_namespace => Some(pod.to_string()),
+        (Some(_), _) => names(dst),
+        (None, Some(ip)) => Some(ip.to_string()),
+        (None, None) => None,
+    };
+    if let Some(backend) = backend {
+        out.extend([" (", &backend, ")"]);
+    }
+    out
+}
+
+fn names(endpoint: &Endpoint) -> Option<String> {
+    match endpoint {
+        Endpoint { namespace: Some(namespace), pod: Some(pod), .. } => Some(format!("{namespace}/{pod}")),
+        Endpoint { service: Some(service), .. } => Some(service.to_string()),
+        Endpoint { node: Some(node), .. } => Some(format!("node {node}")),
+        _ => None,
+    }
+}
+
+fn word(event: &Event) -> (&'static str, Style) {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match event {
+        Event::Attempt(attempt) => {
+            let style = match attempt.outcome {
+                Outcome::Established => colour(AnsiColor::Green),
+                Outcome::Refused | Outcome::Rejected => colour(AnsiColor::Red),
+                Outcome::Unanswered => colour(AnsiColor::Yellow),
+            };
+            (attempt.outcome.as_str(), style)
+        }
+        Event::Reset(_) => ("reset", colour(AnsiColor::Magenta)),
+        Event::Drop(_) => ("drop", colour(AnsiColor::Red)),
+        Event::Announcement(_) => ("announcement", colour(AnsiColor::Cyan)),
+        Event::Check(Check { ok, .. }) => {
+            ("check", colour(if *ok { AnsiColor::Green } else { AnsiColor::Red }))
+        }
+        Event::Lost(_) => ("lost", colour(AnsiColor::Yellow).bold()),
+    }
+}
+
+struct Details<'a>(&'a Event);
+
+impl Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::Attempt(attempt) => fmt_attempt(attempt, f),
+            Event::Reset(Reset { by, phase, vip, .. }) => {
+                write!(f, "by {by}, {phase}")?;
+                vip.iter().try_for_each(|vip| write!(f, ", VIP {vip}"))
+            }
+            Event::Drop(Drop { reason, protocol, tcp_flags, .. }) => {
+                write!(f, "{reason} {protocol}")?;
+                tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))
+            }
+            Event::Announcement(announcement) => fmt_announcement(announcement, f),
+            Event::Check(check) => fmt_check(check, f),
+            Event::Lost(Lost { lost, stage }) => match stage.as_str() {
+                "client" => write!(f, "{lost} records: this reader was too slow"),
+                "ring" => write!(f, "{lost} records: the kernel's ring buffer was full"),
+                stage => write!(f, "{lost} records at stage {stage}"),
+            },
+        }
+    }
+}
+
+fn fmt_check(
+    Check { name, step, error, duration_us, .. }: &Check,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match step {
+        None => write!(f, "{name} ok {}", latency(*duration_us)),
+        Some(step) => {
+            write!(f, "{name} failed at {}: {}", step.as_str(), error.as_deref().unwrap_or("no reason given"))
+        }
+    }
+}
+
+/// The address, and in parentheses whose it is.
+fn announced(announcement: &Announcement) -> String {
+    let Announcement { ip, services, .. } = announcement;
+    if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", joined(services)) }
+}
+
+/// `moved k8s-node3 -> k8s-node4, MAC 02:..:04 (gratuitous request)`.
+fn fmt_announcement(announcement: &Announcement, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Announcement { mac, claimant, previous, r#move, how, .. } = announcement;
+    let claimant = claimant.as_deref().unwrap_or("unknown node");
+    match previous {
+        Some(previous) if *r#move => write!(f, "moved {previous} -> {claimant}")?,
+        _ if *r#move => write!(f, "moved to {claimant}")?,
+        _ => write!(f, "by {claimant}")?,
+    }
+    let how = match how {
+        Announced::GratuitousRequest => "gratuitous request",
+        Announced::GratuitousReply => "gratuitous reply",
+        Announced::Arp => "ARP",
+        Announced::Advertisement => "neighbour advertisement",
+    };
+    write!(f, ", MAC {mac} ({how})")
+}
+
+fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut parts = Vec::new();
+    // The signal of the other outcomes is implied: a SYN-ACK establishes, a RST refuses.
+    if attempt.outcome == Outcome::Rejected {
+        parts.extend(attempt.signal.as_ref().map(ToString::to_string));
+    }
+    parts.extend(attempt.drop_reason.as_ref().map(|reason| format!("({reason})")));
+    parts.extend(attempt.latency_us.map(latency));
+    if attempt.syn_retransmits > 0 {
+        parts.push(format!("after {} retransmits", attempt.syn_retransmits));
+    }
+    parts.extend(attempt.verdict.as_ref().and_then(|verdict| verdict_note(attempt.outcome, verdict)));
+    f.write_str(&parts.join(" "))
+}
+
+/// Returns the policies' verdict where it adds to the outcome.
+fn verdict_note(outcome: Outcome, verdict: &FlowVerdict) -> Option<String> {
+    match (verdict.decision, outcome) {
+        (Decision::Deny, Outcome::Established) => Some(format!("although {}", verdict.explanation)),
+        (Decision::Deny, _) => Some(format!("- {}", verdict.explanation)),
+        (Decision::Allow, Outcome::Rejected) => Some("although the policies allow it".to_owned()),
+        (Decision::Allow | Decision::Unknown, _) => None,
+    }
+}
+
+fn latency(us: u64) -> String {
+    match us {
+        0..100 => format!("{us}us"),
+        100..1_000_000 => format!("{:.1}ms", us as f64 / 1e3),
+        _ => format!("{:.2}s", us as f64 / 1e6),
+    }
+}
+
+/// Cuts the middle: the beginning holds the namespace and the workload, and the end distinguishes pods.
+fn shorten(text: &str, max: usize) -> String {
+    let length = text.chars().count();
+    if length <= max {
+        return text.to_owned();
+    }
+    let tail = max / 3;
+    let head = max - 2 - tail;
+    let chars = text.chars();
+    chars.clone().take(head).chain("..".chars()).chain(chars.skip(length - tail)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::flow::{Side, Vantage};
+    use flow_model::input::CheckStep;
+    use flow_model::mac::Mac;
+
+    use super::*;
+    use crate::client::print::testing::{look, printer};
+    use crate::sink::testing::{at, attempt, external, host, pod, reset};
+
+    fn text(records: &[FlowRecord]) -> Vec<String> {
+        let mut text = Lines::new(look(false));
+        records.iter().map(|record| text.line(record)).collect()
+    }
+
+    fn postgres(pod: Option<&str>) -> Endpoint {
+        Endpoint {
+            service: Some("postgres/pal-e-postgres-rw".into()),
+            namespace: pod.map(|_| "postgres".into()),
+            pod: pod.map(Into::into),
+            backend_ip: Some([10, 42, 0, 12].into()),
+            ..Endpoint::bare([10, 43, 239, 89].into(), 5432)
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned_and_grow() {
+        let rejected = {
+            let client = pod("pal-e-docs", "pal-e-docs-6b55489545-v4jvv");
+            let mut record = attempt(0, client, postgres(Some("pal-e-postgres-1")), Outcome::Rejected);
+            if let Event::Attempt(attempt) = &mut record.event {
+                attempt.signal = Some("icmp-port-unreachable".into());
+                attempt.drop_reason = Some("NETFILTER_DROP".into());
+            }
+            record
+        };
+        let mut unanswered = attempt(2, host("archbox"), postgres(None), Outcome::Unanswered);
+        if let Event::Attempt(attempt) = &mut unanswered.event {
+            attempt.latency_us = None;
+            attempt.syn_retransmits = 3;
+        }
+        let dropped = Event::Drop(Drop {
+            vantage: Vantage::Source,
+            reason: "NETFILTER_DROP".into(),
+            protocol: "TCP".into(),
+            tcp_flags: Some("SYN".into()),
+            src: external(),
+            dst: Endpoint::bare("fd00::1".parse().unwrap(), 443),
+        });
+        let lost = Event::Lost(Lost { lost: 12, stage: "client".into() });
+        let record = |event| FlowRecord { time: at(5), node: "n".into(), event };
+        let lines = text(&[
+            attempt(0, external(), pod("web", "front-5d-1"), Outcome::Established),
+            rejected,
+            unanswered,
+            reset(3, pod("web", "front-5d-1"), external()),
+            record(dropped),
+            record(lost),
+        ]);
+        let expected = "\
+11:06:40.000  1.1.1.1 -> web/front-5d-1:5432  established 0.3ms
+11:06:40.000  pal-e-docs/pal-e-docs-6b55489545-v4jvv -> postgres/pal-e-postgres-rw:5432 (pal-e-postgres-1)  rejected    icmp-port-unreachable (NETFILTER_DROP) 0.3ms
+11:06:42.000  node archbox                           -> postgres/pal-e-postgres-rw:5432 (10.42.0.12)        unanswered  after 3 retransmits
+11:06:43.000  web/front-5d-1                         -> 1.1.1.1:443                                         reset       by server, orphan
+11:06:45.000  1.1.1.1                                -> [fd00::1]:443                                       drop        NETFILTER_DROP TCP SYN
+11:06:45.000  lost        12 records: this reader was too slow";
+        assert_eq!(lines.join("\n"), expected);
+    }
+
+    #[test]
+    fn long_names_are_cut_in_the_middle_and_stay_aligned() {
+        let long = pod("a-rather-long-namespace", "with-a-deployment-name-to-match-6b55489545-v4jvv");
+        let lines = text(&[
+            attempt(0, long, external(), Outcome::Refused),
+            attempt(0, external(), external(), Outcome::Refused),
+        ]);
+        assert!(lines[0].contains("a-rather-long-namespace/with..55489545-v4jvv -> "), "{}", lines[0]);
+        let column = |line: &str| line.find(" -> ").unwrap();
+        assert_eq!(column(&lines[0]), column(&lines[1]));
+        assert_eq!(column(&lines[0]), "11:06:40.000  ".len() + MAX_SRC);
+    }
+
+    #[test]
+    fn colour_wraps_the_words_only() {
+        let mut text = Lines::new(look(true));
+        let line = text.line(&attempt(0, external(), external(), Outcome::Established));
+        assert!(line.contains("\u{1b}[32mestablished\u{1b}[0m 0.3ms"), "{line:?}");
+        assert!(line.contains(" 1.1.1.1 -> 1.1.1.1:443 "), "{line:?}");
+    }
+
+    #[test]
+    fn names_cannot_drive_the_terminal() {
+        let evil = Endpoint { pod: Some("x\u{1b}[2J\ny".into()), ..pod("web", "x") };
+        let lines = text(&[attempt(0, evil, external(), Outcome::Established)]);
+        assert!(lines[0].contains("web/x?[2J?y ->"), "{:?}", lines[0]);
+    }
+
+    #[test]
+    fn resets_name_who_and_when() {
+        let mut record = reset(0, external(), external());
+        if let Event::Reset(reset) = &mut record.event {
+            reset.by = Side::Client;
+        }
+        assert!(text(&[record])[0].ends_with("reset       by client, orphan"));
+    }
+
+    #[test]
+    fn checks_name_the_step_that_failed_and_the_reason() {
+        let check = |step: Option<CheckStep>, error: Option<&str>| FlowRecord {
+            time: at(0),
+            node: "n".into(),
+            event: Event::Check(Check {
+                name: "tf-lock".into(),
+                ok: step.is_none(),
+                step,
+                error: error.map(Into::into),
+                duration_us: 5_000_400,
+                src: host("archbox"),
+                dst: external(),
+            }),
+        };
+        let lines = text(&[
+            check(None, None),
+            check(Some(CheckStep::Hold), Some("connection reset after 1s 200ms of 5s")),
+        ]);
+        assert!(lines[0].ends_with("node archbox -> 1.1.1.1:443  check       tf-lock ok 5.00s"), "{lines:?}");
+        let failed = "check       tf-lock failed at hold: connection reset after 1s 200ms of 5s";
+        assert!(lines[1].ends_with(failed), "{lines:?}");
+    }
+
+    #[test]
+    fn announcements_name_the_vip_and_both_hosts() {
+        let line = |announcement| {
+            text(&[FlowRecord { time: at(5), node: "n".into(), event: Event::Announcement(announcement) }])
+                .remove(0)
+        };
+        let first = Announcement {
+            ip: [10, 0, 20, 200].into(),
+            mac: Mac([2, 0, 0, 0, 0, 4]),
+            claimant: Some("k8s-node4".into()),
+            previous: None,
+            r#move: false,
+            how: Announced::Arp,
+            services: vec![],
+        };
+        let expected = "11:06:45.000  10.0.20.200  announcement by k8s-node4, MAC 02:00:00:00:00:04 (ARP)";
+        assert_eq!(line(first.clone()), expected);
+        let moved = Announcement {
+            previous: Some("k8s-node3".into()),
+            r#move: true,
+            how: Announced::GratuitousRequest,
+            services: vec!["dbaas/postgresql-lb".into()],
+            ..first
+        };
+        let expected = "11:06:45.000  10.0.20.200 (dbaas/postgresql-lb)  announcement moved k8s-node3 -> k8s-node4, \
+                        MAC 02:00:00:00:00:04 (gratuitous request)";
+        assert_eq!(line(moved.clone()), expected);
+        let unknown = Announcement { previous: None, claimant: None, ..moved };
+        assert!(line(unknown).contains("moved to unknown node, MAC"));
+    }
+
+    #[test]
+    fn latencies_have_a_fitting_unit() {
+        let read = [45, 310, 12_340, 1_004_000].map(latency);
+        assert_eq!(read, ["45us", "0.3ms", "12.3ms", "1.00s"]);
+    }
+
+    #[test]
+    fn records_of_a_newer_agent_are_printed_raw() {
+        let mut printer = RecordPrinter::new(printer(Vec::new(), Format::Text));
+        printer.line(r#"{"kind":"announcement"}"#).unwrap();
+        assert_eq!(printer.out.out, b"{\"kind\":\"announcement\"}\n");
+    }
+}

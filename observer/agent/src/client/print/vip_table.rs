@@ -1,0 +1,98 @@
+//! VIPs as a table.
+
+use std::fmt::{self, Display};
+
+use anstyle::Style;
+use flow_model::vip::{Claim, Vip};
+
+use crate::client::joined_vips::Seen;
+use crate::client::print::{Look, printable};
+
+const HEAD: [&str; 8] = ["VIP", "SERVICE", "CLAIMANT", "MAC", "SINCE", "MOVES", "API", "SEEN BY"];
+
+/// Displays VIPs as a table with a row for each.
+pub(crate) struct VipTable<'a> {
+    pub(crate) seen: &'a [Seen],
+    pub(crate) look: &'a Look,
+}
+
+impl Display for VipTable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.seen.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = self.seen.iter().map(|seen| self.row(seen)).collect();
+        let width = |column: usize| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([HEAD[column].len()]).max().unwrap_or(0)
+        };
+        let widths: [usize; HEAD.len()] = std::array::from_fn(width);
+        let line = |cells: [&str; HEAD.len()]| {
+            let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        writeln!(f, "{}", self.look.paint(Style::new().bold(), &line(HEAD)))?;
+        rows.iter().try_for_each(|row| writeln!(f, "{}", line(row.each_ref().map(String::as_str))))
+    }
+}
+
+impl VipTable<'_> {
+    fn row(&self, Seen { vip, seen_by }: &Seen) -> [String; HEAD.len()] {
+        let Vip { ip, services, claimant, moves, api, .. } = vip;
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { printable(&text) };
+        let of = |part: fn(&Claim) -> String| claimant.as_ref().map(part);
+        let api: Vec<_> = api
+            .iter()
+            .map(|claim| format!("{} {}", claim.source.as_str(), claim.node.as_deref().unwrap_or("-")))
+            .collect();
+        [
+            ip.to_string(),
+            or_dash(services.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+            or_dash(of(|claim| claim.node.as_deref().unwrap_or("unknown").to_owned()).unwrap_or_default()),
+            or_dash(of(|claim| claim.mac.to_string()).unwrap_or_default()),
+            or_dash(claimant.as_ref().map(|claim| self.look.time(claim.since)).unwrap_or_default()),
+            moves.to_string(),
+            or_dash(api.join(", ")),
+            or_dash(seen_by.join(",")),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_model::mac::Mac;
+    use flow_model::vip::{ApiClaim, ClaimSource};
+
+    use super::*;
+    use crate::client::print::testing::look;
+    use crate::sink::testing::{at, vip};
+
+    #[test]
+    fn one_row_per_address() {
+        let claim = Claim {
+            mac: Mac([2, 0, 0, 0, 0, 4]),
+            node: Some("k8s-node4".into()),
+            since: at(0),
+            last_seen: at(5),
+        };
+        let api = ApiClaim {
+            source: ClaimSource::Lease,
+            object: "kube-system/plndr-svcs-lock".into(),
+            node: Some("k8s-node3".into()),
+            since: None,
+        };
+        let held = Vip { claimant: Some(claim), moves: 3, api: vec![api], ..vip(&["dbaas/postgresql-lb"]) };
+        let seen = [
+            Seen { vip: held, seen_by: vec!["n1".into(), "n2".into()] },
+            Seen { vip: vip(&[]), seen_by: vec![] },
+        ];
+        let text = VipTable { seen: &seen, look: &look(false) }.to_string();
+        let expected = "\
+VIP          SERVICE              CLAIMANT   MAC                SINCE                MOVES  API              SEEN BY
+10.0.20.200  dbaas/postgresql-lb  k8s-node4  02:00:00:00:00:04  2026-11-18 11:06:40  3      lease k8s-node3  n1,n2
+10.0.20.200  -                    -          -                  -                    0      -                -
+";
+        assert_eq!(text, expected);
+        assert_eq!(VipTable { seen: &[], look: &look(true) }.to_string(), "");
+    }
+}

@@ -1,0 +1,113 @@
+mod checks;
+
+use std::path::Path;
+
+use clap::builder::Resettable;
+use clap::{Args as _, Command, FromArgMatches as _};
+use rstest::rstest;
+
+use super::*;
+
+/// Returns the error of a file with this text, without the file's name.
+fn error(text: &str) -> String {
+    let error = File::parse(Path::new("flow-observer.toml"), text).unwrap_err().to_string();
+    error.strip_prefix("flow-observer.toml: ").expect("the file is named").to_owned()
+}
+
+/// Returns the settings by these flags and a file with this text.
+fn merged(flags: &[&str], text: &str) -> Options {
+    let file = File::parse(Path::new("flow-observer.toml"), text).unwrap();
+    let command = Options::augment_args(Command::new("run").no_binary_name(true));
+    let command = command.mut_args(|arg| arg.env(Resettable::Reset));
+    Options::from_arg_matches(&file.apply(command).get_matches_from(flags)).unwrap()
+}
+
+#[test]
+fn flags_take_precedence_over_the_file() {
+    let file = "listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"\n\
+                auth = \"token\"\ntoken_file = \"/t\"\ntls_cert = \"/c\"\ntls_key = \"/k\"\n\
+                vip = [\"10.0.0.1\", \"fd00::1\"]\nuplink = \"eth0\"\nno_kube_events = true\nmax_series = 7";
+    let both = merged(&["--node-name", "flag", "--max-series=8"], file);
+    assert_eq!((both.node_name.as_deref(), both.max_series), (Some("flag"), 8));
+    assert_eq!(both.listen, "127.0.0.1:1".parse().unwrap());
+    assert_eq!(both.cluster, ClusterSource::Dir("/x".into()));
+    assert_eq!((both.attach, both.auth), (AttachMode::Clsact, AuthMode::Token));
+    assert_eq!(both.vip, ["10.0.0.1".parse::<IpAddr>().unwrap(), "fd00::1".parse().unwrap()]);
+    assert_eq!((both.uplink, both.no_kube_events), (vec!["eth0".to_owned()], true));
+    let files =
+        [both.token_file, both.tls_cert, both.tls_key].map(|file| file.unwrap().display().to_string());
+    assert_eq!(files, ["/t", "/c", "/k"]);
+    assert_eq!(merged(&["--vip", "10.0.0.9"], file).vip, ["10.0.0.9".parse::<IpAddr>().unwrap()]);
+}
+
+#[test]
+fn the_environment_stands_between_flags_and_the_file() {
+    let file =
+        File::parse(Path::new("flow-observer.toml"), "node_name = \"file\"\nresolve_after = \"7m\"").unwrap();
+    // PATH is a variable that every test has.
+    let command = Options::augment_args(Command::new("run").no_binary_name(true));
+    let command = file.apply(command.mut_arg("node_name", |arg| arg.env("PATH")));
+    let read = |flags: &[&str]| Options::from_arg_matches(&command.clone().get_matches_from(flags)).unwrap();
+    assert_eq!(read(&[]).node_name, std::env::var("PATH").ok());
+    assert_eq!(read(&["--node-name=flag"]).node_name.as_deref(), Some("flag"));
+    assert_eq!(read(&[]).resolve_after, SignedDuration::from_mins(7));
+}
+
+#[test]
+fn defaults_are_those_of_the_parts() {
+    let (options, engine) = (testing::options(&[]), EngineConfig::default());
+    assert_eq!(options.enforcement_grace, engine.findings.grace);
+    assert_eq!(options.burst_window, engine.bursts.window);
+    assert_eq!(options.kube_silence.unsigned_abs(), Patience::default().silence);
+    assert_eq!(options.cluster, ClusterSource::None);
+    let help = Options::augment_args(Command::new("run")).render_long_help().to_string();
+    for default in
+        ["[default: 15s]", "[default: 10m]", "[default: 1m30s]", "[default: 2000]", "[default: none]"]
+    {
+        assert!(help.contains(default), "{default}: {help}");
+    }
+}
+
+#[rstest]
+#[case("listne = \"127.0.0.1:1\"", "`listne`: unknown key; did you mean `listen`?")]
+#[case("checks = 1", "`checks`: unknown key; did you mean `check`?")]
+#[case("zzz = 1", "`zzz`: unknown key; `flow-observer run --help` lists the settings")]
+#[case("config = \"x\"", "`config`: unknown key")]
+#[case("cluster = \"dir:\"", "`cluster`: expected `kube`, `none` or `dir:PATH`")]
+#[case("ring_bytes = 5000", "`ring_bytes`: expected a power of two")]
+#[case("pair_map_entries = 0", "`pair_map_entries`: 0 is not in 1..=4194304")]
+#[case("pair_map_entries = 4194305", "`pair_map_entries`: 4194305 is not in 1..=4194304")]
+#[case("tail_records = 0", "`tail_records`: 0 is not in 1..=16777216")]
+#[case("tail_records = 16777217", "`tail_records`: 16777217 is not in 1..=16777216")]
+#[case("max_series = 0", "`max_series`: 0 is not in 1..=1000000")]
+#[case("max_series = 1000001", "`max_series`: 1000001 is not in 1..=1000000")]
+#[case("max_series = -1", "`max_series`: ")]
+#[case("max_series = 1.5", "`max_series`: expected text, a number, true or false, not float")]
+#[case("max_series = [1]", "`max_series`: expected one value, not an array")]
+#[case("enforcement_grace = \"soon\"", "`enforcement_grace`: `soon` is not a duration like 90s, 5m or 1h30m")]
+#[case("enforcement_grace = 15", "`enforcement_grace`: `15` is not a duration")]
+#[case("attach = \"xdp\"", "`attach`: `xdp` is not one of auto, tcx, clsact")]
+#[case("auth = \"basic\"", "`auth`: `basic` is not one of auto, none, kube, token")]
+#[case("no_kube_events = \"maybe\"", "`no_kube_events`: `maybe` is not one of true, false")]
+#[case("token_file = \"\"", "`token_file`: a value is missing")]
+#[case("vip = [\"ten\"]", "`vip`: invalid IP address syntax")]
+#[case("vip = [[\"ten\"]]", "`vip`: expected text, a number, true or false, not array")]
+#[case("flap_moves = 65", "`flap_moves`: 65 is not in 1..=64")]
+#[case("burst_floor = 0", "`burst_floor`: 0 is not in 1..")]
+#[case("kube_retry = \"0s\"", "`kube_retry`: expected 1s or more")]
+#[case("kube_silence = \"10ms\"", "`kube_silence`: expected 1s or more")]
+#[case("burst_window = \"1500ms\"", "`burst_window`: expected whole seconds, from 1s to 5m")]
+#[case("listen = ", "TOML parse error at line 1")]
+fn errors_name_file_key_and_reason(#[case] text: &str, #[case] expected: &str) {
+    let error = error(text);
+    assert!(error.starts_with(expected), "{text}: {error}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = File::read(Path::new("/nowhere/flow-observer.toml")).unwrap_err().to_string();
+    assert!(
+        error.starts_with("the config file /nowhere/flow-observer.toml can't be read: No such file"),
+        "{error}"
+    );
+}

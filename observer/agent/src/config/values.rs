@@ -1,0 +1,92 @@
+//! The types of settings and how their texts are parsed. Flags, environment and file share these parsers.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+
+use crate::duration;
+
+/// Where the agent gets pods, Services and policies from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterSource {
+    /// The API server.
+    Kube,
+    /// A directory or file of Kubernetes objects.
+    Dir(PathBuf),
+    /// No source: addresses have no names.
+    None,
+}
+
+impl FromStr for ClusterSource {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "kube" => Ok(Self::Kube),
+            "none" => Ok(Self::None),
+            _ => match s.strip_prefix("dir:") {
+                Some(path) if !path.is_empty() => Ok(Self::Dir(path.into())),
+                _ => Err("expected `kube`, `none` or `dir:PATH`".into()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for ClusterSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kube => f.write_str("kube"),
+            Self::Dir(path) => write!(f, "dir:{}", path.display()),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+/// Who may use `/api`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AuthMode {
+    /// Everybody on a loopback listener; else as `kube` with `--cluster kube`, else as `token`
+    Auto,
+    /// Everybody
+    None,
+    /// Users whose bearer token and request the API server accepts: TokenReview and SubjectAccessReview
+    Kube,
+    /// Users with a token of --token-file
+    Token,
+}
+
+/// The log level of the kernel programs. The numbers are those of `aya_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProbeLog {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Returns the size of the event ring.
+pub(super) fn ring_bytes(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(bytes) if bytes >= 4096 && bytes.is_power_of_two() => Ok(bytes),
+        _ => Err("expected a power of two of at least 4096".into()),
+    }
+}
+
+/// Returns the burst window, which is counted in whole seconds.
+pub(super) fn burst_window(text: &str) -> Result<SignedDuration, String> {
+    let window = duration::parse(text)?;
+    if window.subsec_nanos() == 0 && (1..=300).contains(&window.as_secs()) {
+        return Ok(window);
+    }
+    Err("expected whole seconds, from 1s to 5m".into())
+}
+
+/// Returns a waiting time for the API server. A shorter one would make the agent flood it with requests.
+pub(super) fn kube_time(text: &str) -> Result<SignedDuration, String> {
+    let time = duration::parse(text)?;
+    if time >= SignedDuration::from_secs(1) { Ok(time) } else { Err("expected 1s or more".into()) }
+}
