@@ -14,7 +14,7 @@ pub mod tail;
 pub(crate) mod testing;
 pub mod vips;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::finding::Finding;
@@ -143,9 +143,4 @@ impl Sinks {
             metrics.add_lost(LostStage::KubeEvents, 1);
         }
     }
-}
-
-/// Locks, and goes on with what a panicked holder left: counters are worth more than an abort.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,24 +1,46 @@
 //! What the policies say.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::names::unknown_name;
 use crate::object_ref::{ObjectRef, RuleRef};
 
 /// Allow, deny, or not known: never a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Decision {
     Allow,
     Deny,
     Unknown,
 }
 
+impl Decision {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// Seen from the pod that a policy selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Direction {
     Ingress,
     Egress,
+}
+
+impl Direction {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// The decisions alone: what the hot path computes, and what both evaluators agree on.
@@ -67,17 +89,6 @@ pub struct Nearest {
     /// What kept it from matching: "admits namespaces with kubernetes.io/metadata.name=pal-e-app; the client's namespace
     /// is pal-e-docs".
     pub why: String,
-}
-
-impl Direction {
-    /// The word for it in rules and sentences.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
 }
 
 impl Ruling {

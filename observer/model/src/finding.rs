@@ -1,11 +1,11 @@
 //! Findings: what a human should act on, with evidence and one sentence that explains it.
 
-use std::str::FromStr;
-
 use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 use crate::record::Endpoint;
 
@@ -51,7 +51,9 @@ pub struct Evidence {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum FindingKind {
     PolicyDenied,
     ServiceRefused,
@@ -63,82 +65,45 @@ pub enum FindingKind {
     RstBurst,
 }
 
+impl FindingKind {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum State {
     Active,
     Resolved,
 }
 
+impl State {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Severity {
     Info,
     Warning,
     Critical,
 }
 
-impl FindingKind {
-    /// Every kind, so that each has a series from the start.
-    pub const ALL: [Self; 8] = [
-        Self::PolicyDenied,
-        Self::ServiceRefused,
-        Self::Unanswered,
-        Self::EnforcementMismatch,
-        Self::LatentDenial,
-        Self::VipFlap,
-        Self::VipConflict,
-        Self::RstBurst,
-    ];
-
-    /// The name used in JSON, filters and metric labels.
+impl Severity {
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PolicyDenied => "policy_denied",
-            Self::ServiceRefused => "service_refused",
-            Self::Unanswered => "unanswered",
-            Self::EnforcementMismatch => "enforcement_mismatch",
-            Self::LatentDenial => "latent_denial",
-            Self::VipFlap => "vip_flap",
-            Self::VipConflict => "vip_conflict",
-            Self::RstBurst => "rst_burst",
-        }
+        self.into()
     }
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 2] = [Self::Active, Self::Resolved];
-
-    /// The name used in JSON and filters.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Resolved => "resolved",
-        }
-    }
-}
-
-impl FromStr for FindingKind {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        named(&Self::ALL, Self::as_str, s)
-    }
-}
-
-impl FromStr for State {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        named(&Self::ALL, Self::as_str, s)
-    }
-}
-
-fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Result<T, String> {
-    let names = || all.iter().map(|value| name(*value)).collect::<Vec<_>>().join(", ");
-    let found = all.iter().find(|value| name(**value) == wanted);
-    found.copied().ok_or_else(|| format!("`{wanted}` is none of {}", names()))
 }

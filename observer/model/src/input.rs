@@ -6,10 +6,12 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
 /// One input; the time of handling is given beside it.
@@ -101,7 +103,9 @@ pub struct AnnouncementSeen {
 
 /// The kind of frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Announced {
     /// Gratuitous ARP request: sender and target address are the same.
     GratuitousRequest,
@@ -111,6 +115,14 @@ pub enum Announced {
     Arp,
     /// IPv6 neighbour advertisement.
     Advertisement,
+}
+
+impl Announced {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// How a synthetic check ended.
@@ -132,27 +144,21 @@ pub struct CheckResult {
 
 /// The steps of a synthetic check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum CheckStep {
     Connect,
-    Hold,
     Exchange,
+    Hold,
     Close,
 }
 
 impl CheckStep {
-    /// Every step, in the order of a check.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Exchange, Self::Hold, Self::Close];
-
-    /// The label.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Hold => "hold",
-            Self::Exchange => "exchange",
-            Self::Close => "close",
-        }
+        self.into()
     }
 }
 
@@ -184,7 +190,9 @@ pub struct DropDelta {
 
 /// Where something was lost: the `stage` label of `events_lost_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum LostStage {
     /// The kernel's ring buffer was full.
     Ring,
@@ -207,32 +215,9 @@ pub enum LostStage {
 }
 
 impl LostStage {
-    /// Every stage, so that each has a series from the start.
-    pub const ALL: [Self; 9] = [
-        Self::Ring,
-        Self::Pairs,
-        Self::Handshakes,
-        Self::Drops,
-        Self::Client,
-        Self::Queue,
-        Self::Decode,
-        Self::Findings,
-        Self::KubeEvents,
-    ];
-
-    /// The label.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ring => "ring",
-            Self::Pairs => "pairs",
-            Self::Handshakes => "handshakes",
-            Self::Drops => "drops",
-            Self::Client => "client",
-            Self::Queue => "queue",
-            Self::Decode => "decode",
-            Self::Findings => "findings",
-            Self::KubeEvents => "kube_events",
-        }
+        self.into()
     }
 }

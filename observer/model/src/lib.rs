@@ -11,6 +11,7 @@ pub mod flow;
 pub mod input;
 pub mod inventory;
 pub mod mac;
+pub mod names;
 pub mod object_ref;
 pub mod output;
 pub mod policies;

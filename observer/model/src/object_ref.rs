@@ -99,7 +99,7 @@ impl Display for RuleRef {
         if let Some(kind) = &self.kind {
             write!(f, "{kind} ")?;
         }
-        write!(f, "{}#{}[{}]", self.policy, self.direction.as_str(), self.index)
+        write!(f, "{}#{}[{}]", self.policy, self.direction, self.index)
     }
 }
 
@@ -115,11 +115,7 @@ impl FromStr for RuleRef {
         let (policy, rule) = text.split_once('#').ok_or(NotARule)?;
         let (direction, index) =
             rule.strip_suffix(']').and_then(|rule| rule.split_once('[')).ok_or(NotARule)?;
-        let direction = match direction {
-            "ingress" => Direction::Ingress,
-            "egress" => Direction::Egress,
-            _ => return Err(NotARule),
-        };
+        let direction = direction.parse().map_err(|_| NotARule)?;
         let (kind, policy) = match policy.split_once(' ') {
             Some((kind, policy)) => (Some(kind.into()), policy),
             None => (None, policy),

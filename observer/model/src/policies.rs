@@ -9,7 +9,9 @@ use arcstr::ArcStr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
 /// Every policy of one inventory.
@@ -117,7 +119,9 @@ pub enum Operator {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Protocol {
     #[default]
     Tcp,
@@ -126,14 +130,10 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The name that Kubernetes uses.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Sctp => "SCTP",
-        }
+        self.into()
     }
 }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::decision::{Decision, Direction};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
 /// One line of the live tail. Fields are absent where unknown.
@@ -44,7 +46,9 @@ pub enum Event {
 
 /// The names used in filters and labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Kind {
     Attempt,
     Reset,
@@ -52,6 +56,14 @@ pub enum Kind {
     Announcement,
     Check,
     Lost,
+}
+
+impl Kind {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// One side of a flow.
@@ -247,38 +259,4 @@ impl Endpoint {
             backend_port: None,
         }
     }
-}
-
-macro_rules! names {
-    ($($t:ident { $($v:ident = $s:literal),* $(,)? })*) => {$(
-        impl $t {
-            /// The name used in JSON, filters and metric labels.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$v => $s),* }
-            }
-        }
-        impl std::fmt::Display for $t {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-        impl std::str::FromStr for $t {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, Self::Err> {
-                match s {
-                    $($s => Ok(Self::$v),)*
-                    _ => Err(format!("`{s}` is none of {}", [$($s),*].join(", "))),
-                }
-            }
-        }
-    )*};
-}
-
-names! {
-    Kind { Attempt = "attempt", Reset = "reset", Drop = "drop", Announcement = "announcement", Check = "check", Lost = "lost" }
-    Vantage { Source = "source", Destination = "destination", Transit = "transit" }
-    Outcome { Established = "established", Refused = "refused", Rejected = "rejected", Unanswered = "unanswered" }
-    Side { Client = "client", Server = "server" }
-    Phase { Handshake = "handshake", Established = "established", Orphan = "orphan" }
 }

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::mac::Mac;
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
 /// One load-balancer address.
@@ -53,7 +55,9 @@ pub struct ApiClaim {
 
 /// Where a claim is told: the `source` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum ClaimSource {
     Wire,
     L2Status,
@@ -63,15 +67,9 @@ pub enum ClaimSource {
 }
 
 impl ClaimSource {
-    /// The label.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Wire => "wire",
-            Self::L2Status => "l2status",
-            Self::Lease => "lease",
-            Self::Event => "event",
-            Self::Ingress => "ingress",
-        }
+        self.into()
     }
 }

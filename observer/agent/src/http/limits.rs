@@ -1,8 +1,9 @@
 //! What one client, and all of them, may take.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Of a request's line and headers. Tokens of identity providers that list groups take ten KiB and more.
@@ -86,7 +87,7 @@ impl Places {
     }
 
     pub(super) fn take(&self, client: Client) -> Result<Place, Full> {
-        let mut taken = lock(&self.taken);
+        let mut taken = self.taken.lock();
         let own = taken.by_client.get(&client).copied().unwrap_or_default();
         if own >= self.limit_per_client {
             return Err(Full::OfClient);
@@ -102,7 +103,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = lock(&self.taken);
+        let mut taken = self.taken.lock();
         taken.all -= 1;
         if let Some(own) = taken.by_client.get_mut(&self.client) {
             *own -= 1;
@@ -111,10 +112,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -133,7 +130,7 @@ mod tests {
         drop(first);
         let fourth = places.take(client(3)).unwrap();
         drop((second, third, fourth));
-        assert!(lock(&places.taken).by_client.is_empty(), "clients that are gone take no memory");
+        assert!(places.taken.lock().by_client.is_empty(), "clients that are gone take no memory");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -101,7 +102,7 @@ impl Tls {
         let Self { current, files, watched, .. } = self;
         let renew = |contents| match files.renewed(contents) {
             Ok(pair) => {
-                *current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
+                *current.0.write() = pair;
                 tracing::info!(certificate = %files.cert.display(), "new TLS certificate");
             }
             Err(error) => tracing::error!(%error, "the old TLS certificate is kept"),
@@ -118,7 +119,7 @@ impl fmt::Debug for Tls {
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.0.read()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
@@ -14,8 +14,7 @@ use flow_model::policies::Protocol;
 use flow_model::record::{Attempt, Endpoint};
 use jiff::Timestamp;
 use lru::LruCache;
-
-use crate::sink::lock;
+use parking_lot::Mutex;
 
 /// Bounded: the flow least recently seen gives way. Flows with a side outside the cluster have a quarter of the room to
 /// themselves, so that strangers who try every address don't push out what workloads need from each other.
@@ -84,20 +83,20 @@ impl BaselineTable {
     pub(super) fn set_inventory(&self, inventory: &Inventory) {
         let name = |pod: &Arc<Pod>| ((pod.namespace.clone(), pod.name.clone()), Arc::clone(pod));
         let pods = Arc::new(inventory.pods.iter().map(name).collect());
-        let old = std::mem::replace(&mut lock(&self.inner).pods, pods);
+        let old = std::mem::replace(&mut self.inner.lock().pods, pods);
         // Not under the lock: many pods take a while to go.
         drop(old);
     }
 
     /// Counts an attempt that was established.
     pub(super) fn observe(&self, attempt: &Attempt, time: Timestamp) {
-        lock(&self.inner).observe(&attempt.src, &attempt.dst, time);
+        self.inner.lock().observe(&attempt.src, &attempt.dst, time);
     }
 
     /// Replaces what was said of open connections. A flow that was never seen to open gets a row, too: one that is older
     /// than the agent is what a baseline must not miss.
     pub fn set_open(&self, flows: impl IntoIterator<Item = OpenFlow>, now: Timestamp) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let Inner { inside, outside, .. } = &mut *inner;
         inside.iter_mut().chain(outside.iter_mut()).for_each(|(_, row)| row.open = 0);
         for OpenFlow { src, dst, since, open } in flows {
@@ -112,7 +111,7 @@ impl BaselineTable {
     #[must_use]
     pub fn snapshot(&self) -> (Vec<BaselineFlow>, u64) {
         let (rows, pods, lost) = {
-            let inner = lock(&self.inner);
+            let inner = self.inner.lock();
             let rows = inner.inside.iter().chain(inner.outside.iter());
             let rows: Vec<Row> = rows.map(|(_, row)| row.clone()).collect();
             (rows, Arc::clone(&inner.pods), inner.lost)

@@ -20,7 +20,7 @@ mod vips;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arcstr::ArcStr;
@@ -32,11 +32,13 @@ use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
 use flow_model::record::Endpoint;
 use flow_model::vip::{ClaimSource, Vip};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use strum::VariantArray;
 
 use self::bursts::BurstSeries;
 use self::checks::CheckSeries;
@@ -45,7 +47,6 @@ use self::latent::LatentSeries;
 use self::series::SeriesStore;
 use self::vips::VipSeries;
 use crate::sink::findings::FindingStore;
-use crate::sink::lock;
 use crate::sink::tail::TailCounters;
 
 pub use http::{HttpCounters, Refused};
@@ -132,12 +133,12 @@ impl Metrics {
 
     /// Series that exist from the start, so that their first increment is seen as one.
     fn start_at_zero(&mut self) {
-        for stage in LostStage::ALL {
+        for stage in LostStage::VARIANTS {
             drop(self.lost.get_or_create(&label("stage", stage.as_str())));
         }
-        self.set_findings(FindingKind::ALL.map(|kind| (kind, 0)));
+        self.set_findings(FindingKind::VARIANTS.iter().map(|kind| (*kind, 0)));
         self.tail.lost = self.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
-        for vantage in [Vantage::Source, Vantage::Destination, Vantage::Transit] {
+        for vantage in Vantage::VARIANTS {
             drop(self.handshakes.get_or_create(&label("vantage", vantage.as_str())));
         }
     }
@@ -225,7 +226,7 @@ impl Metrics {
     }
 
     pub(super) fn set_cluster_objects(&self, objects: &[(ArcStr, u64)]) {
-        let mut known = lock(&self.object_kinds);
+        let mut known = self.object_kinds.lock();
         for kind in known.iter().filter(|kind| objects.iter().all(|(k, _)| k != *kind)) {
             self.objects.get_or_create(&label("kind", kind)).set(0);
         }
@@ -243,12 +244,12 @@ impl Metrics {
 
     pub(super) fn add_pair(&self, update: &PairUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(pair, src, dst)| PairKey::new(src, dst, pair.vantage));
-        lock(&self.series).add(key, &update.counts, update.verdict, now);
+        self.series.lock().add(key, &update.counts, update.verdict, now);
     }
 
     pub(super) fn add_drops(&self, update: DropUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(src, dst, vantage)| PairKey::new(src, dst, *vantage));
-        lock(&self.series).add_drops(key, update.reason, update.count, now);
+        self.series.lock().add_drops(key, update.reason, update.count, now);
     }
 
     pub(super) fn set_findings(&self, active: impl IntoIterator<Item = (FindingKind, usize)>) {
@@ -292,7 +293,7 @@ impl Metrics {
 
     pub(super) fn depart(&self, workloads: &[ObjectRef], now: Timestamp) {
         self.bursts.depart(workloads, now);
-        lock(&self.series).depart(workloads, now);
+        self.series.lock().depart(workloads, now);
     }
 
     pub(crate) fn tail_counters(&self) -> TailCounters {

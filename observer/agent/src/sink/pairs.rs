@@ -1,14 +1,13 @@
 //! The table of `/api/v1/pairs`: net counts per pod pair.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use flow_model::flow::{Counts, Pair};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::PairUpdate;
 use flow_model::record::Endpoint;
-
-use crate::sink::lock;
+use parking_lot::Mutex;
 
 /// Bounded: the row that was updated longest ago gives way, and its counts go to [`PairRows::other`], so sums stay exact.
 #[derive(Debug)]
@@ -66,13 +65,13 @@ impl PairTable {
     }
 
     pub(super) fn update(&self, update: PairUpdate) {
-        lock(&self.inner).update(update);
+        self.inner.lock().update(update);
     }
 
     /// All rows and the remainder.
     #[must_use]
     pub fn snapshot(&self) -> PairRows {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         let rows = inner.order.values().rev().filter_map(|key| inner.rows.get(key));
         PairRows { rows: rows.map(|slot| slot.row.clone()).collect(), other: inner.other }
     }

@@ -1,11 +1,10 @@
 //! What the agent still waits for before it is ready.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
-
-use crate::sink::lock;
+use parking_lot::Mutex;
 
 /// A set of named pending conditions. Ready when none is left.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +17,7 @@ impl Readiness {
     /// Holds readiness back under this name until the guard is dropped. Names may be used more than once.
     #[must_use = "dropping the guard says ready"]
     pub fn guard(&self, name: &'static str) -> ReadinessGuard {
-        *lock(&self.pending).entry(name).or_default() += 1;
+        *self.pending.lock().entry(name).or_default() += 1;
         ReadinessGuard { readiness: self.clone(), name }
     }
 
@@ -26,21 +25,21 @@ impl Readiness {
     /// again would mend nothing.
     pub fn set_stale(&self, name: &'static str, why: Option<ArcStr>) {
         match why {
-            Some(why) => drop(lock(&self.stale).insert(name, why)),
-            None => drop(lock(&self.stale).remove(name)),
+            Some(why) => drop(self.stale.lock().insert(name, why)),
+            None => drop(self.stale.lock().remove(name)),
         }
     }
 
     /// What is stale now, and why.
     #[must_use]
     pub fn stale(&self) -> BTreeMap<&'static str, ArcStr> {
-        lock(&self.stale).clone()
+        self.stale.lock().clone()
     }
 
     /// Names still pending, sorted; empty when ready.
     #[must_use]
     pub fn pending(&self) -> Vec<&'static str> {
-        lock(&self.pending).keys().copied().collect()
+        self.pending.lock().keys().copied().collect()
     }
 }
 
@@ -53,7 +52,7 @@ pub struct ReadinessGuard {
 
 impl Drop for ReadinessGuard {
     fn drop(&mut self) {
-        let mut pending = lock(&self.readiness.pending);
+        let mut pending = self.readiness.pending.lock();
         if let Some(count) = pending.get_mut(self.name) {
             *count -= 1;
             if *count == 0 {

@@ -1,12 +1,14 @@
 //! The read side of the sinks: what `http/` is given.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
 use flow_policy::query::Explainer;
+use parking_lot::Mutex;
 
+use crate::sink::SinkConfig;
 use crate::sink::baseline::BaselineTable;
 use crate::sink::findings::FindingStore;
 use crate::sink::metrics::Metrics;
@@ -14,7 +16,6 @@ use crate::sink::pairs::PairTable;
 use crate::sink::readiness::Readiness;
 use crate::sink::tail::Tail;
 use crate::sink::vips::VipStore;
-use crate::sink::{SinkConfig, lock};
 
 /// Shared by the writer and all readers.
 #[derive(Debug)]
@@ -79,24 +80,24 @@ impl Shared {
     }
 
     fn cluster(&self) -> Arc<Cluster> {
-        Arc::clone(&lock(&self.cluster))
+        Arc::clone(&self.cluster.lock())
     }
 
     pub(super) fn set_inventory(&self, inventory: Arc<Inventory>) {
         let cluster = Arc::new(Cluster { inventory, explainer: OnceLock::new() });
-        let old = std::mem::replace(&mut *lock(&self.cluster), cluster);
+        let old = std::mem::replace(&mut *self.cluster.lock(), cluster);
         // Not under the lock: a large picture takes a while to go.
         drop(old);
     }
 
     /// Sets a line of what `GET /` says about this agent, e.g. `kernel` and `6.12.0`.
     pub fn set_info(&self, key: impl Into<String>, value: impl Into<String>) {
-        lock(&self.info).insert(key.into(), value.into());
+        self.info.lock().insert(key.into(), value.into());
     }
 
     /// All lines set, sorted by key.
     #[must_use]
     pub fn info(&self) -> BTreeMap<String, String> {
-        lock(&self.info).clone()
+        self.info.lock().clone()
     }
 }

@@ -10,18 +10,18 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::record::FlowRecord;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use self::filter::Meta;
 use self::ring::Ring;
-use crate::sink::lock;
 
 pub use filter::{Filter, PodName};
 pub use subscription::{Item, Subscription};
@@ -115,7 +115,7 @@ impl Tail {
                 return;
             }
         };
-        let next = lock(&self.ring).push(line, Meta::of(record));
+        let next = self.ring.lock().push(line, Meta::of(record));
         self.head.send_replace(next);
     }
 

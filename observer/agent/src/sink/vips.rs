@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use flow_model::vip::Vip;
-
-use crate::sink::lock;
+use parking_lot::Mutex;
 
 /// The newest picture of each VIP; as many as the engine follows.
 #[derive(Debug, Default)]
@@ -16,17 +15,17 @@ pub struct VipStore {
 
 impl VipStore {
     pub(super) fn put(&self, vip: Vip) {
-        lock(&self.inner).insert(vip.ip, Arc::new(vip));
+        self.inner.lock().insert(vip.ip, Arc::new(vip));
     }
 
     pub(super) fn remove(&self, ip: IpAddr) {
-        lock(&self.inner).remove(&ip);
+        self.inner.lock().remove(&ip);
     }
 
     /// All of them, by address.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Arc<Vip>> {
-        lock(&self.inner).values().cloned().collect()
+        self.inner.lock().values().cloned().collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! A reviewer's answers, remembered for seconds and asked for once.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::http::auth::cache::{Cache, Mark, Marker};
@@ -139,7 +140,7 @@ impl Reviews {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

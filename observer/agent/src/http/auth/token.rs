@@ -2,9 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use ring::digest;
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ impl TokenFile {
     /// Takes as long for a token that is almost right as for any other.
     pub(super) fn admits(&self, token: &str) -> bool {
         let given = digest_of(token.as_bytes());
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.tokens.read();
         let found = tokens.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&given));
         found.into()
     }
@@ -67,7 +67,7 @@ impl TokenFile {
         if tokens.is_empty() {
             tracing::warn!(%path, "the token file holds no token: nobody is admitted to /api");
         }
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        *self.tokens.write() = tokens;
     }
 }
 

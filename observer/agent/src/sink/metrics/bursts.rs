@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::{ArcStr, literal};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::sink::lock;
 use crate::sink::metrics::MetricsConfig;
 use crate::sink::metrics::labels::{WorkloadName, workload};
 
@@ -43,7 +43,7 @@ impl BurstSeries {
 
     /// Past the bound, servers fold into `_other`, which keeps its cause.
     pub(super) fn add(&self, dst: &Endpoint, cause: &ArcStr, now: Timestamp) {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         let mut key = (workload(dst), cause.clone());
         if slots.len() >= self.max && !slots.contains_key(&key) {
             key.0 = WorkloadName::new(literal!("_other"), literal!("_other"));
@@ -55,7 +55,7 @@ impl BurstSeries {
 
     /// Starts the grace of the series of these workloads, and drops what has expired.
     pub(super) fn depart(&self, workloads: &[WorkloadName], now: Timestamp) {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         for (_, slot) in slots.iter_mut().filter(|((of, _), _)| workloads.contains(of)) {
             slot.departed.get_or_insert(now);
         }
@@ -67,7 +67,7 @@ impl BurstSeries {
 
     /// What a scrape is told, in the order of the labels. A series begins with zero.
     fn rows(&self) -> Vec<(Key, u64)> {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         let told = |slot: &mut Slot| if std::mem::replace(&mut slot.begun, true) { slot.count } else { 0 };
         let mut rows: Vec<_> = slots.iter_mut().map(|(key, slot)| (key.clone(), told(slot))).collect();
         rows.sort();

@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use strum::VariantArray;
 
 use crate::sink::metrics::{Gauges, Label, label};
 
@@ -49,8 +50,8 @@ impl CheckSeries {
 
     /// Counts failures from zero, so that the first one is seen as one.
     pub(super) fn declare(&self, name: &str) {
-        for step in CheckStep::ALL {
-            drop(self.failures.get_or_create(&at(name, step)));
+        for step in CheckStep::VARIANTS {
+            drop(self.failures.get_or_create(&at(name, *step)));
         }
     }
 

@@ -2,12 +2,9 @@
 
 use flow_model::decision::Decision;
 use flow_model::flow::Outcome;
+use strum::VariantArray;
 
 use crate::sink::metrics::series::Monotone;
-
-const OUTCOMES: [Outcome; 4] =
-    [Outcome::Established, Outcome::Refused, Outcome::Rejected, Outcome::Unanswered];
-const VERDICTS: [Decision; 3] = [Decision::Allow, Decision::Deny, Decision::Unknown];
 
 /// Counters of one set of pair labels: `[Outcome][Decision]`.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +28,12 @@ impl Outcomes {
     pub(super) fn published(&self) -> Vec<(Outcome, Decision, u64)> {
         let had = |verdict: Decision| self.0.iter().any(|row| row[index(verdict)].get() > 0);
         let shown = |verdict: Decision| had(verdict) || (verdict == Decision::Deny && had(Decision::Allow));
-        let verdicts: Vec<Decision> = VERDICTS.into_iter().filter(|verdict| shown(*verdict)).collect();
+        let verdicts: Vec<Decision> =
+            Decision::VARIANTS.iter().copied().filter(|verdict| shown(*verdict)).collect();
         let of = |(outcome, row): (Outcome, [Monotone; 3])| {
             verdicts.iter().map(move |verdict| (outcome, *verdict, row[index(*verdict)].get()))
         };
-        OUTCOMES.into_iter().zip(self.0).flat_map(of).collect()
+        Outcome::VARIANTS.iter().copied().zip(self.0).flat_map(of).collect()
     }
 }
 
@@ -72,15 +70,6 @@ fn index(verdict: Decision) -> usize {
     }
 }
 
-/// The value of the `verdict` label.
-pub(super) fn label(verdict: Decision) -> &'static str {
-    match verdict {
-        Decision::Allow => "allow",
-        Decision::Deny => "deny",
-        Decision::Unknown => "unknown",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -93,7 +82,7 @@ mod tests {
 
     fn shown(outcomes: &Outcomes) -> Vec<(&'static str, u64)> {
         let published = outcomes.published().into_iter();
-        published.filter(|(o, ..)| *o == Outcome::Refused).map(|(_, v, n)| (label(v), n)).collect()
+        published.filter(|(o, ..)| *o == Outcome::Refused).map(|(_, v, n)| (v.as_str(), n)).collect()
     }
 
     #[test]
@@ -132,7 +121,7 @@ mod tests {
         fn nothing_published_goes_down_and_nothing_is_lost(steps: Vec<(u8, i8)>) {
             let (mut outcomes, mut sum, mut before) = (Outcomes::default(), 0_i64, [0; 3]);
             for (verdict, delta) in steps {
-                outcomes.add(VERDICTS[usize::from(verdict % 3)], refused(delta.into()));
+                outcomes.add(Decision::VARIANTS[usize::from(verdict % 3)], refused(delta.into()));
                 sum += i64::from(delta);
                 let now = outcomes.0[1].map(Monotone::get);
                 prop_assert!(now.iter().zip(before).all(|(now, before)| *now >= before));
@@ -142,8 +131,8 @@ mod tests {
             // Whatever was held back is paid by later increments: sums are exact again.
             let published: u64 = before.iter().sum();
             let owed = i64::try_from(published).unwrap() - sum;
-            for verdict in VERDICTS {
-                outcomes.add(verdict, refused(owed));
+            for verdict in Decision::VARIANTS {
+                outcomes.add(*verdict, refused(owed));
             }
             let after: u64 = outcomes.0[1].map(Monotone::get).iter().sum();
             prop_assert_eq!(i64::try_from(after).unwrap(), sum + 3 * owed);

@@ -1,21 +1,18 @@
 //! The families with pair labels, encoded from a copy of the series.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use flow_model::flow::{Phase, Side};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use strum::VariantArray;
 
-use crate::sink::lock;
 use crate::sink::metrics::labels::PairKey;
-use crate::sink::metrics::outcomes;
 use crate::sink::metrics::series::{Series, SeriesStore};
-
-const SIDES: [Side; 2] = [Side::Client, Side::Server];
-const PHASES: [Phase; 3] = [Phase::Handshake, Phase::Established, Phase::Orphan];
 
 /// Reads the series at each scrape.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ impl Collector for PairCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         // Copied, so that the writer does not wait for the encoding.
         let (rows, len) = {
-            let mut store = lock(&self.0);
+            let mut store = self.0.lock();
             (store.snapshot(Timestamp::now()), store.len())
         };
         syns(&rows, &mut encoder)?;
@@ -56,8 +53,8 @@ fn resets(rows: &Rows, encoder: &mut DescriptorEncoder) -> fmt::Result {
     let help = "TCP resets, by who sent them and how far the connection was.";
     let mut family = counters(encoder, "tcp_rst", help)?;
     for (key, series) in rows {
-        for (side, phases) in SIDES.iter().zip(series.rst) {
-            for (phase, count) in PHASES.iter().zip(phases) {
+        for (side, phases) in Side::VARIANTS.iter().zip(series.rst) {
+            for (phase, count) in Phase::VARIANTS.iter().zip(phases) {
                 let more = [("by", side.as_str()), ("phase", phase.as_str())];
                 sample(&mut family, &(key, more), count.get())?;
             }
@@ -71,7 +68,7 @@ fn attempts(rows: &Rows, encoder: &mut DescriptorEncoder) -> fmt::Result {
     let mut family = counters(encoder, "connection_attempts", help)?;
     for (key, series) in rows {
         for (outcome, verdict, count) in series.outcomes.published() {
-            let more = [("outcome", outcome.as_str()), ("verdict", outcomes::label(verdict))];
+            let more = [("outcome", outcome.as_str()), ("verdict", verdict.as_str())];
             counter(&mut family, &(key, more), count)?;
         }
     }

@@ -133,7 +133,7 @@ fn counts_and_labels_arrive() {
     assert_eq!(value("drops_total", &[r#"dst_namespace="",dst_workload="_host""#]), 3.0);
 
     assert_eq!(value("events_lost_total", &[r#"stage="ring""#]), 9.0);
-    for stage in LostStage::ALL.iter().filter(|stage| **stage != LostStage::Ring) {
+    for stage in LostStage::VARIANTS.iter().filter(|stage| **stage != LostStage::Ring) {
         assert_eq!(value("events_lost_total", &[&format!("stage=\"{}\"", stage.as_str())]), 0.0);
     }
     assert_eq!(value("handshake_seconds_count", &[r#"vantage="source""#]), 1.0);
@@ -150,7 +150,7 @@ fn counts_and_labels_arrive() {
     let batch = r#"src_workload="batch""#;
     assert_eq!(value("connection_attempts_total", &[batch, r#"outcome="rejected",verdict="deny""#]), 2.0);
     assert_eq!(value("findings", &[r#"kind="policy_denied""#]), 1.0);
-    for kind in &FindingKind::ALL[1..] {
+    for kind in &FindingKind::VARIANTS[1..] {
         assert_eq!(value("findings", &[&format!("kind=\"{}\"", kind.as_str())]), 0.0);
     }
     let subject = r#"kind="policy_denied",src_namespace="web",src_workload="front",dst_namespace="data",dst_workload="db",dst_port="5432",policy="data/deny",vip="""#;

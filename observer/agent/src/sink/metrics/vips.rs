@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::object_ref::ObjectRef;
 use flow_model::vip::{ClaimSource, Vip};
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-
-use crate::sink::lock;
 
 /// Series of the VIPs that there are; they go with their VIP. Bounded by the number of VIPs that the engine follows.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +44,7 @@ struct Announcer {
 impl VipSeries {
     /// What is not in the new picture is gone, but for the counts of moves.
     pub(super) fn put(&self, vip: &Vip) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let series = inner.vips.entry(vip.ip).or_default();
         series.announcers = announcers(vip);
         let services = services(vip);
@@ -61,25 +60,25 @@ impl VipSeries {
     }
 
     pub(super) fn moved(&self, vip: IpAddr, service: Option<ObjectRef>, source: ClaimSource) {
-        if let Some(series) = lock(&self.inner).vips.get_mut(&vip) {
+        if let Some(series) = self.inner.lock().vips.get_mut(&vip) {
             let sum = series.moves.entry((service.unwrap_or_default(), source)).or_default();
             *sum = sum.saturating_add(1);
         }
     }
 
     pub(super) fn remove(&self, vip: IpAddr) {
-        lock(&self.inner).vips.remove(&vip);
+        self.inner.lock().vips.remove(&vip);
     }
 
     pub(super) fn add_unknown(&self, count: u64) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.unknown = inner.unknown.saturating_add(count);
     }
 }
 
 impl Collector for VipSeries {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let Inner { vips, unknown } = lock(&self.inner).clone();
+        let Inner { vips, unknown } = self.inner.lock().clone();
         let help = "Changes of the host that announces a VIP, by where they are told.";
         let mut family = encoder.encode_descriptor("vip_moves", help, None, MetricType::Counter)?;
         for (vip, series) in &vips {

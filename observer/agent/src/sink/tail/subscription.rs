@@ -8,7 +8,6 @@ use flow_model::record::{Event, FlowRecord, Lost};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::sink::lock;
 use crate::sink::tail::{Filter, Position, Start, Tail, TooManyClients};
 
 /// A reader's place in the tail. Counts as a client until dropped.
@@ -46,7 +45,7 @@ impl Subscription {
             tail.counters.clients.dec();
             return Err(TooManyClients(tail.max_clients));
         }
-        let ring = lock(&tail.ring);
+        let ring = tail.ring.lock();
         let cursor = match start {
             Start::Now => ring.next(),
             Start::Since(time) => {
@@ -109,7 +108,7 @@ impl Subscription {
     }
 
     fn fill(&mut self, end: u64) {
-        let batch = lock(&self.tail.ring).read(self.cursor, end, &self.filter);
+        let batch = self.tail.ring.lock().read(self.cursor, end, &self.filter);
         if batch.lost > 0 {
             let seq = self.cursor + batch.lost - 1;
             self.tail.counters.lost.inc_by(batch.lost);
