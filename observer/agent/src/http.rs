@@ -12,6 +12,7 @@ mod limits;
 mod openapi;
 mod pairs;
 mod query;
+mod runbooks;
 mod server;
 mod snapshot;
 #[cfg(test)]
@@ -152,12 +153,13 @@ fn router(app: App) -> Router {
 type Route = (&'static str, fn() -> MethodRouter<App>);
 
 /// Every path. `openapi.json` describes them; a test compares the two.
-const ROUTES: [Route; 11] = [
+const ROUTES: [Route; 12] = [
     ("/", || get(index)),
     ("/metrics", || get(metrics)),
     ("/healthz", || get(async || "ok\n")),
     ("/readyz", || get(readyz)),
     ("/openapi.json", || get(openapi::get)),
+    ("/runbooks/{name}", || get(runbooks::get)),
     ("/api/v1/flows", || get(flows::get)),
     ("/api/v1/pairs", || get(pairs::get)),
     ("/api/v1/explain", || get(explain::get).post(explain::post)),
@@ -200,6 +202,7 @@ async fn index(State(app): State<App>) -> String {
 /healthz            200 while the agent runs
 /readyz             200 when ready, else what is pending
 /openapi.json       all of this for programs: parameters, answers, errors
+/runbooks/{{name}}    what to do about an alert; /runbooks/README lists the pages
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
 /api/v1/findings    what to act on: ?kind= &state= &namespace=

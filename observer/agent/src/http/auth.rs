@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 pub use self::review::{ReviewError, Reviewer, User};
 pub use self::reviews::Reviews;
 pub use self::token::{TokenFile, TokenFileError};
-use crate::http::App;
 use crate::http::answer::Failure;
 use crate::http::limits::Client;
+use crate::http::{App, runbooks};
 use crate::sink::metrics::Refused;
 
 /// Answered to everybody: what Prometheus and the kubelet ask for, the list of paths, which tells nothing that the
@@ -72,7 +72,7 @@ struct Asked<'a> {
 /// Lets a request pass, or answers it. Runs before anything of the body is read.
 pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if OPEN.contains(&path) || matches!(app.auth, Auth::Open) {
+    if is_open(path) || matches!(app.auth, Auth::Open) {
         return next.run(request).await;
     }
     let Some(client) = request.extensions().get::<Client>().copied() else {
@@ -90,6 +90,11 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     // Nothing behind this has any use for the secret.
     request.headers_mut().remove(AUTHORIZATION);
     next.run(request).await
+}
+
+/// Is true for paths that tell nothing of the node's flows or of the cluster.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(runbooks::PREFIX)
 }
 
 impl Auth {
