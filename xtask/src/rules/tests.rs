@@ -116,7 +116,7 @@ fn every_runbook_is_linked_and_has_its_sections() {
             "## What it means",
             "## First commands",
             "## Likely causes",
-            "## How to mend",
+            "## How to fix",
             "## How to silence",
         ] {
             assert!(page.contains(heading), "{name} has no `{heading}`");
