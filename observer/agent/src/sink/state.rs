@@ -1,4 +1,4 @@
-//! The read side of the sinks: what `http/` is given.
+//! The read side of the sinks, which `http/` uses.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -32,7 +32,7 @@ pub struct Shared {
     info: Mutex<BTreeMap<String, String>>,
 }
 
-/// A picture of the cluster, indexed when somebody asks.
+/// A snapshot of the cluster, indexed at the first question.
 #[derive(Debug, Default)]
 struct Cluster {
     inventory: Arc<Inventory>,
@@ -59,19 +59,20 @@ impl Shared {
         }
     }
 
-    /// This node's name.
+    /// Returns this node's name.
     #[must_use]
     pub fn node(&self) -> &ArcStr {
         &self.node
     }
 
-    /// The newest picture of the cluster; empty at first.
+    /// Returns the newest snapshot of the cluster; empty at first.
     #[must_use]
     pub fn inventory(&self) -> Arc<Inventory> {
         Arc::clone(&self.cluster().inventory)
     }
 
-    /// Answers questions by the newest picture of the cluster. The first one who asks of a picture waits for its index.
+    /// Returns what answers questions by the newest snapshot of the cluster. The first call for a snapshot waits for
+    /// its index.
     #[must_use]
     pub fn explainer(&self) -> Arc<Explainer> {
         let cluster = self.cluster();
@@ -90,12 +91,12 @@ impl Shared {
         drop(old);
     }
 
-    /// Sets a line of what `GET /` says about this agent, e.g. `kernel` and `6.12.0`.
+    /// Sets a line of `GET /` about this agent, such as `kernel` and `6.12.0`.
     pub fn set_info(&self, key: impl Into<String>, value: impl Into<String>) {
         self.info.lock().insert(key.into(), value.into());
     }
 
-    /// All lines set, sorted by key.
+    /// Returns all lines that are set, sorted by key.
     #[must_use]
     pub fn info(&self) -> BTreeMap<String, String> {
         self.info.lock().clone()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flow_model::vip::Vip;
 use parking_lot::Mutex;
 
-/// The newest picture of each VIP; as many as the engine follows.
+/// Holds the newest state of each VIP. The engine bounds their number.
 #[derive(Debug, Default)]
 pub struct VipStore {
     inner: Mutex<BTreeMap<IpAddr, Arc<Vip>>>,
@@ -22,7 +22,7 @@ impl VipStore {
         self.inner.lock().remove(&ip);
     }
 
-    /// All of them, by address.
+    /// Returns all VIPs, by address.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Arc<Vip>> {
         self.inner.lock().values().cloned().collect()

@@ -1,4 +1,4 @@
-//! Attempts by outcome and by what the policies say of them.
+//! Attempts by outcome and verdict.
 
 use flow_model::decision::Decision;
 use flow_model::flow::Outcome;
@@ -6,7 +6,7 @@ use strum::VariantArray;
 
 use crate::sink::metrics::series::Monotone;
 
-/// Counters of one set of pair labels: `[Outcome][Decision]`.
+/// The counters of one pair: `[Outcome][Decision]`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcomes([[Monotone; 3]; 4]);
 
@@ -22,12 +22,13 @@ impl Outcomes {
         }
     }
 
-    /// What is published: all outcomes of each verdict that had any. `increase()` misses the first step of a series that
-    /// was not there, and the first refusal after a week of successes is the one to see; so where the policies allow, the
-    /// series for the day when they refuse are there as well.
+    /// Returns the counters to publish: all outcomes of each verdict that occurred. `increase()` misses the first step
+    /// of a new series, and the first refusal after a week of successes matters most. So where the policies allow, the
+    /// series of a denial exist as well, with 0.
     pub(super) fn published(&self) -> Vec<(Outcome, Decision, u64)> {
-        let had = |verdict: Decision| self.0.iter().any(|row| row[index(verdict)].get() > 0);
-        let shown = |verdict: Decision| had(verdict) || (verdict == Decision::Deny && had(Decision::Allow));
+        let occurred = |verdict: Decision| self.0.iter().any(|row| row[index(verdict)].get() > 0);
+        let shown =
+            |verdict: Decision| occurred(verdict) || (verdict == Decision::Deny && occurred(Decision::Allow));
         let verdicts: Vec<Decision> =
             Decision::VARIANTS.iter().copied().filter(|verdict| shown(*verdict)).collect();
         let of = |(outcome, row): (Outcome, [Monotone; 3])| {
@@ -37,8 +38,8 @@ impl Outcomes {
     }
 }
 
-/// The policies may have changed since the increment that is taken back: it is taken from where it can have been
-/// given, and held against later ones where there is no such place.
+/// Subtracts an increment. The policies may have changed since it was counted, so it is taken from any verdict that has
+/// enough. If none has, it is subtracted from later increments.
 fn take_back(row: &mut [Monotone; 3], own: usize, amount: u64) {
     let mut left = amount;
     for index in own_first(own) {
@@ -49,7 +50,7 @@ fn take_back(row: &mut [Monotone; 3], own: usize, amount: u64) {
     row[own].owe(left);
 }
 
-/// What was taken back before it was given is given now, if under another verdict.
+/// Adds an increment. It first settles what was taken back before it was counted, under any verdict.
 fn give(row: &mut [Monotone; 3], own: usize, amount: u64) {
     let mut left = amount;
     for index in own_first(own) {

@@ -6,6 +6,7 @@ use flow_model::flow::{Counts, Outcome};
 use flow_model::output::Output;
 use flow_model::record::Endpoint;
 use flow_model::vip::Claim;
+use strum::VariantArray;
 
 use super::*;
 use crate::sink::testing::{attempt, external, finding, host, pair, pod, resolved, service, vip};
@@ -83,7 +84,7 @@ fn filled() -> Arc<Shared> {
     shared
 }
 
-fn scrape(format: Format) -> String {
+pub(super) fn scrape(format: Format) -> String {
     filled().metrics.encode(format).unwrap()
 }
 
@@ -98,8 +99,8 @@ fn promtool_finds_no_fault() {
         .expect("promtool is needed: apt-get install --no-install-recommends prometheus");
     promtool.stdin.take().unwrap().write_all(scrape(Format::Text).as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && printed.is_empty(), "{}", String::from_utf8_lossy(&printed));
 }
 
 /// One sample whose labels contain all of these.

@@ -1,4 +1,4 @@
-//! One reader: a cursor, and the wait for more.
+//! One reader: its cursor, and its wait for more records.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use tokio::sync::watch;
 
 use crate::sink::tail::{Filter, Position, Start, Tail, TooManyClients};
 
-/// A reader's place in the tail. Counts as a client until dropped.
+/// A reader's position in the tail. It counts as a client until it is dropped.
 #[derive(Debug)]
 pub struct Subscription {
     tail: Arc<Tail>,
     filter: Filter,
     cursor: u64,
-    /// Number of the last line handed out.
+    /// Number of the last line returned.
     delivered: u64,
     /// Where a reader that does not follow stops.
     end: Option<u64>,
@@ -27,7 +27,7 @@ pub struct Subscription {
 /// One line for the reader: JSON with its newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// To go on from after this line.
+    /// The position after which a reader continues.
     pub position: Position,
     pub line: Bytes,
 }
@@ -74,8 +74,8 @@ impl Subscription {
         })
     }
 
-    /// The next matching record, or a `lost` record for those that were overwritten. `None` when a reader that does not
-    /// follow is through. Cancel safe.
+    /// Returns the next matching record, or a `lost` record for those that were overwritten. `None` when a reader that
+    /// does not follow has read everything. Cancel safe.
     pub async fn next(&mut self) -> Option<Item> {
         loop {
             if let Some(item) = self.ready.pop_front() {
@@ -95,13 +95,13 @@ impl Subscription {
         }
     }
 
-    /// Everything up to here has been delivered, or did not match.
+    /// Returns the position up to which everything was delivered or did not match.
     #[must_use]
     pub fn position(&self) -> Position {
         self.at(if self.ready.is_empty() { self.cursor - 1 } else { self.delivered })
     }
 
-    /// Whether there is more to look at without waiting.
+    /// Is true when there is more to read without waiting.
     #[cfg(test)]
     pub(super) fn behind(&self) -> bool {
         !self.ready.is_empty() || self.cursor < self.end.unwrap_or_else(|| *self.head.borrow())
