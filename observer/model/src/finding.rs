@@ -1,7 +1,8 @@
-//! Findings: what a human should act on, with evidence and one sentence that explains it.
+//! Findings: what needs human action, with evidence and one sentence that explains it.
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
@@ -9,11 +10,12 @@ use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 use crate::record::Endpoint;
 
-/// One finding, as `/api/v1/findings` tells it. There is one per kind and subject; it is updated, and resolved when
-/// it stops.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One finding of `/api/v1/findings`. There is one for each kind and subject. It is updated, and resolved when its
+/// cause ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable for a kind and its subject (workloads and port, VIP).
+    #[schemars(with = "String")]
     pub id: ArcStr,
     pub kind: FindingKind,
     pub state: State,
@@ -21,7 +23,7 @@ pub struct Finding {
     pub last_seen: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
-    /// Attempts, connections or resets that it rests on since `first_seen`; of `latent_denial` those open now.
+    /// Number of attempts, connections or resets behind it since `first_seen`. For `latent_denial`, those open now.
     pub count: u64,
     pub severity: Severity,
     pub summary: String,
@@ -34,23 +36,27 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<ObjectRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub vip: Option<ArcStr>,
+    #[schemars(with = "Vec<String>")]
     pub nodes: Vec<ArcStr>,
-    /// What brought it about, where that is known.
+    /// The cause, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// Oldest first, bounded.
     pub evidence: Vec<Evidence>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One piece of evidence of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     pub time: Timestamp,
-    /// In words: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".
+    /// One line: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".
     pub text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The kinds of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
@@ -73,10 +79,12 @@ impl FindingKind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The state of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
+#[schemars(rename = "FindingState")]
 pub enum State {
     Active,
     Resolved,
@@ -90,7 +98,8 @@ impl State {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// How urgent a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]

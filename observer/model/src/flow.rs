@@ -1,7 +1,8 @@
-//! Flows: their addresses, where on the node they were seen, and how they went.
+//! Flows: their addresses, where on the node they were seen, and how they ended.
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
@@ -20,7 +21,7 @@ pub struct FlowTuple {
     pub backend: Option<(IpAddr, u16)>,
 }
 
-/// Who talks to whom, as the kernel counts it.
+/// A pair of addresses whose connections the kernel counts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pair {
     pub src: IpAddr,
@@ -29,7 +30,7 @@ pub struct Pair {
     pub vantage: Vantage,
 }
 
-/// Increments of one pair; signed, because the kernel corrects a vantage by taking back.
+/// Increments of one pair. They are signed, because the kernel corrects a vantage by a negative increment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub syn: i64,
@@ -40,8 +41,8 @@ pub struct Counts {
     pub outcomes: [i64; 4],
 }
 
-/// Where on the node a flow was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// Where the observing node is: at the client, at the server, or between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
@@ -59,8 +60,8 @@ impl Vantage {
     }
 }
 
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// How an attempt ended: `refused` by a RST, `rejected` by ICMP, `unanswered` 5 s after its last SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
@@ -79,8 +80,8 @@ impl Outcome {
     }
 }
 
-/// Who sent a RST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The sender of a RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
@@ -97,8 +98,8 @@ impl Side {
     }
 }
 
-/// How far a connection was when a RST ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// How far a connection was when a RST ended it. An `orphan` is a connection that the kernel doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]

@@ -1,6 +1,6 @@
 //! Plain values that the parts of Flow Observer exchange, and how they look in JSON.
 //!
-//! Nothing here does anything: constructors, comparisons and formatting only. Every other crate may use this one, and this
+//! There is no logic here beyond constructors, comparisons and formatting. Every other crate may use this one, and this
 //! one uses none of them.
 
 pub mod baseline;

@@ -1,4 +1,4 @@
-//! What tests of several modules need.
+//! Helpers for the tests of several modules.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything that this thread logs, to the finest level.
+/// Captures everything that this thread logs, to the finest level.
 pub(crate) struct Log {
     bytes: Bytes,
     _guard: DefaultGuard,

@@ -2,6 +2,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use flow_model::input::LostStage;
+use strum::VariantArray;
+
 use crate::http::runbooks::PAGES;
 use crate::http::tests::client::Agent;
 
@@ -57,4 +60,12 @@ async fn an_unknown_page_leads_to_the_list() {
     let answer = agent.get("/runbooks/no-such", &[]).await;
     assert_eq!(answer.status, 404);
     assert!(answer.json()["error"].as_str().unwrap().contains("/runbooks/README"), "{}", answer.body);
+}
+
+#[test]
+fn every_stage_of_a_loss_is_explained() {
+    let (_, page) = PAGES.iter().find(|(name, _)| *name == "events-lost").unwrap();
+    for stage in LostStage::VARIANTS {
+        assert!(page.contains(&format!("`{stage}`")), "events-lost.md lacks `{stage}`");
+    }
 }
