@@ -47,7 +47,7 @@ fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     assert_eq!(alert["labels"]["severity"], "critical", "it worked before: {alert}");
     let parts = ["web/front", "data/cache:8080", "NetworkPolicy data/lockdown"];
     assert!(says(&alert["annotations"]["summary"], &parts), "{alert}");
-    assert!(says(&alert["annotations"]["runbook_url"], &["/docs/runbooks/policy-denied.md"]), "{alert}");
+    assert!(says(&alert["annotations"]["runbook_url"], &["/runbooks/policy-denied"]), "{alert}");
 
     world.cluster.apply(&admitting("data", "lockdown", &["web", "batch"])).unwrap();
     firewall.allow_pod(&client).unwrap();

@@ -1,13 +1,13 @@
-//! The alert rules: one source, `deploy/prometheus/alerts.yaml`, and two files made from it.
+//! The alert rules: one source, `deploy/prometheus/alerts.yaml`, and two files that are generated from it.
 
 mod render;
 #[cfg(test)]
 mod tests;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::run::say;
@@ -17,34 +17,44 @@ const RUNBOOKS: &str = "docs/runbooks";
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct RulesArgs {
-    /// Write nothing; fail if a file is not what the source says
+    /// Write nothing, and fail when a file differs from what its source gives
     #[arg(long)]
     check: bool,
+    /// Address that the runbook's name is appended to [default: `runbooks` in alerts.yaml]
+    #[arg(long, value_name = "URL")]
+    runbook_base: Option<String>,
+    /// Directory for the two files [default: deploy/prometheus]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
 }
 
 impl RulesArgs {
-    /// What CI does.
+    /// Returns the arguments that CI uses.
     pub(crate) fn check() -> Self {
-        Self { check: true }
+        Self { check: true, ..Self::default() }
     }
 }
 
 /// Writes both files, or checks them.
+///
+/// # Errors
+/// When the source is wrong, a runbook is missing, a file can't be written, or a checked file is stale.
 pub(crate) fn run(root: &Path, args: &RulesArgs) -> Result<()> {
-    let rendered = render::render(&read(&root.join(DIR).join("alerts.yaml"))?)?;
+    let rendered = render::render(&read(&root.join(DIR).join("alerts.yaml"))?, args.runbook_base.as_deref())?;
     for page in &rendered.runbooks {
         let path = root.join(RUNBOOKS).join(format!("{page}.md"));
-        path.is_file().then_some(()).with_context(|| format!("no runbook {}", path.display()))?;
+        ensure!(path.is_file(), "there is no runbook {}", path.display());
     }
+    let output = args.output.clone().unwrap_or_else(|| root.join(DIR));
     for (name, text) in [("rules.yaml", &rendered.object), ("rules.plain.yaml", &rendered.plain)] {
-        let path = root.join(DIR).join(name);
+        let path = output.join(name);
         if fs::read_to_string(&path).is_ok_and(|old| old == *text) {
             continue;
         }
         if args.check {
             bail!("{} is stale: run `cargo xtask rules`", path.display());
         }
-        say(&format!("writing {DIR}/{name}"));
+        say(&format!("writing {}", path.display()));
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! The HTTP side: what the sinks know, for people, Prometheus and `flow-observer tail`.
+//! The HTTP API on the contents of the sinks, for people, Prometheus and commands such as `flow-observer tail`.
 //!
-//! Reads [`Shared`] and nothing else. What of it is guarded, and how, says [`auth`].
+//! It reads [`Shared`] and nothing else. [`auth`] guards it.
 
 mod answer;
 pub mod auth;
@@ -12,6 +12,7 @@ mod limits;
 mod openapi;
 mod pairs;
 mod query;
+mod runbooks;
 mod server;
 mod snapshot;
 #[cfg(test)]
@@ -50,18 +51,18 @@ use crate::sink::metrics::Format;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// How the server meets its clients. By default it answers everybody, in the clear.
+/// Settings of the server. By default it answers everybody, without TLS.
 #[derive(Debug, Default)]
 pub struct Settings {
     /// Who may ask for `/api`.
     pub auth: Auth,
-    /// Certificate and key; without, connections are not encrypted.
+    /// Certificate and key. Without them, connections are not encrypted.
     pub tls: Option<Tls>,
-    /// Bounds.
+    /// Bounds on clients and requests.
     pub limits: Limits,
 }
 
-/// What each handler gets.
+/// The state that each handler gets.
 #[derive(Clone)]
 struct App {
     shared: Arc<Shared>,
@@ -70,11 +71,11 @@ struct App {
     streams: Places,
     /// Ends the streams.
     cancel: CancellationToken,
-    /// Silence after which a stream of events says that it is alive.
+    /// Silence after which a stream of events sends a sign of life.
     keep_alive: Duration,
 }
 
-/// Serves everybody until `cancel`; returns within a second of it, whatever clients do.
+/// Serves everybody until `cancel`, and returns within a second of it, whatever clients do.
 ///
 /// # Errors
 /// When the listener can't accept any more.
@@ -82,7 +83,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, cancel: Cancellat
     serve_with(listener, shared, Settings::default(), cancel).await
 }
 
-/// Serves as the settings say, until `cancel`; returns within a second of it, whatever clients do.
+/// Serves with these settings until `cancel`, and returns within a second of it, whatever clients do.
 ///
 /// # Errors
 /// When the listener can't accept any more.
@@ -96,11 +97,11 @@ pub async fn serve_with(
     serve_at(pace, listener, shared, settings, cancel).await
 }
 
-/// What tests don't wait for.
+/// Intervals that tests shorten.
 #[derive(Clone, Copy)]
 struct Pace {
     keep_alive: Duration,
-    /// Between two looks at certificates and tokens.
+    /// Interval between two checks of certificate and token files.
     reload: Duration,
 }
 
@@ -116,7 +117,7 @@ async fn serve_at(
         shared: Arc::clone(&shared),
         auth: auth.clone(),
         limits: limits.clone(),
-        // How many there are in all is for the tail to say.
+        // The tail limits the number of all streams.
         streams: Places::new(usize::MAX, limits.streams_per_client),
         cancel: cancel.clone(),
         keep_alive: pace.keep_alive,
@@ -131,7 +132,7 @@ async fn serve_at(
             }
         };
         tokio::join!(certificate, auth.follow(pace.reload, cancel.clone()));
-        // The server's end is the end.
+        // Only the end of the server ends this.
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -140,7 +141,7 @@ async fn serve_at(
     }
 }
 
-/// The guard stands before the paths, not behind each: a path tells what methods it answers even when it refuses.
+/// Puts the guard before all paths, not behind each: the answer of a path to a wrong method would otherwise reveal it.
 fn router(app: App) -> Router {
     Router::new()
         .fallback_service(paths(app.clone()))
@@ -148,16 +149,17 @@ fn router(app: App) -> Router {
         .layer(map_response(common_headers))
 }
 
-/// A path, and what answers its methods.
+/// A path and the handlers of its methods.
 type Route = (&'static str, fn() -> MethodRouter<App>);
 
 /// Every path. `openapi.json` describes them; a test compares the two.
-const ROUTES: [Route; 11] = [
+const ROUTES: [Route; 12] = [
     ("/", || get(index)),
     ("/metrics", || get(metrics)),
     ("/healthz", || get(async || "ok\n")),
     ("/readyz", || get(readyz)),
     ("/openapi.json", || get(openapi::get)),
+    ("/runbooks/{name}", || get(runbooks::get)),
     ("/api/v1/flows", || get(flows::get)),
     ("/api/v1/pairs", || get(pairs::get)),
     ("/api/v1/explain", || get(explain::get).post(explain::post)),
@@ -177,7 +179,7 @@ fn paths(app: App) -> Router {
         .with_state(app)
 }
 
-/// Nothing here is a page: no browser is to keep it, run it, frame it or read it for another site.
+/// Headers of every answer. Browsers must not keep, run or frame it, or read it for another site.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -200,11 +202,12 @@ async fn index(State(app): State<App>) -> String {
 /healthz            200 while the agent runs
 /readyz             200 when ready, else what is pending
 /openapi.json       all of this for programs: parameters, answers, errors
+/runbooks/{{name}}    what to do about an alert; /runbooks/README lists the pages
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
-/api/v1/findings    what to act on: ?kind= &state= &namespace=
-/api/v1/vips        load-balancer addresses: who announces each, its moves, what the API says
-/api/v1/explain     what the policies say: ?src=NS/POD &dst=NS/SVC:5432/TCP; POST takes questions, one JSON a line
+/api/v1/findings    what needs action: ?kind= &state= &namespace=
+/api/v1/vips        load-balancer addresses: who announces each, its moves, and the announcers by the API
+/api/v1/explain     verdict of the policies: ?src=NS/POD &dst=NS/SVC:5432/TCP; POST takes questions, one JSON a line
 /api/v1/snapshot    flows seen and the cluster, for `flow-observer audit --flows`
 ",
         env!("CARGO_PKG_VERSION")

@@ -1,4 +1,4 @@
-//! Where the engine's outputs go: the live tail, metrics, the pair table, the findings and the VIPs.
+//! Receives the engine's outputs and keeps them for readers: the live tail, metrics, the pair table, findings and VIPs.
 //!
 //! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
 //! than it takes to copy a few cursors under a lock.
@@ -14,7 +14,7 @@ pub mod tail;
 pub(crate) mod testing;
 pub mod vips;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, FindingUpdate};
@@ -31,23 +31,23 @@ pub use metrics::MetricsConfig;
 pub use state::Shared;
 pub use tail::TailConfig;
 
-/// Sizes of everything kept here.
+/// Bounds of everything that the sinks keep.
 #[derive(Clone, Debug)]
 pub struct SinkConfig {
     /// This node's name, for the `lost` records that the tail writes itself.
     pub node: ArcStr,
     pub tail: TailConfig,
     pub metrics: MetricsConfig,
-    /// Rows of `/api/v1/pairs`; the least recently updated give way.
+    /// Rows of `/api/v1/pairs`. Beyond it, new rows replace the least recently updated ones.
     pub max_pairs: usize,
-    /// Flows of `/api/v1/snapshot`; the least recently seen give way.
+    /// Flows of `/api/v1/snapshot`. Beyond it, new flows replace the least recently seen ones.
     pub max_flows: usize,
     /// Findings of `/api/v1/findings`, active and resolved.
     pub max_findings: usize,
 }
 
 impl SinkConfig {
-    /// Defaults for a node of this name.
+    /// Returns the defaults for a node of this name.
     #[must_use]
     pub fn new(node: ArcStr) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl SinkConfig {
     }
 }
 
-/// The writing side. There is one, and the engine's task owns it.
+/// The writing side of the sinks. There is one, and the engine's task owns it.
 #[derive(Debug)]
 pub struct Sinks {
     shared: Arc<Shared>,
@@ -70,15 +70,15 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Empty sinks and a handle for the readers.
+    /// Returns empty sinks and the handle for their readers.
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
         (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
     }
 
-    /// Hands every word on a finding to one more reader, through a queue of this length; what finds it full is counted
-    /// as lost at stage `kube_events`. A second reader replaces the first.
+    /// Returns a queue of this length that receives every change of a finding. Changes that don't fit are counted as
+    /// lost at stage `kube_events`. A second call replaces the first reader.
     pub fn feed_findings(&mut self, queue: usize) -> mpsc::Receiver<Arc<Finding>> {
         let (feed, findings) = Feed::new(queue);
         self.feed = Some(feed);
@@ -144,9 +144,4 @@ impl Sinks {
             metrics.add_lost(LostStage::KubeEvents, 1);
         }
     }
-}
-
-/// Locks, and goes on with what a panicked holder left: counters are worth more than an abort.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

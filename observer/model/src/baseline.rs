@@ -8,43 +8,48 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{ContainerPort, Inventory, Labels, Pod, Workload};
 use crate::object_ref::ObjectRef;
 use crate::policies::Protocol;
 
-/// The only version there is. Fields may be added to it; it rises when old readers would be misled.
+/// The current version. New fields don't raise it; it rises when old readers would misunderstand the answer.
 pub const VERSION: u32 = 1;
 
-/// What one agent saw, and the cluster as it knows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The flows that one agent saw, and the cluster as the agent knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Snapshot")]
 pub struct Baseline {
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// The agent's node.
+    #[schemars(with = "String")]
     pub node: ArcStr,
     pub time: Timestamp,
     pub inventory: Arc<Inventory>,
     /// Most recently seen first.
     pub flows: Vec<BaselineFlow>,
-    /// Flows that gave way to newer ones because there were too many.
+    /// Number of flows that newer ones replaced because there were too many.
     #[serde(default)]
     pub lost: u64,
 }
 
-/// Connections from one workload to another, on one port. Sides outside the cluster are told apart by address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Connections from one workload to another, on one port. Sides outside the cluster are distinguished by address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Flow")]
 pub struct BaselineFlow {
     pub src: BaselineEnd,
     pub dst: BaselineEnd,
-    /// After DNAT, where that was seen; else as the client addressed it.
+    /// After DNAT, where that was seen; otherwise as the client addressed it.
     pub port: u16,
     /// Port of the Service, where one was addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_port: Option<u16>,
     #[serde(default)]
     pub protocol: Protocol,
-    /// Attempts that were established; 0 where only a connection that was open already is known.
+    /// Attempts that were established. It is 0 when the agent knows only a connection that was open before it started.
     pub count: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
@@ -54,27 +59,34 @@ pub struct BaselineFlow {
 }
 
 /// One side of a flow: the newest pod seen there, or an address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FlowEnd")]
 pub struct BaselineEnd {
     /// After DNAT, as [`BaselineFlow::port`].
     pub ip: IpAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub namespace: Option<ArcStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub pod: Option<ArcStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub workload: Option<ArcStr>,
     /// Kind of the workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub kind: Option<ArcStr>,
     /// Labels of the pod; absent when the pod was gone before its labels were known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, String>>")]
     pub labels: Option<Labels>,
     /// Container ports of the pod, for named ports of policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<ContainerPort>,
     /// The node the pod runs on; without a pod, the node whose address this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
     /// The pod is in its node's network: policies see a node.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -7,7 +7,7 @@ use arcstr::ArcStr;
 use crate::inventory::Pod;
 use crate::policies::Protocol;
 
-/// What is to be judged.
+/// A connection to be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
     pub src: Party<'a>,
@@ -17,7 +17,7 @@ pub struct Connection<'a> {
     pub port: u16,
 }
 
-/// One side of it.
+/// One side of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Party<'a> {
     /// The address used; `None` when it isn't known, e.g. of a pod that has none yet.
@@ -25,15 +25,15 @@ pub struct Party<'a> {
     pub who: Who<'a>,
 }
 
-/// Who is behind the address.
+/// The owner of an address.
 #[derive(Clone, Copy, Debug)]
 pub enum Who<'a> {
     /// A pod with a network of its own.
     Pod(&'a Pod),
     /// A node, or a pod in its network.
     Node(&'a ArcStr),
-    /// Known to be no pod and no node of this cluster.
+    /// Neither a pod nor a node of this cluster.
     External,
-    /// It may be a pod that we don't know: why we don't.
+    /// Possibly a pod that is not known. The text is the reason why it is not.
     Unknown(&'static str),
 }

@@ -1,36 +1,59 @@
-//! What the policies say.
+//! Verdicts: what the policies decide about a connection.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::names::unknown_name;
 use crate::object_ref::{ObjectRef, RuleRef};
 
-/// Allow, deny, or not known: never a guess.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The decision of the policies. It is never a guess: what can't be judged is `unknown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Decision {
     Allow,
     Deny,
     Unknown,
 }
 
-/// Seen from the pod that a policy selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+impl Decision {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The direction of a connection, seen from the pod that a policy selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Direction {
     Ingress,
     Egress,
 }
 
-/// The decisions alone: what the hot path computes, and what both evaluators agree on.
+impl Direction {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The decisions without their reasons. The hot path computes only these, and both evaluators agree on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ruling {
-    /// At the destination.
+    /// The decision at the destination.
     pub ingress: Decision,
-    /// At the source.
+    /// The decision at the source.
     pub egress: Decision,
 }
 
-/// The whole answer.
+/// The decisions with their reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub decision: Decision,
@@ -41,47 +64,37 @@ pub struct Verdict {
     pub explanation: String,
 }
 
-/// The answer of one direction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The decision of one direction with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectionVerdict {
     pub decision: Decision,
-    /// Policies that select the pod in this direction: `namespace/name`, or the name alone of a tiered one.
+    /// Policies that select the pod in this direction: `namespace/name`, or only the name of a policy for the whole
+    /// cluster.
     pub policies: Vec<ObjectRef>,
-    /// Rules that decide: on allow those that allow, `namespace/name#ingress[0]`; on a tiered policy's deny the one
-    /// that denies.
+    /// Rules that decide, such as `namespace/name#ingress[0]`. On allow they are those that allow; when a policy for
+    /// the whole cluster denies, it is the rule that denies.
     pub rules: Vec<RuleRef>,
     /// On deny, the rule that comes closest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
-    /// In words, for this direction alone.
+    /// One sentence about this direction.
     pub explanation: String,
 }
 
 /// A rule that almost matched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nearest {
     /// `namespace/name`.
     pub policy: ObjectRef,
     /// `namespace/name#ingress[0]`.
     pub rule: RuleRef,
-    /// What kept it from matching: "admits namespaces with kubernetes.io/metadata.name=pal-e-app; the client's namespace
-    /// is pal-e-docs".
+    /// The reason why it does not match: "admits namespaces with kubernetes.io/metadata.name=pal-e-app; the client's
+    /// namespace is pal-e-docs".
     pub why: String,
 }
 
-impl Direction {
-    /// The word for it in rules and sentences.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-}
-
 impl Ruling {
-    /// Both directions together: a deny is final, then what isn't known.
+    /// Returns the decision of both directions together. A deny is final; without one, an unknown makes both unknown.
     #[must_use]
     pub fn decision(self) -> Decision {
         match (self.ingress, self.egress) {
@@ -93,13 +106,13 @@ impl Ruling {
 }
 
 impl Verdict {
-    /// The decisions alone.
+    /// Returns the decisions without their reasons.
     #[must_use]
     pub fn ruling(&self) -> Ruling {
         Ruling { ingress: self.ingress.decision, egress: self.egress.decision }
     }
 
-    /// The direction that denies; ingress where both do.
+    /// Returns the direction that denies; ingress where both do.
     #[must_use]
     pub fn denied_in(&self) -> Option<Direction> {
         match (self.ingress.decision, self.egress.decision) {

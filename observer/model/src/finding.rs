@@ -1,23 +1,25 @@
-//! Findings: what a human should act on, with evidence and one sentence that explains it.
+//! Findings: what needs human action, with evidence and one sentence that explains it.
 
 mod traits;
 
-use std::str::FromStr;
-
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 use crate::record::Endpoint;
 
 pub use self::traits::{Counting, EventObject, FindingSource, KindTraits, RestsOnRefusal};
 
-/// One finding, as `/api/v1/findings` tells it. There is one per kind and subject; it is updated, and resolved when
-/// it stops.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One finding of `/api/v1/findings`. There is one for each kind and subject. It is updated, and resolved when its
+/// cause ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable for a kind and its subject (workloads and port, VIP).
+    #[schemars(with = "String")]
     pub id: ArcStr,
     pub kind: FindingKind,
     pub state: State,
@@ -25,7 +27,7 @@ pub struct Finding {
     pub last_seen: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
-    /// Attempts, connections or resets that it rests on since `first_seen`; of `latent_denial` those open now.
+    /// Number of attempts, connections or resets behind it since `first_seen`. For `latent_denial`, those open now.
     pub count: u64,
     pub severity: Severity,
     pub summary: String,
@@ -38,9 +40,11 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<ObjectRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub vip: Option<ArcStr>,
+    #[schemars(with = "Vec<String>")]
     pub nodes: Vec<ArcStr>,
-    /// What brought it about, where that is known.
+    /// The cause, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// Oldest first, bounded.
@@ -86,18 +90,19 @@ impl From<Finding> for FindingUpdate {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One piece of evidence of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     pub time: Timestamp,
-    /// In words: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".
+    /// One line: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".
     pub text: String,
 }
 
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, strum::VariantNames,
-)]
+/// The kinds of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum FindingKind {
     PolicyDenied,
     ServiceRefused,
@@ -109,83 +114,48 @@ pub enum FindingKind {
     RstBurst,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::VariantNames)]
+impl FindingKind {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The state of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
+#[schemars(rename = "FindingState")]
 pub enum State {
     Active,
     Resolved,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+impl State {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// How urgent a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Severity {
     Info,
     Warning,
     Critical,
 }
 
-impl FindingKind {
-    /// Every kind, so that each has a series from the start.
-    pub const ALL: [Self; 8] = [
-        Self::PolicyDenied,
-        Self::ServiceRefused,
-        Self::Unanswered,
-        Self::EnforcementMismatch,
-        Self::LatentDenial,
-        Self::VipFlap,
-        Self::VipConflict,
-        Self::RstBurst,
-    ];
-
-    /// The name used in JSON, filters and metric labels.
+impl Severity {
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PolicyDenied => "policy_denied",
-            Self::ServiceRefused => "service_refused",
-            Self::Unanswered => "unanswered",
-            Self::EnforcementMismatch => "enforcement_mismatch",
-            Self::LatentDenial => "latent_denial",
-            Self::VipFlap => "vip_flap",
-            Self::VipConflict => "vip_conflict",
-            Self::RstBurst => "rst_burst",
-        }
+        self.into()
     }
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 2] = [Self::Active, Self::Resolved];
-
-    /// The name used in JSON and filters.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Resolved => "resolved",
-        }
-    }
-}
-
-impl FromStr for FindingKind {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        named(&Self::ALL, Self::as_str, s)
-    }
-}
-
-impl FromStr for State {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        named(&Self::ALL, Self::as_str, s)
-    }
-}
-
-fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Result<T, String> {
-    let names = || all.iter().map(|value| name(*value)).collect::<Vec<_>>().join(", ");
-    let found = all.iter().find(|value| name(**value) == wanted);
-    found.copied().ok_or_else(|| format!("`{wanted}` is none of {}", names()))
 }

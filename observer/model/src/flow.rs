@@ -1,8 +1,12 @@
-//! Flows: their addresses, where on the node they were seen, and how they went.
+//! Flows: their addresses, where on the node they were seen, and how they ended.
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
+
+use crate::names::unknown_name;
 
 /// Addresses of a flow, from the side that opened it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,7 +21,7 @@ pub struct FlowTuple {
     pub backend: Option<(IpAddr, u16)>,
 }
 
-/// Who talks to whom, as the kernel counts it.
+/// A pair of addresses whose connections the kernel counts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pair {
     pub src: IpAddr,
@@ -26,7 +30,7 @@ pub struct Pair {
     pub vantage: Vantage,
 }
 
-/// Increments of one pair; signed, because the kernel corrects a vantage by taking back.
+/// Increments of one pair. They are signed, because the kernel corrects a vantage by a negative increment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub syn: i64,
@@ -37,21 +41,30 @@ pub struct Counts {
     pub outcomes: [i64; 4],
 }
 
-/// Where on the node a flow was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// Where the observing node is: at the client, at the server, or between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Vantage {
     Source,
     Destination,
     Transit,
 }
 
-/// How an attempt ended.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, strum::VariantNames,
-)]
+impl Vantage {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// How an attempt ended: `refused` by a RST, `rejected` by ICMP, `unanswered` 5 s after its last SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Outcome {
     Established,
     Refused,
@@ -59,19 +72,47 @@ pub enum Outcome {
     Unanswered,
 }
 
-/// Who sent a RST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+impl Outcome {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The sender of a RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Side {
     Client,
     Server,
 }
 
-/// How far a connection was when a RST ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+impl Side {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// How far a connection was when a RST ended it. An `orphan` is a connection that the kernel doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Phase {
     Handshake,
     Established,
     Orphan,
+}
+
+impl Phase {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }

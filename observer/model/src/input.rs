@@ -1,18 +1,21 @@
-//! Everything the engine can be told. A recording is a list of these with their times.
+//! Inputs of the engine. A recording is a list of inputs with their times.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
-/// One input; the time of handling is given beside it.
+/// One input. The time at which the engine handles it is passed beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "input", rename_all = "snake_case")]
 pub enum Input {
@@ -20,7 +23,7 @@ pub enum Input {
     Attempt(AttemptSeen),
     /// A RST, counted once per node.
     Reset(ResetSeen),
-    /// A packet was freed.
+    /// The kernel dropped a packet.
     Drop(DropSeen),
     /// Counter increments drained from the kernel.
     Pairs { deltas: Vec<PairDelta> },
@@ -28,19 +31,20 @@ pub enum Input {
     Drops { deltas: Vec<DropDelta> },
     /// Records or increments lost since the last input of this kind.
     Lost { stage: LostStage, count: u64 },
-    /// A new picture of the cluster.
+    /// A new snapshot of the cluster.
     Cluster { inventory: Arc<Inventory> },
-    /// Connections that opened and closed, by the kernel's connection table, in pieces; at first all that are open.
+    /// Connections that opened and closed according to the connection table, in pieces. The first pieces have all that
+    /// are open.
     Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
     /// A host claimed an address that is a known VIP.
     Announcement(AnnouncementSeen),
-    /// Claims of addresses that are no known VIPs, since the last input of this kind.
+    /// Claims of addresses that are not known VIPs, since the last input of this kind.
     Unclaimed { count: u64 },
-    /// Ethernet addresses of neighbours, all of them, and of this node's own interfaces.
+    /// Ethernet addresses of all neighbours, and of this node's own interfaces.
     Neighbours { neighbours: Vec<(IpAddr, Mac)>, own: Vec<Mac> },
     /// A synthetic check ended.
     Check(CheckResult),
-    /// Time passes: held-back records are released, old addresses forgotten.
+    /// Time passes: the engine releases records that it holds back, and forgets old addresses.
     Tick,
 }
 
@@ -88,7 +92,7 @@ pub struct DropSeen {
     pub oriented: bool,
 }
 
-/// A frame in which a host says that an address is its own.
+/// A frame in which a host claims an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnouncementSeen {
     pub time: Timestamp,
@@ -100,8 +104,10 @@ pub struct AnnouncementSeen {
 }
 
 /// The kind of frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Announced {
     /// Gratuitous ARP request: sender and target address are the same.
     GratuitousRequest,
@@ -111,6 +117,14 @@ pub enum Announced {
     Arp,
     /// IPv6 neighbour advertisement.
     Advertisement,
+}
+
+impl Announced {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// How a synthetic check ended.
@@ -124,35 +138,29 @@ pub struct CheckResult {
     pub service: Option<ObjectRef>,
     /// Unspecified addresses and port 0 where nothing is known.
     pub tuple: FlowTuple,
-    /// `None`: all went well; else at which step it failed and why.
+    /// The step that failed and the reason; `None` when the check succeeded.
     pub failed: Option<(CheckStep, ArcStr)>,
     /// The whole check, microseconds.
     pub duration_us: u64,
 }
 
 /// The steps of a synthetic check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum CheckStep {
     Connect,
-    Hold,
     Exchange,
+    Hold,
     Close,
 }
 
 impl CheckStep {
-    /// Every step, in the order of a check.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Exchange, Self::Hold, Self::Close];
-
-    /// The label.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Hold => "hold",
-            Self::Exchange => "exchange",
-            Self::Close => "close",
-        }
+        self.into()
     }
 }
 
@@ -162,7 +170,7 @@ pub struct OpenConnection {
     pub tuple: FlowTuple,
     /// When it was first seen open.
     pub seen: Timestamp,
-    /// It was open before the agent came.
+    /// It was open before the agent started.
     #[serde(default)]
     pub older: bool,
 }
@@ -182,15 +190,17 @@ pub struct DropDelta {
     pub count: u64,
 }
 
-/// Where something was lost: the `stage` label of `events_lost_total`.
+/// The stage at which something was lost: the `stage` label of `events_lost_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum LostStage {
     /// The kernel's ring buffer was full.
     Ring,
     /// The pair map was full: totals are exact, the pair is not known.
     Pairs,
-    /// The handshake map was full: SYNs are counted, outcomes not.
+    /// The handshake map was full: SYNs are counted, but not their outcomes.
     Handshakes,
     /// The drop map was full.
     Drops,
@@ -198,9 +208,9 @@ pub enum LostStage {
     Client,
     /// A ring record could not be decoded.
     Decode,
-    /// There were too many findings: one was forgotten before its time.
+    /// There were too many findings, so one was removed early.
     Findings,
-    /// The API server did not take a Kubernetes Event, or there were too many to tell.
+    /// The API server did not accept a Kubernetes Event, or there were too many of them.
     KubeEvents,
     /// The table of open connections was full: further ones are not judged.
     Connections,
@@ -209,34 +219,9 @@ pub enum LostStage {
 }
 
 impl LostStage {
-    /// Every stage, so that each has a series from the start.
-    pub const ALL: [Self; 10] = [
-        Self::Ring,
-        Self::Pairs,
-        Self::Handshakes,
-        Self::Drops,
-        Self::Client,
-        Self::Decode,
-        Self::Findings,
-        Self::KubeEvents,
-        Self::Connections,
-        Self::Vips,
-    ];
-
-    /// The label.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ring => "ring",
-            Self::Pairs => "pairs",
-            Self::Handshakes => "handshakes",
-            Self::Drops => "drops",
-            Self::Client => "client",
-            Self::Decode => "decode",
-            Self::Findings => "findings",
-            Self::KubeEvents => "kube_events",
-            Self::Connections => "connections",
-            Self::Vips => "vips",
-        }
+        self.into()
     }
 }

@@ -1,6 +1,6 @@
 //! Plain values that the parts of Flow Observer exchange, and how they look in JSON.
 //!
-//! Nothing here does anything: constructors, comparisons and formatting only. Every other crate may use this one, and this
+//! There is no logic here beyond constructors, comparisons and formatting. Every other crate may use this one, and this
 //! one uses none of them.
 
 pub mod baseline;
@@ -11,6 +11,7 @@ pub mod flow;
 pub mod input;
 pub mod inventory;
 pub mod mac;
+pub mod names;
 pub mod object_ref;
 pub mod output;
 pub mod policies;

@@ -1,8 +1,10 @@
 //! Ethernet addresses.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An Ethernet address; in text `aa:bb:cc:dd:ee:ff`.
@@ -10,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// Whether a host can have it: neither zero nor a group address (broadcast is one).
+    /// Is true for an address that a host can have: neither zero nor a group address, such as broadcast.
     #[must_use]
     pub fn is_host(self) -> bool {
         self.0 != [0; 6] && self.0[0] & 1 == 0
@@ -48,6 +50,16 @@ impl Serialize for Mac {
 impl<'de> Deserialize<'de> for Mac {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Mac {
+    fn schema_name() -> Cow<'static, str> {
+        "Mac".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"})
     }
 }
 

@@ -1,10 +1,12 @@
 //! Names of Kubernetes objects and of rules in policies.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use arcstr::ArcStr;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::decision::Direction;
@@ -20,19 +22,19 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
-    /// An object in a namespace.
+    /// Returns the name of an object in a namespace.
     #[must_use]
     pub fn new(namespace: impl Into<ArcStr>, name: impl Into<ArcStr>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// An object of the whole cluster.
+    /// Returns the name of an object that is in no namespace.
     #[must_use]
     pub fn cluster_scoped(name: impl Into<ArcStr>) -> Self {
         Self { namespace: ArcStr::new(), name: name.into() }
     }
 
-    /// Whether this is the object of that namespace and name.
+    /// Is true when this is the object of that namespace and name.
     #[must_use]
     pub fn is(&self, namespace: &str, name: &str) -> bool {
         self.namespace == namespace && self.name == name
@@ -77,14 +79,14 @@ impl<'de> Deserialize<'de> for ObjectRef {
     }
 }
 
-/// Names in a sentence: `a/b, c/d`.
+/// Returns the names as a list in a sentence: `a/b, c/d`.
 #[must_use]
 pub fn joined(objects: &[ObjectRef]) -> String {
     objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// One rule of a policy. Its text, also in JSON, is `namespace/name#ingress[0]`, with the kind before it for a policy of
-/// the whole cluster: `AdminNetworkPolicy name#egress[1]`.
+/// One rule of a policy. Its text, also in JSON, is `namespace/name#ingress[0]`, with the kind before it for a policy
+/// of the whole cluster: `AdminNetworkPolicy name#egress[1]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleRef {
     /// The kind of a tiered policy; `None` for a NetworkPolicy.
@@ -100,11 +102,11 @@ impl Display for RuleRef {
         if let Some(kind) = &self.kind {
             write!(f, "{kind} ")?;
         }
-        write!(f, "{}#{}[{}]", self.policy, self.direction.as_str(), self.index)
+        write!(f, "{}#{}[{}]", self.policy, self.direction, self.index)
     }
 }
 
-/// Why a text is no [`RuleRef`].
+/// The error for a text that is not a [`RuleRef`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a rule is written namespace/name#ingress[0]")]
 pub struct NotARule;
@@ -116,11 +118,7 @@ impl FromStr for RuleRef {
         let (policy, rule) = text.split_once('#').ok_or(NotARule)?;
         let (direction, index) =
             rule.strip_suffix(']').and_then(|rule| rule.split_once('[')).ok_or(NotARule)?;
-        let direction = match direction {
-            "ingress" => Direction::Ingress,
-            "egress" => Direction::Egress,
-            _ => return Err(NotARule),
-        };
+        let direction = direction.parse().map_err(|_| NotARule)?;
         let (kind, policy) = match policy.split_once(' ') {
             Some((kind, policy)) => (Some(kind.parse().map_err(|_| NotARule)?), policy),
             None => (None, policy),
@@ -141,7 +139,28 @@ impl<'de> Deserialize<'de> for RuleRef {
     }
 }
 
-/// Tests compare with the text.
+/// In JSON both are plain strings.
+macro_rules! text_schema {
+    ($($type:ident),*) => {$(
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                String::json_schema(generator)
+            }
+        }
+    )*};
+}
+
+text_schema!(ObjectRef, RuleRef);
+
+/// Compares with the text, for tests.
 #[cfg(any(test, feature = "testing"))]
 impl PartialEq<&str> for ObjectRef {
     fn eq(&self, text: &&str) -> bool {
@@ -149,7 +168,7 @@ impl PartialEq<&str> for ObjectRef {
     }
 }
 
-/// Tests compare with the text.
+/// Compares with the text, for tests.
 #[cfg(any(test, feature = "testing"))]
 impl PartialEq<&str> for RuleRef {
     fn eq(&self, text: &&str) -> bool {

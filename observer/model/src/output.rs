@@ -1,4 +1,4 @@
-//! Everything the engine has to say. `sink/` turns it into metrics, the tail and `/api/v1/pairs`.
+//! Outputs of the engine. The agent's sinks turn them into metrics, the tail and the answers of the API.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::object_ref::ObjectRef;
 use crate::record::{Endpoint, FlowRecord};
 use crate::vip::{ClaimSource, Vip};
 
-/// One effect.
+/// One output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// A line of the live tail.
@@ -29,35 +29,35 @@ pub enum Output {
     Lost { stage: LostStage, count: u64 },
     /// A finding appeared, was updated or resolved.
     Finding(FindingUpdate),
-    /// Open connections that the policies would refuse now, by pair and policy; replaces what was told before.
+    /// Open connections that the policies would refuse now, by pair and policy; replaces the last list.
     LatentDenials(Vec<LatentCount>),
-    /// All open connections, by their two sides; replaces what was told before.
+    /// All open connections, by their two sides; replaces the last list.
     OpenFlows(Vec<OpenFlow>),
-    /// A VIP is known, or what is known of it changed.
+    /// A VIP is new, or something about it changed.
     Vip(Vip),
-    /// An address is no VIP any more.
+    /// An address is not a VIP any more.
     VipGone(IpAddr),
-    /// A VIP changed hands, by this source.
+    /// A VIP moved to another host, according to this source.
     VipMoved { vip: IpAddr, service: Option<ObjectRef>, source: ClaimSource },
-    /// Claims of addresses that are no VIPs.
+    /// Claims of addresses that are not VIPs.
     Unclaimed { count: u64 },
     /// A burst of resets began towards this server.
     RstBurst { dst: Endpoint, cause: ArcStr },
     /// A synthetic check ended.
     Check { name: ArcStr, step: Option<CheckStep>, duration_us: u64 },
-    /// The newest inventory, for those who judge by it.
+    /// The newest inventory, for the questions of `/api/v1/explain` and `/api/v1/snapshot`.
     Cluster(Arc<Inventory>),
     /// Objects per kind in the newest inventory.
     ClusterObjects(Vec<(ArcStr, u64)>),
-    /// Workloads that have no pod left, present or remembered: their series may expire.
+    /// Workloads without any pod, present or remembered. Their series may expire.
     Departed(Vec<ObjectRef>),
 }
 
-/// Increments of one pair. Without `pair` it is the remainder, labelled `_other` throughout.
+/// Increments of one pair. Without `pair` it is the remainder, whose labels are all `_other`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairUpdate {
     pub pair: Option<(Pair, Endpoint, Endpoint)>,
-    /// What the policies say of the pair now.
+    /// The current verdict of the policies on the pair.
     pub verdict: Decision,
     pub counts: Counts,
 }

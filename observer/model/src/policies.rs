@@ -1,4 +1,5 @@
-//! Policies as written, in our words. Defaults that the Kubernetes API leaves to readers are already applied here.
+//! Policies as written, in types of this project. Defaults that the Kubernetes API leaves to readers are already
+//! applied.
 //!
 //! Semantics: <https://kubernetes.io/docs/concepts/services-networking/network-policies/> and
 //! <https://network-policy-api.sigs.k8s.io/>.
@@ -8,26 +9,31 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use ipnet::IpNet;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
 /// Every policy of one inventory.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Policies {
     /// `networking.k8s.io/v1`, sorted by namespace and name.
     pub namespaced: Vec<Arc<NetworkPolicy>>,
     /// `policy.networking.k8s.io`, in any order.
     pub tiered: Vec<Arc<TierPolicy>>,
-    /// Those that can't be judged: what could depend on one is unknown.
+    /// Policies that can't be judged. A verdict that could depend on one is unknown.
     pub broken: Vec<Arc<BrokenPolicy>>,
 }
 
 /// A NetworkPolicy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NetworkPolicy {
+    #[schemars(with = "String")]
     pub namespace: ArcStr,
+    #[schemars(with = "String")]
     pub name: ArcStr,
     /// `spec.podSelector`.
     pub selector: Selector,
@@ -42,17 +48,18 @@ pub struct NetworkPolicy {
 }
 
 impl NetworkPolicy {
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn object_ref(&self) -> ObjectRef {
         ObjectRef::new(self.namespace.clone(), self.name.clone())
     }
 }
 
-/// Who wrote a policy, and when.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The author of a policy, and the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Origin {
+    #[schemars(with = "String")]
     pub uid: ArcStr,
     /// `metadata.creationTimestamp`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,23 +69,25 @@ pub struct Origin {
     pub changed: Option<Timestamp>,
     /// The field manager of that entry.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub manager: Option<ArcStr>,
     /// Annotation `flow-observer.io/audit-ignore`: the reason given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub audit_ignore: Option<ArcStr>,
 }
 
-/// (any peer) and (any port).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A rule. It matches any of its peers on any of its ports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
-    /// Empty: any source or destination, also outside the cluster.
+    /// If empty, any source or destination, also outside the cluster.
     pub peers: Vec<Peer>,
-    /// Empty: all ports of all protocols.
+    /// If empty, all ports of all protocols.
     pub ports: Vec<PortMatch>,
 }
 
 /// One entry of `from` or `to`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
     /// Pods; both selectors must match.
@@ -89,35 +98,56 @@ pub enum Peer {
         pods: Option<Selector>,
     },
     /// Addresses, also pods'.
-    Block { cidr: IpNet, except: Vec<IpNet> },
+    Block {
+        #[schemars(with = "String")]
+        cidr: IpNet,
+        #[schemars(with = "Vec<String>")]
+        except: Vec<IpNet>,
+    },
 }
 
 /// A label selector; all requirements must hold, so an empty one selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Selector {
     /// `matchLabels` first (as [`Operator::In`] with one value), then `matchExpressions`.
     pub requirements: Vec<Requirement>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Requirement {
+    #[schemars(with = "String")]
     pub key: ArcStr,
     pub operator: Operator,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operator {
     /// The key is there and has one of the values.
-    In(Vec<ArcStr>),
+    In(#[schemars(with = "Vec<String>")] Vec<ArcStr>),
     /// The key is not there, or has another value.
-    NotIn(Vec<ArcStr>),
+    NotIn(#[schemars(with = "Vec<String>")] Vec<ArcStr>),
     Exists,
     DoesNotExist,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema
+)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Protocol {
     #[default]
     Tcp,
@@ -126,25 +156,21 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The name that Kubernetes uses.
+    /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Sctp => "SCTP",
-        }
+        self.into()
     }
 }
 
 /// One entry of `ports`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct PortMatch {
     pub protocol: Protocol,
     pub port: PortSet,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PortSet {
     /// Every port of the protocol.
@@ -152,11 +178,11 @@ pub enum PortSet {
     /// Inclusive; a single port is a range of one.
     Range(u16, u16),
     /// A container port's name, resolved on the destination pod.
-    Named(ArcStr),
+    Named(#[schemars(with = "String")] ArcStr),
 }
 
-/// Which side of NetworkPolicy a tiered policy stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The tier of a policy: before NetworkPolicies (`admin`) or after them (`baseline`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     Admin,
@@ -178,6 +204,7 @@ pub enum Tier {
     strum::Display,
     strum::EnumString,
     strum::IntoStaticStr,
+    JsonSchema
 )]
 pub enum TierKind {
     AdminNetworkPolicy,
@@ -194,16 +221,17 @@ impl TierKind {
 }
 
 /// ClusterNetworkPolicy, AdminNetworkPolicy or BaselineAdminNetworkPolicy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierPolicy {
     /// The object's kind.
     pub kind: TierKind,
+    #[schemars(with = "String")]
     pub name: ArcStr,
     pub tier: Tier,
     /// Lower goes first; 0 for the baseline singleton.
     pub priority: i32,
     pub subject: PodsPeer,
-    /// In order; the first match decides. Empty: says nothing of this direction.
+    /// In order; the first match decides. If empty, the policy doesn't act on this direction.
     pub ingress: Vec<TierRule>,
     pub egress: Vec<TierRule>,
     #[serde(default)]
@@ -211,7 +239,7 @@ pub struct TierPolicy {
 }
 
 impl TierPolicy {
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn object_ref(&self) -> ObjectRef {
         ObjectRef::cluster_scoped(self.name.clone())
@@ -219,26 +247,27 @@ impl TierPolicy {
 }
 
 /// Pods by namespace and by label. Pods in their node's network never match.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodsPeer {
     pub namespaces: Selector,
     /// `None`: all pods of those namespaces.
     pub pods: Option<Selector>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TierRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub name: Option<ArcStr>,
     pub action: Action,
-    /// Any of them. A peer that we can't read makes the rule fail closed: see [`TierPeer::Unreadable`].
+    /// Any of them matches. A peer that can't be read makes the rule fail closed: see [`TierPeer::Unreadable`].
     pub peers: Vec<TierPeer>,
-    /// `None`: all ports of all protocols. Some and empty never occurs.
+    /// `None` for all ports of all protocols. The list is never empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<TierPort>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// `Allow` in v1alpha1.
@@ -248,38 +277,42 @@ pub enum Action {
     Pass,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TierPeer {
     Pods(PodsPeer),
     /// Nodes by label: their addresses and the pods in their network. Egress only.
     Nodes(Selector),
     /// Egress only; also pods' addresses.
-    Networks(Vec<IpNet>),
-    /// Egress, Accept only. No address tells its name: what could match is unknown.
-    Domains(Vec<ArcStr>),
+    Networks(#[schemars(with = "Vec<String>")] Vec<IpNet>),
+    /// Egress, Accept only. The name behind an address is not known, so what could match is unknown.
+    Domains(#[schemars(with = "Vec<String>")] Vec<ArcStr>),
     /// A field from a newer API. The rule fails closed: Accept matches nothing, Deny and Pass deny everything.
-    Unreadable(ArcStr),
+    Unreadable(#[schemars(with = "String")] ArcStr),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TierPort {
     /// Inclusive; a protocol without ports is 0 to 65535.
     Range { protocol: Protocol, first: u16, last: u16 },
-    /// A container port's name on the destination pod, of whatever protocol it has there.
-    Named(ArcStr),
+    /// A container port's name on the destination pod, with the protocol that it has there.
+    Named(#[schemars(with = "String")] ArcStr),
 }
 
-/// A policy that could not be read whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A policy that could not be read completely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BrokenPolicy {
+    #[schemars(with = "String")]
     pub kind: ArcStr,
     /// Empty for a tiered policy, and for one that may be of any namespace.
+    #[schemars(with = "String")]
     pub namespace: ArcStr,
-    /// Empty: it stands for all of its kind, none of which could be read.
+    /// Empty when it stands for all policies of its kind, none of which could be read.
+    #[schemars(with = "String")]
     pub name: ArcStr,
     /// What is wrong, naming the field.
+    #[schemars(with = "String")]
     pub why: ArcStr,
     /// The pods it selects, where that could be read: of its namespace (NetworkPolicy), or of any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -293,7 +326,7 @@ pub struct BrokenPolicy {
 }
 
 impl BrokenPolicy {
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn object_ref(&self) -> ObjectRef {
         ObjectRef::new(self.namespace.clone(), self.name.clone())

@@ -1,53 +1,56 @@
-//! What the agent tells the world: flow records, as DESIGN's contract spells them in JSON.
+//! Flow records: the lines of the live tail.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::decision::{Decision, Direction};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
-/// One line of the live tail. Fields are absent where unknown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One line of the live tail. A field is absent where its value is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowRecord {
     /// When the outcome was known (attempt), or the packet seen.
     pub time: Timestamp,
     /// Name of the node whose kernel saw it.
+    #[schemars(with = "String")]
     pub node: ArcStr,
     #[serde(flatten)]
     pub event: Event,
 }
 
 /// The kinds of record, tagged by `kind`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
-    /// One try to open a connection.
+    /// An attempt to open a connection.
     Attempt(Attempt),
     /// A RST.
     Reset(Reset),
-    /// A packet the kernel freed.
+    /// A packet that the kernel dropped.
     Drop(Drop),
     /// A host claimed an address.
     Announcement(Announcement),
     /// A synthetic check ended.
     Check(Check),
-    /// This reader was too slow, or the ring lost records: how many.
+    /// Records were lost, because this reader was too slow or the kernel's ring was full.
     Lost(Lost),
 }
 
 /// The names used in filters and labels.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, strum::VariantNames,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum Kind {
     Attempt,
     Reset,
@@ -57,8 +60,16 @@ pub enum Kind {
     Lost,
 }
 
-/// One side of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+impl Kind {
+    /// Returns the name that JSON, filters and metric labels use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// One side of a flow. `src` is the side that opened the connection, also in resets and drops.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     pub ip: IpAddr,
     pub port: u16,
@@ -66,16 +77,21 @@ pub struct Endpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ObjectRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub namespace: Option<ArcStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub pod: Option<ArcStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub workload: Option<ArcStr>,
     /// Kind of the workload: `Deployment`, `StatefulSet`, ..., `Pod` for a bare one.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "kind")]
+    #[schemars(with = "Option<String>")]
     pub workload_kind: Option<ArcStr>,
-    /// The node this address belongs to, when it is a node's.
+    /// The node whose address this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
     /// Where DNAT sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,19 +101,22 @@ pub struct Endpoint {
     pub backend_port: Option<u16>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An attempt to open a connection, recorded when its outcome is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     pub vantage: Vantage,
     pub outcome: Outcome,
     /// What ended it: `syn-ack`, `rst`, `icmp-port-unreachable`, ...; absent for unanswered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub signal: Option<ArcStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icmp_type: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icmp_code: Option<u8>,
-    /// Reason of the drop that took its SYN, when the kernel told one.
+    /// Reason of the drop that took its SYN, such as `NETFILTER_DROP`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub drop_reason: Option<ArcStr>,
     pub src: Endpoint,
     pub dst: Endpoint,
@@ -107,13 +126,14 @@ pub struct Attempt {
     /// SYNs repeated before the answer.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub syn_retransmits: u32,
-    /// What the policies say of it, where a cluster is known.
+    /// The verdict of the policies, where a cluster is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Arc<FlowVerdict>>,
 }
 
-/// A verdict as a flow record tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The verdict of the policies on an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Verdict")]
 pub struct FlowVerdict {
     pub decision: Decision,
     /// On deny, the direction that denies.
@@ -125,44 +145,53 @@ pub struct FlowVerdict {
     pub explanation: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A RST.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reset {
     pub vantage: Vantage,
     pub by: Side,
     pub phase: Phase,
     /// The load-balancer address through which the client addressed the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub vip: Option<ArcStr>,
     pub src: Endpoint,
     pub dst: Endpoint,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A packet that the kernel dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Drop {
     pub vantage: Vantage,
     /// The kernel's name, e.g. `NETFILTER_DROP`.
+    #[schemars(with = "String")]
     pub reason: ArcStr,
     /// `TCP` or `UDP`.
+    #[schemars(with = "String")]
     pub protocol: ArcStr,
     /// TCP flags of the dropped packet, e.g. `SYN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub tcp_flags: Option<ArcStr>,
     pub src: Endpoint,
     pub dst: Endpoint,
 }
 
-/// A claim of a known VIP: told when the claimant changes, and once per claimant at first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A host claimed a load-balancer address. It is recorded when the claimant changes, and once for each claimant at
+/// first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Announcement {
     pub ip: IpAddr,
     pub mac: Mac,
-    /// The node that has this MAC, where that is known; `node` of the record is who saw it.
+    /// The node that has this MAC, where that is known. `node` of the record is the node that saw the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub claimant: Option<ArcStr>,
     /// The claimant before, on a move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub previous: Option<ArcStr>,
-    /// The claimant is another than before.
+    /// The claimant differs from the one before.
     pub r#move: bool,
     pub how: Announced,
     /// `namespace/name` of the Services that have the address.
@@ -171,25 +200,29 @@ pub struct Announcement {
 }
 
 /// How a synthetic check ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
+    #[schemars(with = "String")]
     pub name: ArcStr,
     pub ok: bool,
     /// The step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<CheckStep>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub error: Option<ArcStr>,
     pub duration_us: u64,
     pub src: Endpoint,
     pub dst: Endpoint,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A gap: records that are missing here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lost {
-    /// Records not delivered.
+    /// Number of records that were not delivered.
     pub lost: u64,
     /// Where: `client` (this reader was too slow) or `ring` (the kernel's ring buffer was full).
+    #[schemars(with = "String")]
     pub stage: ArcStr,
 }
 
@@ -198,7 +231,7 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Event {
-    /// The record's kind, as filters name it.
+    /// Returns the record's kind, as filters name it.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -211,7 +244,7 @@ impl Event {
         }
     }
 
-    /// Both sides, where the record has them.
+    /// Returns both sides, where the record has them.
     #[must_use]
     pub fn endpoints(&self) -> Option<(&Endpoint, &Endpoint)> {
         match self {
@@ -225,8 +258,8 @@ impl Event {
 }
 
 impl Endpoint {
-    /// The object that a human thinks in: the workload; the Service where no workload is known; else the pod. `None` for
-    /// nodes and for the world outside.
+    /// Returns the object that people think of: the workload, or the Service where no workload is known, or the pod.
+    /// `None` for nodes and for addresses outside the cluster.
     #[must_use]
     pub fn owner(&self) -> Option<ObjectRef> {
         let Self { namespace, workload, pod, service, .. } = self;
@@ -234,7 +267,7 @@ impl Endpoint {
         named(workload).or_else(|| service.clone()).or_else(|| named(pod))
     }
 
-    /// An address of which nothing else is known.
+    /// Returns an endpoint of which only address and port are known.
     #[must_use]
     pub fn bare(ip: IpAddr, port: u16) -> Self {
         Self {
@@ -250,38 +283,4 @@ impl Endpoint {
             backend_port: None,
         }
     }
-}
-
-macro_rules! names {
-    ($($t:ident { $($v:ident = $s:literal),* $(,)? })*) => {$(
-        impl $t {
-            /// The name used in JSON, filters and metric labels.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$v => $s),* }
-            }
-        }
-        impl std::fmt::Display for $t {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-        impl std::str::FromStr for $t {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, Self::Err> {
-                match s {
-                    $($s => Ok(Self::$v),)*
-                    _ => Err(format!("`{s}` is none of {}", [$($s),*].join(", "))),
-                }
-            }
-        }
-    )*};
-}
-
-names! {
-    Kind { Attempt = "attempt", Reset = "reset", Drop = "drop", Announcement = "announcement", Check = "check", Lost = "lost" }
-    Vantage { Source = "source", Destination = "destination", Transit = "transit" }
-    Outcome { Established = "established", Refused = "refused", Rejected = "rejected", Unanswered = "unanswered" }
-    Side { Client = "client", Server = "server" }
-    Phase { Handshake = "handshake", Established = "established", Orphan = "orphan" }
 }

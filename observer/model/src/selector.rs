@@ -11,7 +11,7 @@ use crate::policies::{Operator, Requirement, Selector};
 pub const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 
 impl Selector {
-    /// Whether every requirement holds.
+    /// Is true when every requirement holds.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
         self.requirements.iter().all(|requirement| requirement.admits(labels.get(&requirement.key)))
@@ -19,7 +19,7 @@ impl Selector {
 }
 
 impl Requirement {
-    /// Whether the requirement holds for an object that has this value under its key, or lacks the key.
+    /// Is true when the requirement holds for an object that has this value under its key, or lacks the key.
     #[must_use]
     pub fn admits(&self, value: Option<&ArcStr>) -> bool {
         match &self.operator {
@@ -31,7 +31,7 @@ impl Requirement {
     }
 }
 
-/// As `kubectl get -l` takes it: `app=web,tier in (a,b),!old`. An empty selector is empty.
+/// Writes the selector as `kubectl get -l` accepts it: `app=web,tier in (a,b),!old`. An empty selector is empty.
 impl Display for Selector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (i, requirement) in self.requirements.iter().enumerate() {

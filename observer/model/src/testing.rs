@@ -1,8 +1,8 @@
 //! Small clusters for tests, in few words.
 //!
-//! Selectors are written `app=web,tier=a|b,tier!=c,key,!key`. A rule is `PEERS : PORTS`, both lists separated by spaces and
-//! either may be empty: `ns(team=a)&pods(app=web) 10.0.0.0/8!10.1.0.0/16 : 80 udp/53 8000-8080 http sctp/*`. Rules of tiered
-//! policies also take `nodes(..)`, `dns(example.org)` and `?field`, a peer that can't be read.
+//! Selectors are written `app=web,tier=a|b,tier!=c,key,!key`. A rule is `PEERS : PORTS`, both lists separated by spaces
+//! and either may be empty: `ns(team=a)&pods(app=web) 10.0.0.0/8!10.1.0.0/16 : 80 udp/53 8000-8080 http sctp/*`. Rules
+//! of tiered policies also take `nodes(..)`, `dns(example.org)` and `?field`, a peer that can't be read.
 
 #![allow(clippy::unwrap_used, reason = "only tests build clusters, and a wrong test fails here")]
 

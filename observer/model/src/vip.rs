@@ -1,37 +1,41 @@
-//! What is known of a VIP, as `/api/v1/vips` tells it.
+//! Load-balancer addresses (VIPs), as `/api/v1/vips` shows them.
 
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::mac::Mac;
+use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
 /// One load-balancer address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Vip {
     pub ip: IpAddr,
     /// `namespace/name` of the Services that have it; empty for one that only `--vip` names.
     pub services: Vec<ObjectRef>,
-    /// Who claims it on the wire now.
+    /// The host that claims it on the network now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimant: Option<Claim>,
-    /// Claims that changed hands, oldest first, bounded; the first is where it began.
+    /// Earlier claims and the current one, oldest first, bounded.
     pub history: Vec<Claim>,
     /// Changes of the claimant since the agent started.
     pub moves: u64,
-    /// What the API says, each source for itself.
+    /// The announcers according to the API, from each source separately.
     pub api: Vec<ApiClaim>,
 }
 
 /// A host that claims the address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
     pub mac: Mac,
     /// The node that has this MAC, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
     /// First and last announcement of this claim.
     pub since: Timestamp,
@@ -39,22 +43,28 @@ pub struct Claim {
 }
 
 /// An announcer according to the API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiClaim {
     pub source: ClaimSource,
-    /// `namespace/name` of the object that says so.
+    /// `namespace/name` of the object that names the announcer.
     pub object: ObjectRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
-    /// When the object said it first, as far as known.
+    /// When the object first named it, as far as known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }
 
-/// Where a claim comes from: the `source` label. The order is that of trust: the wire knows best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The source of a claim: the `source` label. The order is that of trust: the wire knows best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
+#[schemars(rename = "ApiSource")]
 pub enum ClaimSource {
+    /// Announcements on the network. Answers of the API have a `source` for the other ones only.
+    #[schemars(skip)]
     Wire,
     L2Status,
     Lease,
@@ -65,8 +75,6 @@ pub enum ClaimSource {
 /// What distinguishes one source of claims. A source without a row in [`ClaimSource::traits`] does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceTraits {
-    /// The label; the same as in JSON.
-    pub label: &'static str,
     /// Ends the sentence of a flap that only this source shows: ` according to its Lease`.
     pub according_to: &'static str,
     /// How the source relates to what is seen on the wire.
@@ -95,15 +103,14 @@ pub enum WireAgreement {
 impl ClaimSource {
     /// Returns the label.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        self.traits().label
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns the row of this source.
     #[must_use]
     pub const fn traits(self) -> SourceTraits {
         const OTHER: SourceTraits = SourceTraits {
-            label: "",
             according_to: "",
             wire: WireAgreement::NotComparable,
             shows_moves: true,
@@ -112,9 +119,8 @@ impl ClaimSource {
             each_at_own_address: false,
         };
         match self {
-            Self::Wire => SourceTraits { label: "wire", ..OTHER },
+            Self::Wire => SourceTraits { ..OTHER },
             Self::L2Status => SourceTraits {
-                label: "l2status",
                 according_to: " according to its ServiceL2Status",
                 wire: WireAgreement::Present,
                 one_per_service: true,
@@ -122,19 +128,16 @@ impl ClaimSource {
                 ..OTHER
             },
             Self::Lease => SourceTraits {
-                label: "lease",
                 according_to: " according to its Lease",
                 wire: WireAgreement::Present,
                 ..OTHER
             },
             Self::Event => SourceTraits {
-                label: "event",
                 according_to: " according to its events",
                 wire: WireAgreement::Moment,
                 ..OTHER
             },
             Self::Ingress => SourceTraits {
-                label: "ingress",
                 according_to: " according to its Service's status",
                 shows_moves: false,
                 each_at_own_address: true,

@@ -34,7 +34,7 @@ pub use row::{Content, Presence, Purpose, Row, Scope, Versions};
     EnumIter,
     EnumString,
     IntoStaticStr,
-    strum::Display,
+    strum::Display
 )]
 #[expect(missing_docs, reason = "each variant is the name of its kind")]
 pub enum Kind {

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -22,17 +21,17 @@ fn test_files() -> Vec<PathBuf> {
     files
 }
 
-/// promtool's words when it isn't content.
+/// Runs promtool, and panics with its output when it fails.
 #[track_caller]
 fn promtool(args: &[&str], files: &[PathBuf]) {
     let output = Command::new("promtool").args(args).args(files).output();
     let output = output.expect("promtool is needed: apt-get install --no-install-recommends prometheus");
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }
 
 #[test]
-fn the_files_are_what_the_source_says() {
+fn the_files_are_generated_from_the_source() {
     run(&root(), &RulesArgs::check()).unwrap();
 }
 
@@ -62,7 +61,7 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value[key].as_array().into_iter().flatten()
 }
 
-/// Name and severity of every alert that ships.
+/// Returns name and severity of every alert in the rules.
 fn alerts() -> BTreeSet<(String, String)> {
     let rules = yaml(&root().join(DIR).join("rules.plain.yaml"));
     let rules: Vec<Value> = list(&rules, "groups").flat_map(|group| list(group, "rules").cloned()).collect();
@@ -70,7 +69,7 @@ fn alerts() -> BTreeSet<(String, String)> {
     alerts.map(|rule| (text(rule, "alert").into(), text(&rule["labels"], "severity").into())).collect()
 }
 
-/// Of one test, whether each alert and severity fires, in the order of time.
+/// Returns for each alert and severity of one test whether it fires, in the order of time.
 fn story(test: &Value) -> BTreeMap<(String, String), Vec<bool>> {
     let mut steps: Vec<(u64, &Value)> = list(test, "alert_rule_test")
         .map(|step| (text(step, "eval_time").trim_end_matches('m').parse().unwrap(), step))
@@ -92,20 +91,20 @@ fn each_alert_and_severity_is_tested_silent_then_firing_then_resolved() {
         .iter()
         .flat_map(|file| list(&yaml(file), "tests").cloned().collect::<Vec<_>>())
         .collect();
-    let is_told = |steps: &Vec<bool>| {
+    let fires_and_resolves = |steps: &Vec<bool>| {
         let (first, last) = (steps.iter().position(|fires| *fires), steps.iter().rposition(|fires| *fires));
         matches!((first, last), (Some(first), Some(last)) if first > 0 && last + 1 < steps.len())
     };
-    let told: BTreeSet<_> = tests
+    let tested: BTreeSet<_> = tests
         .iter()
-        .flat_map(|test| story(test).into_iter().filter(|(_, s)| is_told(s)).map(|(k, _)| k))
+        .flat_map(|test| story(test).into_iter().filter(|(_, s)| fires_and_resolves(s)).map(|(k, _)| k))
         .collect();
-    assert_eq!(told, alerts());
+    assert_eq!(tested, alerts());
 }
 
 #[test]
-fn every_runbook_is_linked_and_says_how_to_silence() {
-    let rendered = render::render(&read(&root().join(DIR).join("alerts.yaml")).unwrap()).unwrap();
+fn every_runbook_is_linked_and_has_its_sections() {
+    let rendered = render::render(&read(&root().join(DIR).join("alerts.yaml")).unwrap(), None).unwrap();
     let pages = fs::read_dir(root().join(RUNBOOKS)).unwrap().map(|entry| entry.unwrap().path());
     let pages: BTreeMap<String, String> = pages
         .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), read(&path).unwrap()))
@@ -117,11 +116,31 @@ fn every_runbook_is_linked_and_says_how_to_silence() {
             "## What it means",
             "## First commands",
             "## Likely causes",
-            "## How to mend",
+            "## How to fix",
             "## How to silence",
         ] {
             assert!(page.contains(heading), "{name} has no `{heading}`");
         }
+    }
+}
+
+#[test]
+fn the_base_of_the_runbook_links_can_be_set() {
+    let source = read(&root().join(DIR).join("alerts.yaml")).unwrap();
+    for base in ["https://runbooks.example/flow", "https://runbooks.example/flow/"] {
+        let rendered = render::render(&source, Some(base)).unwrap();
+        let links = || rendered.plain.lines().filter_map(|line| line.trim().strip_prefix("runbook_url: "));
+        assert!(links().count() > 12);
+        assert!(links().all(|link| link.starts_with("https://runbooks.example/flow/")), "{}", rendered.plain);
+        assert!(links().any(|link| link == "https://runbooks.example/flow/vip-flapping"));
+    }
+}
+
+#[test]
+fn the_list_of_runbooks_names_every_alert() {
+    let list = read(&root().join(RUNBOOKS).join("README.md")).unwrap();
+    for (alert, _) in alerts() {
+        assert!(list.contains(&format!("`{alert}`")), "docs/runbooks/README.md lacks {alert}");
     }
 }
 
@@ -133,7 +152,7 @@ fn a_critical_alert_does_not_wait_longer_than_its_warning() {
              description: d, levels: {{critical: {{for: {critical}, expr: a}}, warning: {{for: {warning}, expr: b}}}}}}]}}"
         )
     };
-    assert!(render::render(&source("1m", "90s")).is_ok());
-    assert!(render::render(&source("2m", "90s")).is_err());
-    assert!(render::render(&source("x", "90s")).is_err());
+    assert!(render::render(&source("1m", "90s"), None).is_ok());
+    assert!(render::render(&source("2m", "90s"), None).is_err());
+    assert!(render::render(&source("x", "90s"), None).is_err());
 }

@@ -1,5 +1,5 @@
-//! Who may ask for what. Everything is guarded but the paths listed here, so a new path is guarded unless somebody
-//! decides otherwise, and a path that does not exist answers as one that does.
+//! Access to the API. Everything is guarded except for the paths listed here. So a new path is guarded by default, and
+//! a path that does not exist answers like one that does.
 
 mod cache;
 mod local;
@@ -22,57 +22,57 @@ use tokio_util::sync::CancellationToken;
 pub use self::review::{ReviewError, Reviewer, User};
 pub use self::reviews::Reviews;
 pub use self::token::{TokenFile, TokenFileError};
-use crate::http::App;
 use crate::http::answer::Failure;
 use crate::http::limits::Client;
+use crate::http::{App, runbooks};
 use crate::sink::metrics::Refused;
 
-/// Answered to everybody: what Prometheus and the kubelet ask for, the list of paths, which tells nothing that the
-/// metrics don't, and their description, which is the same everywhere.
+/// Paths that answer everybody: those that Prometheus and the kubelet use, the list of paths, which reveals nothing
+/// beyond the metrics, and their description, which is the same in every cluster.
 const OPEN: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"];
-/// Of a token. Larger ones are not worth asking about.
+/// Length of the longest token, in bytes. Longer ones are refused without a review.
 const MAX_TOKEN: usize = 16 << 10;
 
 /// How credentials are checked.
 #[derive(Clone, Default)]
 pub enum Auth {
-    /// Not at all.
+    /// No check.
     #[default]
     Open,
-    /// Not at all, but the agent must be asked for by an address or as localhost: a page that a browser shows may have
-    /// its own name lead here (DNS rebinding), and then read what is answered.
+    /// No check of credentials, but `Host` must be an address or localhost. A web page could otherwise point its own
+    /// name at the agent (DNS rebinding) and read the answers.
     Local,
-    /// Against the tokens of a file.
+    /// A comparison with the tokens of a file.
     Token(Arc<TokenFile>),
-    /// By the cluster's own word on them.
+    /// A review by the API server.
     Review(Arc<Reviews>),
 }
 
-/// Why a request is not answered.
+/// The reason for which a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Denial {
-    /// By which name the agent was asked for.
+    /// The name in `Host` is not accepted.
     ForeignHost(String),
     Unauthenticated,
-    /// Who it is.
+    /// The user.
     Forbidden(String),
     TooManyAttempts,
     Unreviewed,
 }
 
-/// The part of a request that counts.
+/// The part of a request that the check uses.
 #[derive(Clone, Copy, Debug)]
 struct Asked<'a> {
     client: Client,
-    /// As Kubernetes calls it: the method in lower case.
+    /// The verb of Kubernetes: the method in lower case.
     verb: &'a str,
     uri: &'a Uri,
 }
 
-/// Lets a request pass, or answers it. Runs before anything of the body is read.
+/// Lets a request pass, or refuses it. It runs before anything of the body is read.
 pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if OPEN.contains(&path) || matches!(app.auth, Auth::Open) {
+    if is_open(path) || matches!(app.auth, Auth::Open) {
         return next.run(request).await;
     }
     let Some(client) = request.extensions().get::<Client>().copied() else {
@@ -87,9 +87,14 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         app.shared.metrics.http_counters().refuse(denial.reason());
         return denial.answer(&verb, path);
     }
-    // Nothing behind this has any use for the secret.
+    // No handler needs the secret.
     request.headers_mut().remove(AUTHORIZATION);
     next.run(request).await
+}
+
+/// Is true for paths that answer everybody.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(runbooks::PREFIX)
 }
 
 impl Auth {
@@ -104,7 +109,7 @@ impl Auth {
         }
     }
 
-    /// Keeps up with what can change while the server runs.
+    /// Follows the token file, which can change while the server runs.
     pub(super) async fn follow(self, every: Duration, cancel: CancellationToken) {
         if let Self::Token(file) = self {
             file.follow(every, cancel).await;
@@ -123,7 +128,7 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// The one token of the request, if it looks like one (RFC 6750).
+/// Returns the one token of the request, if it looks like one (RFC 6750).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };

@@ -1,4 +1,4 @@
-//! `/api/v1/explain`: what the policies say, by the newest picture of the cluster.
+//! `/api/v1/explain`: verdicts of the policies, by the newest snapshot of the cluster.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -22,12 +22,12 @@ use crate::http::App;
 use crate::http::answer::Failure;
 use crate::http::query::parameters;
 
-/// Of the questions of one request.
+/// Size of the questions of one request, in bytes.
 const MAX_BODY: usize = 1 << 20;
-/// Questions answered before the others get their turn.
+/// Questions answered before other requests get their turn.
 const BATCH: usize = 64;
 
-/// One question: `?src=ns/pod&dst=ns/svc:5432/TCP`.
+/// Answers one question: `?src=ns/pod&dst=ns/svc:5432/TCP`.
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Reply>, Failure> {
     let (mut src, mut dst) = (None, None);
     for (name, value) in parameters(&uri, &["src", "dst"])? {
@@ -46,7 +46,8 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Reply>,
     blocking(move || Reply::new(Value::Null, shared.explainer().answer(&query))).await.map(Json)
 }
 
-/// One question a line, answered in the same order. A line that can't be answered says so and stops nothing.
+/// Answers one question per line, in the same order. A line that can't be understood gets an error, and the others go
+/// on.
 pub(super) async fn post(State(app): State<App>, body: Body) -> Result<Response, Failure> {
     let questions = questions(body, app.limits.body).await?;
     let shared = app.shared;
@@ -65,7 +66,7 @@ async fn questions(body: Body, patience: Duration) -> Result<Bytes, Failure> {
         let error = format!("questions of one request may take {} MiB; send them in several", MAX_BODY >> 20);
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, error)
     };
-    // A client that says so beforehand need not send it.
+    // A client that announces the length need not send the body.
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
@@ -78,7 +79,7 @@ async fn questions(body: Body, patience: Duration) -> Result<Bytes, Failure> {
     }
 }
 
-/// Answers are far longer than questions, so they are made as the client reads them.
+/// The answers. They are far longer than the questions, so they are computed while the client reads them.
 struct Answers {
     explainer: Arc<Explainer>,
     questions: Bytes,
@@ -91,7 +92,7 @@ impl Answers {
             return ControlFlow::Break(None);
         }
         if self.cancel.is_cancelled() {
-            // An end in good order would look like the last answer.
+            // A regular end would look like the last answer.
             return ControlFlow::Break(Some(io::Error::other("the agent stops")));
         }
         match tokio::task::spawn_blocking(move || self.answer_some()).await {
@@ -123,7 +124,7 @@ impl Answers {
     }
 }
 
-/// Indexing a large cluster takes a while: not on the threads that serve the others.
+/// Runs the work on a thread for blocking work: indexing a large cluster takes a while.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
         .await

@@ -8,9 +8,9 @@ use std::time::Duration;
 use ring::digest;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks. The kubelet takes up to a minute to hand a changed Secret on, so this adds nothing that matters.
+/// Interval between two checks. The kubelet takes up to a minute to deliver a changed Secret, so this adds little.
 pub(super) const EVERY: Duration = Duration::from_secs(2);
-/// Of one file.
+/// Size of the largest file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -22,8 +22,8 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Files whose contents are compared, not their times or inodes: a Secret changes by a swap of symbolic links, an editor
-/// renames, `cp` writes in place. Only digests are kept.
+/// Detects changes of files. It compares contents, not times or inodes: a Secret changes by a swap of symbolic links,
+/// an editor renames, `cp` writes in place. Only digests are kept.
 #[derive(Clone)]
 pub(super) struct Watched<const N: usize> {
     paths: [PathBuf; N],
@@ -31,12 +31,12 @@ pub(super) struct Watched<const N: usize> {
 }
 
 impl<const N: usize> Watched<N> {
-    /// What was loaded already is no change.
+    /// Records the contents that were loaded already, so that they are not a change.
     pub(super) fn new(paths: [PathBuf; N], loaded: &[Vec<u8>; N]) -> Self {
         Self { paths, seen: loaded.each_ref().map(|bytes| Ok(digest_of(bytes))) }
     }
 
-    /// The contents, if they are not those of last time. Blocks.
+    /// Returns the contents if they differ from the last ones. It blocks.
     pub(super) fn look(&mut self) -> Option<[io::Result<Vec<u8>>; N]> {
         let contents = self.paths.each_ref().map(|path| read(path));
         let seen = contents.each_ref().map(|content| match content {
@@ -50,7 +50,7 @@ impl<const N: usize> Watched<N> {
         Some(contents)
     }
 
-    /// Tells of every change until the cancellation.
+    /// Calls back at every change until the cancellation.
     pub(super) async fn follow(
         mut self,
         every: Duration,

@@ -1,4 +1,4 @@
-//! `/api/v1/findings`: what a human should act on, now and within the last hour.
+//! `/api/v1/findings`: what needs human action, now and within the last hour.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use flow_model::finding::Finding;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::App;
@@ -20,7 +21,7 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Finding
     Ok(Json(Findings { findings }))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Findings {
     /// Active ones first, then the newest.
     findings: Vec<Arc<Finding>>,

@@ -70,7 +70,7 @@ impl Framing {
         if events { Self::Events } else { Self::Ndjson }
     }
 
-    /// Where an event source that reconnects left off.
+    /// The position of an event source that reconnects.
     fn resume_at(self, headers: &HeaderMap) -> Result<Option<Position>, Failure> {
         match headers.get("last-event-id") {
             Some(id) if self == Self::Events && !id.is_empty() => {
@@ -89,7 +89,7 @@ impl Framing {
     }
 }
 
-/// A body that reads the tail as fast as its client does.
+/// Returns a body that reads the tail as fast as its client does.
 struct Stream {
     subscription: Subscription,
     _place: Place,
@@ -105,7 +105,7 @@ impl Stream {
         let frames = VecDeque::new();
         let mut stream = Self { subscription, _place: place, framing, cancel, keep_alive, frames };
         if framing == Framing::Events {
-            // An id without data: a client that reconnects before the first record goes on from here.
+            // An id without data: a client that reconnects before the first record continues from here.
             let greeting = format!("retry: 1000\nid: {}\n\n", stream.subscription.position());
             stream.frames.push_back(greeting.into());
         }
@@ -124,7 +124,7 @@ impl Stream {
             return Some(frame);
         }
         let item = tokio::select! {
-            // Or a client that is never through with the replay would hold up the shutdown.
+            // Otherwise a client that never finishes the replay would delay the shutdown.
             biased;
             () = self.cancel.cancelled() => return None,
             item = self.subscription.next() => item?,
@@ -147,7 +147,7 @@ impl Stream {
     }
 }
 
-/// Moves the client's position past what its filter left out, too.
+/// Moves the client's position past the records that its filter left out, too.
 fn sign_of_life(subscription: &Subscription) -> Bytes {
     format!(": keep-alive\nid: {}\n\n", subscription.position()).into()
 }

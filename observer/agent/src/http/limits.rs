@@ -1,29 +1,30 @@
-//! What one client, and all of them, may take.
+//! Limits for one client, and for all together.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Of a request's line and headers. Tokens of identity providers that list groups take ten KiB and more.
+/// Size of a request's line and headers, in bytes. Tokens of identity providers that list groups take ten KiB and more.
 pub(super) const MAX_HEAD: usize = 32 << 10;
 
-/// Bounds of the server. There is none on how long a request takes: a tail goes on for hours.
+/// Bounds of the server. The duration of a request has none: a tail may run for hours.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at one time. Past it new ones are closed at once: an answer would cost what the limit saves.
+    /// Connections at one time. Beyond it new ones are closed at once: an answer would cost what the limit saves.
     pub connections: usize,
-    /// Of these, from one address, so that no single client takes all.
+    /// Connections from one address at one time, so that no client takes all.
     pub connections_per_client: usize,
-    /// Streams of the tail from one address; how many there are in all is the tail's limit.
+    /// Streams of the tail to one address. The tail limits their total.
     pub streams_per_client: usize,
-    /// For the TLS handshake.
+    /// Time for the TLS handshake.
     pub handshake: Duration,
-    /// For a request's line and headers, and between two requests. Longer than the usual interval of scrapes.
+    /// Time for a request's line and headers, and between two requests. Longer than the usual interval of scrapes.
     pub head: Duration,
-    /// For a request's body.
+    /// Time for a request's body.
     pub body: Duration,
-    /// A client that takes nothing of its answer, or does not acknowledge it, for so long is gone.
+    /// Time after which a client that doesn't read or acknowledge its answer is disconnected.
     pub stalled: Duration,
 }
 
@@ -41,7 +42,7 @@ impl Default for Limits {
     }
 }
 
-/// Where a request comes from.
+/// The address that a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Client(pub(super) IpAddr);
 
@@ -52,7 +53,7 @@ impl Client {
     }
 }
 
-/// Places that clients take and give back.
+/// Counts places that clients take and return.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     limit: usize,
@@ -66,14 +67,14 @@ struct Taken {
     by_client: HashMap<Client, usize>,
 }
 
-/// A place taken; dropping it gives it back.
+/// A place that is taken. Dropping it returns it.
 #[derive(Debug)]
 pub(super) struct Place {
     client: Client,
     taken: Arc<Mutex<Taken>>,
 }
 
-/// Whose limit is reached.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     All,
@@ -86,7 +87,7 @@ impl Places {
     }
 
     pub(super) fn take(&self, client: Client) -> Result<Place, Full> {
-        let mut taken = lock(&self.taken);
+        let mut taken = self.taken.lock();
         let own = taken.by_client.get(&client).copied().unwrap_or_default();
         if own >= self.limit_per_client {
             return Err(Full::OfClient);
@@ -102,7 +103,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = lock(&self.taken);
+        let mut taken = self.taken.lock();
         taken.all -= 1;
         if let Some(own) = taken.by_client.get_mut(&self.client) {
             *own -= 1;
@@ -111,10 +112,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -133,7 +130,7 @@ mod tests {
         drop(first);
         let fourth = places.take(client(3)).unwrap();
         drop((second, third, fourth));
-        assert!(lock(&places.taken).by_client.is_empty(), "clients that are gone take no memory");
+        assert!(places.taken.lock().by_client.is_empty(), "clients that are gone take no memory");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use axum::http::Uri;
 use flow_model::flow::{Counts, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::App;
@@ -23,14 +24,15 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Pairs>,
     Ok(Json(rows.into()))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Pairs {
     pairs: Vec<Row>,
-    /// Counts that have no row of their own; no filter applies to them.
+    /// Counts without a row of their own. No filter applies to them.
     other: Counters,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Pair")]
 struct Row {
     src: Source,
     dst: Endpoint,
@@ -39,25 +41,32 @@ struct Row {
     counters: Counters,
 }
 
-/// An [`Endpoint`] without port: a pair holds the connections from all of them.
-#[derive(Debug, Serialize)]
+/// An endpoint without port: a pair has the connections from all ports.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PairSource")]
 struct Source {
     ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<ObjectRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     namespace: Option<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pod: Option<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     workload: Option<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none", rename = "kind")]
+    #[schemars(with = "Option<String>")]
     workload_kind: Option<ArcStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     node: Option<ArcStr>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PairCounts")]
 struct Counters {
     syn: u64,
     syn_retransmits: u64,
@@ -65,20 +74,23 @@ struct Counters {
     attempts: Attempts,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResetCounts")]
 struct Resets {
     client: Phases,
     server: Phases,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PhaseCounts")]
 struct Phases {
     handshake: u64,
     established: u64,
     orphan: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AttemptCounts")]
 struct Attempts {
     established: u64,
     refused: u64,
@@ -124,7 +136,7 @@ impl From<[i64; 3]> for Phases {
     }
 }
 
-/// Below zero only for a moment, between an increment taken back here and given there.
+/// Returns a count that is never negative. A sum is negative only for a moment, while the kernel corrects a vantage.
 fn count(n: i64) -> u64 {
     n.max(0).unsigned_abs()
 }

@@ -1,4 +1,4 @@
-//! Query strings: every parameter is known and every value understood, or the answer says which is not.
+//! Query strings. An unknown parameter or value is an error that names it.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -91,7 +91,7 @@ fn parse_names(filter: &mut Filter, name: &str, value: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// All parameters, each of a name that the path knows: nothing else reaches what reads them.
+/// Returns all parameters. A name that the path doesn't know is an error.
 pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Failure> {
     let parameters = match Query::<Vec<(String, String)>>::try_from_uri(uri) {
         Ok(Query(parameters)) => parameters,
@@ -120,7 +120,7 @@ fn bad(name: &str, error: impl Display) -> Failure {
     Failure::bad_request(format!("parameter `{name}`: {error}"))
 }
 
-/// A duration before now, or a time. A `+` that was not percent-encoded has become a space.
+/// Parses a duration before now, or a time. A `+` that was not percent-encoded has become a space.
 fn parse_since(value: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(ago) = crate::duration::parse(value) {
         return Ok(now.checked_sub(ago).unwrap_or(Timestamp::MIN));

@@ -1,4 +1,4 @@
-//! Connections: accepted up to a limit, encrypted if asked for, served, and ended in time.
+//! Connections: accepted up to a limit, encrypted if configured, served, and ended in time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,13 +27,13 @@ use crate::sink::metrics::{HttpCounters, Refused};
 
 /// How long open requests may take to end after the cancellation.
 const GRACE: Duration = Duration::from_millis(500);
-/// After an accept that failed for want of files or memory.
+/// Pause after an accept that failed because files or memory ran out.
 const BREATHER: Duration = Duration::from_millis(500);
-/// A silent peer is asked whether it is there.
+/// Keepalive of TCP, which detects peers that have vanished.
 const PROBE_AFTER_S: u32 = 60;
 const PROBE_EVERY_S: u32 = 15;
 
-/// What connections share.
+/// The state that connections share.
 pub(super) struct Server {
     router: Router,
     tls: Option<TlsAcceptor>,
@@ -55,7 +55,7 @@ impl Server {
         Arc::new(Self { router, tls, limits, places, counters, cancel })
     }
 
-    /// Accepts until the cancellation, then waits for the open requests, but not long.
+    /// Accepts connections until the cancellation, then waits briefly for open requests.
     pub(super) async fn run(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
         let mut connections = JoinSet::new();
         loop {
@@ -65,16 +65,16 @@ impl Server {
                     Ok((stream, peer)) => self.admit(stream, peer, &mut connections),
                     Err(error) => pause_or_fail(error).await?,
                 },
-                // Takes the ended ones off the set.
+                // Removes the ended ones from the set.
                 Some(_) = connections.join_next() => {}
             }
         }
-        // Whoever connects now is refused rather than left waiting.
+        // New connections are refused rather than left waiting.
         drop(listener);
         let ended = async { while connections.join_next().await.is_some() {} };
-        // A client that does not read its answer is not waited for.
+        // A client that does not read its answer doesn't hold up the shutdown.
         if timeout(GRACE, ended).await.is_err() {
-            // Not cut off either: it has as long as the process.
+            // It is not cut off either: it ends with the process.
             connections.detach_all();
         }
         Ok(())
@@ -142,7 +142,7 @@ impl Server {
     }
 }
 
-/// A connection's place, and its part in the gauge.
+/// A connection's place. Dropping it lowers the gauge.
 struct Open {
     _place: Place,
     counters: HttpCounters,
@@ -155,19 +155,19 @@ impl Drop for Open {
 }
 
 fn configure(stream: &TcpStream, stalled: Duration) -> io::Result<()> {
-    // A record is small, and worth seeing now.
+    // A record is small and must not wait for more.
     stream.set_nodelay(true)?;
-    // A quiet stream sends nothing by which a vanished client would be noticed.
+    // A quiet stream sends nothing, so a vanished client would not be noticed.
     setsockopt(stream, sockopt::KeepAlive, &true)?;
     setsockopt(stream, sockopt::TcpKeepIdle, &PROBE_AFTER_S)?;
     setsockopt(stream, sockopt::TcpKeepInterval, &PROBE_EVERY_S)?;
-    // And one that is there but never reads would keep its place for ever.
+    // A client that never reads would keep its place for ever.
     let stalled = u32::try_from(stalled.as_millis()).unwrap_or(u32::MAX);
     setsockopt(stream, sockopt::TcpUserTimeout, &stalled)?;
     Ok(())
 }
 
-/// Most errors of accept(2) are about the one connection, or pass. The others are about the listener.
+/// Is true for errors of accept(2) that concern one connection or pass. Others concern the listener.
 async fn pause_or_fail(error: io::Error) -> io::Result<()> {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP) => Err(error),

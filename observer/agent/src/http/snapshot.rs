@@ -20,7 +20,7 @@ use crate::sink::Shared;
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Failure> {
     parameters(&uri, &[])?;
     let shared = Arc::clone(&app.shared);
-    // Megabytes of JSON: not on the threads that serve the others.
+    // Megabytes of JSON must not block the threads that serve other requests.
     let json = tokio::task::spawn_blocking(move || serde_json::to_vec(&take(&shared, Timestamp::now())));
     let json = json.await.map_err(|e| e.to_string()).and_then(|json| json.map_err(|e| e.to_string()));
     let json = json.map_err(|error| {

@@ -1,12 +1,13 @@
-//! What tests of several modules need.
+//! Helpers for the tests of several modules.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything that this thread logs, to the finest level.
+/// Captures everything that this thread logs, to the finest level.
 pub(crate) struct Log {
     bytes: Bytes,
     _guard: DefaultGuard,
@@ -27,13 +28,13 @@ impl Log {
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.bytes.0.lock()).into_owned()
     }
 }
 
 impl Write for Bytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

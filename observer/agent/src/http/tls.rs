@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::files::{self, Watched};
 
-/// Why there is no TLS.
+/// The error for a certificate or key that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The files can't be read.
@@ -25,10 +26,10 @@ pub enum TlsError {
     Unreadable {
         /// As given.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
-    /// No certificate in the file.
+    /// The file has no certificate.
     #[error("{} holds no certificate chain in PEM form: {reason}", path.display())]
     Certificate {
         /// As given.
@@ -36,20 +37,20 @@ pub enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No private key in the file.
+    /// The file has no private key.
     #[error("{} holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, not encrypted)", path.display())]
     Key {
         /// As given.
         path: PathBuf,
     },
-    /// Each can be read, but they can't be used together.
+    /// Both can be read, but not used together.
     #[error("the certificate {} can't be used with the key {}: {source}", cert.display(), key.display())]
     Pair {
         /// As given.
         cert: PathBuf,
         /// As given.
         key: PathBuf,
-        /// The library's word.
+        /// The library's error.
         source: rustls::Error,
     },
 }
@@ -68,7 +69,7 @@ struct Files {
     key: PathBuf,
 }
 
-/// The pair that new connections get.
+/// The pair that new connections use.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -76,7 +77,7 @@ impl Tls {
     /// Reads PEM files: the chain, leaf first, and its key. TLS 1.2 and 1.3.
     ///
     /// # Errors
-    /// When they can't be read, or not be used together.
+    /// When they can't be read or can't be used together.
     pub fn load(cert: &Path, key: &Path) -> Result<Self, TlsError> {
         let files = Files { cert: cert.to_owned(), key: key.to_owned() };
         let bytes = [read(cert)?, read(key)?];
@@ -96,12 +97,12 @@ impl Tls {
         Arc::clone(&self.config).into()
     }
 
-    /// Takes over what the files hold, as long as it can be used; else the old pair goes on.
+    /// Loads the pair from the files. If it can't be used, the old pair stays.
     pub(super) async fn follow(self, every: Duration, cancel: CancellationToken) {
         let Self { current, files, watched, .. } = self;
         let renew = |contents| match files.renewed(contents) {
             Ok(pair) => {
-                *current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
+                *current.0.write() = pair;
                 tracing::info!(certificate = %files.cert.display(), "new TLS certificate");
             }
             Err(error) => tracing::error!(%error, "the old TLS certificate is kept"),
@@ -118,7 +119,7 @@ impl fmt::Debug for Tls {
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.0.read()))
     }
 }
 
@@ -138,7 +139,7 @@ impl Files {
         if chain.is_empty() {
             return Err(bad_cert("no CERTIFICATE section".into()));
         }
-        // What the library says of a key might quote it.
+        // The library's error about a key might quote it.
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Key { path: self.key.clone() })?;
         let pair = CertifiedKey::from_der(chain, key, &ring::default_provider());
         pair.map(Arc::new).map_err(|source| self.unusable(source))

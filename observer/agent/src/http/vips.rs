@@ -1,4 +1,4 @@
-//! `/api/v1/vips`: each VIP with who announces it, on the wire and by the API.
+//! `/api/v1/vips`: each VIP with its announcers, on the network and by the API.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use flow_model::vip::Vip;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::App;
@@ -17,7 +18,7 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Vips>, 
     Ok(Json(Vips { vips: app.shared.vips.snapshot() }))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Vips {
     /// By address.
     vips: Vec<Arc<Vip>>,

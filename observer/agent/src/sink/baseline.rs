@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
@@ -14,11 +14,10 @@ use flow_model::policies::Protocol;
 use flow_model::record::{Attempt, Endpoint};
 use jiff::Timestamp;
 use lru::LruCache;
+use parking_lot::Mutex;
 
-use crate::sink::lock;
-
-/// Bounded: the flow least recently seen gives way. Flows with a side outside the cluster have a quarter of the room to
-/// themselves, so that strangers who try every address don't push out what workloads need from each other.
+/// Holds the flows, bounded: new ones replace the least recently seen. Flows with a side outside the cluster share a
+/// quarter of the room, so that hosts outside that try every address can't displace the flows between workloads.
 #[derive(Debug)]
 pub struct BaselineTable {
     inner: Mutex<Inner>,
@@ -60,7 +59,7 @@ struct Row {
     open: u64,
 }
 
-/// An endpoint, and the pod that it was when it was seen.
+/// An endpoint, and the pod behind it when it was seen.
 #[derive(Clone, Debug)]
 struct Seen {
     endpoint: Endpoint,
@@ -80,24 +79,24 @@ impl BaselineTable {
         Self { inner: Mutex::new(inner) }
     }
 
-    /// Takes a new picture of the cluster, for the labels of pods.
+    /// Replaces the snapshot of the cluster, which has the labels of pods.
     pub(super) fn set_inventory(&self, inventory: &Inventory) {
         let name = |pod: &Arc<Pod>| ((pod.namespace.clone(), pod.name.clone()), Arc::clone(pod));
         let pods = Arc::new(inventory.pods.iter().map(name).collect());
-        let old = std::mem::replace(&mut lock(&self.inner).pods, pods);
+        let old = std::mem::replace(&mut self.inner.lock().pods, pods);
         // Not under the lock: many pods take a while to go.
         drop(old);
     }
 
     /// Counts an attempt that was established.
     pub(super) fn observe(&self, attempt: &Attempt, time: Timestamp) {
-        lock(&self.inner).observe(&attempt.src, &attempt.dst, time);
+        self.inner.lock().observe(&attempt.src, &attempt.dst, time);
     }
 
-    /// Replaces what was said of open connections. A flow that was never seen to open gets a row, too: one that is older
-    /// than the agent is what a baseline must not miss.
+    /// Replaces the counts of open connections. A flow that was never seen to open gets a row, too: a baseline must not
+    /// miss the connections that are older than the agent.
     pub fn set_open(&self, flows: impl IntoIterator<Item = OpenFlow>, now: Timestamp) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let Inner { inside, outside, .. } = &mut *inner;
         inside.iter_mut().chain(outside.iter_mut()).for_each(|(_, row)| row.open = 0);
         for OpenFlow { src, dst, since, open } in flows {
@@ -108,11 +107,11 @@ impl BaselineTable {
         }
     }
 
-    /// All flows, most recently seen first, and how many gave way.
+    /// Returns all flows, most recently seen first, and how many were replaced.
     #[must_use]
     pub fn snapshot(&self) -> (Vec<BaselineFlow>, u64) {
         let (rows, pods, lost) = {
-            let inner = lock(&self.inner);
+            let inner = self.inner.lock();
             let rows = inner.inside.iter().chain(inner.outside.iter());
             let rows: Vec<Row> = rows.map(|(_, row)| row.clone()).collect();
             (rows, Arc::clone(&inner.pods), inner.lost)
@@ -132,7 +131,7 @@ impl Inner {
         row.last_seen = row.last_seen.max(time);
     }
 
-    /// The flow's row, now the most recent one, with these two as its example.
+    /// Returns the flow's row, which becomes the most recent one, with these two ends as its example.
     fn row(&mut self, src: &Endpoint, dst: &Endpoint, time: Timestamp) -> &mut Row {
         let (src, dst) = (Seen::new(src, &self.pods), Seen::new(dst, &self.pods));
         let key = Key {
@@ -181,7 +180,7 @@ impl Seen {
         Self { endpoint: endpoint.clone(), pod: find(endpoint, pods) }
     }
 
-    /// The newest example, with what was known of the same pod before.
+    /// Replaces the example, and keeps what was known of the same pod before.
     fn renew(&mut self, newer: Self) {
         let same = self.endpoint.pod == newer.endpoint.pod;
         let known = self.pod.take().filter(|_| same);

@@ -7,13 +7,13 @@ mod journal;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, FindingKind, State};
 use jiff::{SignedDuration, Timestamp};
-
-use crate::sink::lock;
+use parking_lot::Mutex;
+use strum::VariantArray;
 
 pub(super) use feed::Feed;
 pub(super) use journal::Journal;
@@ -36,7 +36,7 @@ impl FindingStore {
 
     /// Replaces what is stored of a finding.
     pub(super) fn put(&self, finding: Arc<Finding>, now: Timestamp) {
-        let mut findings = lock(&self.inner);
+        let mut findings = self.inner.lock();
         if !findings.contains_key(&finding.id) {
             make_room(&mut findings, self.max, now);
         }
@@ -46,7 +46,7 @@ impl FindingStore {
     /// Returns active findings first, then those seen last, without those that resolved more than an hour ago.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Vec<Arc<Finding>> {
-        let findings = lock(&self.inner);
+        let findings = self.inner.lock();
         let mut all: Vec<_> = findings.values().filter(|finding| !is_over(finding, now)).cloned().collect();
         drop(findings);
         all.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -55,17 +55,18 @@ impl FindingStore {
 
     /// Returns all findings that are kept, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Finding>> {
-        lock(&self.inner).values().cloned().collect()
+        self.inner.lock().values().cloned().collect()
     }
 
     /// Returns how many findings of each kind are active.
     #[must_use]
-    pub fn active(&self) -> [(FindingKind, usize); FindingKind::ALL.len()] {
-        let findings = lock(&self.inner);
-        FindingKind::ALL.map(|kind| {
+    pub fn active(&self) -> Vec<(FindingKind, usize)> {
+        let findings = self.inner.lock();
+        let count = |kind| {
             let active = |finding: &&Arc<Finding>| finding.kind == kind && finding.state == State::Active;
             (kind, findings.values().filter(active).count())
-        })
+        };
+        FindingKind::VARIANTS.iter().copied().map(count).collect()
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
         put(&store, finding("f9", 50), 100);
         assert_eq!(ids(&store, 100), ["f9", "f2", "f1"]);
         let counts: Vec<usize> = store.active().iter().map(|(_, n)| *n).collect();
-        assert_eq!((counts.len(), counts[0], counts.iter().sum()), (FindingKind::ALL.len(), 3, 3));
+        assert_eq!((counts.len(), counts[0], counts.iter().sum()), (FindingKind::VARIANTS.len(), 3, 3));
         put(&store, finding("f1", 60), 100);
         assert_eq!(ids(&store, 100), ["f1", "f9", "f2"], "an update needs no room");
     }

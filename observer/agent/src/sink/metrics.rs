@@ -1,11 +1,14 @@
 //! `/metrics`: typed families with bounded labels.
 //!
-//! Counts per pair come from the kernel's exact counters through the engine; the handshake histogram comes from records,
-//! so it misses what `events_lost_total` says was lost.
+//! Counts per pair come from the kernel's exact counters through the engine; the handshake histogram comes from
+//! records, so it misses the records that `events_lost_total` counts as lost.
 
 mod active;
+mod agent;
 mod bursts;
+mod catalogue;
 mod checks;
+mod handshakes;
 mod http;
 mod labels;
 mod latent;
@@ -13,14 +16,14 @@ mod outcomes;
 mod pairs;
 mod process;
 mod series;
+mod spec;
 #[cfg(test)]
 mod tests;
 mod text;
 mod vips;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arcstr::ArcStr;
@@ -32,37 +35,34 @@ use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
 use flow_model::record::Endpoint;
 use flow_model::vip::{ClaimSource, Vip};
 use jiff::{SignedDuration, Timestamp};
-use prometheus_client::metrics::counter::Counter;
+use parking_lot::Mutex;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::agent::AgentSeries;
 use self::bursts::BurstSeries;
 use self::checks::CheckSeries;
+use self::handshakes::Handshakes;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::series::SeriesStore;
 use self::vips::VipSeries;
 use crate::sink::findings::FindingStore;
-use crate::sink::lock;
 use crate::sink::tail::TailCounters;
 
+pub use catalogue::document;
 pub use http::{HttpCounters, Refused};
 pub use text::Format;
-
-/// Seconds. A handshake in a node takes tens of microseconds; a repeated SYN costs one second.
-const HANDSHAKE_BUCKETS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0];
 
 /// Bounds of the series with pair labels.
 #[derive(Clone, Debug)]
 pub struct MetricsConfig {
-    /// Sets of pair labels; new ones past it fold into `_other`.
+    /// Pairs with series of their own. Beyond it, new pairs are counted together in `_other`.
     pub max_series: usize,
-    /// How long series outlive their workload, so that a scrape still sees the last increments.
+    /// How long series stay after their workload is gone, so that a scrape still sees the last increments.
     pub departed_grace: SignedDuration,
-    /// Series without an update for this long go.
+    /// Series without an update for this long are removed.
     pub idle: SignedDuration,
 }
 
@@ -76,11 +76,11 @@ impl Default for MetricsConfig {
     }
 }
 
-/// The one label of the smaller families; each family has its own name for it, set where its value is.
-type Label = [(&'static str, String); 1];
-type Gauges = Family<Label, Gauge>;
+/// The one label of the smaller families. Each family has its own name for it, which stands where the value is set.
+type LabelSet = [(&'static str, String); 1];
+type Gauges = Family<LabelSet, Gauge>;
 
-/// Everything published.
+/// Holds everything that `/metrics` publishes.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -89,16 +89,8 @@ pub struct Metrics {
     bursts: BurstSeries,
     vips: VipSeries,
     max_series: usize,
-    findings: Gauges,
-    handshakes: Family<Label, Histogram, fn() -> Histogram>,
-    lost: Family<Label, Counter>,
-    tail: TailCounters,
-    probes: Gauges,
-    interfaces: Gauges,
-    maps: Gauges,
-    objects: Gauges,
-    synced: Gauges,
-    object_kinds: Mutex<BTreeSet<ArcStr>>,
+    handshakes: Handshakes,
+    agent: AgentSeries,
     checks: CheckSeries,
     http: HttpCounters,
 }
@@ -112,34 +104,13 @@ impl Metrics {
             bursts: BurstSeries::new(config),
             vips: VipSeries::default(),
             max_series: config.max_series,
-            findings: Family::default(),
-            handshakes: Family::new_with_constructor(|| Histogram::new(HANDSHAKE_BUCKETS)),
-            lost: Family::default(),
-            tail: TailCounters::default(),
-            probes: Family::default(),
-            interfaces: Family::default(),
-            maps: Family::default(),
-            objects: Family::default(),
-            synced: Family::default(),
-            object_kinds: Mutex::default(),
+            handshakes: Handshakes::new(),
+            agent: AgentSeries::new(),
             checks: CheckSeries::new(),
             http: HttpCounters::default(),
         };
-        metrics.start_at_zero();
         metrics.register();
         metrics
-    }
-
-    /// Series that exist from the start, so that their first increment is seen as one.
-    fn start_at_zero(&mut self) {
-        for stage in LostStage::ALL {
-            drop(self.lost.get_or_create(&label("stage", stage.as_str())));
-        }
-        self.set_findings(FindingKind::ALL.map(|kind| (kind, 0)));
-        self.tail.lost = self.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
-        for vantage in [Vantage::Source, Vantage::Destination, Vantage::Transit] {
-            drop(self.handshakes.get_or_create(&label("vantage", vantage.as_str())));
-        }
     }
 
     fn register(&mut self) {
@@ -149,32 +120,10 @@ impl Metrics {
         registry.register_collector(Box::new(self.latent.clone()));
         registry.register_collector(Box::new(self.bursts.clone()));
         registry.register_collector(Box::new(self.vips.clone()));
-        registry.register("findings", "Active findings, by kind", self.findings.clone());
-        registry.register(
-            "handshake_seconds",
-            "Time from the first SYN to the SYN-ACK of established connections",
-            self.handshakes.clone(),
-        );
-        registry.register(
-            "events_lost",
-            "Events that could not be delivered or attributed, by stage",
-            self.lost.clone(),
-        );
-        registry.register("probe_attached", "Whether a probe is at work", self.probes.clone());
-        registry.register("interfaces_followed", "Network interfaces observed", self.interfaces.clone());
-        registry.register("map_entries", "Entries in the kernel maps", self.maps.clone());
-        registry.register("cluster_objects", "Kubernetes objects known", self.objects.clone());
-        registry.register(
-            "cluster_synced",
-            "Whether the objects of a kind have been read completely",
-            self.synced.clone(),
-        );
-        registry.register("tail_clients", "Readers of the live tail", self.tail.clients.clone());
+        self.handshakes.register(registry);
+        self.agent.register(registry);
         self.checks.register(registry);
         self.http.register(registry);
-        let build = Gauges::default();
-        build.get_or_create(&label("version", env!("CARGO_PKG_VERSION"))).set(1);
-        registry.register("build_info", "The version of this agent; always 1", build);
     }
 
     /// Publishes the active findings of this store.
@@ -183,7 +132,7 @@ impl Metrics {
         registry.register_collector(Box::new(active::ActiveFindings(findings)));
     }
 
-    /// What a scrape is answered, complete to the end marker.
+    /// Returns the answer to a scrape, complete to the end marker.
     ///
     /// # Errors
     /// When the encoder fails, which it does not on a `String`.
@@ -196,65 +145,51 @@ impl Metrics {
         })
     }
 
-    /// Says whether a probe is attached.
+    /// Publishes whether a probe is attached.
     pub fn set_probe_attached(&self, probe: &str, attached: bool) {
-        self.probes.get_or_create(&label("probe", probe)).set(attached.into());
+        self.agent.set_probe_attached(probe, attached);
     }
 
-    /// Number of interfaces observed in a role: `pod` or `uplink`.
+    /// Publishes the number of interfaces observed in a role: `pod` or `uplink`.
     pub fn set_interfaces_followed(&self, role: &str, count: usize) {
-        self.interfaces.get_or_create(&label("role", role)).set(gauge(count));
+        self.agent.set_interfaces_followed(role, count);
     }
 
-    /// Entries in a kernel map.
+    /// Publishes the number of entries in a kernel map.
     pub fn set_map_entries(&self, map: &str, entries: usize) {
-        self.maps.get_or_create(&label("map", map)).set(gauge(entries));
+        self.agent.set_map_entries(map, entries);
     }
 
-    /// Says whether what is known of a kind is what the source has; `None` for a kind that the source doesn't have.
+    /// Publishes whether the agent has all objects of a kind; `None` removes a kind that the source doesn't have.
     pub fn set_cluster_synced(&self, kind: &str, synced: Option<bool>) {
-        match synced {
-            Some(synced) => drop(self.synced.get_or_create(&label("kind", kind)).set(synced.into())),
-            None => drop(self.synced.remove(&label("kind", kind))),
-        }
+        self.agent.set_cluster_synced(kind, synced);
     }
 
-    /// Counts what was lost on the way. The tail counts [`LostStage::Client`] by itself.
+    /// Counts what was lost at a stage. The tail counts [`LostStage::Client`] by itself.
     pub fn add_lost(&self, stage: LostStage, count: u64) {
-        self.lost.get_or_create(&label("stage", stage.as_str())).inc_by(count);
+        self.agent.add_lost(stage, count);
     }
 
     pub(super) fn set_cluster_objects(&self, objects: &[(ArcStr, u64)]) {
-        let mut known = lock(&self.object_kinds);
-        for kind in known.iter().filter(|kind| objects.iter().all(|(k, _)| k != *kind)) {
-            self.objects.get_or_create(&label("kind", kind)).set(0);
-        }
-        for (kind, count) in objects {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            self.objects.get_or_create(&label("kind", kind)).set(count);
-            known.insert(kind.clone());
-        }
+        self.agent.set_cluster_objects(objects);
     }
 
     pub(super) fn observe_handshake(&self, vantage: Vantage, latency_us: u64) {
-        let latency = Duration::from_micros(latency_us).as_secs_f64();
-        self.handshakes.get_or_create(&label("vantage", vantage.as_str())).observe(latency);
+        self.handshakes.observe(vantage, latency_us);
     }
 
     pub(super) fn add_pair(&self, update: &PairUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(pair, src, dst)| PairKey::new(src, dst, pair.vantage));
-        lock(&self.series).add(key, &update.counts, update.verdict, now);
+        self.series.lock().add(key, &update.counts, update.verdict, now);
     }
 
     pub(super) fn add_drops(&self, update: DropUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(src, dst, vantage)| PairKey::new(src, dst, *vantage));
-        lock(&self.series).add_drops(key, update.reason, update.count, now);
+        self.series.lock().add_drops(key, update.reason, update.count, now);
     }
 
     pub(super) fn set_findings(&self, active: impl IntoIterator<Item = (FindingKind, usize)>) {
-        for (kind, count) in active {
-            self.findings.get_or_create(&label("kind", kind.as_str())).set(gauge(count));
-        }
+        self.agent.set_findings(active);
     }
 
     pub(super) fn set_latent_denials(&self, counts: Vec<LatentCount>) {
@@ -265,7 +200,7 @@ impl Metrics {
         self.bursts.add(dst, cause, now);
     }
 
-    /// Announces a synthetic check before its first result.
+    /// Creates the failure counters of a synthetic check before its first result.
     pub fn declare_check(&self, name: &str) {
         self.checks.declare(name);
     }
@@ -292,11 +227,11 @@ impl Metrics {
 
     pub(super) fn depart(&self, workloads: &[ObjectRef], now: Timestamp) {
         self.bursts.depart(workloads, now);
-        lock(&self.series).depart(workloads, now);
+        self.series.lock().depart(workloads, now);
     }
 
     pub(crate) fn tail_counters(&self) -> TailCounters {
-        self.tail.clone()
+        self.agent.tail.clone()
     }
 
     pub(crate) fn http_counters(&self) -> HttpCounters {
@@ -308,6 +243,6 @@ fn gauge(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn label(name: &'static str, value: &str) -> Label {
+fn label(name: &'static str, value: &str) -> LabelSet {
     [(name, value.to_owned())]
 }

@@ -1,16 +1,16 @@
 //! The table of `/api/v1/pairs`: net counts per pod pair.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use flow_model::flow::{Counts, Pair};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::PairUpdate;
 use flow_model::record::Endpoint;
+use parking_lot::Mutex;
 
-use crate::sink::lock;
-
-/// Bounded: the row that was updated longest ago gives way, and its counts go to [`PairRows::other`], so sums stay exact.
+/// Holds the rows, bounded: a new row replaces the least recently updated one, whose counts go to [`PairRows::other`],
+/// so that sums stay exact.
 #[derive(Debug)]
 pub struct PairTable {
     inner: Mutex<Inner>,
@@ -34,10 +34,10 @@ pub struct PairRow {
     pub counts: Counts,
 }
 
-/// An address may pass to another pod, whose counts are its own.
+/// The key of a row. It has the names, because an address may pass to another pod, which has counts of its own.
 type Key = (Pair, Option<Name>, Option<Name>);
 
-/// What tells the sides of two rows apart.
+/// The part of an endpoint by which rows are distinguished.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Name {
     Service(ObjectRef),
@@ -66,13 +66,13 @@ impl PairTable {
     }
 
     pub(super) fn update(&self, update: PairUpdate) {
-        lock(&self.inner).update(update);
+        self.inner.lock().update(update);
     }
 
-    /// All rows and the remainder.
+    /// Returns all rows and the remainder.
     #[must_use]
     pub fn snapshot(&self) -> PairRows {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         let rows = inner.order.values().rev().filter_map(|key| inner.rows.get(key));
         PairRows { rows: rows.map(|slot| slot.row.clone()).collect(), other: inner.other }
     }
@@ -102,7 +102,7 @@ impl Inner {
         }
     }
 
-    /// Takes out a row of the same addresses that was counted before its names were known.
+    /// Removes and returns a row of the same addresses that was counted before its names were known.
     fn take_unnamed(&mut self, (pair, src, dst): &Key) -> Option<Counts> {
         [(None, dst.clone()), (src.clone(), None), (None, None)]
             .into_iter()
@@ -130,7 +130,7 @@ impl Inner {
     }
 }
 
-/// Which pod this is, or which Service was addressed: its backends change from one connection to the next.
+/// Returns the pod, or the Service addressed, whose backends change from one connection to the next.
 fn name(endpoint: &Endpoint) -> Option<Name> {
     match (&endpoint.service, &endpoint.namespace, &endpoint.pod) {
         (Some(service), ..) => Some(Name::Service(service.clone())),
@@ -144,7 +144,7 @@ fn each(counts: &mut Counts) -> impl Iterator<Item = &mut i64> {
     [syn, syn_retransmits].into_iter().chain(rst.iter_mut().flatten()).chain(outcomes)
 }
 
-/// Adds increments up.
+/// Adds increments to a sum.
 pub fn add(to: &mut Counts, from: &Counts) {
     let mut from = *from;
     for (to, from) in each(to).zip(each(&mut from)) {

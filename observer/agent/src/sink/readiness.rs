@@ -1,13 +1,12 @@
-//! What the agent still waits for before it is ready.
+//! The conditions that the agent waits for before it is ready.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
+use parking_lot::Mutex;
 
-use crate::sink::lock;
-
-/// A set of named pending conditions. Ready when none is left.
+/// A set of named pending conditions. The agent is ready when none is pending.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     pending: Arc<Mutex<BTreeMap<&'static str, usize>>>,
@@ -15,36 +14,36 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Holds readiness back under this name until the guard is dropped. Names may be used more than once.
+    /// Makes this condition pending until the guard is dropped. Names may be used more than once.
     #[must_use = "dropping the guard says ready"]
     pub fn guard(&self, name: &'static str) -> ReadinessGuard {
-        *lock(&self.pending).entry(name).or_default() += 1;
+        *self.pending.lock().entry(name).or_default() += 1;
         ReadinessGuard { readiness: self.clone(), name }
     }
 
-    /// Says why something is no longer, or was never, what it should be. The agent is ready all the same: starting it
-    /// again would mend nothing.
+    /// Records why something is out of date; `None` when it is up to date again. The agent stays ready, because a
+    /// restart would not help.
     pub fn set_stale(&self, name: &'static str, why: Option<ArcStr>) {
         match why {
-            Some(why) => drop(lock(&self.stale).insert(name, why)),
-            None => drop(lock(&self.stale).remove(name)),
+            Some(why) => drop(self.stale.lock().insert(name, why)),
+            None => drop(self.stale.lock().remove(name)),
         }
     }
 
-    /// What is stale now, and why.
+    /// Returns what is stale now, and why.
     #[must_use]
     pub fn stale(&self) -> BTreeMap<&'static str, ArcStr> {
-        lock(&self.stale).clone()
+        self.stale.lock().clone()
     }
 
-    /// Names still pending, sorted; empty when ready.
+    /// Returns the pending conditions, sorted; empty when the agent is ready.
     #[must_use]
     pub fn pending(&self) -> Vec<&'static str> {
-        lock(&self.pending).keys().copied().collect()
+        self.pending.lock().keys().copied().collect()
     }
 }
 
-/// One pending condition; drop it when fulfilled.
+/// One pending condition. Dropping it fulfils the condition.
 #[derive(Debug)]
 pub struct ReadinessGuard {
     readiness: Readiness,
@@ -53,7 +52,7 @@ pub struct ReadinessGuard {
 
 impl Drop for ReadinessGuard {
     fn drop(&mut self) {
-        let mut pending = lock(&self.readiness.pending);
+        let mut pending = self.readiness.pending.lock();
         if let Some(count) = pending.get_mut(self.name) {
             *count -= 1;
             if *count == 0 {

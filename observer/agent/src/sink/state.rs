@@ -1,12 +1,14 @@
-//! The read side of the sinks: what `http/` is given.
+//! The read side of the sinks, which `http/` uses.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
 use flow_policy::query::Explainer;
+use parking_lot::Mutex;
 
+use crate::sink::SinkConfig;
 use crate::sink::baseline::BaselineTable;
 use crate::sink::findings::FindingStore;
 use crate::sink::metrics::Metrics;
@@ -14,7 +16,6 @@ use crate::sink::pairs::PairTable;
 use crate::sink::readiness::Readiness;
 use crate::sink::tail::Tail;
 use crate::sink::vips::VipStore;
-use crate::sink::{SinkConfig, lock};
 
 /// Shared by the writer and all readers.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct Shared {
     info: Mutex<BTreeMap<String, String>>,
 }
 
-/// A picture of the cluster, indexed when somebody asks.
+/// A snapshot of the cluster, indexed at the first question.
 #[derive(Debug, Default)]
 struct Cluster {
     inventory: Arc<Inventory>,
@@ -58,19 +59,20 @@ impl Shared {
         }
     }
 
-    /// This node's name.
+    /// Returns this node's name.
     #[must_use]
     pub fn node(&self) -> &ArcStr {
         &self.node
     }
 
-    /// The newest picture of the cluster; empty at first.
+    /// Returns the newest snapshot of the cluster; empty at first.
     #[must_use]
     pub fn inventory(&self) -> Arc<Inventory> {
         Arc::clone(&self.cluster().inventory)
     }
 
-    /// Answers questions by the newest picture of the cluster. The first one who asks of a picture waits for its index.
+    /// Returns what answers questions by the newest snapshot of the cluster. The first call for a snapshot waits for
+    /// its index.
     #[must_use]
     pub fn explainer(&self) -> Arc<Explainer> {
         let cluster = self.cluster();
@@ -79,24 +81,24 @@ impl Shared {
     }
 
     fn cluster(&self) -> Arc<Cluster> {
-        Arc::clone(&lock(&self.cluster))
+        Arc::clone(&self.cluster.lock())
     }
 
     pub(super) fn set_inventory(&self, inventory: Arc<Inventory>) {
         let cluster = Arc::new(Cluster { inventory, explainer: OnceLock::new() });
-        let old = std::mem::replace(&mut *lock(&self.cluster), cluster);
+        let old = std::mem::replace(&mut *self.cluster.lock(), cluster);
         // Not under the lock: a large picture takes a while to go.
         drop(old);
     }
 
-    /// Sets a line of what `GET /` says about this agent, e.g. `kernel` and `6.12.0`.
+    /// Sets a line of `GET /` about this agent, such as `kernel` and `6.12.0`.
     pub fn set_info(&self, key: impl Into<String>, value: impl Into<String>) {
-        lock(&self.info).insert(key.into(), value.into());
+        self.info.lock().insert(key.into(), value.into());
     }
 
-    /// All lines set, sorted by key.
+    /// Returns all lines that are set, sorted by key.
     #[must_use]
     pub fn info(&self) -> BTreeMap<String, String> {
-        lock(&self.info).clone()
+        self.info.lock().clone()
     }
 }

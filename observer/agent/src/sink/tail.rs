@@ -1,8 +1,8 @@
 //! The live tail: a bounded ring of serialised records, and cursors into it.
 //!
 //! A record is serialised once. Subscribers hold only a position, so replay and follow are the same walk: no gap, no
-//! duplicate between them. One that falls off the ring's tail is told how many records it missed; the writer never
-//! waits and keeps nothing for it.
+//! duplicate between them. A subscriber that falls behind the ring gets a `lost` record with the number that it missed;
+//! the writer never waits for it.
 
 mod filter;
 mod ring;
@@ -10,18 +10,18 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::record::FlowRecord;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use self::filter::Meta;
 use self::ring::Ring;
-use crate::sink::lock;
 
 pub use filter::{Filter, PodName};
 pub use subscription::{Item, Subscription};
@@ -46,12 +46,12 @@ impl Default for TailConfig {
 /// Where a subscription begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Only records still to come.
+    /// Only records that come later.
     Now,
     /// Records of this time and later, as far as the ring reaches back.
     Since(Timestamp),
-    /// Right after this position. When it belongs to another run of the agent, everything in the ring is new to the
-    /// reader: from this time on, if given.
+    /// Right after this position. If it belongs to another run of the agent, everything in the ring is new to the
+    /// reader, and the subscription begins at the time given, if any.
     After(Position, Option<Timestamp>),
 }
 
@@ -62,7 +62,7 @@ pub struct Position {
     seq: u64,
 }
 
-/// Every permitted reader is already connected.
+/// The error for a reader beyond the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} clients are reading already, which is the limit")]
 pub struct TooManyClients(pub usize);
@@ -76,7 +76,7 @@ pub struct TailCounters {
     pub clients: Gauge,
 }
 
-/// The ring and its readers' bell.
+/// The ring, and the signal that wakes its readers.
 #[derive(Debug)]
 pub struct Tail {
     ring: Mutex<Ring>,
@@ -89,7 +89,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// An empty tail. `node` signs the `lost` records.
+    /// Returns an empty tail. `node` is the node of its `lost` records.
     #[must_use]
     pub fn new(config: &TailConfig, node: ArcStr, counters: TailCounters) -> Self {
         let ring = Ring::new(config.max_records.max(1), config.max_bytes);
@@ -103,7 +103,7 @@ impl Tail {
         }
     }
 
-    /// Adds a record and wakes the readers. Called by the one writer; never waits for a reader.
+    /// Adds a record and wakes the readers. Only the one writer calls it; it never waits for a reader.
     pub fn push(&self, record: &FlowRecord) {
         let line = match serde_json::to_vec(record) {
             Ok(mut json) => {
@@ -115,11 +115,11 @@ impl Tail {
                 return;
             }
         };
-        let next = lock(&self.ring).push(line, Meta::of(record));
+        let next = self.ring.lock().push(line, Meta::of(record));
         self.head.send_replace(next);
     }
 
-    /// A new reader; `follow` keeps it open for records to come.
+    /// Returns a new reader. With `follow` it stays open for later records.
     ///
     /// # Errors
     /// When the limit of readers is reached.
@@ -133,7 +133,7 @@ impl Tail {
     }
 }
 
-/// Tells this run from others, so that a position of an earlier run is not taken for one of this.
+/// Returns a number that distinguishes this run, so that a position of an earlier run is not used in this one.
 fn instance() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one((std::process::id(), Timestamp::now()))

@@ -39,7 +39,7 @@ pub(crate) fn external() -> Endpoint {
     Endpoint::bare([1, 1, 1, 1].into(), 443)
 }
 
-/// An attempt at this second, whose source port is the same number so that records can be told apart.
+/// An attempt at this second, whose source port is the same number, so that records can be distinguished.
 pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcome) -> FlowRecord {
     let port = u16::try_from(second.rem_euclid(65_536)).unwrap();
     let event = Event::Attempt(Attempt {
@@ -86,7 +86,7 @@ pub(crate) fn finding(id: &str, second: i64) -> Finding {
     }
 }
 
-/// A VIP that nobody announces.
+/// A VIP without a claimant.
 pub(crate) fn vip(services: &[&str]) -> Vip {
     Vip {
         ip: [10, 0, 20, 200].into(),

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use flow_model::vip::Vip;
+use parking_lot::Mutex;
 
-use crate::sink::lock;
-
-/// The newest picture of each VIP; as many as the engine follows.
+/// Holds the newest state of each VIP. The engine bounds their number.
 #[derive(Debug, Default)]
 pub struct VipStore {
     inner: Mutex<BTreeMap<IpAddr, Arc<Vip>>>,
@@ -16,17 +15,17 @@ pub struct VipStore {
 
 impl VipStore {
     pub(super) fn put(&self, vip: Vip) {
-        lock(&self.inner).insert(vip.ip, Arc::new(vip));
+        self.inner.lock().insert(vip.ip, Arc::new(vip));
     }
 
     pub(super) fn remove(&self, ip: IpAddr) {
-        lock(&self.inner).remove(&ip);
+        self.inner.lock().remove(&ip);
     }
 
-    /// All of them, by address.
+    /// Returns all VIPs, by address.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Arc<Vip>> {
-        lock(&self.inner).values().cloned().collect()
+        self.inner.lock().values().cloned().collect()
     }
 }
 

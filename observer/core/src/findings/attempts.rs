@@ -7,6 +7,7 @@ use flow_model::finding::{Finding, FindingChange, FindingKind, FindingSource, Re
 use flow_model::flow::Outcome;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 use jiff::Timestamp;
+use strum::VariantArray as _;
 
 use crate::facts::AttemptFacts;
 use crate::findings::Findings;
@@ -27,7 +28,7 @@ impl Findings {
             Reading::Nothing => {}
             Reading::Success => {
                 let of_attempts = |kind: &FindingKind| kind.traits().source == FindingSource::Attempts;
-                for kind in FindingKind::ALL.into_iter().filter(of_attempts) {
+                for kind in FindingKind::VARIANTS.iter().copied().filter(of_attempts) {
                     self.succeeded(&subject, kind, facts);
                 }
             }

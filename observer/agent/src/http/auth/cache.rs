@@ -1,4 +1,4 @@
-//! Answers that count for a while. Pure: the time is the caller's.
+//! Answers that are valid for a while. The caller passes the time.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -6,15 +6,15 @@ use std::time::Instant;
 use lru::LruCache;
 use ring::hmac;
 
-/// Of a token, or of a token and what is asked with it. Keyed by a secret of this run, so that memory read by somebody
-/// neither has the token nor a way to try guesses.
+/// A digest of a token, or of a token and a request. It is keyed by a secret of this run, so that a copy of the memory
+/// reveals neither the token nor a way to test guesses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Mark([u8; 32]);
 
-/// Makes marks.
+/// Creates marks.
 pub(super) struct Marker(hmac::Key);
 
-/// Bounded; the least recently used answer gives way.
+/// Holds answers, bounded: new ones replace the least recently used.
 pub(super) struct Cache<V> {
     answers: LruCache<Mark, (V, Instant)>,
 }

@@ -1,4 +1,4 @@
-//! By which name the agent was asked for.
+//! The check of the name in `Host`.
 
 use std::net::IpAddr;
 
@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, Uri};
 
 use crate::http::auth::Denial;
 
-/// Of a name that is told back.
+/// Length of a name that an error quotes.
 const SHOWN: usize = 100;
 
-/// Lets pass what names this host by an address or as localhost, which no stranger's name server decides. A client that
-/// names nothing (HTTP/1.0) is no browser.
+/// Accepts requests that name this host by an address or as localhost, which no foreign name server controls. A client
+/// without `Host` (HTTP/1.0) is not a browser.
 pub(super) fn check(headers: &HeaderMap, uri: &Uri) -> Result<(), Denial> {
     let header = headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or_default());
     let target = uri.authority().map(Authority::as_str);

@@ -1,33 +1,33 @@
-//! What the guard wants to know of credentials, and of whom it asks it.
+//! The questions of the guard about credentials, and who answers them.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
 
-/// Whose token it is.
+/// The user of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// E.g. `system:serviceaccount:monitoring:prometheus`.
     pub name: String,
-    /// Tells users of one name apart.
+    /// Distinguishes users of one name.
     pub uid: Option<String>,
-    /// What permissions may hang on, too.
+    /// Groups, which may have permissions, too.
     pub groups: Vec<String>,
     /// The authenticator's own fields.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// Nobody could tell. The text is for the agent's log, and never holds a token.
+/// The error when nobody could answer. The text is for the agent's log and never holds a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ReviewError(pub String);
 
-/// Knows users and their permissions: the API server.
+/// Knows users and their permissions. In a cluster it is the API server.
 pub trait Reviewer: Send + Sync {
-    /// Whose token it is; `None` when it is nobody's.
+    /// Returns the token's user; `None` for an unknown token.
     fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, ReviewError>>;
 
-    /// Whether the user may do this; `verb` is the method in lower case.
+    /// Is true when the user may do this; `verb` is the method in lower case.
     fn authorize<'a>(
         &'a self,
         user: &'a User,

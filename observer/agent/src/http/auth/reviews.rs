@@ -1,19 +1,20 @@
-//! A reviewer's answers, remembered for seconds and asked for once.
+//! A reviewer's answers, remembered for seconds so that each question is asked once.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::http::auth::cache::{Cache, Mark, Marker};
 use crate::http::auth::strikes::Strikes;
 use crate::http::auth::{Asked, Denial, ReviewError, Reviewer, User};
 
-/// A token taken back, or a permission, counts for so long.
+/// How long a yes is remembered, and so how long a revoked token or permission still works.
 const YES: Duration = Duration::from_secs(10);
-/// Shorter: who has just been given a permission waits for it.
+/// How long a no is remembered. It is shorter, because a user with a new permission waits for it.
 const NO: Duration = Duration::from_secs(3);
-/// For all that has to be asked about one request. Commands wait for 10 s.
+/// Time for all questions about one request. Commands wait for 10 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 const USERS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 const PERMISSIONS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
@@ -22,17 +23,17 @@ const LANES: usize = 16;
 
 type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// Asks a [`Reviewer`], and never takes silence for consent.
+/// Asks a [`Reviewer`]. A request without an answer is refused.
 pub struct Reviews {
     reviewer: Box<dyn Reviewer>,
     marker: Marker,
     known: Mutex<Known>,
-    /// A token is reviewed in the lane of its mark, one at a time. So requests with one token ask once, and all together
-    /// never ask more than so many questions at a time.
+    /// A token is reviewed in the lane of its mark, one at a time. So requests with one token ask once, and all
+    /// together never ask more questions at a time than there are lanes.
     lanes: [tokio::sync::Mutex<()>; LANES],
     clock: Clock,
     patience: Duration,
-    /// So that an outage is logged once.
+    /// The last review failed. It is kept so that an outage is logged once.
     out: AtomicBool,
 }
 
@@ -43,10 +44,10 @@ struct Known {
 }
 
 impl Reviews {
-    /// With empty memory.
+    /// Returns reviews that remember nothing yet.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system has no random numbers.
     pub fn new(reviewer: impl Reviewer + 'static) -> Result<Self, ReviewError> {
         Self::with(reviewer, PATIENCE, Box::new(Instant::now))
     }
@@ -83,7 +84,7 @@ impl Reviews {
         }
     }
 
-    /// A decision that needs no question.
+    /// Returns a remembered decision.
     fn remembered(&self, whose: &Mark, what: &Mark) -> Option<Result<(), Denial>> {
         let (now, mut known) = ((self.clock)(), self.known());
         let Some(user) = known.users.get(whose, now)? else { return Some(Err(Denial::Unauthenticated)) };
@@ -93,7 +94,7 @@ impl Reviews {
     async fn review(&self, token: &str, whose: &Mark, what: &Mark, asked: Asked<'_>) -> Result<(), Denial> {
         let lane = &self.lanes[usize::from(whose.bytes()[0]) % LANES];
         let _turn = lane.lock().await;
-        // Whoever was in the lane before may have asked the same.
+        // The request before in this lane may have asked the same.
         if let Some(decision) = self.remembered(whose, what) {
             return decision;
         }
@@ -139,7 +140,7 @@ impl Reviews {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who tries one invalid token after another. Each costs the API server a review. Pure: the time is the caller's.
+//! Counts invalid tokens per client, because each costs the API server a review. The caller passes the time.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use lru::LruCache;
 
 use crate::http::limits::Client;
 
-/// So many within the window are a mistake; more are not.
+/// Invalid tokens that one client may send within the window.
 const STRIKES: u32 = 30;
 const WINDOW: Duration = Duration::from_secs(10);
 const CLIENTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();

@@ -1,10 +1,10 @@
-//! Tokens of a file, one a line, for agents without a cluster to ask.
+//! Tokens of a file, one per line, for agents without a cluster to ask.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use ring::digest;
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::auth::looks_like_a_token;
 use crate::http::files::{self, Watched};
 
-/// More are no list of tokens.
+/// Number of tokens in the longest list. A longer file is not a list of tokens.
 const MAX_TOKENS: usize = 1_024;
 
 /// The file can't be read at the start.
@@ -23,10 +23,10 @@ pub struct TokenFileError {
     source: io::Error,
 }
 
-/// Who has one of these may ask for everything. A file that is empty, gone or unreadable admits nobody.
+/// The accepted tokens. Each permits every request. A file that is empty, missing or unreadable admits no one.
 pub struct TokenFile {
     path: PathBuf,
-    /// Digests: all of one length, for the comparison, and nothing to read out of memory.
+    /// Digests, which have one length for the comparison, and from which no token can be read.
     tokens: RwLock<Vec<[u8; 32]>>,
     watched: Watched<1>,
 }
@@ -35,7 +35,7 @@ impl TokenFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it can't be read. What happens to it later is logged instead.
+    /// When it can't be read. Later failures are logged instead.
     pub fn load(path: &Path) -> Result<Self, TokenFileError> {
         let bytes = files::read(path).map_err(|source| TokenFileError { path: path.to_owned(), source })?;
         let bytes = [bytes];
@@ -46,10 +46,10 @@ impl TokenFile {
         Ok(file)
     }
 
-    /// Takes as long for a token that is almost right as for any other.
+    /// Is true for a token of the file. The comparison takes as long for an almost right token as for any other.
     pub(super) fn admits(&self, token: &str) -> bool {
         let given = digest_of(token.as_bytes());
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.tokens.read();
         let found = tokens.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&given));
         found.into()
     }
@@ -67,11 +67,11 @@ impl TokenFile {
         if tokens.is_empty() {
             tracing::warn!(%path, "the token file holds no token: nobody is admitted to /api");
         }
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        *self.tokens.write() = tokens;
     }
 }
 
-/// Lines that can't be tokens are left out, and named by number only.
+/// Leaves out lines that can't be tokens. The log names them by number only.
 fn tokens(bytes: &[u8]) -> Vec<[u8; 32]> {
     let (mut tokens, mut bad) = (Vec::new(), Vec::new());
     for (number, line) in (1_usize..).zip(bytes.split(|byte| *byte == b'\n')) {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::http::Settings;
@@ -66,7 +67,7 @@ impl Drop for Open<'_> {
 
 impl Reviewer for Handle {
     fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, ReviewError>> {
-        let name = self.0.users.lock().unwrap().get(token).map(|name| (*name).to_owned());
+        let name = self.0.users.lock().get(token).map(|name| (*name).to_owned());
         let user = name.map(|name| User { name, ..User::default() });
         self.0.answer(&self.0.token_reviews, user).boxed()
     }
@@ -78,7 +79,7 @@ impl Reviewer for Handle {
         path: &'a str,
     ) -> BoxFuture<'a, Result<bool, ReviewError>> {
         let asked = format!("{} {verb} {path}", user.name);
-        let may = self.0.permissions.lock().unwrap().contains(&asked.as_str());
+        let may = self.0.permissions.lock().contains(&asked.as_str());
         self.0.answer(&self.0.access_reviews, may).boxed()
     }
 }
@@ -96,12 +97,8 @@ impl Guarded {
     }
 
     async fn with(table: Table) -> Self {
-        table
-            .users
-            .lock()
-            .unwrap()
-            .extend([("reader-token".into(), "reader"), ("nobody-token".into(), "nobody")]);
-        table.permissions.lock().unwrap().extend(["reader get /api/v1/pairs", "reader get /api/v1/nothing"]);
+        table.users.lock().extend([("reader-token".into(), "reader"), ("nobody-token".into(), "nobody")]);
+        table.permissions.lock().extend(["reader get /api/v1/pairs", "reader get /api/v1/nothing"]);
         let (table, later) = (Arc::new(table), Arc::<AtomicU64>::default());
         let clock = {
             let (start, later) = (Instant::now(), Arc::clone(&later));
@@ -148,7 +145,8 @@ async fn without_tokens_only_local_names_lead_to_the_api() {
 #[tokio::test]
 async fn what_everybody_may_ask_for() {
     let guarded = Guarded::start().await;
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/metrics?x=y"] {
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/runbooks/README", "/metrics?x=y"]
+    {
         assert_eq!(guarded.agent.get(path, &[]).await.status, 200, "{path}");
         assert_eq!(guarded.status(path, "garbled").await, 200, "{path}");
     }
@@ -245,8 +243,8 @@ async fn answers_count_for_seconds() {
         assert_eq!(guarded.status("/api/v1/pairs", "gone").await, 401);
     }
     assert_eq!(guarded.table.counts(), (3, 2));
-    guarded.table.users.lock().unwrap().clear();
-    guarded.table.permissions.lock().unwrap().push("nobody get /api/v1/pairs");
+    guarded.table.users.lock().clear();
+    guarded.table.permissions.lock().push("nobody get /api/v1/pairs");
     // A refusal is forgotten first: who is given a permission need not wait long.
     guarded.wait(3);
     assert_eq!(guarded.status("/api/v1/pairs", "nobody-token").await, 200);

@@ -1,4 +1,4 @@
-//! `active_findings`: what is found now, with the names that an alert must tell.
+//! `active_findings`: what is found now, with the names that an alert needs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,16 +9,38 @@ use flow_model::object_ref::joined;
 use flow_model::record::Endpoint;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
+use strum::VariantNames;
 
 use crate::sink::findings::FindingStore;
 use crate::sink::metrics::labels::{WorkloadName, workload};
+use crate::sink::metrics::spec::{Kind, Label, Spec};
 
-/// Reads the findings at each scrape; the store bounds the series.
+const ACTIVE: Spec = Spec {
+    name: "active_findings",
+    kind: Kind::Gauge,
+    help: "Active findings, by kind and subject",
+    labels: &[&[
+        Label::one_of("kind", FindingKind::VARIANTS),
+        Label::text("src_namespace", "empty where the finding has no client"),
+        Label::text("src_workload", "as in pairs"),
+        Label::text("dst_namespace", "empty where the finding has no server"),
+        Label::text("dst_workload", "as in pairs"),
+        Label::text("dst_port", "empty where the finding has no server"),
+        Label::text("policy", "`namespace/name` of the policies, joined with `, `"),
+        Label::text("vip", "the address; empty for findings that are not about one"),
+    ]],
+    unit: "findings",
+    changes: "when a finding appears, changes its policies or is resolved; its series disappears then",
+    bound: "the findings kept, at most 1,000",
+};
+
+pub(super) const FAMILIES: [Spec; 1] = [ACTIVE];
+
+/// Reads the findings at each scrape. The store bounds the number of series.
 #[derive(Debug)]
 pub(super) struct ActiveFindings(pub(super) FindingStore);
 
-/// Whom a finding is about. A side that it doesn't have is empty.
+/// The subject of a finding. A side that it doesn't have is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Subject {
     kind: FindingKind,
@@ -63,8 +85,7 @@ impl Collector for ActiveFindings {
         for finding in self.0.all().iter().filter(|finding| finding.state == State::Active) {
             *rows.entry(Subject::new(finding)).or_default() += 1;
         }
-        let help = "Active findings, by kind and by whom they are about.";
-        let mut family = encoder.encode_descriptor("active_findings", help, None, MetricType::Gauge)?;
+        let mut family = ACTIVE.encode(&mut encoder)?;
         for (subject, count) in &rows {
             family.encode_family(&subject.labels())?.encode_gauge(count)?;
         }

@@ -2,22 +2,39 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::{ArcStr, literal};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
 
-use crate::sink::lock;
 use crate::sink::metrics::MetricsConfig;
 use crate::sink::metrics::labels::{WorkloadName, workload};
+use crate::sink::metrics::spec::{Kind, Label, Spec};
+
+const BURSTS: Spec = Spec {
+    name: "rst_bursts",
+    kind: Kind::Counter,
+    help: "Bursts of resets of established connections and orphans, by server and likeliest cause",
+    labels: &[&[
+        Label::text("dst_namespace", "the server's namespace"),
+        Label::text("dst_workload", "the server's workload"),
+        Label::text("cause", "`vip_move`, `endpoint_change`, `unknown`"),
+    ]],
+    unit: "bursts",
+    changes: "when a burst begins: more resets than `--burst-floor` within `--burst-window`, and more than is usual for the \
+        server. The first scrape that has a series shows 0. Series expire as those of pairs do.",
+    bound: "`--max-series` series, and `_other` for each cause",
+};
+
+pub(super) const FAMILIES: [Spec; 1] = [BURSTS];
 
 type Key = (WorkloadName, ArcStr);
 
-/// The bursts counted so far.
+/// Holds the bursts counted so far.
 #[derive(Clone, Debug)]
 pub(super) struct BurstSeries {
     slots: Arc<Mutex<HashMap<Key, Slot>>>,
@@ -29,7 +46,7 @@ pub(super) struct BurstSeries {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     count: u64,
-    /// Zero was told. Prometheus sees an increase only from something that it knew before.
+    /// A scrape has shown zero. Prometheus sees an increase only of a series that it knew before.
     begun: bool,
     updated: Timestamp,
     departed: Option<Timestamp>,
@@ -41,9 +58,9 @@ impl BurstSeries {
         Self { slots: Arc::default(), max, grace, idle }
     }
 
-    /// Past the bound, servers fold into `_other`, which keeps its cause.
+    /// Counts a burst. Beyond the bound, servers are counted together in `_other`, by cause.
     pub(super) fn add(&self, dst: &Endpoint, cause: &ArcStr, now: Timestamp) {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         let mut key = (workload(dst), cause.clone());
         if slots.len() >= self.max && !slots.contains_key(&key) {
             key.0 = WorkloadName::new(literal!("_other"), literal!("_other"));
@@ -53,9 +70,9 @@ impl BurstSeries {
         (slot.count, slot.updated, slot.departed) = (slot.count.saturating_add(1), now, None);
     }
 
-    /// Starts the grace of the series of these workloads, and drops what has expired.
+    /// Starts the grace of the series of these workloads, and removes the series that have expired.
     pub(super) fn depart(&self, workloads: &[WorkloadName], now: Timestamp) {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         for (_, slot) in slots.iter_mut().filter(|((of, _), _)| workloads.contains(of)) {
             slot.departed.get_or_insert(now);
         }
@@ -65,11 +82,11 @@ impl BurstSeries {
         });
     }
 
-    /// What a scrape is told, in the order of the labels. A series begins with zero.
+    /// Returns the rows of a scrape, in the order of the labels. A series begins with zero.
     fn rows(&self) -> Vec<(Key, u64)> {
-        let mut slots = lock(&self.slots);
-        let told = |slot: &mut Slot| if std::mem::replace(&mut slot.begun, true) { slot.count } else { 0 };
-        let mut rows: Vec<_> = slots.iter_mut().map(|(key, slot)| (key.clone(), told(slot))).collect();
+        let mut slots = self.slots.lock();
+        let shown = |slot: &mut Slot| if std::mem::replace(&mut slot.begun, true) { slot.count } else { 0 };
+        let mut rows: Vec<_> = slots.iter_mut().map(|(key, slot)| (key.clone(), shown(slot))).collect();
         rows.sort();
         rows
     }
@@ -77,8 +94,7 @@ impl BurstSeries {
 
 impl Collector for BurstSeries {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let help = "Bursts of resets of established connections and orphans, by server and likeliest cause.";
-        let mut family = encoder.encode_descriptor("rst_bursts", help, None, MetricType::Counter)?;
+        let mut family = BURSTS.encode(&mut encoder)?;
         for ((server, cause), count) in &self.rows() {
             let labels = [
                 ("dst_namespace", server.namespace.as_str()),
@@ -100,7 +116,7 @@ mod tests {
         BurstSeries::new(&MetricsConfig { max_series, ..MetricsConfig::default() })
     }
 
-    fn told(series: &BurstSeries) -> Vec<String> {
+    fn scraped(series: &BurstSeries) -> Vec<String> {
         let row = |((server, cause), n): (Key, u64)| format!("{server} {cause} {n}");
         series.rows().into_iter().map(row).collect()
     }
@@ -109,11 +125,11 @@ mod tests {
     fn a_series_begins_with_zero_so_that_its_first_burst_is_an_increase() {
         let series = series(10);
         series.add(&service("dbaas", "postgresql-lb"), &"vip_move".into(), at(0));
-        assert_eq!(told(&series), ["dbaas/postgresql-lb vip_move 0"]);
-        assert_eq!(told(&series), ["dbaas/postgresql-lb vip_move 1"]);
+        assert_eq!(scraped(&series), ["dbaas/postgresql-lb vip_move 0"]);
+        assert_eq!(scraped(&series), ["dbaas/postgresql-lb vip_move 1"]);
         series.add(&service("dbaas", "postgresql-lb"), &"vip_move".into(), at(1));
         series.add(&service("dbaas", "postgresql-lb"), &"unknown".into(), at(1));
-        assert_eq!(told(&series), ["dbaas/postgresql-lb unknown 0", "dbaas/postgresql-lb vip_move 2"]);
+        assert_eq!(scraped(&series), ["dbaas/postgresql-lb unknown 0", "dbaas/postgresql-lb vip_move 2"]);
     }
 
     #[test]
@@ -123,16 +139,16 @@ mod tests {
             series.add(&pod("data", name), &"unknown".into(), at(0));
         }
         series.add(&external(), &"vip_move".into(), at(0));
-        told(&series);
+        scraped(&series);
         let rest = ["_other/_other unknown 2", "_other/_other vip_move 1"];
-        assert_eq!(told(&series), [&rest[..], &["data/a unknown 1", "data/b unknown 1"]].concat());
+        assert_eq!(scraped(&series), [&rest[..], &["data/a unknown 1", "data/b unknown 1"]].concat());
 
         let grace = MetricsConfig::default().departed_grace.as_secs();
         series.depart(&["data/a".into(), "data/b".into()], at(1));
         series.add(&pod("data", "b-x-y"), &"unknown".into(), at(2));
         series.depart(&[], at(2 + grace));
-        assert_eq!(told(&series), [&rest[..], &["data/b unknown 2"]].concat());
+        assert_eq!(scraped(&series), [&rest[..], &["data/b unknown 2"]].concat());
         series.depart(&[], at(3 + MetricsConfig::default().idle.as_secs()));
-        assert_eq!(told(&series), [""; 0]);
+        assert_eq!(scraped(&series), [""; 0]);
     }
 }

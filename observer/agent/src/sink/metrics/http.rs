@@ -4,74 +4,77 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use crate::sink::metrics::{Label, label};
+use crate::sink::metrics::spec::{Kind, Label, Spec};
+use crate::sink::metrics::{LabelSet, label};
 
-/// Why a client was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The reason for which a client was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refused {
-    /// All connections are taken.
+    /// As many connections are open as the agent accepts.
     Connections,
-    /// This client has its share of connections.
+    /// This client has as many connections as one client may have.
     ClientConnections,
-    /// No TLS connection came about.
+    /// The TLS handshake failed or took too long.
+    #[strum(serialize = "tls_handshake")]
     Handshake,
-    /// All streams are taken, or this client's share of them.
+    /// As many streams are open as the agent, or this client, may have.
     Streams,
-    /// Asked for by a name that may be a stranger's.
+    /// The `Host` header has a name that a foreign site may control.
     Host,
-    /// No credentials, or none that count.
+    /// The request has no valid credentials.
     Unauthenticated,
-    /// Known, but not permitted.
+    /// The user is known, but not permitted.
     Forbidden,
-    /// Too many unknown tokens from one client.
+    /// One client sent too many unknown tokens.
     Attempts,
-    /// Nobody could be asked about the credentials.
+    /// The API server could not be asked about the credentials.
     Unreviewed,
 }
 
 impl Refused {
-    const ALL: [Self; 9] = [
-        Self::Connections,
-        Self::ClientConnections,
-        Self::Handshake,
-        Self::Streams,
-        Self::Host,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::Attempts,
-        Self::Unreviewed,
-    ];
-
-    /// The label's value.
+    /// Returns the label's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::ClientConnections => "client_connections",
-            Self::Handshake => "tls_handshake",
-            Self::Streams => "streams",
-            Self::Host => "host",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Forbidden => "forbidden",
-            Self::Attempts => "attempts",
-            Self::Unreviewed => "unreviewed",
-        }
+        self.into()
     }
 }
+
+const CONNECTIONS: Spec = Spec {
+    name: "http_connections",
+    kind: Kind::Gauge,
+    help: "Connections open to the agent's HTTP server",
+    labels: &[],
+    unit: "connections",
+    changes: "when a connection opens or closes; at most 256",
+    bound: "one series",
+};
+const REFUSED: Spec = Spec {
+    name: "http_refused",
+    kind: Kind::Counter,
+    help: "Connections and requests that the agent's HTTP server refused, by reason",
+    labels: &[&[Label::one_of("reason", <Refused as VariantNames>::VARIANTS)]],
+    unit: "connections and requests",
+    changes: "when a client is refused; [ACCESS.md](ACCESS.md) has the limits. Starts at 0.",
+    bound: "one series per reason",
+};
+
+pub(super) const FAMILIES: [Spec; 2] = [CONNECTIONS, REFUSED];
 
 /// Counters that the HTTP server keeps up to date.
 #[derive(Clone, Debug)]
 pub struct HttpCounters {
     /// Connections open.
     pub connections: Gauge,
-    refused: Family<Label, Counter>,
+    refused: Family<LabelSet, Counter>,
 }
 
 impl Default for HttpCounters {
     fn default() -> Self {
         let refused = Family::default();
-        for reason in Refused::ALL {
+        for reason in <Refused as VariantArray>::VARIANTS {
             drop(refused.get_or_create(&label("reason", reason.as_str())));
         }
         Self { connections: Gauge::default(), refused }
@@ -79,21 +82,13 @@ impl Default for HttpCounters {
 }
 
 impl HttpCounters {
-    /// Counts a client that was turned away.
+    /// Counts a client that was refused.
     pub fn refuse(&self, reason: Refused) {
         self.refused.get_or_create(&label("reason", reason.as_str())).inc();
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "http_connections",
-            "Connections open to the agent's HTTP server",
-            self.connections.clone(),
-        );
-        registry.register(
-            "http_refused",
-            "Connections and requests that the agent's HTTP server turned away, by reason",
-            self.refused.clone(),
-        );
+        CONNECTIONS.register(registry, self.connections.clone());
+        REFUSED.register(registry, self.refused.clone());
     }
 }

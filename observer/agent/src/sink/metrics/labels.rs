@@ -1,4 +1,4 @@
-//! From endpoints to bounded labels.
+//! Bounded labels for endpoints.
 
 use std::fmt;
 
@@ -7,17 +7,30 @@ use flow_model::flow::Vantage;
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+use strum::VariantNames;
+
+use crate::sink::metrics::spec::{Label, Values};
 
 /// Namespace and workload, as labels name them.
 pub(super) type WorkloadName = ObjectRef;
 
-/// The labels that tell pairs apart.
+/// The labels that distinguish pairs, in the order in which they are written.
+pub(super) const PAIR: [Label; 6] = [
+    Label::text("src_namespace", "the client's namespace; empty for nodes and outside"),
+    Label::text("src_workload", "the client's workload, `_host` or `_external`"),
+    Label::text("dst_namespace", "the server's namespace; empty for nodes and outside"),
+    Label::text("dst_workload", "the server's workload, `_host` or `_external`"),
+    Label::text("dst_port", "the port that the client addressed"),
+    Label { name: "vantage", values: Values::OneOfOrOther(<Vantage as VariantNames>::VARIANTS) },
+];
+
+/// The values of the labels in [`PAIR`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PairKey {
     pub(super) src: WorkloadName,
     pub(super) dst: WorkloadName,
     pub(super) dst_port: u16,
-    /// `None` for the fold, which mixes them.
+    /// `None` for `_other`, which mixes them.
     pub(super) vantage: Option<Vantage>,
 }
 
@@ -26,7 +39,7 @@ impl PairKey {
         Self { src: workload(src), dst: workload(dst), dst_port: dst.port, vantage: Some(vantage) }
     }
 
-    /// The key of everything that has no key of its own.
+    /// Returns the key of `_other`, for everything that has no key of its own.
     pub(super) fn other() -> Self {
         let other = literal!("_other");
         let name = ObjectRef::new(other.clone(), other);
@@ -38,7 +51,7 @@ impl PairKey {
     }
 }
 
-/// The owner; one name each for nodes and for the world outside.
+/// Returns the owner, or the common name of nodes or of addresses outside the cluster.
 pub(super) fn workload(endpoint: &Endpoint) -> WorkloadName {
     let unowned = || if endpoint.node.is_some() { literal!("_host") } else { literal!("_external") };
     endpoint.owner().unwrap_or_else(|| ObjectRef::cluster_scoped(unowned()))

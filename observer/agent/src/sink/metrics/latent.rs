@@ -2,19 +2,31 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::literal;
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::LatentCount;
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
 
-use crate::sink::lock;
-use crate::sink::metrics::labels::PairKey;
+use crate::sink::metrics::labels::{PAIR, PairKey};
+use crate::sink::metrics::spec::{Kind, Label, Spec};
 
-/// The newest list. Series that are not in it are gone: nothing is open any more that would be refused.
+const DENIALS: Spec = Spec {
+    name: "latent_denials",
+    kind: Kind::Gauge,
+    help: "Open connections that the current policies would refuse",
+    labels: &[&PAIR, &[Label::text("policy", "`namespace/name` of the policy that would refuse them")]],
+    unit: "connections",
+    changes: "when policies, labels or the connection table change. A pair without such connections has no series.",
+    bound: "`--max-series` series and `_other`",
+};
+
+pub(super) const FAMILIES: [Spec; 1] = [DENIALS];
+
+/// Holds the newest list. Series that are not in it disappear: no connection is open any more that would be refused.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LatentSeries {
     series: Arc<Mutex<HashMap<(PairKey, ObjectRef), u64>>>,
@@ -32,16 +44,15 @@ impl LatentSeries {
             let sum = series.entry(key).or_default();
             *sum = sum.saturating_add(count);
         }
-        *lock(&self.series) = series;
+        *self.series.lock() = series;
     }
 }
 
 impl Collector for LatentSeries {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let rows: Vec<_> =
-            lock(&self.series).iter().map(|((key, policy), n)| (key.clone(), policy.clone(), *n)).collect();
-        let help = "Open connections that the current policies would refuse.";
-        let mut family = encoder.encode_descriptor("latent_denials", help, None, MetricType::Gauge)?;
+            self.series.lock().iter().map(|((key, policy), n)| (key.clone(), policy.clone(), *n)).collect();
+        let mut family = DENIALS.encode(&mut encoder)?;
         for (key, policy, count) in &rows {
             family.encode_family(&(key, [("policy", policy.to_string())]))?.encode_gauge(count)?;
         }
@@ -67,7 +78,7 @@ mod tests {
     }
 
     fn sums(latent: &LatentSeries) -> Vec<(String, u64)> {
-        let series = lock(&latent.series);
+        let series = latent.series.lock();
         let name = |key: &PairKey, policy| format!("{} {policy}", key.src.name);
         let mut sums: Vec<_> = series.iter().map(|((key, policy), n)| (name(key, policy), *n)).collect();
         sums.sort();

@@ -1,15 +1,12 @@
-//! Attempts by outcome and by what the policies say of them.
+//! Attempts by outcome and verdict.
 
 use flow_model::decision::Decision;
 use flow_model::flow::Outcome;
+use strum::VariantArray;
 
 use crate::sink::metrics::series::Monotone;
 
-const OUTCOMES: [Outcome; 4] =
-    [Outcome::Established, Outcome::Refused, Outcome::Rejected, Outcome::Unanswered];
-const VERDICTS: [Decision; 3] = [Decision::Allow, Decision::Deny, Decision::Unknown];
-
-/// Counters of one set of pair labels: `[Outcome][Decision]`.
+/// The counters of one pair: `[Outcome][Decision]`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcomes([[Monotone; 3]; 4]);
 
@@ -25,22 +22,24 @@ impl Outcomes {
         }
     }
 
-    /// What is published: all outcomes of each verdict that had any. `increase()` misses the first step of a series that
-    /// was not there, and the first refusal after a week of successes is the one to see; so where the policies allow, the
-    /// series for the day when they refuse are there as well.
+    /// Returns the counters to publish: all outcomes of each verdict that occurred. `increase()` misses the first step
+    /// of a new series, and the first refusal after a week of successes matters most. So where the policies allow, the
+    /// series of a denial exist as well, with 0.
     pub(super) fn published(&self) -> Vec<(Outcome, Decision, u64)> {
-        let had = |verdict: Decision| self.0.iter().any(|row| row[index(verdict)].get() > 0);
-        let shown = |verdict: Decision| had(verdict) || (verdict == Decision::Deny && had(Decision::Allow));
-        let verdicts: Vec<Decision> = VERDICTS.into_iter().filter(|verdict| shown(*verdict)).collect();
+        let occurred = |verdict: Decision| self.0.iter().any(|row| row[index(verdict)].get() > 0);
+        let shown =
+            |verdict: Decision| occurred(verdict) || (verdict == Decision::Deny && occurred(Decision::Allow));
+        let verdicts: Vec<Decision> =
+            Decision::VARIANTS.iter().copied().filter(|verdict| shown(*verdict)).collect();
         let of = |(outcome, row): (Outcome, [Monotone; 3])| {
             verdicts.iter().map(move |verdict| (outcome, *verdict, row[index(*verdict)].get()))
         };
-        OUTCOMES.into_iter().zip(self.0).flat_map(of).collect()
+        Outcome::VARIANTS.iter().copied().zip(self.0).flat_map(of).collect()
     }
 }
 
-/// The policies may have changed since the increment that is taken back: it is taken from where it can have been
-/// given, and held against later ones where there is no such place.
+/// Subtracts an increment. The policies may have changed since it was counted, so it is taken from any verdict that has
+/// enough. If none has, it is subtracted from later increments.
 fn take_back(row: &mut [Monotone; 3], own: usize, amount: u64) {
     let mut left = amount;
     for index in own_first(own) {
@@ -51,7 +50,7 @@ fn take_back(row: &mut [Monotone; 3], own: usize, amount: u64) {
     row[own].owe(left);
 }
 
-/// What was taken back before it was given is given now, if under another verdict.
+/// Adds an increment. It first settles what was taken back before it was counted, under any verdict.
 fn give(row: &mut [Monotone; 3], own: usize, amount: u64) {
     let mut left = amount;
     for index in own_first(own) {
@@ -72,15 +71,6 @@ fn index(verdict: Decision) -> usize {
     }
 }
 
-/// The value of the `verdict` label.
-pub(super) fn label(verdict: Decision) -> &'static str {
-    match verdict {
-        Decision::Allow => "allow",
-        Decision::Deny => "deny",
-        Decision::Unknown => "unknown",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -93,7 +83,7 @@ mod tests {
 
     fn shown(outcomes: &Outcomes) -> Vec<(&'static str, u64)> {
         let published = outcomes.published().into_iter();
-        published.filter(|(o, ..)| *o == Outcome::Refused).map(|(_, v, n)| (label(v), n)).collect()
+        published.filter(|(o, ..)| *o == Outcome::Refused).map(|(_, v, n)| (v.as_str(), n)).collect()
     }
 
     #[test]
@@ -132,7 +122,7 @@ mod tests {
         fn nothing_published_goes_down_and_nothing_is_lost(steps: Vec<(u8, i8)>) {
             let (mut outcomes, mut sum, mut before) = (Outcomes::default(), 0_i64, [0; 3]);
             for (verdict, delta) in steps {
-                outcomes.add(VERDICTS[usize::from(verdict % 3)], refused(delta.into()));
+                outcomes.add(Decision::VARIANTS[usize::from(verdict % 3)], refused(delta.into()));
                 sum += i64::from(delta);
                 let now = outcomes.0[1].map(Monotone::get);
                 prop_assert!(now.iter().zip(before).all(|(now, before)| *now >= before));
@@ -142,8 +132,8 @@ mod tests {
             // Whatever was held back is paid by later increments: sums are exact again.
             let published: u64 = before.iter().sum();
             let owed = i64::try_from(published).unwrap() - sum;
-            for verdict in VERDICTS {
-                outcomes.add(verdict, refused(owed));
+            for verdict in Decision::VARIANTS {
+                outcomes.add(*verdict, refused(owed));
             }
             let after: u64 = outcomes.0[1].map(Monotone::get).iter().sum();
             prop_assert_eq!(i64::try_from(after).unwrap(), sum + 3 * owed);

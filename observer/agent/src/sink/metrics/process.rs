@@ -1,4 +1,4 @@
-//! What this process costs, read at scrape.
+//! What this process costs, read at each scrape.
 
 use std::fmt;
 use std::fs;
@@ -7,34 +7,67 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
 
-/// Unit of times in `/proc`: `USER_HZ`, which is 100 on every architecture that runs the agent.
+use crate::sink::metrics::spec::{Kind, Spec};
+
+/// The unit of times in `/proc` is `USER_HZ`, which is 100 on every architecture that runs the agent.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The customary `process_*` families. One that can't be read is left out.
+const CPU: Spec = Spec {
+    name: "process_cpu_seconds",
+    kind: Kind::Counter,
+    help: "User and system CPU time spent, in seconds",
+    labels: &[],
+    unit: "seconds",
+    changes: "while the agent works",
+    bound: "one series",
+};
+const MEMORY: Spec = Spec {
+    name: "process_resident_memory_bytes",
+    kind: Kind::Gauge,
+    help: "Resident memory, in bytes",
+    labels: &[],
+    unit: "bytes",
+    changes: "with the memory that the agent uses",
+    bound: "one series",
+};
+const START: Spec = Spec {
+    name: "process_start_time_seconds",
+    kind: Kind::Gauge,
+    help: "Start of the process, in seconds since the epoch",
+    labels: &[],
+    unit: "seconds",
+    changes: "when the agent restarts",
+    bound: "one series",
+};
+const FDS: Spec = Spec {
+    name: "process_open_fds",
+    kind: Kind::Gauge,
+    help: "Open file descriptors",
+    labels: &[],
+    unit: "file descriptors",
+    changes: "with connections, interfaces and files that are open",
+    bound: "one series",
+};
+
+pub(super) const FAMILIES: [Spec; 4] = [CPU, MEMORY, START, FDS];
+
+/// Reads the customary `process_*` families at each scrape. One that can't be read is left out.
 #[derive(Debug)]
 pub(super) struct ProcessCollector;
 
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         if let Some(seconds) = cpu_seconds() {
-            let help = "User and system CPU time spent, in seconds.";
-            let mut family =
-                encoder.encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?;
-            family.encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
+            CPU.encode(&mut encoder)?.encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
         }
-        let help = "Resident memory, in bytes.";
-        gauge(&mut encoder, "process_resident_memory_bytes", help, resident_bytes())?;
-        let help = "Start of the process, in seconds since the epoch.";
-        gauge(&mut encoder, "process_start_time_seconds", help, start_seconds())?;
-        gauge(&mut encoder, "process_open_fds", "Open file descriptors.", open_fds())
+        for (spec, value) in [(MEMORY, resident_bytes()), (START, start_seconds()), (FDS, open_fds())] {
+            if let Some(value) = value {
+                spec.encode(&mut encoder)?.encode_gauge(&value)?;
+            }
+        }
+        Ok(())
     }
-}
-
-fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: Option<f64>) -> fmt::Result {
-    let Some(value) = value else { return Ok(()) };
-    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 
 fn cpu_seconds() -> Option<f64> {
@@ -56,8 +89,8 @@ fn start_seconds() -> Option<f64> {
     Some(boot as f64 + ticks as f64 / TICKS_PER_SECOND)
 }
 
-/// Field 22 of proc_pid_stat(5). The command in parentheses may hold spaces and parentheses itself; the third field follows
-/// the last one.
+/// Returns field 22 of proc_pid_stat(5). The command in parentheses may hold spaces and parentheses itself; the third
+/// field follows the last one.
 fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
 }

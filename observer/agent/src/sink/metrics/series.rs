@@ -1,4 +1,4 @@
-//! Counters per pair of workloads: bounded in number, and gone some time after their workloads.
+//! Counters per pair of workloads: bounded in number, and removed some time after their workloads.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,10 +11,10 @@ use crate::sink::metrics::MetricsConfig;
 use crate::sink::metrics::labels::{PairKey, WorkloadName};
 use crate::sink::metrics::outcomes::Outcomes;
 
-/// How often series are looked through for expired ones.
+/// Interval between two searches for expired series.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
 
-/// A counter that never goes down. What the kernel takes back is held against later increments.
+/// A counter that never decreases. Negative increments of the kernel are subtracted from later increments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Monotone {
     published: u64,
@@ -31,17 +31,17 @@ impl Monotone {
         self.published
     }
 
-    /// What is published and not taken back.
+    /// Returns the published count without what was taken back since.
     pub(super) fn net(self) -> u64 {
         self.published.saturating_sub(self.debt)
     }
 
-    /// Holds back this much of later increments.
+    /// Subtracts this much from later increments.
     pub(super) fn owe(&mut self, amount: u64) {
         self.debt = self.debt.saturating_add(amount);
     }
 
-    /// Pays for what was taken back before it was given; how much of `amount` that takes.
+    /// Uses `amount` for what was taken back before it was counted, and returns how much of it was used.
     pub(super) fn settle(&mut self, amount: u64) -> u64 {
         let paid = amount.min(self.debt.saturating_sub(self.published));
         self.debt -= paid;
@@ -55,7 +55,7 @@ impl Monotone {
     }
 }
 
-/// Everything counted for one set of pair labels.
+/// The counters of one pair.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
     pub(super) syn: Monotone,
@@ -82,16 +82,16 @@ impl Series {
 struct Slot {
     series: Series,
     updated: Timestamp,
-    /// One of its workloads has gone.
+    /// When one of its workloads disappeared.
     departed: Option<Timestamp>,
 }
 
-/// The series of this node.
+/// Holds the series of this node.
 #[derive(Debug)]
 pub(super) struct SeriesStore {
     slots: HashMap<PairKey, Slot>,
     other: Series,
-    /// The fold is published once it holds something.
+    /// `_other` is published once it holds something.
     other_used: bool,
     swept: Timestamp,
     max_series: usize,
@@ -112,7 +112,7 @@ impl SeriesStore {
         }
     }
 
-    /// Adds to a pair's series, or to `_other`, what was counted under this verdict.
+    /// Adds counts under this verdict to a pair's series, or to `_other`.
     pub(super) fn add(&mut self, key: Option<PairKey>, counts: &Counts, verdict: Decision, now: Timestamp) {
         // What is taken back from a series that is not there was folded, or has expired with it.
         let may_open = !takes_back(counts);
@@ -124,7 +124,7 @@ impl SeriesStore {
         *sum = sum.saturating_add(count);
     }
 
-    /// Starts the grace of every series that names one of these workloads; an update ends it again.
+    /// Starts the grace of every series that names one of these workloads. An update ends it.
     pub(super) fn depart(&mut self, workloads: &[WorkloadName], now: Timestamp) {
         self.sweep(now);
         for (key, slot) in &mut self.slots {
@@ -134,14 +134,14 @@ impl SeriesStore {
         }
     }
 
-    /// A copy of what is to be published at this time, sorted by nothing.
+    /// Returns a copy of the series to publish at this time, in any order.
     pub(super) fn snapshot(&mut self, now: Timestamp) -> Vec<(PairKey, Series)> {
         self.sweep(now);
         let other = self.other_used.then(|| (PairKey::other(), self.other.clone()));
         self.slots.iter().map(|(key, slot)| (key.clone(), slot.series.clone())).chain(other).collect()
     }
 
-    /// Number of label sets, without the fold.
+    /// Returns the number of pairs, without `_other`.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }

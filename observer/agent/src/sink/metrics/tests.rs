@@ -6,6 +6,7 @@ use flow_model::flow::{Counts, Outcome};
 use flow_model::output::Output;
 use flow_model::record::Endpoint;
 use flow_model::vip::Claim;
+use strum::VariantArray;
 
 use super::*;
 use crate::sink::testing::{attempt, external, finding, host, pair, pod, resolved, service, vip};
@@ -83,7 +84,7 @@ fn filled() -> Arc<Shared> {
     shared
 }
 
-fn scrape(format: Format) -> String {
+pub(super) fn scrape(format: Format) -> String {
     filled().metrics.encode(format).unwrap()
 }
 
@@ -98,8 +99,8 @@ fn promtool_finds_no_fault() {
         .expect("promtool is needed: apt-get install --no-install-recommends prometheus");
     promtool.stdin.take().unwrap().write_all(scrape(Format::Text).as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && printed.is_empty(), "{}", String::from_utf8_lossy(&printed));
 }
 
 /// One sample whose labels contain all of these.
@@ -133,7 +134,7 @@ fn counts_and_labels_arrive() {
     assert_eq!(value("drops_total", &[r#"dst_namespace="",dst_workload="_host""#]), 3.0);
 
     assert_eq!(value("events_lost_total", &[r#"stage="ring""#]), 9.0);
-    for stage in LostStage::ALL.iter().filter(|stage| **stage != LostStage::Ring) {
+    for stage in LostStage::VARIANTS.iter().filter(|stage| **stage != LostStage::Ring) {
         assert_eq!(value("events_lost_total", &[&format!("stage=\"{}\"", stage.as_str())]), 0.0);
     }
     assert_eq!(value("handshake_seconds_count", &[r#"vantage="source""#]), 1.0);
@@ -150,7 +151,7 @@ fn counts_and_labels_arrive() {
     let batch = r#"src_workload="batch""#;
     assert_eq!(value("connection_attempts_total", &[batch, r#"outcome="rejected",verdict="deny""#]), 2.0);
     assert_eq!(value("findings", &[r#"kind="policy_denied""#]), 1.0);
-    for kind in &FindingKind::ALL[1..] {
+    for kind in &FindingKind::VARIANTS[1..] {
         assert_eq!(value("findings", &[&format!("kind=\"{}\"", kind.as_str())]), 0.0);
     }
     let subject = r#"kind="policy_denied",src_namespace="web",src_workload="front",dst_namespace="data",dst_workload="db",dst_port="5432",policy="data/deny",vip="""#;

@@ -1,6 +1,6 @@
 //! The two text formats.
 
-/// How a scraper wants the metrics.
+/// The format that a scraper asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// OpenMetrics 1.0.0.
@@ -10,7 +10,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What an `Accept` header asks for; without one, the text format.
+    /// Returns the format that an `Accept` header asks for; without one, the text format.
     #[must_use]
     pub fn from_accept(accept: Option<&str>) -> Self {
         let openmetrics = accept.is_some_and(|accept| {
@@ -25,7 +25,7 @@ impl Format {
         if openmetrics { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// The `Content-Type` of an answer.
+    /// Returns the `Content-Type` of an answer.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
@@ -35,8 +35,8 @@ impl Format {
     }
 }
 
-/// Samples are written alike in both. OpenMetrics names a counter's family without `_total`, where the text format knows
-/// only the samples' name; units have no line; the end marker is a comment.
+/// Converts OpenMetrics to the text format. Samples are the same in both. OpenMetrics names a counter's family without
+/// `_total`, where the text format knows only the samples' name; units have no line; the end marker is a comment.
 pub(super) fn from_openmetrics(openmetrics: &str) -> String {
     let mut out = String::with_capacity(openmetrics.len() + 1024);
     let mut lines = openmetrics.lines().peekable();
@@ -44,7 +44,7 @@ pub(super) fn from_openmetrics(openmetrics: &str) -> String {
         if line.starts_with("# UNIT ") {
             continue;
         }
-        // HELP comes right before TYPE, which tells what both are about.
+        // HELP comes right before TYPE, which has the type for both.
         let kind = if line.starts_with("# HELP ") { lines.peek().copied() } else { Some(line) };
         let counter = kind.is_some_and(|l| l.starts_with("# TYPE ") && l.ends_with(" counter"));
         match line.splitn(4, ' ').collect::<Vec<_>>()[..] {

@@ -3,18 +3,66 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::object_ref::ObjectRef;
 use flow_model::vip::{ClaimSource, Vip};
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use strum::VariantNames;
 
-use crate::sink::lock;
+use crate::sink::metrics::spec::{Kind, Label, Spec};
 
-/// Series of the VIPs that there are; they go with their VIP. Bounded by the number of VIPs that the engine follows.
+const VIP: [Label; 3] = [
+    Label::text("vip", "the address"),
+    Label::text("service_namespace", "the Service's namespace; empty for an address of `--vip`"),
+    Label::text("service", "the Service's name; empty for an address of `--vip`"),
+];
+const SOURCE: Label = Label::one_of("source", ClaimSource::VARIANTS);
+const BOUND: &str =
+    "Services with load-balancer addresses, and their sources. Series disappear with the address.";
+
+const MOVES: Spec = Spec {
+    name: "vip_moves",
+    kind: Kind::Counter,
+    help: "Changes of the host that announces a VIP, by the source that reports them",
+    labels: &[&VIP, &[SOURCE]],
+    unit: "moves",
+    changes: "when the announcer changes according to the source. Every node that sees a move counts it: take the highest, not \
+        the sum. Starts at 0.",
+    bound: BOUND,
+};
+const ANNOUNCER: Spec = Spec {
+    name: "vip_announcer",
+    kind: Kind::Gauge,
+    help: "The host that announces a VIP, by the source that reports it; 1 for the current one",
+    labels: &[
+        &VIP,
+        &[
+            Label::text("node", "the announcing node; empty where it is not known"),
+            Label::text("mac", "its Ethernet address; empty for sources in the API"),
+            SOURCE,
+        ],
+    ],
+    unit: "1",
+    changes: "when the announcer changes: the old series disappears and a new one appears",
+    bound: BOUND,
+};
+const UNKNOWN: Spec = Spec {
+    name: "announcements_unknown",
+    kind: Kind::Counter,
+    help: "Claims of addresses that are not known VIPs",
+    labels: &[],
+    unit: "announcements",
+    changes: "when a host announces an address that neither a Service nor `--vip` names",
+    bound: "one series",
+};
+
+pub(super) const FAMILIES: [Spec; 3] = [MOVES, ANNOUNCER, UNKNOWN];
+
+/// Holds the series of the known VIPs, which disappear with their VIP. The engine bounds the number of VIPs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VipSeries {
     inner: Arc<Mutex<Inner>>,
@@ -33,7 +81,7 @@ struct Series {
     announcers: BTreeSet<Announcer>,
 }
 
-/// Who announces the address now, by one source.
+/// The current announcer of an address, according to one source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Announcer {
     service: ObjectRef,
@@ -43,9 +91,9 @@ struct Announcer {
 }
 
 impl VipSeries {
-    /// What is not in the new picture is gone, but for the counts of moves.
+    /// Replaces the series of a VIP. Only the counts of moves stay.
     pub(super) fn put(&self, vip: &Vip) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let series = inner.vips.entry(vip.ip).or_default();
         series.announcers = announcers(vip);
         let services = services(vip);
@@ -60,27 +108,26 @@ impl VipSeries {
     }
 
     pub(super) fn moved(&self, vip: IpAddr, service: Option<ObjectRef>, source: ClaimSource) {
-        if let Some(series) = lock(&self.inner).vips.get_mut(&vip) {
+        if let Some(series) = self.inner.lock().vips.get_mut(&vip) {
             let sum = series.moves.entry((service.unwrap_or_default(), source)).or_default();
             *sum = sum.saturating_add(1);
         }
     }
 
     pub(super) fn remove(&self, vip: IpAddr) {
-        lock(&self.inner).vips.remove(&vip);
+        self.inner.lock().vips.remove(&vip);
     }
 
     pub(super) fn add_unknown(&self, count: u64) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.unknown = inner.unknown.saturating_add(count);
     }
 }
 
 impl Collector for VipSeries {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let Inner { vips, unknown } = lock(&self.inner).clone();
-        let help = "Changes of the host that announces a VIP, by where they are told.";
-        let mut family = encoder.encode_descriptor("vip_moves", help, None, MetricType::Counter)?;
+        let Inner { vips, unknown } = self.inner.lock().clone();
+        let mut family = MOVES.encode(&mut encoder)?;
         for (vip, series) in &vips {
             for ((service, source), count) in &series.moves {
                 let labels = [
@@ -92,8 +139,7 @@ impl Collector for VipSeries {
                 family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
-        let help = "The host that announces a VIP, by where that is told; 1 for the current one.";
-        let mut family = encoder.encode_descriptor("vip_announcer", help, None, MetricType::Gauge)?;
+        let mut family = ANNOUNCER.encode(&mut encoder)?;
         for (vip, series) in &vips {
             for Announcer { service, node, mac, source } in &series.announcers {
                 let labels = [
@@ -107,14 +153,12 @@ impl Collector for VipSeries {
                 family.encode_family(&labels)?.encode_gauge(&1_i64)?;
             }
         }
-        let help = "Claims of addresses that are no known VIPs.";
-        let mut family =
-            encoder.encode_descriptor("announcements_unknown", help, None, MetricType::Counter)?;
+        let mut family = UNKNOWN.encode(&mut encoder)?;
         family.encode_counter::<NoLabelSet, _, u64>(&unknown, None)
     }
 }
 
-/// The empty name stands for a VIP without a Service.
+/// Returns the Services of a VIP. The empty name stands for a VIP without one.
 fn services(vip: &Vip) -> BTreeSet<ObjectRef> {
     if vip.services.is_empty() {
         BTreeSet::from([ObjectRef::default()])
@@ -128,7 +172,7 @@ fn announcers(vip: &Vip) -> BTreeSet<Announcer> {
         .claimant
         .iter()
         .map(|claim| (ClaimSource::Wire, claim.node.clone().unwrap_or_default(), claim.mac.to_string()));
-    // An object without a node names nobody.
+    // An object without a node names no announcer.
     let api = vip.api.iter().filter_map(|claim| Some((claim.source, claim.node.clone()?, String::new())));
     let services = services(vip);
     wire.chain(api)

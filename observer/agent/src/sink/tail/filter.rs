@@ -1,4 +1,4 @@
-//! Which records a reader wants, decided without parsing JSON.
+//! Filters of the tail, decided without parsing JSON.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::record::{Endpoint, Event, FlowRecord, Kind};
 use jiff::Timestamp;
 
-/// What filters look at, kept beside each line.
+/// The part of a record that filters use, kept beside each line.
 #[derive(Debug)]
 pub(super) struct Meta {
     pub(super) time: Timestamp,
@@ -24,7 +24,7 @@ struct Names {
     service: Option<ObjectRef>,
 }
 
-/// Wanted records. Different criteria must all match; of several values for one, any.
+/// Selects records. Different criteria must all match; of several values for one, any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Of either side.
@@ -109,7 +109,7 @@ impl Filter {
                 && any(&self.pods, |pod| meta.sides.iter().any(|side| side.is_pod(pod)))
     }
 
-    /// The criteria on names, for an answer made of endpoints rather than records.
+    /// Is true when the criteria on names match; for answers that have endpoints rather than records.
     #[must_use]
     pub fn matches_endpoints(&self, src: &Endpoint, dst: &Endpoint) -> bool {
         let sides = [Names::of(src), Names::of(dst)];

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use crate::sink::tail::filter::{Filter, Meta};
 
-/// What one record costs beside its line.
+/// The memory of one record beside its line, in bytes.
 const OVERHEAD: usize = size_of::<Entry>() + 32;
-/// Records looked at under one lock, so that a reader never holds it for long.
+/// Records examined under one lock, so that a reader never holds it for long.
 const SCAN: u64 = 512;
-/// Records handed out under one lock: what a stalled reader may pin in memory.
+/// Records returned under one lock, which bounds the memory that a stalled reader keeps.
 const BATCH: usize = 128;
 
 #[derive(Debug)]
@@ -30,13 +30,13 @@ pub(super) struct Ring {
     max_bytes: usize,
 }
 
-/// What a reader got from one look.
+/// The result of one read.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Records that were gone before this reader came to them.
+    /// Records that were overwritten before this reader got to them.
     pub(super) lost: u64,
     pub(super) lines: Vec<(u64, Bytes)>,
-    /// Where to look next.
+    /// The position of the next read.
     pub(super) cursor: u64,
 }
 
@@ -45,12 +45,12 @@ impl Ring {
         Self { entries: VecDeque::new(), first: 1, bytes: 0, max_records, max_bytes }
     }
 
-    /// The number the next record gets.
+    /// Returns the number of the next record.
     pub(super) fn next(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
-    /// Adds a line, lets old ones go, and returns the new [`Self::next`]. The newest line always stays.
+    /// Adds a line, removes old ones, and returns the new [`Self::next`]. The newest line always stays.
     pub(super) fn push(&mut self, line: Bytes, meta: Meta) -> u64 {
         self.bytes += line.len() + OVERHEAD;
         self.entries.push_back(Entry { line, meta });
@@ -68,18 +68,18 @@ impl Ring {
         }
     }
 
-    /// Number of the oldest record.
+    /// Returns the number of the oldest record.
     pub(super) fn first(&self) -> u64 {
         self.first
     }
 
-    /// Number of the first record of this time or later. Times are nearly but not quite in order.
+    /// Returns the number of the first record of this time or later. Times are nearly but not quite in order.
     pub(super) fn since(&self, time: Timestamp) -> u64 {
         let skipped = self.entries.iter().take_while(|e| e.meta.time < time).count();
         self.first + skipped as u64
     }
 
-    /// Matching records from `cursor` on, up to `end` (exclusive).
+    /// Returns matching records from `cursor` on, up to `end` (exclusive).
     pub(super) fn read(&self, cursor: u64, end: u64, filter: &Filter) -> Batch {
         let from = cursor.max(self.first.min(end));
         let mut batch = Batch { lost: from - cursor.min(from), cursor: from, ..Batch::default() };

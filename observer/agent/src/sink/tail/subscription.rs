@@ -1,4 +1,4 @@
-//! One reader: a cursor, and the wait for more.
+//! One reader: its cursor, and its wait for more records.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,16 +8,15 @@ use flow_model::record::{Event, FlowRecord, Lost};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::sink::lock;
 use crate::sink::tail::{Filter, Position, Start, Tail, TooManyClients};
 
-/// A reader's place in the tail. Counts as a client until dropped.
+/// A reader's position in the tail. It counts as a client until it is dropped.
 #[derive(Debug)]
 pub struct Subscription {
     tail: Arc<Tail>,
     filter: Filter,
     cursor: u64,
-    /// Number of the last line handed out.
+    /// Number of the last line returned.
     delivered: u64,
     /// Where a reader that does not follow stops.
     end: Option<u64>,
@@ -28,7 +27,7 @@ pub struct Subscription {
 /// One line for the reader: JSON with its newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// To go on from after this line.
+    /// The position after which a reader continues.
     pub position: Position,
     pub line: Bytes,
 }
@@ -46,7 +45,7 @@ impl Subscription {
             tail.counters.clients.dec();
             return Err(TooManyClients(tail.max_clients));
         }
-        let ring = lock(&tail.ring);
+        let ring = tail.ring.lock();
         let cursor = match start {
             Start::Now => ring.next(),
             Start::Since(time) => {
@@ -75,8 +74,8 @@ impl Subscription {
         })
     }
 
-    /// The next matching record, or a `lost` record for those that were overwritten. `None` when a reader that does not
-    /// follow is through. Cancel safe.
+    /// Returns the next matching record, or a `lost` record for those that were overwritten. `None` when a reader that
+    /// does not follow has read everything. Cancel safe.
     pub async fn next(&mut self) -> Option<Item> {
         loop {
             if let Some(item) = self.ready.pop_front() {
@@ -96,20 +95,20 @@ impl Subscription {
         }
     }
 
-    /// Everything up to here has been delivered, or did not match.
+    /// Returns the position up to which everything was delivered or did not match.
     #[must_use]
     pub fn position(&self) -> Position {
         self.at(if self.ready.is_empty() { self.cursor - 1 } else { self.delivered })
     }
 
-    /// Whether there is more to look at without waiting.
+    /// Is true when there is more to read without waiting.
     #[cfg(test)]
     pub(super) fn behind(&self) -> bool {
         !self.ready.is_empty() || self.cursor < self.end.unwrap_or_else(|| *self.head.borrow())
     }
 
     fn fill(&mut self, end: u64) {
-        let batch = lock(&self.tail.ring).read(self.cursor, end, &self.filter);
+        let batch = self.tail.ring.lock().read(self.cursor, end, &self.filter);
         if batch.lost > 0 {
             let seq = self.cursor + batch.lost - 1;
             self.tail.counters.lost.inc_by(batch.lost);

@@ -52,6 +52,7 @@ async fn each_status_has_its_occasion() {
     let guard = agent.shared.readiness.guard("cluster");
     seen.see("GET", "/readyz", &agent.get("/readyz", &[]).await);
     drop(guard);
+    seen.see("GET", "/runbooks/{name}", &agent.get("/runbooks/no-such", &[]).await);
     seen.see("POST", "/api/v1/explain", &agent.post("/api/v1/explain", "{}\n".repeat(400_000)).await);
     seen.see("POST", "/api/v1/explain", &late_body().await);
     streams(&mut seen).await;

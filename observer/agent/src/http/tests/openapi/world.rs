@@ -16,6 +16,7 @@ use flow_model::record::{
 use flow_model::testing::{Cluster, admin, baseline, broken, broken_tier, labels, pod, policy};
 use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
 use jiff::Timestamp;
+use strum::VariantArray;
 
 use crate::http::tests::client::Agent;
 use crate::sink::testing::{at, attempt, finding, pair, resolved, service, vip};
@@ -110,7 +111,13 @@ fn events(kind: Kind) -> Vec<Event> {
                 src: src.clone(),
                 dst: dst.clone(),
             };
-            CheckStep::ALL.map(Some).into_iter().chain([None]).map(|step| Event::Check(check(step))).collect()
+            CheckStep::VARIANTS
+                .iter()
+                .copied()
+                .map(Some)
+                .chain([None])
+                .map(|step| Event::Check(check(step)))
+                .collect()
         }
         Kind::Lost => vec![Event::Lost(Lost { lost: 3, stage: "ring".into() })],
     }
@@ -171,7 +178,7 @@ fn announcements() -> Vec<Event> {
 
 fn findings() -> Vec<Finding> {
     let now = Timestamp::now();
-    let each = FindingKind::ALL.into_iter().enumerate().map(|(n, kind)| Finding {
+    let each = FindingKind::VARIANTS.iter().copied().enumerate().map(|(n, kind)| Finding {
         kind,
         severity: [Severity::Info, Severity::Warning, Severity::Critical][n % 3],
         src: None,
