@@ -21,7 +21,7 @@ use flow_model::finding::{FindingChange, FindingSource, FindingUpdate};
 use jiff::Timestamp;
 
 use self::entry::Entry;
-use crate::detected::{Detected, Ended};
+use crate::detected::{Detected, Ended, Raised};
 use crate::subject::FindingKey;
 
 pub use self::config::FindingsConfig;
@@ -51,7 +51,7 @@ impl Findings {
     /// Takes all that one detector finds now. Its findings that are not raised any more resolve.
     pub fn report(&mut self, detected: Detected, now: Timestamp) {
         let Detected { source, raised, ended } = detected;
-        let current: BTreeSet<FindingKey> = raised.iter().map(|raised| raised.key()).collect();
+        let current: BTreeSet<FindingKey> = raised.iter().map(Raised::key).collect();
         self.end_others(source, &current, ended, now);
         self.left_out.retain(|key| source_of(key) != source || current.contains(key));
         for raised in raised {

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::names::unknown_name;
-use crate::object_ref::{ObjectRef, RuleRef};
+use crate::object_ref::ObjectRef;
+use crate::rule_ref::RuleRef;
+
+pub use crate::policies::Direction;
 
 /// The decision of the policies. It is never a guess: what can't be judged is `unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -19,24 +22,6 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// The direction of a connection, seen from the pod that a policy selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
-pub enum Direction {
-    Ingress,
-    Egress,
-}
-
-impl Direction {
     /// Returns the name that JSON, filters and metric labels use.
     #[must_use]
     pub fn as_str(self) -> &'static str {

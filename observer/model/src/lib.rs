@@ -16,6 +16,7 @@ pub mod object_ref;
 pub mod output;
 pub mod policies;
 pub mod record;
+pub mod rule_ref;
 pub mod selector;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

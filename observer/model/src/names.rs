@@ -7,5 +7,26 @@ pub(crate) fn unknown_name<T: VariantNames>(name: &str) -> String {
     format!("`{name}` is none of {}", T::VARIANTS.join(", "))
 }
 
+/// Implements `JsonSchema` for types that are plain strings in JSON.
+macro_rules! text_schema {
+    ($($type:ident),*) => {$(
+        impl schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                <String as schemars::JsonSchema>::json_schema(generator)
+            }
+        }
+    )*};
+}
+
+pub(crate) use text_schema;
+
 #[cfg(test)]
 mod tests;

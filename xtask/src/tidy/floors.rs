@@ -25,7 +25,7 @@ const FLOORS: &[Floor] = &[
     Floor { package: "flow-model", uses: &[], never: EDGES_AND_KUBERNETES },
     Floor { package: "flow-identity", uses: &["flow-model"], never: EDGES_AND_KUBERNETES },
     Floor { package: "flow-policy", uses: &["flow-identity", "flow-model"], never: EDGES_AND_KUBERNETES },
-    Floor { package: "flow-objects", uses: &["flow-model"], never: EDGES },
+    Floor { package: "flow-objects", uses: &["flow-identity", "flow-model", "flow-policy"], never: EDGES },
     Floor {
         package: "flow-core",
         uses: &["flow-identity", "flow-model", "flow-policy"],

@@ -67,9 +67,4 @@ fn html(name: &str, page: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn nothing_in_a_page_is_markup() {
-        assert!(super::html("x", "a <b> && c").contains("a &lt;b> &amp;&amp; c"));
-    }
-}
+mod tests;

@@ -143,7 +143,7 @@ fn handle(table: &mut LinkTable, stale: &mut Stale, datagram: &[u8]) {
     for message in messages(datagram) {
         match message.kind {
             NEWLINK => {
-                stale.routes |= LinkMessage::decode(message.body).is_some_and(|link| table.apply(link))
+                stale.routes |= LinkMessage::decode(message.body).is_some_and(|link| table.apply(link));
             }
             DELLINK => {
                 stale.links |=

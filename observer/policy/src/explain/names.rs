@@ -3,8 +3,9 @@
 use std::fmt::Display;
 
 use flow_model::decision::Direction;
-use flow_model::object_ref::{ObjectRef, RuleRef};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::NetworkPolicy;
+use flow_model::rule_ref::RuleRef;
 
 use crate::facts;
 use crate::plain::{self, Basis, Judgement, TierRef};

@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step ends the test at its line")]
 
-#[path = "packets/announcements.rs"]
 mod announcements;
 
 use flow_model::flow::Counts;

@@ -1,0 +1,24 @@
+use super::*;
+use crate::client::print::testing::look;
+use crate::sink::testing::{finding, resolved};
+
+#[test]
+fn the_sentence_comes_first_then_the_times() {
+    let text = |finding: &Finding, colour| FindingText { finding, look: &look(colour) }.to_string();
+    let found = Finding {
+        count: 9,
+        summary: "web/front can't reach data/db:5432: refused by NetworkPolicy data/deny\u{1b}[2J".into(),
+        cause: Some("policy data/deny changed".into()),
+        nodes: vec!["node1".into(), "node2".into()],
+        ..finding("0f", 0)
+    };
+    let expected = "\
+policy_denied         web/front can't reach data/db:5432: refused by NetworkPolicy data/deny?[2J
+                  active since 2026-11-18 11:06:40, 9 times, last 2026-11-18 11:06:40; seen on node1, node2; id 0f
+                  cause: policy data/deny changed
+";
+    assert_eq!(text(&found, false), expected);
+    let over = text(&resolved(finding("0f", 0), 5), false);
+    assert!(over.contains("resolved 2026-11-18 11:06:45, began 2026-11-18 11:06:40, once, last"), "{over}");
+    assert!(text(&found, true).starts_with("\u{1b}[33mpolicy_denied"));
+}
