@@ -62,7 +62,7 @@ impl ApiAccess {
         match api::client(kubeconfig.as_deref()).await {
             Ok(client) => self.0.lock().client = client,
             Err(error) => {
-                tracing::debug!(%error, "the API server's settings can't be read again; the old ones stay")
+                tracing::debug!(%error, "the API server's settings can't be read again; the old ones stay");
             }
         }
     }
