@@ -50,7 +50,7 @@ fn the_cluster_role_grants_reading_each_kind_and_nothing_else() {
 #[test]
 fn permissions_md_explains_each_resource_and_no_other() {
     let section =
-        PERMISSIONS.split("## Towards the API server").nth(1).unwrap().split("\n## ").next().unwrap();
+        PERMISSIONS.split("## Access to the API server").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what"));
     let words = rows.flat_map(|row| row.split('|').nth(1).unwrap().split([' ', ',']));
     let other = ["", "(metadata)", "create", "patch"];

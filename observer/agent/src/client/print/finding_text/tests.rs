@@ -14,8 +14,8 @@ fn the_sentence_comes_first_then_the_times() {
     };
     let expected = "\
 policy_denied         web/front can't reach data/db:5432: refused by NetworkPolicy data/deny?[2J
-                  active since 2026-11-18 11:06:40, 9 times, last 2026-11-18 11:06:40; seen on node1, node2; id 0f
-                  cause: policy data/deny changed
+                      active since 2026-11-18 11:06:40, 9 times, last 2026-11-18 11:06:40; seen on node1, node2; id 0f
+                      cause: policy data/deny changed
 ";
     assert_eq!(text(&found, false), expected);
     let over = text(&resolved(finding("0f", 0), 5), false);

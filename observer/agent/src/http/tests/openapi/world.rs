@@ -9,7 +9,7 @@ use flow_model::input::{Announced, CheckStep};
 use flow_model::inventory::{Announcer, Backend, Inventory, Pod, Service, ServicePort};
 use flow_model::mac::Mac;
 use flow_model::output::{OpenFlow, Output};
-use flow_model::policies::{Action, BrokenPolicy, Origin, Tier, TierRule};
+use flow_model::policies::{Action, BrokenPolicy, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
     Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Kind, Lost, Reset,
 };
@@ -240,11 +240,7 @@ fn cluster() -> Arc<Inventory> {
         .egress(Action::Deny, "nodes(zone=a) 10.0.0.0/8 ?field")
         .egress(Action::Pass, "dns(example.org)");
     let whole_rule = TierRule { name: Some("first".into()), ..tiered.ingress[0].clone() };
-    let tiered = flow_model::policies::TierPolicy {
-        ingress: vec![whole_rule, tiered.ingress[0].clone()],
-        origin,
-        ..tiered
-    };
+    let tiered = TierPolicy { ingress: vec![whole_rule, tiered.ingress[0].clone()], origin, ..tiered };
     let elsewhere = Some(tiered.subject.clone());
     let mut cluster = Cluster::new("web data odd:team=odd")
         .pod(agent)
@@ -257,6 +253,7 @@ fn cluster() -> Arc<Inventory> {
         .policy(named)
         .tier(tiered)
         .tier(baseline().on("ns(team=odd)"))
+        .tier(TierPolicy { kind: TierKind::ClusterNetworkPolicy, ..admin("newer", 6) })
         .broken(broken("odd", "torn", "spec.ingress"))
         .broken(BrokenPolicy { selector: elsewhere.clone(), ..broken_tier(Tier::Admin, "torn", "spec") })
         .broken(BrokenPolicy { selector: elsewhere, ..broken_tier(Tier::Baseline, "torn", "spec") })
