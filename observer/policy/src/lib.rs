@@ -1,6 +1,6 @@
 //! Evaluators of network policies: what they decide about a connection, and why.
 //!
-//! [`plain`] reads like the specification. [`explain`] adds the reasons to its decisions. [`compiled`] makes the same
+//! [`plain`] reads like the specification. `explain` adds the reasons to its decisions. [`compiled`] makes the same
 //! decisions on the hot path. Modules use each other in this order only, from the ground up: `facts`, `plain` and
 //! `compiled`, `explain`, `history`, `query` and `audit`.
 
