@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::run::say;
+use crate::run::report_step;
 
 /// Holds the process groups in the background, so that a signal can end them all.
 static GROUPS: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
@@ -37,7 +37,7 @@ impl Background {
         let log = root.join("target").join(format!("{task}.log"));
         fs::create_dir_all(root.join("target"))?;
         let (out, err) = (File::create(&log)?, File::options().append(true).open(&log)?);
-        say(&format!("`cargo xtask {task}` continues in the background; see {}", log.display()));
+        report_step(&format!("`cargo xtask {task}` continues in the background; see {}", log.display()));
         let mut command = Command::new("chrt");
         // SCHED_IDLE: it must not slow down the scenarios.
         command.args(["--idle", "0"]).arg(std::env::current_exe()?).arg(task).args(args).current_dir(root);

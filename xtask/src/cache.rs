@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::run::say;
+use crate::run::report_step;
 
 /// Names `$FLOW_OBSERVER_CACHE/PART`, else `PART` in `$XDG_CACHE_HOME/flow-observer`, else in `~/.cache/flow-observer`.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Cache {
             Ok(lock) => return Ok(lock),
             Err((file, _)) => file,
         };
-        say(&format!("waiting for another process that fills {}", self.root.display()));
+        report_step(&format!("waiting for another process that fills {}", self.root.display()));
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::background::Background;
-use crate::run::{cargo, run, say};
+use crate::run::{cargo, report_step, run};
 use crate::{fuzz, rules, setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
 fn other_kernels(root: &Path) -> Result<()> {
     let targets = Background::start(root, "fuzz", &["--build"])?;
     vm::run(&vm::VmArgs::matrix(), root)?;
-    say("waiting for the fuzz targets");
+    report_step("waiting for the fuzz targets");
     targets.wait()
 }
 
@@ -46,11 +46,11 @@ fn other_kernels(root: &Path) -> Result<()> {
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     let mut times = Vec::new();
     for (name, step) in STEPS {
-        say(&format!("ci: {name}"));
+        report_step(&format!("ci: {name}"));
         let began = Instant::now();
         step(root)?;
         times.push(format!("{name} {} s", began.elapsed().as_secs()));
     }
-    say(&format!("ci: all passed ({})", times.join(", ")));
+    report_step(&format!("ci: all passed ({})", times.join(", ")));
     Ok(())
 }

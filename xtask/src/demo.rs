@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::run::{cargo, need_root, run, say, target_dir};
+use crate::run::{cargo, need_root, report_step, run, target_dir};
 use crate::setup;
 
 #[derive(Args, Debug)]
@@ -44,7 +44,7 @@ pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
 fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
     need_root(&format!("`cargo xtask {bin}`"))?;
     setup::ensure(root, false)?;
-    say("building (release)");
+    report_step("building (release)");
     run(&mut cargo(
         root,
         &["build", "--quiet", "--locked", "--release", "-p", "observer", "-p", "lab", "--bins"],

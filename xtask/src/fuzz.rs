@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
 use self::run::Run;
-use crate::run::{Environment, cargo, output, say};
+use crate::run::{Environment, cargo, output, report_step};
 use crate::setup;
 
 /// Counters on every edge and comparison, as `cargo fuzz` has them, by flags that a stable compiler takes. There is no
@@ -105,7 +105,7 @@ fn targets(root: &Path, name: Option<&str>) -> Result<Vec<String>> {
 
 /// Builds the targets and returns the folder of their programs.
 fn build(root: &Path) -> Result<PathBuf> {
-    say("building the fuzz targets (release, with coverage counters)");
+    report_step("building the fuzz targets (release, with coverage counters)");
     let version = output("rustc", &["-vV"]).context("rustc can't be run")?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.context("rustc names no host")?;

@@ -16,7 +16,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use crate::run::{output, run, say};
+use crate::run::{output, report_step, run};
 use crate::setup;
 use archive::{Image, Packed};
 pub(crate) use target::Arch;
@@ -54,8 +54,8 @@ pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
     }
     fs::write(&out, &packed.archive).with_context(|| format!("{} can't be written", out.display()))?;
     let mib = packed.archive.len() as f64 / f64::from(1 << 20);
-    say(&format!("{} ({mib:.1} MiB), {NAME}:{}, {}", out.display(), version(), packed.digest));
-    say(&format!("on each k3s node: k3s ctr images import {}", file_name(&out)));
+    report_step(&format!("{} ({mib:.1} MiB), {NAME}:{}, {}", out.display(), version(), packed.digest));
+    report_step(&format!("on each k3s node: k3s ctr images import {}", file_name(&out)));
     if args.verify {
         verify(root, arch, &packed)?;
     }
@@ -77,7 +77,7 @@ fn version() -> &'static str {
 }
 
 fn make(root: &Path, arch: Arch) -> Result<Packed> {
-    say(&format!(
+    report_step(&format!(
         "building a static {PROGRAM} for {}: this takes some minutes the first time",
         arch.goarch()
     ));
@@ -127,7 +127,7 @@ fn smoke(arch: Arch, program: &Path) -> Result<()> {
         doctor.contains("architecture") && doctor.contains(arch.machine()),
         "`doctor` under {emulator}: {doctor}"
     );
-    say(&format!(
+    report_step(&format!(
         "{emulator}: {}`doctor` printed {} lines",
         version.unwrap_or_default(),
         doctor.lines().count()
@@ -161,14 +161,14 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 /// Builds the same source in another directory, without earlier results.
 fn verify(root: &Path, arch: Arch, first: &Packed) -> Result<()> {
     let copy = std::env::temp_dir().join(format!("flow-observer-verify-{}", std::process::id()));
-    say(&format!("building again in {}", copy.display()));
+    report_step(&format!("building again in {}", copy.display()));
     let second = copy_source(root, &copy).and_then(|()| make(&copy, arch));
     fs::remove_dir_all(&copy)?;
     let second = second?;
     if first.archive != second.archive {
         bail!("the second build differs: {} and {}", first.digest, second.digest);
     }
-    say("both builds gave the same archive");
+    report_step("both builds gave the same archive");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
 use crate::cache::Cache;
-use crate::run::{cargo, run as run_command, say, target_dir};
+use crate::run::{cargo, report_step, run as run_command, target_dir};
 use crate::setup;
 
 /// The version of the build's recipe. Results of older versions are built again.
@@ -114,10 +114,10 @@ fn forward(root: &Path, args: &[String]) -> Result<ExitCode> {
 
 /// Reports a step, and afterwards how long it took.
 fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    say(what);
+    report_step(what);
     let began = std::time::Instant::now();
     let done = work()?;
-    say(&format!("  done in {} s", began.elapsed().as_secs()));
+    report_step(&format!("  done in {} s", began.elapsed().as_secs()));
     Ok(done)
 }
 

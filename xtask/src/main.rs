@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
-        run::complain(&format!("{error:#}"));
+        run::report_error(&format!("{error:#}"));
         ExitCode::from(if error.is::<run::Environment>() { 2 } else { 1 })
     })
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use crate::run::say;
+use crate::run::report_step;
 
 const DIR: &str = "deploy/prometheus";
 const RUNBOOKS: &str = "docs/runbooks";
@@ -54,7 +54,7 @@ pub(crate) fn run(root: &Path, args: &RulesArgs) -> Result<()> {
         if args.check {
             bail!("{} is stale: run `cargo xtask rules`", path.display());
         }
-        say(&format!("writing {}", path.display()));
+        report_step(&format!("writing {}", path.display()));
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     Ok(())

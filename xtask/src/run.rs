@@ -19,13 +19,13 @@ impl fmt::Display for Environment {
 impl std::error::Error for Environment {}
 
 /// Reports the next step on standard error.
-pub(crate) fn say(what: &str) {
+pub(crate) fn report_step(what: &str) {
     let style = anstyle::AnsiColor::Cyan.on_default().bold();
     anstream::eprintln!("{style}==>{style:#} {what}");
 }
 
 /// Reports an error on standard error.
-pub(crate) fn complain(what: &str) {
+pub(crate) fn report_error(what: &str) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{style}error:{style:#} {what}");
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::run::say;
+use crate::run::report_step;
 
 pub(crate) use packages::install;
 
@@ -24,7 +24,7 @@ pub(crate) fn ensure(root: &Path, explicit: bool) -> Result<()> {
     did |= toolchain::ensure(&tools)?;
     did |= node::ensure(&tools)?;
     if explicit && !did {
-        say("set-up is complete, nothing to do");
+        report_step("set-up is complete, nothing to do");
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::background::Background;
 use crate::build::{Built, PACKAGES};
-use crate::run::{cargo, need_root, run, say};
+use crate::run::{cargo, need_root, report_step, run};
 use crate::{kube, setup};
 
 /// Names the task that builds the container image, and the scenarios that need it.
@@ -31,15 +31,15 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = args.filter.as_deref().is_none_or(|filter| filter.contains(IMAGE));
     let image = if wanted { Some(Background::start(root, IMAGE, &[])?) } else { None };
-    say("building the agent and its tests");
+    report_step("building the agent and its tests");
     let built = Built::all(root)?;
     let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
-    say("unit tests");
+    report_step("unit tests");
     tests.units(built.unit_tests())?;
-    say("scenarios on this kernel");
+    report_step("scenarios on this kernel");
     let others = tests.scenarios(built.scenarios().into_iter().filter(|name| *name != IMAGE));
     if let Some(image) = image {
-        say("waiting for the image");
+        report_step("waiting for the image");
         image.wait()?;
     }
     let of_image = tests.scenarios([IMAGE]);

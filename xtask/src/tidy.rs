@@ -12,7 +12,7 @@ use std::{fs, process};
 
 use anyhow::{Result, bail};
 
-use crate::run::{capture, complain};
+use crate::run::{capture, report_error};
 
 const REQUIRED: &[&str] = &[
     "README.md",
@@ -40,7 +40,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     problems.extend(floors::check(root)?);
     problems.extend(circles::check(root)?);
-    problems.iter().for_each(|problem| complain(problem));
+    problems.iter().for_each(|problem| report_error(problem));
     if !problems.is_empty() {
         bail!("tidy: {} problems", problems.len());
     }

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
         scratch: scratch.dir(),
     };
     let failed = matrix::run(&plan, &tools, &guest, &kernels)?;
-    say(&format!("{} passed, {failed} failed", kernels.len() - failed));
+    report_step(&format!("{} passed, {failed} failed", kernels.len() - failed));
     if failed > 0 {
         bail!("{failed} of {} kernels failed", kernels.len());
     }
@@ -95,6 +95,6 @@ fn prepare(series: &[String]) -> Result<(Tools, Vec<Kernel>)> {
     Ok((tools, kernels))
 }
 
-fn say(line: &str) {
+fn report_step(line: &str) {
     anstream::println!("{line}");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::run::say;
+use crate::run::report_step;
 
 /// The time between two reports about a running target.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl Log {
             self.status = status;
             if self.reported.elapsed() >= PROGRESS {
                 self.reported = Instant::now();
-                say(&format!("{}: {}", self.target, self.status));
+                report_step(&format!("{}: {}", self.target, self.status));
             }
         }
         if let Some((_, input)) = line.split_once("Test unit written to ") {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 
 use super::log::Log;
-use crate::run::{complain, say};
+use crate::run::{report_error, report_step};
 
 /// Limits of one input, which takes milliseconds and little memory: more is a bug.
 const LIMITS: &[&str] = &["-rss_limit_mb=2048", "-timeout=10", "-max_len=16384"];
@@ -26,7 +26,7 @@ impl Run<'_> {
     /// # Errors
     /// When the target can't be run.
     pub(super) fn passes(&self, seconds: u32) -> Result<bool> {
-        say(&format!("fuzzing {} for {seconds} s", self.target));
+        report_step(&format!("fuzzing {} for {seconds} s", self.target));
         let mut log = Log::create(self.target, &self.state("logs")?.join("last"))?;
         let mut command = self.command()?;
         command.arg(format!("-max_total_time={seconds}")).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -37,7 +37,7 @@ impl Run<'_> {
             log.add(&String::from_utf8_lossy(&line?))?;
         }
         let passed = child.wait()?.success();
-        say(&format!("{}: {}", self.target, log.status));
+        report_step(&format!("{}: {}", self.target, log.status));
         if !passed {
             self.report(&log);
         }
@@ -71,9 +71,9 @@ impl Run<'_> {
         for line in &log.crash {
             anstream::eprintln!("{line}");
         }
-        complain(&format!("{} failed; its whole output is in {}", self.target, log.path.display()));
+        report_error(&format!("{} failed; its whole output is in {}", self.target, log.path.display()));
         if let Some(input) = &log.input {
-            say(&format!("to reproduce it: {} {input}", self.program.display()));
+            report_step(&format!("to reproduce it: {} {input}", self.program.display()));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::target::Arch;
-use crate::run::{cargo, output, run, say};
+use crate::run::{cargo, output, report_step, run};
 
 /// The time in seconds that rustup gets to fetch a standard library (30 MB).
 const RUSTUP_SECONDS: &str = "300";
@@ -56,11 +56,11 @@ impl Compiler {
         let sysroot = sysroot(Path::new("rustc"))?;
         let installed = |sysroot: &Path| sysroot.join("lib/rustlib").join(arch.triple()).join("lib").exists();
         if !installed(&sysroot) {
-            say(&format!("fetching Rust's standard library for {}", arch.triple()));
+            report_step(&format!("fetching Rust's standard library for {}", arch.triple()));
             let mut rustup = Command::new("timeout");
             rustup.args(["--foreground", RUSTUP_SECONDS, "rustup", "target", "add", &arch.triple()]);
             if let Err(why) = run(&mut rustup) {
-                say(&format!(
+                report_step(&format!(
                     "rustup can't fetch it ({why:#}); compiling it from the eBPF toolchain's source"
                 ));
             }

@@ -10,7 +10,7 @@ use super::apt::Apt;
 use super::go::Go;
 use super::{openapi, source, step, suffix};
 use crate::cache::Cache;
-use crate::run::{Environment, capture, say};
+use crate::run::{Environment, capture, report_step};
 
 /// Go with its library, etcd, kubectl, and a newer version of a library in the source.
 const PACKAGES: [&str; 5] = [
@@ -27,7 +27,9 @@ const SPACE: u64 = 3;
 /// Builds into the cache, whose lock the caller holds, and makes `current` name the result.
 pub(super) fn build(cache: &Cache) -> Result<PathBuf> {
     need_space(&cache.path("."))?;
-    say("no kube-apiserver in the cache: building one for the tests, once for this machine (3 to 6 minutes)");
+    report_step(
+        "no kube-apiserver in the cache: building one for the tests, once for this machine (3 to 6 minutes)",
+    );
     let apt = step("reading Debian's package indices (10 MB)", || Apt::open(cache))?;
     let version = apt.source_version("kubernetes")?;
     let work = format!("work-{version}");
@@ -40,7 +42,7 @@ pub(super) fn build(cache: &Cache) -> Result<PathBuf> {
     })?;
     point_to(cache, &name)?;
     fs::remove_dir_all(cache.path(&work)).context("remove the build's temporary files")?;
-    say(&format!("kube-apiserver is in {}", built.display()));
+    report_step(&format!("kube-apiserver is in {}", built.display()));
     Ok(built)
 }
 

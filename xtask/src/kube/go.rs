@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::say;
+use crate::run::report_step;
 
 /// The time between two reports on the progress of a build.
 const PROGRESS: Duration = Duration::from_secs(20);
@@ -75,7 +75,7 @@ fn follow(name: &str, output: impl std::io::BufRead) -> VecDeque<String> {
         packages += u32::from(is_package(&line));
         if last.elapsed() >= PROGRESS {
             last = Instant::now();
-            say(&format!("  {name}: {packages} packages compiled"));
+            report_step(&format!("  {name}: {packages} packages compiled"));
         }
         if tail.len() == SHOWN {
             tail.pop_front();

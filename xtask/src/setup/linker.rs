@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::run::{cargo, run, say};
+use crate::run::{cargo, report_step, run};
 
 /// The version. It loads the LLVM of the toolchain that compiles, which must be LLVM 22.
 const VERSION: &str = "0.10.3";
@@ -14,7 +14,7 @@ pub(super) fn ensure(root: &Path, tools: &Path) -> Result<bool> {
     if tools.join("bin/bpf-linker").exists() {
         return Ok(false);
     }
-    say(&format!(
+    report_step(&format!(
         "building bpf-linker {VERSION} into {}: links the eBPF object (about a minute)",
         tools.display()
     ));

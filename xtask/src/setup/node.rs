@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::{output, run, say};
+use crate::run::{output, report_step, run};
 
 /// containerd and its `ctr`; runc; kubectl 1.20, whose kustomize is the oldest that the manifests must suit.
 const PACKAGES: [&str; 3] = ["containerd", "runc", "kubernetes-client"];
@@ -25,7 +25,7 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
             dir.display()
         );
     }
-    say(&format!(
+    report_step(&format!(
         "unpacking Debian packages {} (36 MB) into {}: run the image and render the manifests in tests",
         PACKAGES.join(", "),
         dir.display()

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::services::{self, NoStarts};
-use crate::run::{Environment, output, run, say};
+use crate::run::{Environment, output, report_step, run};
 
 /// Packages, and the reason for each.
 const PACKAGES: &[(&str, &str)] = &[
@@ -45,7 +45,7 @@ pub(super) fn ensure() -> Result<bool> {
         .into());
     }
     for (name, why) in &missing {
-        say(&format!("installing Debian package {name}: {why}"));
+        report_step(&format!("installing Debian package {name}: {why}"));
     }
     apt_install(&names)?;
     Ok(true)
@@ -53,7 +53,7 @@ pub(super) fn ensure() -> Result<bool> {
 
 /// Installs packages that only one task needs.
 pub(crate) fn install(names: &[&str], why: &str) -> Result<()> {
-    say(&format!("installing Debian packages {}: {why}", names.join(", ")));
+    report_step(&format!("installing Debian packages {}: {why}", names.join(", ")));
     apt_install(names)
 }
 

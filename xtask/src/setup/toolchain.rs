@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::{Environment, output, run, say};
+use crate::run::{Environment, output, report_step, run};
 
 /// The version of LLVM that `bpf-linker` loads.
 const LLVM: &str = "22";
@@ -35,7 +35,9 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
     }
     let toolchain = match choice.as_deref() {
         None => nightly().or_else(|why| {
-            say(&format!("no rustup nightly for the eBPF target ({why:#}); trying Debian's packages"));
+            report_step(&format!(
+                "no rustup nightly for the eBPF target ({why:#}); trying Debian's packages"
+            ));
             debian(tools)
         }),
         Some("nightly") => nightly(),
@@ -52,7 +54,7 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
         toolchain.libraries.display()
     );
     fs::write(&state, text).with_context(|| format!("{} can't be written", state.display()))?;
-    say(&format!("eBPF toolchain: {} ({})", toolchain.kind, toolchain.rustc.display()));
+    report_step(&format!("eBPF toolchain: {} ({})", toolchain.kind, toolchain.rustc.display()));
     Ok(true)
 }
 
@@ -78,7 +80,9 @@ fn nightly() -> Result<Toolchain> {
     if let Some(found) = nightlies(&list).find_map(|name| installed_nightly(name).ok()) {
         return Ok(found);
     }
-    say(&format!("installing {NIGHTLY} with rust-src: compiles the eBPF programs, changes no default"));
+    report_step(&format!(
+        "installing {NIGHTLY} with rust-src: compiles the eBPF programs, changes no default"
+    ));
     let args = [
         "toolchain",
         "install",
@@ -156,12 +160,12 @@ fn compiler_packages() -> Option<Vec<String>> {
 fn download(unpacked: &Path) -> Result<()> {
     let mut packages = compiler_packages();
     if packages.is_none() && nix::unistd::geteuid().is_root() {
-        say("reading apt's package lists: they may be empty or old");
+        report_step("reading apt's package lists: they may be empty or old");
         run(Command::new("apt-get").args(["update", "-q"]))?;
         packages = compiler_packages();
     }
     let packages = packages.context("this system's packages have no rustc-web")?;
-    say(&format!(
+    report_step(&format!(
         "unpacking Debian packages {} (144 MB) into {}: compile the eBPF programs",
         packages.join(", "),
         unpacked.display()

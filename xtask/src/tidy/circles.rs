@@ -46,7 +46,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
 
 fn circles(modules: &Modules, limit: Limit) -> Vec<String> {
     let graph = modules.graph(|from, to| match limit {
-        // Everything is below the root, so edges to and from it say nothing.
+        // Everything is below the root, so edges to and from it mean nothing.
         Limit::OneModule => !from.is_empty() && !to.is_empty(),
         Limit::Files(_) => !from.starts_with(to) && !to.starts_with(from),
     });
