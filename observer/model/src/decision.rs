@@ -10,6 +10,10 @@ use crate::rule_ref::RuleRef;
 
 pub use crate::policies::Direction;
 
+/// The words with which each explanation of a deny begins, for those who write one and for
+/// [`FlowVerdict::refuser`](crate::record::FlowVerdict::refuser).
+pub const REFUSED_BY: &str = "refused by ";
+
 /// The decision of the policies. It is never a guess: what can't be judged is `unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]

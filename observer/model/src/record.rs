@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::decision::{Decision, Direction};
+use crate::decision::{Decision, Direction, REFUSED_BY};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
@@ -143,6 +143,15 @@ pub struct FlowVerdict {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<ObjectRef>,
     pub explanation: String,
+}
+
+impl FlowVerdict {
+    /// Returns the explanation of a deny without its first words, for sentences that have words of their own for it:
+    /// "NetworkPolicy data/cache-ingress; no rule admits namespace web". Other explanations are returned whole.
+    #[must_use]
+    pub fn refuser(&self) -> &str {
+        self.explanation.strip_prefix(REFUSED_BY).unwrap_or(&self.explanation)
+    }
 }
 
 /// A RST.

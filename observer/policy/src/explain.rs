@@ -6,7 +6,7 @@ mod nearest;
 mod why;
 
 use flow_model::connection::{Connection, Who};
-use flow_model::decision::{Decision, Direction, DirectionVerdict, Nearest, Verdict};
+use flow_model::decision::{Decision, Direction, DirectionVerdict, Nearest, REFUSED_BY, Verdict};
 use flow_model::policies::{Action, TierPeer};
 
 use crate::facts::tier_rules;
@@ -88,7 +88,7 @@ fn sentence(
         Basis::Rules(_) => format!("allowed by {}", listed(&rules(&judgement.basis, view.direction))),
         Basis::Tier(rule) => by_tier(*rule, view.direction),
         Basis::Isolated => {
-            format!("refused by {}; {}", isolating(judgement), missing(plain, view, judgement, nearest))
+            format!("{REFUSED_BY}{}; {}", isolating(judgement), missing(plain, view, judgement, nearest))
         }
         Basis::Unknown(why) => format!("not known: {why}"),
         Basis::NotIsolated => match view.subject.who {
@@ -123,9 +123,9 @@ fn by_tier(rule: TierRef<'_>, direction: Direction) -> String {
     });
     match (rule.action, unreadable) {
         (Action::Deny, Some(field)) => {
-            format!("refused by {name}; it denies everything, as its peer {field} can't be read")
+            format!("{REFUSED_BY}{name}; it denies everything, as its peer {field} can't be read")
         }
-        (Action::Deny, None) => format!("refused by {name}"),
+        (Action::Deny, None) => format!("{REFUSED_BY}{name}"),
         (Action::Accept | Action::Pass, _) => format!("allowed by {name}"),
     }
 }

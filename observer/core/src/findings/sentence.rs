@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use flow_model::decision::{Decision, Direction};
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
-use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+use flow_model::record::{Attempt, Endpoint};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
 use crate::findings::parties::{service, who, who_at, whom};
@@ -165,7 +165,7 @@ pub(super) fn latent(group: &LatentGroup, open: u64) -> String {
         "{} has {open} open connection{s} to {} that the current policies would refuse: {}",
         who(src),
         whom(dst),
-        without_prefix(verdict),
+        verdict.refuser(),
     );
     if let Some(cause) = cause {
         text.extend([". ", cause]);
@@ -174,11 +174,7 @@ pub(super) fn latent(group: &LatentGroup, open: u64) -> String {
 }
 
 fn refusal(attempt: &Attempt) -> &str {
-    attempt.verdict.as_ref().map_or("", |verdict| without_prefix(verdict))
-}
-
-fn without_prefix(verdict: &FlowVerdict) -> &str {
-    verdict.explanation.strip_prefix("refused by ").unwrap_or(&verdict.explanation)
+    attempt.verdict.as_ref().map_or("", |verdict| verdict.refuser())
 }
 
 /// Returns one attempt as evidence.
