@@ -38,7 +38,8 @@ pub fn agree_everywhere(inventory: &Arc<Inventory>) {
 
 fn parties(inventory: &Inventory) -> Vec<Party<'_>> {
     let outside = Some(IpAddr::from([203, 0, 113, 7]));
-    let others = [Who::External, Who::Unknown("the test does not name it")].map(|who| Party { ip: outside, who });
+    let others =
+        [Who::External, Who::Unknown("the test does not name it")].map(|who| Party { ip: outside, who });
     let nodes = inventory.nodes.iter().take(1);
     let nodes = nodes.map(|node| Party { ip: node.ips.first().copied(), who: Who::Node(&node.name) });
     let pods = inventory.pods.iter().take(PODS);

@@ -24,8 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
 /// Checks that no policy is missing: a missing one would allow.
 fn no_policy_is_lost(manifests: &Manifests) {
     let found = manifests.places.keys().filter(|id| KINDS.contains(&&*id.kind));
-    let written: BTreeSet<_> =
-        found.map(|id| (&*id.kind, &*id.object.namespace, &*id.object.name)).collect();
+    let written: BTreeSet<_> = found.map(|id| (&*id.kind, &*id.object.namespace, &*id.object.name)).collect();
     let policies = &manifests.inventory.policies;
     let namespaced = policies.namespaced.iter().map(|p| ("NetworkPolicy", &*p.namespace, &*p.name));
     let tiered = policies.tiered.iter().map(|p| (p.kind.as_str(), "", &*p.name));
