@@ -15,7 +15,7 @@ pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKe
 pub use record::*;
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
-/// Where a program is attached. An attempt's vantage follows from it.
+/// The places where a program can be attached. An attempt's vantage follows from the place where it is seen.
 pub mod hook {
     /// Host side of a pod's veth, ingress: the pod sends.
     pub const POD_OUT: u8 = 0;

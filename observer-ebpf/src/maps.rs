@@ -120,7 +120,7 @@ impl FlowValue {
     pub const FIN_CLIENT: u8 = 2;
     /// The server's FIN was seen.
     pub const FIN_SERVER: u8 = 4;
-    /// Seeded from conntrack at the agent's start.
+    /// The flow was seeded from conntrack at the agent's start.
     pub const SEEDED: u8 = 8;
     /// The entry stands for a flow whose source was rewritten on its way out: the client used another tuple.
     pub const ALIAS: u8 = 16;
@@ -172,7 +172,7 @@ pub struct VipValue {
     pub reported: u64,
     /// `bpf_ktime_get_ns` of the newest record.
     pub reported_ns: u64,
-    /// When the next record would be due if records kept to their rate.
+    /// The time when the next record would be due if records kept to their rate.
     pub due_ns: u64,
 }
 

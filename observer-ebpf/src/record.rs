@@ -56,7 +56,7 @@ macro_rules! records {
             /// Decodes one ring record. Bytes past the record are ignored: the ring rounds sizes up to 8.
             ///
             /// # Errors
-            /// When the bytes are too few, the kind is unknown, or a field has a byte that stands for no value.
+            /// Fails when the bytes are too few, the kind is unknown, or a field has a byte that stands for no value.
             pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
                 let kind = *bytes.first().ok_or(DecodeError::Short { need: 1, got: 0 })?;
                 Ok(match Kind::from_byte(kind).ok_or(DecodeError::UnknownKind(kind))? {
@@ -84,7 +84,7 @@ macro_rules! records {
 records! {
     /// An attempt whose outcome is known.
     Attempt = 1, struct AttemptRecord of 96 bytes {
-        /// Where the SYN was seen first.
+        /// The vantage at which the SYN was seen first.
         vantage: Vantage,
         outcome: Outcome,
         /// ICMP or ICMPv6 type of the error that rejected it, else 0.
@@ -107,9 +107,9 @@ records! {
 
     /// A RST.
     Reset = 2, struct ResetRecord of 72 bytes {
-        /// Where its connection is counted.
+        /// The vantage at which its connection is counted.
         vantage: Vantage,
-        /// Who sent it.
+        /// The side that sent it.
         side: Side,
         phase: Phase,
         _pad: [u8; 4],
@@ -122,7 +122,7 @@ records! {
         /// IP protocol number.
         protocol: u8,
         tcp_flags: u8,
-        /// True if a flow or an attempt gave the direction, false if it is a guess from the ports.
+        /// Is true if a flow or an attempt gave the direction, false if it is a guess from the ports.
         oriented: bool,
         _pad: [u8; 4],
         time_ns: u64,
@@ -138,7 +138,7 @@ records! {
     Announcement = 4, struct AnnouncementRecord of 40 bytes {
         /// The kind of frame.
         how: Announced,
-        /// True if this node sent it.
+        /// Is true if this node sent it.
         outbound: bool,
         _pad: [u8; 5],
         /// The time of the claim, which the map has as well.

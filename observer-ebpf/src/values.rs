@@ -50,17 +50,17 @@ macro_rules! byte_enum {
 pub(crate) use byte_enum;
 
 byte_enum! {
-    /// Where on the node a flow was seen.
+    /// The place on the node where a flow was seen.
     pub enum Vantage {
-        /// Leaving a local pod.
+        /// The flow was leaving a local pod.
         Source = 0,
-        /// Arriving at a local pod that no local pod sent it to.
+        /// The flow was arriving at a local pod that no local pod sent it to.
         Destination = 1,
-        /// On an uplink only.
+        /// The flow was on an uplink only.
         Transit = 2,
     }
 
-    /// How an attempt ended. While it has not, [`crate::ConnValue::PENDING`] stands in the map.
+    /// The way in which an attempt ended. Until it has ended, [`crate::ConnValue::PENDING`] stands in the map.
     pub enum Outcome {
         /// A SYN-ACK answered.
         Established = 1,
@@ -72,7 +72,7 @@ byte_enum! {
         Unanswered = 4,
     }
 
-    /// Who sent a RST.
+    /// The side that sent a RST.
     pub enum Side {
         /// The side that opened the connection.
         Client = 0,
@@ -80,7 +80,7 @@ byte_enum! {
         Server = 1,
     }
 
-    /// How far a connection was when a RST ended it.
+    /// The phase that a connection had reached when a RST ended it.
     pub enum Phase {
         /// The handshake was not complete.
         Handshake = 0,
@@ -90,7 +90,7 @@ byte_enum! {
         Orphan = 2,
     }
 
-    /// In which kind of frame a host claimed an address.
+    /// The kind of frame in which a host claimed an address.
     pub enum Announced {
         /// ARP request whose sender and target address are the same.
         GratuitousRequest = 0,

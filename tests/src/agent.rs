@@ -19,7 +19,7 @@ use crate::metrics::{self, Sample};
 use crate::netns::Netns;
 use crate::wait;
 
-/// Where the agent listens, inside its node.
+/// The address where the agent listens, inside its node.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 
 /// The time within which SIGTERM must end the agent.
@@ -38,7 +38,7 @@ pub struct Agent {
 /// Returns `$FLOW_OBSERVER_BIN`, else the binary beside the running test or demo.
 ///
 /// # Errors
-/// When the binary is missing; the message tells how to build it.
+/// Fails when the binary is missing; the message explains how to build it.
 pub fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("FLOW_OBSERVER_BIN") {
         return Ok(path.into());
@@ -57,7 +57,7 @@ impl Agent {
     /// a directory for its log.
     ///
     /// # Errors
-    /// When it can't be started, ends, or isn't ready in time; the error holds its log.
+    /// Fails when the agent can't be started, ends, or isn't ready in time; the error holds its log.
     pub fn start(ns: &Netns, node: &str, cluster: &str, logs: &Path, args: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary()?);
         command
@@ -69,7 +69,7 @@ impl Agent {
     /// Starts the agent by a command of the caller, e.g. in a container. It must listen on [`LISTEN`].
     ///
     /// # Errors
-    /// As [`Agent::start`].
+    /// Fails as [`Agent::start`] does.
     pub fn start_as(ns: &Netns, node: &str, logs: &Path, command: Command) -> Result<Self> {
         let mut agent = Self::launch(ns, node, logs, command)?;
         let deadline = wait::DEADLINE;
@@ -117,7 +117,7 @@ impl Agent {
     /// Requests `path`.
     ///
     /// # Errors
-    /// When it doesn't answer.
+    /// Fails when the agent doesn't answer.
     pub fn get(&self, path: &str) -> Result<Response> {
         self.get_as(self.token.as_deref(), path)
     }
@@ -125,7 +125,7 @@ impl Agent {
     /// Requests `path` with a bearer token, or without one.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Fails as [`Self::get`] does.
     pub fn get_as(&self, token: Option<&str>, path: &str) -> Result<Response> {
         http::get_as(&self.ns, LISTEN, path, token)
     }
@@ -147,7 +147,7 @@ impl Agent {
     /// `kind=attempt&outcome=refused`.
     ///
     /// # Errors
-    /// When it doesn't answer, or not in JSON.
+    /// Fails when the agent doesn't answer, or not in JSON.
     pub fn flows(&self, query: &str) -> Result<Vec<Value>> {
         let body = self.get_ok(&format!("/api/v1/flows?since=10m&follow=false&{query}"))?;
         body.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
@@ -156,7 +156,7 @@ impl Agent {
     /// Returns the pairs of `/api/v1/pairs`.
     ///
     /// # Errors
-    /// When it doesn't answer, or not in JSON.
+    /// Fails when the agent doesn't answer, or not in JSON.
     pub fn pairs(&self) -> Result<Value> {
         Ok(serde_json::from_str(&self.get_ok("/api/v1/pairs")?)?)
     }
@@ -164,7 +164,7 @@ impl Agent {
     /// Returns the state of a VIP, or `None` while the agent has none of this address.
     ///
     /// # Errors
-    /// When it doesn't answer, or not in JSON.
+    /// Fails when the agent doesn't answer, or not in JSON.
     pub fn vip(&self, ip: IpAddr) -> Result<Option<Value>> {
         let mut body: Value = serde_json::from_str(&self.get_ok("/api/v1/vips")?)?;
         let vips: Vec<Value> = serde_json::from_value(body["vips"].take()).context("`vips` is no list")?;
@@ -174,7 +174,7 @@ impl Agent {
     /// Returns all metrics.
     ///
     /// # Errors
-    /// When it doesn't answer.
+    /// Fails when the agent doesn't answer.
     pub fn metrics(&self) -> Result<Vec<Sample>> {
         Ok(metrics::parse(&self.get_ok("/metrics")?))
     }
@@ -182,7 +182,7 @@ impl Agent {
     /// Returns the sum of the series of `name` (without the product's prefix) that have all of `labels`; 0 without any.
     ///
     /// # Errors
-    /// When it doesn't answer.
+    /// Fails when the agent doesn't answer.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
         let name = format!("flow_observer_{name}");
         Ok(self.metrics()?.iter().filter(|s| s.matches(&name, labels)).map(|s| s.value).sum())
@@ -191,7 +191,7 @@ impl Agent {
     /// Waits for `what`.
     ///
     /// # Errors
-    /// When it doesn't happen within [`wait::DEADLINE`].
+    /// Fails when `probe` gives no value within [`wait::DEADLINE`].
     pub fn wait_for<T>(&self, what: &str, mut probe: impl FnMut(&Self) -> Option<T>) -> Result<T> {
         wait::until(what, wait::DEADLINE, || probe(self))
     }
@@ -199,7 +199,7 @@ impl Agent {
     /// Waits for the first record that passes `query` and `wanted`.
     ///
     /// # Errors
-    /// When none arrives in time; the message lists those that did.
+    /// Fails when no such record arrives in time; the message lists those that did.
     pub fn wait_flow(&self, query: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         self.wait_for("a flow record", |a| a.flows(query).ok()?.into_iter().find(|r| wanted(r)))
             .with_context(|| self.tell_flows(query))
@@ -217,7 +217,7 @@ impl Agent {
     /// Waits until a metric has a value.
     ///
     /// # Errors
-    /// When it doesn't get there in time; the message has the last value.
+    /// Fails when the metric doesn't get there in time; the message has the last value.
     pub fn wait_metric(&self, name: &str, labels: &[(&str, &str)], wanted: f64) -> Result<()> {
         let what = format!("{name}{labels:?} to be {wanted}");
         self.wait_for(&what, |a| a.metric(name, labels).ok().filter(|have| *have == wanted).map(drop))
@@ -227,7 +227,7 @@ impl Agent {
     /// Stops it with SIGTERM, as a service manager does.
     ///
     /// # Errors
-    /// When it takes longer than [`STOP_WITHIN`] or ends with a code other than 0.
+    /// Fails when the agent takes longer than [`STOP_WITHIN`] or ends with a code other than 0.
     pub fn stop(mut self) -> Result<()> {
         let started = Instant::now();
         self.signal(Signal::SIGTERM)?;
@@ -241,7 +241,7 @@ impl Agent {
     /// Kills it with SIGKILL.
     ///
     /// # Errors
-    /// When it has ended already.
+    /// Fails when the agent has ended already.
     pub fn kill(mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         let status = self.wait_end(wait::DEADLINE)?;

@@ -74,7 +74,7 @@ impl Wire {
     /// Claims `ip` for this host's own MAC.
     ///
     /// # Errors
-    /// When a frame can't be sent.
+    /// Fails when a frame can't be sent.
     pub fn announce(&self, ip: IpAddr, pattern: Pattern) -> Result<()> {
         self.announce_as(ip, self.mac(), pattern)
     }
@@ -82,7 +82,7 @@ impl Wire {
     /// Claims `ip` for any MAC.
     ///
     /// # Errors
-    /// When a frame can't be sent.
+    /// Fails when a frame can't be sent.
     pub fn announce_as(&self, ip: IpAddr, mac: Mac, pattern: Pattern) -> Result<()> {
         let frames = pattern.frames(ip, mac);
         for round in 0..pattern.rounds {
@@ -99,7 +99,7 @@ impl Wire {
     /// 198.18.0.0/15.
     ///
     /// # Errors
-    /// When a frame can't be sent.
+    /// Fails when a frame can't be sent.
     pub fn flood(&self, count: u32) -> Result<()> {
         for n in 0..count {
             let [_, b, c, d] = (n % (1 << 17)).to_be_bytes();

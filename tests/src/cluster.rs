@@ -41,7 +41,7 @@ impl Cluster {
     /// Creates an empty directory below `parent`.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Fails when the directory can't be made.
     pub fn new(parent: &Path) -> Result<Self> {
         let (dir, staging) = (parent.join("cluster"), parent.join("cluster-staging"));
         fs::create_dir_all(&dir)?;
@@ -64,7 +64,7 @@ impl Cluster {
     /// Adds an object or replaces it.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Fails when the file can't be written.
     pub fn apply(&self, object: &Value) -> Result<()> {
         let name = file_name(
             text(object, "/kind"),
@@ -79,7 +79,7 @@ impl Cluster {
     /// Adds or replaces the objects of a text, which `---` lines separate.
     ///
     /// # Errors
-    /// When one is not YAML, and as [`Self::apply`].
+    /// Fails when an object is not YAML, and as [`Self::apply`] does.
     pub fn apply_yaml(&self, text: &str) -> Result<()> {
         for document in text.split("\n---\n") {
             self.apply(&serde_yaml_ng::from_str(document).context("lab object")?)?;
@@ -90,7 +90,7 @@ impl Cluster {
     /// Removes an object.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails when there is no such object.
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
         let file = file_name(kind, namespace, name);
         fs::remove_file(self.dir.join(&file)).with_context(|| file)
@@ -99,7 +99,7 @@ impl Cluster {
     /// Adds a Namespace, with the label that every namespace has.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn namespace(&self, name: &str) -> Result<()> {
         self.namespace_labelled(name, &[])
     }
@@ -107,7 +107,7 @@ impl Cluster {
     /// Adds a Namespace with more labels.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn namespace_labelled(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
         let mut metadata = json!({"name": name, "labels": {"kubernetes.io/metadata.name": name}});
         for (key, value) in labels {
@@ -119,7 +119,7 @@ impl Cluster {
     /// Adds a Node.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn node(&self, node: &Node) -> Result<()> {
         let cidrs = [format!("{}/24", node.pod_ip4(0)), format!("{}/64", node.pod_ip6(0))];
         self.apply(&json!({
@@ -138,7 +138,7 @@ impl Cluster {
     /// make a bare Pod.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn pod(&self, node: &str, pod: &Pod) -> Result<()> {
         self.pod_labelled(node, pod, &[])
     }
@@ -146,7 +146,7 @@ impl Cluster {
     /// Adds a running Pod with more labels; `app` always names the Deployment.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn pod_labelled(&self, node: &str, pod: &Pod, labels: &[(&str, &str)]) -> Result<()> {
         let now = format!("{:.0}", Timestamp::now());
         let mut metadata = json!({
@@ -184,7 +184,7 @@ impl Cluster {
     /// Adds a Service and its EndpointSlices, one per address family.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn service(&self, spec: &ServiceSpec<'_>, backends: &[&Pod]) -> Result<()> {
         self.apply(&service_object(spec))?;
         self.endpoints(spec, backends)
@@ -193,7 +193,7 @@ impl Cluster {
     /// Adds a Service of type `LoadBalancer` with its EndpointSlices.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn balancer(&self, balancer: &Balancer<'_>, backends: &[&Pod]) -> Result<()> {
         let mut service = service_object(&balancer.service);
         service["spec"]["type"] = json!("LoadBalancer");
@@ -207,7 +207,7 @@ impl Cluster {
     /// Adds MetalLB's status: `node` announces the Service `(namespace, name)`.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Fails as [`Self::apply`] does.
     pub fn l2_status(&self, name: &str, service: (&str, &str), node: &str) -> Result<()> {
         let now = format!("{:.0}", Timestamp::now());
         self.apply(&json!({

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 /// Runs a command line (split at white space, no quoting) and returns its standard output.
 ///
 /// # Errors
-/// When the tool is missing or fails; the message holds its standard error.
+/// Fails when the tool is missing or fails; the message holds its standard error.
 pub fn run(line: impl AsRef<str>) -> Result<String> {
     feed(line, "")
 }
@@ -17,7 +17,7 @@ pub fn run(line: impl AsRef<str>) -> Result<String> {
 /// Like [`run`], with standard input.
 ///
 /// # Errors
-/// As [`run`].
+/// Fails as [`run`] does.
 pub fn feed(line: impl AsRef<str>, input: &str) -> Result<String> {
     let line = line.as_ref();
     let output = spawn_and_feed(line, input).with_context(|| format!("`{line}`"))?;

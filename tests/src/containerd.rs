@@ -43,7 +43,7 @@ impl Containerd {
     /// Starts it in a node's network namespace; `dir` takes its state and its log.
     ///
     /// # Errors
-    /// When it is not unpacked or doesn't answer.
+    /// Fails when containerd is not unpacked or doesn't answer.
     pub fn start(ns: &Netns, dir: &Path) -> Result<Self> {
         let dir = dir.join("containerd");
         fs::create_dir_all(&dir)?;
@@ -70,7 +70,7 @@ impl Containerd {
     /// Imports an archive, as `k3s ctr images import` does, and returns the names of all images.
     ///
     /// # Errors
-    /// When containerd refuses it.
+    /// Fails when containerd refuses the archive.
     pub fn import(&self, archive: &Path) -> Result<Vec<String>> {
         self.ctr(&["images", "import", "--snapshotter", "native", &archive.to_string_lossy()])?;
         Ok(self.ctr(&["images", "ls", "-q"])?.lines().map(str::to_owned).collect())
@@ -81,7 +81,7 @@ impl Containerd {
     /// point.
     ///
     /// # Errors
-    /// When `ctr` is not unpacked.
+    /// Fails when `ctr` is not unpacked.
     pub fn run(
         &self,
         name: &str,
@@ -116,7 +116,7 @@ impl Containerd {
     /// Runs a command in a running container, as `kubectl exec` does, and returns its output.
     ///
     /// # Errors
-    /// When it fails.
+    /// Fails when the command fails.
     pub fn exec(&self, name: &str, args: &[&str]) -> Result<String> {
         let out = self.command()?.args(["tasks", "exec", "--exec-id", "exec", name]).args(args).output()?;
         let stderr = String::from_utf8_lossy(&out.stderr);
@@ -127,7 +127,7 @@ impl Containerd {
     /// Returns the ID of a container's first process, as the node sees it.
     ///
     /// # Errors
-    /// When there is no such container.
+    /// Fails when there is no such container.
     pub fn pid(&self, name: &str) -> Result<u32> {
         let tasks = self.ctr(&["tasks", "ls"])?;
         let mut rows = tasks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());

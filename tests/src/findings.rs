@@ -19,7 +19,7 @@ impl Agent {
     /// Returns the findings of `/api/v1/findings`, active and resolved.
     ///
     /// # Errors
-    /// When it doesn't answer, or has no list of findings.
+    /// Fails when the agent doesn't answer, or its answer has no list of findings.
     pub fn findings(&self) -> Result<Vec<Value>> {
         let mut body: Value = serde_json::from_str(&self.get_ok("/api/v1/findings")?)?;
         serde_json::from_value(body["findings"].take()).context("`findings` is no list")
@@ -28,7 +28,7 @@ impl Agent {
     /// Returns the findings of a kind and state.
     ///
     /// # Errors
-    /// As [`Self::findings`].
+    /// Fails as [`Self::findings`] does.
     pub fn findings_of(&self, kind: &str, state: &str) -> Result<Vec<Value>> {
         let mut found = self.findings()?;
         found.retain(|f| f["kind"] == kind && f["state"] == state);
@@ -38,7 +38,7 @@ impl Agent {
     /// Waits for a finding of a kind and state that `wanted` accepts.
     ///
     /// # Errors
-    /// When none arrives within [`PATIENCE`]; the message lists the findings and attempts.
+    /// Fails when no such finding arrives within [`PATIENCE`]; the message lists the findings and attempts.
     pub fn wait_finding(&self, kind: &str, state: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         self.provoke(kind, state, || {}, wanted)
     }
@@ -46,7 +46,7 @@ impl Agent {
     /// Waits for a finding, and repeats an action before each look.
     ///
     /// # Errors
-    /// As [`Self::wait_finding`].
+    /// Fails as [`Self::wait_finding`] does.
     pub fn provoke(
         &self,
         kind: &str,

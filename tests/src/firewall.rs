@@ -72,7 +72,7 @@ impl Firewall {
     /// Refuses connections to `pod` at its node, except from admitted sources. At first there are none.
     ///
     /// # Errors
-    /// When iptables or ipset fails.
+    /// Fails when iptables or ipset fails.
     pub fn new(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal) -> Result<Self> {
         Self::build(node, pod, ports, refusal, Way::In)
     }
@@ -80,7 +80,7 @@ impl Firewall {
     /// Refuses connections from `pod`, except to admitted destinations after DNAT. At first there are none.
     ///
     /// # Errors
-    /// When iptables or ipset fails.
+    /// Fails when iptables or ipset fails.
     pub fn egress(node: &Node, pod: &Pod, ports: (u16, u16), refusal: Refusal) -> Result<Self> {
         Self::build(node, pod, ports, refusal, Way::Out)
     }
@@ -101,7 +101,7 @@ impl Firewall {
     /// Admits new connections from (or to) `peer`.
     ///
     /// # Errors
-    /// When ipset fails.
+    /// Fails when ipset fails.
     pub fn allow(&self, peer: IpAddr) -> Result<()> {
         self.ns.exec(format!("ipset -exist add {} {peer}", self.set(peer))).map(drop)
     }
@@ -109,7 +109,7 @@ impl Firewall {
     /// Admits the pod, on both families.
     ///
     /// # Errors
-    /// When ipset fails.
+    /// Fails when ipset fails.
     pub fn allow_pod(&self, pod: &Pod) -> Result<()> {
         self.allow(pod.ip4.into())?;
         self.allow(pod.ip6.into())
@@ -118,7 +118,7 @@ impl Firewall {
     /// Refuses new connections from (or to) `peer`; open ones continue.
     ///
     /// # Errors
-    /// When ipset fails.
+    /// Fails when ipset fails.
     pub fn deny(&self, peer: IpAddr) -> Result<()> {
         self.ns.exec(format!("ipset -exist del {} {peer}", self.set(peer))).map(drop)
     }
@@ -126,7 +126,7 @@ impl Firewall {
     /// Refuses the pod, on both families.
     ///
     /// # Errors
-    /// When ipset fails.
+    /// Fails when ipset fails.
     pub fn deny_pod(&self, pod: &Pod) -> Result<()> {
         self.deny(pod.ip4.into())?;
         self.deny(pod.ip6.into())

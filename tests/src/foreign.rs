@@ -13,7 +13,7 @@ pub const DIRECTIONS: [&str; 2] = ["ingress", "egress"];
 /// Returns the filters on the clsact qdisc of a device whose name has `part`, as tc shows them.
 ///
 /// # Errors
-/// When tc fails.
+/// Fails when tc fails.
 pub fn filters(ns: &Netns, device: &str, part: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     if !ns.exec(format!("tc qdisc show dev {device}"))?.contains("clsact") {
@@ -31,7 +31,7 @@ pub fn filters(ns: &Netns, device: &str, part: &str) -> Result<Vec<String>> {
 /// Returns the agent's filters on any device of a namespace.
 ///
 /// # Errors
-/// When a tool fails.
+/// Fails when a tool fails.
 pub fn our_filters(ns: &Netns) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for device in devices(ns)? {
@@ -43,7 +43,7 @@ pub fn our_filters(ns: &Netns) -> Result<Vec<String>> {
 /// Returns the names of all devices of a namespace.
 ///
 /// # Errors
-/// When `ip` fails.
+/// Fails when `ip` fails.
 pub fn devices(ns: &Netns) -> Result<Vec<String>> {
     let links = ns.ip("-o link")?;
     let name = |line: &str| Some(line.split(": ").nth(1)?.split('@').next()?.to_owned());

@@ -36,7 +36,7 @@ impl Guard {
     /// process runs its destructors first ([`wait::heed_signals`]). After such a signal this process gets no lab.
     ///
     /// # Errors
-    /// Without root, or when the lock file can't be made.
+    /// Fails without root, or when the lock file can't be made.
     pub fn take() -> Result<Arc<Self>> {
         if !nix::unistd::geteuid().is_root() {
             bail!("the lab needs root: it makes network namespaces");

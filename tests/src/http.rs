@@ -20,7 +20,7 @@ pub struct Response {
 /// Gets `path` from `at`, reachable inside `ns`.
 ///
 /// # Errors
-/// When nothing listens, and when the answer is not HTTP or doesn't end.
+/// Fails when nothing listens, and when the answer is not HTTP or doesn't end.
 pub fn get(ns: &Netns, at: SocketAddr, path: &str) -> Result<Response> {
     get_as(ns, at, path, None)
 }
@@ -28,7 +28,7 @@ pub fn get(ns: &Netns, at: SocketAddr, path: &str) -> Result<Response> {
 /// Gets `path` with a bearer token.
 ///
 /// # Errors
-/// As [`get`].
+/// Fails as [`get`] does.
 pub fn get_as(ns: &Netns, at: SocketAddr, path: &str, token: Option<&str>) -> Result<Response> {
     let raw = ns.run(|| exchange(at, path, token)).with_context(|| format!("GET http://{at}{path}"))?;
     parse(&raw).with_context(|| format!("GET http://{at}{path}"))

@@ -30,7 +30,7 @@ impl Keepalived {
     /// nodes the one with the highest priority has the address.
     ///
     /// # Errors
-    /// When it isn't installed.
+    /// Fails when keepalived isn't installed.
     pub fn start(node: &Node, vip: IpAddr, priority: u8, files: &Path) -> Result<Self> {
         ensure!(vip.is_ipv4(), "the lab's keepalived announces IPv4 addresses only");
         let file = |kind: &str| files.join(format!("keepalived-{}.{kind}", node.name));
@@ -65,7 +65,7 @@ impl Keepalived {
     /// Waits until this node has the address, or no longer has it.
     ///
     /// # Errors
-    /// When that doesn't happen; the message holds the log.
+    /// Fails when that doesn't happen in time; the message holds the log.
     pub fn wait_master(&self, master: bool) -> Result<()> {
         let what = format!("keepalived to be master: {master}");
         let done = || (self.is_master() == master).then_some(());
@@ -81,7 +81,7 @@ impl Keepalived {
     /// Stops it with SIGTERM, so that it releases the address.
     ///
     /// # Errors
-    /// When it does not end.
+    /// Fails when keepalived does not end.
     pub fn stop(mut self) -> Result<()> {
         self.terminate().map(drop).with_context(|| self.log())
     }
@@ -117,7 +117,7 @@ fn report(log: &str) {
 /// Drops VRRP between the nodes, so that each becomes master.
 ///
 /// # Errors
-/// When iptables fails.
+/// Fails when iptables fails.
 pub fn split(nodes: &[&Node]) -> Result<()> {
     rule("-I", nodes)
 }
@@ -125,7 +125,7 @@ pub fn split(nodes: &[&Node]) -> Result<()> {
 /// Removes a [`split`].
 ///
 /// # Errors
-/// When there is none.
+/// Fails when the nodes are not split.
 pub fn heal(nodes: &[&Node]) -> Result<()> {
     rule("-D", nodes)
 }

@@ -13,7 +13,7 @@ pub const OUTSIDE4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 /// The same in IPv6.
 pub const OUTSIDE6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
 
-/// One L2 segment, 10.0.20.0/24 and fd20::/64.
+/// The L2 segment of a lab, 10.0.20.0/24 and fd20::/64.
 #[derive(Clone, Debug)]
 pub struct Lan {
     /// The switch. It owns [`OUTSIDE4`] and [`OUTSIDE6`], so servers in it are "the internet".
@@ -44,7 +44,7 @@ impl Lan {
     /// Builds the switch.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn new(guard: &Arc<Guard>) -> Result<Self> {
         let ns = Netns::new(guard, "switch")?;
         ns.ip_batch(&format!(
@@ -63,7 +63,7 @@ impl Lan {
     /// Gives `ns` an `eth0` on the segment, addresses and a default route.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn connect(&self, ns: &Netns, host: u8) -> Result<()> {
         let port = format!("p{host}");
         ns.ip(format!("link add eth0 type veth peer name {port} netns {}", self.ns.name()))?;
@@ -84,7 +84,7 @@ impl Lan {
     /// Adds a plain host to the segment.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn host(&self, guard: &Arc<Guard>, name: &str, host: u8) -> Result<Host> {
         let ns = Netns::new(guard, name)?;
         self.connect(&ns, host)?;

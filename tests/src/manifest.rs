@@ -19,7 +19,7 @@ pub fn checkout(path: &str) -> PathBuf {
 /// Returns a program that `cargo xtask setup` unpacks for a node.
 ///
 /// # Errors
-/// When it is missing.
+/// Fails when the program is missing.
 pub fn node_tool(path: &str) -> Result<PathBuf> {
     let tool = checkout("target/tools/node").join(path);
     ensure!(tool.is_file(), "{} is missing: run `cargo xtask setup`", tool.display());
@@ -29,7 +29,7 @@ pub fn node_tool(path: &str) -> Result<PathBuf> {
 /// Returns the objects of a directory below `deploy/`, rendered by the kustomize of kubectl 1.20.
 ///
 /// # Errors
-/// When it doesn't render.
+/// Fails when kustomize can't render the directory.
 pub fn render(dir: &str) -> Result<Vec<Value>> {
     let kubectl = node_tool("usr/bin/kubectl")?;
     let out = Command::new(kubectl).arg("kustomize").arg(checkout("deploy").join(dir)).output()?;
@@ -50,7 +50,7 @@ pub struct Container {
     /// Capabilities by their kernel names: `CAP_BPF`.
     pub capabilities: BTreeSet<String>,
     pub memory_limit: u64,
-    /// Whether the container shares the node's process IDs.
+    /// Is true when the container shares the node's process IDs.
     pub host_pid: bool,
     /// The paths of the probes.
     pub probes: BTreeSet<String>,
@@ -60,7 +60,7 @@ pub struct Container {
 /// no new privileges, the runtime's seccomp profile, all other capabilities dropped, user 0.
 ///
 /// # Errors
-/// When one of these doesn't hold, or a field is missing.
+/// Fails when one of these doesn't hold, or a field is missing.
 pub fn agent(objects: &[Value]) -> Result<Container> {
     let daemon_set = objects.iter().find(|o| o["kind"] == "DaemonSet").context("no DaemonSet")?;
     let pod = &daemon_set["spec"]["template"]["spec"];

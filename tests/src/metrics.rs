@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// One sample of a series.
+/// A sample of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub name: String,

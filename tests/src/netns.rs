@@ -33,7 +33,7 @@ impl Netns {
     /// Makes a namespace with loopback up.
     ///
     /// # Errors
-    /// When `ip netns add` fails.
+    /// Fails when `ip netns add` fails.
     pub fn new(guard: &Arc<Guard>, name: &str) -> Result<Self> {
         let name = guard.full_name(name);
         cmd::run(format!("ip netns add {name}"))?;
@@ -92,7 +92,7 @@ impl Netns {
     /// Runs a command line inside; see [`cmd::run`].
     ///
     /// # Errors
-    /// When the tool fails.
+    /// Fails when the tool fails.
     pub fn exec(&self, line: impl AsRef<str> + Sync) -> Result<String> {
         self.run(|| cmd::run(line.as_ref()))
     }
@@ -100,7 +100,7 @@ impl Netns {
     /// Runs one `ip` command inside.
     ///
     /// # Errors
-    /// When it fails.
+    /// Fails when the command fails.
     pub fn ip(&self, args: impl AsRef<str>) -> Result<String> {
         cmd::run(format!("ip -n {} {}", self.name(), args.as_ref()))
     }
@@ -108,7 +108,7 @@ impl Netns {
     /// Runs many `ip` commands, one per line.
     ///
     /// # Errors
-    /// When one fails.
+    /// Fails when a command fails.
     pub fn ip_batch(&self, lines: &str) -> Result<()> {
         cmd::feed(format!("ip -n {} -batch -", self.name()), lines).map(drop)
     }
@@ -116,7 +116,7 @@ impl Netns {
     /// Sets a kernel parameter inside, dotted as in sysctl(8).
     ///
     /// # Errors
-    /// When it is missing or refuses the value.
+    /// Fails when the parameter is missing or refuses the value.
     pub fn sysctl(&self, key: &str, value: &str) -> Result<()> {
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
         self.run(|| fs::write(&path, value)).with_context(|| format!("{key}={value}"))
@@ -130,7 +130,7 @@ impl Netns {
     /// Reads a file of `/proc/net` inside.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// Fails when the file can't be read.
     pub fn proc_net(&self, file: &str) -> Result<String> {
         // `/proc/net` follows the process, not the thread.
         let path = Path::new("/proc/thread-self/net").join(file);
@@ -140,7 +140,7 @@ impl Netns {
     /// Returns a counter of `/proc/net/snmp` or `/proc/net/netstat`, e.g. `("Tcp", "OutRsts")`.
     ///
     /// # Errors
-    /// When there is no such counter.
+    /// Fails when there is no such counter.
     pub fn counter(&self, group: &str, name: &str) -> Result<u64> {
         let text = self.proc_net("snmp")? + &self.proc_net("netstat")?;
         find_counter(&text, group, name).with_context(|| format!("no counter {group} {name}"))

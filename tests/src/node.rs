@@ -13,7 +13,7 @@ use crate::netns::Netns;
 use crate::pod::{self, Pod};
 use crate::{cmd, service};
 
-/// One node. Pod addresses are 10.42.N.0/24 and fd42:N::/64.
+/// A node. Pod addresses are 10.42.N.0/24 and fd42:N::/64.
 #[derive(Debug)]
 pub struct Node {
     pub name: String,
@@ -28,7 +28,7 @@ impl Node {
     /// Builds the node with the number `index` on the LAN.
     ///
     /// # Errors
-    /// When a tool fails or the kernel lacks bridge netfilter.
+    /// Fails when a tool fails or the kernel lacks bridge netfilter.
     pub fn new(guard: &Arc<Guard>, lan: &Lan, name: &str, index: u8) -> Result<Self> {
         let ns = Netns::new(guard, name)?;
         let node =
@@ -74,7 +74,7 @@ impl Node {
     /// Starts a pod at the next free address.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn add_pod(&self, namespace: &str, name: &str) -> Result<Pod> {
         self.add_pod_at(self.next_host.fetch_add(1, Ordering::Relaxed), namespace, name)
     }
@@ -82,7 +82,7 @@ impl Node {
     /// Starts a pod at address number `host`, which must be free.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn add_pod_at(&self, host: u8, namespace: &str, name: &str) -> Result<Pod> {
         pod::start(self, &self.guard, host, namespace, name)
     }
@@ -90,7 +90,7 @@ impl Node {
     /// Runs `iptables` or `ip6tables`, as the address needs.
     ///
     /// # Errors
-    /// When it fails.
+    /// Fails when the tool fails.
     pub fn iptables(&self, family: IpAddr, args: &str) -> Result<String> {
         self.ns.exec(format!("{} -w {args}", tool(family)))
     }

@@ -10,7 +10,7 @@ const PORT: u16 = 8472;
 /// Connects the pod networks of all `nodes`.
 ///
 /// # Errors
-/// When a tool fails.
+/// Fails when a tool fails.
 pub fn join(nodes: &[&Node]) -> Result<()> {
     for node in nodes {
         add_device(node)?;

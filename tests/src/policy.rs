@@ -37,7 +37,7 @@ pub fn managed_by(mut object: Value, manager: &str) -> Value {
 /// Writes an object as a manifest, as a pull request has it.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Fails when the file can't be written.
 pub fn write(path: &Path, object: &Value) -> Result<()> {
     fs::write(path, serde_yaml_ng::to_string(object)?).with_context(|| path.display().to_string())
 }

@@ -19,7 +19,7 @@ pub struct Answer {
 /// Runs `flow-observer ARGS` inside `ns`.
 ///
 /// # Errors
-/// When it can't be started. A failure of the command is no error.
+/// Fails when the command can't be started. A failure of the command is no error.
 pub fn run(ns: &Netns, args: &[&str]) -> Result<Answer> {
     let binary = agent::binary()?;
     let mut command = Command::new(&binary);

@@ -81,7 +81,7 @@ impl Monitor {
     /// Starts them and waits until Prometheus has scraped every target.
     ///
     /// # Errors
-    /// When a program is missing, ends, or is not ready in time.
+    /// Fails when a program is missing, ends, or is not ready in time.
     pub fn start(guard: &Arc<Guard>, targets: &[Target<'_>]) -> Result<Self> {
         let (prometheus_at, alertmanager_at, webhook_at) = (local(9090), local(9093), local(9095));
         let ns = Netns::new(guard, "monitor")?;
@@ -105,7 +105,7 @@ impl Monitor {
     /// The values of an instant query.
     ///
     /// # Errors
-    /// When Prometheus doesn't answer, or the query is wrong.
+    /// Fails when Prometheus doesn't answer, or the query is wrong.
     pub fn query(&self, expr: &str) -> Result<Vec<f64>> {
         let answer = http::get(&self.ns, local(9090), &format!("/api/v1/query?query={}", escape(expr)))?;
         ensure!(answer.status == 200, "{expr}: {}", answer.body);
@@ -118,7 +118,7 @@ impl Monitor {
     /// Waits until some series of `expr` has a wanted value.
     ///
     /// # Errors
-    /// When none has in time.
+    /// Fails when no series has such a value in time.
     pub fn wait_query(&self, expr: &str, wanted: impl Fn(f64) -> bool) -> Result<()> {
         let found = || self.query(expr).ok()?.into_iter().any(&wanted).then_some(());
         wait::until(&format!("`{expr}`"), PATIENCE, found)
@@ -128,7 +128,7 @@ impl Monitor {
     /// Waits for an alert that the webhook receives, doing something before each look.
     ///
     /// # Errors
-    /// When none comes within [`PATIENCE`]; it lists what came instead.
+    /// Fails when no such alert comes within [`PATIENCE`]; the message lists what came instead.
     pub fn wait_alert(
         &self,
         name: &str,

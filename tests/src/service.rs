@@ -20,7 +20,7 @@ pub(crate) fn prepare(node: &Node) -> Result<()> {
 /// address and a node port.
 ///
 /// # Errors
-/// When iptables fails.
+/// Fails when iptables fails.
 pub fn forward(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()> {
     node.iptables(front.ip(), &rule("-A", front, backend)).map(drop)
 }
@@ -28,7 +28,7 @@ pub fn forward(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()
 /// Removes a [`forward`].
 ///
 /// # Errors
-/// When there is none.
+/// Fails when there is no such rule.
 pub fn remove(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()> {
     node.iptables(front.ip(), &rule("-D", front, backend)).map(drop)
 }
@@ -36,7 +36,7 @@ pub fn remove(node: &Node, front: SocketAddr, backend: SocketAddr) -> Result<()>
 /// Refuses connections to `front`, as kube-proxy does while a Service has no backend.
 ///
 /// # Errors
-/// When iptables fails.
+/// Fails when iptables fails.
 pub fn refuse(node: &Node, front: SocketAddr) -> Result<()> {
     let icmp = if front.is_ipv4() { "icmp-port-unreachable" } else { "icmp6-port-unreachable" };
     let (ip, port) = (front.ip(), front.port());

@@ -16,7 +16,7 @@ pub const FOREIGN: &str = "foreign_probe";
 /// `return TC_ACT_UNSPEC`: the next program decides.
 const PROGRAM: [u64; 2] = [0xffff_ffff_0000_00b7, 0x95];
 
-/// Where to attach.
+/// The place where the program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
     Tcx,
@@ -34,7 +34,7 @@ impl Foreign {
     /// Attaches the program to both directions of a device.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// Fails when the kernel refuses the program or its attachment.
     pub fn attach(ns: &Netns, device: &str, place: Where) -> Result<Self> {
         let mut ebpf = Ebpf::load(&elf()?).context("load the foreign program")?;
         let program: &mut SchedClassifier =
@@ -69,7 +69,7 @@ impl Drop for Foreign {
 /// Returns the names of the programs on TCX of a device, in both directions.
 ///
 /// # Errors
-/// When the kernel has no TCX.
+/// Fails when the kernel has no TCX.
 pub fn programs(ns: &Netns, device: &str) -> Result<Vec<String>> {
     ns.run(|| {
         let mut names = Vec::new();
@@ -84,7 +84,7 @@ pub fn programs(ns: &Netns, device: &str) -> Result<Vec<String>> {
 /// Returns the agent's programs on TCX of any device of a namespace, as `device: name`.
 ///
 /// # Errors
-/// When the kernel has no TCX.
+/// Fails when the kernel has no TCX.
 pub fn our_programs(ns: &Netns) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for device in devices(ns)? {

@@ -56,7 +56,7 @@ impl TestBed {
     /// Loads the object.
     ///
     /// # Errors
-    /// When the kernel refuses it, or the caller may not load programs.
+    /// Fails when the kernel refuses the object, or the caller may not load programs.
     pub fn new(settings: &Settings) -> Result<Self> {
         let mut loaded = probes::load(settings, Err("not needed".into()))?;
         loaded.classifier(EMPTY)?.load()?;
@@ -68,7 +68,7 @@ impl TestBed {
     /// Runs a program `repeat` times on a packet. Returns its verdict and the mean time of a run.
     ///
     /// # Errors
-    /// When the kernel refuses the packet.
+    /// Fails when the kernel refuses the packet.
     pub fn run(&mut self, program: Classifier, packet: &[u8], repeat: u32) -> Result<(i32, Duration)> {
         let options = TestRunOptions { data_in: Some(packet), repeat, ..TestRunOptions::new() };
         let result = self.loaded.classifier(program.name())?.test_run(options)?;
@@ -78,7 +78,7 @@ impl TestBed {
     /// Returns what was counted since the last call.
     ///
     /// # Errors
-    /// When a map can't be read.
+    /// Fails when a map can't be read.
     pub fn counted(&mut self) -> Result<Vec<PairDelta>> {
         let inputs = self.collector.counted()?;
         let pairs = inputs
@@ -90,7 +90,7 @@ impl TestBed {
     /// Returns resets that came in and did not leave, and their counts.
     ///
     /// # Errors
-    /// When the map can't be read.
+    /// Fails when the map can't be read.
     pub fn stranded(&mut self) -> Result<Vec<Input>> {
         Ok(self.collector.stranded(true)?)
     }
@@ -98,7 +98,7 @@ impl TestBed {
     /// Makes these the known VIPs.
     ///
     /// # Errors
-    /// When the map refuses one.
+    /// Fails when the map refuses an address.
     pub fn know(&mut self, vips: &BTreeSet<IpAddr>) -> Result<()> {
         Ok(self.vips.set(vips)?)
     }
@@ -118,7 +118,7 @@ impl TestBed {
     /// Returns claims that the map has and no record reported.
     ///
     /// # Errors
-    /// When the map can't be read.
+    /// Fails when the map can't be read.
     pub fn missed(&mut self) -> Result<Vec<AnnouncementSeen>> {
         let reader = self.loaded.reader();
         let newest = reader.newest_claims()?;
@@ -128,7 +128,7 @@ impl TestBed {
     /// Returns the number of announcements without a record since the last call.
     ///
     /// # Errors
-    /// When the counters can't be read.
+    /// Fails when the counters can't be read.
     pub fn unrecorded(&mut self) -> Result<ClaimCounts> {
         Ok(self.collector.unrecorded()?)
     }

@@ -18,9 +18,9 @@ pub use site::{NODES, PORT, SERVICE, Setup, Site, VIP4, VIP6};
 /// The way in which a node has the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// On no interface: a speaker answers for it and DNAT takes it, as with MetalLB.
+    /// The address is on no interface: a speaker answers for it and DNAT takes it, as with MetalLB.
     Speaker,
-    /// On `eth0`, as with keepalived.
+    /// The address is on `eth0`, as with keepalived.
     Address,
 }
 
@@ -44,7 +44,7 @@ pub struct Vip {
 #[derive(Debug)]
 struct Holder {
     node: Netns,
-    /// Where the address is on the interface.
+    /// The address, if the node has it on its interface.
     address: Option<IpAddr>,
     /// Ends with the holder.
     _speaker: Option<Speaker>,
@@ -66,7 +66,7 @@ impl Vip {
     /// Forwards connections for the address from a node to `backend`, even while the node doesn't have the address.
     ///
     /// # Errors
-    /// When iptables fails.
+    /// Fails when iptables fails.
     pub fn serve(&self, node: &Node, backend: SocketAddr, traffic: Traffic) -> Result<()> {
         service::forward(node, self.at, backend)?;
         if traffic == Traffic::Cluster {
@@ -83,7 +83,7 @@ impl Vip {
     /// claims it now.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn move_to(&mut self, node: &Node, pattern: Pattern) -> Result<Mac> {
         if self.holder.as_ref().is_some_and(|holder| holder.node.name() == node.ns.name()) {
             return self.announce(node, pattern);
@@ -96,7 +96,7 @@ impl Vip {
     /// Lets the node announce the address, whether it has the address or not.
     ///
     /// # Errors
-    /// When it has no wire.
+    /// Fails when the node has no `eth0`, or a frame can't be sent.
     pub fn announce(&self, node: &Node, pattern: Pattern) -> Result<Mac> {
         let wire = Wire::open(&node.ns)?;
         wire.announce(self.at.ip(), pattern)?;
@@ -126,7 +126,7 @@ impl Drop for Holder {
     }
 }
 
-/// With the prefix length of a single address.
+/// Returns the address with the prefix length of a single address.
 fn host(ip: IpAddr) -> String {
     format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
 }
@@ -134,7 +134,7 @@ fn host(ip: IpAddr) -> String {
 /// Returns the MAC that a host has for `ip`, if any.
 ///
 /// # Errors
-/// When `ip` fails.
+/// Fails when `ip` fails.
 pub fn neighbour(host: &Host, ip: IpAddr) -> Result<Option<Mac>> {
     let shown = host.ns.ip(format!("neigh show {ip} dev eth0"))?;
     let mut words = shown.split_whitespace().skip_while(|word| *word != "lladdr").skip(1);

@@ -23,7 +23,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// These are handlers rather than a blocked mask: children would inherit the mask, and the agent must receive SIGTERM.
 ///
 /// # Errors
-/// When signals can't be caught.
+/// Fails when signals can't be caught.
 pub fn heed_signals() -> Result<()> {
     static HEEDED: Once = Once::new();
     let mut result = Ok(());
@@ -53,7 +53,7 @@ pub fn interrupted() -> bool {
 /// Polls until `probe` gives a value.
 ///
 /// # Errors
-/// After `deadline`, with `what` in the message, and when interrupted.
+/// Fails after `deadline`, with `what` in the message, and when interrupted.
 pub fn until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {

@@ -27,7 +27,7 @@ impl World {
     /// Builds a lab with one node, `node1`.
     ///
     /// # Errors
-    /// When the lab can't be built.
+    /// Fails when the lab can't be built.
     pub fn new() -> Result<Self> {
         Self::named("node1")
     }
@@ -35,7 +35,7 @@ impl World {
     /// Builds a lab with one node of the given name.
     ///
     /// # Errors
-    /// When the lab can't be built.
+    /// Fails when the lab can't be built.
     pub fn named(node: &str) -> Result<Self> {
         Self::numbered(node, 1)
     }
@@ -43,7 +43,7 @@ impl World {
     /// Builds a lab with one node of the given name and number.
     ///
     /// # Errors
-    /// When the lab can't be built.
+    /// Fails when the lab can't be built.
     pub fn numbered(node: &str, index: u8) -> Result<Self> {
         let guard = Guard::take()?;
         let lan = Lan::new(&guard)?;
@@ -56,7 +56,7 @@ impl World {
     /// Adds a node.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the node can't be built.
     pub fn add_node(&self, name: &str, index: u8) -> Result<Node> {
         let node = Node::new(&self.guard, &self.lan, name, index)?;
         self.cluster.node(&node)?;
@@ -66,7 +66,7 @@ impl World {
     /// Starts a pod of Deployment `workload` on the first node, listed in the cluster directory.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the pod can't be built.
     pub fn pod(&self, namespace: &str, workload: &str) -> Result<Pod> {
         self.pod_on(&self.node, namespace, workload)
     }
@@ -74,7 +74,7 @@ impl World {
     /// Starts a pod on the given node.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the pod can't be built.
     pub fn pod_on(&self, node: &Node, namespace: &str, workload: &str) -> Result<Pod> {
         let pod = node.add_pod(namespace, &pod_name(workload))?;
         self.cluster.namespace(namespace)?;
@@ -85,7 +85,7 @@ impl World {
     /// Starts a pod on the first node with more labels.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the pod can't be built.
     pub fn pod_labelled(&self, namespace: &str, workload: &str, labels: &[(&str, &str)]) -> Result<Pod> {
         let pod = self.node.add_pod(namespace, &pod_name(workload))?;
         self.cluster.namespace(namespace)?;
@@ -96,7 +96,7 @@ impl World {
     /// Starts a pod on the first node by its full name.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the pod can't be built.
     pub fn pod_named(&self, namespace: &str, name: &str) -> Result<Pod> {
         let pod = self.node.add_pod(namespace, name)?;
         self.cluster.namespace(namespace)?;
@@ -108,7 +108,7 @@ impl World {
     /// before they connect.
     ///
     /// # Errors
-    /// When it can't be built, or the agent doesn't notice.
+    /// Fails when the new pod can't be built, or the agent doesn't notice a change.
     pub fn replace_pod(&self, agent: &Agent, old: Pod, name: &str) -> Result<Pod> {
         let pods = [("kind", "Pod")];
         let before = agent.metric("cluster_objects", &pods)?;
@@ -123,7 +123,7 @@ impl World {
     /// Starts a pod at a given address of the first node.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the pod can't be built.
     pub fn pod_at(&self, host: u8, namespace: &str, workload: &str) -> Result<Pod> {
         let pod = self.node.add_pod_at(host, namespace, &pod_name(workload))?;
         self.cluster.namespace(namespace)?;
@@ -134,7 +134,7 @@ impl World {
     /// Deletes a pod and its object.
     ///
     /// # Errors
-    /// When it was not listed.
+    /// Fails when the pod was not listed.
     pub fn delete_pod(&self, pod: Pod) -> Result<()> {
         self.cluster.delete("Pod", &pod.namespace, &pod.name)?;
         pod.delete();
@@ -144,7 +144,7 @@ impl World {
     /// Adds a Service with one backend, in the cluster directory and on the first node.
     ///
     /// # Errors
-    /// When it can't be built.
+    /// Fails when the Service can't be built.
     pub fn service(&self, spec: &ServiceSpec<'_>, backend: &Pod) -> Result<()> {
         self.cluster.service(spec, &[backend])?;
         for ip in spec.cluster_ips {
@@ -158,7 +158,7 @@ impl World {
     /// Starts the agent on the first node.
     ///
     /// # Errors
-    /// As [`Agent::start`].
+    /// Fails as [`Agent::start`] does.
     pub fn agent(&self, args: &[&str]) -> Result<Agent> {
         self.agent_on(&self.node, args)
     }
@@ -166,7 +166,7 @@ impl World {
     /// Starts the agent on a node.
     ///
     /// # Errors
-    /// As [`Agent::start`].
+    /// Fails as [`Agent::start`] does.
     pub fn agent_on(&self, node: &Node, args: &[&str]) -> Result<Agent> {
         Agent::start(&node.ns, &node.name, &self.cluster.flag(), self.guard.dir(), args)
     }

@@ -1,4 +1,4 @@
-//! From packets to a notification: the rules in `deploy/`, in Debian's Prometheus and Alertmanager.
+//! Checks the way from packets to a notification: the rules in `deploy/`, in Debian's Prometheus and Alertmanager.
 
 use lab::agent::LISTEN;
 use lab::findings::says;

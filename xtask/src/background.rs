@@ -32,7 +32,7 @@ impl Background {
     /// Starts `cargo xtask TASK ARGS`, which writes to `target/TASK.log`.
     ///
     /// # Errors
-    /// When it can't be started.
+    /// Fails when the task can't be started.
     pub(crate) fn start(root: &Path, task: &str, args: &[&str]) -> Result<Self> {
         let log = root.join("target").join(format!("{task}.log"));
         fs::create_dir_all(root.join("target"))?;
@@ -57,7 +57,7 @@ impl Background {
     /// Waits until it ends.
     ///
     /// # Errors
-    /// When it fails; the message holds its log.
+    /// Fails when the task fails; the message holds its log.
     pub(crate) fn wait(mut self) -> Result<()> {
         let status = self.child.wait().context("wait for a background task")?;
         groups().remove(&self.group);

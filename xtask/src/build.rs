@@ -53,7 +53,7 @@ impl Built {
     /// Builds the agent and all tests.
     ///
     /// # Errors
-    /// When they can't be built.
+    /// Fails when the agent or a test can't be built.
     pub(crate) fn all(root: &Path) -> Result<Self> {
         let targets = ["--lib", "--tests", "--bin", "flow-observer"];
         let mut build = cargo(root, &["build"]);
@@ -76,7 +76,7 @@ impl Built {
     /// Returns the executable of a target.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// Fails when there is no target of this name.
     pub(crate) fn executable(&self, target: &str) -> Result<&Path> {
         let found = self.0.iter().find(|built| built.target == target);
         Ok(&found.with_context(|| format!("cargo built no {target}"))?.executable)

@@ -42,7 +42,7 @@ fn other_kernels(root: &Path) -> Result<()> {
 /// Runs every step, and stops at the first that fails.
 ///
 /// # Errors
-/// When a step fails.
+/// Fails when a step fails.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     let mut times = Vec::new();
     for (name, step) in STEPS {

@@ -32,7 +32,7 @@ const CI_SECONDS: u32 = 20;
 
 #[derive(Args, Debug)]
 pub(crate) struct FuzzArgs {
-    /// One of the targets in `tests/fuzz/src/bin` [default: all]
+    /// The target in `tests/fuzz/src/bin` to run [default: all]
     target: Option<String>,
     /// Seconds that each target runs
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
@@ -56,7 +56,7 @@ impl FuzzArgs {
 /// Builds the targets, then runs those that are asked for.
 ///
 /// # Errors
-/// When a target can't be built or run, and when it found an input that fails.
+/// Fails when a target can't be built or run, and when it found an input that fails.
 pub(crate) fn fuzz(root: &Path, args: &FuzzArgs) -> Result<()> {
     let targets = targets(root, args.target.as_deref())?;
     setup::ensure(root, false)?;

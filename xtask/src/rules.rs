@@ -38,7 +38,7 @@ impl RulesArgs {
 /// Writes both files, or checks them.
 ///
 /// # Errors
-/// When the source is wrong, a runbook is missing, a file can't be written, or a checked file is stale.
+/// Fails when the source is wrong, a runbook is missing, a file can't be written, or a checked file is stale.
 pub(crate) fn run(root: &Path, args: &RulesArgs) -> Result<()> {
     let rendered = render::render(&read(&root.join(DIR).join("alerts.yaml"))?, args.runbook_base.as_deref())?;
     for page in &rendered.runbooks {

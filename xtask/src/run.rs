@@ -33,7 +33,7 @@ pub(crate) fn report_error(what: &str) {
 /// Runs a command on this terminal.
 ///
 /// # Errors
-/// When it can't be started or fails.
+/// Fails when the command can't be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = display(command);
     let status = command.status().with_context(|| format!("`{name}` could not be started"))?;
@@ -52,7 +52,7 @@ pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
 /// Runs a command and returns its standard output.
 ///
 /// # Errors
-/// When it can't be run or fails; the message holds its standard error.
+/// Fails when the command can't be run or fails; the message holds its standard error.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let line = format!("{command:?}");
     let output = command.output().with_context(|| line.clone())?;
@@ -72,7 +72,7 @@ pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
 /// Checks that this process is root.
 ///
 /// # Errors
-/// When it isn't; the message has the remedy.
+/// Fails when this process isn't root; the message has the remedy.
 pub(crate) fn need_root(what: &str) -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
@@ -83,7 +83,7 @@ pub(crate) fn need_root(what: &str) -> Result<()> {
 /// Returns cargo's target directory.
 ///
 /// # Errors
-/// When cargo doesn't name it.
+/// Fails when cargo doesn't name the directory.
 pub(crate) fn target_dir(root: &Path) -> Result<std::path::PathBuf> {
     let out = cargo(root, &["metadata", "--no-deps", "--format-version=1", "--locked"])
         .output()

@@ -22,7 +22,7 @@ pub(crate) struct TestArgs {
 /// Builds everything, then runs it. Nothing is skipped.
 ///
 /// # Errors
-/// When a test fails, and when the scenarios can't run.
+/// Fails when a test fails, and when the scenarios can't run.
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     setup::ensure(root, false)?;

@@ -27,7 +27,7 @@ const REQUIRED: &[&str] = &[
 /// Reports every problem, then fails if there was one.
 ///
 /// # Errors
-/// When there are problems, and when a file or the packages can't be read.
+/// Fails when there are problems, and when a file or the packages can't be read.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let missing = REQUIRED.iter().filter(|file| !root.join(file).exists());
     let mut problems: Vec<String> = missing.map(|file| format!("{file} is missing")).collect();

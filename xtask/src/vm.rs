@@ -63,7 +63,7 @@ impl VmArgs {
 /// Runs the tests on each kernel and prints a line for each.
 ///
 /// # Errors
-/// When something can't be downloaded, built or started, and when a kernel fails.
+/// Fails when something can't be downloaded, built or started, and when a kernel fails.
 pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
     let out = workspace.join("target/vm");
     let scratch = Scratch::new(&out)?;

@@ -14,10 +14,10 @@ pub(super) struct Segment<'a> {
     pub(super) tcp: &'a Tcp,
 }
 
-/// Whether another hook of this node has seen this very packet before.
+/// Names the hook of this node, if any, that has seen this very packet before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sighting {
-    /// No other hook: count it.
+    /// No other hook has seen it: count it.
     First,
     /// A pod's veth.
     AfterPod,

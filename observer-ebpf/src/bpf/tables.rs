@@ -50,7 +50,8 @@ pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(
 /// See [`claims`].
 #[map]
 static CLAIMS: PerCpuArray<u64> = PerCpuArray::with_max_entries(claims::COUNT, 0);
-/// When the announcements of all VIPs together would be due, see [`VipValue::due_ns`].
+/// The time when the next record would be due if the records of all VIPs together kept to their rate, see
+/// [`VipValue::due_ns`].
 #[map]
 pub(super) static DUE: Array<u64> = Array::with_max_entries(1, 0);
 #[map]

@@ -31,7 +31,7 @@ fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
             count_syn(&pair(key, conn), true);
         }
         // Another destination with the same source and sequence number is another attempt. An answer to the old one
-        // could no longer be told apart from an answer to the new one.
+        // could no longer be distinguished from an answer to the new one.
         Sighting::First => {
             if conn.outcome == ConnValue::PENDING {
                 count_outcome(&pair(key, conn), Outcome::Unanswered);

@@ -31,7 +31,7 @@ impl Speaker {
     /// Answers for `ip` on `eth0` of a host.
     ///
     /// # Errors
-    /// When it has no such interface.
+    /// Fails when the host has no such interface.
     pub fn start(ns: &Netns, ip: IpAddr) -> Result<Self> {
         let out = Wire::open(ns)?;
         let socket = ns.run(|| listen(ip))?;

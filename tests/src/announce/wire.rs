@@ -21,7 +21,7 @@ impl Wire {
     /// Opens `eth0` of a host.
     ///
     /// # Errors
-    /// When it has no such interface.
+    /// Fails when the host has no such interface.
     pub fn open(ns: &Netns) -> Result<Self> {
         ns.run(|| {
             let (link, mac) = link("eth0")?;
@@ -40,7 +40,7 @@ impl Wire {
     /// Sends a frame.
     ///
     /// # Errors
-    /// When the kernel refuses it.
+    /// Fails when the kernel refuses the frame.
     pub fn send(&self, frame: &[u8]) -> Result<()> {
         sendto(self.socket.as_raw_fd(), frame, &self.link, MsgFlags::empty())
             .context("send a frame")

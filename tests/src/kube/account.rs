@@ -30,7 +30,7 @@ impl ApiServer {
     /// Returns a token of an existing account.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// Fails when the server refuses.
     pub fn token(&self, namespace: &str, name: &str, wanted: Token<'_>) -> Result<String> {
         let audiences: Vec<&str> = wanted.audience.into_iter().collect();
         let request = json!({
@@ -47,7 +47,7 @@ impl ApiServer {
     /// can't wait ten minutes, the shortest lifetime, until one expires.
     ///
     /// # Errors
-    /// When this isn't a token of the server.
+    /// Fails when `token` isn't a token of the server.
     pub fn aged(&self, token: &str, by: Duration) -> Result<String> {
         let mut anything = Validation::default();
         anything.insecure_disable_signature_validation();
@@ -67,7 +67,7 @@ impl ApiServer {
     /// Creates an account and a token of it.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// Fails when the server refuses.
     pub fn account(&self, namespace: &str, name: &str) -> Result<String> {
         let metadata = json!({"namespace": namespace, "name": name});
         self.apply(&[json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})])?;
@@ -77,7 +77,7 @@ impl ApiServer {
     /// Lets an account read the agents' API, by the role in `deploy/`.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// Fails when the server refuses.
     pub fn make_reader(&self, namespace: &str, name: &str) -> Result<()> {
         let (role, subject) =
             ("--clusterrole=flow-observer-reader", format!("--serviceaccount={namespace}:{name}"));
@@ -87,7 +87,7 @@ impl ApiServer {
     /// Returns a kubeconfig of an existing account.
     ///
     /// # Errors
-    /// As [`Self::token`].
+    /// Fails as [`Self::token`] does.
     pub fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let token = self.token(namespace, name, Token::default())?;
         self.kubeconfig_with(&format!("{namespace}-{name}"), User::Token(token))
@@ -96,7 +96,7 @@ impl ApiServer {
     /// Writes a kubeconfig for this server, called `name`.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// Fails when the file can't be written.
     pub fn kubeconfig_with(&self, name: &str, user: User) -> Result<PathBuf> {
         let path = self.dir().join(format!("{name}.kubeconfig"));
         Kubeconfig { server: self.url(), ca: Some(self.ca()), user }.write(&path)?;

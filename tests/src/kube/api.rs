@@ -28,28 +28,28 @@ pub trait Api {
     /// Returns a kubeconfig of the agent's account, with the rights in `deploy/`; the fake has no rights.
     ///
     /// # Errors
-    /// When the server refuses the account or its rights.
+    /// Fails when the server refuses the account or its rights.
     fn agent(&self) -> Result<PathBuf>;
     /// Creates or changes objects, status included, as `manager`.
     ///
     /// # Errors
-    /// When one is refused.
+    /// Fails when the server refuses an object.
     fn apply_as(&self, manager: &str, objects: &[Value]) -> Result<()>;
     /// Deletes an object at once.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails when there is no such object.
     fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<()>;
     /// Forgets the versions until now, so that watches from there have expired.
     ///
     /// # Errors
-    /// When a real server doesn't start again.
+    /// Fails when a real server doesn't start again.
     fn forget(&mut self) -> Result<()>;
 
     /// Creates or changes objects, status included.
     ///
     /// # Errors
-    /// When one is refused.
+    /// Fails when the server refuses an object.
     fn apply(&self, objects: &[Value]) -> Result<()> {
         self.apply_as("kubectl", objects)
     }

@@ -57,7 +57,7 @@ impl FakeApi {
     /// Starts one on a free port, with the kinds of a cluster without CRDs. `dir` keeps its kubeconfig.
     ///
     /// # Errors
-    /// When it can't listen or write.
+    /// Fails when the server can't listen, or its kubeconfig can't be written.
     pub fn start(place: &Place, dir: &Path, lists: Lists) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let store = Mutex::new(Store::new(kinds::built_in()));
@@ -105,7 +105,7 @@ impl FakeApi {
     /// Creates an object or replaces it.
     ///
     /// # Errors
-    /// When its kind is not served.
+    /// Fails when the fake doesn't serve the object's kind.
     pub fn put(&self, object: Value) -> Result<()> {
         self.change(|store| store.put(object).context("a kind that the fake doesn't serve"))
     }
@@ -113,7 +113,7 @@ impl FakeApi {
     /// Deletes an object.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails when there is no such object.
     pub fn remove(&self, kind: &str, namespace: &str, name: &str) -> Result<()> {
         self.change(|store| store.remove(kind, namespace, name).context("no such object"))
     }

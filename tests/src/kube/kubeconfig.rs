@@ -34,7 +34,7 @@ impl Kubeconfig {
     /// Writes it, readable only by this user.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Fails when the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut cluster = json!({"server": self.server});
         if let Some(ca) = &self.ca {

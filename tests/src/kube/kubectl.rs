@@ -38,7 +38,7 @@ impl Kubectl {
     /// Runs it and returns its output.
     ///
     /// # Errors
-    /// When it fails; the error holds its output.
+    /// Fails when kubectl fails; the error holds its output.
     pub fn run(&self, args: &[&str], stdin: Option<&str>) -> Result<String> {
         let mut command = self.command(args);
         command.stdin(self.input(stdin)?);
@@ -53,7 +53,7 @@ impl Kubectl {
     /// Requests a path of the API.
     ///
     /// # Errors
-    /// As [`Self::run`], and when the answer is not JSON.
+    /// Fails as [`Self::run`] does, and when the answer is not JSON.
     pub fn get(&self, path: &str) -> Result<Value> {
         serde_json::from_str(&self.run(&["get", "--raw", path], None)?).context("an answer in JSON")
     }
@@ -61,7 +61,7 @@ impl Kubectl {
     /// Follows a watch. Without `timeoutSeconds` in the path it never ends.
     ///
     /// # Errors
-    /// When it can't be started.
+    /// Fails when kubectl can't be started.
     pub fn watch(&self, path: &str) -> Result<Watching> {
         let mut command = self.command(&["get", "--raw", path]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
@@ -111,7 +111,7 @@ impl Watching {
     /// Returns the next event, or `None` at the end of the stream.
     ///
     /// # Errors
-    /// When none arrives in time, or it is not JSON.
+    /// Fails when no event arrives in time, or it is not JSON.
     pub fn next(&self) -> Result<Option<Value>> {
         match self.lines.recv_timeout(wait::DEADLINE) {
             Ok(line) => Ok(Some(serde_json::from_str(&line).context(line)?)),

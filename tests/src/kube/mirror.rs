@@ -26,7 +26,7 @@ impl Mirror {
     /// Applies the directory's changes since the last call.
     ///
     /// # Errors
-    /// When the server refuses an object.
+    /// Fails when the server refuses an object.
     pub fn sync(&mut self, api: &dyn Api) -> Result<()> {
         let wanted = read(&self.dir)?;
         let changed = |(path, object): &(&PathBuf, &Value)| self.applied.get(*path) != Some(*object);

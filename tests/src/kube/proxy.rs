@@ -42,7 +42,7 @@ impl Proxy {
     /// Starts it in front of a real server, with a certificate of the same CA.
     ///
     /// # Errors
-    /// When it can't listen.
+    /// Fails when the proxy can't listen.
     pub fn before(server: &ApiServer) -> Result<Self> {
         let tls = Tls::new(server.pki())?;
         Self::start(server.place(), server.at(), Some(tls), Some(server.ca()), server.dir())
@@ -51,7 +51,7 @@ impl Proxy {
     /// Starts it in front of a fake server, without TLS.
     ///
     /// # Errors
-    /// When it can't listen.
+    /// Fails when the proxy can't listen.
     pub fn before_fake(fake: &FakeApi) -> Result<Self> {
         let dir = fake.kubeconfig().parent().map(Path::to_path_buf).unwrap_or_default();
         Self::start(fake.place(), fake.at(), None, None, &dir)
@@ -88,7 +88,7 @@ impl Proxy {
     /// Takes connections again, on the same port.
     ///
     /// # Errors
-    /// When it is taken.
+    /// Fails when the port is taken.
     pub fn open(&self) -> Result<()> {
         self.close();
         // The aborted task may hold the port for a moment.
@@ -108,7 +108,7 @@ impl Proxy {
     /// Writes a kubeconfig for the proxy.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// Fails when the file can't be written.
     pub fn kubeconfig(&self, user: User) -> Result<PathBuf> {
         let path = self.dir.join(format!("proxy-{}.kubeconfig", self.at.port()));
         Kubeconfig { server: self.url(), ca: self.ca.clone(), user }.write(&path)?;

@@ -43,7 +43,7 @@ struct Ports {
 /// Returns the directory of the build: `$FLOW_OBSERVER_KUBE`, else that of `cargo xtask kube build`.
 ///
 /// # Errors
-/// When there is none; the message tells how to build one.
+/// Fails when there is no build; the message explains how to make one.
 pub(super) fn build() -> Result<PathBuf> {
     let cache = || match (std::env::var_os("FLOW_OBSERVER_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
         (Some(dir), _) => Some(PathBuf::from(dir)),
@@ -64,7 +64,7 @@ impl ApiServer {
     /// Starts one with its files in `dir`, and waits until it is ready.
     ///
     /// # Errors
-    /// When it isn't built, ends, or is not ready in time.
+    /// Fails when the server isn't built, ends, or is not ready in time.
     pub fn start(place: &Place, dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let dir = std::path::absolute(dir)?;
@@ -98,7 +98,7 @@ impl ApiServer {
     /// Starts the server again, on the same port and with the same objects.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// Fails as [`Self::start`] does.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
         let log = self.dir.join("kube-apiserver.log");
@@ -109,7 +109,7 @@ impl ApiServer {
     /// Starts it again with another key for the tokens of accounts, so that older tokens are no longer valid.
     ///
     /// # Errors
-    /// As [`Self::restart`].
+    /// Fails as [`Self::restart`] does.
     pub fn restart_with_new_key(&mut self) -> Result<()> {
         self.kill();
         self.pki.accounts()?;
@@ -119,7 +119,7 @@ impl ApiServer {
     /// Runs kubectl as admin.
     ///
     /// # Errors
-    /// When it fails; the error holds its output.
+    /// Fails when kubectl fails; the error holds its output.
     pub fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Result<String> {
         self.as_admin().run(args, stdin)
     }

@@ -26,7 +26,7 @@ impl Standing {
     /// Returns the server in `dir`, running or not.
     ///
     /// # Errors
-    /// When there is no current directory to which `dir` is relative.
+    /// Fails when there is no current directory to which `dir` is relative.
     pub fn new(dir: &Path) -> Result<Self> {
         Ok(Self { dir: std::path::absolute(dir)? })
     }
@@ -34,7 +34,7 @@ impl Standing {
     /// Starts one without objects, and returns its address.
     ///
     /// # Errors
-    /// When it runs already, or doesn't start.
+    /// Fails when a server runs already, or the new one doesn't start.
     pub fn start(&self) -> Result<String> {
         if !self.running().is_empty() {
             bail!("it runs already; `cargo xtask kube stop` ends it");
@@ -50,7 +50,7 @@ impl Standing {
     /// Stops it and removes its files. Is true if there was one.
     ///
     /// # Errors
-    /// When it doesn't end.
+    /// Fails when the server doesn't end.
     pub fn stop(&self) -> Result<bool> {
         let running = self.running();
         for pid in &running {
@@ -83,7 +83,7 @@ impl Standing {
     /// Returns kubectl as its admin.
     ///
     /// # Errors
-    /// When it doesn't run.
+    /// Fails when the server doesn't run.
     pub fn kubectl(&self) -> Result<Kubectl> {
         self.url().context("it doesn't run; `cargo xtask kube start` starts it")?;
         let program = server::build()?.join("bin/kubectl");

@@ -87,7 +87,7 @@ impl Webhook {
     }
 }
 
-/// One request, one connection.
+/// Receives one request; each connection carries one.
 fn receive(stream: &TcpStream) -> io::Result<Vec<Value>> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     let body = body(&mut BufReader::new(stream))?;

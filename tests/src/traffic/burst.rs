@@ -36,7 +36,7 @@ pub struct Tally {
 /// in turn.
 ///
 /// # Errors
-/// When a connection ends in a way no tally has: the truth would not be known.
+/// Fails when a connection ends in a way no tally has: the truth would not be known.
 pub fn run(lanes: &[Lane]) -> Result<Vec<Tally>> {
     let mut clients: Vec<&str> = lanes.iter().map(|lane| lane.client.name()).collect();
     clients.sort_unstable();

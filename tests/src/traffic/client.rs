@@ -22,7 +22,7 @@ pub fn connect(ns: &Netns, to: SocketAddr) -> io::Result<Conversation> {
 /// Connects from inside `ns`, giving up after `timeout`.
 ///
 /// # Errors
-/// As [`connect`]; `TimedOut` when nothing answered.
+/// Fails as [`connect`] does, and with `TimedOut` when nothing answered.
 pub fn connect_within(ns: &Netns, to: SocketAddr, timeout: Duration) -> io::Result<Conversation> {
     ns.run(|| Conversation::open(to, timeout))
 }
@@ -35,7 +35,7 @@ impl Conversation {
     /// Connects from the namespace this thread is in.
     ///
     /// # Errors
-    /// As [`connect`].
+    /// Fails as [`connect`] does.
     pub fn open(to: SocketAddr, timeout: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&to, timeout)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -46,7 +46,7 @@ impl Conversation {
     /// Returns the local port.
     ///
     /// # Errors
-    /// When the socket is broken.
+    /// Fails when the socket is broken.
     pub fn local_port(&self) -> io::Result<u16> {
         Ok(self.0.local_addr()?.port())
     }
@@ -54,7 +54,7 @@ impl Conversation {
     /// Sets the time to wait for answers.
     ///
     /// # Errors
-    /// When the socket refuses.
+    /// Fails when the socket refuses the time.
     pub fn be_patient(&self, patience: Duration) -> io::Result<()> {
         self.0.set_read_timeout(Some(patience))
     }
@@ -62,7 +62,7 @@ impl Conversation {
     /// Sends a byte and waits for it to come back.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// Fails when the connection is broken.
     pub fn echo(&mut self) -> io::Result<()> {
         self.0.write_all(&[ECHO])?;
         let mut answer = [0];
@@ -72,7 +72,7 @@ impl Conversation {
     /// Ends the connection with a RST from the client.
     ///
     /// # Errors
-    /// When the socket refuses.
+    /// Fails when the socket refuses the option for it.
     pub fn reset(self) -> io::Result<()> {
         SockRef::from(&self.0).set_linger(Some(Duration::ZERO))
     }
@@ -80,7 +80,7 @@ impl Conversation {
     /// Has the server reset the connection, and waits for it.
     ///
     /// # Errors
-    /// When anything but a reset comes back.
+    /// Fails when anything but a reset comes back.
     pub fn be_reset(mut self) -> io::Result<()> {
         self.0.write_all(&[RESET])?;
         match self.0.read(&mut [0; 1]) {

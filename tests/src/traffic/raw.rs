@@ -37,7 +37,7 @@ impl Packet {
     /// Sends it from inside `ns`; the kernel adds the IP header.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// Fails when the kernel refuses the packet.
     pub fn send(self, ns: &Netns) -> io::Result<()> {
         let domain = if self.to.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
         ns.run(|| {

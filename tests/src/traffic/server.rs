@@ -26,7 +26,7 @@ impl Server {
     /// Starts a server inside `ns`.
     ///
     /// # Errors
-    /// When the port can't be bound.
+    /// Fails when the port can't be bound.
     pub fn start(ns: &Netns, port: u16) -> Result<Self> {
         ns.sysctl("net.core.somaxconn", &BACKLOG.to_string())?;
         let listener = Arc::new(ns.run(|| listen(port)).with_context(|| format!("listen on port {port}"))?);

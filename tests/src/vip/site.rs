@@ -68,7 +68,7 @@ impl Site {
     /// Builds it. No node has the address yet.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// Fails when a tool fails.
     pub fn new(setup: Setup) -> Result<Self> {
         let world = World::numbered(setup.nodes[0], 3)?;
         let second = world.add_node(setup.nodes[1], 4)?;
@@ -120,7 +120,7 @@ impl Site {
     /// Lists the Service with these backends.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// Fails when a file can't be written.
     pub fn describe(&self, backends: &[&Pod]) -> Result<()> {
         let service = ServiceSpec {
             namespace: NAMESPACE,
@@ -136,7 +136,7 @@ impl Site {
     /// Lists a `ServiceL2Status` by which a node announces the Service.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Fails when the file can't be written.
     pub fn l2_status(&self, name: &str, node: &str) -> Result<()> {
         self.world.cluster.l2_status(name, (NAMESPACE, NAME), node)
     }
@@ -144,7 +144,7 @@ impl Site {
     /// Starts the agent on each node.
     ///
     /// # Errors
-    /// As [`Agent::start`].
+    /// Fails as [`Agent::start`] does.
     pub fn agents(&self, args: &[&str]) -> Result<[Agent; 2]> {
         Ok([self.world.agent_on(&self.world.node, args)?, self.world.agent_on(&self.second, args)?])
     }
@@ -152,7 +152,7 @@ impl Site {
     /// Moves the address to node number `to`, 0 or 1. When it returns, the client sends there.
     ///
     /// # Errors
-    /// When a tool fails, or the client doesn't follow.
+    /// Fails when a tool fails, or the client doesn't follow.
     pub fn move_to(&mut self, to: usize, pattern: Pattern) -> Result<Mac> {
         let node = [&self.world.node, &self.second][to];
         let mac = self.vip.move_to(node, pattern)?;
@@ -163,7 +163,7 @@ impl Site {
     /// Waits until the client, if it knows the address at all, sends to `mac`.
     ///
     /// # Errors
-    /// When it doesn't in time.
+    /// Fails when the client doesn't do so in time.
     pub fn client_follows(&self, mac: Mac) -> Result<()> {
         wait::until("the client to follow the address", wait::DEADLINE, || {
             neighbour(&self.client, self.setup.vip)
@@ -176,7 +176,7 @@ impl Site {
     /// Opens connections of the client to the address, each used once.
     ///
     /// # Errors
-    /// When one isn't served.
+    /// Fails when a connection isn't served.
     pub fn converse(&self, count: usize) -> Result<Vec<Conversation>> {
         let to = self.vip.at();
         let open = || -> Result<Conversation> {

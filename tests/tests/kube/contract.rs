@@ -142,8 +142,8 @@ fn all_at_first(api: &mut dyn Api) {
     assert_eq!(watching.next().unwrap(), None);
 }
 
-/// One comes before the end of the watch, with the version of the last change and nothing else. Where nothing of the
-/// kind changed since the watch began, 1.20 sends none.
+/// Checks that one bookmark comes before the end of the watch, with the version of the last change and nothing else.
+/// 1.20 sends none if nothing of the kind changed since the watch began.
 fn bookmarks(api: &mut dyn Api) {
     let from = version(&list(api, "limit=1")).to_owned();
     let query = "timeoutSeconds=8&allowWatchBookmarks=true&labelSelector=of%3Dmarked";

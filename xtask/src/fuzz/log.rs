@@ -32,7 +32,7 @@ impl Log {
     /// Creates the log of a target at `path`.
     ///
     /// # Errors
-    /// When the file can't be created.
+    /// Fails when the file can't be created.
     pub(super) fn create(target: &str, path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("{} can't be written", path.display()))?;
         let (target, path, status) = (target.to_owned(), path.to_owned(), "nothing was run".to_owned());
@@ -42,7 +42,7 @@ impl Log {
     /// Keeps a line, and reports the counts from time to time.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Fails when the file can't be written.
     pub(super) fn add(&mut self, line: &str) -> Result<()> {
         writeln!(self.file, "{line}")?;
         if let Some(status) = status(line) {

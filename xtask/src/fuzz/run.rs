@@ -24,7 +24,7 @@ impl Run<'_> {
     /// Runs the target for some seconds. Returns false, after a report, when it found an input that fails.
     ///
     /// # Errors
-    /// When the target can't be run.
+    /// Fails when the target can't be run.
     pub(super) fn passes(&self, seconds: u32) -> Result<bool> {
         report_step(&format!("fuzzing {} for {seconds} s", self.target));
         let mut log = Log::create(self.target, &self.state("logs")?.join("last"))?;

@@ -15,7 +15,7 @@ const RUSTUP_SECONDS: &str = "300";
 /// Holds the compiler for the program. The eBPF object may need another one.
 struct Compiler {
     sysroot: PathBuf,
-    /// Set when the standard library has to be compiled too: `(rustc, its libraries)`.
+    /// Is set when the standard library has to be compiled too: `(rustc, its libraries)`.
     build_std: Option<(PathBuf, PathBuf)>,
 }
 

@@ -1,4 +1,4 @@
-//! From the source to rules.
+//! Renders rules from their source.
 
 use std::collections::BTreeSet;
 
@@ -128,7 +128,7 @@ pub(super) struct Rendered {
 /// Renders the rules. Links to runbooks begin with `runbook_base` instead of the source's own base where one is given.
 ///
 /// # Errors
-/// When the source can't be read, or an alert's critical level waits longer than its warning.
+/// Fails when the source can't be read, or an alert's critical level waits longer than its warning.
 pub(super) fn render(source: &str, runbook_base: Option<&str>) -> Result<Rendered> {
     let source: Source = serde_yaml_ng::from_str(source)?;
     let base = runbook_base.unwrap_or(&source.runbooks).trim_end_matches('/');

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use graph::Graph;
 use modules::Modules;
 
-/// Says which circles a crate may have.
+/// Limits the circles that a crate may have.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
     /// No circle spans two modules of the crate's root. Within one module files may use each other.
@@ -33,7 +33,7 @@ const CRATES: &[(&str, Limit)] = &[
 /// Returns a problem for each circle that is not allowed.
 ///
 /// # Errors
-/// When a source file can't be read.
+/// Fails when a source file can't be read.
 pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for (folder, limit) in CRATES {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::run::{capture, cargo};
 
-/// Says which packages of this workspace a crate may use, and which others it may never need.
+/// Lists the packages of this workspace that a crate may use, and the others that it may never need.
 struct Floor {
     package: &'static str,
     uses: &'static [&'static str],
@@ -36,7 +36,7 @@ const FLOORS: &[Floor] = &[
 /// Returns a problem for each dependency that breaks a floor. Dependencies of tests are free.
 ///
 /// # Errors
-/// When Cargo can't resolve the packages.
+/// Fails when Cargo can't resolve the packages.
 pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     let metadata = capture(&mut cargo(root, &["metadata", "--format-version=1", "--locked"]))?;
     let metadata = serde_json::from_str(&metadata).context("`cargo metadata` printed no JSON")?;
@@ -69,7 +69,7 @@ fn problems(packages: &Packages<'_>) -> Result<Vec<String>> {
 struct Packages<'a> {
     names: BTreeMap<&'a str, &'a str>,
     members: BTreeSet<&'a str>,
-    /// Without those of tests.
+    /// The dependencies of each package, without those of tests.
     dependencies: BTreeMap<&'a str, Vec<&'a str>>,
 }
 

@@ -16,7 +16,7 @@ use super::tools::Tools;
 
 const TAIL: usize = 60;
 
-/// Says how the guests run.
+/// Holds the settings with which the guests run.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) jobs: usize,

@@ -10,7 +10,7 @@ use super::kinds::Kind;
 /// Group, plural, namespace, name: the order of a list.
 type Key = (String, String, String, String);
 
-/// One change of one object.
+/// A change of an object.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) version: u64,

@@ -38,7 +38,7 @@ struct Watch {
     asked: Asked,
     shared: Arc<Shared>,
     changed: tokio::sync::watch::Receiver<()>,
-    /// Until where events are sent.
+    /// The version up to which events are sent.
     version: u64,
     pending: VecDeque<Value>,
     bookmark: Instant,

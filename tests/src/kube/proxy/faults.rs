@@ -159,7 +159,7 @@ impl Injected {
     /// Waits until it took effect this often.
     ///
     /// # Errors
-    /// When it doesn't in time.
+    /// Fails when the fault doesn't take effect this often in time.
     pub fn wait_hits(&self, hits: u32) -> anyhow::Result<()> {
         let struck = || (self.hits() >= hits).then_some(());
         crate::wait::until(&format!("a fault to strike {hits} times"), crate::wait::DEADLINE, struck)

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What the incident rests on: a connection open across a move is reset at its next packet.
+/// Checks the behaviour that the incident rests on: a connection open across a move is reset at its next packet.
 #[test]
 fn a_move_resets_what_was_open() {
     for (vip, hold) in [(VIP4, Hold::Speaker), (VIP4, Hold::Address), (VIP6, Hold::Speaker)] {

@@ -23,7 +23,7 @@ impl Modules {
     /// Reads `lib.rs` in `src` and every file that it leads to.
     ///
     /// # Errors
-    /// When a file can't be read or is not Rust.
+    /// Fails when a file can't be read or is not Rust.
     pub(super) fn read(src: &Path) -> Result<Self> {
         let mut modules = Self::default();
         modules.file(src, "lib.rs".to_owned(), Place::new())?;

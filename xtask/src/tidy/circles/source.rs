@@ -28,7 +28,7 @@ impl Module {
     /// Reads the text of a file.
     ///
     /// # Errors
-    /// When the text is not Rust.
+    /// Fails when the text is not Rust.
     pub(super) fn parse(text: &str) -> syn::Result<Self> {
         let mut module = Self::default();
         module.visit_file(&syn::parse_file(text)?);
