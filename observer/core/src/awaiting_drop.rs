@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use flow_model::input::{AttemptSeen, DropSeen};
 use jiff::{SignedDuration, Timestamp};
 
-/// How long an attempt waits for its drop. The drop follows within microseconds; the ring may lose it.
+/// The longest time that an attempt waits for its drop. The drop follows within microseconds; the ring may lose it.
 const PATIENCE: SignedDuration = SignedDuration::from_millis(100);
 /// Most attempts that wait: many rejects must not take much memory. Past this the oldest is released as it is.
 const LIMIT: usize = 8_192;

@@ -11,7 +11,7 @@ use flow_model::input::AttemptSeen;
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
-/// How long an attempt waits. The kubelet reports a pod's state within about a second.
+/// The longest time that an attempt waits. The kubelet reports a pod's state within about a second.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 /// Most attempts that wait. Past this the oldest is released without a name.
 const LIMIT: usize = 4_096;

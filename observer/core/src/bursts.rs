@@ -62,11 +62,11 @@ pub struct Bursts {
     servers: LruCache<Server, Watch>,
     pairs: LruCache<(Server, Client), Rate>,
     bursts: BTreeMap<Server, Burst>,
-    /// What ended since the last tick.
+    /// The findings that ended since the last tick.
     ended: Detected,
     /// The newest time given.
     now: Option<Timestamp>,
-    /// Since when a server, or a pair, that is not known has not been reset.
+    /// The time since which a server, or a pair, that is not known has not been reset.
     silent_servers: Timestamp,
     silent_pairs: Timestamp,
     outputs: VecDeque<Output>,

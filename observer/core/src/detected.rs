@@ -1,4 +1,5 @@
-//! What detectors find: plain values that hold now. Which of them is news is decided by [`crate::findings::Findings`] alone.
+//! The findings of detectors: plain values that hold now. [`crate::findings::Findings`] alone decides which of them are
+//! news.
 
 use arcstr::ArcStr;
 use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
@@ -14,16 +15,16 @@ pub struct Detected {
     pub source: FindingSource,
     /// In the order in which they are to be reported.
     pub raised: Vec<Raised>,
-    /// Why findings ended. A finding that ended without an entry here ends without a reason.
+    /// The reasons why findings ended. A finding that ended without an entry here ends without a reason.
     pub ended: Vec<Ended>,
 }
 
-/// What a detector finds about one subject now. It replaces what it found before.
+/// Holds what a detector finds about one subject now. It replaces what the detector found before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raised {
     pub kind: FindingKind,
     pub subject: Subject,
-    /// When this was true last.
+    /// The time at which this was last true.
     pub last_seen: Timestamp,
     pub severity: Severity,
     pub summary: String,
@@ -33,14 +34,14 @@ pub struct Raised {
     pub policies: Vec<ObjectRef>,
     /// Nodes that it concerns. Empty: the node of this agent.
     pub nodes: Vec<ArcStr>,
-    /// What brought it about. Absent: the cause reported before stands.
+    /// The cause that brought it about. When it is absent, the cause reported before stands.
     pub cause: Option<String>,
     /// Oldest first. Of many the first and the last are kept.
     pub evidence: Vec<Evidence>,
     pub count: u64,
 }
 
-/// Why a finding ended.
+/// The reason why a finding ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub kind: FindingKind,

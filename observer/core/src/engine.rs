@@ -55,7 +55,7 @@ pub struct Engine {
     vips: Vips,
     endpoints: Endpoints,
     bursts: Bursts,
-    /// When the open connections were last reported.
+    /// The time at which the open connections were last reported.
     open_flows_reported: Option<Timestamp>,
     outputs: VecDeque<Output>,
 }

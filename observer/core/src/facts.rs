@@ -13,10 +13,10 @@ pub struct AttemptFacts<'a> {
     pub time: Timestamp,
     /// The attempt, with its verdict.
     pub attempt: &'a Attempt,
-    /// When the pod at each side started, where it is a pod and the time is known: enforcement lags by seconds.
+    /// The start time of the pod at each side, where it is a pod and the time is known: enforcement lags by seconds.
     pub src_start: Option<Timestamp>,
     pub dst_start: Option<Timestamp>,
-    /// When policies, or labels that they select by, changed last, as far as this agent saw.
+    /// The time at which policies, or labels that they select by, last changed, as far as this agent saw.
     pub policy_change: Option<Timestamp>,
     /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
@@ -57,7 +57,7 @@ pub struct LatentGroup {
     pub verdict: Arc<FlowVerdict>,
     /// The number of connections open now.
     pub open: u64,
-    /// When the oldest was first seen.
+    /// The time at which the oldest was first seen.
     pub since: Timestamp,
     /// Is true when at least one is older than the agent.
     pub older: bool,

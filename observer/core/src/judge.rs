@@ -27,7 +27,7 @@ pub(super) struct Judge {
     explained: LruCache<Explained, Arc<FlowVerdict>>,
     /// Explanations that may still be made before the next tick.
     explanations_left: u32,
-    /// Without any object there is nothing to judge by.
+    /// Is true when no pods and no namespaces are known, so that there is nothing to judge by.
     blind: bool,
 }
 

@@ -40,7 +40,7 @@ pub const MAX_MEMBER: usize = 64 << 20;
 pub struct Header {
     /// The node whose kernel was watched.
     pub node: ArcStr,
-    /// When the recording began.
+    /// The time at which the recording began.
     pub started: Timestamp,
     /// The version of the agent that wrote the recording.
     pub agent: ArcStr,

@@ -1,4 +1,4 @@
-//! What a finding is about. There is one finding per kind and subject.
+//! The subjects of findings. There is one finding per kind and subject.
 
 mod flow;
 mod id;
@@ -12,7 +12,7 @@ use flow_model::object_ref::ObjectRef;
 
 pub use self::flow::FlowSubject;
 
-/// What a finding is about. Ordered, so that a recording gives the same outputs at every replay.
+/// The subject of a finding. Subjects are ordered, so that a recording gives the same outputs at every replay.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A client, a server and a port.

@@ -49,7 +49,7 @@ pub struct Vips {
     owners: Owners,
     entries: BTreeMap<IpAddr, Entry>,
     outputs: VecDeque<Output>,
-    /// What ended since the last tick.
+    /// The findings that ended since the last tick.
     ended: Detected,
     /// VIPs that are not followed, because there are too many.
     left_out: BTreeSet<IpAddr>,

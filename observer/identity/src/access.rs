@@ -1,17 +1,17 @@
-//! How clients reach a Service.
+//! The ways in which clients reach a Service.
 
 use std::net::IpAddr;
 
 use flow_model::inventory::Service;
 
-/// How a client addresses a Service, which decides where the connection can end and from where it can come.
+/// The way in which a client addresses a Service. It decides where the connection can end and from where it can come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// By its name: over any of its address families, and in every way that it offers.
+    /// The client uses the name: over any of its address families, and in every way that the Service offers.
     ByName,
-    /// By one of its ClusterIPs, which has this family.
+    /// The client uses one of the ClusterIPs, which has this family.
     Inside { v4: bool },
-    /// By an external address or a node port of this family.
+    /// The client uses an external address or a node port of this family.
     Outside { v4: bool },
 }
 

@@ -1,4 +1,4 @@
-//! What is behind a port of a Service.
+//! The backends behind a port of a Service, and the clients in front of it.
 
 use std::iter;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ pub struct Behind<'a> {
     at: Timestamp,
 }
 
-/// One place where a connection to a Service can end.
+/// A place where a connection to a Service can end.
 #[derive(Clone, Copy, Debug)]
 pub struct End<'a> {
     pub backend: &'a Backend,

@@ -1,4 +1,4 @@
-//! Who is behind an address, and when.
+//! Finds who is behind an address, and when.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ pub struct Identity {
     workloads: Workloads,
 }
 
-/// Tells who is behind an address at one time.
+/// Names who is behind an address at one time.
 #[derive(Clone, Copy, Debug)]
 pub enum Holder<'a> {
     /// A pod with a network of its own.
     Pod(&'a Pod),
-    /// A node, or a pod in its network: the two can't be told apart.
+    /// A node, or a pod in its network: the two can't be distinguished.
     Node(&'a ArcStr),
     /// A Service. Which of its backends is meant is not known.
     Service,

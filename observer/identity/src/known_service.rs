@@ -1,4 +1,4 @@
-//! One Service, with the pods behind it.
+//! A Service, with the pods behind it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub struct KnownService {
     pub(super) workload: Option<Workload>,
     /// The pods that its backends name, in the order of the backends; `None` where there is no such pod.
     pods: Vec<Option<Arc<Pod>>>,
-    /// When it was seen to be gone.
+    /// The time at which it was seen to be gone.
     until: Option<Timestamp>,
 }
 

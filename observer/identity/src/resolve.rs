@@ -19,8 +19,8 @@ use crate::names::{name_pod, name_service};
 
 pub use possible::Possible;
 
-/// What a flow's addresses stand for at one time. It borrows from [`Identity`] and allocates nothing; names are made
-/// on request.
+/// The meaning of a flow's addresses at one time. It borrows from [`Identity`] and allocates nothing; names are made on
+/// request.
 #[derive(Clone, Copy, Debug)]
 pub struct Resolved<'a> {
     identity: &'a Identity,
@@ -29,7 +29,7 @@ pub struct Resolved<'a> {
     client: Holder<'a>,
     /// The client as the server sees it.
     source: Party<'a>,
-    /// Who is at the backend where one was seen, else at the address that the client used.
+    /// The holder of the backend's address where a backend was seen, else of the address that the client used.
     server: Holder<'a>,
     /// The Service that the client addressed.
     service: Option<&'a KnownService>,
@@ -64,8 +64,8 @@ impl<'a> Resolved<'a> {
         self
     }
 
-    /// Names the side that opened the connection. A pod in the node's own network can't be told from the node, so such an
-    /// address gets the node's name only.
+    /// Names the side that opened the connection. A pod in the node's own network can't be distinguished from the node,
+    /// so such an address gets the node's name only.
     #[must_use]
     pub fn client_endpoint(&self) -> Endpoint {
         let mut endpoint = Endpoint::bare(self.tuple.src, self.tuple.sport);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use flow_model::inventory::Pod;
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a pod or a Service that is gone still gives its name to its address, unless another one took the address.
+/// The time for which a pod or a Service that is gone still gives its name to its address, unless another one took the
+/// address.
 pub const RETENTION: SignedDuration = SignedDuration::from_mins(5);
 
 /// An event may be this much older than the start of the pod it belongs to: clocks differ, and a pod without
@@ -28,7 +29,8 @@ const MAX_ENDED: usize = 65_536;
 struct Tenure {
     pod: Arc<Pod>,
     from: Timestamp,
-    /// When the pod was seen to be gone or finished. `None` while it lives; a pod that is being deleted lives.
+    /// The time at which the pod was seen to be gone or finished. `None` while it lives; a pod that is being deleted
+    /// lives.
     until: Option<Timestamp>,
 }
 
@@ -96,7 +98,7 @@ impl Tenures {
 
     fn begin(&mut self, ip: IpAddr, pod: &Arc<Pod>, now: Timestamp) {
         let unknown = if self.primed { now } else { Timestamp::MIN };
-        // It has the address now, whatever its clock says.
+        // It has the address now, whatever its clock shows.
         let start = pod.start.unwrap_or(unknown).min(now);
         let tenures = self.by_ip.entry(ip).or_default();
         let from = tenures.last().map_or(start, |last| last.successor(start, now));

@@ -42,7 +42,7 @@ pub struct Baseline {
 pub struct BaselineFlow {
     pub src: BaselineEnd,
     pub dst: BaselineEnd,
-    /// After DNAT, where that was seen; otherwise as the client addressed it.
+    /// The port after DNAT, where that was seen; otherwise the port that the client used.
     pub port: u16,
     /// Port of the Service, where one was addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,11 +58,11 @@ pub struct BaselineFlow {
     pub open: u64,
 }
 
-/// One side of a flow: the newest pod seen there, or an address.
+/// A side of a flow: the newest pod seen there, or an address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "FlowEnd")]
 pub struct BaselineEnd {
-    /// After DNAT, as [`BaselineFlow::port`].
+    /// The address after DNAT, as for [`BaselineFlow::port`].
     pub ip: IpAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -96,7 +96,7 @@ pub struct BaselineEnd {
     pub service: Option<ObjectRef>,
 }
 
-/// Why a baseline can't be used.
+/// The reason why a baseline can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     #[error("it is not JSON, or not the answer of /api/v1/snapshot: {0}")]
@@ -116,7 +116,7 @@ impl Baseline {
     /// Reads one. Fields that this release doesn't know are passed over: a newer agent may have written it.
     ///
     /// # Errors
-    /// When it is none, of another version, or damaged.
+    /// Fails when the JSON is no baseline, is one of another version, or is damaged.
     pub fn from_json(json: &[u8]) -> Result<Self, BaselineError> {
         let Versioned { version } = serde_json::from_slice(json).map_err(BaselineError::NotOne)?;
         if version != u64::from(VERSION) {

@@ -17,7 +17,7 @@ pub struct Connection<'a> {
     pub port: u16,
 }
 
-/// One side of a connection.
+/// A side of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Party<'a> {
     /// The address used; `None` when it isn't known, e.g. of a pod that has none yet.

@@ -10,7 +10,7 @@ use crate::rule_ref::RuleRef;
 
 pub use crate::policies::Direction;
 
-/// The words with which each explanation of a deny begins, for those who write one and for
+/// The text with which each explanation of a deny begins, for those who write one and for
 /// [`FlowVerdict::refuser`](crate::record::FlowVerdict::refuser).
 pub const REFUSED_BY: &str = "refused by ";
 
@@ -48,7 +48,7 @@ pub struct Verdict {
     pub decision: Decision,
     pub ingress: DirectionVerdict,
     pub egress: DirectionVerdict,
-    /// One sentence, without the names of the two sides: "refused by NetworkPolicy data/cache-ingress; no rule admits
+    /// A sentence without the names of the two sides: "refused by NetworkPolicy data/cache-ingress; no rule admits
     /// namespace web; the nearest admits namespace batch".
     pub explanation: String,
 }
@@ -66,7 +66,7 @@ pub struct DirectionVerdict {
     /// On deny, the rule that comes closest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
-    /// One sentence about this direction.
+    /// A sentence about this direction.
     pub explanation: String,
 }
 

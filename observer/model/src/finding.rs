@@ -14,11 +14,11 @@ use crate::record::Endpoint;
 
 pub use self::traits::{Counting, EventObject, FindingSource, KindTraits, RestsOnRefusal};
 
-/// One finding of `/api/v1/findings`. There is one for each kind and subject. It is updated, and resolved when its
-/// cause ends.
+/// A finding of `/api/v1/findings`. There is one for each kind and subject. It is updated, and resolved when its cause
+/// ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// Stable for a kind and its subject (workloads and port, VIP).
+    /// The id, which is stable for a kind and its subject (workloads and port, VIP).
     #[schemars(with = "String")]
     pub id: ArcStr,
     pub kind: FindingKind,
@@ -58,12 +58,12 @@ pub struct FindingUpdate {
     pub finding: Finding,
 }
 
-/// What is new about a finding. The engine decides it once; everything that stores or publishes findings relies on it.
+/// The change of a finding. The engine decides it once; everything that stores or publishes findings relies on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingChange {
     /// It became active, for the first time or again.
     Appeared,
-    /// It goes on, and says something else than before.
+    /// It goes on, and something other than `last_seen` changed.
     Updated,
     /// It goes on, and nothing but `last_seen` changed.
     Confirmed,
@@ -90,11 +90,11 @@ impl From<Finding> for FindingUpdate {
     }
 }
 
-/// One piece of evidence of a finding.
+/// A piece of evidence of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     pub time: Timestamp,
-    /// One line: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".
+    /// A line: "10.42.0.10:40122 -> 10.43.239.89:5432 (backend 10.42.0.12:5432) rejected: icmp-port-unreachable".
     pub text: String,
 }
 
@@ -141,7 +141,7 @@ impl State {
     }
 }
 
-/// How urgent a finding is.
+/// The urgency of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]

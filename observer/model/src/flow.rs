@@ -13,10 +13,10 @@ use crate::names::unknown_name;
 pub struct FlowTuple {
     pub src: IpAddr,
     pub sport: u16,
-    /// As the client addressed it.
+    /// The address, as the client used it.
     pub dst: IpAddr,
     pub dport: u16,
-    /// After DNAT, where seen.
+    /// The address and the port after DNAT, where seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<(IpAddr, u16)>,
 }
@@ -41,7 +41,7 @@ pub struct Counts {
     pub outcomes: [i64; 4],
 }
 
-/// Where the observing node is: at the client, at the server, or between them.
+/// The place of the observing node: at the client, at the server, or between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
@@ -60,7 +60,7 @@ impl Vantage {
     }
 }
 
-/// How an attempt ended: `refused` by a RST, `rejected` by ICMP, `unanswered` 5 s after its last SYN.
+/// The outcome of an attempt: `refused` by a RST, `rejected` by ICMP, `unanswered` 5 s after its last SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +98,8 @@ impl Side {
     }
 }
 
-/// How far a connection was when a RST ended it. An `orphan` is a connection that the kernel doesn't know.
+/// The stage that a connection had reached when a RST ended it. An `orphan` is a connection that the kernel doesn't
+/// know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]

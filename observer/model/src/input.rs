@@ -15,7 +15,7 @@ use crate::mac::Mac;
 use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
-/// One input. The time at which the engine handles it is passed beside it.
+/// An input of the engine. The time at which the engine handles it is passed beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "input", rename_all = "snake_case")]
 pub enum Input {
@@ -127,7 +127,7 @@ impl Announced {
     }
 }
 
-/// How a synthetic check ended.
+/// The result of a synthetic check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
     pub time: Timestamp,
@@ -168,7 +168,7 @@ impl CheckStep {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenConnection {
     pub tuple: FlowTuple,
-    /// When it was first seen open.
+    /// The time at which it was first seen open.
     pub seen: Timestamp,
     /// It was open before the agent started.
     #[serde(default)]

@@ -112,7 +112,7 @@ pub struct Service {
     /// `spec.externalTrafficPolicy: Local`: clients from outside keep their address.
     #[serde(default)]
     pub external_local: bool,
-    /// From EndpointSlices (else Endpoints).
+    /// The backends from EndpointSlices (else Endpoints).
     pub backends: Vec<Backend>,
 }
 
@@ -138,7 +138,7 @@ impl Service {
     }
 }
 
-/// One address and port behind one Service port.
+/// An address and a port behind a port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backend {
     pub ip: IpAddr,
@@ -171,7 +171,7 @@ pub struct Announcer {
     /// Nodes it names, by name or by address; empty where the status is empty.
     #[schemars(with = "Vec<String>")]
     pub nodes: Vec<ArcStr>,
-    /// When it last moved to another node: creation, `leaseTransitions`' time, the event's first time.
+    /// The time at which it last moved to another node: creation, `leaseTransitions`' time, the event's first time.
     pub since: Option<Timestamp>,
     /// `spec.leaseTransitions`.
     pub transitions: Option<u64>,

@@ -16,7 +16,7 @@ use crate::object_ref::ObjectRef;
 use crate::record::{Endpoint, FlowRecord};
 use crate::vip::{ClaimSource, Vip};
 
-/// One output.
+/// An output of the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// A line of the live tail.
@@ -75,7 +75,7 @@ pub struct DropUpdate {
 pub struct OpenFlow {
     pub src: Endpoint,
     pub dst: Endpoint,
-    /// When the oldest of them was first seen.
+    /// The time at which the oldest of them was first seen.
     pub since: Timestamp,
     pub open: u64,
 }

@@ -40,7 +40,7 @@ pub struct NetworkPolicy {
     /// `None`: it does not isolate in this direction. Empty: it isolates and admits nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Vec<Rule>>,
-    /// As [`NetworkPolicy::ingress`].
+    /// The rules for connections from the pods, as [`NetworkPolicy::ingress`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<Vec<Rule>>,
     #[serde(default)]
@@ -80,13 +80,13 @@ pub struct Origin {
 /// A rule. It matches any of its peers on any of its ports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
-    /// If empty, any source or destination, also outside the cluster.
+    /// The other sides. If empty, the rule admits any source or destination, also outside the cluster.
     pub peers: Vec<Peer>,
-    /// If empty, all ports of all protocols.
+    /// The ports. If empty, the rule admits all ports of all protocols.
     pub ports: Vec<PortMatch>,
 }
 
-/// One entry of `from` or `to`.
+/// An entry of `from` or `to`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
@@ -163,7 +163,7 @@ impl Protocol {
     }
 }
 
-/// One entry of `ports`.
+/// An entry of `ports`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct PortMatch {
     pub protocol: Protocol,
@@ -329,7 +329,7 @@ pub struct BrokenPolicy {
     /// Empty when it stands for all policies of its kind, none of which could be read.
     #[schemars(with = "String")]
     pub name: ArcStr,
-    /// What is wrong, naming the field.
+    /// The description of what is wrong, naming the field.
     #[schemars(with = "String")]
     pub why: ArcStr,
     /// The pods it selects, where that could be read: of its namespace (NetworkPolicy), or of any.

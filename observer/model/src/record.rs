@@ -16,10 +16,10 @@ use crate::mac::Mac;
 use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
-/// One line of the live tail. A field is absent where its value is not known.
+/// A line of the live tail. A field is absent where its value is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowRecord {
-    /// When the outcome was known (attempt), or the packet seen.
+    /// The time at which the outcome was known (attempt), or the packet was seen.
     pub time: Timestamp,
     /// Name of the node whose kernel saw it.
     #[schemars(with = "String")]
@@ -68,7 +68,7 @@ impl Kind {
     }
 }
 
-/// One side of a flow. `src` is the side that opened the connection, also in resets and drops.
+/// A side of a flow. `src` is the side that opened the connection, also in resets and drops.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     pub ip: IpAddr,
@@ -93,10 +93,10 @@ pub struct Endpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
-    /// Where DNAT sent it.
+    /// The address to which DNAT sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_ip: Option<IpAddr>,
-    /// Only when it differs from `port`.
+    /// The port to which DNAT sent it, only when it differs from `port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_port: Option<u16>,
 }
@@ -106,7 +106,7 @@ pub struct Endpoint {
 pub struct Attempt {
     pub vantage: Vantage,
     pub outcome: Outcome,
-    /// What ended it: `syn-ack`, `rst`, `icmp-port-unreachable`, ...; absent for unanswered.
+    /// The answer that ended it: `syn-ack`, `rst`, `icmp-port-unreachable`, ...; absent for unanswered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub signal: Option<ArcStr>,
@@ -208,7 +208,7 @@ pub struct Announcement {
     pub services: Vec<ObjectRef>,
 }
 
-/// How a synthetic check ended.
+/// The result of a synthetic check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     #[schemars(with = "String")]

@@ -9,8 +9,8 @@ use crate::names::text_schema;
 use crate::object_ref::ObjectRef;
 use crate::policies::{Direction, TierKind};
 
-/// One rule of a policy. Its text, also in JSON, is `namespace/name#ingress[0]`, with the kind before it for a policy
-/// of the whole cluster: `AdminNetworkPolicy name#egress[1]`.
+/// A rule of a policy. Its text, also in JSON, is `namespace/name#ingress[0]`, with the kind before it for a policy of
+/// the whole cluster: `AdminNetworkPolicy name#egress[1]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleRef {
     /// The kind of a tiered policy; `None` for a NetworkPolicy.

@@ -1,4 +1,4 @@
-//! Small clusters for tests, in few words.
+//! Small clusters for tests, in a few lines.
 //!
 //! Selectors are written `app=web,tier=a|b,tier!=c,key,!key`. A rule is `PEERS : PORTS`, both lists separated by spaces
 //! and either may be empty: `ns(team=a)&pods(app=web) 10.0.0.0/8!10.1.0.0/16 : 80 udp/53 8000-8080 http sctp/*`. Rules
@@ -28,7 +28,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// With the namespaces of this list, each `name` or `name:team=a,env=b`, separated by spaces.
+    /// Returns a cluster with the namespaces of this list, each `name` or `name:team=a,env=b`, separated by spaces.
     pub fn new(namespaces: &str) -> Self {
         let mut cluster = Self::default();
         for text in namespaces.split_whitespace() {

@@ -12,7 +12,7 @@ use crate::mac::Mac;
 use crate::names::unknown_name;
 use crate::object_ref::ObjectRef;
 
-/// One load-balancer address.
+/// A load-balancer address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Vip {
     pub ip: IpAddr,
@@ -51,7 +51,7 @@ pub struct ApiClaim {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
-    /// When the object first named it, as far as known.
+    /// The time at which the object first named it, as far as known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }
@@ -72,12 +72,13 @@ pub enum ClaimSource {
     Ingress,
 }
 
-/// What distinguishes one source of claims. A source without a row in [`ClaimSource::traits`] does not compile.
+/// The traits that distinguish one source of claims. A source without a row in [`ClaimSource::traits`] does not
+/// compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceTraits {
     /// Ends the sentence of a flap that only this source shows: ` according to its Lease`.
     pub according_to: &'static str,
-    /// How the source relates to what is seen on the wire.
+    /// The relation of the source to what is seen on the wire.
     pub wire: WireAgreement,
     /// A change of the node that it names is a move of the address.
     pub shows_moves: bool,
@@ -89,10 +90,10 @@ pub struct SourceTraits {
     pub each_at_own_address: bool,
 }
 
-/// How a source relates to what is seen on the wire.
+/// The relation of a source to what is seen on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireAgreement {
-    /// It is the wire, or says nothing about it.
+    /// It is the wire, or gives no information about it.
     NotComparable,
     /// Its objects describe the present, so they have to agree with the wire.
     Present,

@@ -1,6 +1,7 @@
 //! Objects that name the node that announces a Service's address: MetalLB's, kube-vip's and Cilium's.
 //!
-//! What changes with every renewal or repetition (`renewTime`, `count`) is not kept, so that it makes no new inventory.
+//! Fields that change with every renewal or repetition (`renewTime`, `count`) are not kept, so that they make no new
+//! inventory.
 
 mod body;
 pub(crate) mod event;

@@ -1,4 +1,4 @@
-//! One reading of `--cluster dir:PATH`.
+//! A reading of `--cluster dir:PATH`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::read::Files;
 pub struct Loaded {
     /// Everything that could be read.
     pub inventory: Arc<Inventory>,
-    /// What could not be read.
+    /// The problems, which name what could not be read.
     pub problems: Vec<Problem>,
 }
 
 /// Reads a directory (recursively) or a single file once.
 ///
 /// # Errors
-/// When the path is missing or may not be read. A bad document is a [`Problem`], not an error.
+/// Fails when the path is missing or may not be read. A bad document is a [`Problem`], not an error.
 pub fn load(path: &Path) -> Result<Loaded, ClusterError> {
     let mut index = Index::default();
     let files = Files::open(path)?;

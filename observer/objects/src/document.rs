@@ -5,7 +5,7 @@ mod old_booleans;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// One parsed document.
+/// A parsed document.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Document {
     /// Line of its first content, from 1.

@@ -83,7 +83,7 @@ impl Kind {
     /// Checks the `apiVersion` of an object of a kind of which only one version is understood.
     ///
     /// # Errors
-    /// With a sentence that names the version that is understood.
+    /// Fails with a sentence that names the version that is understood.
     pub(crate) fn check_version(self, object: &Value) -> Result<(), String> {
         let understood = self.api_version();
         match object.get("apiVersion").and_then(Value::as_str) {

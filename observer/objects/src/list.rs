@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Deepest nesting of lists; deeper ones are a mistake.
 const MAX_DEPTH: usize = 4;
 
-/// One object of a document, and its position there.
+/// An object of a document, and its position there.
 #[derive(Debug)]
 pub(crate) struct Item {
     /// Index in each list, outermost first; empty if the document is the object.

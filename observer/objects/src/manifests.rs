@@ -19,7 +19,7 @@ pub use content::{Manifests, Place, Template};
 /// Reads a directory (recursively) or a single file.
 ///
 /// # Errors
-/// When the path is missing or may not be read. A bad document is a [`Problem`], not an error.
+/// Fails when the path is missing or may not be read. A bad document is a [`Problem`], not an error.
 pub fn load(path: &Path) -> Result<Manifests, ClusterError> {
     let (files, listing) = read::manifest_files(path)?;
     let mut collector = Collector::default();

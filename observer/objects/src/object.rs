@@ -1,4 +1,4 @@
-//! One Kubernetes object, reduced to what the inventory needs of it.
+//! A Kubernetes object, reduced to what the inventory needs of it.
 
 mod id;
 

@@ -30,7 +30,7 @@ pub enum PlanError {
 /// Returns what applying the plan would change in the cluster.
 ///
 /// # Errors
-/// When it is not JSON, or no plan.
+/// Fails when the text is not JSON, or no plan.
 pub fn change(json: &[u8]) -> Result<Change, PlanError> {
     let plan: Value = serde_json::from_slice(json).map_err(PlanError::NotJson)?;
     let mut out = Collected::default();

@@ -1,4 +1,4 @@
-//! What could not be read, for people to fix.
+//! The problems that people have to fix: what could not be read.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,20 +13,20 @@ pub struct Problem {
     pub file: PathBuf,
     /// The line, from 1; 0 when the whole file is meant.
     pub line: usize,
-    /// How much the problem affects.
+    /// The extent of what the problem affects.
     pub extent: Extent,
-    /// What is wrong.
+    /// The description of what is wrong.
     pub message: String,
 }
 
-/// How much a problem affects.
+/// The extent of what a problem affects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// A file or a document could not be read or parsed, so it may have held anything.
     Unreadable,
     /// Files are left out, or what a file gave earlier is still used.
     Files,
-    /// One object is left out, or is used without some of its values.
+    /// A single object is left out, or is used without some of its values.
     Object,
     /// A policy could not be read as a whole. It is among the broken policies, too.
     Policy(ObjectId),

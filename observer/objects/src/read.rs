@@ -29,7 +29,7 @@ impl Files {
     /// Reads everything once.
     ///
     /// # Errors
-    /// When the path is missing or may not be read.
+    /// Fails when the path is missing or may not be read.
     pub fn open(root: &Path) -> Result<Self, ClusterError> {
         probe(root)?;
         let mut files = Self { root: root.to_owned(), files: BTreeMap::new(), listing: Vec::new() };

@@ -1,4 +1,4 @@
-//! One answer for a flow that may be several connections: what holds for all of them, else unknown.
+//! The answer for a flow that may be several connections: what holds for all of them, else unknown.
 
 use flow_identity::Possible;
 use flow_model::decision::Decision;

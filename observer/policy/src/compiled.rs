@@ -47,7 +47,7 @@ pub struct Compiled {
     /// The group of each pod with a network of its own, by the pod's address in memory.
     pods: ByAddress<u32>,
     nodes: Nodes,
-    /// Whether any policy could act on an unknown pod, by direction.
+    /// Holds, by direction, whether any policy could act on an unknown pod.
     acts: [bool; 2],
 }
 

@@ -30,7 +30,8 @@ use self::scene::Scene;
 
 /// Changes kept, so that a busy cluster can't fill the memory.
 const MAX_CHANGES: usize = 1_000;
-/// How long changes are kept. The newest change of each policy stays longer, because a connection may live for weeks.
+/// The time for which changes are kept. The newest change of each policy stays longer, because a connection may live
+/// for weeks.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
 /// Changes undone for one connection, so that one question stays cheap.
 const MAX_UNDONE: usize = 64;
@@ -39,7 +40,7 @@ const MAX_UNDONE: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct History {
     changes: VecDeque<Change>,
-    /// When a cluster was first known. Objects that existed then are no changes.
+    /// The time at which a cluster was first known. Objects that existed then are no changes.
     since: Option<Timestamp>,
 }
 

@@ -8,7 +8,7 @@ use crate::bursts::server::{Client, Server};
 use crate::bursts::watch::{Clients, Watch};
 use crate::bursts::window::Counts;
 
-/// How often a burst that goes on is checked for a newer cause.
+/// The interval at which a burst that goes on is checked for a newer cause.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// The window that held most.
@@ -32,7 +32,7 @@ pub(super) struct Burst {
     pub(super) total: u64,
     pub(super) peak: Peak,
     pub(super) cause: Option<Cause>,
-    /// When something of the cause's kind happened last.
+    /// The time at which something of the cause's kind last happened.
     renewed: Timestamp,
     /// Until then the cause may change.
     settles: Timestamp,
@@ -46,7 +46,7 @@ pub(super) struct Burst {
     checked: Timestamp,
 }
 
-/// What a burst is judged by.
+/// The facts by which a burst is judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     /// There are more resets than usual.
@@ -59,7 +59,7 @@ pub(super) struct Level {
     pub(super) count: u64,
 }
 
-/// What a suspected or certain burst is now.
+/// The present judgement on a suspected or certain burst.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// It may still be a habit.

@@ -1,4 +1,4 @@
-//! What may have caused a burst.
+//! The events that may have caused a burst.
 
 use std::net::IpAddr;
 
@@ -72,7 +72,7 @@ pub(super) struct Cause {
     pub(super) vip: Option<IpAddr>,
 }
 
-/// Says where to look for causes, according to the resets of a burst.
+/// Names the Services and namespaces in which to look for causes, according to the resets of a burst.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scene {
     /// Services that were addressed.

@@ -1,15 +1,15 @@
-//! When resets are a burst.
+//! The settings that define when resets are a burst.
 
 use jiff::SignedDuration;
 
-/// Says when resets are a burst.
+/// Defines when resets are a burst.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BurstConfig {
     /// With fewer resets than this in a window nothing is raised.
     pub floor: u32,
     /// The sliding window, in whole seconds from 1 to 300.
     pub window: SignedDuration,
-    /// How long it takes to know that a server has no habit yet.
+    /// The time that it takes to know that a server has no habit yet.
     pub warm_up: SignedDuration,
     /// A burst is over when there was nothing unusual for this long.
     pub quiet: SignedDuration,

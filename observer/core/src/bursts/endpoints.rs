@@ -43,7 +43,7 @@ enum How {
 
 /// Names of pods, by namespace and name.
 type Pods<'a> = HashMap<(&'a ArcStr, &'a ArcStr), &'a Pod>;
-/// For each backend, whether it is ready on any of its ports.
+/// Holds, for each backend, whether it is ready on any of its ports.
 type Backends<'a> = BTreeMap<(IpAddr, Option<&'a ArcStr>), bool>;
 
 impl Endpoints {

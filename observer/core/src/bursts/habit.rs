@@ -1,4 +1,4 @@
-//! What is usual: mean and variance of the resets in a window, learnt from window after window.
+//! The usual number of resets: mean and variance of the resets in a window, learnt from window after window.
 //!
 //! A window holds more than usual if it holds at least `floor + mean + 4 standard deviations`. So:
 //! - where there never was a reset, the floor decides;

@@ -1,4 +1,4 @@
-//! How many resets there are, and how many are usual.
+//! The number of resets that there are, and the number that is usual.
 
 use flow_model::flow::Phase;
 use jiff::{SignedDuration, Timestamp};

@@ -102,7 +102,7 @@ fn database() -> Endpoint {
     }
 }
 
-/// One flow that may be reset.
+/// A flow that may be reset.
 #[derive(Clone, Debug)]
 struct Flow {
     src: Endpoint,
@@ -192,7 +192,7 @@ impl Story {
         findings.into_iter().next().unwrap()
     }
 
-    /// How often a finding became active.
+    /// Returns how often a finding became active.
     fn raised(&self) -> usize {
         let mut active = BTreeMap::new();
         let begins = |finding: &&Finding| {

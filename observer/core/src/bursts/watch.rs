@@ -1,4 +1,4 @@
-//! What is kept of one server.
+//! The state that is kept of one server.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use crate::bursts::cause::Scene;
 use crate::bursts::rate::Rate;
 use crate::facts::ResetFacts;
 
-/// How many clients are distinguished within a window.
+/// The largest number of clients that are distinguished within a window.
 const MAX_CLIENTS: usize = 32;
-/// How many of the newest resets are kept as evidence.
+/// The number of the newest resets that are kept as evidence.
 const MAX_EXAMPLES: usize = 5;
-/// How many Services and namespaces are kept per server.
+/// The largest number of Services, and of namespaces, that are kept per server.
 const MAX_NAMES: usize = 16;
 
 /// Watches one server that resets, or whose connections are reset.
@@ -35,7 +35,7 @@ pub(super) struct Example {
     pub(super) phase: Phase,
 }
 
-/// How many clients there are, as far as they are distinguished.
+/// The number of clients, as far as they are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clients {
     One(IpAddr),

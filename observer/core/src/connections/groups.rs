@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use crate::connections::judge::Judge;
 use crate::facts::{JudgedConnection, LatentGroup};
 
-/// How many connections are named per group.
+/// The largest number of connections that are named per group.
 const EXAMPLES: usize = 5;
-/// How many causes are looked for in one round. The other groups get theirs in the next rounds.
+/// The largest number of causes that are looked for in one round. The other groups get theirs in the next rounds.
 const CAUSES: usize = 16;
 
 /// Everything that the judgement depends on: all of the tuple but the client's port.
@@ -90,7 +90,7 @@ struct Cause {
 /// Remembers what is known about denied connections.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// What was found since everything was judged last.
+    /// The details that were found since everything was last judged.
     details: HashMap<Pair, Option<JudgedConnection>>,
     /// The cause of a refusal stays the same for as long as the same policies refuse.
     causes: BTreeMap<GroupKey, Cause>,

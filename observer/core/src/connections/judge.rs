@@ -1,4 +1,4 @@
-//! How open connections are judged.
+//! The trait that judges open connections.
 
 use flow_model::decision::Decision;
 use flow_model::flow::FlowTuple;

@@ -173,7 +173,7 @@ fn the_last_one_closing_ends_the_group() {
 fn mismatches_are_left_out_until_they_close_or_are_allowed() {
     let mut table = Connections::default();
     let mut policy = Policy::denying(&[11]);
-    // The attempt is told before the table has it, and without the backend.
+    // The attempt is reported before the table has it, and without the backend.
     table.not_latent(&FlowTuple { backend: None, ..tuple(11, 1, 51) }, at(1));
     table.apply(&[opened(tuple(11, 1, 51), 2), opened(tuple(11, 2, 51), 2)], &[]);
     table.not_latent(&tuple(11, 2, 51), at(2));
@@ -263,7 +263,7 @@ fn ten_thousand_are_named_once_a_pair() {
     assert!(policy.detailed <= 700, "once per pair: {}", policy.detailed);
 }
 
-/// One step of a random life.
+/// A step in a random life.
 #[derive(Clone, Debug)]
 enum Step {
     Open(FlowTuple),

@@ -11,7 +11,7 @@ use flow_model::flow::{FlowTuple, Pair};
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
-/// How long a decision counts: longer than counters wait in the kernel.
+/// The time for which a decision counts. It is longer than counters wait in the kernel.
 const VALID: SignedDuration = SignedDuration::from_secs(1);
 /// Most pairs remembered.
 const MAX: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();

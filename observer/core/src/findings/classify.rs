@@ -1,4 +1,4 @@
-//! What one attempt shows: that all is well, that something is wrong, or nothing.
+//! The conclusion from one attempt: that all is well, that something is wrong, or nothing.
 
 use arcstr::{ArcStr, literal};
 use flow_model::decision::Decision;
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::facts::AttemptFacts;
 use crate::findings::sentence::{self, AttemptSentences};
 
-/// How an attempt is read.
+/// The conclusion from an attempt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Reading {
     /// It connected, and no policy refuses that.
@@ -20,7 +20,7 @@ pub(super) enum Reading {
     Failure(Failure),
 }
 
-/// What is wrong.
+/// The failure that an attempt shows.
 #[derive(Debug, PartialEq)]
 pub(super) struct Failure {
     pub(super) kind: FindingKind,
@@ -28,7 +28,7 @@ pub(super) struct Failure {
     pub(super) summary: String,
 }
 
-/// How the attempt ended, as far as that shows who ended it.
+/// The way in which the attempt ended, as far as that shows who ended it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Established,

@@ -1,19 +1,19 @@
-//! When findings begin and end.
+//! The settings that define when findings begin and end.
 
 use jiff::SignedDuration;
 
-/// Says when findings begin and end, and how many are kept.
+/// Defines when findings begin and end, and how many are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindingsConfig {
-    /// How long enforcement may lag behind a new pod or a changed policy.
+    /// The time that enforcement may lag behind a new pod or a changed policy.
     pub grace: SignedDuration,
     /// Without new evidence for this long, a finding resolves.
     pub quiet: SignedDuration,
     /// After a success without another failure for this long, a finding resolves.
     pub settle: SignedDuration,
-    /// How long resolved findings are kept.
+    /// The time for which resolved findings are kept.
     pub keep: SignedDuration,
-    /// How many findings are kept, active and resolved.
+    /// The largest number of findings that are kept, active and resolved.
     pub max: usize,
 }
 

@@ -19,14 +19,14 @@ use crate::subject::FindingKey;
 /// A finding and what its future depends on.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Without evidence, which is kept apart.
+    /// The finding without its evidence, which is kept apart.
     finding: Finding,
     trail: Trail,
     /// The newest attempt, of findings made from attempts.
     example: Option<Attempt>,
     /// The first success after the last failure: since then it works again.
     success: Option<Timestamp>,
-    /// When its detector reported it last, of findings that a detector reports as a whole.
+    /// The time at which its detector last reported it. Only findings that a detector reports as a whole have one.
     reported: Option<Timestamp>,
     last: LastReported,
     /// Something may differ from what was emitted last.

@@ -1,4 +1,4 @@
-//! How sentences name the two sides of a flow.
+//! The names that sentences give to the two sides of a flow.
 
 use arcstr::{ArcStr, literal};
 use flow_model::record::Endpoint;

@@ -195,7 +195,7 @@ pub(super) fn example(attempt: &Attempt) -> String {
     text
 }
 
-/// Returns one open connection as evidence. The oldest of its group says since when.
+/// Returns one open connection as evidence. That of the oldest of its group includes since when it is open.
 pub(super) fn open_connection(group: &LatentGroup, tuple: &FlowTuple) -> String {
     let dst = Endpoint {
         backend_ip: tuple.backend.map(|(ip, _)| ip).filter(|ip| *ip != tuple.dst),

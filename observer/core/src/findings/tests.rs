@@ -89,7 +89,7 @@ fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
 /// Findings, and what a detector raises.
 struct Scene {
     findings: Findings,
-    /// What a detector raises.
+    /// The findings that a detector raises.
     raised: BTreeMap<FindingKey, Raised>,
 }
 

@@ -34,7 +34,7 @@ pub enum RecordingError {
         offset: u64,
         /// The number of entries read before.
         entries: u64,
-        /// What was wrong.
+        /// The description of what was wrong.
         why: String,
     },
     /// The file could not be read.

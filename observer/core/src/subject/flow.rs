@@ -17,7 +17,7 @@ pub struct FlowSubject {
     port: u16,
 }
 
-/// One side. It is a workload rather than a pod, so that a restart continues the same finding.
+/// A side of a flow. It is a workload rather than a pod, so that a restart continues the same finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     /// A workload, or a Service where no workload is known.

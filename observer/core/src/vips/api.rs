@@ -1,4 +1,4 @@
-//! What the API says about one VIP, each object for itself.
+//! The announcers of one VIP according to the API, each object for itself.
 
 mod statement;
 
@@ -38,14 +38,14 @@ pub(super) struct Handover {
     pub(super) to: ArcStr,
 }
 
-/// Everything that the API says about one VIP.
+/// Everything that the API reports about one VIP.
 #[derive(Debug, Default)]
 pub(super) struct Api {
     statements: Vec<ApiStatement>,
     /// The node that each source named last for a Service. It outlives an empty status, and the time between the deletion of
     /// one object and the creation of the next.
     last: BTreeMap<(ClaimSource, Option<ObjectRef>), ArcStr>,
-    /// Since when Services have several objects of a source of which they should have one.
+    /// The time since which a Service has had several objects of a source of which it should have one.
     several: BTreeMap<(ClaimSource, ObjectRef), Timestamp>,
 }
 

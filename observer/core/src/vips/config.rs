@@ -1,11 +1,11 @@
-//! What counts as a flap and as a conflict, and how much is remembered.
+//! The settings that define what counts as a flap and as a conflict, and how much is remembered.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use jiff::SignedDuration;
 
-/// Says what counts as a flap and as a conflict, and how much is remembered.
+/// Defines what counts as a flap and as a conflict, and how much is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VipConfig {
     /// VIPs that no Service names.

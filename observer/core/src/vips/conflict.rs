@@ -17,10 +17,10 @@ use crate::vips::owners::Owners;
 use crate::vips::text;
 use crate::vips::wire::{Contest, Wire, within};
 
-/// How many claims on the wire are shown as evidence, beside what the API says.
+/// The largest number of claims on the wire that are shown as evidence, beside what the API reports.
 const CLAIMS: usize = 6;
 
-/// What is wrong with the announcers of one VIP.
+/// Describes what is wrong with the announcers of one VIP.
 #[derive(Debug)]
 pub(super) struct Conflict {
     pub(super) severity: Severity,
@@ -32,7 +32,7 @@ pub(super) struct Conflict {
     pub(super) stuck: Option<String>,
 }
 
-/// What the judgement is based on.
+/// Holds what the judgement is based on.
 pub(super) struct Case<'a> {
     pub(super) wire: &'a Wire,
     pub(super) api: &'a Api,

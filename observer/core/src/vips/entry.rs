@@ -1,4 +1,4 @@
-//! One VIP: its claims, its moves, and its findings.
+//! A VIP: its claims, its moves, and its findings.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ pub(super) struct Entry {
     /// All moves since the agent started, on the wire and by the API.
     total: u64,
     pending: VecDeque<Output>,
-    /// When the snapshot of the VIP is emitted.
+    /// Decides when the snapshot of the VIP is emitted.
     pace: Pace,
     ongoing: Ongoing,
 }

@@ -1,4 +1,4 @@
-//! What is wrong with one VIP now, as findings.
+//! The findings about what is wrong with one VIP now.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use crate::vips::owners::Owners;
 use crate::vips::text;
 use crate::vips::wire::within;
 
-/// What the findings of one VIP depend on beyond the present.
+/// Holds what the findings of one VIP depend on beyond the present.
 #[derive(Debug, Default)]
 pub(super) struct Ongoing {
     /// Moves of the VIP before its flap began.

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::vips::host::Host;
 use crate::vips::owners::Owners;
 
-/// One move of a VIP.
+/// A move of a VIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     pub vip: IpAddr,

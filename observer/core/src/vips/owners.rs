@@ -1,4 +1,4 @@
-//! Which node has an Ethernet address, and which node has an IP address.
+//! The nodes that have an Ethernet address or an IP address.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ const MAX_NEIGHBOURS: usize = 16_384;
 #[derive(Debug)]
 pub(super) struct Owners {
     node: ArcStr,
-    /// Of this node's interfaces.
+    /// The Ethernet addresses of this node's interfaces.
     own: BTreeSet<Mac>,
     nodes: BTreeSet<ArcStr>,
     by_ip: BTreeMap<IpAddr, ArcStr>,

@@ -1,4 +1,4 @@
-//! When the snapshot of a VIP is emitted.
+//! The pace at which snapshots of a VIP are emitted.
 
 use jiff::{SignedDuration, Timestamp};
 

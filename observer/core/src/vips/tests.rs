@@ -1,6 +1,6 @@
-//! What announcements and objects become. A script is a list of `seconds word...`, parted by `;`:
-//! `a!` gratuitous request of host a, `a*` MetalLB's ten frames, `a?` an ordinary reply, `l2:x=a` object x names node a,
-//! `l2:x=` its status is empty, `l2:x-` it is gone; `lease:x=a` and `event:x=a` likewise.
+//! Tests what announcements and objects become. A script is a list of `seconds word...`, parted by `;`: `a!` gratuitous
+//! request of host a, `a*` MetalLB's ten frames, `a?` an ordinary reply, `l2:x=a` object x names node a, `l2:x=` its
+//! status is empty, `l2:x-` it is gone; `lease:x=a` and `event:x=a` likewise.
 
 mod conflicts;
 mod model;

@@ -1,4 +1,4 @@
-//! Which hosts claim one VIP on the wire.
+//! The hosts that claim one VIP on the wire.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,7 @@ pub(super) struct Wire {
     /// The current host announced the address to everybody, rather than answering a single question.
     announced: bool,
     pub(super) moves: u64,
-    /// When each host took the address over. Of one host there is at most one within the time of late frames.
+    /// The times at which hosts took the address over. Of one host there is at most one within the time of late frames.
     turns: VecDeque<(Timestamp, Mac)>,
     interleaved: Option<Contest>,
     answers: Option<Contest>,
@@ -35,7 +35,7 @@ pub(super) struct Contest {
     pub(super) last: Timestamp,
 }
 
-/// How a claim changes what is known.
+/// The effect of a claim on what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClaimChange {
     First,

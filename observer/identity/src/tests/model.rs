@@ -4,16 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What happens, a second or more after what happened before.
+/// A step of a random life. It happens a second or more after the step before.
 #[derive(Clone, Debug)]
 enum Step {
     /// A pod gets an address, perhaps one that is still held.
     Create { address: u8 },
-    /// One of the living begins to go; it stays.
+    /// A living pod begins to go; it stays.
     Mark { pod: prop::sample::Index },
-    /// One of the living goes for good.
+    /// A living pod goes for good.
     Remove { pod: prop::sample::Index },
-    /// One of the living finishes; its object stays.
+    /// A living pod finishes; its object stays.
     Finish { pod: prop::sample::Index },
     /// Nothing, but what is old is forgotten.
     Prune,
@@ -89,7 +89,7 @@ impl Model {
         mk_inventory(pods, [])
     }
 
-    /// Of those that had started by then and were not gone for more than 300 s, the youngest.
+    /// Returns the youngest pod of those that had started by then and were not gone for more than 300 s, by its name.
     fn holder(&self, address: IpAddr, at: i64) -> Option<&str> {
         let held = |life: &&Life| {
             life.pod.ips[0] == address && life.start <= at && life.end.is_none_or(|end| at <= end + 300)

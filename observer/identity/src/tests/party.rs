@@ -1,4 +1,4 @@
-//! Who is behind an address, as policies see it.
+//! Tests who is behind an address, as policies see it.
 
 use std::sync::Arc;
 

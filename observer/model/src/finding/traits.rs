@@ -1,4 +1,4 @@
-//! What distinguishes the kinds of findings, one row each.
+//! The traits that distinguish the kinds of findings, one row each.
 //!
 //! Detectors, [`crate::finding::Finding`]'s keeper and the writer of Kubernetes Events read this table instead of
 //! matching on kinds. A kind without a row does not compile.
@@ -19,7 +19,8 @@ pub enum FindingSource {
     Resets,
 }
 
-/// Says whether a finding claims that the policies refuse its example, and so has to be judged again when they change.
+/// Indicates whether a finding claims that the policies refuse its example, and so has to be judged again when they
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestsOnRefusal {
     Never,
@@ -28,12 +29,12 @@ pub enum RestsOnRefusal {
     IfEstablished,
 }
 
-/// Says what [`crate::finding::Finding::count`] counts.
+/// Names what [`crate::finding::Finding::count`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counting {
     /// Occurrences since the finding began: the count only grows.
     Occurrences,
-    /// What is there now: the count rises and falls.
+    /// The things that are there now: the count rises and falls.
     Present,
 }
 

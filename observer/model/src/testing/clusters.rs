@@ -17,7 +17,7 @@ pub fn cluster(
     cluster
 }
 
-/// With the label `app` of the same value as its name.
+/// Returns a pod with the label `app` of the same value as its name.
 pub fn pod(namespace: &str, name: &str, ips: &[&str]) -> Pod {
     let pod = testing::pod(namespace, name, &[("app", name)], "10.0.0.1");
     Pod { ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(), ..pod }
@@ -28,7 +28,7 @@ pub fn node(name: &str, ips: &[&str]) -> Node {
     Node { name: name.into(), labels: Labels::new(), ips, pod_cidrs: Vec::new() }
 }
 
-/// Without ports and backends.
+/// Returns a Service without ports and backends.
 pub fn service(namespace: &str, name: &str, ips: &[&str]) -> Service {
     Service {
         vips: Vec::new(),

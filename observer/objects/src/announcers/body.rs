@@ -25,12 +25,12 @@ pub(crate) struct LeaseBody {
     pub(crate) of: LeaseOf,
 }
 
-/// How a lease names its Service.
+/// The way in which a lease names its Service.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LeaseOf {
-    /// By its name. The namespace is the lease's own, or any where all leases are in `kube-system`.
+    /// The Service's name. The namespace is the lease's own, or any where all leases are in `kube-system`.
     Name(ArcStr),
-    /// By `<namespace>-<name>`, in which both may hold dashes.
+    /// The text `<namespace>-<name>`, in which both may hold dashes.
     Joined(ArcStr),
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct PodBody {
     pub(crate) pod: Arc<Pod>,
     /// The controller that the pod names.
     pub(crate) owner: Option<Workload>,
-    /// Whether Services send it traffic.
+    /// Is true when Services send it traffic.
     pub(crate) ready: bool,
 }
 

@@ -11,15 +11,15 @@ pub struct Row {
     pub versions: Versions,
     /// The resource's name in paths and in permissions.
     pub plural: &'static str,
-    /// Whether its objects are in namespaces.
+    /// The scope, which is where its objects are.
     pub scope: Scope,
-    /// Whether a server must have it.
+    /// The presence, which is whether a server must have it.
     pub presence: Presence,
-    /// How much of each object is asked for.
+    /// The part of each object that is asked for.
     pub content: Content,
     /// A field selector: the server leaves out all other objects.
     pub field_selector: Option<&'static str>,
-    /// What the kind is read for.
+    /// The purpose for which the kind is read.
     pub purpose: Purpose,
 }
 
@@ -32,7 +32,7 @@ pub enum Versions {
     AnyLike(&'static str),
 }
 
-/// Where the objects of a kind are.
+/// The place of a kind's objects: in namespaces, or in the whole cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Each object is in a namespace.
@@ -41,7 +41,7 @@ pub enum Scope {
     Cluster,
 }
 
-/// Whether a server must have a kind.
+/// Defines whether a server must have a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// Every server has it, so an error is reported until it can be read.
@@ -50,7 +50,7 @@ pub enum Presence {
     Optional,
 }
 
-/// How much of an object is asked for.
+/// The part of an object that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// All of it.
@@ -59,7 +59,7 @@ pub enum Content {
     Metadata,
 }
 
-/// What a kind is read for.
+/// The purpose for which a kind is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Names of addresses, and what Services lead to.
@@ -68,7 +68,7 @@ pub enum Purpose {
     Workloads,
     /// Verdicts. Without such a kind no verdict that may depend on it is certain.
     Policies,
-    /// Which node announces a load-balancer address.
+    /// The node that announces a load-balancer address.
     Announcements,
 }
 

@@ -11,7 +11,7 @@ use super::*;
 const RBAC: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/base/rbac.yaml"));
 const PERMISSIONS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PERMISSIONS.md"));
 
-/// What the agent does besides reading: it writes findings as Events, and asks who may use `/api/*`.
+/// The requests of the agent besides reading: it writes findings as Events, and asks who may use `/api/*`.
 const WRITES: [(&str, &str, &str); 4] = [
     ("", "events", "create"),
     ("", "events", "patch"),

@@ -24,7 +24,7 @@ pub struct Manifests {
     pub namespace_annotations: BTreeMap<ArcStr, Labels>,
     /// Service accounts that a RoleBinding or ClusterRoleBinding grants something.
     pub bound_accounts: BTreeSet<ObjectRef>,
-    /// What could not be read. A broken policy is here and in the inventory.
+    /// The problems, which name what could not be read. A broken policy is here and in the inventory.
     pub problems: Vec<Problem>,
 }
 
@@ -56,6 +56,6 @@ pub struct Template {
     pub host_network: bool,
     /// Values of environment variables, commands and arguments of all containers, in their order.
     pub texts: Vec<ArcStr>,
-    /// Whether another object made it, which then is the workload that people know.
+    /// Is true when another object made it. That object then is the workload that people know.
     pub controlled: bool,
 }

@@ -23,7 +23,7 @@ impl ObjectId {
     /// Reads them from an object.
     ///
     /// # Errors
-    /// With a sentence for people, when it lacks a kind or a name.
+    /// Fails with a sentence for people when the object lacks a kind or a name.
     pub fn of(value: &Value) -> Result<Self, String> {
         let Some(kind) = value.get("kind").and_then(Value::as_str).filter(|kind| !kind.is_empty()) else {
             return Err("not a Kubernetes object: it has no `kind`".to_owned());

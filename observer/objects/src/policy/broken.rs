@@ -1,4 +1,5 @@
-//! What is known of a policy that can't be read as a whole: which pods it may select, and in which directions.
+//! The parts that are known of a policy that can't be read as a whole: which pods it may select, and in which
+//! directions.
 
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, Operator, PodsPeer, Requirement, Selector, Tier};

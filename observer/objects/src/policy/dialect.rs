@@ -16,9 +16,9 @@ pub(super) struct Dialect {
     pub(super) ports: &'static str,
     /// The action that admits.
     pub(super) accept: &'static str,
-    /// Whether the action `Pass` exists.
+    /// Is true when the action `Pass` exists.
     pub(super) pass: bool,
-    /// Whether `to` may have `domainNames`.
+    /// Is true when `to` may have `domainNames`.
     pub(super) domains: bool,
     /// Most rules in a section.
     pub(super) rules: usize,

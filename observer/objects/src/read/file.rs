@@ -1,4 +1,4 @@
-//! One file and its objects.
+//! A file and its objects.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,11 +14,11 @@ use crate::read::listing::Stamp;
 /// Larger files are refused, so that the agent stays small.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// How long a damaged file keeps the objects that it gave before. It is long enough for a slow `kubectl get > file` to
-/// finish, and short enough that deleted pods don't stay because of a lasting mistake.
+/// The time for which a damaged file keeps the objects that it gave before. It is long enough for a slow
+/// `kubectl get > file` to finish, and short enough that deleted pods don't stay because of a lasting mistake.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// One file and its objects.
+/// A file and its objects.
 #[derive(Debug)]
 pub(super) struct File {
     stamp: Stamp,

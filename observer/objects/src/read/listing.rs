@@ -31,7 +31,7 @@ type Found = (Vec<(PathBuf, u64)>, Vec<Problem>);
 /// Returns the files that a path stands for: those of a directory, or itself.
 ///
 /// # Errors
-/// When the path is missing or may not be read.
+/// Fails when the path is missing or may not be read.
 pub(crate) fn manifest_files(root: &Path) -> Result<Found, ClusterError> {
     probe(root)?;
     let listing =

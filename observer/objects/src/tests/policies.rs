@@ -227,7 +227,7 @@ fn bad_ports(#[case] port: &str, #[case] why: &str) {
     assert_eq!((broken.ingress, broken.egress), (false, true));
 }
 
-/// Which pods a broken policy may concern: as few as its readable parts allow, and all without such parts.
+/// A broken policy may concern as few pods as its readable parts allow, and all pods without such parts.
 #[rstest]
 #[case("{podSelector: {matchLabels: {a: b}}, ingress: {}}", "spec.ingress: must be a list, not an object", (true, false), Some(1))]
 #[case("{podSelector: {matchLabel: {a: b}}}", "spec.podSelector.matchLabel: is not a known field; did you mean `matchLabels`?", (true, false), None)]

@@ -1,4 +1,4 @@
-//! What a pull request proposes, as the audit reads it.
+//! The change that a pull request proposes, as the audit reads it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -78,7 +78,7 @@ pub struct Removed {
     pub place: Place,
 }
 
-/// Tells where in the sources an object is.
+/// Points to the place of an object in the sources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A file, and the line in it from 1.

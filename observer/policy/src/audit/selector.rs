@@ -6,7 +6,7 @@ use flow_model::policies::{Operator, Requirement, Selector};
 
 pub(super) use flow_model::selector::METADATA_NAME as NAME;
 
-/// Tells whether the labels satisfy a selector.
+/// Indicates whether the labels satisfy a selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Matches {
     Yes,

@@ -1,4 +1,4 @@
-//! Which namespaces and Services a workload is declared to use.
+//! The namespaces and Services that a workload is declared to use.
 
 use arcstr::ArcStr;
 

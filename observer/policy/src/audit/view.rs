@@ -40,13 +40,13 @@ struct Labelled {
 /// Stands for pods that no policy can distinguish.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// One of them.
+    /// A pod of the group, which stands for all of them.
     pub(super) pod: Arc<Pod>,
     /// The service account, where a template names it.
     pub(super) service_account: Option<ArcStr>,
 }
 
-/// Tells whether a peer of a policy matches anything.
+/// Indicates whether a peer of a policy matches anything.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Found {
     Some,

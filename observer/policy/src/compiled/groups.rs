@@ -1,4 +1,4 @@
-//! Groups of pods that no policy can tell apart, because they share their namespace and their labels.
+//! Groups of pods that no policy can distinguish, because they share their namespace and their labels.
 
 use crate::compiled::intern::Interner;
 use crate::compiled::labels::LabelSets;
@@ -23,7 +23,7 @@ pub(super) struct Group {
     pub(super) selecting: [Vec<u32>; 2],
     /// Policies of the Admin and the Baseline tier that may have the group's pods as subjects, by priority.
     pub(super) tiers: [Vec<Subject>; 2],
-    /// Whether a policy that can't be read may act on the group's pods, by stage and direction.
+    /// Holds, by stage and direction, whether a policy that can't be read may act on the group's pods.
     pub(super) broken: [[bool; 2]; 3],
 }
 

@@ -14,7 +14,7 @@ use crate::compiled::program::Policy;
 pub(super) struct Policies {
     slots: Vec<Option<Policy>>,
     free: Vec<u32>,
-    /// By the address of [`Policy::written`].
+    /// The slots by the address of [`Policy::written`].
     by_address: ByAddress<u32>,
 }
 

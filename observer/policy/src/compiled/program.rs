@@ -92,7 +92,7 @@ pub(super) enum AnyPeer {
 #[derive(Clone, Debug)]
 pub(super) struct Broken {
     pub(super) stage: Stage,
-    /// Whether the policy may act, by direction.
+    /// Holds, by direction, whether the policy may act.
     pub(super) acts: [bool; 2],
     pub(super) subject: PodsPeer,
     pub(super) uses: Uses,

@@ -23,7 +23,7 @@ pub(super) struct Spaces {
 pub(super) struct Space {
     /// The object with its labels; `None` where it is missing.
     object: Option<Arc<Namespace>>,
-    /// Whether each namespace selector matches.
+    /// Holds whether each namespace selector matches.
     row: Vec<Truth>,
     /// NetworkPolicies in the namespace.
     pub(super) policies: Vec<u32>,

@@ -1,4 +1,4 @@
-//! One change.
+//! A change of a policy, or of the labels of a namespace or of a pod.
 
 use std::sync::Arc;
 

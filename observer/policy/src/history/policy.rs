@@ -1,4 +1,4 @@
-//! What the history needs to know of a policy, whichever kind it has.
+//! The properties of a policy that the history needs, whichever kind the policy has.
 
 use std::fmt::{self, Display, Formatter};
 

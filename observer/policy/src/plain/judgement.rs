@@ -1,4 +1,4 @@
-//! How one direction of a connection is decided, and by what.
+//! Finds how one direction of a connection is decided, and by what.
 
 use flow_model::decision::{Decision, Direction};
 use flow_model::policies::{NetworkPolicy, Rule, TierPolicy};

@@ -1,4 +1,4 @@
-//! Whether an entry of `from` or `to` matches the other side.
+//! Finds whether an entry of `from` or `to` matches the other side.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Whether an entry of `ports` matches.
+//! Finds whether an entry of `ports` matches.
 
 use flow_model::connection::Who;
 use flow_model::inventory::ContainerPort;

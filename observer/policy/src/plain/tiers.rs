@@ -14,7 +14,7 @@ use crate::plain::{Basis, Match, Plain, View, Why, ports};
 pub(crate) struct TierRef<'a> {
     pub(crate) policy: &'a TierPolicy,
     pub(crate) index: usize,
-    /// What the rule does here: a rule that can't be read denies.
+    /// The action of the rule here: a rule that can't be read denies.
     pub(crate) action: Action,
 }
 

@@ -1,4 +1,4 @@
-//! One verdict from several.
+//! The combination of several verdicts into one.
 
 use flow_model::decision::{Decision, DirectionVerdict, Verdict};
 
@@ -7,7 +7,7 @@ use crate::agreement::agreed;
 /// Holds the verdict on one of several connections that a question stands for.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    /// What distinguishes it from the others: a family, a backend, a source.
+    /// The property that distinguishes it from the others: a family, a backend, a source.
     pub(super) label: String,
     pub(super) verdict: Verdict,
 }

@@ -38,7 +38,7 @@ impl Directory {
     /// Resolves the source.
     ///
     /// # Errors
-    /// When there is no such object, or it opens no connections.
+    /// Fails when there is no such object, or it opens no connections.
     pub(super) fn source(&self, target: &Target, notes: &mut Vec<String>) -> Result<Side<'_>, QueryError> {
         match target {
             Target::Ip(ip) => Ok(self.at(*ip)),
@@ -62,7 +62,7 @@ impl Directory {
     /// Resolves the destination.
     ///
     /// # Errors
-    /// When there is no such object, or the port is not clear.
+    /// Fails when there is no such object, or the port is not clear.
     pub(super) fn route(&self, query: &Query, notes: &mut Vec<String>) -> Result<Route<'_>, QueryError> {
         match &query.dst {
             Target::Ip(ip) => self.route_to_address(*ip, query),

@@ -1,4 +1,4 @@
-//! Why a question can't be answered.
+//! The reasons why a question can't be answered.
 
 use arcstr::ArcStr;
 

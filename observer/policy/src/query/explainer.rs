@@ -1,4 +1,4 @@
-//! From a question to an answer.
+//! Answers questions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ impl Explainer {
     /// Answers a question by the policies.
     ///
     /// # Errors
-    /// When one side does not exist or has finished, or when the port is not clear. A side that exists, but is not known
-    /// well enough to judge, gives an unknown verdict.
+    /// Fails when one side does not exist or has finished, or when the port is not clear. A side that exists, but is
+    /// not known well enough to judge, gives an unknown verdict.
     pub fn answer(&self, query: &Query) -> Result<Answer, QueryError> {
         let mut notes = Vec::new();
         let src = self.directory.source(&query.src, &mut notes)?;

@@ -23,7 +23,7 @@ pub(super) struct Names {
 struct Members {
     pods: BTreeMap<ArcStr, Arc<Pod>>,
     services: BTreeSet<ArcStr>,
-    /// By workload: the pod that stands for it, and the number of its pods.
+    /// Holds, by workload, the pod that stands for it, and the number of its pods.
     workloads: BTreeMap<ArcStr, (Arc<Pod>, usize)>,
 }
 

@@ -31,7 +31,7 @@ impl Query {
     /// An IPv6 address with a port stands in brackets.
     ///
     /// # Errors
-    /// Which part can't be understood.
+    /// Fails when a part can't be understood; the error names the part.
     pub fn parse(from: &str, to: &str) -> Result<Self, ParseError> {
         let (src, port) = side(from)?;
         if port.is_some() {

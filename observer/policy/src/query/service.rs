@@ -22,7 +22,7 @@ pub(super) struct Group<'a> {
 /// Finds the port of the Service that the question means.
 ///
 /// # Errors
-/// When the Service has no such port, or several.
+/// Fails when the Service has no such port, or several.
 pub(super) fn port<'a>(
     service: &'a Service,
     port: Option<&Port>,

@@ -1,4 +1,4 @@
-//! One side of a question.
+//! A side of a question.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::query::service;
 pub(super) struct Side<'a> {
     /// `namespace/name`, `node NAME` or an address.
     pub(super) label: String,
-    /// What else a reader should know about it.
+    /// A remark on what else a reader should know about it.
     pub(super) remark: Option<String>,
     pub(super) who: Who<'a>,
     /// The pod, also one that policies treat as its node.
@@ -56,7 +56,7 @@ impl fmt::Display for Side<'_> {
 /// Finds the container port that the question means.
 ///
 /// # Errors
-/// When the pod declares no such port, or several.
+/// Fails when the pod declares no such port, or several.
 pub(super) fn container_port(
     pod: &Pod,
     asked: Option<&Port>,

@@ -85,7 +85,7 @@ impl Query {
     /// fields are ignored.
     ///
     /// # Errors
-    /// When a field can't be understood; the error names it.
+    /// Fails when a field can't be understood; the error names it.
     pub fn from_json(value: &Value) -> Result<Self, ParseError> {
         let Value::Object(fields) = value else {
             return Err(json("a question is a JSON object with `src` and `dst`"));

@@ -51,7 +51,7 @@ fn immich() -> Cluster {
         .policy(policy("immich", "default-deny").ingress(&[]).egress(&[]))
 }
 
-/// The client's label is another than the rule says.
+/// The client's label differs from the rule's.
 #[test]
 fn label_mismatch_of_a_peer() {
     let rule = format!("pods({APP}=immich-server) : 6379");
@@ -220,7 +220,7 @@ fn clients_that_are_no_pods(#[case] src: &str, #[case] expected: &str) {
     assert_eq!(why(&verdict), expected);
 }
 
-/// Which of several rules counts as the nearest.
+/// Checks which of several rules counts as the nearest.
 #[rstest]
 #[case::port_before_labels(&["ns(team=a)&pods(app=x) : 9090", "ns(team=a) : 80"], 1)]
 #[case::labels_before_namespace(&["ns(team=c) : 9090", "ns(team=a)&pods(app=x) : 9090"], 1)]

@@ -77,7 +77,7 @@ fn a_deploy_that_closes_its_connections() {
     story.until(102.0);
     assert!(story.finding().summary.ends_with("; no cause is known"), "{}", story.finding().summary);
     assert_eq!(story.counted, [""; 0]);
-    // The API tells a little later.
+    // The API reports a little later.
     story
         .causes
         .endpoints

@@ -1,4 +1,4 @@
-//! What changes in the backends of Services.
+//! The changes in the backends of Services.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is usual is no news; what is more than usual is.
+//! Tests that usual resets are no news, and that more resets than usual are.
 
 use rstest::rstest;
 
@@ -8,7 +8,7 @@ fn checker() -> Flow {
     flow(pod("monitoring/checker-0", [10, 42, 0, 77], 50_000), cache(), Phase::Established)
 }
 
-/// From the agent's start on.
+/// The resets begin with the agent's start.
 #[rstest]
 #[case::two_a_second(2.0)]
 #[case::one_in_two_seconds(0.5)]

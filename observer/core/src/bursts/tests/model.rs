@@ -44,7 +44,7 @@ fn flow_of(server: u8, client: u8, orphan: bool) -> Flow {
     flow(src, dst, if orphan { Phase::Orphan } else { Phase::Established })
 }
 
-/// What the servers of a story were emitted, in every window of ten seconds at most.
+/// Plays the steps. Returns the largest number of resets of one server within ten seconds.
 fn play(story: &mut Story, steps: &[Step]) -> u64 {
     let mut most = 0;
     let mut seen: Vec<(f64, u8)> = Vec::new();

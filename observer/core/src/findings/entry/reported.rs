@@ -1,4 +1,4 @@
-//! What was emitted of a finding last, and whether it differs from that now.
+//! The content of a finding when it was last emitted, and whether the finding differs from that now.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

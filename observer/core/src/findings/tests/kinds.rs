@@ -1,4 +1,4 @@
-//! Which kind, in which words; and the grace.
+//! Tests the kinds of findings and their sentences, and the grace.
 
 use rstest::rstest;
 

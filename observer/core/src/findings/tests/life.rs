@@ -1,4 +1,4 @@
-//! One finding per subject, from its first failure to its end.
+//! Tests that there is one finding per subject, from its first failure to its end.
 
 use super::*;
 use Decision::{Allow, Deny, Unknown};
@@ -162,7 +162,7 @@ fn policies_that_allow_resolve_at_once_and_say_so() {
     scene.findings.policies_changed(&mut rejudge, at(5) + SignedDuration::from_millis(326));
     assert_eq!(asked, [(storefront(40_000), valkey())]);
     let over = resolved(scene.emitted());
-    // Sentences tell times to the second.
+    // Sentences give times to the second.
     let why = format!("the policies allow it since {}", at(5));
     assert_eq!((over.cause.as_ref(), *texts(&over).last().unwrap()), (Some(&why), why.as_str()));
     assert_eq!(over.kind, FindingKind::PolicyDenied);

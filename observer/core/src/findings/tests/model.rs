@@ -67,7 +67,7 @@ fn group(n: u8, now: Timestamp) -> LatentGroup {
     }
 }
 
-/// What a reader would find by comparing with what was emitted before.
+/// Returns the change that a reader would find by comparing with what was emitted before.
 fn expected(before: Option<&Finding>, finding: &Finding) -> FindingChange {
     let was_active = before.is_some_and(|before| before.state == State::Active);
     let confirms = |before: &Finding| Finding { last_seen: finding.last_seen, ..before.clone() } == *finding;
@@ -79,7 +79,7 @@ fn expected(before: Option<&Finding>, finding: &Finding) -> FindingChange {
     }
 }
 
-/// Plays the steps; each finding's last word, and how many attempts failed.
+/// Plays the steps. Returns each finding as it was last emitted, and the number of attempts that failed.
 fn play(
     findings: &mut Findings,
     steps: &[(u16, Step)],

@@ -1,4 +1,4 @@
-//! One object of the API, and one node that it names.
+//! An object of the API, and one node that it names.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::vip::{ApiClaim, WireAgreement};
 use jiff::Timestamp;
 
-/// One object, and one node that it names.
+/// An object of the API, and one node that it names.
 #[derive(Debug)]
 pub(in crate::vips) struct ApiStatement {
     pub(in crate::vips) announcer: Arc<Announcer>,
-    /// Absent where the object's status is empty.
+    /// The node; absent where the object's status is empty.
     pub(in crate::vips) node: Option<ArcStr>,
-    /// When this agent saw it first.
+    /// The time at which this agent first saw it.
     pub(in crate::vips) seen: Timestamp,
-    /// Since when the wire has contradicted it without a break.
+    /// The time since which the wire has contradicted it without a break.
     pub(in crate::vips) contradicted: Option<Timestamp>,
 }
 
@@ -25,7 +25,7 @@ impl ApiStatement {
         ObjectRef::new(self.announcer.namespace.clone(), self.announcer.name.clone())
     }
 
-    /// Returns the Service, where the object says which one it is about.
+    /// Returns the Service, where the object names one.
     pub(in crate::vips) fn service(&self) -> Option<&ObjectRef> {
         self.announcer.service.as_ref()
     }

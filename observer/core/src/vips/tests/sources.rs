@@ -1,4 +1,4 @@
-//! What the API says, each source for itself.
+//! Tests the announcers according to the API, each source for itself.
 
 use flow_model::object_ref::ObjectRef;
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! Who is behind the addresses of flows.
+//! Tests who is behind the addresses of flows.
 
 use flow_model::connection::Who;
 use flow_model::testing::clusters::{cluster, node, pod, service};
@@ -69,7 +69,7 @@ fn unnamed_addresses(#[case] ip: &str, #[case] expected: &str) {
     assert_eq!(who, expected);
 }
 
-/// As for live flows: all backends must agree.
+/// All backends must agree, as for live flows.
 #[rstest]
 #[case::all_refuse("198.51.100.7", Some(Decision::Deny), "refused by NetworkPolicy data/only-web")]
 #[case::one_admits("172.16.5.5", None, "the backends of Service data/db are judged differently")]

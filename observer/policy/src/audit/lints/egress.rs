@@ -104,13 +104,13 @@ fn isolated_in<'s>(view: &'s View<'_>, namespace: &ArcStr) -> Vec<Isolated<'s>> 
     isolated.collect()
 }
 
-/// Tells how a rule's ports admit one.
+/// Describes how a rule's ports admit one port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lets {
     No,
-    /// Together with all others: the port is not the purpose of the rule.
+    /// The rule admits it together with all others: the port is not the purpose of the rule.
     Generally,
-    /// By number or name.
+    /// The rule names it by number or name.
     Expressly,
 }
 

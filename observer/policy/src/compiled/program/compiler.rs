@@ -1,4 +1,4 @@
-//! From written policies to compiled ones.
+//! Turns written policies into compiled ones.
 
 use std::sync::Arc;
 

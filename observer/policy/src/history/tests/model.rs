@@ -10,7 +10,7 @@ const RULES: [&str; 4] = ["ns(team=a)", "ns(team=a)&pods(app=web) : 6379", "ns(t
 /// Holds everything that can change in the cluster.
 #[derive(Clone, Debug, PartialEq)]
 struct State {
-    /// Which rules each of the policies data/p0, data/p1 and web/p2 (egress) has; `None`: it is not there.
+    /// The rules that each of the policies data/p0, data/p1 and web/p2 (egress) has; `None`: the policy is not there.
     policies: [Option<[bool; 4]>; 3],
     team: bool,
     app: bool,

@@ -1,5 +1,5 @@
-//! Whether isolated operators can reach the API server. It listens on nodes: its Service's address is gone by the
-//! time that policies look.
+//! Checks whether isolated operators can reach the API server. It listens on nodes: its Service's address is gone by
+//! the time that policies look.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Whether isolated pods can ask DNS.
+//! Checks whether isolated pods can ask DNS.
 
 use arcstr::ArcStr;
 use flow_model::policies::{NetworkPolicy, Peer, Protocol, Rule};
