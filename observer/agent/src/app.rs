@@ -45,7 +45,7 @@ const SHUTDOWN: Duration = Duration::from_millis(1_500);
 /// Runs the agent until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When a part can't start, or a required part fails later.
+/// Fails when a part can't start, or a required part fails later.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     // Before everything else, so that a signal during the start is not lost.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

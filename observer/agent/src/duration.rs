@@ -10,7 +10,7 @@ const START: Date = date(2001, 1, 1);
 /// and become [`SignedDuration::MAX`].
 ///
 /// # Errors
-/// When `text` is not a duration, is negative, or has no unit; the text gives examples.
+/// Fails when `text` is not a duration, is negative, or has no unit; the text gives examples.
 pub(crate) fn parse(text: &str) -> Result<SignedDuration, String> {
     let bad = || format!("`{text}` is not a duration like 90s, 5m or 1h30m");
     let is_negative = text.trim_start().starts_with('-') || text.trim_end().ends_with("ago");

@@ -78,7 +78,7 @@ struct App {
 /// Serves everybody until `cancel`, and returns within a second of it, whatever clients do.
 ///
 /// # Errors
-/// When the listener can't accept any more.
+/// Fails when the listener can't accept any more.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>, cancel: CancellationToken) -> io::Result<()> {
     serve_with(listener, shared, Settings::default(), cancel).await
 }
@@ -86,7 +86,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, cancel: Cancellat
 /// Serves with these settings until `cancel`, and returns within a second of it, whatever clients do.
 ///
 /// # Errors
-/// When the listener can't accept any more.
+/// Fails when the listener can't accept any more.
 pub async fn serve_with(
     listener: TcpListener,
     shared: Arc<Shared>,

@@ -43,7 +43,7 @@ enum Guard<'a> {
 /// Returns the settings of the HTTP server. Reads the files, but sends no request to the API server yet.
 ///
 /// # Errors
-/// When the flags contradict each other, or a file can't be used.
+/// Fails when the flags contradict each other, or a file can't be used.
 pub(super) async fn settings(options: &Options, listen: SocketAddr, api: &Api) -> anyhow::Result<Settings> {
     let guard = guard(options, listen)?;
     let tls = match certificate(options)? {

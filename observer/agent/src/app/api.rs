@@ -14,7 +14,7 @@ impl Api {
     /// Returns the shared access.
     ///
     /// # Errors
-    /// When there are no settings for an API server, or they can't be used.
+    /// Fails when there are no settings for an API server, or they can't be used.
     pub(super) async fn access(&self, options: &Options) -> Result<ApiAccess, ApiError> {
         self.0.get_or_try_init(|| ApiAccess::new(options.kubeconfig.as_deref())).await.cloned()
     }

@@ -133,7 +133,7 @@ impl Recorder {
     /// Creates the file, and replaces one that exists.
     ///
     /// # Errors
-    /// When the file can't be created or written.
+    /// Fails when the file can't be created or written.
     pub(super) fn create(path: &Path, node: &ArcStr) -> anyhow::Result<Self> {
         let file = File::create(path)
             .with_context(|| format!("the recording {} can't be created", path.display()))?;

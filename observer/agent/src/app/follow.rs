@@ -25,7 +25,7 @@ use crate::sink::state::Shared;
 /// Follows the cluster source and writes each change to `inventory`.
 ///
 /// # Errors
-/// When the source can't be read at the start.
+/// Fails when the source can't be read at the start.
 pub(super) async fn cluster(
     options: &Options,
     api: &Api,

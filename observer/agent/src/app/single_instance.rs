@@ -20,7 +20,7 @@ impl SingleInstance {
     /// Marks this process as the only agent.
     ///
     /// # Errors
-    /// When another agent runs; the text names its process.
+    /// Fails when another agent runs; the text names its process.
     pub(super) fn claim() -> anyhow::Result<Self> {
         let address = SocketAddr::from_abstract_name(NAME).context("the name of the agent's socket")?;
         match UnixListener::bind_addr(&address) {

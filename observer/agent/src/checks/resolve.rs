@@ -10,7 +10,7 @@ use crate::checks::spec::Target;
 /// Returns the address to connect to.
 ///
 /// # Errors
-/// When the Service, its port or its address is missing; the text names which.
+/// Fails when the Service, its port or its address is missing; the text names which.
 pub(super) fn address(target: &Target, inventory: &Inventory) -> Result<SocketAddr, ArcStr> {
     let (namespace, name, port) = match target {
         Target::Address(address) => return Ok(*address),

@@ -101,7 +101,7 @@ fn service(s: &str) -> Option<Target> {
 /// Checks what no table shows by itself: the number of tables, and that names differ.
 ///
 /// # Errors
-/// When there are too many, or two have the same name: one sentence with the remedy.
+/// Fails when there are too many, or two have the same name: one sentence with the remedy.
 pub fn validate(checks: &[CheckSpec]) -> Result<(), String> {
     if checks.len() > MAX_CHECKS {
         return Err(format!("check: {} tables; an agent runs at most {MAX_CHECKS}", checks.len()));

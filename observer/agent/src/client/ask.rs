@@ -28,7 +28,7 @@ pub(crate) struct Answers<T> {
 /// Requests `path` from the one agent, or from all.
 ///
 /// # Errors
-/// When no agent answers.
+/// Fails when no agent answers.
 pub(crate) async fn get<T: DeserializeOwned + Send + 'static>(
     args: &AgentArgs,
     path: &str,
@@ -84,7 +84,7 @@ async fn ask<T: DeserializeOwned>(target: &Target, path: &str) -> anyhow::Result
 /// Returns an agent that answers, preferably one that is ready.
 ///
 /// # Errors
-/// When no agent answers; the text gives the reason of each.
+/// Fails when no agent answers; the text gives the reason of each.
 pub(crate) async fn any(fleet: &Fleet) -> anyhow::Result<Target> {
     let mut pods = fleet.find().await?;
     pods.sort_by_key(|pod| !pod.ready);

@@ -106,7 +106,7 @@ impl Connector {
     /// Returns the header that a request carries, if there is a token.
     ///
     /// # Errors
-    /// When the file can't be read or holds no token.
+    /// Fails when the file can't be read or holds no token.
     pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, ConnectError> {
         match &self.token {
             Token::None => Ok(None),
@@ -128,7 +128,7 @@ impl Connector {
     /// Puts TLS on a connection, if the agent is asked by HTTPS.
     ///
     /// # Errors
-    /// When the handshake fails; the text names the remedy.
+    /// Fails when the handshake fails; the text names the remedy.
     pub(crate) async fn over(&self, stream: Box<dyn Wire>) -> io::Result<Box<dyn Wire>> {
         let Some((tls, name)) = &self.tls else { return Ok(stream) };
         Ok(Box::new(tls.connect(name.clone(), stream).await.map_err(tls::with_remedy)?))

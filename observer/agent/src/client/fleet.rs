@@ -55,7 +55,7 @@ impl AgentArgs {
     /// Returns the one agent of `--url`.
     ///
     /// # Errors
-    /// When the URL, a certificate or a token can't be used.
+    /// Fails when the URL, a certificate or a token can't be used.
     pub(crate) fn target(&self) -> Result<Target, ClientError> {
         Target::new(self.url.as_deref().unwrap_or(LOCAL), &self.connect)
     }
@@ -63,7 +63,7 @@ impl AgentArgs {
     /// Returns the agents of all nodes. Sends no request yet.
     ///
     /// # Errors
-    /// When there is no usable kubeconfig, or a certificate or token can't be used.
+    /// Fails when there is no usable kubeconfig, or a certificate or token can't be used.
     pub(crate) async fn fleet(&self) -> Result<Fleet, ClientError> {
         let agents = Agents::new(Where {
             kubeconfig: self.kubeconfig.clone(),
@@ -81,7 +81,7 @@ impl Fleet {
     /// Returns the pods in which agents run now.
     ///
     /// # Errors
-    /// When the API server can't be asked, or knows no such pod.
+    /// Fails when the API server can't be asked, or knows no such pod.
     pub(crate) async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
         self.agents.find().await
     }

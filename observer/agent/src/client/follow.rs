@@ -75,7 +75,7 @@ impl<N: Write> Follower<N> {
     /// Returns the next record, or `None` at the end of a replay that is not followed.
     ///
     /// # Errors
-    /// When the agent can't be reached at first, or refuses later.
+    /// Fails when the agent can't be reached at first, or refuses later.
     pub(crate) async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
             let Some(stream) = &mut self.stream else {

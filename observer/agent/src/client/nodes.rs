@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Prints the records of all agents until the replay ends, if it is not followed, or until stdout is closed.
 ///
 /// # Errors
-/// When no agent is found, a node was missing during a replay, or stdout can't be written.
+/// Fails when no agent is found, a node was missing during a replay, or stdout can't be written.
 pub(crate) async fn run<N>(
     fleet: &Fleet,
     selection: &Selection,

@@ -41,7 +41,7 @@ impl Agent {
     /// Asks one question.
     ///
     /// # Errors
-    /// When the agent can't be asked, or doesn't answer like an agent of this version.
+    /// Fails when the agent can't be asked, or doesn't answer like an agent of this version.
     pub(crate) async fn ask_one(&self, from: &str, to: &str) -> anyhow::Result<Reply> {
         let path = format!("{PATH}?{}", query(&[("src", from.to_owned()), ("dst", to.to_owned())]));
         let body = self.target.ask(Method::GET, &path, Bytes::new()).await?;
@@ -54,7 +54,7 @@ impl Agent {
     /// Asks several questions, one JSON object per line; the answers come in the same order.
     ///
     /// # Errors
-    /// When the agent can't be asked.
+    /// Fails when the agent can't be asked.
     pub(crate) async fn ask_many(&self, questions: Bytes) -> anyhow::Result<AnswerStream> {
         let body = self.target.ask(Method::POST, PATH, questions).await?;
         Ok(AnswerStream { body, buffer: BytesMut::new(), url: self.url().to_owned() })
@@ -65,7 +65,7 @@ impl AnswerStream {
     /// Returns the next answer, or `None` at the end.
     ///
     /// # Errors
-    /// When the connection breaks or an answer doesn't end.
+    /// Fails when the connection breaks or an answer doesn't end.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<String>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {

@@ -34,7 +34,7 @@ impl Parser {
     /// Returns the next complete event, or `None` until more bytes arrive.
     ///
     /// # Errors
-    /// When a line is longer than any agent sends.
+    /// Fails when a line is longer than any agent sends.
     pub(crate) fn next(&mut self) -> Result<Option<Event>, TooLong> {
         while let Some(line) = self.line()? {
             if line.is_empty() {

@@ -50,7 +50,7 @@ impl Target {
     /// Returns the agent at this URL.
     ///
     /// # Errors
-    /// When it is no URL of an agent, or a certificate or token can't be used.
+    /// Fails when it is no URL of an agent, or a certificate or token can't be used.
     pub(crate) fn new(url: &str, args: &ConnectArgs) -> Result<Self, ClientError> {
         let bad = || ClientError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
@@ -92,7 +92,7 @@ impl Target {
     /// Opens the stream of events at `path`, after the event with this id.
     ///
     /// # Errors
-    /// When the agent can't be reached, refuses, or doesn't answer with events.
+    /// Fails when the agent can't be reached, refuses, or doesn't answer with events.
     pub(crate) async fn open(&self, path: &str, last_id: Option<&str>) -> Result<Incoming, ClientError> {
         let mut request = self.request(Method::GET, path).header(ACCEPT, "text/event-stream");
         if let Some(id) = last_id {
@@ -112,7 +112,7 @@ impl Target {
     /// Returns the whole JSON at `path`.
     ///
     /// # Errors
-    /// When the agent can't be reached or refuses.
+    /// Fails when the agent can't be reached or refuses.
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         let request = self.request(Method::GET, path).header(ACCEPT, "application/json");
         let body = Limited::new(self.send(request, Bytes::new()).await?.into_body(), MAX_BODY).collect();
@@ -126,7 +126,7 @@ impl Target {
     /// Sends a request and returns the body of its response.
     ///
     /// # Errors
-    /// When the agent can't be reached or refuses.
+    /// Fails when the agent can't be reached or refuses.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Incoming, ClientError> {
         Ok(self.send(self.request(method, path), body).await?.into_body())
     }

@@ -64,7 +64,7 @@ pub enum Format {
 /// Audits and prints. The exit code is 1 when something is found.
 ///
 /// # Errors
-/// When there is nothing to audit, the baseline can't be read, or the output can't be written.
+/// Fails when there is nothing to audit, the baseline can't be read, or the output can't be written.
 pub async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     run_with(&args, &mut io::stdin().lock(), BufWriter::new(args.print.stream())).await
 }

@@ -28,7 +28,7 @@ struct Report<'a> {
 /// Prints the checks. Ends with success when the agent can run, else with 2.
 ///
 /// # Errors
-/// When the output can't be written.
+/// Fails when the output can't be written.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let checks = host::checks();
     let ok = checks.iter().all(|check| check.status != Status::Fail);

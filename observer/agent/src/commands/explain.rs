@@ -78,7 +78,7 @@ enum Source {
 /// Answers one question, or a file of them.
 ///
 /// # Errors
-/// When the question can't be understood, a side does not exist, or no agent can be asked.
+/// Fails when the question can't be understood, a side does not exist, or no agent can be asked.
 pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     unless_closed(explain(&args, args.print.printer(), Notes).await.map(ExitCode::from))
 }

@@ -41,7 +41,7 @@ struct Response {
 /// Prints the findings. A finding that several nodes report is printed once.
 ///
 /// # Errors
-/// When no agent can be asked, or stdout can't be written.
+/// Fails when no agent can be asked, or stdout can't be written.
 pub async fn run(args: FindingsArgs) -> anyhow::Result<ExitCode> {
     unless_closed(print(&args, args.print.printer(), Notes).await)
 }

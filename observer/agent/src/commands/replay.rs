@@ -26,7 +26,7 @@ pub struct ReplayArgs {
 /// Prints the flows of a recording. A damaged one is printed up to the damage and then reported as an error.
 ///
 /// # Errors
-/// When the file is not a recording, or is damaged.
+/// Fails when the file is not a recording, or is damaged.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut printer = RecordPrinter::new(args.print.printer());
     unless_closed(replay(args, &mut printer)).map(|()| ExitCode::SUCCESS)

@@ -23,7 +23,7 @@ pub struct RunArgs {
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the agent can't start: one sentence, with the remedy.
+/// Fails when the agent can't start: one sentence, with the remedy.
 pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     log_to_stderr();
     if !nix::unistd::geteuid().is_root() && !may_load() {

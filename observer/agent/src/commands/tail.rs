@@ -50,7 +50,7 @@ pub struct TailArgs {
 /// Prints records until the replay ends (`--no-follow`) or the reader of stdout goes away.
 ///
 /// # Errors
-/// When no agent can be read, or stdout can't be written.
+/// Fails when no agent can be read, or stdout can't be written.
 pub async fn run(args: TailArgs) -> anyhow::Result<ExitCode> {
     let printer = RecordPrinter::new(args.print.printer());
     unless_closed(tail(&args, printer, Notes).await).map(|()| ExitCode::SUCCESS)

@@ -31,7 +31,7 @@ struct Response {
 /// Prints the VIPs. Nodes that see the same claimant share a row.
 ///
 /// # Errors
-/// When no agent can be asked, or stdout can't be written.
+/// Fails when no agent can be asked, or stdout can't be written.
 pub async fn run(args: VipsArgs) -> anyhow::Result<ExitCode> {
     unless_closed(print(&args, args.print.printer(), Notes).await)
 }

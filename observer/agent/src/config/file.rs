@@ -68,7 +68,7 @@ impl File {
     /// Reads a TOML file.
     ///
     /// # Errors
-    /// When it can't be read, or a key or value in it is not valid.
+    /// Fails when it can't be read, or a key or value in it is not valid.
     pub fn read(path: &Path) -> Result<Self, FileError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| FileError::Read { path: path.to_owned(), error })?;

@@ -77,7 +77,7 @@ impl Tls {
     /// Reads PEM files: the chain, leaf first, and its key. TLS 1.2 and 1.3.
     ///
     /// # Errors
-    /// When they can't be read or can't be used together.
+    /// Fails when they can't be read or can't be used together.
     pub fn load(cert: &Path, key: &Path) -> Result<Self, TlsError> {
         let files = Files { cert: cert.to_owned(), key: key.to_owned() };
         let bytes = [read(cert)?, read(key)?];

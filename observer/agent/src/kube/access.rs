@@ -41,7 +41,7 @@ impl ApiAccess {
     /// Makes a client, which connects to nothing yet; see [`client`](crate::kube::api::client).
     ///
     /// # Errors
-    /// When there are no settings, or they can't be used.
+    /// Fails when there are no settings, or they can't be used.
     pub async fn new(kubeconfig: Option<&Path>) -> Result<Self, ApiError> {
         let client = api::client(kubeconfig).await?;
         Ok(Self::of_client(client, Origin::Settings(kubeconfig.map(Into::into))))

@@ -73,7 +73,7 @@ impl Agents {
     /// Makes a client, which connects to nothing yet.
     ///
     /// # Errors
-    /// When there are no settings for an API server, or they can't be used.
+    /// Fails when there are no settings for an API server, or they can't be used.
     pub async fn new(r#where: Where) -> Result<Self, ReachError> {
         let Where { kubeconfig, context, namespace, selector } = r#where;
         let config = config(kubeconfig.as_deref(), context).await?;
@@ -88,7 +88,7 @@ impl Agents {
     /// Returns the pods that run now, sorted by node.
     ///
     /// # Errors
-    /// When the API server can't be asked, or no agent runs.
+    /// Fails when the API server can't be asked, or no agent runs.
     pub async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
         // Not from a cache: in an older list an agent could appear a second time.
         let parameters = ListParams::default().labels(&self.selector);

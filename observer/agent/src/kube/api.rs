@@ -43,7 +43,7 @@ pub enum ApiError {
 /// `~/.kube/config`.
 ///
 /// # Errors
-/// When there are no settings, or they can't be used.
+/// Fails when there are no settings, or they can't be used.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ApiError> {
     client_of(config(kubeconfig).await?)
 }

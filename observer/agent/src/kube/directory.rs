@@ -32,7 +32,7 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// missing, everything stays.
 ///
 /// # Errors
-/// When the path is missing or may not be read at the start.
+/// Fails when the path is missing or may not be read at the start.
 pub fn spawn(
     path: &Path,
     tx: Sender<Arc<Inventory>>,

@@ -65,7 +65,7 @@ pub fn spawn(
 /// Reads everything once.
 ///
 /// # Errors
-/// When namespaces can't be read, with the first reason, or when nothing answers within `limit`.
+/// Fails when namespaces can't be read, with the first reason, or when nothing answers within `limit`.
 pub async fn load(client: &Client, limit: Duration) -> Result<Loaded, LoadError> {
     let (tx, mut rx) = channel::channel(Arc::new(Inventory::default()));
     let (done, ready) = tokio::sync::oneshot::channel();

@@ -52,7 +52,7 @@ impl Default for Config {
 /// `at_once` makes it read now. Runs in the network namespace of the thread that first polls it.
 ///
 /// # Errors
-/// When there is neither conntrack nor another table.
+/// Fails when there is neither conntrack nor another table.
 pub async fn follow(
     source: Source,
     config: Config,

@@ -54,7 +54,7 @@ impl Lookup {
     /// doesn't block.
     ///
     /// # Errors
-    /// When the kernel has no connection tracking or refuses the request.
+    /// Fails when the kernel has no connection tracking or refuses the request.
     pub fn find(&mut self, src: SocketAddr, dst: SocketAddr) -> Result<Option<Conn>, NetlinkError> {
         let asked = self.socket.ask(GET, &question(src, dst), decode);
         asked.map_err(|errno| name_error(NetlinkError::Refused { what: "conntrack", errno }))

@@ -38,7 +38,7 @@ const BATCH: usize = 64;
 /// kernel's buffer. When that overflows, everything is dumped again and only the differences are sent.
 ///
 /// # Errors
-/// When netlink can't be opened or stops answering.
+/// Fails when netlink can't be opened or stops answering.
 pub async fn follow(
     config: UplinkChoice,
     tx: Sender<LinkEvent>,

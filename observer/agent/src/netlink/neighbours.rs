@@ -47,7 +47,7 @@ struct Limits {
 /// Between two inputs changes wait in the kernel's buffer. When that overflows, everything is read again.
 ///
 /// # Errors
-/// When netlink can't be opened or stops answering.
+/// Fails when netlink can't be opened or stops answering.
 pub async fn follow(tx: Sender<Input>, cancel: CancellationToken) -> Result<(), NetlinkError> {
     follow_with(tx, cancel, Limits { buffer: BUFFER, max: MAX, pause: PAUSE }).await
 }

@@ -31,7 +31,7 @@ const RTMSG: usize = 12;
 /// Default routes and IPv6 link-local prefixes are left out: neither shows that a pod is behind the interface.
 ///
 /// # Errors
-/// When netlink does not answer.
+/// Fails when netlink does not answer.
 pub async fn pod_facing_prefixes(ifindexes: &BTreeSet<u32>) -> Result<BTreeSet<IpNet>, NetlinkError> {
     let mut socket = Socket::open(SockProtocol::NetlinkRoute)?;
     Ok(prefixes_to(&dump(&mut socket).await?, ifindexes))

@@ -40,7 +40,7 @@ struct OpenSocket {
 /// runs on a thread of its own, because it changes namespaces.
 ///
 /// # Errors
-/// When only the agent's own namespace can be read: most connections would be missing.
+/// Fails when only the agent's own namespace can be read: most connections would be missing.
 pub fn established() -> io::Result<Vec<FlowTuple>> {
     std::thread::scope(|scope| {
         let walk = scope.spawn(walk);

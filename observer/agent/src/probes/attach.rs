@@ -65,7 +65,7 @@ impl Attacher {
     /// Handles a new or changed link. Its role decides whether and which programs are attached.
     ///
     /// # Errors
-    /// When the kernel refuses to attach. An interface that has gone meanwhile is no error.
+    /// Fails when the kernel refuses to attach. An interface that has gone meanwhile is no error.
     pub fn up(&mut self, link: &Link) -> Result<(), ProbeError> {
         let role = match link.role {
             Role::Pod | Role::Bridge => iface::POD,

@@ -56,7 +56,7 @@ impl KernelTypes {
     /// Reads the running kernel's BTF.
     ///
     /// # Errors
-    /// When the kernel has no BTF, or it lacks what the programs use.
+    /// Fails when the kernel has no BTF, or it lacks what the programs use.
     pub fn read() -> Result<Self, BtfError> {
         Self::read_from(Path::new(VMLINUX))
     }
@@ -64,7 +64,7 @@ impl KernelTypes {
     /// Reads BTF from a file.
     ///
     /// # Errors
-    /// When it can't be read, is not BTF, or lacks what the programs use.
+    /// Fails when it can't be read, is not BTF, or lacks what the programs use.
     pub fn read_from(path: &Path) -> Result<Self, BtfError> {
         let bytes = std::fs::read(path)
             .map_err(|source| BtfError::Read { path: path.display().to_string(), source })?;
@@ -74,7 +74,7 @@ impl KernelTypes {
     /// Finds in BTF what the programs use.
     ///
     /// # Errors
-    /// When it is not BTF, or lacks what the programs use.
+    /// Fails when it is not BTF, or lacks what the programs use.
     pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         Ok(Self {

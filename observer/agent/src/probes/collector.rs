@@ -24,7 +24,7 @@ impl Collector {
     /// Takes the maps out of a loaded object.
     ///
     /// # Errors
-    /// When a map is missing, has another type, or was taken before.
+    /// Fails when a map is missing, has another type, or was taken before.
     pub fn new(loaded: &mut Loaded) -> Result<Self, ProbeError> {
         let ebpf = &mut loaded.ebpf;
         Ok(Self {
@@ -39,7 +39,7 @@ impl Collector {
     /// Returns what was counted since the last call: pairs, drops and losses.
     ///
     /// # Errors
-    /// When a map can't be read.
+    /// Fails when a map can't be read.
     pub fn counted(&mut self) -> Result<Vec<Input>, ProbeError> {
         self.drain.take(&self.reasons)
     }
@@ -47,7 +47,7 @@ impl Collector {
     /// Returns the number of announcements without a record since the last call.
     ///
     /// # Errors
-    /// When the counters can't be read.
+    /// Fails when the counters can't be read.
     pub fn unrecorded(&mut self) -> Result<ClaimCounts, ProbeError> {
         self.unrecorded.take()
     }
@@ -55,7 +55,7 @@ impl Collector {
     /// Returns the attempts that became unanswered since the last call, and their counts.
     ///
     /// # Errors
-    /// When the map can't be read.
+    /// Fails when the map can't be read.
     pub fn unanswered(&mut self) -> Result<Vec<Input>, ProbeError> {
         self.sweep.run(Clock::read(), &self.reasons)
     }
@@ -64,7 +64,7 @@ impl Collector {
     /// leave.
     ///
     /// # Errors
-    /// When the map can't be read.
+    /// Fails when the map can't be read.
     pub fn stranded(&mut self, end: bool) -> Result<Vec<Input>, ProbeError> {
         self.transit_resets.take(Clock::read(), end)
     }

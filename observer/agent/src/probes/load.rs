@@ -47,7 +47,7 @@ pub struct Loaded {
 /// Loads the object and has the classifiers verified. They must load; the drop probe is optional.
 ///
 /// # Errors
-/// When the kernel refuses the object or one of the classifiers.
+/// Fails when the kernel refuses the object or one of the classifiers.
 pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<Loaded, ProbeError> {
     let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(types.clone()));
     let mut ebpf = object(settings, types.as_ref().ok(), &reasons)?;
@@ -67,7 +67,7 @@ impl Loaded {
     /// Returns a classifier by its name in the object.
     ///
     /// # Errors
-    /// When the object has none of that name.
+    /// Fails when the object has none of that name.
     pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, ProbeError> {
         classifier::program(&mut self.ebpf, name)
     }

@@ -21,7 +21,7 @@ impl Open {
     /// Opens the table of a loaded object, before its maps are given to the tasks.
     ///
     /// # Errors
-    /// When the object has no such map.
+    /// Fails when the object has no such map.
     pub fn new(loaded: &Loaded) -> Result<Self, ProbeError> {
         let map = loaded.ebpf.map("FLOWS").ok_or(ProbeError::NoMap("FLOWS"))?;
         Ok(Self { flows: Batches::of(map).map_err(ProbeError::system("the flow table"))? })
@@ -30,7 +30,7 @@ impl Open {
     /// Returns the connections that no side has begun to close.
     ///
     /// # Errors
-    /// When the kernel does not let the map be read in batches.
+    /// Fails when the kernel does not let the map be read in batches.
     pub fn read(&self) -> io::Result<Vec<FlowTuple>> {
         let entries = self.flows.read::<FlowKey, FlowValue>()?;
         Ok(entries.iter().filter_map(|(key, flow)| tuple(key, flow)).collect())

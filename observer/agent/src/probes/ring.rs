@@ -83,7 +83,7 @@ impl RingReader {
     /// Reads the newest claims of the known VIPs.
     ///
     /// # Errors
-    /// When the kernel does not let the map be read in batches.
+    /// Fails when the kernel does not let the map be read in batches.
     pub fn newest_claims(&self) -> io::Result<NewestClaims> {
         self.claims.newest()
     }

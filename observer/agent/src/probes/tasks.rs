@@ -24,7 +24,7 @@ const COLLECT_EVERY: Duration = Duration::from_millis(500);
 /// Starts the tasks. They end when cancelled, and every program is detached when they have ended.
 ///
 /// # Errors
-/// When a map is missing or of another type.
+/// Fails when a map is missing or of another type.
 pub fn spawn(
     mut loaded: Loaded,
     mode: AttachMode,

@@ -24,7 +24,7 @@ impl Vips {
     /// Takes the map out of a loaded object.
     ///
     /// # Errors
-    /// When the object has no such map, or it was taken before.
+    /// Fails when the object has no such map, or it was taken before.
     pub fn new(loaded: &mut Loaded) -> Result<Self, ProbeError> {
         Ok(Self { map: maps::hash(&mut loaded.ebpf, "VIPS")?, known: BTreeSet::new(), left_out: 0 })
     }
@@ -34,7 +34,7 @@ impl Vips {
     /// The kernel has room for [`MAX_VIPS`]; a warning is logged when some are left out.
     ///
     /// # Errors
-    /// When the kernel refuses an entry; the others are made, and the next call tries again.
+    /// Fails when the kernel refuses an entry; the others are made, and the next call tries again.
     pub fn set(&mut self, vips: &BTreeSet<IpAddr>) -> Result<(), ProbeError> {
         let wanted: BTreeSet<_> = vips.iter().map(|ip| convert::bytes(*ip)).take(MAX_VIPS as usize).collect();
         let left_out = vips.len().saturating_sub(MAX_VIPS as usize);

@@ -135,7 +135,7 @@ impl Metrics {
     /// Returns the answer to a scrape, complete to the end marker.
     ///
     /// # Errors
-    /// When the encoder fails, which it does not on a `String`.
+    /// Fails when the encoder fails, which it does not on a `String`.
     pub fn encode(&self, format: Format) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
         prometheus_client::encoding::text::encode(&mut out, &self.registry)?;

@@ -122,7 +122,7 @@ impl Tail {
     /// Returns a new reader. With `follow` it stays open for later records.
     ///
     /// # Errors
-    /// When the limit of readers is reached.
+    /// Fails when the limit of readers is reached.
     pub fn subscribe(
         self: &Arc<Self>,
         filter: Filter,

@@ -22,7 +22,7 @@ pub(super) enum Line {
 /// Answers all questions. Returns true if a connection is denied. Answers are written as soon as no question waits.
 ///
 /// # Errors
-/// When the input can't be read, the output can't be written, or the agent can't be asked.
+/// Fails when the input can't be read, the output can't be written, or the agent can't be asked.
 pub(super) async fn run<R: Read>(
     source: &Source,
     mut input: BufReader<R>,

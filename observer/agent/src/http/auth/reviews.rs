@@ -47,7 +47,7 @@ impl Reviews {
     /// Returns reviews that remember nothing yet.
     ///
     /// # Errors
-    /// When the system has no random numbers.
+    /// Fails when the system has no random numbers.
     pub fn new(reviewer: impl Reviewer + 'static) -> Result<Self, ReviewError> {
         Self::with(reviewer, PATIENCE, Box::new(Instant::now))
     }

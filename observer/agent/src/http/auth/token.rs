@@ -35,7 +35,7 @@ impl TokenFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it can't be read. Later failures are logged instead.
+    /// Fails when it can't be read. Later failures are logged instead.
     pub fn load(path: &Path) -> Result<Self, TokenFileError> {
         let bytes = files::read(path).map_err(|source| TokenFileError { path: path.to_owned(), source })?;
         let bytes = [bytes];
