@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
 use crate::rule_ref::RuleRef;
 
 pub use crate::policies::Direction;
+
+as_str!(Decision);
 
 /// The text with which each explanation of a deny begins, for those who write one and for
 /// [`FlowVerdict::refuser`](crate::record::FlowVerdict::refuser).
@@ -23,14 +25,6 @@ pub enum Decision {
     Allow,
     Deny,
     Unknown,
-}
-
-impl Decision {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// The decisions without their reasons. The hot path computes only these, and both evaluators agree on them.

@@ -8,11 +8,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
 use crate::record::Endpoint;
 
 pub use self::traits::{Counting, EventObject, FindingSource, KindTraits, RestsOnRefusal};
+
+as_str!(FindingKind, State, Severity);
 
 /// A finding of `/api/v1/findings`. There is one for each kind and subject. It is updated, and resolved when its cause
 /// ends.
@@ -114,14 +116,6 @@ pub enum FindingKind {
     RstBurst,
 }
 
-impl FindingKind {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The state of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
@@ -133,14 +127,6 @@ pub enum State {
     Resolved,
 }
 
-impl State {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The urgency of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
@@ -150,12 +136,4 @@ pub enum Severity {
     Info,
     Warning,
     Critical,
-}
-
-impl Severity {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }

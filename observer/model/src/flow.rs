@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
+
+as_str!(Vantage, Outcome, Side, Phase);
 
 /// Addresses of a flow, from the side that opened it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,14 +54,6 @@ pub enum Vantage {
     Transit,
 }
 
-impl Vantage {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The outcome of an attempt: `refused` by a RST, `rejected` by ICMP, `unanswered` 5 s after its last SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
@@ -72,14 +66,6 @@ pub enum Outcome {
     Unanswered,
 }
 
-impl Outcome {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The sender of a RST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
@@ -90,16 +76,8 @@ pub enum Side {
     Server,
 }
 
-impl Side {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// The stage that a connection had reached when a RST ended it. An `orphan` is a connection that the kernel doesn't
-/// know.
+/// The stage that a connection had reached when a RST ended it. An `orphan` is a connection whose SYN this node never
+/// saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
@@ -108,12 +86,4 @@ pub enum Phase {
     Handshake,
     Established,
     Orphan,
-}
-
-impl Phase {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }

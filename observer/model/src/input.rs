@@ -12,8 +12,10 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+
+as_str!(Announced, CheckStep, LostStage);
 
 /// An input of the engine. The time at which the engine handles it is passed beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,14 +121,6 @@ pub enum Announced {
     Advertisement,
 }
 
-impl Announced {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The result of a synthetic check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
@@ -154,14 +148,6 @@ pub enum CheckStep {
     Exchange,
     Hold,
     Close,
-}
-
-impl CheckStep {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// A connection that is open now.
@@ -216,12 +202,4 @@ pub enum LostStage {
     Connections,
     /// There were more load-balancer addresses than are followed.
     Vips,
-}
-
-impl LostStage {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }

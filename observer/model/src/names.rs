@@ -7,6 +7,19 @@ pub(crate) fn unknown_name<T: VariantNames>(name: &str) -> String {
     format!("`{name}` is none of {}", T::VARIANTS.join(", "))
 }
 
+/// Gives enums that derive `IntoStaticStr` the method `as_str`, which is shorter to call and says what it returns.
+macro_rules! as_str {
+    ($($type:ident),*) => {$(
+        impl $type {
+            /// Returns the name that JSON, filters and metric labels use.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                self.into()
+            }
+        }
+    )*};
+}
+
 /// Implements `JsonSchema` for types that are plain strings in JSON.
 macro_rules! text_schema {
     ($($type:ident),*) => {$(
@@ -26,7 +39,7 @@ macro_rules! text_schema {
     )*};
 }
 
-pub(crate) use text_schema;
+pub(crate) use {as_str, text_schema};
 
 #[cfg(test)]
 mod tests;

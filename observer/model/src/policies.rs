@@ -13,8 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+
+as_str!(Protocol, Direction, TierKind);
 
 /// Every policy of one inventory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -155,14 +157,6 @@ pub enum Protocol {
     Sctp,
 }
 
-impl Protocol {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// An entry of `ports`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct PortMatch {
@@ -199,14 +193,6 @@ pub enum Direction {
     Egress,
 }
 
-impl Direction {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// Names the kind of a tiered policy, as the Kubernetes API writes it.
 #[derive(
     Clone,
@@ -228,14 +214,6 @@ pub enum TierKind {
     AdminNetworkPolicy,
     BaselineAdminNetworkPolicy,
     ClusterNetworkPolicy,
-}
-
-impl TierKind {
-    /// Returns the name that Kubernetes uses.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// ClusterNetworkPolicy, AdminNetworkPolicy or BaselineAdminNetworkPolicy.

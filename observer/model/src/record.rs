@@ -13,8 +13,10 @@ use crate::decision::{Decision, Direction, REFUSED_BY};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+
+as_str!(Kind);
 
 /// A line of the live tail. A field is absent where its value is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,14 +60,6 @@ pub enum Kind {
     Announcement,
     Check,
     Lost,
-}
-
-impl Kind {
-    /// Returns the name that JSON, filters and metric labels use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// A side of a flow. `src` is the side that opened the connection, also in resets and drops.

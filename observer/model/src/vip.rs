@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::mac::Mac;
-use crate::names::unknown_name;
+use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+
+as_str!(ClaimSource);
 
 /// A load-balancer address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -102,12 +104,6 @@ pub enum WireAgreement {
 }
 
 impl ClaimSource {
-    /// Returns the label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// Returns the row of this source.
     #[must_use]
     pub const fn traits(self) -> SourceTraits {

@@ -47,7 +47,7 @@ const RST: Spec = Spec {
         ],
     ],
     unit: "packets",
-    changes: "with each RST, counted once per node. `orphan` is a connection that the node doesn't know. Combinations that never \
+    changes: "with each RST, counted once per node. `orphan` is a connection whose SYN this node never saw. Combinations that never \
         occurred have no series.",
     bound: "six series for each of `--max-series` pairs and for `_other`",
 };
