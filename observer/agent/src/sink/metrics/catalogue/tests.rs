@@ -17,11 +17,12 @@ fn the_document_is_up_to_date() {
         std::fs::write(&path, document()).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        written,
-        document(),
-        "stale: run UPDATE_DOCS=1 cargo test -p observer --lib metrics::catalogue"
-    );
+    // The first line that differs: the whole file would bury it.
+    let document = document();
+    let differs = written.lines().zip(document.lines()).find(|(written, described)| written != described);
+    let remedy = "stale: run UPDATE_DOCS=1 cargo test -p observer --lib metrics::catalogue";
+    assert_eq!(differs, None, "{remedy}");
+    assert!(written == document, "{remedy}");
 }
 
 #[test]
