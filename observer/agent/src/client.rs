@@ -1,7 +1,8 @@
 //! The way from a command to agents: connecting, asking one or all of them, following their streams, and printing.
 //!
-//! From the ground up: `connect` (TLS and token), `target` (one agent), `fleet` (which agents), then `ask` (one question),
-//! `follow` (one stream) and `nodes` (all streams as one). `print` decides format and colour for every command.
+//! The modules, from the ground up, are: `connect` (TLS and token), `target` (one agent), `fleet` (which agents), then
+//! `ask` (one question), `follow` (one stream) and `nodes` (all streams as one). `print` decides format and colour for
+//! every command.
 
 pub(crate) mod ask;
 pub mod connect;

@@ -54,7 +54,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Settings of the server. By default it answers everybody, without TLS.
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// Who may ask for `/api`.
+    /// The rule for who may ask for `/api`.
     pub auth: Auth,
     /// Certificate and key. Without them, connections are not encrypted.
     pub tls: Option<Tls>,

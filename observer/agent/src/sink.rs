@@ -1,7 +1,7 @@
 //! Receives the engine's outputs and keeps them for readers: the live tail, metrics, the pair table, findings and VIPs.
 //!
-//! One task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait longer
-//! than it takes to copy a few cursors under a lock.
+//! A single task writes ([`Sinks::emit`]); `http/` reads through [`Shared`]. A reader never makes the writer wait
+//! longer than it takes to copy a few cursors under a lock.
 
 pub mod baseline;
 pub mod findings;

@@ -1,4 +1,4 @@
-//! Who may use the HTTP API, by the flags and the listening address.
+//! Decides who may use the HTTP API, by the flags and the listening address.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) enum AccessError {
     HalfATls,
 }
 
-/// How credentials are checked.
+/// The way in which credentials are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Guard<'a> {
     Everybody,

@@ -35,7 +35,7 @@ pub(super) fn completer() -> Complete {
 }
 
 struct Translator {
-    /// `None` after the kernel has denied access.
+    /// Is `None` after the kernel has denied access.
     lookup: Option<Lookup>,
     since: Instant,
     asked: u32,

@@ -22,9 +22,9 @@ pub const MAX_CHECKS: usize = 64;
 pub struct CheckSpec {
     /// The unique name, which is a label in metrics.
     pub name: ArcStr,
-    /// Where to connect.
+    /// The target to connect to.
     pub target: Target,
-    /// How long the connection stays open.
+    /// The time for which the connection stays open.
     pub hold: Duration,
     /// Bytes sent after connecting.
     pub send: Option<Vec<u8>>,
@@ -45,7 +45,7 @@ pub enum Target {
         namespace: ArcStr,
         /// The Service's name.
         name: ArcStr,
-        /// One of the Service's TCP ports.
+        /// A TCP port of the Service.
         port: u16,
     },
     /// A fixed address: of a VIP, a pod, or anything else.

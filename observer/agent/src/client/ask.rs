@@ -19,9 +19,9 @@ const MAX_CONCURRENT: usize = 16;
 /// Holds what agents answered.
 #[derive(Debug)]
 pub(crate) struct Answers<T> {
-    /// Sorted by node. An agent that is asked by its URL has no node here.
+    /// The answers, sorted by node. An agent that is asked by its URL has no node here.
     pub(crate) answers: Vec<(Option<ArcStr>, T)>,
-    /// True when some agents could not be asked; a note names each.
+    /// Is true when some agents could not be asked; a note names each.
     pub(crate) incomplete: bool,
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn any(fleet: &Fleet) -> anyhow::Result<Target> {
         let target = fleet.target(pod);
         match target.get("/readyz").await {
             Ok(_) => return Ok(target),
-            // An agent that is not ready knows only part of the cluster; its answers say so.
+            // An agent that is not ready knows only part of the cluster; its answers show that.
             Err(ClientError::Refused { status: 503, .. }) => unready = unready.or(Some(target)),
             Err(error) => failures.push(error.to_string()),
         }

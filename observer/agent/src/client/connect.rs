@@ -1,4 +1,4 @@
-//! How requests reach a guarded agent: its certificate is checked, and a token is sent.
+//! The way in which requests reach a guarded agent: its certificate is checked, and a token is sent.
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,7 @@ pub struct ConnectArgs {
     pub insecure_skip_tls_verify: bool,
 }
 
-/// Why no connection can be prepared.
+/// The reason why no connection can be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// A file that an option names can't be read.
@@ -65,12 +65,12 @@ pub enum ConnectError {
     Tls(#[from] rustls::Error),
 }
 
-/// Where the token comes from.
+/// The source of the token.
 #[derive(Clone)]
 enum Token {
     None,
     Fixed(HeaderValue),
-    /// Read for each request: tokens of pods are renewed every hour, and a tail runs for longer.
+    /// A file that is read for each request: tokens of pods are renewed every hour, and a tail runs for longer.
     File(PathBuf),
 }
 
@@ -78,7 +78,7 @@ enum Token {
 #[derive(Clone)]
 pub(crate) struct Connector {
     token: Token,
-    /// With the name that the agent's certificate must have.
+    /// The TLS settings, with the name that the agent's certificate must have.
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 

@@ -1,4 +1,4 @@
-//! Why an agent can't be asked. Every variant ends a command with exit code 2.
+//! The reasons why an agent can't be asked. Every variant ends a command with exit code 2.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Which agents a command asks: one by its URL, or those of all nodes through the API server.
+//! The agents that a command asks: one by its URL, or those of all nodes through the API server.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -24,9 +24,9 @@ const REPLAY_TRIES: u32 = 6;
 pub(crate) struct Selection {
     /// Parameters of the request that filter records, with their values.
     pub(crate) filters: Vec<(&'static str, String)>,
-    /// Where to begin, as the user wrote it: the agent's clock counts. Without it, the stream begins now.
+    /// The point at which to begin, as the user wrote it: the agent's clock counts. Without it, the stream begins now.
     pub(crate) since: Option<String>,
-    /// Whether the stream goes on after the replay.
+    /// Is true when the stream goes on after the replay.
     pub(crate) follow: bool,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Follower<N> {
     replayed: bool,
     notes: N,
     stream: Option<Stream>,
-    /// True after the first connection: from then on temporary failures are waited out.
+    /// Is true after the first connection: from then on temporary failures are waited out.
     begun: bool,
     last_id: Option<String>,
     last_time: Option<Timestamp>,
@@ -48,7 +48,7 @@ struct Stream {
     parser: Parser,
 }
 
-/// What the next read of a connection returned.
+/// The result of the next read of a connection.
 enum Step {
     Event(Event),
     /// The response is complete.
@@ -102,7 +102,7 @@ impl<N: Write> Follower<N> {
         }
     }
 
-    /// Ends the stream after the replay, whatever the selection says.
+    /// Ends the stream after the replay, whatever the selection asks for.
     pub(crate) fn replay(&mut self) {
         self.selection.follow = false;
     }
@@ -120,7 +120,7 @@ impl<N: Write> Follower<N> {
     /// Connects, unless that has been done.
     ///
     /// # Errors
-    /// As [`Follower::next`].
+    /// Fails as [`Follower::next`] does.
     pub(crate) async fn begin(&mut self) -> Result<(), ClientError> {
         if self.stream.is_none() {
             self.connect().await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use flow_model::finding::{Evidence, Finding, State};
 
-/// How many pieces of evidence a joined finding keeps; the newest stay.
+/// The number of pieces of evidence that a joined finding keeps; the newest stay.
 const MAX_EVIDENCE: usize = 20;
 
 /// Returns one finding per id: active ones first, then by time, newest first.

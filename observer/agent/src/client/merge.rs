@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a live record waits for older ones.
+/// The time for which a live record waits for older ones.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
-/// By how much records of one agent may be out of order.
+/// The time by which records of one agent may be out of order.
 pub(crate) const SLACK: SignedDuration = SignedDuration::from_secs(1);
-/// How long a replaying agent may be silent before the others go on without it.
+/// The longest time that a replaying agent may be silent before the others go on without it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Identifies a stream.
@@ -25,10 +25,11 @@ pub(crate) type Source = u64;
 /// Holds the records that wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Merge<T> {
-    /// How many records of one source may wait. A source at this limit holds nothing back, not even within [`SLACK`].
+    /// The number of records of one source that may wait. A source at this limit holds nothing back, not even within
+    /// [`SLACK`].
     capacity: usize,
     sources: BTreeMap<Source, State>,
-    /// Ordered by time, then by arrival.
+    /// The waiting records, ordered by time, then by arrival.
     waiting: BTreeMap<(Timestamp, u64), Waiting<T>>,
     /// The moment at which each record has waited long enough.
     due: BTreeSet<(Instant, u64)>,
@@ -47,9 +48,9 @@ struct State {
     phase: Phase,
     /// The time of its newest record.
     newest: Option<Timestamp>,
-    /// When its last record arrived.
+    /// The time at which its last record arrived.
     heard: Instant,
-    /// How many of its records wait.
+    /// The number of its records that wait.
     held: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How commands print: the format and the colour are decided here, once for all of them.
+//! The way in which commands print: the format and the colour are decided here, once for all of them.
 
 pub(crate) mod answer_text;
 pub(crate) mod finding_text;
@@ -39,7 +39,7 @@ pub enum Format {
     Json,
 }
 
-/// When text is coloured.
+/// Decides when text is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     #[default]

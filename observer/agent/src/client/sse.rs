@@ -5,7 +5,7 @@ use bytes::BytesMut;
 /// Longest line, in bytes. A record has a few hundred, so a longer line doesn't come from an agent.
 const MAX_LINE: usize = 1 << 20;
 
-/// One event. Keep-alives and the first event of a stream have only an id.
+/// An event. Keep-alives and the first event of a stream have only an id.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) id: Option<String>,

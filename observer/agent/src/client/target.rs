@@ -1,4 +1,4 @@
-//! One agent and how requests get to it.
+//! An agent and the way in which requests get to it.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) struct Target {
     connector: Connector,
 }
 
-/// How bytes get to the agent.
+/// The way in which bytes get to the agent.
 #[derive(Clone, Debug)]
 enum Route {
     Tcp { host: String, port: u16 },

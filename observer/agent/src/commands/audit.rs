@@ -47,7 +47,7 @@ pub struct AuditArgs {
     print: PrintArgs<Format>,
 }
 
-/// How the report is printed.
+/// The format in which the report is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Sentences by file, for people

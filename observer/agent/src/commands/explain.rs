@@ -69,7 +69,7 @@ pub struct ExplainArgs {
 /// Time limit for reading the API server's objects.
 const API_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where the answers come from.
+/// The source of the answers.
 enum Source {
     Directory(Box<Explainer>),
     Agent(Agent),

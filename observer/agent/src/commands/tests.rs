@@ -101,7 +101,7 @@ impl Lab {
         self.cluster.add(&format!("agent-{node}"), node, listener.local_addr().unwrap());
     }
 
-    /// One that serves TLS.
+    /// Starts an agent that serves TLS, and lists its pod.
     async fn tls_agent(&self, node: &str, pki: &Pki) -> Agent {
         let agent = Agent::guarded(node, pki.settings()).await;
         self.cluster.add(&format!("agent-{node}"), node, agent.address);
@@ -324,7 +324,7 @@ struct FindingsCli {
     findings: FindingsArgs,
 }
 
-/// What `flow-observer findings --all-nodes ...` prints, and its notes.
+/// Returns what `flow-observer findings --all-nodes ...` prints, and its notes.
 async fn asked(lab: &Lab, more: &[&str]) -> anyhow::Result<(String, String)> {
     let kubeconfig = Cluster::kubeconfig(&lab.dir);
     let all = ["findings", "--all-nodes", "-o", "json", "--kubeconfig", kubeconfig.to_str().unwrap()];

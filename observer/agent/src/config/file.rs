@@ -18,7 +18,7 @@ const CHECK: &str = "check";
 /// A key this similar to an unknown one is suggested. Swapped and missing letters are above it.
 const SIMILAR: f64 = 0.8;
 
-/// Why a configuration file can't be used. Each text names the file.
+/// The reason why a configuration file can't be used. Each text names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file can't be read.
@@ -44,7 +44,7 @@ pub enum FileError {
         path: PathBuf,
         /// The key at the top level of the file.
         key: String,
-        /// What is wrong with it.
+        /// A description of what is wrong with it.
         reason: String,
     },
 }
@@ -143,7 +143,7 @@ fn check(parser: &ValueParser, delimiter: Option<char>, values: &[String]) -> Re
     command.try_get_matches_from(given).map(drop).map_err(|error| reason(&error))
 }
 
-/// Returns what the parser says, without the flag's name.
+/// Returns the parser's reason, without the flag's name.
 fn reason(error: &clap::Error) -> String {
     let valid = error.get(ContextKind::ValidValue);
     let value = error.get(ContextKind::InvalidValue);

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use crate::duration;
 
-/// Where the agent gets pods, Services and policies from.
+/// The source from which the agent gets pods, Services and policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClusterSource {
     /// The API server.
@@ -44,7 +44,7 @@ impl fmt::Display for ClusterSource {
     }
 }
 
-/// Who may use `/api`.
+/// Decides who may use `/api`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AuthMode {
     /// Everybody on a loopback listener; else as `kube` with `--cluster kube`, else as `token`

@@ -1,4 +1,4 @@
-//! How failures are answered.
+//! The answers to requests that fail.
 
 use axum::Json;
 use axum::http::StatusCode;

@@ -33,7 +33,7 @@ const OPEN: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"
 /// Length of the longest token, in bytes. Longer ones are refused without a review.
 const MAX_TOKEN: usize = 16 << 10;
 
-/// How credentials are checked.
+/// The way in which credentials are checked.
 #[derive(Clone, Default)]
 pub enum Auth {
     /// No check.

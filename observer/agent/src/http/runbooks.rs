@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::answer::Failure;
 
-/// Where the pages are. Everybody may read them: they hold nothing of the node or the cluster.
+/// The path below which the pages are served. Everybody may read them: they hold nothing of the node or the cluster.
 pub(super) const PREFIX: &str = "/runbooks/";
 
 macro_rules! pages {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::limits::{Client, Full, Limits, MAX_HEAD, Place, Places};
 use crate::sink::metrics::{HttpCounters, Refused};
 
-/// How long open requests may take to end after the cancellation.
+/// The longest time that open requests may take to end after the cancellation.
 const GRACE: Duration = Duration::from_millis(500);
 /// Pause after an accept that failed because files or memory ran out.
 const BREATHER: Duration = Duration::from_millis(500);

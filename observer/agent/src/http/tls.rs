@@ -24,7 +24,7 @@ pub enum TlsError {
     /// The files can't be read.
     #[error("{} can't be read: {source}; --tls-cert and --tls-key name PEM files", path.display())]
     Unreadable {
-        /// As given.
+        /// The path, as given.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
@@ -32,23 +32,23 @@ pub enum TlsError {
     /// The file has no certificate.
     #[error("{} holds no certificate chain in PEM form: {reason}", path.display())]
     Certificate {
-        /// As given.
+        /// The path, as given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// A description of what is wrong with it.
         reason: String,
     },
     /// The file has no private key.
     #[error("{} holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, not encrypted)", path.display())]
     Key {
-        /// As given.
+        /// The path, as given.
         path: PathBuf,
     },
     /// Both can be read, but not used together.
     #[error("the certificate {} can't be used with the key {}: {source}", cert.display(), key.display())]
     Pair {
-        /// As given.
+        /// The path of the certificate, as given.
         cert: PathBuf,
-        /// As given.
+        /// The path of the key, as given.
         key: PathBuf,
         /// The library's error.
         source: rustls::Error,

@@ -23,12 +23,12 @@ pub struct ApiAccess(Arc<Mutex<Current>>);
 
 struct Current {
     client: Client,
-    /// When the files were read.
+    /// The time at which the files were read.
     at: Instant,
     from: Origin,
 }
 
-/// Where the client comes from.
+/// The origin of the client.
 #[derive(Clone)]
 enum Origin {
     /// The settings of [`client`](crate::kube::api::client).

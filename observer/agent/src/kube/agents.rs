@@ -29,7 +29,7 @@ const DEFAULT_PORT: u16 = 9477;
 /// The name of the agent's port in its pod.
 const PORT_NAME: &str = "http";
 
-/// Which agents to look for, and with which credentials.
+/// The agents to look for, and the credentials to use.
 #[derive(Clone, Debug)]
 pub struct Where {
     /// The kubeconfig, if not in one of the usual places.
@@ -63,9 +63,9 @@ pub struct AgentPod {
     pub node: ArcStr,
     /// The port on which the agent listens.
     pub port: u16,
-    /// Whether its readiness probe succeeds.
+    /// Is true when its readiness probe succeeds.
     pub ready: bool,
-    /// When the pod started, by its node's clock.
+    /// The time at which the pod started, by its node's clock.
     pub start: Option<Timestamp>,
 }
 
@@ -107,7 +107,8 @@ impl Agents {
     /// Opens a connection to the agent's port. It lasts as long as the stream.
     ///
     /// # Errors
-    /// When the API server refuses, or the pod no longer exists. Errors of its kubelet come later, from [`Trouble`].
+    /// Fails when the API server refuses, or the pod no longer exists. Errors of its kubelet come later, from
+    /// [`Trouble`].
     pub async fn dial(&self, pod: &AgentPod) -> Result<(Forward, Trouble), ReachError> {
         let forwarder = self.pods.portforward(&pod.name, &[pod.port]).await;
         // A websocket is opened by GET; servers since 1.35 want the verb of kubectl's POST as well.

@@ -20,7 +20,7 @@ pub enum ApiError {
     Kubeconfig {
         /// The path as given.
         path: PathBuf,
-        /// What is wrong with it. It is no `source`, because its text holds its own causes.
+        /// The library's error. It is no `source`, because its text holds its own causes.
         why: Box<kube::config::KubeconfigError>,
     },
     /// There is neither a ServiceAccount nor a kubeconfig in its usual places.
@@ -29,9 +29,9 @@ pub enum ApiError {
          ({local}); give --kubeconfig FILE, on a k3s server /etc/rancher/k3s/k3s.yaml"
     )]
     Nowhere {
-        /// Why the ServiceAccount can't be used.
+        /// The reason why the ServiceAccount can't be used.
         in_cluster: Box<kube::config::InClusterError>,
-        /// Why the kubeconfig can't be used.
+        /// The reason why the kubeconfig can't be used.
         local: Box<kube::config::KubeconfigError>,
     },
     /// Certificates or keys can't be used.

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kube::directory::file_watch::Watch;
 
-/// How often to look for changes that inotify doesn't report: network file systems, targets of symlinks elsewhere, a directory
-/// that was replaced.
+/// The interval between two searches for changes that inotify doesn't report: network file systems, targets of symlinks
+/// elsewhere, a directory that was replaced.
 const SWEEP: Duration = Duration::from_secs(2);
 
 /// Reads the directory at once, and again whenever it changes. `tx` gets the first inventory, and later each that differs.

@@ -16,7 +16,7 @@
 //! that knows more writes. The Events are core/v1 with first and last time and a count, not events.k8s.io/v1, where the
 //! text of an Event can't follow its finding. Every server and kubectl understands them.
 //!
-//! Whether a finding is news is decided by the engine. The queue paces writes, and compares an Event with its finding to see
+//! The engine decides whether a finding is news. The queue paces writes, and compares an Event with its finding to see
 //! whether a write would change anything.
 //!
 //! Nothing here delays the agent: the queue is bounded, a report is dropped after a few failed tries, and each loss is
@@ -50,17 +50,17 @@ pub use self::pace::Limits;
 /// The name of the controller in Events.
 pub(super) const CONTROLLER: &str = "flow-observer";
 
-/// What [`run`] works with.
+/// Holds what [`run`] works with.
 pub struct Reporting {
-    /// To the API server.
+    /// The access to the API server.
     pub way: ApiAccess,
     /// This node's name.
     pub node: ArcStr,
-    /// How fast Events may be written.
+    /// The limits on how fast Events may be written.
     pub limits: Limits,
     /// Every update of a finding.
     pub findings: mpsc::Receiver<Arc<Finding>>,
-    /// Where the objects of Events are looked up.
+    /// The inventories in which the objects of Events are looked up.
     pub inventories: watch::Receiver<Arc<Inventory>>,
     /// Counts Events that were lost.
     pub lost: Box<dyn Fn(u64) + Send + Sync>,

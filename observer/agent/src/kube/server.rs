@@ -1,7 +1,7 @@
 //! The Kubernetes API as a source: `--cluster kube`.
 //!
-//! One task per kind lists and watches, and sends converted objects to the one task that owns the index. A failing kind keeps
-//! its last objects and does not affect other kinds; requests for it are repeated.
+//! A task per kind lists and watches, and sends converted objects to the one task that owns the index. A failing kind
+//! keeps its last objects and does not affect other kinds; requests for it are repeated.
 
 mod change;
 mod changelog;

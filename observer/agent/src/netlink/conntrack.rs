@@ -19,7 +19,8 @@ use crate::netlink::socket::Socket;
 /// meanwhile may be missing or come twice.
 ///
 /// # Errors
-/// [`NetlinkError::NoConntrack`] where the kernel has none, [`NetlinkError::ConntrackDenied`] without CAP_NET_ADMIN.
+/// Fails with [`NetlinkError::NoConntrack`] where the kernel has none, and with [`NetlinkError::ConntrackDenied`]
+/// without CAP_NET_ADMIN.
 pub async fn connections(mut each: impl FnMut(Conn)) -> Result<(), NetlinkError> {
     let dump = async {
         let mut socket = Socket::open(SockProtocol::NetlinkNetFilter)?;
@@ -42,7 +43,7 @@ impl Lookup {
     /// Opens a socket for lookups.
     ///
     /// # Errors
-    /// [`NetlinkError::NoConntrack`] where the kernel has none.
+    /// Fails with [`NetlinkError::NoConntrack`] where the kernel has none.
     pub fn new() -> Result<Self, NetlinkError> {
         // One answer at a time.
         Socket::subscribe(SockProtocol::NetlinkNetFilter, 0, 64 << 10)

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use thiserror::Error;
 
-/// Why the kernel's state could not be read.
+/// The reason why the kernel's state could not be read.
 #[derive(Debug, Error)]
 pub enum NetlinkError {
     /// The socket could not be opened or set up.
@@ -12,7 +12,7 @@ pub enum NetlinkError {
     /// Sending or receiving failed.
     #[error("netlink {what}: {errno}")]
     Io {
-        /// What was tried.
+        /// The operation that was tried.
         what: &'static str,
         /// The kernel's answer.
         #[source]
@@ -24,7 +24,7 @@ pub enum NetlinkError {
     /// The kernel refused a request.
     #[error("the kernel refused the {what} dump: {errno}")]
     Refused {
-        /// What was requested.
+        /// The kind of state that was requested.
         what: &'static str,
         /// The kernel's answer.
         #[source]
@@ -33,7 +33,7 @@ pub enum NetlinkError {
     /// The dumped state kept changing.
     #[error("the {what} dump was interrupted by changes {tries} times in a row")]
     Unstable {
-        /// What was requested.
+        /// The kind of state that was requested.
         what: &'static str,
         /// Tries made.
         tries: u32,

@@ -26,7 +26,7 @@ pub(super) struct Socket {
     seq: u32,
 }
 
-/// How a dump ended. The caller makes it an error with a name.
+/// The way in which a dump ended. The caller makes it an error with a name.
 enum DumpEnd {
     Complete,
     Interrupted,

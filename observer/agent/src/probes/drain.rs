@@ -18,7 +18,7 @@ use crate::probes::{convert, maps};
 /// <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
 const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
 
-/// One of the two sets of counter maps.
+/// Holds one of the two sets of counter maps.
 struct Generation {
     pairs: Batches,
     drops: Batches,

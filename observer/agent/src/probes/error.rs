@@ -1,6 +1,6 @@
 //! The error of the probes.
 
-/// What can go wrong between the agent and the kernel's eBPF.
+/// An error between the agent and the kernel's eBPF.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The object could not be loaded at all.
@@ -42,7 +42,7 @@ pub enum ProbeError {
     /// A system call failed.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation that was tried.
         what: &'static str,
         /// The error.
         #[source]

@@ -21,7 +21,7 @@ use crate::probes::reasons::Reasons;
 
 /// Records taken before other tasks get their turn.
 const BATCH: usize = 256;
-/// How long the last claimant of a VIP may stay unreported when claimants come faster than records.
+/// The longest time that the last claimant of a VIP may stay unreported when claimants come faster than records.
 const CLAIMS_EVERY: Duration = Duration::from_millis(500);
 
 /// Turns ring records into inputs of the engine.
@@ -40,7 +40,7 @@ impl AsRawFd for RingReader {
     }
 }
 
-/// Why reading stopped.
+/// The reason why reading stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stopped {
     /// The ring is empty.

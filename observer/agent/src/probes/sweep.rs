@@ -95,7 +95,7 @@ impl Sweep {
         Ok(inputs)
     }
 
-    /// Marks the entry as reported. False if an answer or another SYN came first.
+    /// Marks the entry as reported. Returns false if an answer or another SYN came first.
     fn mark_reported(&mut self, key: &ConnKey, conn: ConnValue) -> bool {
         const EXIST: u64 = 2;
         let now = self.conns.get(key, 0);

@@ -18,7 +18,7 @@ use strum::VariantArray;
 pub(super) use feed::Feed;
 pub(super) use journal::Journal;
 
-/// How long resolved findings are served.
+/// The time for which resolved findings are served.
 const KEEP: SignedDuration = SignedDuration::from_hours(1);
 
 /// Keeps the newest state of each finding. It is bounded: resolved findings give way first, then those seen longest ago.

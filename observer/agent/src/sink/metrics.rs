@@ -60,7 +60,7 @@ pub use text::Format;
 pub struct MetricsConfig {
     /// Pairs with series of their own. Beyond it, new pairs are counted together in `_other`.
     pub max_series: usize,
-    /// How long series stay after their workload is gone, so that a scrape still sees the last increments.
+    /// The time for which series stay after their workload is gone, so that a scrape still sees the last increments.
     pub departed_grace: SignedDuration,
     /// Series without an update for this long are removed.
     pub idle: SignedDuration,

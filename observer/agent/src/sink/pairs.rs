@@ -19,13 +19,13 @@ pub struct PairTable {
 /// A copy of the table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PairRows {
-    /// Most recently updated first.
+    /// The rows, most recently updated first.
     pub rows: Vec<PairRow>,
     /// Counts without a row.
     pub other: Counts,
 }
 
-/// One pair of pods (or Service, or address).
+/// A pair of pods (or Service, or address).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairRow {
     pub pair: Pair,
@@ -47,7 +47,7 @@ enum Name {
 #[derive(Debug, Default)]
 struct Inner {
     rows: HashMap<Arc<Key>, Slot>,
-    /// By the stamp of the last update.
+    /// The keys, by the stamp of the last update.
     order: BTreeMap<u64, Arc<Key>>,
     stamp: u64,
     max_rows: usize,

@@ -43,7 +43,7 @@ impl Readiness {
     }
 }
 
-/// One pending condition. Dropping it fulfils the condition.
+/// A pending condition. Dropping it fulfils the condition.
 #[derive(Debug)]
 pub struct ReadinessGuard {
     readiness: Readiness,

@@ -17,7 +17,7 @@ use crate::sink::readiness::Readiness;
 use crate::sink::tail::Tail;
 use crate::sink::vips::VipStore;
 
-/// Shared by the writer and all readers.
+/// Holds what the writer and all readers share.
 #[derive(Debug)]
 pub struct Shared {
     pub tail: Arc<Tail>,
@@ -87,7 +87,7 @@ impl Shared {
     pub(super) fn set_inventory(&self, inventory: Arc<Inventory>) {
         let cluster = Arc::new(Cluster { inventory, explainer: OnceLock::new() });
         let old = std::mem::replace(&mut *self.cluster.lock(), cluster);
-        // Not under the lock: a large picture takes a while to go.
+        // Not under the lock: freeing a large snapshot takes a while.
         drop(old);
     }
 

@@ -43,7 +43,7 @@ impl Default for TailConfig {
     }
 }
 
-/// Where a subscription begins.
+/// The place where a subscription begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// Only records that come later.

@@ -19,7 +19,7 @@ const INTERVALS: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(2
 const TIMEOUTS: [Duration; 2] = [Duration::from_millis(1), Duration::from_mins(1)];
 const HOLDS: [Duration; 2] = [Duration::ZERO, Duration::from_mins(10)];
 
-/// One table.
+/// A `[[check]]` table.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Table {

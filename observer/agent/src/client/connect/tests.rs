@@ -33,7 +33,7 @@ struct Agent {
 }
 
 impl Agent {
-    /// With a certificate for 127.0.0.1, and one token.
+    /// Starts an agent with a certificate for 127.0.0.1, and one token.
     async fn start() -> Self {
         let dir = TempDir::new().unwrap();
         let path = |name| dir.path().join(name);

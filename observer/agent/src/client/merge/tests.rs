@@ -16,7 +16,7 @@ fn drain(merge: &mut Merge<(i64, u32)>, now: Instant) -> Vec<(i64, u32)> {
     std::iter::from_fn(|| merge.next(now)).collect()
 }
 
-/// What each of some agents replays: out of order by less than the slack.
+/// Returns what each of some agents replays: out of order by less than the slack.
 fn replays() -> impl Strategy<Value = Vec<Vec<i64>>> {
     let disorder = 0..SLACK.as_millis() as i64;
     let record = (0..20_000_i64, disorder);
@@ -41,7 +41,8 @@ fn sorted(replays: &[Vec<(i64, u32)>]) -> Vec<(i64, u32)> {
 }
 
 proptest! {
-    /// However unevenly replays arrive, and however small the queues: sorted, complete, nothing twice.
+    /// The merge is sorted and complete, and has nothing twice, however unevenly replays arrive, and however small the
+    /// queues are.
     #[test]
     fn replays_merge_exactly(replays in replays(), turns in prop::collection::vec(0..5_usize, 1..50)) {
         let replays = numbered(&replays);
@@ -91,7 +92,7 @@ proptest! {
         prop_assert!(merge.is_empty() && merge.due.is_empty());
     }
 
-    /// What arrives within the window is sorted, whatever the sources; none waits longer than that.
+    /// Records that arrive within the window are sorted, whatever the sources; none waits longer than that.
     #[test]
     fn live_records_wait_for_a_second(
         records in prop::collection::vec((0..30_000_i64, 0..999_u64, 0..4_u64), 1..200),

@@ -18,7 +18,7 @@ use crate::client::target::Target;
 pub(super) const MAX_WAITING: usize = 4_096;
 const RETRY: Duration = Duration::from_secs(2);
 
-/// What a node's task reports.
+/// A report of a node's task.
 pub(super) enum NodeEvent {
     Record(Record),
     /// The replay has ended, and the live stream is open.

@@ -223,7 +223,7 @@ fn announced(announcement: &Announcement) -> String {
     if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", joined(services)) }
 }
 
-/// `moved k8s-node3 -> k8s-node4, MAC 02:..:04 (gratuitous request)`.
+/// Writes `moved k8s-node3 -> k8s-node4, MAC 02:..:04 (gratuitous request)`.
 fn fmt_announcement(announcement: &Announcement, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Announcement { mac, claimant, previous, r#move, how, .. } = announcement;
     let claimant = claimant.as_deref().unwrap_or("unknown node");

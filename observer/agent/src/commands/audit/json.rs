@@ -11,7 +11,7 @@ const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
-    /// Whether something was found, as the exit code shows.
+    /// Is true when something was found, as the exit code shows.
     found: bool,
     findings: Vec<Finding<'a>>,
     ignored: Vec<IgnoredFinding<'a>>,

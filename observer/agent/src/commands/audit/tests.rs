@@ -20,7 +20,7 @@ struct Cli {
     audit: AuditArgs,
 }
 
-/// One YAML document.
+/// Returns a YAML document.
 fn policy(namespace: &str, name: &str, spec: &str) -> String {
     format!(
         "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\n\

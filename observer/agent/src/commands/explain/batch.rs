@@ -11,7 +11,7 @@ use crate::commands::explain::Source;
 /// Most questions sent to an agent in one request: bytes and lines.
 const CHUNK: (usize, usize) = (256 << 10, 1_000);
 
-/// One line of the input.
+/// A line of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Question(Vec<u8>),

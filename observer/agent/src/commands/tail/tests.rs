@@ -172,7 +172,7 @@ async fn an_agent_that_restarts_is_found_again() {
     task.abort();
 }
 
-/// Passes bytes on until told to cut its connections.
+/// Passes bytes on. Each change of the returned value cuts the open connections.
 async fn proxy(upstream: SocketAddr) -> (SocketAddr, tokio::sync::watch::Sender<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -200,7 +200,7 @@ async fn a_cut_connection_is_resumed_without_gap_or_duplicate() {
     agent.push(0..10);
     let (out, notes, task) = spawn(args(address, &["--since", "1000y"]));
     out.until("replay", lines(10)).await;
-    // Records of one and the same moment, too: the time alone could not tell where to go on.
+    // Records of one and the same moment, too: the time alone could not show where to go on.
     for round in 1..4 {
         agent.push(10..11);
         cut.send_modify(|n| *n += 1);

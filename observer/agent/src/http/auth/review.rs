@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 /// The user of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// E.g. `system:serviceaccount:monitoring:prometheus`.
+    /// The name, e.g. `system:serviceaccount:monitoring:prometheus`.
     pub name: String,
     /// Distinguishes users of one name.
     pub uid: Option<String>,

@@ -10,9 +10,9 @@ use crate::http::auth::cache::{Cache, Mark, Marker};
 use crate::http::auth::strikes::Strikes;
 use crate::http::auth::{Asked, Denial, ReviewError, Reviewer, User};
 
-/// How long a yes is remembered, and so how long a revoked token or permission still works.
+/// The time for which a yes is remembered, and so for which a revoked token or permission still works.
 const YES: Duration = Duration::from_secs(10);
-/// How long a no is remembered. It is shorter, because a user with a new permission waits for it.
+/// The time for which a no is remembered. It is shorter, because a user with a new permission waits for it.
 const NO: Duration = Duration::from_secs(3);
 /// Time for all questions about one request. Commands wait for 10 s.
 const PATIENCE: Duration = Duration::from_secs(5);

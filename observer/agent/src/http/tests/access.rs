@@ -1,4 +1,5 @@
-//! Who is answered what. The reviewer is a table here; the real one is tested with what it asks the API server.
+//! Tests of who gets which answer. The reviewer is a table here; the real one is tested with what it asks the API
+//! server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,7 +31,7 @@ struct Table {
     gate: Option<Semaphore>,
 }
 
-/// What the agent is given of it.
+/// The handle of the table that the agent is given.
 struct Handle(Arc<Table>);
 
 impl Table {

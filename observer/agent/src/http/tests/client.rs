@@ -132,7 +132,7 @@ impl Agent {
 }
 
 impl Answer {
-    /// One that was read as text, with a body that is not in chunks.
+    /// Parses an answer that was read as text, with a body that is not in chunks.
     pub(super) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();

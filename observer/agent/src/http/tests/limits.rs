@@ -14,7 +14,7 @@ async fn limited(limits: Limits) -> Agent {
     Agent::set(Settings { limits, ..Settings::default() }).await
 }
 
-/// What comes until the agent closes the connection.
+/// Returns what comes until the agent closes the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A connection that is closed with something unread ends in a reset.
@@ -22,7 +22,7 @@ async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// From another address of the loopback network.
+/// Connects from another address of the loopback network.
 async fn connect_from(last: u8, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, last], 0).into()).unwrap();
@@ -127,7 +127,7 @@ async fn bodies_have_a_size() {
     chunked.write_all(format!("{post}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
     let chunk = [b"20000\r\n".as_slice(), &[b' '; 0x20000], b"\r\n"].concat();
     for _ in 0..9 {
-        // The agent may have said enough by then.
+        // The agent may have answered and closed the connection by then.
         chunked.write_all(&chunk).await.ok();
     }
     let mut status = [0; 13];

@@ -1,4 +1,4 @@
-//! `/openapi.json` says what the server does, no more and no less.
+//! `/openapi.json` describes what the server does, no more and no less.
 
 mod document;
 mod occasions;
@@ -21,7 +21,7 @@ async fn document(agent: &Agent) -> Document {
     Document(answer.json())
 }
 
-/// Every value below, with the way to it.
+/// Visits every value below, with the way to it.
 fn walk<'a>(value: &'a Value, at: &str, visit: &mut impl FnMut(&str, &'a Value)) {
     visit(at, value);
     let step = |key: &str| format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
@@ -50,7 +50,7 @@ async fn it_is_openapi() {
     assert_eq!(faults, [""; 0]);
     assert_eq!(document.0["info"]["version"], env!("CARGO_PKG_VERSION"), "openapi.json tells the release");
 
-    // What OpenAPI's schema leaves to that of JSON Schema, and what neither can tell.
+    // What OpenAPI's schema leaves to that of JSON Schema, and what neither can express.
     let (mut schemas, mut references, mut ids) = (0, BTreeSet::new(), Vec::new());
     walk(&document.0, "", &mut |at, value| {
         let named = at.strip_prefix("/components/schemas/").is_some_and(|name| !name.contains('/'));
@@ -130,7 +130,7 @@ async fn it_has_the_parameters_that_are_accepted() {
     }
 }
 
-/// `a=1&a=2`, and each value is one by the schema.
+/// Returns `a=1&a=2`, and each value is one by the schema.
 fn example(parameter: &Value) -> String {
     let name = parameter["name"].as_str().unwrap();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -173,7 +173,7 @@ async fn an_event_stream_goes_on_from_the_example() {
     assert!(records.len() == 3 && records.iter().all(|json| record.is_valid(json)), "{records:?}");
 }
 
-/// What the agent answers about a world in which there is everything.
+/// Returns what the agent answers about a world in which there is everything.
 async fn samples(agent: &Agent, document: &Document) -> Vec<Sample> {
     let mut samples = Vec::new();
     for operation in document.operations() {
@@ -281,7 +281,7 @@ fn removable(document: &Document) -> Vec<(String, String)> {
     removable
 }
 
-/// Whether a sample needs what this document lacks in one of its named schemas.
+/// Returns true if a sample needs what this document lacks in one of its named schemas.
 fn misses(document: &Document, component: &str, samples: &[Sample]) -> bool {
     let schemas: BTreeSet<_> = samples.iter().map(|sample| sample.schema.to_string()).collect();
     let schemas = schemas.iter().map(|schema| serde_json::from_str::<Value>(schema).unwrap());

@@ -1,4 +1,4 @@
-//! What reaches the log.
+//! Tests of what reaches the log.
 
 use std::sync::Arc;
 

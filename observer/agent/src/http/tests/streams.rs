@@ -26,7 +26,7 @@ impl Agent {
     }
 }
 
-/// Which records: their second. A loss counts as that many, checked by what follows.
+/// Returns the second of a record, which identifies it. A loss counts as that many records, checked by what follows.
 fn second(line: &str) -> i64 {
     let record: Value = serde_json::from_str(line).unwrap();
     let time: jiff::Timestamp = record["time"].as_str().unwrap().parse().unwrap();

@@ -54,7 +54,7 @@ impl Secret {
         self.dir.path().join(name)
     }
 
-    /// Both at once, as the kubelet does.
+    /// Puts both at once, as the kubelet does.
     fn put(&self, cert: &str, key: &str) {
         let version = self.version.replace(self.version.get() + 1).to_string();
         fs::create_dir(self.path(&version)).unwrap();
@@ -89,7 +89,7 @@ async fn connect(agent: &Agent, trusted: &Pair, versions: &[&'static SupportedPr
     within_patience(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
 
-/// Whether a new connection is made with this very certificate.
+/// Returns true if a new connection is made with this very certificate.
 async fn has(agent: &Agent, pair: &Pair) -> bool {
     connect(agent, pair, &[&version::TLS13]).await.is_ok()
 }

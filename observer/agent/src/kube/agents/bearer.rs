@@ -12,7 +12,7 @@ use kube::client::{Body, ConfigExt};
 use tokio::sync::Mutex;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
-/// How long a token is used, so that plugins don't run for each connection. Tokens are valid for longer.
+/// The time for which a token is used, so that plugins don't run for each connection. Tokens are valid for longer.
 const KEEP: Duration = Duration::from_secs(60);
 
 /// The newest token.

@@ -1,4 +1,4 @@
-//! One forwarded connection.
+//! A forwarded connection.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! When to read again: inotify events, gathered until the writer has finished.
+//! Decides when to read again: inotify events are gathered until the writer has finished.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ const MAX_OPEN: usize = 1024;
 pub(super) struct Watch {
     root: PathBuf,
     changes: Arc<Changes>,
-    /// `None` when inotify refused; then the caller's sweep finds changes.
+    /// Is `None` when inotify refused; then the caller's sweep finds changes.
     watcher: Option<RecommendedWatcher>,
     /// Identifies the watched directory: one that was replaced has another inode.
     inode: Option<(u64, u64)>,

@@ -1,8 +1,8 @@
-//! How fast Events may be written. Time is a parameter.
+//! Limits how fast Events may be written. Time is a parameter.
 
 use std::time::{Duration, Instant};
 
-/// Says how fast Events may be written, in total and about one object: a burst, then one each interval.
+/// Defines how fast Events may be written, in total and about one object: a burst, then one each interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// All Events of this agent.

@@ -1,4 +1,4 @@
-//! When Events are written: rate limits, growing intervals, and retries. Time is a parameter.
+//! Decides when Events are written: rate limits, growing intervals, and retries. Time is a parameter.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -18,7 +18,7 @@ const MAX_PENDING: usize = 1_000;
 const MAX_EVENTS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
 /// The API server deletes an Event an hour after its last write, so an Event that is still true is written again before.
 const KEEP_ALIVE: Duration = Duration::from_mins(30);
-/// How often one report is tried.
+/// The number of times that one report is tried.
 const TRIES: u32 = 4;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);

@@ -32,7 +32,7 @@ pub(super) struct EventState {
     pub(super) message: String,
 }
 
-/// How a write ended.
+/// The way in which a write ended.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The Event exists and is in this state.

@@ -1,4 +1,4 @@
-//! Which object an Event is about, and which agent writes it.
+//! Decides which object an Event is about, and which agent writes it.
 
 use arcstr::ArcStr;
 use flow_model::finding::{EventObject, Finding};
@@ -23,7 +23,7 @@ pub(super) enum ObjectKind {
     NetworkPolicy,
 }
 
-/// What an Event is about.
+/// The object that an Event is about, and a related one, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) regarding: Object,

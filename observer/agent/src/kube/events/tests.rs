@@ -1,4 +1,5 @@
-//! Findings in, Events out: what is told, about which object, how often, and what an API server gets to see.
+//! Tests with findings in and Events out: what is reported, about which object, how often, and what an API server gets
+//! to see.
 
 mod queue;
 mod server;
@@ -68,7 +69,7 @@ fn service() -> Service {
     }
 }
 
-/// `web/front-5d-1` can't reach the Service `data/db`, so many times until this second.
+/// Returns the finding that `web/front-5d-1` can't reach the Service `data/db`, seen `count` times until this second.
 fn finding(id: &str, count: u64, second: i64) -> Finding {
     Finding { count, first_seen: at(0), last_seen: at(second), ..testing::finding(id, second) }
 }

@@ -23,7 +23,7 @@ use crate::kube::events::subject::{Object, ObjectKind};
 
 /// The time for all requests of one report.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What another agent wrote within this time needs no update.
+/// The time for which an Event that another agent wrote needs no update.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 const MAX_UIDS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 

@@ -1,4 +1,4 @@
-//! One kind, for as long as the agent runs: list, watch, and continue where that broke off.
+//! Follows one kind for as long as the agent runs: lists, watches, and continues where that broke off.
 
 mod failed;
 

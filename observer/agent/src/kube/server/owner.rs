@@ -45,7 +45,7 @@ pub(super) struct Owner {
     /// Notes that were logged.
     noted: LruCache<String, ()>,
     changelog: Changelog,
-    /// When the next snapshot is due.
+    /// The time at which the next snapshot is due.
     publish_at: Option<Instant>,
     log_at: Option<Instant>,
     /// No snapshot is made before that.

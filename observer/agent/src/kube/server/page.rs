@@ -1,4 +1,4 @@
-//! One page of a list, parsed as it arrives.
+//! A page of a list, parsed as it arrives.
 
 use std::fmt;
 use std::io::{BufReader, Read};

@@ -1,4 +1,4 @@
-//! Where the server has a kind.
+//! The paths at which the server has a kind.
 
 use flow_objects::kinds::Kind;
 use kube::core::Request;

@@ -1,11 +1,11 @@
-//! Whether the server has EndpointSlices.
+//! Records whether the server has EndpointSlices.
 
 use std::sync::Arc;
 
 use flow_objects::kinds::Kind;
 use tokio::sync::watch as channel;
 
-/// Whether the server has EndpointSlices. Endpoints are followed only while it has none.
+/// Records whether the server has EndpointSlices. Endpoints are followed only while it has none.
 #[derive(Clone, Debug)]
 pub(super) struct Slices(Arc<channel::Sender<bool>>);
 

@@ -1,11 +1,11 @@
-//! Whether the source has what the API server has, and who learns of it.
+//! The state of the source: whether it has what the API server has, and who learns of it.
 
 use std::fmt;
 use std::time::Duration;
 
 use arcstr::ArcStr;
 
-/// How long the source waits.
+/// Defines how long the source waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// The longest wait before a request that failed, is forbidden or found nothing is repeated.
@@ -21,7 +21,7 @@ impl Default for Patience {
     }
 }
 
-/// Whether the objects of a kind are those of the API server.
+/// Indicates whether the objects of a kind are those of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sync {
     /// The kind was listed and is watched.
@@ -32,12 +32,12 @@ pub enum Sync {
     Stale(Stale),
 }
 
-/// Why a kind isn't followed.
+/// The reason why a kind isn't followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
     /// The reason, for people.
     pub why: ArcStr,
-    /// Whether the server refuses the agent's credentials. That affects every kind and won't pass by itself.
+    /// Is true when the server refuses the agent's credentials. That affects every kind and won't pass by itself.
     pub refused: bool,
 }
 

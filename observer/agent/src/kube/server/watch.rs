@@ -18,13 +18,13 @@ use crate::kube::server::failure::Failure;
 use crate::kube::server::list::send;
 use crate::kube::server::resource;
 
-/// Longer than any object that etcd takes (1.5 MiB by default).
+/// The length of the longest line. It is longer than any object that etcd takes (1.5 MiB by default).
 const MAX_LINE: usize = 16 << 20;
 
 /// Seconds after which the server ends a watch. They are random, which spreads the agents over time. kube allows up to 295.
 const SECONDS: std::ops::Range<u32> = 200..290;
 
-/// One event of a watch.
+/// An event of a watch.
 #[derive(Debug, PartialEq)]
 pub(super) enum Event {
     /// An object was added or modified.
@@ -35,7 +35,7 @@ pub(super) enum Event {
     Bookmark,
 }
 
-/// One open watch.
+/// An open watch.
 pub(super) struct Watch {
     lines: Lines<Pin<Box<dyn AsyncBufRead + Send>>>,
     silence: Duration,

@@ -7,7 +7,7 @@ use crate::netlink::connections::source::{Listing, Source, Table};
 use crate::netlink::conntrack::{Conn, State, connections};
 use crate::netlink::error::NetlinkError;
 
-/// Which connections a read found.
+/// The range of connections that a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum From {
     /// All of them, also those older than the agent.
@@ -19,7 +19,7 @@ pub(super) enum From {
 /// Reads the table, and changes to the other one where conntrack can't be read.
 pub(super) struct Reader {
     source: Source,
-    /// True once conntrack had an entry: an empty conntrack then means that connections ended, not that it is off.
+    /// Is true once conntrack had an entry: an empty conntrack then means that connections ended, not that it is off.
     tracks: bool,
 }
 

@@ -11,7 +11,7 @@ pub type Table = Box<dyn FnMut() -> io::Result<Listing> + Send>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     pub open: Vec<FlowTuple>,
-    /// True when connections older than the agent are among them.
+    /// Is true when connections older than the agent are among them.
     pub all: bool,
 }
 

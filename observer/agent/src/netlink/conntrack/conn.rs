@@ -7,11 +7,11 @@ use std::net::IpAddr;
 pub struct Conn {
     /// The side that opened it.
     pub orig_src: IpAddr,
-    /// As the opener addressed it, e.g. a ClusterIP.
+    /// The other side's address, as the opener addressed it, e.g. a ClusterIP.
     pub orig_dst: IpAddr,
     /// The opener's port.
     pub orig_sport: u16,
-    /// As the opener addressed it.
+    /// The other side's port, as the opener addressed it.
     pub orig_dport: u16,
     /// The address that answers: after DNAT the backend.
     pub reply_src: IpAddr,

@@ -35,12 +35,12 @@ pub struct Link {
     pub name: String,
     /// Its role.
     pub role: Role,
-    /// True when frames start with an Ethernet header. Otherwise (tun, PPP, WireGuard, IP tunnels) they start with the
-    /// IP header.
+    /// Is true when frames start with an Ethernet header. Otherwise (tun, PPP, WireGuard, IP tunnels) they start with
+    /// the IP header.
     pub ethernet: bool,
     /// The bridge, bond or VRF it is a port of.
     pub master: Option<u32>,
-    /// True for a bridge.
+    /// Is true for a bridge.
     pub bridge: bool,
 }
 

@@ -26,8 +26,8 @@ impl LinkTable {
         }
     }
 
-    /// Handles a new or changed interface. True when a default route may have gone: the kernel sends no notification
-    /// for the IPv4 routes that an interface loses by going down.
+    /// Handles a new or changed interface. Returns true when a default route may have gone: the kernel sends no
+    /// notification for the IPv4 routes that an interface loses by going down.
     pub(super) fn apply(&mut self, link: LinkMessage) -> bool {
         let went_down = self.links.get(&link.ifindex).is_some_and(|old| old.up && !link.up);
         let doubtful = went_down && self.default_routes.contains(&link.ifindex);
@@ -35,8 +35,8 @@ impl LinkTable {
         doubtful
     }
 
-    /// Handles an interface that has gone. True when it may have moved to another namespace. That turns the end that
-    /// stays into a pod's, and the kernel sends no notification for it.
+    /// Handles an interface that has gone. Returns true when it may have moved to another namespace. That turns the end
+    /// that stays into a pod's, and the kernel sends no notification for it.
     pub(super) fn remove(&mut self, ifindex: u32) -> bool {
         self.links.remove(&ifindex);
         if let Some(link) = self.reported.remove(&ifindex) {

@@ -1,4 +1,4 @@
-//! On the real kernel, each test in a network namespace of its own. Empty bridges stand for plain interfaces: every
+//! Tests on the real kernel, each in a network namespace of its own. Empty bridges stand for plain interfaces: every
 //! kernel that runs pods has them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,7 +246,7 @@ fn an_overrun_is_repaired() {
     });
 }
 
-/// One `ip` process for many commands.
+/// Runs many commands in one `ip` process.
 fn batch(ns: &Namespace, commands: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), commands).unwrap();

@@ -1,4 +1,4 @@
-//! On the real kernel, each test in a network namespace of its own.
+//! Tests on the real kernel, each in a network namespace of its own.
 
 use std::net::IpAddr;
 
@@ -192,7 +192,7 @@ fn add(i: u8) -> String {
     format!("neigh add 10.0.0.{i} lladdr 02:00:00:00:00:{i:02x} dev eth0 nud permanent\n")
 }
 
-/// One `ip` process for many commands.
+/// Runs many commands in one `ip` process.
 fn batch(ns: &Namespace, commands: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), commands).unwrap();

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why the kernel's types can't be read.
+/// The reason why the kernel's types can't be read.
 #[derive(Debug, Error)]
 pub enum BtfError {
     /// The kernel has no BTF, or it can't be read.

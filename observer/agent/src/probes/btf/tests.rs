@@ -67,7 +67,7 @@ impl Writer {
     }
 }
 
-/// As 5.10: flat members, no reason.
+/// Returns types like those of 5.10: flat members, no reason.
 fn old_kernel() -> Vec<u8> {
     let mut w = Writer::new();
     let int = w.add(TYPEDEF, "u", 0, &[]);
@@ -93,7 +93,7 @@ fn old_kernel() -> Vec<u8> {
     w.finish()
 }
 
-/// As 6.11 and later: headers in a struct group, bit fields, a socket after the reason.
+/// Returns types like those of 6.11 and later: headers in a struct group, bit fields, a socket after the reason.
 fn new_kernel() -> Vec<u8> {
     kernel_with_arguments(&["skb", "location", "reason", "rx_sk"])
 }

@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// One type: its header and the bytes that follow.
+/// A type: its header and the bytes that follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Type<'a> {
     pub(super) kind: Kind,
@@ -53,7 +53,7 @@ pub(super) struct Type<'a> {
     /// Type it points at or renames; for enums and structs a size.
     reference: u32,
     count: usize,
-    /// Members carry bit-field sizes.
+    /// Is true when members carry bit-field sizes.
     flag: bool,
     rest: &'a [u8],
 }
@@ -63,7 +63,7 @@ pub(super) struct Type<'a> {
 pub(super) struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
-    /// Where the type of number index + 1 starts.
+    /// The offset at which the type of number index + 1 starts.
     starts: Vec<u32>,
 }
 

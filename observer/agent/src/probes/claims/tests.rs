@@ -1,4 +1,4 @@
-//! Which claims of the map are reported beside those of records.
+//! Tests of which claims of the map are reported beside those of records.
 
 use observer_abi::{Announced, Kind};
 

@@ -18,13 +18,13 @@ pub enum Status {
 /// Holds one line of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was checked.
+    /// The name of what was checked.
     pub name: &'static str,
     /// The result.
     pub status: Status,
-    /// What was found.
+    /// A description of what was found.
     pub found: String,
-    /// What the result means and what to do about it, unless all is well.
+    /// Explains what the result means and what to do about it, unless all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<&'static str>,
 }

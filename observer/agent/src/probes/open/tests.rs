@@ -12,7 +12,7 @@ fn key(dst: u8, dport: u16) -> FlowKey {
     FlowKey { src: bytes(1), dst: bytes(dst), sport: 40_000, dport }
 }
 
-/// To 10.42.0.2:80, served by 10.42.0.3:8080.
+/// Returns the value of a flow to 10.42.0.2:80, served by 10.42.0.3:8080.
 fn flow(flags: u8) -> FlowValue {
     FlowValue {
         dst: bytes(2),

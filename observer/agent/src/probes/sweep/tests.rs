@@ -1,4 +1,4 @@
-//! When an entry is reported and when it is removed.
+//! Tests of when an entry is reported and when it is removed.
 
 use super::*;
 

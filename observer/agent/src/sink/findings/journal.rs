@@ -4,7 +4,8 @@ use flow_model::finding::{Finding, FindingChange, Severity};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
-/// How many lines may come at once, and how soon another may follow: a scan of ten thousand ports must not fill a disk.
+/// The number of lines that may come at once, and the time after which another may follow: a scan of ten thousand ports
+/// must not fill a disk.
 const BURST: u32 = 50;
 const REFILL: SignedDuration = SignedDuration::from_secs(2);
 

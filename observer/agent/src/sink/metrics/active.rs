@@ -47,7 +47,7 @@ struct Subject {
     src: WorkloadName,
     dst: WorkloadName,
     dst_port: ArcStr,
-    /// Joined with commas: a series per policy would make two alerts of one refusal.
+    /// The policies, joined with commas: a series per policy would make two alerts of one refusal.
     policy: String,
     vip: ArcStr,
 }

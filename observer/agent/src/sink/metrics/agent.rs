@@ -1,4 +1,4 @@
-//! What the agent knows of itself: losses, probes, objects read, readers.
+//! Series on the agent itself: losses, probes, objects read, readers.
 
 use std::collections::BTreeSet;
 

@@ -13,14 +13,14 @@ use crate::sink::metrics::{LabelSet, label};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Refused {
-    /// As many connections are open as the agent accepts.
+    /// The agent has as many connections as it accepts.
     Connections,
     /// This client has as many connections as one client may have.
     ClientConnections,
     /// The TLS handshake failed or took too long.
     #[strum(serialize = "tls_handshake")]
     Handshake,
-    /// As many streams are open as the agent, or this client, may have.
+    /// The agent, or this client, has as many streams as it may have.
     Streams,
     /// The `Host` header has a name that a foreign site may control.
     Host,
@@ -28,7 +28,7 @@ pub enum Refused {
     Unauthenticated,
     /// The user is known, but not permitted.
     Forbidden,
-    /// One client sent too many unknown tokens.
+    /// A client sent too many unknown tokens.
     Attempts,
     /// The API server could not be asked about the credentials.
     Unreviewed,

@@ -30,7 +30,7 @@ pub(super) struct PairKey {
     pub(super) src: WorkloadName,
     pub(super) dst: WorkloadName,
     pub(super) dst_port: u16,
-    /// `None` for `_other`, which mixes them.
+    /// Is `None` for `_other`, which mixes them.
     pub(super) vantage: Option<Vantage>,
 }
 

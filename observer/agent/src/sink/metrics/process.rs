@@ -1,4 +1,4 @@
-//! What this process costs, read at each scrape.
+//! Series on what this process costs, read at each scrape.
 
 use std::fmt;
 use std::fs;

@@ -63,7 +63,7 @@ pub(super) struct Series {
     /// `[Side][Phase]`.
     pub(super) rst: [[Monotone; 3]; 2],
     pub(super) outcomes: Outcomes,
-    /// By reason.
+    /// The drops, by reason.
     pub(super) drops: BTreeMap<ArcStr, u64>,
 }
 
@@ -82,7 +82,7 @@ impl Series {
 struct Slot {
     series: Series,
     updated: Timestamp,
-    /// When one of its workloads disappeared.
+    /// The time at which one of its workloads disappeared.
     departed: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! What a metric family is: one value registers it and describes it in `docs/METRICS.md`.
+//! The definition of a metric family: one value registers it and describes it in `docs/METRICS.md`.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ pub(super) struct Spec {
     /// name.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// One sentence without a full stop, as the `HELP` line has it.
+    /// A sentence without a full stop, as the `HELP` line has it.
     pub(super) help: &'static str,
     /// Groups of labels, in the order in which they are written.
     pub(super) labels: &'static [&'static [Label]],
-    /// What one step of the value is: connections, seconds, packets.
+    /// The meaning of one step of the value: connections, seconds, packets.
     pub(super) unit: &'static str,
-    /// When the value rises or changes, and when series appear and disappear.
+    /// Describes when the value rises or changes, and when series appear and disappear.
     pub(super) changes: &'static str,
-    /// What limits the number of series.
+    /// Describes what limits the number of series.
     pub(super) bound: &'static str,
 }
 
-/// How the value behaves.
+/// The behaviour of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Kind {
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// One label of a family.
+/// A label of a family.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Label {
     pub(super) name: &'static str,
@@ -44,9 +44,9 @@ pub(super) struct Label {
 /// The values that a label can have.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Values {
-    /// One of these names.
+    /// Any one of these names.
     OneOf(&'static [&'static str]),
-    /// One of these names, or `_other` for the series that holds the remainder.
+    /// Any one of these names, or `_other` for the series that holds the remainder.
     OneOfOrOther(&'static [&'static str]),
     /// Anything that fits this text.
     Text(&'static str),

@@ -103,7 +103,7 @@ fn promtool_finds_no_fault() {
     assert!(output.status.success() && printed.is_empty(), "{}", String::from_utf8_lossy(&printed));
 }
 
-/// One sample whose labels contain all of these.
+/// Returns the value of the one sample whose labels contain all of these.
 #[track_caller]
 fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
     let prefix = format!("{name}{{");

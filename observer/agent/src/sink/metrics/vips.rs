@@ -76,7 +76,7 @@ struct Inner {
 
 #[derive(Clone, Debug, Default)]
 struct Series {
-    /// By Service (empty for a VIP without) and source.
+    /// The moves, by Service (empty for a VIP without) and source.
     moves: BTreeMap<(ObjectRef, ClaimSource), u64>,
     announcers: BTreeSet<Announcer>,
 }

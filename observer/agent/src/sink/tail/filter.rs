@@ -27,14 +27,14 @@ struct Names {
 /// Selects records. Different criteria must all match; of several values for one, any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of either side.
+    /// The namespaces of either side.
     pub namespaces: Vec<String>,
-    /// Of either side.
+    /// The pods of either side.
     pub pods: Vec<PodName>,
     pub kinds: Vec<Kind>,
     /// Only attempts have one.
     pub outcomes: Vec<Outcome>,
-    /// Nothing earlier.
+    /// The time of the earliest records that are selected.
     pub since: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! One reader: its cursor, and its wait for more records.
+//! A reader: its cursor, and its wait for more records.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ pub struct Subscription {
     cursor: u64,
     /// Number of the last line returned.
     delivered: u64,
-    /// Where a reader that does not follow stops.
+    /// The place where a reader that does not follow stops.
     end: Option<u64>,
     head: watch::Receiver<u64>,
     ready: VecDeque<Item>,
 }
 
-/// One line for the reader: JSON with its newline.
+/// A line for the reader: JSON with its newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The position after which a reader continues.

@@ -23,7 +23,7 @@ fn subscribe(tail: &Arc<Tail>, start: Start, follow: bool) -> Subscription {
     tail.subscribe(Filter::default(), start, follow).unwrap()
 }
 
-/// What a reader got: the second of a record, or how many were lost before the next.
+/// Holds what a reader got: the second of a record, or how many were lost before the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Got {
     Record(i64),
@@ -210,7 +210,7 @@ fn filters_match_either_side_and_let_losses_through() {
 
 proptest! {
     /// Readers that join anywhere and read whenever they like see every record from their start on exactly once, or
-    /// are told exactly how many they missed.
+    /// learn exactly how many they missed.
     #[test]
     fn no_gap_and_no_duplicate(
         steps in prop::collection::vec((0_i64..30, any::<bool>()), 1..40),

@@ -11,7 +11,7 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 #[derive(Clone)]
 pub(super) struct Document(pub(super) Value);
 
-/// One path with one method.
+/// A path with one of its methods.
 pub(super) struct Operation<'a> {
     pub(super) method: &'static str,
     pub(super) path: &'a str,
@@ -50,7 +50,8 @@ impl Document {
         target.unwrap_or_else(|| panic!("{reference} leads nowhere"))
     }
 
-    /// Without room for fields that it doesn't name: readers pass over those, but the agent is not to write any.
+    /// Returns the document without room for fields that it doesn't name: readers pass over those, but the agent is not
+    /// to write any.
     pub(super) fn closed(mut self) -> Self {
         close(&mut self.0);
         self
@@ -73,13 +74,13 @@ impl Document {
         needed
     }
 
-    /// Of a schema in this document.
+    /// Returns the validator of a schema in this document.
     pub(super) fn validator(&self, schema: &Value) -> Validator {
         let root = json!({"allOf": [schema], "components": {"schemas": self.needed(schema)}});
         jsonschema::options().should_validate_formats(true).build(&root).unwrap()
     }
 
-    /// What is wrong with the sample, for people.
+    /// Returns what is wrong with the sample, for people.
     pub(super) fn faults(&self, sample: &Sample) -> Vec<String> {
         let validator = self.validator(&sample.schema);
         let faults = validator.iter_errors(&sample.json);
@@ -114,7 +115,7 @@ impl<'a> Operation<'a> {
         responses.keys().map(|status| status.parse().unwrap()).collect()
     }
 
-    /// Holds an answer against what is said of its status, and takes the JSON out of it.
+    /// Compares an answer with the description of its status, and takes the JSON out of it.
     pub(super) fn samples(&self, answer: &Answer) -> Vec<Sample> {
         let what = format!("{} {} {}", self.method, self.path, answer.status);
         let response = self.object["responses"].get(answer.status.to_string());

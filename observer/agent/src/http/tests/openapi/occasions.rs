@@ -1,4 +1,4 @@
-//! Each status that is described, on the occasion for it.
+//! Tests of each status that is described, on the occasion for it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::http::tests::openapi::document::{Document, Sample};
 use crate::http::tests::openapi::{document, finite};
 use crate::http::{Limits, Settings};
 
-/// What was answered: method, path, status.
+/// Holds what was answered: method, path, status.
 struct Seen<'a> {
     document: &'a Document,
     seen: BTreeSet<(String, String, u16)>,
@@ -26,7 +26,7 @@ impl Seen<'_> {
         self.seen.insert((method.into(), path.into(), answer.status));
     }
 
-    /// Every operation, asked in this way.
+    /// Asks for every operation in this way.
     async fn everywhere(&mut self, agent: &Agent, query: &str, headers: &[(&str, &str)]) {
         for operation in self.document.operations() {
             let path = match operation.path {
@@ -69,7 +69,7 @@ async fn each_status_has_its_occasion() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// Who may not ask, and who can't be asked about.
+/// Sends requests of users who may not ask, and of users who can't be asked about.
 async fn refusals(seen: &mut Seen<'_>) {
     let guarded = Guarded::start().await;
     let nobody = [("authorization", "Bearer nobody-token")];

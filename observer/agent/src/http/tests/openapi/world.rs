@@ -1,4 +1,4 @@
-//! One of everything that an agent can tell, and each of its fields at least once.
+//! A sample of everything that an agent can report, with each of its fields at least once.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ fn server() -> Endpoint {
     }
 }
 
-/// Each event in its shortest and its longest form, with every value of its enumerations.
+/// Returns each event in its shortest and its longest form, with every value of its enumerations.
 fn events(kind: Kind) -> Vec<Event> {
     let (src, dst) = (client(), server());
     match kind {
@@ -214,7 +214,7 @@ fn known_vip() -> Vip {
     }
 }
 
-/// What is odd in it is odd elsewhere: `web/front` and `data/db` can be judged.
+/// Returns a cluster whose odd objects don't concern `web/front` and `data/db`: these can be judged.
 fn cluster() -> Arc<Inventory> {
     let origin = Origin {
         uid: "7d9".into(),
@@ -318,7 +318,7 @@ fn announcer(source: ClaimSource) -> Arc<Announcer> {
 }
 
 impl Agent {
-    /// Ready, pending and stale in every way.
+    /// Returns the answers when the agent is ready, pending and stale in every way.
     pub(super) async fn readiness(&self) -> [crate::http::tests::openapi::Answer; 4] {
         let ready = self.get("/readyz", &[]).await;
         let readiness = &self.shared.readiness;

@@ -172,7 +172,7 @@ fn an_api_server_that_is_down_is_given_up() {
     }
     assert_eq!((tries.as_slice(), lost), ([(0, 1), (1, 2), (3, 4), (7, 8)].as_slice(), 1));
     assert_eq!(desk.due(), None);
-    // The next word on it begins anew, after the pause.
+    // The next report of it starts with fresh tries, after the pause.
     desk.note(finding("a", 50, 0));
     assert_eq!(desk.due(), Some(8));
     desk.seconds += 8;

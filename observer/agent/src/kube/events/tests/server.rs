@@ -1,5 +1,5 @@
-//! Stands in for an API server, over real HTTP: creates, reads and patches Events, and fails as it is told. Validation
-//! and access control are tried on a real one, in `tests/`.
+//! Stands in for an API server, over real HTTP: creates, reads and patches Events, and fails on request. Validation and
+//! access control are tried on a real one, in `tests/`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ pub(super) struct Server {
 struct Inner {
     events: BTreeMap<(String, String), Value>,
     requests: Vec<String>,
-    /// Answered to everything, if set.
+    /// The answer to everything, if set.
     fault: Option<(u16, &'static str)>,
 }
 

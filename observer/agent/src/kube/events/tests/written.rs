@@ -1,4 +1,4 @@
-//! What arrives at an API server.
+//! Tests of what arrives at an API server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What a failure means for the kind.
+//! Decides what a failure means for the kind.
 
 use flow_objects::kinds::Presence;
 

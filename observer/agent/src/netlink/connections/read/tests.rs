@@ -1,4 +1,4 @@
-//! Which entries are open connections.
+//! Tests of which entries are open connections.
 
 use super::*;
 

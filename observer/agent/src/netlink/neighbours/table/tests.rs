@@ -24,7 +24,7 @@ fn neigh(family: u8, interface: u8, state: u16, attributes: &[Vec<u8>]) -> Vec<u
     [header.concat(), attributes.concat()].concat()
 }
 
-/// 10.0.0.`host` at interface 2.
+/// Returns the neighbour 10.0.0.`host` at interface 2.
 fn v4(host: u8, state: u16, mac: [u8; 6]) -> Vec<u8> {
     neigh(AF_INET, 2, state, &[attr(NDA_DST, &[10, 0, 0, host]), attr(NDA_LLADDR, &mac)])
 }
@@ -47,7 +47,7 @@ fn table(messages: &[(u16, Vec<u8>)]) -> Table {
 
 const MAX: usize = 8;
 
-/// `ip mac` of each, then the own ones.
+/// Returns `ip mac` of each neighbour, then the own addresses.
 fn shown(table: &Table) -> Vec<String> {
     let (neighbours, own) = table.snapshot();
     let neighbours = neighbours.iter().map(|(ip, mac)| format!("{ip} {mac}"));
