@@ -3,7 +3,7 @@
 //! glibc rather than musl: since 2.34 its resolver and `/etc/hosts` look-ups are part of libc, so that a static program
 //! loads nothing at run time; and it is what the tests ran on.
 
-mod archive;
+pub(crate) mod archive;
 mod compile;
 mod elf;
 mod target;

@@ -4,6 +4,7 @@ mod background;
 mod build;
 mod cache;
 mod check;
+mod cluster;
 mod demo;
 mod fuzz;
 mod image;
@@ -40,6 +41,8 @@ enum Task {
     Bench(demo::BenchArgs),
     /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
     Vm(vm::VmArgs),
+    /// Start a real Kubernetes cluster on this machine: kubelets, kube-proxy and kube-router in network namespaces
+    Cluster(cluster::ClusterArgs),
     /// Build a real Kubernetes API server from Debian's source package, and run it on loopback
     Kube(kube::KubeArgs),
     /// Look for inputs that crash or hang the readers and evaluators, or make the two evaluators differ
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => {
             setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
         }
+        Task::Cluster(args) => cluster::run(&root, &args),
         Task::Kube(args) => kube::run(&root, &args),
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Image(args) => image::run_task(&root, &args).map(|()| ExitCode::SUCCESS),

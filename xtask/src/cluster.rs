@@ -1,0 +1,130 @@
+//! A real Kubernetes cluster on one machine: each node is a set of namespaces with its own kubelet, containerd, kube-proxy
+//! and kube-router. Nothing leaves the machine.
+
+mod binaries;
+mod control;
+mod forward;
+mod go;
+mod images;
+mod network;
+mod node;
+mod packages;
+mod pki;
+mod place;
+mod stop;
+mod up;
+mod wait;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::run::need_root;
+use place::Place;
+
+/// The newest Kubernetes that the tests run on; see docs/INSTALL.md for all versions that were tried.
+const KUBERNETES: &str = "1.34.4";
+
+#[derive(Args, Debug)]
+pub(crate) struct ClusterArgs {
+    #[command(subcommand)]
+    task: Task,
+    /// Which cluster; several can run at once
+    #[arg(long, global = true, default_value = "lab", value_parser = place::name)]
+    name: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build what is missing and start a cluster; it stays until `down`
+    Up(UpArgs),
+    /// Stop everything that `up` started, and remove its namespaces and files
+    Down,
+    /// Run kubectl as the cluster's administrator
+    Kubectl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run a command on a node (n1, n2, ...) or on the LAN client (client); without a command, a shell
+    Shell {
+        node: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Make an image archive known to every node, e.g. that of `cargo xtask image`
+    Load { archive: std::path::PathBuf },
+    /// Serves the API on loopback for as long as the cluster runs.
+    #[command(hide = true)]
+    Forward { port: u16 },
+}
+
+/// How a cluster is made.
+#[derive(Args, Clone, Debug)]
+struct UpArgs {
+    /// Version of Kubernetes, from 1.30.14 on
+    #[arg(long, value_name = "VERSION", default_value = KUBERNETES, value_parser = binaries::version)]
+    kubernetes: String,
+    /// How kube-proxy programs Services
+    #[arg(long, value_enum, default_value_t = Proxy::Iptables)]
+    proxy: Proxy,
+    /// What enforces NetworkPolicies
+    #[arg(long, value_enum, default_value_t = Enforcer::KubeRouter)]
+    enforcer: Enforcer,
+    /// Number of nodes
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+    nodes: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Proxy {
+    Iptables,
+    Nftables,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Enforcer {
+    KubeRouter,
+    None,
+}
+
+impl Proxy {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+        }
+    }
+}
+
+/// Runs the task; the exit code is that of kubectl or of the command on the node.
+pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
+    need_root("a cluster on this machine")?;
+    let place = Place::of(&args.name)?;
+    match &args.task {
+        Task::Up(options) => up::up(root, &place, options).map(|()| ExitCode::SUCCESS),
+        Task::Down => stop::down(&place).map(|()| ExitCode::SUCCESS),
+        Task::Kubectl { args } => place.running().and_then(|()| passed_on(place.kubectl(args)?)),
+        Task::Shell { node, command } => {
+            place.running().and_then(|()| passed_on(shell(&place, node, command)?))
+        }
+        Task::Load { archive } => {
+            place.running()?;
+            images::load(&place, &place.nodes()?, archive).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Forward { port } => forward::serve(&place, *port).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn shell(place: &Place, node: &str, command: &[String]) -> Result<Command> {
+    let program = command.first().map_or("sh", String::as_str);
+    let mut shell = place.on(node, program)?;
+    shell.args(command.iter().skip(1)).env("KUBECONFIG", place.kubeconfig("admin"));
+    Ok(shell)
+}
+
+fn passed_on(mut command: Command) -> Result<ExitCode> {
+    let status = command.status().with_context(|| format!("{command:?} could not be started"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}

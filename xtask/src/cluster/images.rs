@@ -1,0 +1,61 @@
+//! The images that the nodes' pods run, packed without a registry.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::binaries::{Binaries, METALLB};
+use super::place::Place;
+use crate::image::archive::Image;
+use crate::run::capture;
+
+const BUSYBOX: &str = "/bin/busybox";
+
+/// Writes the archives into the cluster's directory and returns their paths.
+pub(super) fn pack(place: &Place, binaries: &Binaries) -> Result<Vec<PathBuf>> {
+    let dir = place.dir().join("images");
+    fs::create_dir_all(&dir)?;
+    let peer = binaries.peer.join("peer");
+    let shell = Path::new(BUSYBOX);
+    let images: [(&str, &str, &[(&str, &Path)]); 4] = [
+        ("pause", "1", &[("pause", &peer)]),
+        ("peer", "1", &[("peer", &peer), ("busybox", shell), ("sh", shell)]),
+        ("metallb-controller", METALLB, &[("controller", &binaries.metallb.join("controller"))]),
+        ("metallb-speaker", METALLB, &[("speaker", &binaries.metallb.join("speaker"))]),
+    ];
+    images.into_iter().map(|(name, tag, files)| image(&dir, name, tag, files)).collect()
+}
+
+/// One image, whose first file is what it runs.
+fn image(dir: &Path, name: &str, tag: &str, files: &[(&str, &Path)]) -> Result<PathBuf> {
+    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+    let mut content = BTreeMap::new();
+    for (path, source) in files {
+        content.insert(*path, (0o755, read(source)?));
+    }
+    let entrypoint = format!("/{}", files.first().map_or(name, |(path, _)| path));
+    let image = Image {
+        arch: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+        name: &format!("localhost/{name}"),
+        tag,
+        files: content,
+        entrypoint: &entrypoint,
+        labels: BTreeMap::new(),
+    };
+    let path = dir.join(format!("{name}.tar"));
+    fs::write(&path, image.pack()?.archive)?;
+    Ok(path)
+}
+
+/// Imports an archive into the containerd of each node.
+pub(super) fn load(place: &Place, nodes: &[String], archive: &Path) -> Result<()> {
+    let archive = std::path::absolute(archive)?;
+    for node in nodes {
+        let mut ctr = place.on(node, "ctr")?;
+        capture(ctr.args(["-n", "k8s.io", "images", "import"]).arg(&archive))
+            .with_context(|| format!("{} on {node}", archive.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Starting a cluster, step by step.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::binaries::Binaries;
+use super::place::Place;
+use super::wait::Interrupt;
+use super::{Enforcer, UpArgs, control, forward, images, network, node, packages, pki, stop};
+use crate::run::{Environment, capture, report_step};
+
+/// kube-proxy's rights, which no component creates by itself.
+const PROXY_RIGHTS: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: node-proxier}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:node-proxier}
+subjects: [{kind: User, name: system:kube-proxy}]
+";
+
+/// Starts a cluster; what was started is stopped again when a step fails or a signal comes.
+pub(super) fn up(_root: &Path, place: &Place, options: &UpArgs) -> Result<()> {
+    if place.dir().exists() {
+        let name = place.name();
+        let remedy =
+            format!("a cluster `{name}` exists; stop it first: cargo xtask cluster down --name {name}");
+        return Err(Environment(remedy).into());
+    }
+    packages::ensure()?;
+    let binaries = Binaries::ensure(&options.kubernetes)?;
+    let interrupt = Interrupt::catch()?;
+    let started = start(place, options, &binaries, &interrupt);
+    if started.is_err() {
+        report_step("stopping what was started");
+        stop::down(place)?;
+    }
+    started
+}
+
+fn start(place: &Place, options: &UpArgs, binaries: &Binaries, interrupt: &Interrupt) -> Result<()> {
+    let began = Instant::now();
+    let done = |what: &str| report_step(&format!("{what} ({} s)", began.elapsed().as_secs()));
+    let nodes: Vec<String> = (1..=options.nodes).map(|number| format!("n{number}")).collect();
+    fs::create_dir_all(place.dir())?;
+    link_programs(place, binaries)?;
+    fs::write(place.dir().join("nodes"), nodes.join("\n"))?;
+    pki::write(place, &nodes)?;
+    let archives = images::pack(place, binaries)?;
+    network::lan(place)?;
+    for name in &nodes {
+        node::create(place, name, interrupt)?;
+        node::containerd(place, name)?;
+    }
+    for name in &nodes {
+        interrupt.until(&format!("containerd on {name}"), 30, || node::containerd_answers(place, name))?;
+    }
+    for archive in &archives {
+        images::load(place, &nodes, archive)?;
+    }
+    done("nodes with containerd");
+    control::start(place, interrupt)?;
+    done("control plane");
+    for name in &nodes {
+        node::kubelet(place, name)?;
+    }
+    apply(place, PROXY_RIGHTS)?;
+    let members: Result<Vec<_>> = nodes.iter().map(|name| network::join(place, name, interrupt)).collect();
+    network::connect(place, &members?)?;
+    for name in &nodes {
+        node::proxy(place, name, options.proxy)?;
+        if options.enforcer == Enforcer::KubeRouter {
+            node::router(place, name)?;
+        }
+    }
+    interrupt.until("nodes ready", 90, || {
+        let wait = place.kubectl(&["wait", "--for=condition=Ready", "node", "--all", "--timeout=1s"]);
+        wait.is_ok_and(|mut wait| capture(&mut wait).is_ok())
+    })?;
+    done(&format!("{} nodes ready", nodes.len()));
+    invite(place)
+}
+
+/// Programs of one cluster in one directory, whatever versions other clusters have.
+fn link_programs(place: &Place, binaries: &Binaries) -> Result<()> {
+    let bin = place.dir().join("bin");
+    fs::create_dir_all(&bin)?;
+    for dir in [&binaries.kubernetes, &binaries.router] {
+        for program in
+            fs::read_dir(dir)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        {
+            symlink(program.path(), bin.join(program.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+fn apply(place: &Place, manifest: &str) -> Result<()> {
+    let mut kubectl = place.kubectl(&["apply", "-f", "-"])?;
+    let mut child = kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().context("kubectl")?;
+    child.stdin.take().context("kubectl has no standard input")?.write_all(manifest.as_bytes())?;
+    ensure!(child.wait()?.success(), "kubectl apply failed");
+    Ok(())
+}
+
+fn invite(place: &Place) -> Result<()> {
+    let address = forward::start(place)?;
+    let kubeconfig = place.dir().join("kubeconfig");
+    fs::write(&kubeconfig, pki::admin_at(place, address)?)?;
+    let name = if place.name() == "lab" { String::new() } else { format!(" --name {}", place.name()) };
+    anstream::println!("export KUBECONFIG={}", kubeconfig.display());
+    anstream::println!();
+    anstream::println!("cargo xtask cluster{name} kubectl -- get pods -A -o wide");
+    anstream::println!(
+        "cargo xtask cluster{name} shell n1          # a shell on the first node; `client` is a host on the LAN"
+    );
+    anstream::println!("cargo xtask image && cargo xtask cluster{name} load target/oci/flow-observer-*.tar");
+    anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
+    anstream::println!("cargo xtask cluster{name} down");
+    Ok(())
+}
