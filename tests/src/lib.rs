@@ -25,6 +25,7 @@ pub mod pod;
 pub mod policy;
 pub mod product;
 pub mod prometheus;
+pub mod real;
 pub mod service;
 pub mod tcx;
 pub mod test_bed;

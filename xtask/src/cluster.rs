@@ -1,6 +1,7 @@
 //! A real Kubernetes cluster on one machine: each node is a set of namespaces with its own kubelet, containerd, kube-proxy
 //! and kube-router. Nothing leaves the machine.
 
+mod agent;
 mod binaries;
 mod control;
 mod forward;
@@ -12,6 +13,7 @@ mod packages;
 mod pki;
 mod place;
 mod stop;
+pub(crate) mod test;
 mod up;
 mod wait;
 
@@ -55,6 +57,8 @@ enum Task {
     },
     /// Make an image archive known to every node, e.g. that of `cargo xtask image`
     Load { archive: std::path::PathBuf },
+    /// Start a cluster, run the scenarios on it, and stop it again
+    Test(test::TestArgs),
     /// Serves the API on loopback for as long as the cluster runs.
     #[command(hide = true)]
     Forward { port: u16 },
@@ -75,6 +79,12 @@ struct UpArgs {
     /// Number of nodes
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     nodes: u8,
+}
+
+impl Default for UpArgs {
+    fn default() -> Self {
+        Self { kubernetes: KUBERNETES.to_owned(), proxy: Proxy::Iptables, enforcer: Enforcer::KubeRouter, nodes: 3 }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -103,7 +113,11 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
     need_root("a cluster on this machine")?;
     let place = Place::of(&args.name)?;
     match &args.task {
-        Task::Up(options) => up::up(root, &place, options).map(|()| ExitCode::SUCCESS),
+        Task::Up(options) => {
+            up::up(&place, options)?;
+            up::invite(&place);
+            Ok(ExitCode::SUCCESS)
+        }
         Task::Down => stop::down(&place).map(|()| ExitCode::SUCCESS),
         Task::Kubectl { args } => place.running().and_then(|()| passed_on(place.kubectl(args)?)),
         Task::Shell { node, command } => {
@@ -113,6 +127,7 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
             place.running()?;
             images::load(&place, &place.nodes()?, archive).map(|()| ExitCode::SUCCESS)
         }
+        Task::Test(options) => test::run(root, &place, options).map(|()| ExitCode::SUCCESS),
         Task::Forward { port } => forward::serve(&place, *port).map(|()| ExitCode::SUCCESS),
     }
 }

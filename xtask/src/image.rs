@@ -22,7 +22,7 @@ use archive::{Image, Packed};
 pub(crate) use target::Arch;
 
 /// Begins with `localhost/`, so that a node without the image never asks a registry that isn't ours.
-const NAME: &str = "localhost/flow-observer";
+pub(crate) const NAME: &str = "localhost/flow-observer";
 const PROGRAM: &str = "flow-observer";
 /// The limit for the program's size. Compressed it is less than half of this.
 const MAX_BYTES: usize = 25 << 20;
@@ -72,7 +72,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Returns the version, which all packages of the workspace share.
-fn version() -> &'static str {
+pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 

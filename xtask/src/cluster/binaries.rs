@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::go;
 use crate::cache::Cache;
+use crate::image::archive::digest;
 use crate::run::report_step;
 
 const KUBE_ROUTER: &str = "v2.1.0";
@@ -68,8 +69,12 @@ impl Binaries {
                 &format!("kube-router-{KUBE_ROUTER}"),
                 &[&format!("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@{KUBE_ROUTER}")],
             )?,
-            metallb: installed(&format!("metallb-{METALLB}"), &[&metallb[0], &metallb[1]])?,
-            peer: cache.dir("peer-1", build_peer)?,
+            metallb: cache.dir(&format!("metallb-{METALLB}"), |dir| {
+                report_step(&format!("building MetalLB {METALLB} (once on this machine, about 2 minutes)"));
+                metallb.iter().try_for_each(|package| install("MetalLB", package, dir))?;
+                write_metallb_manifest(dir)
+            })?,
+            peer: cache.dir(&peer_name(), build_peer)?,
         })
     }
 }
@@ -126,6 +131,27 @@ fn version_flags(version: &str) -> String {
         }
     }
     flags
+}
+
+/// The project's manifest, with the images that are packed here.
+fn write_metallb_manifest(dir: &Path) -> Result<()> {
+    let module = go::download(&format!("go.universe.tf/metallb@{METALLB}"), dir)?;
+    let path = Path::new(&module.dir).join("config/manifests/metallb-native.yaml");
+    let manifest = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let packed = manifest.replace("quay.io/metallb/", "localhost/metallb-");
+    anyhow::ensure!(
+        ["controller", "speaker"].iter().all(|part| packed.contains(&format!("localhost/metallb-{part}:{METALLB}"))),
+        "{} has other images than expected",
+        path.display()
+    );
+    fs::write(dir.join("metallb.yaml"), packed)?;
+    Ok(())
+}
+
+/// Changes with the source.
+fn peer_name() -> String {
+    let source: String = PEER.iter().map(|(_, text)| *text).collect();
+    format!("peer-{}", &digest(source.as_bytes())[7..19])
 }
 
 fn build_peer(dir: &Path) -> Result<()> {

@@ -21,6 +21,8 @@ const SHOWN: usize = 30;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Module {
     pub(super) go_mod: String,
+    /// The unpacked module.
+    pub(super) dir: String,
 }
 
 /// Downloads a module, `path@version`.

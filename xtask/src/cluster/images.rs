@@ -25,6 +25,8 @@ pub(super) fn pack(place: &Place, binaries: &Binaries) -> Result<Vec<PathBuf>> {
         ("metallb-controller", METALLB, &[("controller", &binaries.metallb.join("controller"))]),
         ("metallb-speaker", METALLB, &[("speaker", &binaries.metallb.join("speaker"))]),
     ];
+    // The module's manifest, for who installs MetalLB.
+    fs::copy(binaries.metallb.join("metallb.yaml"), place.dir().join("metallb.yaml"))?;
     images.into_iter().map(|(name, tag, files)| image(&dir, name, tag, files)).collect()
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -25,7 +24,7 @@ subjects: [{kind: User, name: system:kube-proxy}]
 ";
 
 /// Starts a cluster; what was started is stopped again when a step fails or a signal comes.
-pub(super) fn up(_root: &Path, place: &Place, options: &UpArgs) -> Result<()> {
+pub(super) fn up(place: &Place, options: &UpArgs) -> Result<()> {
     if place.dir().exists() {
         let name = place.name();
         let remedy =
@@ -83,14 +82,14 @@ fn start(place: &Place, options: &UpArgs, binaries: &Binaries, interrupt: &Inter
         wait.is_ok_and(|mut wait| capture(&mut wait).is_ok())
     })?;
     done(&format!("{} nodes ready", nodes.len()));
-    invite(place)
+    serve_api(place)
 }
 
 /// Programs of one cluster in one directory, whatever versions other clusters have.
 fn link_programs(place: &Place, binaries: &Binaries) -> Result<()> {
     let bin = place.dir().join("bin");
     fs::create_dir_all(&bin)?;
-    for dir in [&binaries.kubernetes, &binaries.router] {
+    for dir in [&binaries.kubernetes, &binaries.router, &binaries.peer] {
         for program in
             fs::read_dir(dir)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         {
@@ -108,10 +107,16 @@ fn apply(place: &Place, manifest: &str) -> Result<()> {
     Ok(())
 }
 
-fn invite(place: &Place) -> Result<()> {
+/// Makes the API reachable from the machine, with a kubeconfig for it.
+fn serve_api(place: &Place) -> Result<()> {
     let address = forward::start(place)?;
+    fs::write(place.dir().join("kubeconfig"), pki::admin_at(place, address)?)?;
+    Ok(())
+}
+
+/// Prints what to try.
+pub(super) fn invite(place: &Place) {
     let kubeconfig = place.dir().join("kubeconfig");
-    fs::write(&kubeconfig, pki::admin_at(place, address)?)?;
     let name = if place.name() == "lab" { String::new() } else { format!(" --name {}", place.name()) };
     anstream::println!("export KUBECONFIG={}", kubeconfig.display());
     anstream::println!();
@@ -122,5 +127,4 @@ fn invite(place: &Place) -> Result<()> {
     anstream::println!("cargo xtask image && cargo xtask cluster{name} load target/oci/flow-observer-*.tar");
     anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
     anstream::println!("cargo xtask cluster{name} down");
-    Ok(())
 }

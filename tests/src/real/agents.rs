@@ -1,0 +1,70 @@
+//! The agents of the cluster, asked by the product's own commands.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Cluster;
+use crate::product::Answer;
+use crate::{agent, wait};
+
+/// A finding as `flow-observer findings --all-nodes -o json` prints it.
+pub type Finding = Value;
+
+impl Cluster {
+    /// Runs `flow-observer` as a user with the administrator's kubeconfig. A failure of the command is no error.
+    ///
+    /// # Errors
+    /// Fails when the program can't be started.
+    pub fn ask(&self, args: &[&str]) -> Result<Answer> {
+        let mut command = Command::new(agent::binary()?);
+        let output = command.args(args).env("KUBECONFIG", self.kubeconfig()).stdin(Stdio::null()).output()?;
+        Ok(Answer {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Returns what a command prints, as JSON values, one a line.
+    ///
+    /// # Errors
+    /// Fails when the command does, or prints other than JSON.
+    pub fn values(&self, args: &[&str]) -> Result<Vec<Value>> {
+        let answer = self.ask(&[args, &["--all-nodes", "-o", "json"]].concat())?;
+        anyhow::ensure!(answer.code == Some(0), "{args:?}: {:?}: {}", answer.code, answer.stderr);
+        answer.stdout.lines().map(|line| serde_json::from_str(line).context("no JSON")).collect()
+    }
+
+    /// Returns the findings with a side in `namespace`, active and resolved.
+    ///
+    /// # Errors
+    /// Fails as [`Self::values`] does.
+    pub fn findings(&self, namespace: &str) -> Result<Vec<Finding>> {
+        self.values(&["findings", "--namespace", namespace])
+    }
+
+    /// Waits for a finding of a kind and state in `namespace` that `wanted` accepts.
+    ///
+    /// # Errors
+    /// Fails when there is none within `patience`; the message lists those that there are.
+    pub fn wait_finding(
+        &self,
+        namespace: &str,
+        (kind, state): (&str, &str),
+        patience: Duration,
+        wanted: impl Fn(&Finding) -> bool,
+    ) -> Result<Finding> {
+        let what = format!("a finding {kind} ({state}) of {namespace}");
+        let found = wait::until(&what, patience, || {
+            let findings = self.findings(namespace).ok()?;
+            findings.into_iter().find(|f| f["kind"] == kind && f["state"] == state && wanted(f))
+        });
+        found.with_context(|| match self.findings(namespace) {
+            Ok(findings) => findings.iter().fold("there are:".to_owned(), |text, f| format!("{text}\n  {f}")),
+            Err(error) => format!("{error:#}"),
+        })
+    }
+}

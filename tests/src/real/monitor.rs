@@ -1,0 +1,101 @@
+//! Debian's Prometheus on the nodes' LAN, with the rules that ship.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::process::Process;
+use super::{CLIENT, Cluster};
+use crate::prometheus::{RULES, hurried};
+use crate::wait;
+
+/// The time that an alert gets: a scrape, an evaluation, and the shortened windows.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Prometheus that scrapes every node's agent. Dropping it ends it.
+#[derive(Debug)]
+pub struct Monitor<'a> {
+    cluster: &'a Cluster,
+    prometheus: Process,
+}
+
+impl<'a> Monitor<'a> {
+    /// Starts it, and waits until it has scraped every agent.
+    ///
+    /// # Errors
+    /// Fails when it is not installed, ends, or can't scrape.
+    pub fn start(cluster: &'a Cluster) -> Result<Self> {
+        let dir = cluster.dir().join("monitor");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join("rules.yaml"), hurried(&fs::read_to_string(RULES).context(RULES)?))?;
+        let nodes = cluster.list("nodes")?;
+        let targets: Vec<String> =
+            nodes.iter().filter_map(internal_address).map(|ip| format!("{ip}:9477")).collect();
+        let config = json!({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": ["rules.yaml"],
+            "scrape_configs": [{"job_name": "flow-observer", "static_configs": [{"targets": targets}]}],
+        });
+        let path = dir.join("prometheus.yml");
+        fs::write(&path, serde_yaml_ng::to_string(&config)?)?;
+        let args = [
+            format!("--config.file={}", path.display()),
+            format!("--storage.tsdb.path={}", dir.join("data").display()),
+            "--web.listen-address=127.0.0.1:9090".to_owned(),
+        ];
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let monitor = Self { cluster, prometheus: cluster.start(CLIENT, "prometheus", &args)? };
+        let up = || (monitor.query("sum(up)").ok()? == [nodes.len() as f64]).then_some(());
+        wait::until("Prometheus to scrape every agent", PATIENCE, up)
+            .with_context(|| monitor.prometheus.log())?;
+        Ok(monitor)
+    }
+
+    fn ask(&self, path: &str) -> Result<Value> {
+        let answer =
+            self.cluster.on(CLIENT, &format!("busybox wget -qO- 'http://127.0.0.1:9090/api/v1/{path}'"))?;
+        Ok(serde_json::from_str(&answer)?)
+    }
+
+    /// Returns the values of an instant query, which needs no escaping in a URL.
+    ///
+    /// # Errors
+    /// Fails when Prometheus doesn't answer.
+    pub fn query(&self, expression: &str) -> Result<Vec<f64>> {
+        let answer = self.ask(&format!("query?query={expression}"))?;
+        let result = answer["data"]["result"].as_array().context("no result")?;
+        let value = |sample: &Value| sample["value"][1].as_str().and_then(|value| value.parse().ok());
+        Ok(result.iter().filter_map(value).collect())
+    }
+
+    /// Returns the alerts that fire now.
+    ///
+    /// # Errors
+    /// Fails when Prometheus doesn't answer.
+    pub fn firing(&self) -> Result<Vec<Value>> {
+        let alerts = self.ask("alerts")?["data"]["alerts"].take();
+        let alerts: Vec<Value> = serde_json::from_value(alerts)?;
+        Ok(alerts.into_iter().filter(|alert| alert["state"] == "firing").collect())
+    }
+
+    /// Waits until an alert with this name fires, or until none does.
+    ///
+    /// # Errors
+    /// Fails when that doesn't happen within [`PATIENCE`]; the message lists the alerts.
+    pub fn wait_alert(&self, name: &str, firing: bool) -> Result<()> {
+        let wanted = || {
+            let found = self.firing().ok()?.iter().any(|alert| alert["labels"]["alertname"] == name);
+            (found == firing).then_some(())
+        };
+        let what = if firing { "to fire" } else { "to end" };
+        wait::until(&format!("alert {name} {what}"), PATIENCE, wanted)
+            .with_context(|| format!("firing: {:?}", self.firing()))
+    }
+}
+
+fn internal_address(node: &Value) -> Option<&str> {
+    let addresses = node["status"]["addresses"].as_array()?;
+    addresses.iter().find(|address| address["type"] == "InternalIP")?["address"].as_str()
+}

@@ -1,0 +1,67 @@
+//! Programs that run beside the scenarios, in the network of a node or of the LAN client.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::Cluster;
+
+/// A program with everything that it starts. Dropping it ends all of it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Cluster {
+    /// Starts a program on a node or on [`super::CLIENT`]; its output goes into the cluster's directory.
+    ///
+    /// # Errors
+    /// Fails when it can't be started.
+    pub fn start(&self, node: &str, program: &str, args: &[&str]) -> Result<Process> {
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let log = self.dir().join(format!("test-{name}.log"));
+        let mut command = Command::new(&self.xtask);
+        command
+            .args(["cluster", "--name", &self.name, "shell", node, program])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(File::create(&log)?)
+            .stderr(File::options().append(true).open(&log)?)
+            // One group, so that its end reaches the program behind `shell`.
+            .process_group(0);
+        let child = command.spawn().with_context(|| format!("start {program} on {node}"))?;
+        Ok(Process { child, log })
+    }
+
+    /// Starts a client on the LAN that keeps one connection to `address` and sends a line every 100 ms.
+    ///
+    /// # Errors
+    /// Fails when it can't be started.
+    pub fn hold(&self, address: &str) -> Result<Process> {
+        let peer = self.dir().join("bin/peer");
+        self.start(super::CLIENT, &peer.to_string_lossy(), &["hold", address, "100ms"])
+    }
+}
+
+impl Process {
+    /// Returns its output so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(pid) = self.child.id().try_into() {
+            killpg(Pid::from_raw(pid), Signal::SIGKILL).unwrap_or_default();
+        }
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,25 @@
+//! Scenarios on a real cluster, with all components. Run by `cargo xtask cluster test`, which starts the cluster.
+
+mod faults;
+mod incident_one;
+mod incident_two;
+mod install;
+mod quiet;
+mod verdicts;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lab::real::run(
+        &[
+            install::SCENARIOS,
+            incident_one::SCENARIOS,
+            quiet::SCENARIOS,
+            verdicts::SCENARIOS,
+            incident_two::SCENARIOS,
+            faults::SCENARIOS,
+            faults::LAST,
+        ]
+        .concat(),
+    )
+}

@@ -1,0 +1,80 @@
+//! Random NetworkPolicies.
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+/// What the policies of a set may be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Each policy has one direction and ports by number. For others kube-router is known to differ from the
+    /// specification.
+    OneDirection,
+}
+
+const NAMESPACES: [&str; 3] = ["gen-a", "gen-b", "gen-c"];
+
+/// One to four policies; the same seed gives the same.
+pub(crate) fn random(seed: u64, shape: Shape) -> Vec<Value> {
+    let mut random = Rng::with_seed(seed);
+    let count = random.usize(1..=4);
+    (0..count).map(|number| policy(&mut random, number, shape)).collect()
+}
+
+fn policy(random: &mut Rng, number: usize, shape: Shape) -> Value {
+    let Shape::OneDirection = shape;
+    let ingress = random.bool();
+    let rules: Vec<Value> = (0..random.usize(0..=2)).map(|_| rule(random, ingress)).collect();
+    let (kind, field) = if ingress { ("Ingress", "ingress") } else { ("Egress", "egress") };
+    let mut spec = json!({"podSelector": selector(random), "policyTypes": [kind]});
+    spec[field] = json!(rules);
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": format!("random-{number}"), "namespace": NAMESPACES[random.usize(0..3)], "labels": {"of": "gen"}},
+        "spec": spec,
+    })
+}
+
+fn rule(random: &mut Rng, ingress: bool) -> Value {
+    let mut rule = json!({});
+    let peers: Vec<Value> = (0..random.usize(0..=2)).map(|_| peer(random)).collect();
+    if !peers.is_empty() {
+        rule[if ingress { "from" } else { "to" }] = json!(peers);
+    }
+    match random.usize(0..4) {
+        0 => rule["ports"] = json!([{"port": 8080, "protocol": "TCP"}]),
+        1 => rule["ports"] = json!([{"port": 8000, "endPort": 8080, "protocol": "TCP"}]),
+        _ => {}
+    }
+    rule
+}
+
+fn peer(random: &mut Rng) -> Value {
+    match random.usize(0..5) {
+        0 => json!({"podSelector": selector(random)}),
+        1 => json!({"namespaceSelector": namespaces(random)}),
+        2 => json!({"namespaceSelector": namespaces(random), "podSelector": selector(random)}),
+        3 => {
+            json!({"ipBlock": {"cidr": "10.42.0.0/16", "except": [format!("10.42.{}.0/24", random.usize(0..3))]}})
+        }
+        _ => json!({"ipBlock": {"cidr": format!("10.42.{}.0/24", random.usize(0..3))}}),
+    }
+}
+
+fn selector(random: &mut Rng) -> Value {
+    match random.usize(0..5) {
+        0 => json!({}),
+        1 => json!({"matchLabels": {"app": "x"}}),
+        2 => json!({"matchLabels": {"app": "y"}}),
+        3 => json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["front"]}]}),
+        _ => json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["x"]}]}),
+    }
+}
+
+fn namespaces(random: &mut Rng) -> Value {
+    match random.usize(0..4) {
+        0 => json!({}),
+        1 => json!({"matchLabels": {"team": "red"}}),
+        2 => json!({"matchLabels": {"kubernetes.io/metadata.name": NAMESPACES[random.usize(0..3)]}}),
+        _ => json!({"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}),
+    }
+}
