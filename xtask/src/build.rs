@@ -55,7 +55,18 @@ impl Built {
     /// # Errors
     /// Fails when the agent or a test can't be built.
     pub(crate) fn all(root: &Path) -> Result<Self> {
-        let targets = ["--lib", "--tests", "--bin", "flow-observer"];
+        Self::targets(root, &["--lib", "--tests", "--bin", "flow-observer"])
+    }
+
+    /// Builds only the agent, with what [`Self::all`] would use again.
+    ///
+    /// # Errors
+    /// Fails when the agent can't be built.
+    pub(crate) fn agent(root: &Path) -> Result<Self> {
+        Self::targets(root, &["--bin", "flow-observer"])
+    }
+
+    fn targets(root: &Path, targets: &[&str]) -> Result<Self> {
         let mut build = cargo(root, &["build"]);
         build.args(PACKAGES).args(targets).arg("--message-format=json-render-diagnostics");
         let out = build.stderr(Stdio::inherit()).output().context("run cargo")?;

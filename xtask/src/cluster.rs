@@ -4,6 +4,7 @@
 mod agent;
 mod binaries;
 mod control;
+mod demo;
 mod forward;
 mod go;
 mod images;
@@ -17,13 +18,13 @@ pub(crate) mod test;
 mod up;
 mod wait;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::run::need_root;
+use crate::run::{need_root, report_step};
 use place::Place;
 
 /// The newest Kubernetes that the tests run on; see docs/INSTALL.md for all versions that were tried.
@@ -34,14 +35,20 @@ pub(crate) struct ClusterArgs {
     #[command(subcommand)]
     task: Task,
     /// Which cluster; several can run at once
-    #[arg(long, global = true, default_value = "lab", value_parser = place::name)]
+    #[arg(long, global = true, default_value = place::DEFAULT, value_parser = place::name)]
     name: String,
 }
 
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Build what is missing and start a cluster; it stays until `down`
-    Up(UpArgs),
+    Up {
+        #[command(flatten)]
+        options: UpArgs,
+        /// Also install the agents, the workloads of both incidents and Prometheus
+        #[arg(long)]
+        demo: bool,
+    },
     /// Stop everything that `up` started, and remove its namespaces and files
     Down,
     /// Run kubectl as the cluster's administrator
@@ -55,13 +62,16 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Make an image archive known to every node, e.g. that of `cargo xtask image`
-    Load { archive: std::path::PathBuf },
+    /// Make an image known to every node
+    Load {
+        /// Archive of an image, e.g. that of `cargo xtask image` [default: the agent as it is built for the tests]
+        archive: Option<PathBuf>,
+    },
     /// Start a cluster, run the scenarios on it, and stop it again
     Test(test::TestArgs),
     /// Serves the API on loopback for as long as the cluster runs.
     #[command(hide = true)]
-    Forward { port: u16 },
+    Forward { port: u16, to: u16 },
 }
 
 /// How a cluster is made.
@@ -83,7 +93,12 @@ struct UpArgs {
 
 impl Default for UpArgs {
     fn default() -> Self {
-        Self { kubernetes: KUBERNETES.to_owned(), proxy: Proxy::Iptables, enforcer: Enforcer::KubeRouter, nodes: 3 }
+        Self {
+            kubernetes: KUBERNETES.to_owned(),
+            proxy: Proxy::Iptables,
+            enforcer: Enforcer::KubeRouter,
+            nodes: 3,
+        }
     }
 }
 
@@ -113,8 +128,12 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
     need_root("a cluster on this machine")?;
     let place = Place::of(&args.name)?;
     match &args.task {
-        Task::Up(options) => {
-            up::up(&place, options)?;
+        Task::Up { options, demo } => {
+            up::up(
+                &place,
+                options,
+                |interrupt| if *demo { demo::install(root, &place, interrupt) } else { Ok(()) },
+            )?;
             up::invite(&place);
             Ok(ExitCode::SUCCESS)
         }
@@ -125,11 +144,21 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
         }
         Task::Load { archive } => {
             place.running()?;
-            images::load(&place, &place.nodes()?, archive).map(|()| ExitCode::SUCCESS)
+            load(root, &place, archive.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Task::Test(options) => test::run(root, &place, options).map(|()| ExitCode::SUCCESS),
-        Task::Forward { port } => forward::serve(&place, *port).map(|()| ExitCode::SUCCESS),
+        Task::Forward { port, to } => forward::serve(&place, *port, *to).map(|()| ExitCode::SUCCESS),
     }
+}
+
+fn load(root: &Path, place: &Place, archive: Option<&Path>) -> Result<()> {
+    let archive = match archive {
+        Some(archive) => archive.to_owned(),
+        None => agent::build(root, place)?,
+    };
+    images::load(place, &place.nodes()?, &archive)?;
+    report_step(&format!("{} is known to every node", archive.display()));
+    Ok(())
 }
 
 fn shell(place: &Place, node: &str, command: &[String]) -> Result<Command> {

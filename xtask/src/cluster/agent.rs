@@ -9,11 +9,22 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::place::Place;
+use crate::build::Built;
 use crate::image::archive::Image;
 use crate::image::{self, Arch};
-use crate::run::capture;
+use crate::run::{capture, report_step};
+use crate::setup;
 
 const PROGRAM: &str = "flow-observer";
+
+/// Builds the agent as for the tests, packs it, and returns the archive's path.
+pub(super) fn build(root: &Path, place: &Place) -> Result<PathBuf> {
+    setup::ensure(root, false)?;
+    report_step("building the agent");
+    let built = Built::agent(root)?;
+    pack(built.executable(PROGRAM)?, &place.dir().join("images"), image::version())
+}
 
 /// Packs the program into `dir` and returns the archive's path.
 pub(super) fn pack(program: &Path, dir: &Path, tag: &str) -> Result<PathBuf> {

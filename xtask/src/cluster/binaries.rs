@@ -140,7 +140,9 @@ fn write_metallb_manifest(dir: &Path) -> Result<()> {
     let manifest = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let packed = manifest.replace("quay.io/metallb/", "localhost/metallb-");
     anyhow::ensure!(
-        ["controller", "speaker"].iter().all(|part| packed.contains(&format!("localhost/metallb-{part}:{METALLB}"))),
+        ["controller", "speaker"]
+            .iter()
+            .all(|part| packed.contains(&format!("localhost/metallb-{part}:{METALLB}"))),
         "{} has other images than expected",
         path.display()
     );

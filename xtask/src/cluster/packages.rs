@@ -37,6 +37,14 @@ pub(super) fn ensure() -> Result<()> {
     need_go(output("go", &["env", "GOVERSION"]).as_deref())
 }
 
+/// Installs Prometheus, which only the demo needs.
+pub(super) fn ensure_prometheus() -> Result<()> {
+    if exists("prometheus") {
+        return Ok(());
+    }
+    setup::install(&["prometheus"], "the demo's alerts")
+}
+
 fn exists(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);

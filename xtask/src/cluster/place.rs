@@ -17,6 +17,9 @@ pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
 /// The API server runs on the first node.
 pub(super) const API: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
 
+/// The cluster that commands without `--name` mean.
+pub(super) const DEFAULT: &str = "lab";
+
 /// Checks the name of a cluster: it becomes part of the names of namespaces and cgroups.
 pub(super) fn name(text: &str) -> Result<String, String> {
     let fits = (1..=12).contains(&text.len())
@@ -39,6 +42,11 @@ impl Place {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The option that names the cluster on a command line, unless it is the default.
+    pub(super) fn option(&self) -> String {
+        if self.name == DEFAULT { String::new() } else { format!(" --name {}", self.name) }
     }
 
     pub(super) fn dir(&self) -> &Path {

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::forward::FORWARDED;
 use super::node::KUBELET;
 use super::place::Place;
 use crate::cache::Cache;
@@ -24,7 +25,9 @@ pub(super) fn down(place: &Place) -> Result<()> {
         report_step(&format!("no cluster `{}` is running", place.name()));
         return Ok(());
     }
-    end_recorded(&place.dir().join("forward.pid"));
+    for name in FORWARDED {
+        end_recorded(&place.dir().join(format!("{name}-forward.pid")));
+    }
     for node in dirs(place.dir()) {
         end_recorded(&place.dir().join(&node).join("outer.pid"));
     }

@@ -60,14 +60,17 @@ pub(crate) fn run_built(root: &Path, args: &TestArgs, built: &Built) -> Result<(
 }
 
 fn on_built(root: &Path, place: &Place, args: &TestArgs, built: &Built) -> Result<()> {
-    up::up(place, &args.up)?;
+    up::up(place, &args.up, |_| Ok(()))?;
     let interrupt = Interrupt::catch()?;
     let result = scenarios(place, args, built, &interrupt);
     if result.is_err() {
         keep_logs(root, place)?;
     }
     if args.keep {
-        report_step(&format!("the cluster stays; `cargo xtask cluster down --name {}` ends it", place.name()));
+        report_step(&format!(
+            "the cluster stays; `cargo xtask cluster down --name {}` ends it",
+            place.name()
+        ));
     } else {
         stop::down(place)?;
     }

@@ -23,8 +23,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:n
 subjects: [{kind: User, name: system:kube-proxy}]
 ";
 
-/// Starts a cluster; what was started is stopped again when a step fails or a signal comes.
-pub(super) fn up(place: &Place, options: &UpArgs) -> Result<()> {
+/// Starts a cluster and what `then` adds to it; all of it is stopped again when a step fails or a signal comes.
+pub(super) fn up(place: &Place, options: &UpArgs, then: impl FnOnce(&Interrupt) -> Result<()>) -> Result<()> {
     if place.dir().exists() {
         let name = place.name();
         let remedy =
@@ -34,7 +34,7 @@ pub(super) fn up(place: &Place, options: &UpArgs) -> Result<()> {
     packages::ensure()?;
     let binaries = Binaries::ensure(&options.kubernetes)?;
     let interrupt = Interrupt::catch()?;
-    let started = start(place, options, &binaries, &interrupt);
+    let started = start(place, options, &binaries, &interrupt).and_then(|()| then(&interrupt));
     if started.is_err() {
         report_step("stopping what was started");
         stop::down(place)?;
@@ -109,7 +109,7 @@ fn apply(place: &Place, manifest: &str) -> Result<()> {
 
 /// Makes the API reachable from the machine, with a kubeconfig for it.
 fn serve_api(place: &Place) -> Result<()> {
-    let address = forward::start(place)?;
+    let address = forward::start(place, "api", 6443)?;
     fs::write(place.dir().join("kubeconfig"), pki::admin_at(place, address)?)?;
     Ok(())
 }
@@ -117,14 +117,16 @@ fn serve_api(place: &Place) -> Result<()> {
 /// Prints what to try.
 pub(super) fn invite(place: &Place) {
     let kubeconfig = place.dir().join("kubeconfig");
-    let name = if place.name() == "lab" { String::new() } else { format!(" --name {}", place.name()) };
+    let name = place.option();
     anstream::println!("export KUBECONFIG={}", kubeconfig.display());
     anstream::println!();
     anstream::println!("cargo xtask cluster{name} kubectl -- get pods -A -o wide");
     anstream::println!(
         "cargo xtask cluster{name} shell n1          # a shell on the first node; `client` is a host on the LAN"
     );
-    anstream::println!("cargo xtask image && cargo xtask cluster{name} load target/oci/flow-observer-*.tar");
+    anstream::println!(
+        "cargo xtask cluster{name} load              # builds the agent, and makes its image known to every node"
+    );
     anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
     anstream::println!("cargo xtask cluster{name} down");
 }

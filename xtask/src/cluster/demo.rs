@@ -1,0 +1,112 @@
+//! `cargo xtask cluster up --demo`: the agents, the workloads of both incidents and Prometheus, to explore.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::place::{API, Place, address};
+use super::wait::Interrupt;
+use super::{agent, forward, images, node, packages};
+use crate::run::{capture, report_step};
+
+const POSTGRES: &str = include_str!("../../../tests/tests/cluster/manifests/postgres.yaml");
+const WEB: &str = include_str!("../../../tests/tests/cluster/manifests/web.yaml");
+const POOL: &str = include_str!("../../../tests/tests/cluster/manifests/pool.yaml");
+const RULES: &str = "deploy/prometheus/rules.plain.yaml";
+const PROMETHEUS: u16 = 9090;
+
+/// Installs everything, and prints what to open and to try.
+pub(super) fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
+    packages::ensure_prometheus()?;
+    let archive = agent::build(root, place)?;
+    images::load(place, &place.nodes()?, &archive)?;
+    let dir = place.dir().join("demo");
+    fs::create_dir_all(&dir)?;
+    report_step("installing the agents, MetalLB, and the workloads of both incidents");
+    kubectl(place, &["apply", "-k", &root.join("deploy/overlays/k3s").to_string_lossy()])?;
+    kubectl(place, &["apply", "-f", &place.dir().join("metallb.yaml").to_string_lossy()])?;
+    for (name, text) in [
+        ("postgres.yaml", POSTGRES.to_owned()),
+        ("policy.yaml", policy("one-apps")),
+        ("policy-without-apps.yaml", policy("one-other")),
+        ("web.yaml", WEB.to_owned()),
+        ("pool.yaml", POOL.to_owned()),
+    ] {
+        fs::write(dir.join(name), text)?;
+    }
+    for name in ["postgres.yaml", "policy.yaml", "web.yaml"] {
+        kubectl(place, &["apply", "-f", &dir.join(name).to_string_lossy()])?;
+    }
+    interrupt.until("the agents to be ready", 120, || {
+        let status = ["-n", "flow-observer", "rollout", "status", "daemonset/flow-observer", "--timeout=1s"];
+        kubectl(place, &status).is_ok()
+    })?;
+    // MetalLB's webhook answers some time after its pod is ready.
+    let pool = dir.join("pool.yaml");
+    interrupt.until("MetalLB", 120, || kubectl(place, &["apply", "-f", &pool.to_string_lossy()]).is_ok())?;
+    let prometheus = prometheus(root, place, &dir)?;
+    invite(place, &dir, prometheus);
+    Ok(())
+}
+
+fn kubectl(place: &Place, args: &[&str]) -> Result<()> {
+    capture(&mut place.kubectl(args)?).map(drop)
+}
+
+/// The policy of the database, which admits one namespace.
+fn policy(admitted: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: postgres, namespace: one-db}}\nspec:\n  \
+         podSelector: {{matchLabels: {{app: postgres}}}}\n  policyTypes: [Ingress]\n  ingress:\n  - from:\n    \
+         - namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {admitted}}}}}\n    \
+         ports: [{{port: 5432, protocol: TCP}}]\n"
+    )
+}
+
+/// Starts Prometheus on the first node, with the rules that ship, and returns where it can be opened.
+fn prometheus(root: &Path, place: &Place, dir: &Path) -> Result<SocketAddr> {
+    let rules = fs::read_to_string(root.join(RULES)).context(RULES)?;
+    fs::write(dir.join("rules.yaml"), rules)?;
+    let targets: Vec<String> = place.nodes()?.iter().map(|node| format!("{}:9477", address(node))).collect();
+    let config = serde_json::json!({
+        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": "flow-observer", "static_configs": [{"targets": targets}]}],
+    });
+    let path = dir.join("prometheus.yml");
+    fs::write(&path, serde_json::to_string_pretty(&config)?)?;
+    let flags = [
+        format!("--config.file={}", path.display()),
+        format!("--storage.tsdb.path={}", dir.join("prometheus").display()),
+        format!("--web.listen-address={API}:{PROMETHEUS}"),
+    ];
+    node::service(place, "n1", "prometheus", "prometheus", &flags)?;
+    forward::start(place, "prometheus", PROMETHEUS)
+}
+
+fn invite(place: &Place, dir: &Path, prometheus: SocketAddr) {
+    let (name, dir) = (place.option(), dir.display());
+    anstream::println!(
+        "
+Prometheus, with the alerts that ship: http://{prometheus}/alerts
+
+Incident one, a policy loses a namespace while connections stay open:
+  cargo xtask cluster{name} kubectl -- apply -f {dir}/policy-without-apps.yaml
+  flow-observer findings --all-nodes
+  cargo xtask cluster{name} kubectl -- -n one-apps delete pod -l app=web
+  cargo xtask cluster{name} kubectl -- -n one-apps describe pod -l app=web
+  cargo xtask cluster{name} kubectl -- apply -f {dir}/policy.yaml
+
+Incident two, a load-balancer address changes nodes:
+  flow-observer vips --all-nodes
+  cargo xtask cluster{name} kubectl -- -n metallb-system delete pod -l component=speaker
+  flow-observer tail --all-nodes --since 5m
+
+`flow-observer` is target/debug/flow-observer; it finds the cluster by KUBECONFIG:"
+    );
+}
+
+#[cfg(test)]
+mod tests;
