@@ -42,7 +42,7 @@ pub(crate) struct ImageArgs {
 
 /// Builds the program and packs it.
 pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
-    setup::ensure(root, false)?;
+    setup::ensure(root, setup::Need::AGENT)?;
     let arch = match args.arch {
         Some(arch) => arch,
         None => Arch::host()?,
