@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use crate::progress::Progress;
 use crate::run::cargo;
 
 /// Chooses the packages, and with them the features of their dependencies. Every command must make the same choice:
@@ -55,23 +55,19 @@ impl Built {
     /// # Errors
     /// Fails when the agent or a test can't be built.
     pub(crate) fn all(root: &Path) -> Result<Self> {
-        Self::targets(root, &["--lib", "--tests", "--bin", "flow-observer"])
+        Progress::during(&root.join("target/setup"), |progress| Self::beside(root, progress))
     }
 
-    /// Builds only the agent, with what [`Self::all`] would use again.
+    /// Builds the same beside other work.
     ///
     /// # Errors
-    /// Fails when the agent can't be built.
-    pub(crate) fn agent(root: &Path) -> Result<Self> {
-        Self::targets(root, &["--bin", "flow-observer"])
-    }
-
-    fn targets(root: &Path, targets: &[&str]) -> Result<Self> {
+    /// Fails when the agent or a test can't be built.
+    pub(crate) fn beside(root: &Path, progress: &Progress) -> Result<Self> {
+        let targets = ["--lib", "--tests", "--bin", "flow-observer"];
         let mut build = cargo(root, &["build"]);
         build.args(PACKAGES).args(targets).arg("--message-format=json-render-diagnostics");
-        let out = build.stderr(Stdio::inherit()).output().context("run cargo")?;
-        ensure!(out.status.success(), "cargo build: {}", out.status);
-        Ok(Self::read(&String::from_utf8_lossy(&out.stdout)))
+        let messages = progress.build("agent and tests", &mut build)?;
+        Ok(Self::read(&String::from_utf8_lossy(&messages)))
     }
 
     fn read(messages: &str) -> Self {

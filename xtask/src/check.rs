@@ -12,7 +12,7 @@ use crate::{fuzz, rules, setup, test, tidy, vm};
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
 const STEPS: &[Step] = &[
-    ("set-up", |root| setup::ensure(root, true)),
+    ("set-up", |root| setup::all(root)),
     ("formatting", |root| {
         run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
         run(&mut cargo(root, &["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))

@@ -1,4 +1,4 @@
-//! Runs the lab's programs, built in release mode.
+//! Runs the lab's programs: the demo as the tests build it, the benchmarks in release mode.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -6,8 +6,9 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::run::{cargo, need_root, report_step, run, target_dir};
-use crate::setup;
+use crate::build::PACKAGES;
+use crate::run::{cargo, need_root, report_step, target_dir};
+use crate::setup::{self, Need};
 
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
@@ -34,27 +35,41 @@ pub(crate) fn demo(root: &Path, args: &DemoArgs) -> Result<ExitCode> {
     let mut rest = vec![args.name.as_str()];
     rest.extend(args.keep.then_some("--keep"));
     rest.extend(args.json.then_some("--json"));
-    exec(root, "demo", &rest)
+    exec(root, &Program { name: "demo", profile: "dev", folder: "debug" }, &rest)
 }
 
 pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
-    exec(root, "bench", &args.what.iter().map(String::as_str).collect::<Vec<_>>())
+    let what: Vec<_> = args.what.iter().map(String::as_str).collect();
+    exec(root, &Program { name: "bench", profile: "release", folder: "release" }, &what)
 }
 
-fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
-    need_root(&format!("`cargo xtask {bin}`"))?;
-    setup::ensure(root, false)?;
-    report_step("building (release)");
-    run(&mut cargo(
-        root,
-        &["build", "--quiet", "--locked", "--release", "-p", "observer", "-p", "lab", "--bins"],
-    ))?;
-    let built = target_dir(root)?.join("release");
-    let mut program = Command::new(built.join(bin));
-    program.args(args).env("FLOW_OBSERVER_BIN", built.join("flow-observer"));
+/// A program of the lab. The demo runs for seconds, so that optimising it would only cost time; and the tests use the
+/// same build.
+struct Program {
+    name: &'static str,
+    profile: &'static str,
+    folder: &'static str,
+}
+
+fn exec(root: &Path, program: &Program, args: &[&str]) -> Result<ExitCode> {
+    let Program { name, profile, folder } = *program;
+    need_root(&format!("`cargo xtask {name}`"))?;
+    let built = target_dir(root)?.join(folder);
+    let agent = built.join("flow-observer");
+    if !agent.exists() {
+        report_step("the first build takes some minutes; later ones take seconds");
+    }
+    setup::meanwhile(root, Need::LAB, |progress| {
+        report_step(&format!("building the agent and the lab (profile {profile})"));
+        let bins = ["--bin", "flow-observer", "--bin", name];
+        let mut build = cargo(root, &["build", "--profile", profile]);
+        progress.build("agent and lab", build.args(PACKAGES).args(bins)).map(drop)
+    })?;
+    let mut program = Command::new(built.join(name));
+    program.args(args).env("FLOW_OBSERVER_BIN", agent);
     // Ctrl-C reaches the program as well. It cleans up, and this process waits for it.
     ignore_interrupts()?;
-    let status = program.status().with_context(|| format!("{bin} could not be started"))?;
+    let status = program.status().with_context(|| format!("{name} could not be started"))?;
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }
 

@@ -59,7 +59,7 @@ impl FuzzArgs {
 /// Fails when a target can't be built or run, and when it found an input that fails.
 pub(crate) fn fuzz(root: &Path, args: &FuzzArgs) -> Result<()> {
     let targets = targets(root, args.target.as_deref())?;
-    setup::ensure(root, false)?;
+    setup::ensure(root, setup::Need::FUZZER)?;
     let programs = build(root)?;
     if args.build {
         return Ok(());

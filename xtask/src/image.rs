@@ -5,6 +5,7 @@
 
 pub(crate) mod archive;
 mod compile;
+mod development;
 mod elf;
 mod target;
 
@@ -38,24 +39,34 @@ pub(crate) struct ImageArgs {
     /// Build again from a copy in another directory, and fail unless both archives are the same
     #[arg(long)]
     verify: bool,
+    /// Pack the program of the demo and the tests, with the libraries that it loads, in seconds: for tests, not for
+    /// shipping [default file: target/oci/flow-observer-VERSION-ARCH-dev.tar]
+    #[arg(long, conflicts_with_all = ["arch", "verify"])]
+    dev: bool,
 }
 
 /// Builds the program and packs it.
 pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
-    setup::ensure(root, false)?;
+    if !args.dev {
+        setup::ensure(root, setup::Need::AGENT)?;
+    }
     let arch = match args.arch {
         Some(arch) => arch,
         None => Arch::host()?,
     };
-    let packed = make(root, arch)?;
-    let out = args.out.clone().unwrap_or_else(|| default_out(root, arch));
+    let packed = if args.dev { development::make(root, arch)? } else { make(root, arch)? };
+    let out = args.out.clone().unwrap_or_else(|| default_out(root, arch, args.dev));
     if let Some(dir) = out.parent() {
         fs::create_dir_all(dir)?;
     }
     fs::write(&out, &packed.archive).with_context(|| format!("{} can't be written", out.display()))?;
     let mib = packed.archive.len() as f64 / f64::from(1 << 20);
     report_step(&format!("{} ({mib:.1} MiB), {NAME}:{}, {}", out.display(), version(), packed.digest));
-    report_step(&format!("on each k3s node: k3s ctr images import {}", file_name(&out)));
+    if args.dev {
+        report_step("for tests only: `cargo xtask image` builds the program for shipping");
+    } else {
+        report_step(&format!("on each k3s node: k3s ctr images import {}", file_name(&out)));
+    }
     if args.verify {
         verify(root, arch, &packed)?;
     }
@@ -63,8 +74,9 @@ pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
 }
 
 /// Returns where the tests look for the archive.
-fn default_out(root: &Path, arch: Arch) -> PathBuf {
-    root.join(format!("target/oci/{PROGRAM}-{}-{}.tar", version(), arch.goarch()))
+fn default_out(root: &Path, arch: Arch, dev: bool) -> PathBuf {
+    let suffix = if dev { "-dev" } else { "" };
+    root.join(format!("target/oci/{PROGRAM}-{}-{}{suffix}.tar", version(), arch.goarch()))
 }
 
 fn file_name(path: &Path) -> String {
@@ -90,7 +102,11 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
     fs::create_dir_all(&beside)?;
     fs::copy(&built, beside.join(PROGRAM))?;
     ensure!(program.len() <= MAX_BYTES, "the program has {} bytes, over 25 MiB", program.len());
-    let mut files = BTreeMap::from([(PROGRAM, (0o755, program))]);
+    pack(root, arch, BTreeMap::from([(PROGRAM, (0o755, program))]), true)
+}
+
+/// Packs the program with the licences.
+fn pack(root: &Path, arch: Arch, mut files: BTreeMap<&str, (u32, Vec<u8>)>, small: bool) -> Result<Packed> {
     for (path, source) in
         [("licenses/LICENSE-APACHE", "LICENSE-APACHE"), ("licenses/LICENSE-MIT", "LICENSE-MIT")]
     {
@@ -108,9 +124,9 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
         files,
         entrypoint: concat!("/", "flow-observer"),
         labels,
+        small,
     };
-    let packed = image.pack()?;
-    Ok(packed)
+    Ok(image.pack()?)
 }
 
 /// Checks that the program starts: natively, or as far as an emulator of the architecture gets.

@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 
 use crate::cache::Cache;
 use crate::run::{cargo, report_step, run as run_command, target_dir};
-use crate::setup;
+use crate::setup::{self, Need};
 
 /// The version of the build's recipe. Results of older versions are built again.
 const RECIPE: u32 = 1;
@@ -101,7 +101,7 @@ fn suffix() -> String {
 
 /// Runs the lab's program `kube`, which starts and stops servers.
 fn forward(root: &Path, args: &[String]) -> Result<ExitCode> {
-    setup::ensure(root, false)?;
+    setup::ensure(root, &[Need::Linker, Need::Probes, Need::ApiServer])?;
     let build = ensure()?;
     let mut make = cargo(root, &["build", "--quiet", "--locked", "-p", "lab", "--bin", "kube"]);
     run_command(&mut make)?;

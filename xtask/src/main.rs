@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod kube;
+mod progress;
 mod rules;
 mod run;
 mod setup;
@@ -31,7 +32,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Install what is missing: Debian packages, bpf-linker, a toolchain for the eBPF target
+    /// Install everything that any command uses: Debian packages, bpf-linker, a toolchain for the eBPF target. The
+    /// commands install what they use themselves
     Setup,
     /// Play an incident with real packets and the real agent; no cluster needed
     Demo(demo::DemoArgs),
@@ -60,13 +62,13 @@ enum Task {
 fn main() -> ExitCode {
     let root = root();
     let result = match Cli::parse().task {
-        Task::Setup => setup::ensure(&root, true).map(|()| ExitCode::SUCCESS),
+        Task::Setup => setup::all(&root).map(|()| ExitCode::SUCCESS),
         Task::Demo(args) => demo::demo(&root, &args),
         Task::Test(args) => test::run_all(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => demo::bench(&root, &args),
-        Task::Vm(args) => {
-            setup::ensure(&root, false).and_then(|()| vm::run(&args, &root)).map(|()| ExitCode::SUCCESS)
-        }
+        Task::Vm(args) => setup::ensure(&root, setup::Need::AGENT)
+            .and_then(|()| vm::run(&args, &root))
+            .map(|()| ExitCode::SUCCESS),
         Task::Cluster(args) => cluster::run(&root, &args),
         Task::Kube(args) => kube::run(&root, &args),
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),

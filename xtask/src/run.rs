@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -18,10 +20,26 @@ impl fmt::Display for Environment {
 
 impl std::error::Error for Environment {}
 
+/// The time of the last step.
+static LAST_STEP: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Returns when the last step was reported; now, when none was.
+pub(crate) fn last_step() -> Instant {
+    LAST_STEP.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(Instant::now)
+}
+
 /// Reports the next step on standard error.
 pub(crate) fn report_step(what: &str) {
+    *LAST_STEP.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     let style = anstyle::AnsiColor::Cyan.on_default().bold();
     anstream::eprintln!("{style}==>{style:#} {what}");
+}
+
+/// Repeats lines of another program on standard error.
+pub(crate) fn report_lines(lines: &str) {
+    for line in lines.lines() {
+        anstream::eprintln!("{line}");
+    }
 }
 
 /// Reports an error on standard error.
@@ -65,6 +83,7 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
 /// Returns a command of the cargo that started this program.
 pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    ebpf_object::forget_package(&mut command);
     command.current_dir(root).args(args);
     command
 }

@@ -7,11 +7,16 @@ use clap::Args;
 
 use crate::background::Background;
 use crate::build::{Built, PACKAGES};
+use crate::kube;
 use crate::run::{cargo, need_root, report_step, run};
-use crate::{kube, setup};
+use crate::setup::{self, Need};
 
 /// Names the task that builds the container image, and the scenarios that need it.
 const IMAGE: &str = "image";
+
+/// What the tests use.
+const NEEDS: &[Need] =
+    &[Need::Linker, Need::Probes, Need::Lab, Need::Keepalived, Need::Prometheus, Need::Node, Need::ApiServer];
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -25,14 +30,19 @@ pub(crate) struct TestArgs {
 /// Fails when a test fails, and when the scenarios can't run.
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
-    setup::ensure(root, false)?;
-    let kube = kube::ensure()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = args.filter.as_deref().is_none_or(|filter| filter.contains(IMAGE));
-    let image = if wanted { Some(Background::start(root, IMAGE, &[])?) } else { None };
-    report_step("building the agent and its tests");
-    let built = Built::all(root)?;
+    report_step(
+        "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors; \
+         all tests take about 10 more",
+    );
+    let (image, built) = setup::meanwhile(root, NEEDS, |progress| {
+        let image = if wanted { Some(Background::start(root, IMAGE, &[])?) } else { None };
+        report_step("building the agent and its tests");
+        Ok((image, Built::beside(root, progress)?))
+    })?;
+    let kube = kube::ensure()?;
     let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
     report_step("unit tests");
     tests.units(built.unit_tests())?;

@@ -31,6 +31,8 @@ pub(crate) struct Image<'a> {
     /// The program's path in the image, with a leading slash.
     pub(crate) entrypoint: &'a str,
     pub(crate) labels: BTreeMap<&'a str, &'a str>,
+    /// Is false where packing fast matters more than the size.
+    pub(crate) small: bool,
 }
 
 /// Holds the archive, and the digest that a registry and `crictl images` show.
@@ -45,7 +47,7 @@ impl Image<'_> {
         let mut blobs = Blobs::default();
         let layer = tar(self.files.iter().map(|(path, (mode, content))| (*path, *mode, content.as_slice())))?;
         let config = self.config(&digest(&layer));
-        let layer = blobs.add(LAYER, gzip(&layer)?);
+        let layer = blobs.add(LAYER, gzip(&layer, self.small)?);
         let config = blobs.add(CONFIG, config.to_string().into_bytes());
         let manifest =
             json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });
@@ -152,8 +154,9 @@ fn append(
 }
 
 /// Compresses without a name and a time in the header.
-fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+fn gzip(content: &[u8], small: bool) -> io::Result<Vec<u8>> {
+    let level = if small { Compression::best() } else { Compression::none() };
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), level);
     encoder.write_all(content)?;
     encoder.finish()
 }

@@ -8,42 +8,48 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::{output, report_step, run};
+use super::has_apt;
+use crate::progress::Progress;
+use crate::run::run;
 
 /// containerd and its `ctr`; runc; kubectl 1.20, whose kustomize is the oldest that the manifests must suit.
 const PACKAGES: [&str; 3] = ["containerd", "runc", "kubernetes-client"];
 
-/// Unpacks what is missing. Is true if something was unpacked.
-pub(super) fn ensure(tools: &Path) -> Result<bool> {
+pub(super) fn is_missing(tools: &Path) -> bool {
+    !tools.join("node/usr/bin/ctr").exists()
+}
+
+pub(super) fn announcement(tools: &Path) -> String {
+    format!(
+        "unpacking Debian packages {} (36 MB) into {}: run the image and render the manifests in tests",
+        PACKAGES.join(", "),
+        tools.join("node").display()
+    )
+}
+
+/// Unpacks them.
+pub(super) fn ensure(progress: &Progress, tools: &Path) -> Result<()> {
     let dir = tools.join("node");
-    if dir.join("usr/bin/ctr").exists() {
-        return Ok(false);
-    }
-    if output("apt-get", &["--version"]).is_none() {
+    if !has_apt() {
         bail!(
             "this system has no apt-get: put containerd, ctr and kubectl into {0}/usr/bin, runc into {0}/usr/sbin",
             dir.display()
         );
     }
-    report_step(&format!(
-        "unpacking Debian packages {} (36 MB) into {}: run the image and render the manifests in tests",
-        PACKAGES.join(", "),
-        dir.display()
-    ));
     let part = tools.join(format!("node.part-{}", std::process::id()));
     let debs = part.join("debs");
     fs::create_dir_all(&debs)?;
-    let unpacked = unpack(&debs, &part);
+    let unpacked = unpack(progress, &debs, &part);
     fs::remove_dir_all(&debs)?;
     unpacked?;
     // A rename is one step, so an interrupted run leaves nothing that looks complete.
-    fs::rename(&part, &dir).with_context(|| format!("{} can't be put in place", dir.display()))?;
-    Ok(true)
+    fs::rename(&part, &dir).with_context(|| format!("{} can't be put in place", dir.display()))
 }
 
-fn unpack(debs: &Path, into: &Path) -> Result<()> {
+fn unpack(progress: &Progress, debs: &Path, into: &Path) -> Result<()> {
     // As root, apt-get changes to a user without the right to write here, and prints a warning that doesn't matter.
-    run(Command::new("apt-get").current_dir(debs).args(["download", "-q"]).args(PACKAGES))?;
+    let mut download = Command::new("apt-get");
+    progress.run("packages of a node", download.current_dir(debs).args(["download", "-q"]).args(PACKAGES))?;
     for deb in fs::read_dir(debs)? {
         run(Command::new("dpkg").arg("-x").arg(deb?.path()).arg(into))?;
     }

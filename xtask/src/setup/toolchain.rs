@@ -9,7 +9,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::{Environment, output, report_step, run};
+use super::has_apt;
+use super::packages::update;
+use crate::progress::Progress;
+use crate::run::{Environment, output, run};
 
 /// The version of LLVM that `bpf-linker` loads.
 const LLVM: &str = "22";
@@ -26,22 +29,24 @@ struct Toolchain {
     libraries: PathBuf,
 }
 
-/// Finds or installs the toolchain. Is true if something was installed.
-pub(super) fn ensure(tools: &Path) -> Result<bool> {
-    let state = tools.join("ebpf-toolchain");
-    let choice = std::env::var(CHOICE).ok();
-    if usable(&state, choice.as_deref()) {
-        return Ok(false);
-    }
-    let toolchain = match choice.as_deref() {
-        None => nightly().or_else(|why| {
-            report_step(&format!(
-                "no rustup nightly for the eBPF target ({why:#}); trying Debian's packages"
-            ));
-            debian(tools)
+pub(super) const ANNOUNCEMENT: &str = "finding or installing a compiler for the eBPF programs: rustup's nightly with \
+                                       rust-src, or Debian's packages (100 to 144 MB)";
+
+pub(super) fn is_missing(tools: &Path) -> bool {
+    !usable(&tools.join(ebpf_object::TOOLCHAIN), std::env::var(CHOICE).ok().as_deref())
+}
+
+/// Finds or installs the toolchain.
+pub(super) fn install(progress: &Progress, tools: &Path) -> Result<()> {
+    let state = tools.join(ebpf_object::TOOLCHAIN);
+    let toolchain = match std::env::var(CHOICE).ok().as_deref() {
+        None => nightly(progress).or_else(|why| {
+            progress
+                .step(&format!("no rustup nightly for the eBPF target ({why:#}); trying Debian's packages"));
+            debian(progress, tools)
         }),
-        Some("nightly") => nightly(),
-        Some("debian") => debian(tools),
+        Some("nightly") => nightly(progress),
+        Some("debian") => debian(progress, tools),
         Some(other) => {
             return Err(Environment(format!("{CHOICE}={other}: expected `nightly` or `debian`")).into());
         }
@@ -54,8 +59,8 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
         toolchain.libraries.display()
     );
     fs::write(&state, text).with_context(|| format!("{} can't be written", state.display()))?;
-    report_step(&format!("eBPF toolchain: {} ({})", toolchain.kind, toolchain.rustc.display()));
-    Ok(true)
+    progress.step(&format!("eBPF toolchain: {} ({})", toolchain.kind, toolchain.rustc.display()));
+    Ok(())
 }
 
 /// Returns the error with the remedy, after everything was tried.
@@ -75,14 +80,13 @@ fn usable(state: &Path, choice: Option<&str>) -> bool {
     kind && there && value("libraries").is_some_and(|path| has_llvm(Path::new(path)))
 }
 
-fn nightly() -> Result<Toolchain> {
+fn nightly(progress: &Progress) -> Result<Toolchain> {
     let list = output("rustup", &["toolchain", "list"]).context("rustup is not installed")?;
     if let Some(found) = nightlies(&list).find_map(|name| installed_nightly(name).ok()) {
         return Ok(found);
     }
-    report_step(&format!(
-        "installing {NIGHTLY} with rust-src: compiles the eBPF programs, changes no default"
-    ));
+    progress
+        .step(&format!("installing {NIGHTLY} with rust-src: compiles the eBPF programs, changes no default"));
     let args = [
         "toolchain",
         "install",
@@ -94,7 +98,8 @@ fn nightly() -> Result<Toolchain> {
         "--no-self-update",
     ];
     // It runs in the foreground, so that Ctrl-C reaches rustup too.
-    run(Command::new("timeout").args(["--foreground", RUSTUP_SECONDS, "rustup"]).args(args))?;
+    let mut rustup = Command::new("timeout");
+    progress.run(NIGHTLY, rustup.args(["--foreground", RUSTUP_SECONDS, "rustup"]).args(args))?;
     installed_nightly(NIGHTLY)
 }
 
@@ -123,15 +128,15 @@ fn has_llvm(libraries: &Path) -> bool {
     entries.flatten().any(|e| wanted.iter().any(|w| e.file_name().to_string_lossy().starts_with(w.as_str())))
 }
 
-fn debian(tools: &Path) -> Result<Toolchain> {
+fn debian(progress: &Progress, tools: &Path) -> Result<Toolchain> {
     let unpacked = tools.join("rust-web");
     let toolchain =
         Toolchain { kind: "debian", rustc: unpacked.join("usr/bin/rustc"), libraries: libraries(&unpacked) };
     if !complete(&unpacked) {
-        if output("apt-get", &["--version"]).is_none() {
+        if !has_apt() {
             bail!("this system has no apt-get");
         }
-        download(&unpacked)?;
+        download(progress, &unpacked)?;
     }
     link_source(&unpacked)?;
     Ok(toolchain)
@@ -157,15 +162,14 @@ fn compiler_packages() -> Option<Vec<String>> {
     packages.iter().any(|p| p.starts_with("libllvm")).then_some(packages)
 }
 
-fn download(unpacked: &Path) -> Result<()> {
+fn download(progress: &Progress, unpacked: &Path) -> Result<()> {
     let mut packages = compiler_packages();
     if packages.is_none() && nix::unistd::geteuid().is_root() {
-        report_step("reading apt's package lists: they may be empty or old");
-        run(Command::new("apt-get").args(["update", "-q"]))?;
+        update(|apt| progress.run("apt's package lists", apt))?;
         packages = compiler_packages();
     }
     let packages = packages.context("this system's packages have no rustc-web")?;
-    report_step(&format!(
+    progress.step(&format!(
         "unpacking Debian packages {} (144 MB) into {}: compile the eBPF programs",
         packages.join(", "),
         unpacked.display()
@@ -177,7 +181,9 @@ fn download(unpacked: &Path) -> Result<()> {
     drop(fs::remove_dir_all(&part));
     fs::create_dir_all(&part)?;
     // As root, apt-get changes to a user without the right to write here, and prints a warning that doesn't matter.
-    run(Command::new("apt-get").current_dir(&debs).args(["download", "-q"]).args(&packages))?;
+    let mut download = Command::new("apt-get");
+    progress
+        .run("Debian's compiler", download.current_dir(&debs).args(["download", "-q"]).args(&packages))?;
     for deb in fs::read_dir(&debs)? {
         run(Command::new("dpkg").arg("-x").arg(deb?.path()).arg(&part))?;
     }

@@ -25,6 +25,7 @@ fn image() -> Image<'static> {
         files: BTreeMap::from([("a", file(0o755, "program")), ("licenses/b", file(0o644, "free"))]),
         entrypoint: "/a",
         labels: ["x", "y", "z"].into_iter().map(|key| (key, "1")).collect(),
+        small: true,
     }
 }
 
