@@ -17,7 +17,7 @@ pub(crate) mod test;
 mod up;
 mod wait;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
@@ -28,6 +28,9 @@ use place::Place;
 
 /// The newest Kubernetes that the tests run on; see docs/INSTALL.md for all versions that were tried.
 const KUBERNETES: &str = "1.34.4";
+
+/// The variable that names a directory with kube-apiserver and kubectl to the lab.
+pub(crate) const PROGRAMS: &str = "FLOW_OBSERVER_KUBE";
 
 #[derive(Args, Debug)]
 pub(crate) struct ClusterArgs {
@@ -56,7 +59,7 @@ enum Task {
         command: Vec<String>,
     },
     /// Make an image archive known to every node, e.g. that of `cargo xtask image`
-    Load { archive: std::path::PathBuf },
+    Load { archive: PathBuf },
     /// Start a cluster, run the scenarios on it, and stop it again
     Test(test::TestArgs),
     /// Serves the API on loopback for as long as the cluster runs.
@@ -83,7 +86,12 @@ struct UpArgs {
 
 impl Default for UpArgs {
     fn default() -> Self {
-        Self { kubernetes: KUBERNETES.to_owned(), proxy: Proxy::Iptables, enforcer: Enforcer::KubeRouter, nodes: 3 }
+        Self {
+            kubernetes: KUBERNETES.to_owned(),
+            proxy: Proxy::Iptables,
+            enforcer: Enforcer::KubeRouter,
+            nodes: 3,
+        }
     }
 }
 
@@ -106,6 +114,16 @@ impl Proxy {
             Self::Nftables => "nftables",
         }
     }
+}
+
+/// Returns the directory with the API server and kubectl for tests that need no cluster, after installing and building what
+/// is missing. The variable chooses another directory, e.g. of another version.
+pub(crate) fn api_server() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(PROGRAMS) {
+        return Ok(dir.into());
+    }
+    packages::ensure_etcd()?;
+    binaries::kubernetes(KUBERNETES)
 }
 
 /// Runs the task; the exit code is that of kubectl or of the command on the node.

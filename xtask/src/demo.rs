@@ -1,13 +1,13 @@
 //! Runs the lab's programs, built in release mode.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::run::{cargo, need_root, report_step, run, target_dir};
-use crate::setup;
+use crate::{cluster, setup};
 
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
@@ -34,14 +34,17 @@ pub(crate) fn demo(root: &Path, args: &DemoArgs) -> Result<ExitCode> {
     let mut rest = vec![args.name.as_str()];
     rest.extend(args.keep.then_some("--keep"));
     rest.extend(args.json.then_some("--json"));
-    exec(root, "demo", &rest)
+    exec(root, "demo", &rest, None)
 }
 
 pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
-    exec(root, "bench", &args.what.iter().map(String::as_str).collect::<Vec<_>>())
+    let what: Vec<&str> = args.what.iter().map(String::as_str).collect();
+    let kubernetes =
+        if what.is_empty() || what.contains(&"kube") { Some(cluster::api_server()?) } else { None };
+    exec(root, "bench", &what, kubernetes)
 }
 
-fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
+fn exec(root: &Path, bin: &str, args: &[&str], kubernetes: Option<PathBuf>) -> Result<ExitCode> {
     need_root(&format!("`cargo xtask {bin}`"))?;
     setup::ensure(root, false)?;
     report_step("building (release)");
@@ -52,6 +55,7 @@ fn exec(root: &Path, bin: &str, args: &[&str]) -> Result<ExitCode> {
     let built = target_dir(root)?.join("release");
     let mut program = Command::new(built.join(bin));
     program.args(args).env("FLOW_OBSERVER_BIN", built.join("flow-observer"));
+    program.envs(kubernetes.map(|dir| (cluster::PROGRAMS, dir)));
     // Ctrl-C reaches the program as well. It cleans up, and this process waits for it.
     ignore_interrupts()?;
     let status = program.status().with_context(|| format!("{bin} could not be started"))?;

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::background::Background;
 use crate::build::{Built, PACKAGES};
 use crate::run::{cargo, need_root, report_step, run};
-use crate::{kube, setup};
+use crate::{cluster, setup};
 
 /// Names the task that builds the container image, and the scenarios that need it.
 const IMAGE: &str = "image";
@@ -26,14 +26,15 @@ pub(crate) struct TestArgs {
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     setup::ensure(root, false)?;
-    let kube = kube::ensure()?;
+    let kubernetes = cluster::api_server()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = args.filter.as_deref().is_none_or(|filter| filter.contains(IMAGE));
     let image = if wanted { Some(Background::start(root, IMAGE, &[])?) } else { None };
     report_step("building the agent and its tests");
     let built = Built::all(root)?;
-    let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
+    let tests =
+        Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kubernetes: &kubernetes };
     report_step("unit tests");
     tests.units(built.unit_tests())?;
     report_step("scenarios on this kernel");
@@ -50,7 +51,7 @@ struct Tests<'a> {
     root: &'a Path,
     filter: &'a [&'a str],
     agent: &'a Path,
-    kube: &'a Path,
+    kubernetes: &'a Path,
 }
 
 impl Tests<'_> {
@@ -69,6 +70,6 @@ impl Tests<'_> {
     fn run(&self, targets: &[&str], options: &[&str]) -> Result<()> {
         let mut test = cargo(self.root, &["test"]);
         test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
-        run(test.env("FLOW_OBSERVER_BIN", self.agent).env(kube::ENV, self.kube))
+        run(test.env("FLOW_OBSERVER_BIN", self.agent).env(cluster::PROGRAMS, self.kubernetes))
     }
 }

@@ -67,7 +67,10 @@ fn on_built(root: &Path, place: &Place, args: &TestArgs, built: &Built) -> Resul
         keep_logs(root, place)?;
     }
     if args.keep {
-        report_step(&format!("the cluster stays; `cargo xtask cluster down --name {}` ends it", place.name()));
+        report_step(&format!(
+            "the cluster stays; `cargo xtask cluster down --name {}` ends it",
+            place.name()
+        ));
     } else {
         stop::down(place)?;
     }

@@ -1,4 +1,4 @@
-//! Unpacks a node's programs for the tests of the image and of the manifests: containerd, runc, kubectl.
+//! Unpacks a node's programs for the tests of the image: containerd and runc.
 //!
 //! They are not installed, since Debian's packages would remove Docker's.
 
@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::run::{output, report_step, run};
 
-/// containerd and its `ctr`; runc; kubectl 1.20, whose kustomize is the oldest that the manifests must suit.
-const PACKAGES: [&str; 3] = ["containerd", "runc", "kubernetes-client"];
+/// containerd with its `ctr`, and runc.
+const PACKAGES: [&str; 2] = ["containerd", "runc"];
 
 /// Unpacks what is missing. Is true if something was unpacked.
 pub(super) fn ensure(tools: &Path) -> Result<bool> {
@@ -21,12 +21,12 @@ pub(super) fn ensure(tools: &Path) -> Result<bool> {
     }
     if output("apt-get", &["--version"]).is_none() {
         bail!(
-            "this system has no apt-get: put containerd, ctr and kubectl into {0}/usr/bin, runc into {0}/usr/sbin",
+            "this system has no apt-get: put containerd and ctr into {0}/usr/bin, runc into {0}/usr/sbin",
             dir.display()
         );
     }
     report_step(&format!(
-        "unpacking Debian packages {} (36 MB) into {}: run the image and render the manifests in tests",
+        "unpacking Debian packages {} (29 MB) into {}: run the image in tests",
         PACKAGES.join(", "),
         dir.display()
     ));

@@ -12,7 +12,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "links the agent"),
     ("g++", "builds libFuzzer"),
     ("libc6-dev", "links the agent"),
-    ("dpkg-dev", "unpacks Kubernetes' source, for the API server of the tests"),
     ("iproute2", "builds the lab's namespaces and links"),
     ("iptables", "the lab's Services and pod firewalls"),
     ("ipset", "the pod firewall's sets, as kube-router makes them"),
