@@ -96,7 +96,9 @@ subsets: [{addresses: [{ip: 10.42.9.9}], notReadyAddresses: [{ip: 10.42.9.8}], p
 fn slices_of_another_version_are_reported() {
     let text = [SERVICE, SLICE].concat().replace("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1");
     let next = loaded(&[("c.yaml", &text)]);
-    assert!(next.problems[0].message.ends_with("`discovery.k8s.io/v1beta1` is not known; discovery.k8s.io/v1 is"));
+    assert!(
+        next.problems[0].message.ends_with("`discovery.k8s.io/v1beta1` is not known; discovery.k8s.io/v1 is")
+    );
     assert_eq!(service(&next.inventory, "api").backends, []);
 }
 
