@@ -1,9 +1,7 @@
-//! Kubernetes API servers for the tests: a real one, a fake for features that the real one is too old for, and a proxy
-//! that breaks the answers of either.
+//! A real Kubernetes API server for the tests, and a proxy that breaks its answers.
 
 mod account;
 mod api;
-pub mod fake;
 mod kubeconfig;
 mod kubectl;
 mod mirror;
@@ -13,12 +11,12 @@ mod process;
 pub mod proxy;
 mod runtime;
 mod server;
-pub mod standing;
+mod store;
 
 pub use account::Token;
-pub use api::{Api, NAMESPACE, RBAC};
+pub use api::{NAMESPACE, RBAC};
 pub use kubeconfig::{Kubeconfig, User};
 pub use kubectl::{Kubectl, Watching};
 pub use mirror::Mirror;
 pub use place::Place;
-pub use server::ApiServer;
+pub use server::{ApiServer, program};

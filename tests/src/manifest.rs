@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::kube::program;
+
 /// Every directory that users may give to `kubectl apply -k`.
 pub const ALL: [&str; 4] = ["base", "overlays/k3s", "overlays/privileged", "overlays/prometheus-operator"];
 
@@ -26,14 +28,15 @@ pub fn node_tool(path: &str) -> Result<PathBuf> {
     Ok(tool)
 }
 
-/// Returns the objects of a directory below `deploy/`, rendered by the kustomize of kubectl 1.20.
+/// Returns the objects of a directory below `deploy/`, rendered by the kustomize of kubectl. A warning is an error.
 ///
 /// # Errors
-/// Fails when kustomize can't render the directory.
+/// Fails when kustomize can't render the directory, or warns about it.
 pub fn render(dir: &str) -> Result<Vec<Value>> {
-    let kubectl = node_tool("usr/bin/kubectl")?;
+    let kubectl = program("kubectl")?;
     let out = Command::new(kubectl).arg("kustomize").arg(checkout("deploy").join(dir)).output()?;
-    ensure!(out.status.success(), "deploy/{dir}: {}", String::from_utf8_lossy(&out.stderr));
+    let quiet = out.status.success() && out.stderr.is_empty();
+    ensure!(quiet, "deploy/{dir}: {}", String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8(out.stdout)?;
     let documents = serde_yaml_ng::Deserializer::from_str(&text);
     documents.map(|one| serde::Deserialize::deserialize(one).with_context(|| dir.to_owned())).collect()

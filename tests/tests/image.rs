@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use lab::agent::{Agent, LISTEN};
 use lab::containerd::Containerd;
-use lab::kube::{Api, ApiServer, Mirror, NAMESPACE, Place, Token};
+use lab::kube::{ApiServer, Mirror, NAMESPACE, Place, Token};
 use lab::manifest::{self, Container};
 use lab::traffic::{Server, connect};
 use lab::world::World;

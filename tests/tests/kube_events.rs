@@ -3,7 +3,7 @@
 
 use lab::agent::Agent;
 use lab::firewall::{Firewall, Refusal};
-use lab::kube::{Api, ApiServer, Mirror, Place};
+use lab::kube::{ApiServer, Mirror, Place};
 use lab::policy::admitting;
 use lab::traffic::{Server, connect};
 use lab::wait;

@@ -28,11 +28,6 @@ impl Cache {
         Ok(Self { root })
     }
 
-    #[cfg(test)]
-    pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root }
-    }
-
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }

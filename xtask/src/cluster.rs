@@ -1,7 +1,6 @@
 //! A real Kubernetes cluster on one machine: each node is a set of namespaces with its own kubelet, containerd, kube-proxy
 //! and kube-router. Nothing leaves the machine.
 
-mod agent;
 mod binaries;
 mod control;
 mod demo;
@@ -24,11 +23,18 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::image;
 use crate::run::{need_root, report_step};
 use place::Place;
 
 /// The newest Kubernetes that the tests run on; see docs/INSTALL.md for all versions that were tried.
+/// The lab's test target with the scenarios of the cluster.
+pub(crate) const TESTS: &str = "cluster";
+
 const KUBERNETES: &str = "1.34.4";
+
+/// The variable that names a directory with kube-apiserver and kubectl to the lab.
+pub(crate) const PROGRAMS: &str = "FLOW_OBSERVER_KUBE";
 
 #[derive(Args, Debug)]
 pub(crate) struct ClusterArgs {
@@ -123,6 +129,16 @@ impl Proxy {
     }
 }
 
+/// Returns the directory with the API server and kubectl for tests that need no cluster, after installing and building what
+/// is missing. The variable chooses another directory, e.g. of another version.
+pub(crate) fn api_server() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(PROGRAMS) {
+        return Ok(dir.into());
+    }
+    packages::ensure_etcd()?;
+    binaries::kubernetes(KUBERNETES)
+}
+
 /// Runs the task; the exit code is that of kubectl or of the command on the node.
 pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
     need_root("a cluster on this machine")?;
@@ -154,7 +170,7 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
 fn load(root: &Path, place: &Place, archive: Option<&Path>) -> Result<()> {
     let archive = match archive {
         Some(archive) => archive.to_owned(),
-        None => agent::build(root, place)?,
+        None => image::for_tests(root)?,
     };
     images::load(place, &place.nodes()?, &archive)?;
     report_step(&format!("{} is known to every node", archive.display()));

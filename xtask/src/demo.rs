@@ -1,12 +1,13 @@
 //! Runs the lab's programs: the demo as the tests build it, the benchmarks in release mode.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::build::PACKAGES;
+use crate::cluster;
 use crate::run::{cargo, need_root, report_step, target_dir};
 use crate::setup::{self, Need};
 
@@ -35,12 +36,14 @@ pub(crate) fn demo(root: &Path, args: &DemoArgs) -> Result<ExitCode> {
     let mut rest = vec![args.name.as_str()];
     rest.extend(args.keep.then_some("--keep"));
     rest.extend(args.json.then_some("--json"));
-    exec(root, &Program { name: "demo", profile: "dev", folder: "debug" }, &rest)
+    exec(root, &Program { name: "demo", profile: "dev", folder: "debug" }, &rest, None)
 }
 
 pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
     let what: Vec<_> = args.what.iter().map(String::as_str).collect();
-    exec(root, &Program { name: "bench", profile: "release", folder: "release" }, &what)
+    let kubernetes =
+        if what.is_empty() || what.contains(&"kube") { Some(cluster::api_server()?) } else { None };
+    exec(root, &Program { name: "bench", profile: "release", folder: "release" }, &what, kubernetes)
 }
 
 /// A program of the lab. The demo runs for seconds, so that optimising it would only cost time; and the tests use the
@@ -51,7 +54,7 @@ struct Program {
     folder: &'static str,
 }
 
-fn exec(root: &Path, program: &Program, args: &[&str]) -> Result<ExitCode> {
+fn exec(root: &Path, program: &Program, args: &[&str], kubernetes: Option<PathBuf>) -> Result<ExitCode> {
     let Program { name, profile, folder } = *program;
     need_root(&format!("`cargo xtask {name}`"))?;
     let built = target_dir(root)?.join(folder);
@@ -67,6 +70,7 @@ fn exec(root: &Path, program: &Program, args: &[&str]) -> Result<ExitCode> {
     })?;
     let mut program = Command::new(built.join(name));
     program.args(args).env("FLOW_OBSERVER_BIN", agent);
+    program.envs(kubernetes.map(|dir| (cluster::PROGRAMS, dir)));
     // Ctrl-C reaches the program as well. It cleans up, and this process waits for it.
     ignore_interrupts()?;
     let status = program.status().with_context(|| format!("{name} could not be started"))?;

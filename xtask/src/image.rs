@@ -73,6 +73,12 @@ pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
     Ok(())
 }
 
+/// Builds the image for tests and returns the archive's path.
+pub(crate) fn for_tests(root: &Path) -> Result<PathBuf> {
+    run_task(root, &ImageArgs { dev: true, ..ImageArgs::default() })?;
+    Ok(default_out(root, Arch::host()?, true))
+}
+
 /// Returns where the tests look for the archive.
 fn default_out(root: &Path, arch: Arch, dev: bool) -> PathBuf {
     let suffix = if dev { "-dev" } else { "" };

@@ -8,7 +8,6 @@ mod cluster;
 mod demo;
 mod fuzz;
 mod image;
-mod kube;
 mod progress;
 mod rules;
 mod run;
@@ -45,8 +44,6 @@ enum Task {
     Vm(vm::VmArgs),
     /// Start a real Kubernetes cluster on this machine: kubelets, kube-proxy and kube-router in network namespaces
     Cluster(cluster::ClusterArgs),
-    /// Build a real Kubernetes API server from Debian's source package, and run it on loopback
-    Kube(kube::KubeArgs),
     /// Look for inputs that crash or hang the readers and evaluators, or make the two evaluators differ
     Fuzz(fuzz::FuzzArgs),
     /// Build the container image: a static program in an OCI archive, for `k3s ctr images import`
@@ -70,7 +67,6 @@ fn main() -> ExitCode {
             .and_then(|()| vm::run(&args, &root))
             .map(|()| ExitCode::SUCCESS),
         Task::Cluster(args) => cluster::run(&root, &args),
-        Task::Kube(args) => kube::run(&root, &args),
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Image(args) => image::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),

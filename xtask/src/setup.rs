@@ -31,10 +31,8 @@ pub(crate) enum Need {
     Keepalived,
     /// Prometheus, Alertmanager and promtool.
     Prometheus,
-    /// containerd, runc and kubectl, unpacked.
+    /// containerd and runc, unpacked.
     Node,
-    /// What builds the API server of the tests.
-    ApiServer,
     /// What builds libFuzzer.
     Fuzzer,
 }
@@ -52,7 +50,6 @@ impl Need {
         Self::Keepalived,
         Self::Prometheus,
         Self::Node,
-        Self::ApiServer,
         Self::Fuzzer,
     ];
 }

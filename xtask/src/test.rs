@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::background::Background;
 use crate::build::{Built, PACKAGES};
-use crate::kube;
+use crate::cluster;
 use crate::run::{cargo, need_root, report_step, run};
 use crate::setup::{self, Need};
 
@@ -16,7 +16,7 @@ const IMAGE: &str = "image";
 
 /// What the tests use.
 const NEEDS: &[Need] =
-    &[Need::Linker, Need::Probes, Need::Lab, Need::Keepalived, Need::Prometheus, Need::Node, Need::ApiServer];
+    &[Need::Linker, Need::Probes, Need::Lab, Need::Keepalived, Need::Prometheus, Need::Node];
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -31,36 +31,39 @@ pub(crate) struct TestArgs {
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
-    // The image takes minutes, so a filter for other tests leaves it out.
-    let wanted = args.filter.as_deref().is_none_or(|filter| filter.contains(IMAGE));
+    // The image and the cluster take minutes, so a filter for other tests leaves them out.
+    let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
     report_step(
-        "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors; \
-         all tests take about 10 more",
+        "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors, and \
+         Kubernetes for 12 more; all tests take about 20",
     );
     let (image, built) = setup::meanwhile(root, NEEDS, |progress| {
-        let image = if wanted { Some(Background::start(root, IMAGE, &[])?) } else { None };
+        let image = if wanted(IMAGE) { Some(Background::start(root, IMAGE, &[])?) } else { None };
         report_step("building the agent and its tests");
         Ok((image, Built::beside(root, progress)?))
     })?;
-    let kube = kube::ensure()?;
-    let tests = Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kube: &kube };
+    let kubernetes = cluster::api_server()?;
+    let tests =
+        Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kubernetes: &kubernetes };
     report_step("unit tests");
     tests.units(built.unit_tests())?;
     report_step("scenarios on this kernel");
-    let others = tests.scenarios(built.scenarios().into_iter().filter(|name| *name != IMAGE));
+    let here = |name: &&str| *name != IMAGE && *name != cluster::TESTS;
+    let others = tests.scenarios(built.scenarios().into_iter().filter(here));
     if let Some(image) = image {
         report_step("waiting for the image");
         image.wait()?;
     }
     let of_image = tests.scenarios([IMAGE]);
-    others.and(of_image)
+    let of_cluster = if wanted(cluster::TESTS) { cluster::test::run_built(root, &built) } else { Ok(()) };
+    others.and(of_image).and(of_cluster)
 }
 
 struct Tests<'a> {
     root: &'a Path,
     filter: &'a [&'a str],
     agent: &'a Path,
-    kube: &'a Path,
+    kubernetes: &'a Path,
 }
 
 impl Tests<'_> {
@@ -79,6 +82,6 @@ impl Tests<'_> {
     fn run(&self, targets: &[&str], options: &[&str]) -> Result<()> {
         let mut test = cargo(self.root, &["test"]);
         test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
-        run(test.env("FLOW_OBSERVER_BIN", self.agent).env(kube::ENV, self.kube))
+        run(test.env("FLOW_OBSERVER_BIN", self.agent).env(cluster::PROGRAMS, self.kubernetes))
     }
 }

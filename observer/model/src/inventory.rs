@@ -112,7 +112,7 @@ pub struct Service {
     /// `spec.externalTrafficPolicy: Local`: clients from outside keep their address.
     #[serde(default)]
     pub external_local: bool,
-    /// The backends from EndpointSlices (else Endpoints).
+    /// The backends from EndpointSlices, else the pods that the selector finds.
     pub backends: Vec<Backend>,
 }
 

@@ -9,4 +9,4 @@ mod vips;
 pub(crate) use node::node;
 pub(crate) use pod::{PodBody, pod, ports};
 pub(crate) use service::{ServiceBody, service};
-pub(crate) use slice::{SliceBody, endpoints, slice};
+pub(crate) use slice::{SliceBody, slice};

@@ -42,7 +42,6 @@ pub enum Kind {
     BaselineAdminNetworkPolicy,
     ClusterNetworkPolicy,
     EndpointSlice,
-    Endpoints,
     Event,
     Job,
     Lease,

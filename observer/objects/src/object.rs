@@ -5,7 +5,7 @@ mod id;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::inventory::{Backend, Namespace, Node, Workload};
+use flow_model::inventory::{Namespace, Node, Workload};
 use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
@@ -35,7 +35,6 @@ pub(crate) enum Body {
     Owner(Option<Workload>),
     Service(ServiceBody),
     Slice(SliceBody),
-    Endpoints(Vec<Backend>),
     Node(Arc<Node>),
     Namespace(Arc<Namespace>),
     Policy(PolicyBody),
@@ -83,11 +82,9 @@ fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body
         Kind::ReplicaSet | Kind::Job => Body::Owner(values::controller(&values::metadata(&mut value)?)),
         Kind::Service => Body::Service(convert::service(key, typed::<core::Service>(value)?, notes)),
         Kind::EndpointSlice => {
-            // v1beta1 differs from v1 only in fields that are not used here.
-            value["apiVersion"] = Value::from(kind.api_version());
+            kind.check_version(&value)?;
             Body::Slice(convert::slice(&typed::<discovery::EndpointSlice>(value)?, notes))
         }
-        Kind::Endpoints => Body::Endpoints(convert::endpoints(typed::<core::Endpoints>(value)?, notes)),
         Kind::Node => Body::Node(Arc::new(convert::node(key, typed::<core::Node>(value)?, notes))),
         Kind::Namespace => Body::Namespace(Arc::new(namespace(&key.name, &mut value)?)),
         Kind::NetworkPolicy

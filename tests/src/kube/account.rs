@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
-use super::api::Api as _;
 use super::kubeconfig::{Kubeconfig, User};
 use super::server::ApiServer;
 
@@ -99,7 +98,7 @@ impl ApiServer {
     /// Fails when the file can't be written.
     pub fn kubeconfig_with(&self, name: &str, user: User) -> Result<PathBuf> {
         let path = self.dir().join(format!("{name}.kubeconfig"));
-        Kubeconfig { server: self.url(), ca: Some(self.ca()), user }.write(&path)?;
+        Kubeconfig { server: self.url(), ca: self.ca(), user }.write(&path)?;
         Ok(path)
     }
 }

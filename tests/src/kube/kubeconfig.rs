@@ -12,15 +12,14 @@ use super::pki::write_secret;
 pub struct Kubeconfig {
     /// `https://127.0.0.1:6443`.
     pub server: String,
-    /// The CA's certificate, where the server has TLS.
-    pub ca: Option<PathBuf>,
+    /// The CA's certificate.
+    pub ca: PathBuf,
     pub user: User,
 }
 
 /// The user of a kubeconfig.
 #[derive(Clone, Debug)]
 pub enum User {
-    Nobody,
     Certificate {
         certificate: PathBuf,
         key: PathBuf,
@@ -36,12 +35,8 @@ impl Kubeconfig {
     /// # Errors
     /// Fails when the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut cluster = json!({"server": self.server});
-        if let Some(ca) = &self.ca {
-            cluster["certificate-authority"] = json!(ca);
-        }
+        let cluster = json!({"server": self.server, "certificate-authority": self.ca});
         let user = match &self.user {
-            User::Nobody => json!({}),
             User::Certificate { certificate, key } => {
                 json!({"client-certificate": certificate, "client-key": key})
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::api::Api;
+use super::server::ApiServer;
 
 /// The applied objects, by file.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Mirror {
     ///
     /// # Errors
     /// Fails when the server refuses an object.
-    pub fn sync(&mut self, api: &dyn Api) -> Result<()> {
+    pub fn sync(&mut self, api: &ApiServer) -> Result<()> {
         let wanted = read(&self.dir)?;
         let changed = |(path, object): &(&PathBuf, &Value)| self.applied.get(*path) != Some(*object);
         let mut new: Vec<Value> = wanted.iter().filter(changed).map(|(_, object)| object.clone()).collect();

@@ -12,10 +12,10 @@ use super::place::Place;
 /// Lines at the end of a log that an error shows.
 const SHOWN: usize = 20;
 
-/// A process that is killed when dropped, unless it was released.
+/// A process that is killed when dropped.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Option<Child>,
+    child: Child,
     log: PathBuf,
 }
 
@@ -27,20 +27,15 @@ impl Process {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let name = command.get_program().to_string_lossy().into_owned();
         let child = place.run(|| command.spawn()).with_context(|| format!("start {name}"))?;
-        Ok(Self { child: Some(child), log: log.to_owned() })
+        Ok(Self { child, log: log.to_owned() })
     }
 
     /// Fails once it has ended.
     pub(super) fn check(&mut self) -> Result<()> {
-        let ended = self.child.as_mut().and_then(|child| child.try_wait().transpose()).transpose()?;
-        if let Some(status) = ended {
+        if let Some(status) = self.child.try_wait()? {
             bail!("it ended ({status}):\n{}", self.tail());
         }
         Ok(())
-    }
-
-    pub(super) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
     }
 
     /// Returns the end of its log.
@@ -49,18 +44,11 @@ impl Process {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(SHOWN)..].join("\n")
     }
-
-    /// Releases it, so that it outlives this process.
-    pub(super) fn let_go(&mut self) {
-        self.child = None;
-    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            drop(child.kill());
-            drop(child.wait());
-        }
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

@@ -1,6 +1,6 @@
 //! A proxy between an agent and an API server. It causes failures that a real server can't be made to cause.
 //!
-//! It has TLS on both sides where the server has it. Without a fault everything passes unchanged, and streams pass line
+//! It has TLS on both sides. Without a fault everything passes unchanged, and streams pass line
 //! by line.
 
 mod faults;
@@ -9,7 +9,7 @@ mod stream;
 mod tls;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -19,7 +19,6 @@ use self::faults::Faults;
 pub use self::faults::{Fault, Injected, On};
 use self::forward::Front;
 use self::tls::Tls;
-use super::fake::FakeApi;
 use super::kubeconfig::{Kubeconfig, User};
 use super::place::Place;
 use super::runtime::Runtime;
@@ -31,7 +30,7 @@ pub struct Proxy {
     front: Arc<Front>,
     place: Place,
     at: SocketAddr,
-    ca: Option<PathBuf>,
+    ca: PathBuf,
     dir: PathBuf,
     /// Accepts while the port is open.
     door: Mutex<Option<JoinHandle<()>>>,
@@ -39,37 +38,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it in front of a real server, with a certificate of the same CA.
+    /// Starts it in front of a server, with a certificate of the same CA.
     ///
     /// # Errors
     /// Fails when the proxy can't listen.
     pub fn before(server: &ApiServer) -> Result<Self> {
-        let tls = Tls::new(server.pki())?;
-        Self::start(server.place(), server.at(), Some(tls), Some(server.ca()), server.dir())
-    }
-
-    /// Starts it in front of a fake server, without TLS.
-    ///
-    /// # Errors
-    /// Fails when the proxy can't listen.
-    pub fn before_fake(fake: &FakeApi) -> Result<Self> {
-        let dir = fake.kubeconfig().parent().map(Path::to_path_buf).unwrap_or_default();
-        Self::start(fake.place(), fake.at(), None, None, &dir)
-    }
-
-    fn start(
-        place: &Place,
-        to: SocketAddr,
-        tls: Option<Tls>,
-        ca: Option<PathBuf>,
-        dir: &Path,
-    ) -> Result<Self> {
+        let (place, tls) = (server.place(), Tls::new(server.pki())?);
         let listener = place.listen(0)?;
         let at = listener.local_addr()?;
         let runtime = Runtime::start(place)?;
-        let front = Arc::new(Front { to, tls, faults: Arc::new(Faults::default()) });
+        let front = Arc::new(Front { to: server.at(), tls, faults: Arc::new(Faults::default()) });
         let door = Mutex::new(Some(runtime.spawn(Arc::clone(&front).accept(listener))));
-        Ok(Self { front, place: place.clone(), at, ca, dir: dir.to_owned(), door, runtime })
+        let (ca, dir) = (server.ca(), server.dir().to_owned());
+        Ok(Self { front, place: place.clone(), at, ca, dir, door, runtime })
     }
 
     /// Adds a fault for later requests and for open streams.
@@ -99,10 +80,10 @@ impl Proxy {
         Ok(())
     }
 
-    /// Returns the address, `http(s)://127.0.0.1:PORT`.
+    /// Returns the address, `https://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.ca.is_some() { "https" } else { "http" }, self.at)
+        format!("https://{}", self.at)
     }
 
     /// Writes a kubeconfig for the proxy.

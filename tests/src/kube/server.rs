@@ -1,4 +1,4 @@
-//! etcd and kube-apiserver, built by `cargo xtask kube build`.
+//! etcd and kube-apiserver.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ const SERVICE_NET: &str = "10.43.0.0/16";
 pub struct ApiServer {
     place: Place,
     dir: PathBuf,
-    build: PathBuf,
+    programs: PathBuf,
     pki: Pki,
     ports: Ports,
     // The server before its store.
@@ -40,24 +40,20 @@ struct Ports {
     peer: u16,
 }
 
-/// Returns the directory of the build: `$FLOW_OBSERVER_KUBE`, else that of `cargo xtask kube build`.
+/// Names the directory with kube-apiserver and kubectl of the version under test. etcd comes from the PATH.
+const ENV: &str = "FLOW_OBSERVER_KUBE";
+
+/// Returns a program of Kubernetes.
 ///
 /// # Errors
-/// Fails when there is no build; the message explains how to make one.
-pub(super) fn build() -> Result<PathBuf> {
-    let cache = || match (std::env::var_os("FLOW_OBSERVER_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
-        (Some(dir), _) => Some(PathBuf::from(dir)),
-        (None, Some(dir)) => Some(PathBuf::from(dir).join("flow-observer")),
-        (None, None) => Some(std::env::home_dir()?.join(".cache/flow-observer")),
-    };
-    let named = std::env::var_os("FLOW_OBSERVER_KUBE").map(PathBuf::from);
-    let dir = named.or_else(|| Some(cache()?.join("kube/current"))).context("no home directory")?;
-    ensure!(
-        dir.join("bin/kube-apiserver").is_file(),
-        "no kube-apiserver in {}: run `cargo xtask kube build`",
-        dir.display()
-    );
-    Ok(dir)
+/// Fails when there is none; the message explains where it comes from.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let hint = "`cargo xtask test` builds Kubernetes and sets it";
+    let dir =
+        std::env::var_os(ENV).map(PathBuf::from).with_context(|| format!("{ENV} is not set: {hint}"))?;
+    let program = dir.join(name);
+    ensure!(program.is_file(), "{} is missing, which {ENV} names: {hint}", program.display());
+    Ok(program)
 }
 
 impl ApiServer {
@@ -71,7 +67,7 @@ impl ApiServer {
         let [api, etcd, peer] = place.free_ports()?;
         let mut server = Self {
             place: place.clone(),
-            build: build()?,
+            programs: program("kube-apiserver")?.with_file_name(""),
             pki: Pki::make(&dir.join("pki"))?,
             dir,
             ports: Ports { api, etcd, peer },
@@ -79,12 +75,8 @@ impl ApiServer {
             etcd: None,
         };
         let (certificate, key) = (server.pki.path("admin.crt"), server.pki.path("admin.key"));
-        Kubeconfig {
-            server: server.url(),
-            ca: Some(server.ca()),
-            user: User::Certificate { certificate, key },
-        }
-        .write(&server.admin())?;
+        Kubeconfig { server: server.url(), ca: server.ca(), user: User::Certificate { certificate, key } }
+            .write(&server.admin())?;
         server.etcd = Some(Process::start(place, &mut server.etcd_command(), &server.dir.join("etcd.log"))?);
         server.restart()?;
         Ok(server)
@@ -127,7 +119,8 @@ impl ApiServer {
     /// Returns kubectl as admin.
     #[must_use]
     pub fn as_admin(&self) -> Kubectl {
-        Kubectl::new(self.build.join("bin/kubectl"), &self.place, &self.admin(), &self.dir.join("kubectl"))
+        let kubectl = self.programs.join("kubectl");
+        Kubectl::new(kubectl, &self.place, &self.admin(), &self.dir.join("kubectl"))
     }
 
     /// Returns the admin's kubeconfig.
@@ -160,24 +153,16 @@ impl ApiServer {
         &self.place
     }
 
+    pub(super) fn etcd_at(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.etcd).into()
+    }
+
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
     pub(super) fn pki(&self) -> &Pki {
         &self.pki
-    }
-
-    /// Lets etcd and the server outlive this process, and returns their process IDs.
-    pub(super) fn let_go(mut self) -> Vec<u32> {
-        let processes = [self.server.as_mut(), self.etcd.as_mut()].into_iter().flatten();
-        processes
-            .filter_map(|process| {
-                let pid = process.pid();
-                process.let_go();
-                pid
-            })
-            .collect()
     }
 
     fn wait_ready(&mut self) -> Result<()> {
@@ -199,13 +184,14 @@ impl ApiServer {
         let at = self.at();
         self.place.run(|| TcpStream::connect(at)).is_ok()
             && self.kubectl(&["get", "--raw", "/readyz"], None).is_ok()
-            && self.kubectl(&["get", "--raw", "/api/v1/namespaces/default"], None).is_ok()
+            // The server makes it itself, as soon as it can give Services their addresses.
+            && self.kubectl(&["get", "--raw", "/api/v1/namespaces/default/services/kubernetes"], None).is_ok()
     }
 
     fn etcd_command(&self) -> Command {
-        let client = format!("http://127.0.0.1:{}", self.ports.etcd);
+        let client = format!("http://{}", self.etcd_at());
         let peer = format!("http://127.0.0.1:{}", self.ports.peer);
-        let mut command = Command::new(self.build.join("bin/etcd"));
+        let mut command = Command::new("etcd");
         command
             .args(["--name", "test", "--log-level", "error"])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
@@ -217,9 +203,9 @@ impl ApiServer {
     }
 
     fn server_command(&self) -> Command {
-        let mut command = Command::new(self.build.join("bin/kube-apiserver"));
+        let mut command = Command::new(self.programs.join("kube-apiserver"));
         command
-            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd))
+            .arg(format!("--etcd-servers=http://{}", self.etcd_at()))
             .arg(format!("--secure-port={}", self.ports.api))
             // Its own address would be among the endpoints of Service `kubernetes`; loopback may not be.
             .args([

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lab::agent::{self, Agent};
 use lab::http::Response;
-use lab::kube::{Api, ApiServer, Token, User};
+use lab::kube::{Token, User};
 
 use crate::scene::Scene;
 use crate::stage::namespace;
@@ -19,7 +19,7 @@ const FLOWS: &str = "/api/v1/flows?since=10m&follow=false";
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Starts an agent that listens as in a cluster, with all logs.
-fn guarded(scene: &Scene<ApiServer>, kubeconfig: &Path) -> Agent {
+fn guarded(scene: &Scene, kubeconfig: &Path) -> Agent {
     let node = &scene.world.node;
     let mut command = Command::new(agent::binary().unwrap());
     command
@@ -39,7 +39,7 @@ fn forged(token: &str) -> String {
 
 #[test]
 fn tokens_count_as_the_server_says() {
-    let scene = Scene::real("node1");
+    let scene = Scene::new("node1");
     scene.sync();
     let api = &scene.api;
     let kubeconfig = api.agent().unwrap();

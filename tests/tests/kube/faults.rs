@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use lab::agent::Agent;
 use lab::kube::proxy::{Fault, On, Proxy};
-use lab::kube::{Api, ApiServer};
 
 use crate::scene::{Scene, knows, lines, stale, synced};
 use crate::stage::namespace;
 
 struct Trouble {
-    scene: Scene<ApiServer>,
+    scene: Scene,
     agent: Agent,
     proxy: Proxy,
     /// The number of namespaces so far.
@@ -19,7 +18,7 @@ struct Trouble {
 
 impl Trouble {
     fn new() -> Self {
-        let scene = Scene::real("node1");
+        let scene = Scene::new("node1");
         scene.sync();
         let (agent, proxy) = scene.agent_behind_proxy(&[]);
         let all = scene.api.as_admin().get("/api/v1/namespaces").unwrap();
@@ -97,7 +96,7 @@ fn a_busy_server_is_obeyed(trouble: &mut Trouble) {
 fn streams_that_break(trouble: &mut Trouble) {
     for fault in [Fault::Gone, Fault::Cut] {
         for _ in 0..3 {
-            let broken = trouble.proxy.inject(On::path("/namespaces").watches().times(1), fault);
+            let broken = trouble.proxy.inject(On::path("/namespaces").watches().times(1), fault.clone());
             broken.wait_hits(1).unwrap();
             trouble.change();
             trouble.catches_up();

@@ -2,7 +2,7 @@
 
 use lab::agent::Agent;
 use lab::cluster::{Balancer, ServiceSpec};
-use lab::kube::{Api, ApiServer};
+use lab::kube::ApiServer;
 use lab::traffic::Server;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn is_forgotten(agent: &Agent, kind: &str) {
 
 #[test]
 fn l2_statuses_and_admin_policies() {
-    let scene = Scene::real("node1");
+    let scene = Scene::new("node1");
     let world = &scene.world;
     let store = world.pod("data", "store").unwrap();
     let front = world.pod("web", "front").unwrap();

@@ -1,4 +1,4 @@
-//! API servers, real and fake, the proxy in front of them, and the agent that reads them.
+//! A real API server, the proxy in front of it, and the agent that reads it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
 mod access;

@@ -1,25 +1,13 @@
-//! Pods are created, changed and deleted, and records name them. The same bodies run on the real server and on the
-//! fake.
+//! Pods are created, changed and deleted, and records name them.
 
 use lab::cluster::ServiceSpec;
-use lab::kube::Api;
 use lab::traffic::{Server, connect};
 
 use crate::scene::{Scene, has_series, knows, record, synced};
 
 #[test]
-fn on_the_real_server() {
-    let scene = Scene::real("node1");
-    follow(&scene);
-}
-
-#[test]
-fn on_the_fake() {
-    let scene = Scene::fake();
-    follow(&scene);
-}
-
-fn follow<S: Api>(scene: &Scene<S>) {
+fn names_follow_the_cluster() {
+    let scene = Scene::new("node1");
     let world = &scene.world;
     let store = world.pod("data", "store").unwrap();
     let _serving = Server::start(&store.ns, 8080).unwrap();
@@ -56,7 +44,7 @@ fn follow<S: Api>(scene: &Scene<S>) {
         (&"front".into(), &"Deployment".into()),
         "{seen}"
     );
-    let mut renamed = pod(scene, &front.namespace, &front.name);
+    let mut renamed = pod(&scene, &front.namespace, &front.name);
     renamed["metadata"]["ownerReferences"][0]["kind"] = "StatefulSet".into();
     renamed["metadata"]["ownerReferences"][0]["name"] = "other".into();
     scene.api.apply(&[renamed]).unwrap();
@@ -80,20 +68,15 @@ fn follow<S: Api>(scene: &Scene<S>) {
             (seen["src"]["pod"] == heir.name.as_str() && seen["src"]["namespace"] == "other").then_some(())
         })
         .unwrap();
-    fallback(scene, &agent);
-}
 
-/// The fake has EndpointSlices. The real server is too old for them, so the agent reads Endpoints.
-fn fallback<S: Api>(scene: &Scene<S>, agent: &lab::agent::Agent) {
-    let old = scene.api.as_admin().get("/apis/discovery.k8s.io/v1").is_err();
-    let (read, not) = if old { ("Endpoints", "EndpointSlice") } else { ("EndpointSlice", "Endpoints") };
-    synced(agent, read, 1.0);
-    assert!(!has_series(agent, not), "{not} is neither there nor needed");
-    assert!(agent.metric("cluster_objects", &[("kind", read)]).unwrap() >= 1.0);
+    // The backends come from slices, and nothing asks for Endpoints.
+    synced(&agent, "EndpointSlice", 1.0);
+    assert!(agent.metric("cluster_objects", &[("kind", "EndpointSlice")]).unwrap() >= 1.0);
+    assert!(!has_series(&agent, "Endpoints"));
 }
 
 /// Returns the lab's object.
-fn pod<S: Api>(scene: &Scene<S>, namespace: &str, name: &str) -> serde_json::Value {
+fn pod(scene: &Scene, namespace: &str, name: &str) -> serde_json::Value {
     let file = scene.world.cluster.dir().join(format!("pod_{namespace}_{name}.yaml"));
     serde_yaml_ng::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }

@@ -1,7 +1,8 @@
 //! Objects that no reader expects.
 
 use lab::agent::Agent;
-use lab::kube::{Api, ApiServer};
+use lab::kube::ApiServer;
+use lab::kube::proxy::{Fault, Injected, On, Proxy};
 use lab::traffic::Server;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::scene::{Scene, knows, lines, record};
 /// Deletes a namespace with everything in it, as the namespace controller does.
 fn delete_namespace(api: &ApiServer, name: &str) {
     api.kubectl(&["delete", "namespace", name, "--wait=false"], None).unwrap();
-    for kind in ["pods", "services", "endpoints", "networkpolicies", "replicasets"] {
+    for kind in ["pods", "services", "endpointslices", "networkpolicies", "replicasets"] {
         let args = ["delete", kind, "--all", "-n", name, "--grace-period=0", "--force", "--wait=false"];
         api.kubectl(&args, None).unwrap();
     }
@@ -22,7 +23,7 @@ fn delete_namespace(api: &ApiServer, name: &str) {
 
 #[test]
 fn a_namespace_that_goes_under_us() {
-    let scene = Scene::real("node1");
+    let scene = Scene::new("node1");
     let (store, front, _serving) = scene.store_and_front();
     scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["batch"])]).unwrap();
     let agent = scene.agent(&[]);
@@ -44,7 +45,7 @@ fn a_namespace_that_goes_under_us() {
 /// A new hostname leads to another Node with the same address, and the old one is deleted.
 #[test]
 fn a_node_that_is_renamed() {
-    let scene = Scene::real("node1");
+    let scene = Scene::new("node1");
     let (store, front, _serving) = scene.store_and_front();
     let agent = scene.agent(&[]);
     knows(&agent, "Node", 1);
@@ -66,27 +67,32 @@ fn a_node_that_is_renamed() {
     assert_eq!(seen(&agent, gone), 1, "{}", agent.log());
 }
 
-/// Only the fake accepts them. Readable objects are read, each of the others is reported once, and repaired ones come
-/// back.
+/// No server stores them, so the proxy adds them to the watches. Readable objects are read, each of the others is
+/// reported once, and repaired ones come back.
 #[test]
 fn objects_that_dont_fit_the_schema() {
-    let scene = Scene::fake();
+    let scene = Scene::new("node1");
     let (store, front, _serving) = scene.store_and_front();
-    let policy = |spec: Value| {
-        json!({
-            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-            "metadata": {"namespace": "data", "name": "odd"}, "spec": spec,
-        })
-    };
-    scene.api.apply(&[policy(json!("a string"))]).unwrap();
-    scene.api.apply(&odd()).unwrap();
-    let agent = scene.agent(&[]);
+    let (agent, proxy) = scene.agent_behind_proxy(&[]);
     let (_open, seen) = record(&agent, &front, store.at(8080));
-    assert_eq!(seen["src"]["pod"], front.name.as_str(), "{seen}");
-    assert_eq!(
-        seen["verdict"]["decision"], "unknown",
-        "a policy that can't be read may say anything: {seen}"
-    );
+    assert_eq!(seen["verdict"]["decision"], "allow", "{seen}");
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"namespace": "data", "name": "odd"}, "spec": "a string",
+    });
+    let _odd: Vec<_> = odd()
+        .into_iter()
+        .chain([("/networkpolicies", policy)])
+        .map(|(path, object)| add(&proxy, path, &object))
+        .collect();
+    agent
+        .wait_for("a verdict that allows for the policy", |_| {
+            let seen = record(&agent, &front, store.at(8080)).1;
+            assert_eq!(seen["src"]["pod"], front.name.as_str(), "{seen}");
+            // A policy that can't be read may say anything.
+            (seen["verdict"]["decision"] == "unknown").then_some(())
+        })
+        .unwrap();
     assert!(lines(&agent, &["data/odd"]) <= 1, "{}", agent.log());
 
     let mended = lab::policy::admitting("data", "odd", &["web"]);
@@ -99,17 +105,18 @@ fn objects_that_dont_fit_the_schema() {
         .unwrap();
 }
 
-/// The objects are larger than a real server accepts (its store's limit is 1.5 MB), and then larger than the agent's
-/// own limit for a line. Neither affects later objects.
+/// The objects are larger than a server accepts (its store's limit is 1.5 MB), and then larger than the agent's own limit
+/// for a line. Neither affects later objects.
 #[test]
 fn huge_objects() {
-    let scene = Scene::fake();
+    let scene = Scene::new("node1");
     let store = scene.world.pod("data", "store").unwrap();
     let _serving = Server::start(&store.ns, 8080).unwrap();
     scene.sync();
-    let agent = scene.agent(&[]);
+    let (agent, proxy) = scene.agent_behind_proxy(&[]);
+    knows(&agent, "Pod", 1);
     for (name, size) in [("big", 6 << 20), ("bigger", 20 << 20)] {
-        scene.api.apply(&[huge(name, size)]).unwrap();
+        let _huge = add(&proxy, "/pods", &huge(name, size));
         let after = scene.world.pod("web", name).unwrap();
         scene.sync();
         agent
@@ -121,17 +128,34 @@ fn huge_objects() {
     }
 }
 
-fn odd() -> Vec<Value> {
+/// Adds an object to the agent's watch of its kind, and waits until it is on its way.
+fn add(proxy: &Proxy, path: &str, object: &Value) -> Injected {
+    let added = proxy.inject(On::path(path).watches().times(1), Fault::added(object));
+    added.wait_hits(1).unwrap();
+    added
+}
+
+/// Returns objects, each with the end of the path that lists its kind.
+fn odd() -> Vec<(&'static str, Value)> {
     let pod = |name: &str, spec: Value, status: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": name}, "spec": spec, "status": status});
     vec![
-        pod("no-address", json!({}), json!({"podIP": "nowhere", "podIPs": "none"})),
-        pod("no-spec", json!(null), json!(7)),
-        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "web", "name": "odd"}, "spec": {"ports": {"a": 1}}}),
-        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "odd"}, "status": {"addresses": [[], 5]}}),
-        json!({
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-            "metadata": {"namespace": "web", "name": "odd"}, "endpoints": [null], "addressType": 6,
-        }),
+        ("/pods", pod("no-address", json!({}), json!({"podIP": "nowhere", "podIPs": "none"}))),
+        ("/pods", pod("no-spec", json!(null), json!(7))),
+        (
+            "/services",
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "web", "name": "odd"}, "spec": {"ports": {"a": 1}}}),
+        ),
+        (
+            "/nodes",
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "odd"}, "status": {"addresses": [[], 5]}}),
+        ),
+        (
+            "/endpointslices",
+            json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                "metadata": {"namespace": "web", "name": "odd"}, "endpoints": [null], "addressType": 6,
+            }),
+        ),
     ]
 }
 

@@ -4,7 +4,7 @@ use crate::scene::{Scene, knows, lines, record, stale, synced};
 
 #[test]
 fn names_outlive_the_server_and_catch_up_with_it() {
-    let mut scene = Scene::real("node1");
+    let mut scene = Scene::new("node1");
     let (store, front, _serving) = scene.store_and_front();
     let (agent, proxy) = scene.agent_behind_proxy(&[]);
     let name = front.name.clone();

@@ -2,30 +2,30 @@
 
 use std::time::{Duration, Instant};
 
-use lab::kube::fake::{FakeApi, Lists};
 use lab::kube::proxy::{Fault, On, Proxy};
-use lab::kube::{Api, Kubectl, User};
+use lab::kube::{Kubectl, NAMESPACE, Token, User};
+use serde_json::json;
 
 use crate::stage::{self, Stage, namespace, namespaces};
 
-const LIST: &str = "/api/v1/namespaces";
-const WATCH: &str = "/api/v1/namespaces?watch=1&resourceVersion=0&timeoutSeconds=30";
+/// Only the namespaces of the test.
+const LIST: &str = "/api/v1/namespaces?labelSelector=of%3Dns";
+const WATCH: &str = "/api/v1/namespaces?watch=1&resourceVersion=0&timeoutSeconds=30&labelSelector=of%3Dns";
 
-fn before_fake() -> (Proxy, Kubectl, Stage<FakeApi>) {
-    let stage = stage::fake(Lists::Unknown);
+/// Returns a proxy before a server with two namespaces, and the agent's kubectl, which goes through the proxy.
+fn before_server() -> (Proxy, Kubectl, Stage) {
+    let stage = stage::start();
     namespaces(&stage.api, "ns", 2);
-    let proxy = Proxy::before_fake(&stage.api).unwrap();
-    let kubectl = stage.api.as_admin().with(&proxy.kubeconfig(User::Nobody).unwrap());
+    stage.api.agent().unwrap();
+    let token = stage.api.token(NAMESPACE, "flow-observer", Token::default()).unwrap();
+    let proxy = Proxy::before(&stage.api).unwrap();
+    let kubectl = stage.api.as_admin().with(&proxy.kubeconfig(User::Token(token)).unwrap());
     (proxy, kubectl, stage)
 }
 
 #[test]
-fn a_real_server_is_reached_over_tls_with_a_token() {
-    let stage = stage::real();
-    stage.api.agent().unwrap();
-    let token = stage.api.token(lab::kube::NAMESPACE, "flow-observer", lab::kube::Token::default()).unwrap();
-    let proxy = Proxy::before(&stage.api).unwrap();
-    let kubectl = stage.api.as_admin().with(&proxy.kubeconfig(User::Token(token)).unwrap());
+fn a_server_is_reached_over_tls_with_a_token() {
+    let (proxy, kubectl, _stage) = before_server();
     assert!(!kubectl.get(LIST).unwrap()["items"].as_array().unwrap().is_empty());
     let error = format!("{:#}", kubectl.get("/api/v1/secrets").unwrap_err());
     assert!(error.contains("Forbidden"), "{error}");
@@ -39,7 +39,7 @@ fn a_real_server_is_reached_over_tls_with_a_token() {
 
 #[test]
 fn failures_are_for_those_they_are_meant_for() {
-    let (proxy, kubectl, _stage) = before_fake();
+    let (proxy, kubectl, _stage) = before_server();
     kubectl.get(LIST).unwrap();
     for (code, reason) in [(401, "Unauthorized"), (403, "Forbidden"), (503, "ServiceUnavailable")] {
         let fault = proxy.inject(On::path("/namespaces").times(1), Fault::Status(code, None));
@@ -53,7 +53,7 @@ fn failures_are_for_those_they_are_meant_for() {
 
 #[test]
 fn watches_end_as_told() {
-    let (proxy, kubectl, stage) = before_fake();
+    let (proxy, kubectl, stage) = before_server();
     for (fault, last) in [(Fault::Gone, true), (Fault::Cut, false)] {
         let watching = kubectl.watch(WATCH).unwrap();
         assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
@@ -71,31 +71,43 @@ fn watches_end_as_told() {
     // Both faults are removed.
     let watching = kubectl.watch(WATCH).unwrap();
     assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
-    drop(stage);
+
+    let strange = json!({"metadata": {"name": "strange"}, "spec": 7});
+    let _line = proxy.inject(On::path("/namespaces").watches().times(1), Fault::added(&strange));
+    assert_eq!(watching.next().unwrap().unwrap()["type"], "ADDED");
+    let added = watching.next().unwrap().unwrap();
+    assert_eq!((&added["type"], &added["object"]), (&json!("ADDED"), &strange));
+    stage.api.apply(&[namespace("later", &[("of", "ns")])]).unwrap();
+    assert_eq!(
+        watching.next().unwrap().unwrap()["object"]["metadata"]["name"],
+        "later",
+        "the stream goes on"
+    );
 }
 
 #[test]
 fn a_slow_answer_is_whole() {
-    let (proxy, kubectl, _stage) = before_fake();
+    let (proxy, kubectl, _stage) = before_server();
     let began = Instant::now();
     let quick = kubectl.get(LIST).unwrap();
     let usual = began.elapsed();
     let _slow = proxy.inject(On::all(), Fault::Slow(Duration::from_millis(30)));
     let began = Instant::now();
-    assert_eq!(kubectl.get(LIST).unwrap(), quick);
+    // The version of a list grows with every change in the cluster.
+    assert_eq!(kubectl.get(LIST).unwrap()["items"], quick["items"]);
     assert!(began.elapsed() > usual + Duration::from_millis(100), "it was as quick as ever");
 }
 
 /// A frozen stream loses the events of that time, and a new one works.
 #[test]
 fn silence_is_silence() {
-    let (proxy, kubectl, stage) = before_fake();
+    let (proxy, kubectl, stage) = before_server();
     let watching = kubectl.watch(WATCH).unwrap();
     (0..2).for_each(|_| drop(watching.next().unwrap().unwrap()));
     let frozen = proxy.inject(On::all().watches(), Fault::Freeze);
     frozen.wait_hits(1).unwrap();
     drop(frozen);
-    stage.api.apply(&[namespace("unseen", &[])]).unwrap();
+    stage.api.apply(&[namespace("unseen", &[("of", "ns")])]).unwrap();
     let fresh = kubectl.watch(WATCH).unwrap();
     let received: Vec<_> =
         (0..3).map(|_| fresh.next().unwrap().unwrap()["object"]["metadata"]["name"].clone()).collect();

@@ -1,7 +1,7 @@
 //! Kinds that the account may not read.
 
 use lab::agent::Agent;
-use lab::kube::{Api, NAMESPACE, RBAC, User};
+use lab::kube::{NAMESPACE, RBAC, User};
 use serde_json::Value;
 
 use crate::scene::{Scene, lines, record, stale, synced};
@@ -31,7 +31,7 @@ fn without(plural: &str) -> String {
 
 #[test]
 fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
-    let scene = Scene::real("node1");
+    let scene = Scene::new("node1");
     let (store, front, _serving) = scene.store_and_front();
     scene.api.apply(&[lab::policy::admitting("data", "lockdown", &["web"])]).unwrap();
     let kubeconfig = scene.api.agent().unwrap();
@@ -69,7 +69,7 @@ fn a_forbidden_kind_costs_its_verdicts_and_nothing_else() {
 /// A token for another audience and a malformed one are reported, and the agent stays up.
 #[test]
 fn a_token_that_is_no_good() {
-    let scene = Scene::real("node1");
+    let scene = Scene::new("node1");
     scene.sync();
     scene.api.agent().unwrap();
     let file = scene.world.guard.dir().join("token");

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use lab::agent::Agent;
-use lab::kube::{Api, ApiServer, NAMESPACE, Token, User};
+use lab::kube::{ApiServer, NAMESPACE, Token, User};
 
 use crate::scene::{Scene, knows, lines, record, stale, synced};
 
@@ -44,7 +44,7 @@ fn wait_unauthorized(agent: &Agent, kind: &str) {
 /// The server starts again with another key for tokens, as after `k3s certificate rotate`.
 #[test]
 fn a_new_token_is_taken_without_a_restart() {
-    let mut scene = Scene::real("node1");
+    let mut scene = Scene::new("node1");
     let (store, front, _serving) = scene.store_and_front();
     scene.api.agent().unwrap();
     let mut token = Projected::new(&scene.world.guard.dir().join("account"));

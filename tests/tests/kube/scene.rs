@@ -4,29 +4,29 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use lab::agent::Agent;
-use lab::kube::fake::{FakeApi, Lists};
 use lab::kube::proxy::Proxy;
-use lab::kube::{Api, ApiServer, Mirror, NAMESPACE, Place, Token, User};
+use lab::kube::{ApiServer, Mirror, NAMESPACE, Place, Token, User};
 use lab::pod::Pod;
 use lab::traffic::{Conversation, Server, connect};
 use lab::world::World;
 use serde_json::Value;
 
 /// Field order is drop order.
-pub(crate) struct Scene<S> {
+pub(crate) struct Scene {
     mirror: RefCell<Mirror>,
-    pub(crate) api: S,
+    pub(crate) api: ApiServer,
     pub(crate) world: World,
 }
 
 /// Short retry times, so that tests don't wait as long as users may.
 const HASTE: [&str; 2] = ["--kube-retry", "1s"];
 
-impl Scene<ApiServer> {
-    pub(crate) fn real(node: &str) -> Self {
+impl Scene {
+    pub(crate) fn new(node: &str) -> Self {
         let world = World::named(node).unwrap();
-        let api = ApiServer::start(&place(&world), &world.guard.dir().join("kube")).unwrap();
-        Self { mirror: mirror(&world), api, world }
+        let place = Place::Inside(world.node.ns.clone());
+        let api = ApiServer::start(&place, &world.guard.dir().join("kube")).unwrap();
+        Self { mirror: RefCell::new(Mirror::new(world.cluster.dir())), api, world }
     }
 
     /// Starts the agent behind a proxy, with its own account, and returns both.
@@ -37,25 +37,7 @@ impl Scene<ApiServer> {
         let kubeconfig = proxy.kubeconfig(User::Token(token)).unwrap();
         (self.agent_with(&kubeconfig, args), proxy)
     }
-}
 
-impl Scene<FakeApi> {
-    pub(crate) fn fake() -> Self {
-        let world = World::new().unwrap();
-        let api = FakeApi::start(&place(&world), &world.guard.dir().join("kube"), Lists::Streamed).unwrap();
-        Self { mirror: mirror(&world), api, world }
-    }
-}
-
-fn place(world: &World) -> Place {
-    Place::Inside(world.node.ns.clone())
-}
-
-fn mirror(world: &World) -> RefCell<Mirror> {
-    RefCell::new(Mirror::new(world.cluster.dir()))
-}
-
-impl<S: Api> Scene<S> {
     /// Applies the changes of the lab's directory to the server.
     pub(crate) fn sync(&self) {
         self.mirror.borrow_mut().sync(&self.api).unwrap();

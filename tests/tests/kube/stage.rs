@@ -1,35 +1,23 @@
-//! Servers in a namespace of their own.
+//! A server in a namespace of its own.
 
 use std::sync::Arc;
 
 use lab::guard::Guard;
-use lab::kube::fake::{FakeApi, Lists};
-use lab::kube::{Api, ApiServer, Place};
+use lab::kube::{ApiServer, Place};
 use lab::netns::Netns;
 use serde_json::{Value, json};
 
 /// Field order is drop order.
-pub(crate) struct Stage<S> {
-    pub(crate) api: S,
+pub(crate) struct Stage {
+    pub(crate) api: ApiServer,
     _guard: Arc<Guard>,
 }
 
-fn place() -> (Arc<Guard>, Place) {
+/// Starts a server.
+pub(crate) fn start() -> Stage {
     let guard = Guard::take().unwrap();
     let place = Place::Inside(Netns::new(&guard, "api").unwrap());
-    (guard, place)
-}
-
-/// Starts a real server.
-pub(crate) fn real() -> Stage<ApiServer> {
-    let (guard, place) = place();
     Stage { api: ApiServer::start(&place, &guard.dir().join("kube")).unwrap(), _guard: guard }
-}
-
-/// Starts a fake server.
-pub(crate) fn fake(lists: Lists) -> Stage<FakeApi> {
-    let (guard, place) = place();
-    Stage { api: FakeApi::start(&place, &guard.dir().join("kube"), lists).unwrap(), _guard: guard }
 }
 
 pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
@@ -42,7 +30,7 @@ pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
 }
 
 /// Returns namespaces called `name`0 and so on.
-pub(crate) fn namespaces(api: &dyn Api, name: &str, count: usize) {
+pub(crate) fn namespaces(api: &ApiServer, name: &str, count: usize) {
     let all: Vec<Value> = (0..count).map(|n| namespace(&format!("{name}{n}"), &[("of", name)])).collect();
     api.apply(&all).unwrap();
 }

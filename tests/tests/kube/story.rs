@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use lab::cluster::ServiceSpec;
 use lab::findings::says;
 use lab::firewall::{Firewall, Refusal};
-use lab::kube::Api;
 use lab::traffic::{Server, connect};
 use serde_json::{Value, json};
 
@@ -24,7 +23,7 @@ fn admitting(namespaces: &[&str]) -> Value {
 
 #[test]
 fn a_rename_is_told_days_before_the_outage() {
-    let scene = Scene::real("archbox");
+    let scene = Scene::new("archbox");
     let world = &scene.world;
     let postgres = world.pod_named("postgres", "pal-e-postgres-1").unwrap();
     let docs = world.pod_named("pal-e-docs", "pal-e-docs-6c7fdd96d7-fll8h").unwrap();

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::go;
+use super::{go, packages};
 use crate::cache::Cache;
 use crate::image::archive::digest;
 use crate::run::report_step;
 
+/// The part of the cache with the programs.
+const CACHE: &str = "cluster-programs";
 const KUBE_ROUTER: &str = "v2.1.0";
 /// A version whose ServiceL2Status can stick: <https://github.com/metallb/metallb/issues/2930>.
 pub(super) const METALLB: &str = "v0.15.2";
@@ -48,7 +50,7 @@ pub(super) fn version(text: &str) -> Result<String, String> {
 impl Binaries {
     /// Builds what is not in the cache yet.
     pub(super) fn ensure(kubernetes: &str) -> Result<Self> {
-        let cache = Cache::open("cluster-programs")?;
+        let cache = Cache::open(CACHE)?;
         let _lock = cache.lock()?;
         let installed = |name: &str, packages: &[&str]| {
             cache.dir(name, |dir| {
@@ -59,12 +61,7 @@ impl Binaries {
         let metallb =
             ["controller", "speaker"].map(|part| format!("go.universe.tf/metallb/{part}@{METALLB}"));
         Ok(Self {
-            kubernetes: cache.dir(&format!("kubernetes-{kubernetes}"), |dir| {
-                report_step(&format!(
-                    "building Kubernetes {kubernetes} (once on this machine, about 8 minutes)"
-                ));
-                build_kubernetes(kubernetes, dir)
-            })?,
+            kubernetes: kubernetes_in(&cache, kubernetes)?,
             router: installed(
                 &format!("kube-router-{KUBE_ROUTER}"),
                 &[&format!("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@{KUBE_ROUTER}")],
@@ -77,6 +74,30 @@ impl Binaries {
             peer: cache.dir(&peer_name(), build_peer)?,
         })
     }
+}
+
+/// Returns the directory of Kubernetes' programs, which are built unless the cache has them.
+pub(super) fn kubernetes(version: &str) -> Result<PathBuf> {
+    let cache = Cache::open(CACHE)?;
+    let built = cache.path(&directory(version));
+    // Another process may hold the lock for minutes while it builds something else.
+    if built.is_dir() {
+        return Ok(built);
+    }
+    packages::ensure_go()?;
+    let _lock = cache.lock()?;
+    kubernetes_in(&cache, version)
+}
+
+fn kubernetes_in(cache: &Cache, version: &str) -> Result<PathBuf> {
+    cache.dir(&directory(version), |dir| {
+        report_step(&format!("building Kubernetes {version} (once on this machine, about 8 minutes)"));
+        build_kubernetes(version, dir)
+    })
+}
+
+fn directory(version: &str) -> String {
+    format!("kubernetes-{version}")
 }
 
 fn install(what: &str, package: &str, dir: &Path) -> Result<()> {

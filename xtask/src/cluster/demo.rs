@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 
 use super::place::{API, Place, address};
 use super::wait::Interrupt;
-use super::{agent, forward, images, node, packages};
+use super::{forward, images, node, packages};
+use crate::image;
 use crate::run::{capture, report_step};
 
 const POSTGRES: &str = include_str!("../../../tests/tests/cluster/manifests/postgres.yaml");
@@ -20,7 +21,7 @@ const PROMETHEUS: u16 = 9090;
 /// Installs everything, and prints what to open and to try.
 pub(super) fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
     packages::ensure_prometheus()?;
-    let archive = agent::build(root, place)?;
+    let archive = image::for_tests(root)?;
     images::load(place, &place.nodes()?, &archive)?;
     let dir = place.dir().join("demo");
     fs::create_dir_all(&dir)?;

@@ -11,6 +11,9 @@ use super::place::Place;
 use crate::image::archive::Image;
 use crate::run::capture;
 
+/// A path in the image, and where the file comes from.
+type File<'a> = (&'a str, &'a Path);
+
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Writes the archives into the cluster's directory and returns their paths.
@@ -19,7 +22,7 @@ pub(super) fn pack(place: &Place, binaries: &Binaries) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&dir)?;
     let peer = binaries.peer.join("peer");
     let shell = Path::new(BUSYBOX);
-    let images: [(&str, &str, &[(&str, &Path)]); 4] = [
+    let images: [(&str, &str, &[File<'_>]); 4] = [
         ("pause", "1", &[("pause", &peer)]),
         ("peer", "1", &[("peer", &peer), ("busybox", shell), ("sh", shell)]),
         ("metallb-controller", METALLB, &[("controller", &binaries.metallb.join("controller"))]),
@@ -31,7 +34,7 @@ pub(super) fn pack(place: &Place, binaries: &Binaries) -> Result<Vec<PathBuf>> {
 }
 
 /// One image, whose first file is what it runs.
-fn image(dir: &Path, name: &str, tag: &str, files: &[(&str, &Path)]) -> Result<PathBuf> {
+fn image(dir: &Path, name: &str, tag: &str, files: &[File<'_>]) -> Result<PathBuf> {
     let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
     let mut content = BTreeMap::new();
     for (path, source) in files {
@@ -45,6 +48,7 @@ fn image(dir: &Path, name: &str, tag: &str, files: &[(&str, &Path)]) -> Result<P
         files: content,
         entrypoint: &entrypoint,
         labels: BTreeMap::new(),
+        small: false,
     };
     let path = dir.join(format!("{name}.tar"));
     fs::write(&path, image.pack()?.archive)?;
@@ -58,6 +62,14 @@ pub(super) fn load(place: &Place, nodes: &[String], archive: &Path) -> Result<()
         let mut ctr = place.on(node, "ctr")?;
         capture(ctr.args(["-n", "k8s.io", "images", "import"]).arg(&archive))
             .with_context(|| format!("{} on {node}", archive.display()))?;
+    }
+    Ok(())
+}
+
+/// Gives an image of each node another name.
+pub(super) fn tag(place: &Place, from: &str, to: &str) -> Result<()> {
+    for node in place.nodes()? {
+        capture(place.on(&node, "ctr")?.args(["-n", "k8s.io", "images", "tag", "--force", from, to]))?;
     }
     Ok(())
 }

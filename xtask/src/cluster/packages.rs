@@ -9,7 +9,7 @@ use crate::setup;
 const PACKAGES: &[(&str, &str)] = &[
     ("containerd", "containerd"),
     ("runc", "runc"),
-    ("etcd-server", "etcd"),
+    ETCD,
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
     ("conntrack", "conntrack"),
     ("nftables", "nft"),
@@ -24,25 +24,37 @@ const PACKAGES: &[(&str, &str)] = &[
 /// The oldest Go that builds all components.
 const GO: (u32, u32) = (1, 26);
 
-/// Installs what is missing.
+/// The store of an API server.
+const ETCD: (&str, &str) = ("etcd-server", "etcd");
+
+/// Installs what a cluster needs and is missing.
 ///
 /// # Errors
 /// When a package can't be installed, or Go is missing or too old.
 pub(super) fn ensure() -> Result<()> {
-    let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(_, program)| !exists(program)).map(|(package, _)| *package).collect();
-    if !missing.is_empty() {
-        setup::install(&missing, "containers, etcd and the network of the cluster's nodes")?;
-    }
+    install_missing(PACKAGES, "containers, etcd and the network of the cluster's nodes")?;
+    ensure_go()
+}
+
+/// Installs what an API server alone needs.
+pub(super) fn ensure_etcd() -> Result<()> {
+    install_missing(&[ETCD], "the store of the tests' API server")
+}
+
+/// Fails with the remedy unless there is a Go that builds all components.
+pub(super) fn ensure_go() -> Result<()> {
     need_go(output("go", &["env", "GOVERSION"]).as_deref())
 }
 
 /// Installs Prometheus, which only the demo needs.
 pub(super) fn ensure_prometheus() -> Result<()> {
-    if exists("prometheus") {
-        return Ok(());
-    }
-    setup::install(&["prometheus"], "the demo's alerts")
+    install_missing(&[("prometheus", "prometheus")], "the demo's alerts")
+}
+
+fn install_missing(packages: &[(&str, &str)], why: &str) -> Result<()> {
+    let missing: Vec<&str> =
+        packages.iter().filter(|(_, program)| !exists(program)).map(|(package, _)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { setup::install(&missing, why) }
 }
 
 fn exists(program: &str) -> bool {

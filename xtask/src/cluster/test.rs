@@ -13,14 +13,14 @@ use nix::unistd::Pid;
 
 use super::place::Place;
 use super::wait::Interrupt;
-use super::{UpArgs, agent, images, stop, up};
+use super::{TESTS, UpArgs, images, stop, up};
 use crate::build::Built;
 use crate::image;
 use crate::run::{Environment, report_step};
-use crate::setup;
+use crate::setup::{self, Need};
 
-/// The lab's test target with the scenarios of the cluster.
-pub(crate) const TARGET: &str = "cluster";
+/// What the scenarios need beside the cluster.
+const NEEDS: &[Need] = &[Need::Linker, Need::Probes, Need::Lab, Need::Prometheus];
 /// Between two looks at the running scenarios.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,28 +41,29 @@ pub(crate) struct TestArgs {
 
 impl TestArgs {
     /// What CI runs.
-    pub(crate) fn ci() -> Self {
+    fn ci() -> Self {
         Self { filter: None, up: UpArgs::default(), policies: 20, keep: false }
     }
 }
 
 /// Builds, and runs the scenarios.
 pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
-    setup::ensure(root, false)?;
-    report_step("building the agent and its tests");
-    let built = Built::all(root)?;
+    let built = setup::meanwhile(root, NEEDS, |progress| {
+        report_step("building the agent and its tests");
+        Built::beside(root, progress)
+    })?;
     on_built(root, place, args, &built)
 }
 
-/// Runs the scenarios with what was built.
-pub(crate) fn run_built(root: &Path, args: &TestArgs, built: &Built) -> Result<()> {
-    on_built(root, &Place::of("test")?, args, built)
+/// Runs the scenarios with what was built, as CI does.
+pub(crate) fn run_built(root: &Path, built: &Built) -> Result<()> {
+    on_built(root, &Place::of("test")?, &TestArgs::ci(), built)
 }
 
 fn on_built(root: &Path, place: &Place, args: &TestArgs, built: &Built) -> Result<()> {
     up::up(place, &args.up, |_| Ok(()))?;
     let interrupt = Interrupt::catch()?;
-    let result = scenarios(place, args, built, &interrupt);
+    let result = scenarios(root, place, args, built, &interrupt);
     if result.is_err() {
         keep_logs(root, place)?;
     }
@@ -77,14 +78,22 @@ fn on_built(root: &Path, place: &Place, args: &TestArgs, built: &Built) -> Resul
     result
 }
 
-fn scenarios(place: &Place, args: &TestArgs, built: &Built, interrupt: &Interrupt) -> Result<()> {
+fn scenarios(
+    root: &Path,
+    place: &Place,
+    args: &TestArgs,
+    built: &Built,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let program = built.executable("flow-observer")?;
-    for tag in [image::version(), "upgrade"] {
-        let archive = agent::pack(program, &place.dir().join("images"), tag)?;
-        images::load(place, &place.nodes()?, &archive)?;
-    }
+    images::load(place, &place.nodes()?, &image::for_tests(root)?)?;
+    images::tag(
+        place,
+        &format!("{}:{}", image::NAME, image::version()),
+        &format!("{}:upgrade", image::NAME),
+    )?;
     report_step("scenarios on the cluster");
-    let mut tests = Command::new(built.executable(TARGET)?);
+    let mut tests = Command::new(built.executable(TESTS)?);
     tests
         .args(args.filter.iter())
         .env("FLOW_OBSERVER_BIN", program)

@@ -1,4 +1,4 @@
-//! Unpacks a node's programs for the tests of the image and of the manifests: containerd, runc, kubectl.
+//! Unpacks a node's programs for the tests of the image: containerd and runc.
 //!
 //! They are not installed, since Debian's packages would remove Docker's.
 
@@ -12,8 +12,8 @@ use super::has_apt;
 use crate::progress::Progress;
 use crate::run::run;
 
-/// containerd and its `ctr`; runc; kubectl 1.20, whose kustomize is the oldest that the manifests must suit.
-const PACKAGES: [&str; 3] = ["containerd", "runc", "kubernetes-client"];
+/// containerd with its `ctr`, and runc.
+const PACKAGES: [&str; 2] = ["containerd", "runc"];
 
 pub(super) fn is_missing(tools: &Path) -> bool {
     !tools.join("node/usr/bin/ctr").exists()
@@ -21,7 +21,7 @@ pub(super) fn is_missing(tools: &Path) -> bool {
 
 pub(super) fn announcement(tools: &Path) -> String {
     format!(
-        "unpacking Debian packages {} (36 MB) into {}: run the image and render the manifests in tests",
+        "unpacking Debian packages {} (29 MB) into {}: run the image in tests",
         PACKAGES.join(", "),
         tools.join("node").display()
     )
@@ -32,7 +32,7 @@ pub(super) fn ensure(progress: &Progress, tools: &Path) -> Result<()> {
     let dir = tools.join("node");
     if !has_apt() {
         bail!(
-            "this system has no apt-get: put containerd, ctr and kubectl into {0}/usr/bin, runc into {0}/usr/sbin",
+            "this system has no apt-get: put containerd and ctr into {0}/usr/bin, runc into {0}/usr/sbin",
             dir.display()
         );
     }

@@ -26,7 +26,6 @@ const PACKAGES: &[Package] = &[
     package("gcc", &[Need::Linker], "links the agent"),
     package("g++", &[Need::Fuzzer], "builds libFuzzer"),
     package("libc6-dev", &[Need::Linker], "links the agent"),
-    package("dpkg-dev", &[Need::ApiServer], "unpacks Kubernetes' source, for the API server of the tests"),
     package("iproute2", &[Need::Lab], "builds the lab's namespaces and links"),
     package("iptables", &[Need::Lab], "the lab's Services and pod firewalls"),
     package("ipset", &[Need::Lab], "the pod firewall's sets, as kube-router makes them"),

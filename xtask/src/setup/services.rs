@@ -17,8 +17,13 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const FORBID: &str =
     "#!/bin/sh\n# Of `cargo xtask setup`, for the time of an installation. Safe to remove.\nexit 101\n";
 
-/// The packages of the set-up that have a service of the same name.
-const SERVICES: &[&str] = &["prometheus", "prometheus-alertmanager"];
+/// The packages of the set-up that have a service, with its name.
+const SERVICES: &[(&str, &str)] = &[
+    ("prometheus", "prometheus"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
+    ("etcd-server", "etcd"),
+    ("containerd", "containerd"),
+];
 
 /// Keeps installed packages from starting services until it is dropped.
 #[derive(Debug)]
@@ -57,7 +62,7 @@ pub(super) fn disable(installed: &[&str]) -> Result<()> {
         return Ok(());
     }
     let running = Path::new("/run/systemd/system").exists();
-    for service in SERVICES.iter().filter(|service| installed.contains(service)) {
+    for (_, service) in SERVICES.iter().filter(|(package, _)| installed.contains(package)) {
         let mut command = Command::new("systemctl");
         command.arg("disable").args(running.then_some("--now")).args(["--quiet", service]);
         run(&mut command)?;

@@ -11,7 +11,6 @@ mod list;
 mod owner;
 mod page;
 mod resource;
-mod slices;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -36,7 +35,6 @@ use tokio_util::task::TaskTracker;
 use crate::kube::access::ApiAccess;
 use follow::Follower;
 use owner::Owner;
-use slices::Slices;
 
 pub use state::{Hooks, Patience, Stale, Sync, SyncHook};
 
@@ -54,9 +52,8 @@ pub fn spawn(
     cancel: &CancellationToken,
 ) {
     let (to, changes) = mpsc::channel(QUEUE);
-    let slices = Slices::new();
     for kind in Kind::iter() {
-        let follower = Follower::new(kind, api.clone(), patience, to.clone(), slices.clone(), cancel.clone());
+        let follower = Follower::new(kind, api.clone(), patience, to.clone(), cancel.clone());
         tasks.spawn(follower.run());
     }
     tasks.spawn(Owner::new(tx, hooks).run(changes, cancel.clone()));

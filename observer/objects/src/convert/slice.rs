@@ -1,4 +1,4 @@
-//! Backends of Services: EndpointSlices, and the older Endpoints.
+//! Backends of Services, from EndpointSlices.
 
 use arcstr::ArcStr;
 use flow_model::inventory::Backend;
@@ -42,30 +42,6 @@ pub(crate) fn slice(slice: &discovery::EndpointSlice, notes: &mut Vec<String>) -
         }
     }
     SliceBody { service, backends }
-}
-
-/// Reads an Endpoints object.
-pub(crate) fn endpoints(endpoints: core::Endpoints, notes: &mut Vec<String>) -> Vec<Backend> {
-    let mut backends = Vec::new();
-    for subset in endpoints.subsets.unwrap_or_default() {
-        let ready = subset.addresses.iter().flatten().map(|a| (a, true));
-        let not_ready = subset.not_ready_addresses.iter().flatten().map(|a| (a, false));
-        for (address, ready) in ready.chain(not_ready) {
-            let Some(ip) = ips("endpoint address", [&*address.ip], notes).pop() else { continue };
-            for p in subset.ports.iter().flatten() {
-                let Some(port) = port("endpoint port", p.port, notes) else { continue };
-                backends.push(Backend {
-                    ip,
-                    port,
-                    protocol: protocol(p.protocol.clone()),
-                    port_name: name(p.name.as_deref()),
-                    ready,
-                    pod: target(address.target_ref.as_ref()),
-                });
-            }
-        }
-    }
-    backends
 }
 
 /// Returns the name of a port. The only port of a Service may have none, for which slices write "".

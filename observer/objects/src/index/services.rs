@@ -17,7 +17,7 @@ impl Index {
     pub(super) fn services(&self) -> Vec<Arc<Service>> {
         let mut slices = self.slices();
         let services = self.service_bodies();
-        services.map(|(key, body)| self.with_backends(key, &body.service, slices.remove(key))).collect()
+        services.map(|(key, body)| self.with_backends(&body.service, slices.remove(key))).collect()
     }
 
     /// Returns all Services without their backends.
@@ -50,20 +50,9 @@ impl Index {
         out
     }
 
-    /// Returns the Service with the backends of its slices; without any, with those of its Endpoints; without those, with the
-    /// pods that its selector finds.
-    fn with_backends(
-        &self,
-        key: &ObjectRef,
-        service: &Arc<Service>,
-        slices: Option<Vec<Backend>>,
-    ) -> Arc<Service> {
-        let endpoints = self.kinds.get(Kind::Endpoints.name()).and_then(|all| all.get(key));
-        let mut backends = match (slices, endpoints) {
-            (Some(backends), _) => backends,
-            (None, Some(Body::Endpoints(backends))) => backends.clone(),
-            (None, _) => self.selected(service),
-        };
+    /// Returns the Service with the backends of its slices, or without any slice with the pods that its selector finds.
+    fn with_backends(&self, service: &Arc<Service>, slices: Option<Vec<Backend>>) -> Arc<Service> {
+        let mut backends = slices.unwrap_or_else(|| self.selected(service));
         if backends.is_empty() {
             return Arc::clone(service);
         }

@@ -36,12 +36,10 @@ impl Kind {
             Self::ClusterNetworkPolicy => {
                 Row { plural: "clusternetworkpolicies", versions: Versions::Only("v1alpha2"), ..TIERED }
             }
-            // The API source reads it only while the server has no EndpointSlices.
-            Self::Endpoints => Row { plural: "endpoints", ..CORE },
             Self::EndpointSlice => Row {
                 group: "discovery.k8s.io",
+                versions: Versions::Only("v1"),
                 plural: "endpointslices",
-                presence: Presence::Optional,
                 ..CORE
             },
             // The API has each Event in two groups.

@@ -76,8 +76,9 @@ fn a_headless_service_has_no_address() {
     assert!(service(&inventory, "api").cluster_ips.is_empty());
 }
 
+/// A dump with `kubectl get endpoints` has them, and they are counted like other kinds that aren't read.
 #[test]
-fn slices_have_precedence() {
+fn endpoints_are_ignored() {
     let endpoints = "kind: Endpoints
 apiVersion: v1
 metadata: {name: api, namespace: web}
@@ -86,11 +87,19 @@ subsets: [{addresses: [{ip: 10.42.9.9}], notReadyAddresses: [{ip: 10.42.9.8}], p
 ";
     let slices = ["10.42.0.8:8080/http not ready -", "10.42.0.9:8080/http ready p"];
     assert_eq!(backends(&[SERVICE, POD, SLICE, endpoints].concat()), slices);
-    assert_eq!(backends(&[SERVICE, SLICE].concat().replace("k8s.io/v1", "k8s.io/v1beta1")), slices);
-    assert_eq!(
-        backends(&[SERVICE, POD, endpoints].concat()),
-        ["10.42.9.8:1/http not ready -", "10.42.9.9:1/http ready -"]
+    assert_eq!(backends(&[SERVICE, POD, endpoints].concat()), backends(&[SERVICE, POD].concat()));
+    let next = loaded(&[("c.yaml", &[SERVICE, endpoints].concat())]);
+    assert_eq!((next.problems.len(), next.inventory.objects.get("Endpoints")), (0, Some(&1)));
+}
+
+#[test]
+fn slices_of_another_version_are_reported() {
+    let text = [SERVICE, SLICE].concat().replace("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1");
+    let next = loaded(&[("c.yaml", &text)]);
+    assert!(
+        next.problems[0].message.ends_with("`discovery.k8s.io/v1beta1` is not known; discovery.k8s.io/v1 is")
     );
+    assert_eq!(service(&next.inventory, "api").backends, []);
 }
 
 #[test]

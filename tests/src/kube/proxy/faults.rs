@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// Ways to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A failure of this code, with `Retry-After` where the seconds are given.
     Status(u16, Option<u32>),
@@ -20,6 +22,8 @@ pub enum Fault {
     Silence,
     /// The answer begins, then nothing more arrives; the connection stays open.
     Freeze,
+    /// A line between two events of a watch, once for each time that it may strike.
+    Line(Bytes),
 }
 
 /// The requests that a fault affects.
@@ -81,10 +85,16 @@ pub(super) enum Stage {
 }
 
 impl Fault {
-    fn stage(self) -> Stage {
+    /// Returns an event of an object that no server would store, for one watch that is quiet meanwhile.
+    #[must_use]
+    pub fn added(object: &Value) -> Self {
+        Self::Line(format!("{}\n", json!({"type": "ADDED", "object": object})).into())
+    }
+
+    fn stage(&self) -> Stage {
         match self {
             Self::Status(..) | Self::Silence => Stage::Request,
-            Self::Gone | Self::Cut | Self::Slow(_) | Self::Freeze => Stage::Body,
+            Self::Gone | Self::Cut | Self::Slow(_) | Self::Freeze | Self::Line(_) => Stage::Body,
         }
     }
 }
@@ -130,7 +140,7 @@ impl Faults {
         let rule =
             rules.1.iter_mut().rev().find(|r| r.fault.stage() == stage && r.on.takes(request) && left(r))?;
         rule.hits += 1;
-        Some(rule.fault)
+        Some(rule.fault.clone())
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<()> {

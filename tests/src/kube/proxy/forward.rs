@@ -19,14 +19,14 @@ use tokio::task::JoinSet;
 
 use super::faults::{Asked, Fault, Faults, Stage};
 use super::stream;
-use super::tls::{BoxStream, Tls};
+use super::tls::Tls;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 #[derive(Debug)]
 pub(super) struct Front {
     pub(super) to: SocketAddr,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Tls,
     pub(super) faults: Arc<Faults>,
 }
 
@@ -42,10 +42,7 @@ impl Front {
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream) -> io::Result<()> {
-        let stream: BoxStream = match &self.tls {
-            Some(tls) => tls.accept(stream).await?,
-            None => Box::new(stream),
-        };
+        let stream = self.tls.accept(stream).await?;
         let service = service_fn(move |request| {
             let front = Arc::clone(&self);
             async move { front.answer(request).await }
@@ -68,10 +65,7 @@ impl Front {
 
     async fn forward(&self, request: Request<Incoming>) -> io::Result<Response<Incoming>> {
         let stream = TcpStream::connect(self.to).await?;
-        let stream: BoxStream = match &self.tls {
-            Some(tls) => tls.connect(stream).await?,
-            None => Box::new(stream),
-        };
+        let stream = self.tls.connect(stream).await?;
         let (mut sender, connection) =
             client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);

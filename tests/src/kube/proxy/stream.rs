@@ -97,6 +97,7 @@ impl Passing {
             Some(Fault::Gone) => self.finish(&gone(), Then::End),
             Some(Fault::Cut) => self.finish(HALF_A_LINE, Then::Break),
             Some(Fault::Freeze) => self.then = Then::Nothing,
+            Some(Fault::Line(line)) => self.pending.push_back(line),
             Some(Fault::Slow(pause)) => self.pause = Some(pause),
             Some(Fault::Status(..) | Fault::Silence) | None => {}
         }

@@ -17,7 +17,6 @@ use crate::kube::access::ApiAccess;
 use crate::kube::server::change::{self, Change};
 use crate::kube::server::failure::Failure;
 use crate::kube::server::list::{self, From};
-use crate::kube::server::slices::Slices;
 use crate::kube::server::state::{Patience, Sync};
 use crate::kube::server::wait::{Wait, spread};
 use crate::kube::server::watch::{Event, Watch};
@@ -34,7 +33,6 @@ pub(super) struct Follower {
     api: ApiAccess,
     patience: Patience,
     to: mpsc::Sender<Change>,
-    slices: Slices,
     cancel: CancellationToken,
     wait: Wait,
     from: From,
@@ -49,11 +47,10 @@ impl Follower {
         api: ApiAccess,
         patience: Patience,
         to: mpsc::Sender<Change>,
-        slices: Slices,
         cancel: CancellationToken,
     ) -> Self {
         let wait = Wait::new(patience.retry);
-        Self { kind, api, patience, to, slices, cancel, wait, from: From::Cache, version: None }
+        Self { kind, api, patience, to, cancel, wait, from: From::Cache, version: None }
     }
 
     /// Follows the kind until the agent stops.
@@ -68,23 +65,6 @@ impl Follower {
     /// Returns when nothing receives the changes.
     async fn follow(&mut self) {
         tokio::time::sleep(spread(START)).await;
-        let slices = self.slices.clone();
-        loop {
-            if self.kind != Kind::Endpoints {
-                return self.rounds().await;
-            }
-            if !self.send_state(Sync::Absent).await {
-                return;
-            }
-            slices.wait_for(false).await;
-            tokio::select! {
-                () = self.rounds() => return,
-                () = slices.wait_for(true) => self.version = None,
-            }
-        }
-    }
-
-    async fn rounds(&mut self) {
         loop {
             let Err(failure) = self.round().await else { continue };
             if failure == Failure::Stopped || !self.report(&failure).await {
@@ -160,7 +140,6 @@ impl Follower {
     /// Reports that the kind was listed and a watch is open.
     async fn synced(&mut self) -> Result<(), Failure> {
         self.from = From::Cache;
-        self.slices.set(self.kind, true);
         self.send(Change::Sync(self.kind, Sync::Synced)).await
     }
 

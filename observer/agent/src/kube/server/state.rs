@@ -10,8 +10,7 @@ use arcstr::ArcStr;
 pub struct Patience {
     /// The longest wait before a request that failed, is forbidden or found nothing is repeated.
     pub retry: Duration,
-    /// Silence after which a watch is opened again. Servers send a bookmark about every minute, but old ones (1.20) send none
-    /// while a kind doesn't change.
+    /// Silence after which a watch is opened again. Servers send a bookmark about every minute.
     pub silence: Duration,
 }
 

@@ -321,25 +321,24 @@ async fn a_kind_may_appear_later_and_disappear() {
     assert_eq!(known.objects.get("ServiceL2Status"), None);
 }
 
+/// Every server has EndpointSlices, so an answer that says otherwise is an error.
 #[tokio::test]
-async fn endpoints_are_used_while_the_server_has_no_slices() {
+async fn a_server_without_slices_is_reported() {
     let server = Server::new();
     let service = json!({"metadata": {"name": "front", "namespace": "web"},
         "spec": {"clusterIP": "10.43.0.9", "ports": [{"port": 80, "protocol": "TCP"}]}});
-    let endpoints = json!({"metadata": {"name": "front", "namespace": "web"},
-        "subsets": [{"addresses": [{"ip": "10.42.0.5"}], "ports": [{"port": 8080, "protocol": "TCP"}]}]});
     let slice = json!({"metadata": {"name": "front-x", "namespace": "web", "labels": {"kubernetes.io/service-name": "front"}},
         "addressType": "IPv4", "endpoints": [{"addresses": ["10.42.0.6"]}], "ports": [{"name": "", "port": 8080, "protocol": "TCP"}]});
     server.set("services", |a| a.items = vec![service]);
-    server.set("endpoints", |a| a.items = vec![endpoints]);
+    server.remove("endpointslices");
     let backends = |i: &Inventory| {
         i.services.iter().flat_map(|s| &s.backends).map(|b| b.ip.to_string()).collect::<Vec<_>>()
     };
     let mut source = Source::start(&Arc::clone(&server).start().await).await;
-    source.until("Endpoints", |i| backends(i) == ["10.42.0.5"]).await;
+    source.until_sync("EndpointSlice", |sync| matches!(sync, Sync::Stale(_))).await;
     server.set("endpointslices", |a| a.items = vec![slice]);
     source.until("slices", |i| backends(i) == ["10.42.0.6"]).await;
-    source.until("Endpoints are not followed", |i| !i.objects.contains_key("Endpoints")).await;
+    assert_eq!(server.asked("/endpoints?"), 0, "nothing else has the backends");
 }
 
 #[tokio::test]

@@ -27,7 +27,6 @@ impl Follower {
 
     async fn absent(&mut self) -> bool {
         self.version = None;
-        self.slices.set(self.kind, false);
         self.send_state(Sync::Absent).await
     }
 
