@@ -124,18 +124,6 @@ impl Bursts {
         self.outputs.pop_front()
     }
 
-    /// Returns how many servers, and pairs of server and client, are watched.
-    #[must_use]
-    pub fn len(&self) -> (usize, usize) {
-        (self.servers.len(), self.pairs.len())
-    }
-
-    /// Is true when no server is watched.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.servers.is_empty()
-    }
-
     /// Returns where a record belongs, and the time now. A record from an implausible time belongs to now.
     fn place(&mut self, time: Timestamp) -> (Timestamp, Timestamp) {
         let now = *self.now.get_or_insert(time);

@@ -3,8 +3,8 @@
 //! Policies are enforced only when a connection opens. A connection that was admitted goes on when the rule that admitted it
 //! is removed, and the refusal comes with the next restart, maybe days later. [`Connections`] judges it again meanwhile.
 
+mod assess;
 mod groups;
-mod judge;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ use lru::LruCache;
 use self::groups::{Groups, Pair, Tally};
 use crate::facts::LatentGroup;
 
-pub use self::judge::Judge;
+pub use self::assess::Assess;
 
 /// Connections kept. Further ones are counted as lost and not judged.
 pub const MAX_CONNECTIONS: usize = 262_144;
@@ -122,7 +122,7 @@ impl Connections {
 
     /// Judges what opened since the last time, or everything after a change and once a minute. Returns all groups that would be
     /// refused, not only new ones.
-    pub fn judge(&mut self, judge: &mut dyn Judge, now: Timestamp) -> Vec<LatentGroup> {
+    pub fn judge(&mut self, assess: &mut dyn Assess, now: Timestamp) -> Vec<LatentGroup> {
         let all = self.all_due(now);
         if all {
             self.groups.forget();
@@ -133,13 +133,13 @@ impl Connections {
         for (key, open) in &mut self.open {
             let tuple = key.tuple(open.backend);
             if all || open.decision.is_none() {
-                open.judge(&tuple, judge);
+                open.judge(&tuple, assess);
             }
             if open.is_latent() {
                 denied.entry(Pair::of(&tuple)).or_default().add(open.seen, tuple, open.older);
             }
         }
-        let groups = self.groups.build(denied, judge);
+        let groups = self.groups.build(denied, assess);
         self.moved = self.groups.unexplained();
         groups
     }
@@ -214,8 +214,8 @@ impl Connections {
 }
 
 impl Open {
-    fn judge(&mut self, tuple: &FlowTuple, judge: &mut dyn Judge) {
-        let decision = judge.decide(tuple);
+    fn judge(&mut self, tuple: &FlowTuple, assess: &mut dyn Assess) {
+        let decision = assess.decide(tuple);
         self.mismatch &= decision != Decision::Allow;
         self.decision = Some(decision);
     }

@@ -84,18 +84,6 @@ impl Findings {
         self.outputs.pop_front()
     }
 
-    /// Returns how many findings, active and resolved, are kept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Is true when no finding is kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Returns how many findings were forgotten early, because there were too many, since the last call.
     pub fn take_crowded_out(&mut self) -> u64 {
         std::mem::take(&mut self.crowded_out)

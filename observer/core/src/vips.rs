@@ -38,7 +38,6 @@ use crate::subject::Subject;
 pub use self::config::VipConfig;
 pub use self::host::Host;
 pub use self::moves::Move;
-pub use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
 
 /// The VIPs as this node sees them. Feed it, hand what [`Vips::tick`] returns to
 /// [`Findings`](crate::findings::Findings), then drain [`Vips::next_output`].

@@ -179,7 +179,7 @@ impl Identity {
     }
 
     /// Forgets pods and Services that have been gone for longer than [`RETENTION`](crate::RETENTION).
-    pub fn prune(&mut self, now: Timestamp) {
+    pub(super) fn prune(&mut self, now: Timestamp) {
         if self.tenures.prune(now) | self.services.prune(now) {
             self.workloads.changed();
         }
@@ -195,14 +195,14 @@ impl Identity {
     }
 
     /// Is true when the workload has a pod, present or remembered.
-    #[must_use]
-    pub fn knows_workload(&self, namespace: &str, workload: &str) -> bool {
+    #[cfg(test)]
+    pub(super) fn knows_workload(&self, namespace: &str, workload: &str) -> bool {
         self.workloads.contains(namespace, workload)
     }
 
     /// Returns the number of (address, pod) pairs that are held or remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
         self.tenures.len()
     }
 

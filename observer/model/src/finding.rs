@@ -81,17 +81,6 @@ impl FindingChange {
     }
 }
 
-impl From<Finding> for FindingUpdate {
-    /// Returns the update with which a finding in this state begins or ends.
-    fn from(finding: Finding) -> Self {
-        let change = match finding.state {
-            State::Active => FindingChange::Appeared,
-            State::Resolved => FindingChange::Resolved,
-        };
-        Self { change, finding }
-    }
-}
-
 /// A piece of evidence of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {

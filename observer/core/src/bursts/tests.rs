@@ -114,6 +114,13 @@ fn flow(src: Endpoint, dst: Endpoint, phase: Phase) -> Flow {
     Flow { src, dst, phase }
 }
 
+impl Bursts {
+    /// How many servers, and pairs of server and client, are watched.
+    fn len(&self) -> (usize, usize) {
+        (self.servers.len(), self.pairs.len())
+    }
+}
+
 /// Bursts, the findings they make, and a clock.
 struct Story {
     bursts: Bursts,

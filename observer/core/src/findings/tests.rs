@@ -126,6 +126,14 @@ impl Scene {
 }
 
 impl Findings {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     fn latent(&mut self, groups: &[LatentGroup], now: Timestamp) {
         self.report(latent_denials(groups, now), now);
     }
