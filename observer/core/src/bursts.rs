@@ -1,15 +1,16 @@
 //! Bursts of resets: more resets than a floor and than usual, and their probable cause.
 //!
-//! Resets of established connections and orphans are counted per server and per client of it, in a sliding window. Those of
-//! handshakes are refusals, which findings of other kinds report. What is usual is learnt while no burst goes on.
+//! Resets of established connections and orphans are counted per server and per client of it, in a sliding window.
+//! Those of handshakes are refusals, which findings of other kinds report. What is usual is learnt while no burst goes
+//! on.
 //!
 //! A habit must not raise a finding for ever, and a burst must not be mistaken for a habit:
-//! - A burst without a known cause belongs to what is usual once it is over, or once it has gone on for ten minutes. So a
-//!   habit that begins while the agent runs raises one finding, which ends by itself.
+//! - A burst without a known cause belongs to what is usual once it is over, or once it has gone on for ten minutes. So
+//!   a habit that begins while the agent runs raises one finding, which ends by itself.
 //! - What has a cause is no habit: a VIP that flaps for days stays a finding for days.
 //! - In the first minute no habits are known. A burst with a cause is raised at once. One without a cause waits for two
-//!   windows and is raised when it passes. If it goes on evenly it is a habit, and nothing is raised. The same holds for
-//!   servers that may have been forgotten because there were too many.
+//!   windows and is raised when it passes. If it goes on evenly it is a habit, and nothing is raised. The same holds
+//!   for servers that may have been forgotten because there were too many.
 
 mod burst;
 mod cause;

@@ -1,7 +1,8 @@
 //! The node's open connections, and which of them the current policies would refuse.
 //!
-//! Policies are enforced only when a connection opens. A connection that was admitted goes on when the rule that admitted it
-//! is removed, and the refusal comes with the next restart, maybe days later. [`Connections`] judges it again meanwhile.
+//! Policies are enforced only when a connection opens. A connection that was admitted goes on when the rule that
+//! admitted it is removed, and the refusal comes with the next restart, maybe days later. [`Connections`] judges it
+//! again meanwhile.
 
 mod assess;
 mod groups;
@@ -31,8 +32,8 @@ pub const MAX_CONNECTIONS: usize = 262_144;
 const REJUDGE: SignedDuration = SignedDuration::from_secs(60);
 /// Mismatches that wait until the connection table reports them as open.
 const MAX_MISMATCHES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
-/// The connection table is read at least once a minute. A mismatch that it did not report by then was over before that, and
-/// the tuple may come again as another connection.
+/// The connection table is read at least once a minute. A mismatch that it did not report by then was over before that,
+/// and the tuple may come again as another connection.
 const MISMATCH_WAITS: SignedDuration = SignedDuration::from_mins(2);
 
 /// The table of open connections.
@@ -94,13 +95,14 @@ impl Connections {
         }
     }
 
-    /// Notes that policies, labels, namespaces or pods changed: the next [`Connections::judge`] judges everything again.
+    /// Notes that policies, labels, namespaces or pods changed: the next [`Connections::judge`] judges everything
+    /// again.
     pub fn changed(&mut self) {
         self.stale = true;
     }
 
-    /// Notes that a connection was established although the policies denied it then: an enforcement mismatch, not a latent
-    /// denial. That is forgotten when it closes, and when a later policy allows it.
+    /// Notes that a connection was established although the policies denied it then: an enforcement mismatch, not a
+    /// latent denial. That is forgotten when it closes, and when a later policy allows it.
     pub fn not_latent(&mut self, tuple: &FlowTuple, now: Timestamp) {
         let key = Key::of(tuple);
         match self.open.get_mut(&key) {
@@ -120,8 +122,8 @@ impl Connections {
         self.moved || self.all_due(now)
     }
 
-    /// Judges what opened since the last time, or everything after a change and once a minute. Returns all groups that would be
-    /// refused, not only new ones.
+    /// Judges what opened since the last time, or everything after a change and once a minute. Returns all groups that
+    /// would be refused, not only new ones.
     pub fn judge(&mut self, assess: &mut dyn Assess, now: Timestamp) -> Vec<LatentGroup> {
         let all = self.all_due(now);
         if all {
@@ -144,8 +146,8 @@ impl Connections {
         groups
     }
 
-    /// Returns all connections, grouped by everything but the client's port: an example, when the oldest was first seen, and
-    /// how many there are.
+    /// Returns all connections, grouped by everything but the client's port: an example, when the oldest was first
+    /// seen, and how many there are.
     #[must_use]
     pub fn by_pair(&self) -> Vec<(FlowTuple, Timestamp, u64)> {
         let mut pairs: HashMap<Pair, (FlowTuple, Timestamp, u64)> = HashMap::new();

@@ -1,7 +1,7 @@
 //! Load-balancer addresses: which hosts announce them, on the wire and by the API.
 //!
-//! Each source is kept for itself. A move is a change of the host, never a repeated announcement. Moves that don't end, and
-//! sources that contradict each other, become findings.
+//! Each source is kept for itself. A move is a change of the host, never a repeated announcement. Moves that don't end,
+//! and sources that contradict each other, become findings.
 
 mod api;
 mod config;

@@ -185,8 +185,8 @@ impl Identity {
         }
     }
 
-    /// Prunes, and returns the workloads (namespace and name) that lost their last pod, present or remembered, and can't
-    /// appear in a name any more. Each is returned once, until it has a pod again.
+    /// Prunes, and returns the workloads (namespace and name) that lost their last pod, present or remembered, and
+    /// can't appear in a name any more. Each is returned once, until it has a pod again.
     pub fn departed(&mut self, now: Timestamp) -> Vec<ObjectRef> {
         self.prune(now);
         let pods = self.inventory.pods.iter().filter(|pod| !pod.finished).chain(self.tenures.pods());

@@ -54,8 +54,8 @@ impl Identity {
 }
 
 impl<'a> Resolved<'a> {
-    /// Sets the address that the server sees instead of the client's, where it was seen. Policies know the client by it;
-    /// names don't.
+    /// Sets the address that the server sees instead of the client's, where it was seen. Policies know the client by
+    /// it; names don't.
     #[must_use]
     pub fn masqueraded_as(mut self, source: Option<IpAddr>) -> Self {
         if let Some(ip) = source {
@@ -76,9 +76,9 @@ impl<'a> Resolved<'a> {
         endpoint
     }
 
-    /// Names the side that the connection was opened to: the Service that was addressed, and the pod at the backend, else
-    /// at the address itself. Where only the Service is known, its namespace, and its workload if all its backends are
-    /// of one.
+    /// Names the side that the connection was opened to: the Service that was addressed, and the pod at the backend,
+    /// else at the address itself. Where only the Service is known, its namespace, and its workload if all its backends
+    /// are of one.
     #[must_use]
     pub fn server_endpoint(&self) -> Endpoint {
         let FlowTuple { dst, dport, backend, .. } = self.tuple;

@@ -50,8 +50,8 @@ impl Services {
         self.by_name.get(&(namespace.clone(), name.clone())).map(|known| &**known)
     }
 
-    /// Returns the Service that has the port of the address. We follow TCP: where a TCP and a UDP Service share both, it
-    /// is the TCP one.
+    /// Returns the Service that has the port of the address. We follow TCP: where a TCP and a UDP Service share both,
+    /// it is the TCP one.
     pub(super) fn port(&self, ip: IpAddr, port: u16, at: Timestamp) -> Option<&KnownService> {
         self.ports.get(&(ip, port)).map(|known| &**known).filter(|known| known.covers(at))
     }
@@ -149,7 +149,7 @@ impl Services {
     }
 }
 
-/// A Service that came later has taken the place of one that is gone.
+/// Adds a Service to those that share an address or a port, in place of those that are gone.
 fn replace_gone(holders: &mut Vec<Arc<KnownService>>, known: &Arc<KnownService>) {
     holders.retain(|other| other.is_alive());
     if !holders.iter().any(|other| Arc::ptr_eq(other, known)) {

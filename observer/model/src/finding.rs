@@ -60,7 +60,8 @@ pub struct FindingUpdate {
     pub finding: Finding,
 }
 
-/// The change of a finding. The engine decides it once; everything that stores or publishes findings relies on it.
+/// The change of a finding since it was emitted last. The engine decides it once, and logs and metrics rely on it. What
+/// publishes findings later or less often has to compare them with what it published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingChange {
     /// It became active, for the first time or again.

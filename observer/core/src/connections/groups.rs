@@ -114,7 +114,11 @@ impl Groups {
         self.counts.values().cloned().collect()
     }
 
-    pub(super) fn build(&mut self, denied: HashMap<Pair, Tally>, assess: &mut dyn Assess) -> Vec<LatentGroup> {
+    pub(super) fn build(
+        &mut self,
+        denied: HashMap<Pair, Tally>,
+        assess: &mut dyn Assess,
+    ) -> Vec<LatentGroup> {
         self.details.retain(|pair, _| denied.contains_key(pair));
         self.counts.clear();
         let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
@@ -196,8 +200,8 @@ fn key(judged: &JudgedConnection) -> GroupKey {
     (side(&judged.src), side(&judged.dst), judged.dst.port)
 }
 
-/// Returns a side as metrics name it, but each node by its own name. Everything outside is one side: a thousand browsers are
-/// one finding.
+/// Returns a side as metrics name it, but each node by its own name. Everything outside is one side: a thousand
+/// browsers are one finding.
 fn side(endpoint: &Endpoint) -> Side {
     let unowned = || endpoint.node.clone().unwrap_or(literal!("_external"));
     endpoint.owner().unwrap_or_else(|| ObjectRef::cluster_scoped(unowned()))

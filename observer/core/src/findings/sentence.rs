@@ -221,7 +221,8 @@ fn flow(src: &Endpoint, dst: &Endpoint) -> String {
     text
 }
 
-/// Is true for ICMP errors that come from filters: hosts answer TCP with a RST. The names are those of [`flow_model::record::Attempt::signal`].
+/// Is true for ICMP errors that come from filters: hosts answer TCP with a RST. The names are those of
+/// [`flow_model::record::Attempt::signal`].
 pub(super) fn is_of_firewall(signal: &str) -> bool {
     const FILTERS: [&str; 4] =
         ["icmp-port-unreachable", "icmp-proto-unreachable", "icmp6-port-unreachable", "icmp6-policy-fail"];

@@ -37,7 +37,8 @@ fn ids_of_flows_are_stable() {
     let id = |src: &Endpoint, dst: &Endpoint, cluster| {
         FlowSubject::new(src, dst, cluster).of_kind(FindingKind::PolicyDenied).id()
     };
-    let (client, server) = (named("pal-e-docs", "pal-e-docs", 40_122), named("postgres", "pal-e-postgres", 5432));
+    let (client, server) =
+        (named("pal-e-docs", "pal-e-docs", 40_122), named("postgres", "pal-e-postgres", 5432));
     assert_eq!(id(&client, &server, true), "17d01335fc438349");
     assert_eq!(id(&address(1, 40_122), &node, true), "cf565d56059de5c3");
     assert_eq!(id(&address(1, 40_122), &address(2, 80), false), "ca734bc9c7cf244e");

@@ -44,8 +44,8 @@ pub(super) struct About<'a> {
 }
 
 impl Ongoing {
-    /// Adds the flap that there is now, or why there is none any more. `total` is the number of all moves, and `cause` what
-    /// may have brought the flap about.
+    /// Adds the flap that there is now, or why there is none any more. `total` is the number of all moves, and `cause`
+    /// what may have brought the flap about.
     pub(super) fn flap(
         &mut self,
         about: &About<'_>,

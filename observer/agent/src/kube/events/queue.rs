@@ -16,7 +16,8 @@ use crate::kube::events::subject::Object;
 const MAX_PENDING: usize = 1_000;
 /// Events remembered. An Event that is forgotten is found again by its name.
 const MAX_EVENTS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
-/// The API server deletes an Event an hour after its last write, so an Event that is still true is written again before.
+/// The API server deletes an Event an hour after its last write, so an Event that is still true is written again
+/// before.
 const KEEP_ALIVE: Duration = Duration::from_mins(30);
 /// The number of times that one report is tried.
 const TRIES: u32 = 4;

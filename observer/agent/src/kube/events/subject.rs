@@ -48,13 +48,15 @@ impl ObjectKind {
 }
 
 impl Subject {
-    /// Is true where several agents may write the Event. An Event about a pod is written by the agent of its node alone.
+    /// Is true where several agents may write the Event. An Event about a pod is written by the agent of its node
+    /// alone.
     pub(super) fn is_shared(&self) -> bool {
         self.regarding.kind != ObjectKind::Pod
     }
 }
 
-/// Returns the object to which this node's agent reports a finding, if there is one and no other node's agent reports it.
+/// Returns the object to which this node's agent reports a finding, if there is one and no other node's agent reports
+/// it.
 pub(super) fn of(finding: &Finding, inventory: &Inventory, node: &str) -> Option<Subject> {
     let look = Look { finding, inventory, node };
     let (regarding, related) = match finding.kind.traits().event_object {
@@ -76,7 +78,8 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Returns the client pod, for the agent of its node. A client that is no pod has no Events, so what it addressed has them.
+    /// Returns the client pod, for the agent of its node. A client that is no pod has no Events, so what it addressed
+    /// has them.
     fn flow(&self) -> Option<(Object, Option<Object>)> {
         let policy = self.policy();
         if self.finding.src.as_ref().is_some_and(|src| src.pod.is_some()) {

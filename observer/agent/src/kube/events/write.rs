@@ -106,8 +106,8 @@ impl Writer {
         Ok(written)
     }
 
-    /// Returns the UID of a Service. Without the permission to read it the Event has none: `kubectl get events` shows it then,
-    /// and `kubectl describe` does not.
+    /// Returns the UID of a Service. Without the permission to read it the Event has none: `kubectl get events` shows
+    /// it then, and `kubectl describe` does not.
     async fn uid(&mut self, service: &Object) -> Result<Option<ArcStr>, Error> {
         let key = (service.namespace.clone(), service.name.clone());
         if let Some(uid) = self.uids.get(&key) {
