@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use flow_identity::{Possible, Resolved};
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::{Decision, Direction, DirectionVerdict, REFUSED_BY, Verdict};
+use flow_model::decision::{Decision, DirectionVerdict, REFUSED_BY, Verdict};
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
+use flow_model::policies::Direction;
 use flow_model::record::FlowVerdict;
 use flow_policy::agreement::{agreed, why_unknown};
 use flow_policy::compiled::Compiled;

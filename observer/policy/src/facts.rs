@@ -5,9 +5,8 @@
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::{ContainerPort, Pod};
-use flow_model::policies::{NetworkPolicy, Protocol, Rule, TierPolicy, TierRule};
+use flow_model::policies::{Direction, NetworkPolicy, Protocol, Rule, TierPolicy, TierRule};
 
 /// Stands for a node whose name isn't known.
 static UNKNOWN_NODE: ArcStr = arcstr::literal!("");

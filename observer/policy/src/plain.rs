@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Who};
-use flow_model::decision::{Decision, Direction, Ruling};
+use flow_model::decision::{Decision, Ruling};
 use flow_model::inventory::{Inventory, Labels, Pod};
-use flow_model::policies::{NetworkPolicy, Tier, TierPolicy};
+use flow_model::policies::{Direction, NetworkPolicy, Tier, TierPolicy};
 
 use crate::facts;
 

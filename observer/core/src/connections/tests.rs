@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::decision::Direction;
 use flow_model::flow::Vantage;
+use flow_model::policies::Direction;
 use flow_model::record::{Endpoint, FlowVerdict};
 use proptest::prelude::*;
 

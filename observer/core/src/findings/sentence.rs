@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
+use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};

@@ -8,9 +8,10 @@ mod raised;
 
 use std::sync::Arc;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::finding::{Finding, FindingKind, Severity, State};
 use flow_model::flow::{Outcome, Vantage};
+use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 use jiff::SignedDuration;
 

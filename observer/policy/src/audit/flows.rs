@@ -11,9 +11,9 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_identity::Possible;
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::inventory::{Inventory, Workload};
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 
 use crate::agreement::why_unknown;
 use crate::audit::change::{Change, Place};

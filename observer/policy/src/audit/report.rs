@@ -1,9 +1,9 @@
 //! The result of an audit.
 
 use arcstr::ArcStr;
-use flow_model::decision::{Decision, Direction, Nearest};
+use flow_model::decision::{Decision, Nearest};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 use jiff::Timestamp;
 use serde::Serialize;
 

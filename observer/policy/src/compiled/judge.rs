@@ -1,7 +1,7 @@
 //! The decisions, in the order of the specification.
 
-use flow_model::decision::{Decision, Direction};
-use flow_model::policies::{PortMatch, PortSet};
+use flow_model::decision::Decision;
+use flow_model::policies::{Direction, PortMatch, PortSet};
 
 use crate::compiled::Compiled;
 use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};

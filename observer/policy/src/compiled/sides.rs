@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 
 use crate::compiled::Compiled;
 use crate::compiled::groups::Group;

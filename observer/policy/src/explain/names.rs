@@ -2,9 +2,8 @@
 
 use std::fmt::Display;
 
-use flow_model::decision::Direction;
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::NetworkPolicy;
+use flow_model::policies::{Direction, NetworkPolicy};
 use flow_model::rule_ref::RuleRef;
 
 use crate::facts;

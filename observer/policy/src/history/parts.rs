@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Namespace, Pod};
-use flow_model::policies::{NetworkPolicy, Rule, TierPolicy, TierRule};
+use flow_model::policies::{Direction, NetworkPolicy, Rule, TierPolicy, TierRule};
 
 use crate::facts;
 use crate::history::change::{ObjectChange, changed_labels};

@@ -1,7 +1,7 @@
 //! Finds how one direction of a connection is decided, and by what.
 
-use flow_model::decision::{Decision, Direction};
-use flow_model::policies::{NetworkPolicy, Rule, TierPolicy};
+use flow_model::decision::Decision;
+use flow_model::policies::{Direction, NetworkPolicy, Rule, TierPolicy};
 
 use crate::facts;
 use crate::plain::{TierRef, Why};

@@ -1,8 +1,7 @@
 //! The tier of NetworkPolicy: a pod that a policy selects is isolated, and any rule of any policy admits.
 
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::{NetworkPolicy, Rule};
+use flow_model::policies::{Direction, NetworkPolicy, Rule};
 
 use crate::facts;
 use crate::plain::{Basis, Match, Plain, RuleRef, View, broken, ports};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::inventory::Pod;
-use flow_model::policies::{Action, TierPeer, TierPolicy, TierRule};
+use flow_model::policies::{Action, Direction, TierPeer, TierPolicy, TierRule};
 
 use crate::facts::tier_rules;
 use crate::plain::{Basis, Match, Plain, View, Why, ports};

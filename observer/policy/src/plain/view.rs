@@ -1,9 +1,8 @@
 //! A connection, seen from the side that policies may select.
 
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 
 use crate::facts;
 use crate::plain::{Match, Why};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::{Decision, Direction, Verdict};
+use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::{Labels, Pod, Workload};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Peer;
+use flow_model::policies::{Direction, Peer};
 
 use crate::audit::change::Place;
 use crate::audit::draft::{Draft, Drafts, Subject};

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Pod, Service, ServicePort};
-use flow_model::policies::{PortSet, Protocol};
+use flow_model::policies::{Direction, PortSet, Protocol};
 
 use crate::audit::lints::consumers::pod_of;
 use crate::audit::lints::rules;
