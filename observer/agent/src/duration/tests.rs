@@ -43,7 +43,9 @@ fn other_texts_are_errors() {
 
 #[test]
 fn what_is_printed_can_be_read_again() {
-    for (millis, text) in [(0, "0s"), (1_200, "1s 200ms"), (61_000, "1m 1s"), (90_000_000, "1day 1h"), (172_800_000, "2days")] {
+    for (millis, text) in
+        [(0, "0s"), (1_200, "1s 200ms"), (61_000, "1m 1s"), (90_000_000, "1day 1h"), (172_800_000, "2days")]
+    {
         let duration = SignedDuration::from_millis(millis);
         assert_eq!(format(duration), text);
         assert_eq!(parse(text), Ok(duration));
