@@ -5,6 +5,7 @@ pub mod checks;
 pub mod client;
 pub mod commands;
 pub mod config;
+pub(crate) mod default_address;
 pub(crate) mod duration;
 pub mod http;
 pub mod kube;

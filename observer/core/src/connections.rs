@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
+use flow_model::connection::MAX_CONNECTIONS;
 use flow_model::decision::Decision;
 use flow_model::flow::FlowTuple;
 use flow_model::input::OpenConnection;
@@ -26,8 +27,6 @@ use crate::facts::LatentGroup;
 
 pub use self::assess::Assess;
 
-/// Connections kept. Further ones are counted as lost and not judged.
-pub const MAX_CONNECTIONS: usize = 262_144;
 /// Everything is judged again after this long, whether or not a change was seen.
 const REJUDGE: SignedDuration = SignedDuration::from_secs(60);
 /// Mismatches that wait until the connection table reports them as open.

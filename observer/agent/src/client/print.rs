@@ -134,6 +134,11 @@ pub(crate) fn printable(text: &str) -> String {
     })
 }
 
+/// Returns a count with its noun, such as `2 warnings`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Treats a reader of standard output that went away, as `head` does, as success.
 ///
 /// # Errors
