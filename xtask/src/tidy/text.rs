@@ -39,12 +39,6 @@ const RULES: &[Rule] = &[
     },
     Rule {
         under: "",
-        except: &["xtask/src/tidy/"],
-        forbidden: &["mod tests {"],
-        why: "tests lie in a file of their own, foo/tests.rs",
-    },
-    Rule {
-        under: "",
         except: &[
             "observer-ebpf/",
             "observer/agent/src/probes",

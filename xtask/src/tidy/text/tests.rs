@@ -11,7 +11,6 @@ fn each_rule_finds_its_breach() {
         ("observer/agent/src/app.rs", "unsafe { x() }"),
         ("observer/core/src/engine.rs", "unsafe { x() }"),
         ("observer/agent/src/app.rs", "#[path = \"b.rs\"]"),
-        ("observer/agent/src/app.rs", "mod tests {"),
         ("observer/agent/src/app.rs", "let x = 1; "),
     ] {
         assert_eq!(check(file, &format!("{line}\n")).len(), 1, "{file}: {line}");
