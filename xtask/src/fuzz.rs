@@ -64,9 +64,7 @@ pub(crate) fn fuzz(root: &Path, args: &FuzzArgs) -> Result<()> {
     if args.build {
         return Ok(());
     }
-    let passes = |target: &String| {
-        Run { root, target, program: programs.join(target) }.passes(args.seconds)
-    };
+    let passes = |target: &String| Run { root, target, program: programs.join(target) }.passes(args.seconds);
     let failed = jobs::failed(&targets, args.jobs, passes)?;
     if !failed.is_empty() {
         let failed: Vec<_> = failed.into_iter().map(String::as_str).collect();

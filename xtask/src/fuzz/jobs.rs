@@ -29,7 +29,8 @@ pub(super) fn failed<T: Sync>(
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs.get()).map(|_| scope.spawn(worker)).collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, _>| worker.join().map_err(|_| anyhow!("a worker died"))?;
+        let join =
+            |worker: thread::ScopedJoinHandle<'_, _>| worker.join().map_err(|_| anyhow!("a worker died"))?;
         let failed: Vec<_> = workers.into_iter().map(join).collect::<Result<_>>()?;
         Ok(failed.concat())
     })

@@ -1,7 +1,7 @@
 //! Checks where modules lie: `foo.rs` beside `foo/`, and tests in files of their own.
 
-use syn::visit::{self, Visit};
 use syn::ItemMod;
+use syn::visit::{self, Visit};
 
 use super::attributes::is_for_tests;
 
@@ -13,7 +13,10 @@ pub(super) fn check(file: &str, text: &str) -> Vec<String> {
     let Ok(parsed) = syn::parse_file(text) else { return vec![format!("{file} is not Rust")] };
     let mut inline = InlineTests::default();
     inline.visit_file(&parsed);
-    let inline = inline.0.iter().map(|name| format!("{file}: `mod {name} {{`: what tests need lies in files of its own"));
+    let inline = inline
+        .0
+        .iter()
+        .map(|name| format!("{file}: `mod {name} {{`: what tests need lies in files of its own"));
     own_file(file).into_iter().chain(inline).collect()
 }
 
