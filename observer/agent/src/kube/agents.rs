@@ -19,7 +19,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use self::bearer::Bearer;
-use crate::kube::api::{self, ApiError, causes};
+use crate::causes::causes;
+use crate::kube::api::{self, ApiError};
 
 pub use self::error::ReachError;
 pub use self::forward::{Forward, Trouble};
