@@ -93,8 +93,7 @@ impl Directory {
             return self.route_to_pod(side, query);
         }
         if let Some(Port::Number(number)) = query.port
-            && let Some(behind) =
-                self.identity.behind(ip, number, query.protocol.unwrap_or_default(), NOW)
+            && let Some(behind) = self.identity.behind(ip, number, query.protocol.unwrap_or_default(), NOW)
         {
             return Ok(self.route_through(behind));
         }

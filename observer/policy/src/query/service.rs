@@ -65,9 +65,8 @@ pub(super) fn groups<'a>(behind: &Behind<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places: HashMap<(&ArcStr, &ArcStr, u16), usize> = HashMap::new();
     for End { backend, pod, .. } in behind.ends() {
-        let place = pod.map(|pod| {
-            *places.entry((&pod.namespace, &pod.name, backend.port)).or_insert(groups.len())
-        });
+        let place =
+            pod.map(|pod| *places.entry((&pod.namespace, &pod.name, backend.port)).or_insert(groups.len()));
         match place.and_then(|n| groups.get_mut(n)) {
             Some(group) => group.ips.push(backend.ip),
             None => groups.push(Group { pod, port: backend.port, ips: vec![backend.ip] }),

@@ -82,7 +82,13 @@ fn shown(who: Who<'_>) -> String {
 #[case::node("192.168.1.1", 6443, Some("n1"), "data/db", "node n1")]
 #[case::node_by_its_address("192.168.1.1", 6443, None, "data/db", "node n1")]
 #[case::outside("198.51.100.7", 8080, None, "data/db", "external")]
-#[case::cluster_ip("10.43.0.1", 81, None, "data/db", "it is a Service's address, and the backend is not known")]
+#[case::cluster_ip(
+    "10.43.0.1",
+    81,
+    None,
+    "data/db",
+    "it is a Service's address, and the backend is not known"
+)]
 #[case::of_a_service_that_is_gone("10.43.0.9", 443, None, "data/gone", "which pod it was is not known")]
 fn service_names_without_a_pod(
     #[case] ip: &str,
