@@ -77,8 +77,7 @@ impl Collected {
         if let Some(ObjectId { kind, object }) =
             before.as_ref().and_then(id).filter(|id| after.as_ref() != Some(id))
         {
-            let (namespace, name, place) = (object.namespace, object.name, Place::Resource(address.into()));
-            self.change.removed.push(Removed { kind, namespace, name, place });
+            self.change.removed.push(Removed { kind, object, place: Place::Resource(address.into()) });
         }
     }
 
