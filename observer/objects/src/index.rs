@@ -22,7 +22,7 @@ use crate::object::{Body, Object};
 use crate::policy::{self, PolicyBody};
 
 /// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
-pub const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
+pub(crate) const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
 
 type Objects = BTreeMap<ObjectRef, Body>;
 
