@@ -29,10 +29,10 @@ type Objects = BTreeMap<ObjectRef, Body>;
 /// All current objects, by kind and name. One task owns it; others see what it publishes.
 #[derive(Debug, Default)]
 pub struct Index {
-    /// Objects by the kind that is counted. Kinds that are not in the table of kinds are counted, too.
+    /// This holds objects by the kind that is counted. Kinds that are not in the table of kinds are counted, too.
     kinds: BTreeMap<ArcStr, Objects>,
     unreadable: u64,
-    /// Kinds of which nothing could be read so far, and why.
+    /// This holds the kinds of which nothing could be read so far, and why.
     missing: BTreeMap<Kind, ArcStr>,
     published: Arc<Inventory>,
 }

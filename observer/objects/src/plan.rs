@@ -47,7 +47,7 @@ pub fn change(json: &[u8]) -> Result<Change, PlanError> {
 #[derive(Default)]
 struct Collected {
     objects: Vec<(manifests::Place, Value)>,
-    /// Address and text of documents that a provider applies unchanged.
+    /// These are the address and the text of documents that a provider applies unchanged.
     texts: Vec<(String, String)>,
     change: Change,
     /// Counts of resources that hold policies and are not read, by type.

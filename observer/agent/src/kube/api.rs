@@ -6,10 +6,10 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-/// Limit for opening a connection, for addresses that drop packets.
+/// Opening a connection may take this long. Some addresses drop packets.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Silence after which a connection counts as dead. Watches ask for bookmarks, which come about every minute.
+/// After this silence a connection counts as dead. Watches ask for bookmarks, which come about every minute.
 const READ: Duration = Duration::from_secs(150);
 
 /// The reason why no client could be made. No request has been sent yet.

@@ -8,7 +8,7 @@ use crate::kinds::Kind;
 pub(super) struct Dialect {
     /// The kind in the model.
     pub(super) kind: TierKind,
-    /// Fields of `spec`.
+    /// These are the fields of `spec`.
     pub(super) spec: &'static [&'static str],
     /// The tier of all policies of the kind; `None` where each names its own.
     pub(super) tier: Option<Tier>,
@@ -22,9 +22,9 @@ pub(super) struct Dialect {
     pub(super) pass: bool,
     /// Is true when `to` may have `domainNames`.
     pub(super) domains: bool,
-    /// Most rules in a section.
+    /// A section has at most this many rules.
     pub(super) rules: usize,
-    /// Most peers or ports in a rule.
+    /// A rule has at most this many peers or ports.
     pub(super) items: usize,
 }
 

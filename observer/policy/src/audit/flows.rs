@@ -25,7 +25,7 @@ use crate::audit::report::{FlowGroup, Judged, Level, Report, RuleId, Side};
 use crate::audit::view::View;
 use parties::Parties;
 
-/// Most groups that are explained. If there are more, the change has a more general fault.
+/// At most this many groups are explained. If there are more, the change has a more general fault.
 const EXPLAINED: usize = 1_000;
 
 /// Holds what is compared.

@@ -32,7 +32,7 @@ const MAX_UIDS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 pub(super) struct Writer {
     access: ApiAccess,
     node: ArcStr,
-    /// UIDs of Services, by namespace and name.
+    /// This holds the UIDs of Services, by namespace and name.
     uids: LruCache<(ArcStr, ArcStr), Option<ArcStr>>,
     complaint: Complaint,
 }
