@@ -56,6 +56,20 @@ impl Services {
         self.ports.get(&(ip, port)).map(|known| &**known).filter(|known| known.covers(at))
     }
 
+    /// Returns the Service that has the port of the address for the protocol, and that port of it.
+    pub(super) fn port_of(
+        &self,
+        ip: IpAddr,
+        port: u16,
+        protocol: &str,
+        at: Timestamp,
+    ) -> Option<(&KnownService, &ServicePort)> {
+        let of = |p: &&ServicePort| p.port == port && p.protocol == protocol;
+        // The first is found by its port, also where it is gone and others have the address by now.
+        let mut all = self.port(ip, port, at).into_iter().chain(self.at(ip, at));
+        all.find_map(|known| Some((known, known.service.ports.iter().find(of)?)))
+    }
+
     /// Returns the Services that have the address, in the order of their names.
     pub(super) fn at(&self, ip: IpAddr, at: Timestamp) -> impl Iterator<Item = &KnownService> {
         let all = self.addresses.get(&ip).into_iter().flatten().rev();

@@ -19,8 +19,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use self::bearer::Bearer;
+use crate::causes::causes;
 use crate::default_address::PORT;
-use crate::kube::api::{self, ApiError, causes};
+use crate::kube::api::{self, ApiError};
 
 pub use self::error::ReachError;
 pub use self::forward::{Forward, Trouble};

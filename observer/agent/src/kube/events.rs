@@ -54,7 +54,7 @@ pub(super) const CONTROLLER: &str = "flow-observer";
 /// Holds what [`run`] works with.
 pub struct Reporting {
     /// The access to the API server.
-    pub way: ApiAccess,
+    pub access: ApiAccess,
     /// This node's name.
     pub node: ArcStr,
     /// The limits on how fast Events may be written.
@@ -69,9 +69,9 @@ pub struct Reporting {
 
 /// Writes Events until `cancel`, or until there are no more findings. What is not written by then is dropped.
 pub async fn run(reporting: Reporting, cancel: CancellationToken) {
-    let Reporting { way, node, limits, mut findings, inventories, lost } = reporting;
+    let Reporting { access, node, limits, mut findings, inventories, lost } = reporting;
     let mut queue = Queue::new(limits, Instant::now());
-    let mut writer = Writer::new(way, node.clone());
+    let mut writer = Writer::new(access, node.clone());
     let mut open = true;
     while open || !queue.is_empty() {
         let due = queue.next_due(Instant::now());

@@ -8,7 +8,7 @@ use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};
 use crate::compiled::sides::{Known, Seen, Side, View};
 use crate::compiled::tiers::TierOutcome;
 use crate::compiled::truth::Truth;
-use crate::facts::{is_protocol, is_same_pod};
+use crate::readings::{is_protocol, is_same_pod};
 
 impl Compiled {
     pub(super) fn direction(&self, view: &View<'_>) -> Decision {

@@ -3,8 +3,8 @@
 use flow_model::inventory::Pod;
 use flow_model::policies::{Direction, NetworkPolicy, Rule};
 
-use crate::facts;
 use crate::plain::{Basis, Match, Plain, RuleRef, View, broken, ports};
+use crate::readings;
 
 impl Plain {
     /// Returns the policies that isolate the pod in this direction.
@@ -14,7 +14,7 @@ impl Plain {
         pod: &'a Pod,
     ) -> impl Iterator<Item = &'a NetworkPolicy> {
         self.of_namespace(&pod.namespace).filter(move |policy| {
-            facts::rules(policy, direction).is_some() && policy.selector.matches(&pod.labels)
+            readings::rules(policy, direction).is_some() && policy.selector.matches(&pod.labels)
         })
     }
 

@@ -6,8 +6,8 @@ use flow_model::decision::Decision;
 use flow_model::inventory::Pod;
 use flow_model::policies::{Action, Direction, TierPeer, TierPolicy, TierRule};
 
-use crate::facts::tier_rules;
 use crate::plain::{Basis, Match, Plain, View, Why, ports};
+use crate::readings::tier_rules;
 
 /// Points to a rule of a tiered policy.
 #[derive(Clone, Copy, Debug)]

@@ -5,22 +5,16 @@ use flow_model::finding::{EventObject, Finding};
 use flow_model::inventory::{Inventory, Pod};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
+use flow_objects::kinds::Kind;
 
 /// An object, as an Event refers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
-    pub(super) kind: ObjectKind,
+    pub(super) kind: Kind,
     pub(super) namespace: ArcStr,
     pub(super) name: ArcStr,
     /// `kubectl describe` finds Events by it. The inventory does not have it for Services.
     pub(super) uid: Option<ArcStr>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ObjectKind {
-    Pod,
-    Service,
-    NetworkPolicy,
 }
 
 /// The object that an Event is about, and a related one, if any.
@@ -30,28 +24,11 @@ pub(super) struct Subject {
     pub(super) related: Option<Object>,
 }
 
-impl ObjectKind {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "Pod",
-            Self::Service => "Service",
-            Self::NetworkPolicy => "NetworkPolicy",
-        }
-    }
-
-    pub(super) fn api_version(self) -> &'static str {
-        match self {
-            Self::Pod | Self::Service => "v1",
-            Self::NetworkPolicy => "networking.k8s.io/v1",
-        }
-    }
-}
-
 impl Subject {
     /// Is true where several agents may write the Event. An Event about a pod is written by the agent of its node
     /// alone.
     pub(super) fn is_shared(&self) -> bool {
-        self.regarding.kind != ObjectKind::Pod
+        self.regarding.kind != Kind::Pod
     }
 }
 
@@ -128,7 +105,7 @@ impl<'a> Look<'a> {
         };
         let policy = self.finding.policies.iter().find_map(named)?;
         Some(Object {
-            kind: ObjectKind::NetworkPolicy,
+            kind: Kind::NetworkPolicy,
             namespace: policy.namespace.clone(),
             name: policy.name.clone(),
             uid: Some(policy.origin.uid.clone()).filter(|uid| !uid.is_empty()),
@@ -139,7 +116,7 @@ impl<'a> Look<'a> {
 fn object(pod: &Pod) -> Object {
     let Pod { namespace, name, uid, .. } = pod;
     Object {
-        kind: ObjectKind::Pod,
+        kind: Kind::Pod,
         namespace: namespace.clone(),
         name: name.clone(),
         uid: Some(uid.clone()).filter(|uid| !uid.is_empty()),
@@ -147,5 +124,5 @@ fn object(pod: &Pod) -> Object {
 }
 
 fn service(namespace: ArcStr, name: ArcStr) -> Object {
-    Object { kind: ObjectKind::Service, namespace, name, uid: None }
+    Object { kind: Kind::Service, namespace, name, uid: None }
 }

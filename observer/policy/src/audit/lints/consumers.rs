@@ -23,7 +23,7 @@ use crate::audit::view::View;
 use targets::{Target, targets};
 
 const RULE: RuleId = RuleId::ConsumerNotAdmitted;
-/// Most sets of labels tried for pods that aren't known, per side that requires labels.
+/// At most this many sets of labels are tried for pods that aren't known, per side that requires labels.
 const MADE_UP: usize = 16;
 
 pub(super) fn check(view: &View<'_>, judge: &Judge, out: &mut Drafts) {

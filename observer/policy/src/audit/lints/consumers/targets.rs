@@ -13,7 +13,7 @@ use crate::audit::selector::example;
 use crate::audit::uses::Use;
 use crate::audit::view::View;
 
-/// Most pods and ports tried; one that admits the consumer is enough.
+/// At most this many pods and ports are tried; one that admits the consumer is enough.
 const MOST: usize = 64;
 
 /// Describes one connection that the use may make.

@@ -1,4 +1,4 @@
-//! Facts about pods, parties and policies that both evaluators, the explanations and the history share.
+//! How pods, parties and policies of the model are read by both evaluators, the explanations and the history.
 //!
 //! This module uses only the model. Everything that the two evaluators decide for themselves stays out of it, so that
 //! the property tests compare two independent readings of the specification.
