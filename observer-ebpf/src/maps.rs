@@ -2,7 +2,7 @@
 //!
 //! Enumerations are raw bytes here, because map memory may be read as any bytes; see [`crate::Vantage::from_byte`].
 
-use crate::values::Announced;
+use crate::values::{Announced, Outcome, Phase, Side};
 
 /// Identifies a pair, for which counters are kept: two addresses, the server's port, and the vantage.
 #[repr(C)]
@@ -28,12 +28,14 @@ pub struct Counters {
     /// SYN packets that repeat one of the same attempt.
     pub syn_retransmits: u64,
     /// RST packets by [`crate::Side`] and [`crate::Phase`].
-    pub rst: [[u64; 3]; 2],
-    /// Attempts by the byte of their [`crate::Outcome`]. The first one stays 0; userspace adds most of the unanswered.
-    pub outcomes: [u64; 5],
+    pub rst: [[u64; Phase::ALL.len()]; Side::ALL.len()],
+    /// Attempts by the byte of their [`crate::Outcome`]. The first one, of [`ConnValue::PENDING`], stays 0. Most of the
+    /// unanswered are not here: no packet ends them, so userspace counts them.
+    pub outcomes: [u64; Outcome::ALL.len() + 1],
 }
 
-/// Identifies a handshake. Source and sequence number survive DNAT, so one SYN has the same key at every hook.
+/// Identifies a handshake. Source and sequence number survive DNAT, so one SYN has the same key at every hook, until its
+/// source is rewritten.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnKey {
@@ -46,7 +48,7 @@ pub struct ConnKey {
     pub _pad: [u8; 2],
 }
 
-/// Holds the state of a handshake. It stays in the map while pending, and for a while after a reject.
+/// Holds the state of a handshake. It stays in the map while pending, and for a while after a reject or no answer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnValue {
@@ -56,7 +58,7 @@ pub struct ConnValue {
     pub last_ns: u64,
     /// Destination as first seen.
     pub dst: [u8; 16],
-    /// Destination after DNAT, from the arrival at the backend or from its drop; zero while unknown.
+    /// Destination after DNAT, from the arrival at the backend, its answer, or the SYN's drop; zero while unknown.
     pub backend: [u8; 16],
     /// Port as first seen.
     pub dport: u16,
@@ -73,7 +75,7 @@ pub struct ConnValue {
     pub _pad: [u8; 2],
 }
 
-/// Identifies an open connection as one hook sees it, in the client's direction.
+/// Identifies a connection, open or ended recently, as one hook sees it, in the client's direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
@@ -87,7 +89,7 @@ pub struct FlowKey {
     pub dport: u16,
 }
 
-/// Describes an open connection.
+/// Describes a connection, open or ended recently.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowValue {
@@ -108,6 +110,16 @@ pub struct FlowValue {
     pub _pad: [u8; 2],
 }
 
+impl Counters {
+    /// Nothing counted yet.
+    pub const ZERO: Self = Self {
+        syn: 0,
+        syn_retransmits: 0,
+        rst: [[0; Phase::ALL.len()]; Side::ALL.len()],
+        outcomes: [0; Outcome::ALL.len() + 1],
+    };
+}
+
 impl ConnValue {
     /// Stands in `outcome` while there is none.
     pub const PENDING: u8 = 0;
@@ -126,7 +138,7 @@ impl FlowValue {
     pub const ALIAS: u8 = 16;
 }
 
-/// Describes a RST of an unknown connection on its way through the node, from its first hook to the one by which it
+/// Describes a server's RST of an unknown connection on its way through the node, from its first hook to the one by which it
 /// leaves. The key is its sequence number (upper half) and acknowledgement number, because NAT does not change them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

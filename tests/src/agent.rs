@@ -202,10 +202,10 @@ impl Agent {
     /// Fails when no such record arrives in time; the message lists those that did.
     pub fn wait_flow(&self, query: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         self.wait_for("a flow record", |a| a.flows(query).ok()?.into_iter().find(|r| wanted(r)))
-            .with_context(|| self.tell_flows(query))
+            .with_context(|| self.shown_flows(query))
     }
 
-    fn tell_flows(&self, query: &str) -> String {
+    fn shown_flows(&self, query: &str) -> String {
         let mut listed = format!("records for `{query}`, of all kinds:");
         for record in self.flows("").unwrap_or_default() {
             listed.push('\n');

@@ -59,12 +59,12 @@ impl Agent {
             act();
             self.findings_of(kind, state).ok()?.into_iter().find(|f| wanted(f))
         })
-        .with_context(|| self.tell_findings())
+        .with_context(|| self.shown_findings())
     }
 
     /// Returns everything that helps to see why a finding isn't as expected.
     #[must_use]
-    pub fn tell_findings(&self) -> String {
+    pub fn shown_findings(&self) -> String {
         let mut report = String::from("findings:");
         list(&mut report, self.findings());
         report.push_str("\nnewest attempts:");

@@ -81,10 +81,10 @@ impl Cluster {
 
 /// Runs a command and returns its standard output.
 fn captured(command: &mut Command) -> Result<String> {
-    succeeded(command.output().with_context(|| format!("start {command:?}"))?)
+    succeeded(&command.output().with_context(|| format!("start {command:?}"))?)
 }
 
-fn succeeded(output: Output) -> Result<String> {
+fn succeeded(output: &Output) -> Result<String> {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         bail!("{}: {}{}", output.status, stderr.trim(), stdout.trim());

@@ -10,40 +10,11 @@ use anyhow::Result;
 use aya::programs::{TestRun as _, TestRunOptions};
 use flow_model::flow::Counts;
 use flow_model::input::{AnnouncementSeen, Input, PairDelta};
+pub use observer::probes::Classifier;
 use observer::probes::{self, ClaimCounts, Collector, Loaded, Settings, Vips};
 
 /// The program that does nothing. The agent never loads it.
 const EMPTY: &str = "flow_obs_empty";
-
-/// A program to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Classifier {
-    /// Returns at once: the others are compared with it.
-    Empty,
-    /// A pod sends.
-    PodOut,
-    /// A pod receives.
-    PodIn,
-    /// An Ethernet uplink receives.
-    UplinkIn,
-    /// An Ethernet uplink sends.
-    UplinkOut,
-    /// An uplink without an Ethernet header receives.
-    L3UplinkIn,
-}
-
-impl Classifier {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Empty => EMPTY,
-            Self::PodOut => probes::Classifier::PodOut.name(),
-            Self::PodIn => probes::Classifier::PodIn.name(),
-            Self::UplinkIn => probes::Classifier::UplinkIn.name(),
-            Self::UplinkOut => probes::Classifier::UplinkOut.name(),
-            Self::L3UplinkIn => probes::Classifier::L3UplinkIn.name(),
-        }
-    }
-}
 
 /// Holds loaded programs and their maps, attached to nothing.
 pub struct TestBed {
@@ -70,8 +41,20 @@ impl TestBed {
     /// # Errors
     /// Fails when the kernel refuses the packet.
     pub fn run(&mut self, program: Classifier, packet: &[u8], repeat: u32) -> Result<(i32, Duration)> {
+        self.run_by_name(program.name(), packet, repeat)
+    }
+
+    /// Runs the program that returns at once: the others are compared with it.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses the packet.
+    pub fn run_empty(&mut self, packet: &[u8], repeat: u32) -> Result<(i32, Duration)> {
+        self.run_by_name(EMPTY, packet, repeat)
+    }
+
+    fn run_by_name(&mut self, name: &'static str, packet: &[u8], repeat: u32) -> Result<(i32, Duration)> {
         let options = TestRunOptions { data_in: Some(packet), repeat, ..TestRunOptions::new() };
-        let result = self.loaded.classifier(program.name())?.test_run(options)?;
+        let result = self.loaded.classifier(name)?.test_run(options)?;
         Ok((result.return_value.cast_signed(), result.duration))
     }
 

@@ -78,7 +78,7 @@ fn agent(world: &World, checks: &str) -> Agent {
 }
 
 #[test]
-fn a_connection_that_is_held_tells_when_it_is_reset() {
+fn a_reset_of_a_connection_that_is_held_is_reported() {
     let world = World::new().unwrap();
     let server = world.pod("dbaas", "pg").unwrap();
     let holder = Holder::start(&server);

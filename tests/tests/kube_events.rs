@@ -32,7 +32,7 @@ struct Stage {
 }
 
 #[test]
-fn a_refused_pod_is_told_why_by_describe() {
+fn describe_shows_why_a_pod_is_refused() {
     let world = World::new().unwrap();
     let client = world.pod("web", "storefront").unwrap();
     let valkey = world.pod("data", "valkey").unwrap();

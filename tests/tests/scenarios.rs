@@ -81,7 +81,7 @@ fn a_reset_made_by_a_firewall_is_a_refusal() {
 }
 
 #[test]
-fn other_icmp_codes_are_told() {
+fn other_icmp_codes_are_reported() {
     let world = World::new().unwrap();
     let client = world.pod("web", "front").unwrap();
     let agent = world.agent(&[]).unwrap();
@@ -102,7 +102,7 @@ fn other_icmp_codes_are_told() {
 }
 
 #[test]
-fn resets_of_open_connections_tell_who() {
+fn resets_of_open_connections_name_their_sender() {
     let world = World::new().unwrap();
     let (client, server, _serving) = two_pods(&world);
     let agent = world.agent(&[]).unwrap();
@@ -421,7 +421,7 @@ fn a_restart_removes_what_a_killed_agent_left() {
 }
 
 #[test]
-fn a_replay_tells_the_same_flows() {
+fn a_replay_has_the_same_flows() {
     let world = World::new().unwrap();
     let (client, server, _serving) = two_pods(&world);
     let recording = world.guard.dir().join("recording");

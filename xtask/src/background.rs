@@ -47,10 +47,12 @@ impl Background {
     fn spawn(command: &mut Command, log: PathBuf) -> Result<Self> {
         catch_signals()?;
         // In a group of its own, so that its compilers can be ended with it; but then Ctrl-C doesn't reach it.
-        let child = command.stdin(Stdio::null()).process_group(0).spawn();
-        let child = child.with_context(|| format!("{command:?} could not be started"))?;
+        command.stdin(Stdio::null()).process_group(0);
+        // Held while it starts: a signal in between would end every group but this one.
+        let mut groups = groups();
+        let child = command.spawn().with_context(|| format!("{command:?} could not be started"))?;
         let group = Pid::from_raw(i32::try_from(child.id())?);
-        groups().insert(group);
+        groups.insert(group);
         Ok(Self { child, log, group })
     }
 
@@ -86,7 +88,9 @@ fn catch_signals() -> Result<()> {
     INSTALLED.call_once(|| {
         thread::spawn(move || {
             for signal in signals.forever() {
-                std::mem::take(&mut *groups()).into_iter().for_each(end);
+                // Held until the process ends, so that nothing starts in between.
+                let mut groups = groups();
+                std::mem::take(&mut *groups).into_iter().for_each(end);
                 emulate_default_handler(signal).unwrap_or_default();
             }
         });

@@ -1,15 +1,15 @@
 //! Coverage-guided fuzzing: libFuzzer on the targets of `tests/fuzz`.
 
+mod jobs;
 mod log;
 mod run;
 
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use self::run::Run;
@@ -64,26 +64,10 @@ pub(crate) fn fuzz(root: &Path, args: &FuzzArgs) -> Result<()> {
     if args.build {
         return Ok(());
     }
-    let next = Mutex::new(targets.iter());
-    let worker = || -> Result<Vec<&str>> {
-        let mut failed = Vec::new();
-        while let Some(target) = next.lock().map_err(|_| anyhow!("a worker died"))?.next() {
-            let run = Run { root, target, program: programs.join(target) };
-            if !run.passes(args.seconds)? {
-                failed.push(target.as_str());
-            }
-        }
-        Ok(failed)
-    };
-    let failed: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..args.jobs.get()).map(|_| scope.spawn(worker)).collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().map_err(|_| anyhow!("a worker died"))?)
-            .collect::<Result<_>>()
-    })?;
-    let failed = failed.concat();
+    let passes = |target: &String| Run { root, target, program: programs.join(target) }.passes(args.seconds);
+    let failed = jobs::failed(&targets, args.jobs, passes)?;
     if !failed.is_empty() {
+        let failed: Vec<_> = failed.into_iter().map(String::as_str).collect();
         bail!("fuzz: {} failed", failed.join(", "));
     }
     Ok(())

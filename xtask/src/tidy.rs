@@ -1,5 +1,6 @@
 //! Rules that the compiler doesn't check.
 
+mod attributes;
 mod circles;
 mod floors;
 mod style;
@@ -32,9 +33,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let missing = REQUIRED.iter().filter(|file| !root.join(file).exists());
     let mut problems: Vec<String> = missing.map(|file| format!("{file} is missing")).collect();
     for file in tracked(root)? {
-        problems.extend(style::check(&file));
         // Binary files and deleted ones have no lines to check.
         if let Ok(text) = fs::read_to_string(root.join(&file)) {
+            problems.extend(style::check(&file, &text));
             problems.extend(text::check(&file, &text));
         }
     }

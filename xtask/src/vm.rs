@@ -78,7 +78,7 @@ pub(crate) fn run(args: &VmArgs, workspace: &Path) -> Result<()> {
         scratch: scratch.dir(),
     };
     let failed = matrix::run(&plan, &tools, &guest, &kernels)?;
-    report_step(&format!("{} passed, {failed} failed", kernels.len() - failed));
+    print_line(&format!("{} passed, {failed} failed", kernels.len() - failed));
     if failed > 0 {
         bail!("{failed} of {} kernels failed", kernels.len());
     }
@@ -95,6 +95,7 @@ fn prepare(series: &[String]) -> Result<(Tools, Vec<Kernel>)> {
     Ok((tools, kernels))
 }
 
-fn report_step(line: &str) {
+/// Prints a line of the report, which is this command's output.
+fn print_line(line: &str) {
     anstream::println!("{line}");
 }

@@ -138,6 +138,8 @@ fn link_layer(skb: *mut __sk_buff, at: u32, end: u32) -> u64 {
     if found != 0 { found } else { load::<6>(skb, ETHERNET_SOURCE).map_or(0, host) }
 }
 
+/// Returns the address as the bits of a claim, so that it is a word: the rest of that claim is not used. 0 for an address
+/// that is no host's.
 #[inline(always)]
 fn host(mac: [u8; 6]) -> u64 {
     if is_host(mac) { VipValue::claim(mac, Announced::GratuitousRequest, false) } else { 0 }

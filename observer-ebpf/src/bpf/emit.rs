@@ -39,7 +39,7 @@ pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u
     slot.submit(0);
 }
 
-/// Reports a RST. `vantage` is the byte in a map value.
+/// Reports a RST. `vantage` is the byte as map values hold it: decoded here, once for all callers.
 #[inline(never)]
 pub(super) fn reset(tuple: &Tuple, vantage: u8, side: Side, phase: Phase) {
     let Some(vantage) = Vantage::from_byte(vantage) else { return lose(lost::RING) };

@@ -30,8 +30,8 @@ fn first(seen: &Segment<'_>) {
     }
 }
 
-/// Handles a RST that another hook saw before. That hook counted it or left it to this one: NAT may have given it the
-/// addresses that the client knows.
+/// Handles a RST that another hook saw before. That hook counted it, held it for this one, or is an uplink, which leaves
+/// the RST of a connection of a local pod to the pod's veth.
 #[inline(always)]
 fn again(seen: &Segment<'_>) {
     let was_held = is_held(seen);
@@ -66,7 +66,7 @@ fn of_flow(seen: &Segment<'_>, was_held: bool) -> bool {
     if found.is_null() {
         return false;
     }
-    // If it was held and is gone, userspace has reported it meanwhile.
+    // If it was held and is gone, userspace or another hook has reported it meanwhile.
     if !was_held || unhold(seen) {
         // SAFETY: it is not null, and map values stay valid while the program runs.
         known(seen, unsafe { &*found }, by, was_held);
@@ -85,7 +85,7 @@ fn mark(seen: &Segment<'_>) -> u64 {
 fn released(seen: &Segment<'_>) {
     let key = tracker::reversed(seen);
     let Some(held) = RESETS.get_ptr(&mark(seen)) else { return };
-    // SAFETY: see `refused`. It is read before it is removed.
+    // SAFETY: see `refused`. If another removes it meanwhile, `unhold` fails and what was read here is not used.
     let held = unsafe { &*held };
     let of_pod = held.vantage == Vantage::Transit.byte() && seen.hook == hook::POD_IN;
     let vantage = if of_pod { Vantage::Source.byte() } else { held.vantage };
@@ -175,7 +175,7 @@ fn gave_up(seen: &Segment<'_>) -> bool {
     true
 }
 
-/// Returns the flow that the client or the server of this RST belongs to. Null if there is none.
+/// Returns the flow, open or ended recently, if the client or the server of it sent this RST. Null if there is none.
 #[inline(never)]
 fn flow(seen: &Segment<'_>, by: Side) -> *const FlowValue {
     let key = key(seen, by);
@@ -265,8 +265,8 @@ fn hold(seen: &Segment<'_>, key: &FlowKey, vantage: u8) -> bool {
 fn count(pair: &PairKey, by: Side, phase: Phase) {
     let c = counters(pair);
     if !c.is_null() {
-        // SAFETY: `c` is not null and points into a map value; side is 0 or 1 and phase 0 to 2, so the index is below
-        // 6.
-        add(unsafe { (&raw mut (*c).rst).cast::<u64>().add(by as usize * 3 + phase as usize) }, 1);
+        let index = by as usize * Phase::ALL.len() + phase as usize;
+        // SAFETY: `c` is not null and points into a map value, which has a place for each side and phase.
+        add(unsafe { (&raw mut (*c).rst).cast::<u64>().add(index) }, 1);
     }
 }

@@ -58,7 +58,7 @@ pub(super) static DUE: Array<u64> = Array::with_max_entries(1, 0);
 pub(super) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
 const NOEXIST: u64 = 1;
-static ZERO: Counters = Counters { syn: 0, syn_retransmits: 0, rst: [[0; 3]; 2], outcomes: [0; 5] };
+static ZERO: Counters = Counters::ZERO;
 
 /// Adds to a counter in a map value, atomically. It is assembly, because core has no `fetch_add` for this target, and
 /// an intrinsic may become the fetching form that kernels before 5.12 refuse.

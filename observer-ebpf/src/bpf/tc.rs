@@ -1,4 +1,5 @@
-//! TC entry points. A data packet passes after one flag test, with no map access; the rest goes to the tracker.
+//! TC entry points. A data packet passes after one flag test, with no map access. The headers of the rest are read: it
+//! goes to the tracker, or to what handles resets, ICMP errors and announcements.
 //!
 //! Every path returns `TC_ACT_UNSPEC`: any other verdict would end the chain for the programs behind us.
 
@@ -50,7 +51,7 @@ pub(super) fn flow_obs_empty(_: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
-/// Tests the flags. True for packets that may concern the tracker, and for those that this test can't judge because
+/// Tests the flags. True for packets that `follow` may have to handle, and for those that this test can't judge because
 /// their headers are odd or not in the linear part of the skb.
 #[inline(always)]
 fn wanted<const ETHERNET: bool, const ANNOUNCES: bool>(ctx: &TcContext) -> bool {

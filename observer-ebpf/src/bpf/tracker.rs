@@ -228,7 +228,7 @@ pub(super) fn pair(key: &ConnKey, conn: &ConnValue) -> PairKey {
 pub(super) fn count_outcome(pair: &PairKey, outcome: Outcome) {
     let c = counters(pair);
     if !c.is_null() {
-        // SAFETY: `c` is not null and points into a map value; an outcome is below 5.
+        // SAFETY: `c` is not null and points into a map value; it has a place for each outcome.
         add(unsafe { (&raw mut (*c).outcomes).cast::<u64>().add(outcome as usize) }, 1);
     }
 }

@@ -18,3 +18,4 @@ pub(crate) mod query;
 pub(crate) mod questions;
 mod sse;
 pub(crate) mod target;
+mod union;

@@ -14,6 +14,7 @@ pub mod doctor;
 mod exit;
 pub mod explain;
 pub mod findings;
+mod joined;
 mod names;
 mod plugin;
 pub mod replay;

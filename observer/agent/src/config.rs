@@ -18,6 +18,7 @@ use jiff::SignedDuration;
 
 use self::values::{burst_window, kube_time, ring_bytes};
 use crate::checks::spec::CheckSpec;
+use crate::default_address::ADDRESS;
 use crate::duration;
 use crate::kube::server::Patience;
 use crate::probes::{self, AttachMode};
@@ -55,9 +56,9 @@ pub struct Options {
     #[arg(long = "uplink", value_name = "IFACE", env = "FLOW_OBSERVER_UPLINK", value_delimiter = ',')]
     pub uplink: Vec<String>,
     /// Address of the HTTP API
-    #[arg(long, value_name = "ADDR", env = "FLOW_OBSERVER_LISTEN", default_value = "127.0.0.1:9477")]
+    #[arg(long, value_name = "ADDR", env = "FLOW_OBSERVER_LISTEN", default_value_t = ADDRESS)]
     pub listen: SocketAddr,
-    /// Who may use /api; /, /metrics, /healthz and /readyz are always open to everybody
+    /// Who may use /api; /, /metrics, /healthz, /readyz, /openapi.json and /runbooks/NAME are always open to everybody
     #[arg(long, value_enum, value_name = "MODE", env = "FLOW_OBSERVER_AUTH", default_value_t = AuthMode::Auto)]
     pub auth: AuthMode,
     /// Accepted bearer tokens, one per line; read again when the file changes

@@ -3,6 +3,7 @@
 //! It reads [`Shared`] and nothing else. [`auth`] guards it.
 
 mod answer;
+mod app;
 pub mod auth;
 mod explain;
 mod files;
@@ -41,13 +42,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Failure;
+use self::app::App;
 use self::auth::Auth;
 pub use self::limits::Limits;
 use self::limits::Places;
 use self::server::Server;
 pub use self::tls::{Tls, TlsError};
 use crate::sink::Shared;
-use crate::sink::metrics::Format;
+use crate::sink::metrics::{Format, HttpCounters};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -60,19 +62,6 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Bounds on clients and requests.
     pub limits: Limits,
-}
-
-/// The state that each handler gets.
-#[derive(Clone)]
-struct App {
-    shared: Arc<Shared>,
-    auth: Auth,
-    limits: Limits,
-    streams: Places,
-    /// Ends the streams.
-    cancel: CancellationToken,
-    /// Silence after which a stream of events sends a sign of life.
-    keep_alive: Duration,
 }
 
 /// Serves everybody until `cancel`, and returns within a second of it, whatever clients do.
@@ -115,7 +104,6 @@ async fn serve_at(
     let Settings { auth, tls, limits } = settings;
     let app = App {
         shared: Arc::clone(&shared),
-        auth: auth.clone(),
         limits: limits.clone(),
         // The tail limits the number of all streams.
         streams: Places::new(usize::MAX, limits.streams_per_client),
@@ -124,7 +112,8 @@ async fn serve_at(
     };
     let acceptor = tls.as_ref().map(Tls::acceptor);
     let counters = shared.metrics.http_counters();
-    let server = Server::new(router(app), acceptor, limits, counters, cancel.clone());
+    let guard = (auth.clone(), counters.clone());
+    let server = Server::new(router(app, guard), acceptor, limits, counters, cancel.clone());
     let reload = async {
         let certificate = async {
             if let Some(tls) = tls {
@@ -142,10 +131,10 @@ async fn serve_at(
 }
 
 /// Puts the guard before all paths, not behind each: the answer of a path to a wrong method would otherwise reveal it.
-fn router(app: App) -> Router {
+fn router(app: App, guard: (Auth, HttpCounters)) -> Router {
     Router::new()
-        .fallback_service(paths(app.clone()))
-        .layer(from_fn_with_state(app, auth::guard))
+        .fallback_service(paths(app))
+        .layer(from_fn_with_state(guard, auth::guard))
         .layer(map_response(common_headers))
 }
 

@@ -1,4 +1,5 @@
-//! Kubernetes: the sources of the cluster's objects, the Events that are written, and the way to other nodes' agents.
+//! Kubernetes: the sources of the cluster's objects, the Events that are written, and the connections to other nodes'
+//! agents.
 
 pub mod access;
 pub mod agents;

@@ -1,10 +1,12 @@
 //! Flow Observer's agent and its commands. The crates below it are pure; this one does all I/O. See ARCHITECTURE.md.
 
 pub mod app;
+pub(crate) mod causes;
 pub mod checks;
 pub mod client;
 pub mod commands;
 pub mod config;
+pub(crate) mod default_address;
 pub(crate) mod duration;
 pub mod http;
 pub mod kube;

@@ -12,6 +12,7 @@ mod collector;
 mod convert;
 mod drain;
 mod error;
+mod faults;
 mod hooks;
 pub mod host;
 mod kernel_log;

@@ -77,8 +77,8 @@ impl Sinks {
         (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
     }
 
-    /// Returns a queue of this length that receives every change of a finding. Changes that don't fit are counted as
-    /// lost at stage `kube_events`. A second call replaces the first reader.
+    /// Returns a queue of this length that receives every update of a finding, also those that only confirm it.
+    /// Updates that don't fit are counted as lost at stage `kube_events`. A second call replaces the first reader.
     pub fn feed_findings(&mut self, queue: usize) -> mpsc::Receiver<Arc<Finding>> {
         let (feed, findings) = Feed::new(queue);
         self.feed = Some(feed);

@@ -1,15 +1,16 @@
 //! Bursts of resets: more resets than a floor and than usual, and their probable cause.
 //!
-//! Resets of established connections and orphans are counted per server and per client of it, in a sliding window. Those of
-//! handshakes are refusals, which findings of other kinds report. What is usual is learnt while no burst goes on.
+//! Resets of established connections and orphans are counted per server and per client of it, in a sliding window.
+//! Those of handshakes are refusals, which findings of other kinds report. What is usual is learnt while no burst goes
+//! on.
 //!
 //! A habit must not raise a finding for ever, and a burst must not be mistaken for a habit:
-//! - A burst without a known cause belongs to what is usual once it is over, or once it has gone on for ten minutes. So a
-//!   habit that begins while the agent runs raises one finding, which ends by itself.
+//! - A burst without a known cause belongs to what is usual once it is over, or once it has gone on for ten minutes. So
+//!   a habit that begins while the agent runs raises one finding, which ends by itself.
 //! - What has a cause is no habit: a VIP that flaps for days stays a finding for days.
 //! - In the first minute no habits are known. A burst with a cause is raised at once. One without a cause waits for two
-//!   windows and is raised when it passes. If it goes on evenly it is a habit, and nothing is raised. The same holds for
-//!   servers that may have been forgotten because there were too many.
+//!   windows and is raised when it passes. If it goes on evenly it is a habit, and nothing is raised. The same holds
+//!   for servers that may have been forgotten because there were too many.
 
 mod burst;
 mod cause;
@@ -124,18 +125,6 @@ impl Bursts {
         self.outputs.pop_front()
     }
 
-    /// Returns how many servers, and pairs of server and client, are watched.
-    #[must_use]
-    pub fn len(&self) -> (usize, usize) {
-        (self.servers.len(), self.pairs.len())
-    }
-
-    /// Is true when no server is watched.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.servers.is_empty()
-    }
-
     /// Returns where a record belongs, and the time now. A record from an implausible time belongs to now.
     fn place(&mut self, time: Timestamp) -> (Timestamp, Timestamp) {
         let now = *self.now.get_or_insert(time);
@@ -245,7 +234,8 @@ impl Bursts {
         burst.look(server, watch, causes, now);
         let judgement = burst.judge(level, &self.config, now);
         if judgement == Judgement::Burst {
-            out.raised.push(finding::raised(server, burst, watch, &self.config));
+            let write = |burst: &Burst| finding::raised(server, burst, watch, &self.config);
+            out.raised.push(burst.finding(now, write));
         }
         if burst.take_settled(now, matches!(judgement, Judgement::Over { .. }))
             && let Some(example) = watch.examples.back()

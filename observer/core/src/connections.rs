@@ -1,10 +1,11 @@
 //! The node's open connections, and which of them the current policies would refuse.
 //!
-//! Policies are enforced only when a connection opens. A connection that was admitted goes on when the rule that admitted it
-//! is removed, and the refusal comes with the next restart, maybe days later. [`Connections`] judges it again meanwhile.
+//! Policies are enforced only when a connection opens. A connection that was admitted goes on when the rule that
+//! admitted it is removed, and the refusal comes with the next restart, maybe days later. [`Connections`] judges it
+//! again meanwhile.
 
+mod assess;
 mod groups;
-mod judge;
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
+use flow_model::connection::MAX_CONNECTIONS;
 use flow_model::decision::Decision;
 use flow_model::flow::FlowTuple;
 use flow_model::input::OpenConnection;
@@ -23,16 +25,14 @@ use lru::LruCache;
 use self::groups::{Groups, Pair, Tally};
 use crate::facts::LatentGroup;
 
-pub use self::judge::Judge;
+pub use self::assess::Assess;
 
-/// Connections kept. Further ones are counted as lost and not judged.
-pub const MAX_CONNECTIONS: usize = 262_144;
 /// Everything is judged again after this long, whether or not a change was seen.
 const REJUDGE: SignedDuration = SignedDuration::from_secs(60);
 /// Mismatches that wait until the connection table reports them as open.
 const MAX_MISMATCHES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
-/// The connection table is read at least once a minute. A mismatch that it did not report by then was over before that, and
-/// the tuple may come again as another connection.
+/// The connection table is read at least once a minute. A mismatch that it did not report by then was over before that,
+/// and the tuple may come again as another connection.
 const MISMATCH_WAITS: SignedDuration = SignedDuration::from_mins(2);
 
 /// The table of open connections.
@@ -94,13 +94,14 @@ impl Connections {
         }
     }
 
-    /// Notes that policies, labels, namespaces or pods changed: the next [`Connections::judge`] judges everything again.
+    /// Notes that policies, labels, namespaces or pods changed: the next [`Connections::judge`] judges everything
+    /// again.
     pub fn changed(&mut self) {
         self.stale = true;
     }
 
-    /// Notes that a connection was established although the policies denied it then: an enforcement mismatch, not a latent
-    /// denial. That is forgotten when it closes, and when a later policy allows it.
+    /// Notes that a connection was established although the policies denied it then: an enforcement mismatch, not a
+    /// latent denial. That is forgotten when it closes, and when a later policy allows it.
     pub fn not_latent(&mut self, tuple: &FlowTuple, now: Timestamp) {
         let key = Key::of(tuple);
         match self.open.get_mut(&key) {
@@ -120,9 +121,9 @@ impl Connections {
         self.moved || self.all_due(now)
     }
 
-    /// Judges what opened since the last time, or everything after a change and once a minute. Returns all groups that would be
-    /// refused, not only new ones.
-    pub fn judge(&mut self, judge: &mut dyn Judge, now: Timestamp) -> Vec<LatentGroup> {
+    /// Judges what opened since the last time, or everything after a change and once a minute. Returns all groups that
+    /// would be refused, not only new ones.
+    pub fn judge(&mut self, assess: &mut dyn Assess, now: Timestamp) -> Vec<LatentGroup> {
         let all = self.all_due(now);
         if all {
             self.groups.forget();
@@ -133,19 +134,19 @@ impl Connections {
         for (key, open) in &mut self.open {
             let tuple = key.tuple(open.backend);
             if all || open.decision.is_none() {
-                open.judge(&tuple, judge);
+                open.judge(&tuple, assess);
             }
             if open.is_latent() {
                 denied.entry(Pair::of(&tuple)).or_default().add(open.seen, tuple, open.older);
             }
         }
-        let groups = self.groups.build(denied, judge);
+        let groups = self.groups.build(denied, assess);
         self.moved = self.groups.unexplained();
         groups
     }
 
-    /// Returns all connections, grouped by everything but the client's port: an example, when the oldest was first seen, and
-    /// how many there are.
+    /// Returns all connections, grouped by everything but the client's port: an example, when the oldest was first
+    /// seen, and how many there are.
     #[must_use]
     pub fn by_pair(&self) -> Vec<(FlowTuple, Timestamp, u64)> {
         let mut pairs: HashMap<Pair, (FlowTuple, Timestamp, u64)> = HashMap::new();
@@ -214,8 +215,8 @@ impl Connections {
 }
 
 impl Open {
-    fn judge(&mut self, tuple: &FlowTuple, judge: &mut dyn Judge) {
-        let decision = judge.decide(tuple);
+    fn judge(&mut self, tuple: &FlowTuple, assess: &mut dyn Assess) {
+        let decision = assess.decide(tuple);
         self.mismatch &= decision != Decision::Allow;
         self.decision = Some(decision);
     }

@@ -34,7 +34,7 @@ pub struct Raised {
     pub policies: Vec<ObjectRef>,
     /// Nodes that it concerns. Empty: the node of this agent.
     pub nodes: Vec<ArcStr>,
-    /// The cause that brought it about. When it is absent, the cause reported before stands.
+    /// The cause that brought it about, where it is known.
     pub cause: Option<String>,
     /// Oldest first. Of many the first and the last are kept.
     pub evidence: Vec<Evidence>,

@@ -137,7 +137,6 @@ impl Engine {
         self.watch_vips(now);
         self.findings.tick(now);
         self.report_open_flows(now);
-        self.identity.prune(now);
         let gone = self.identity.departed(now);
         if !gone.is_empty() {
             self.outputs.push_back(Output::Departed(gone));

@@ -61,8 +61,8 @@ pub struct LatentGroup {
     pub since: Timestamp,
     /// Is true when at least one is older than the agent.
     pub older: bool,
-    /// The change that caused it, its time and its field manager: "NetworkPolicy postgres/default-deny-ingress was changed
-    /// at 2026-04-29T10:12:03Z by OpenTofu: `ingress[0]` no longer admits namespace pal-e-docs".
+    /// The change that caused it, its time and its field manager: "NetworkPolicy postgres/default-deny-ingress was
+    /// changed at 2026-04-29T10:12:03Z by OpenTofu: `ingress[0]` no longer admits namespace pal-e-docs".
     pub cause: Option<String>,
     /// A few of the connections.
     pub examples: Vec<FlowTuple>,

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use arcstr::ArcStr;
-use flow_model::finding::{FindingChange, FindingSource, FindingUpdate};
+use flow_model::finding::{FindingChange, FindingSource, FindingUpdate, Severity};
 use jiff::Timestamp;
 
 use self::entry::Entry;
@@ -34,8 +34,8 @@ pub struct Findings {
     config: FindingsConfig,
     entries: BTreeMap<FindingKey, Entry>,
     outputs: VecDeque<FindingUpdate>,
-    /// Findings of detectors that found no room. They stay out while they are raised and the table is full: otherwise they
-    /// would push each other out at every report.
+    /// Findings of detectors that found no room. They stay out while they are raised and the table is full of findings
+    /// that matter as much: otherwise they would push each other out at every report.
     left_out: BTreeSet<FindingKey>,
     crowded_out: u64,
 }
@@ -57,7 +57,7 @@ impl Findings {
         for raised in raised {
             let key = raised.key();
             debug_assert_eq!(source_of(&key), source, "another detector would end this finding");
-            if self.left_out.contains(&key) && !self.has_room() {
+            if self.left_out.contains(&key) && !self.has_room(raised.severity) {
                 continue;
             }
             self.left_out.remove(&key);
@@ -82,18 +82,6 @@ impl Findings {
     /// Returns the next finding that appeared, changed or was resolved.
     pub fn next_output(&mut self) -> Option<FindingUpdate> {
         self.outputs.pop_front()
-    }
-
-    /// Returns how many findings, active and resolved, are kept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Is true when no finding is kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// Returns how many findings were forgotten early, because there were too many, since the last call.
@@ -139,9 +127,10 @@ impl Findings {
         self.entries.len() >= self.config.max.max(1)
     }
 
-    /// Is true where a finding can be added without removing an active one.
-    fn has_room(&self) -> bool {
-        !self.is_full() || self.entries.values().any(|entry| !entry.is_active())
+    /// Is true where a finding of this severity can be added without removing an active one that matters as much.
+    fn has_room(&self, severity: Severity) -> bool {
+        let gives_way = |entry: &Entry| !entry.is_active() || entry.finding().severity < severity;
+        !self.is_full() || self.entries.values().any(gives_way)
     }
 
     fn make_room(&mut self, now: Timestamp) {

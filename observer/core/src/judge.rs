@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use flow_identity::{Possible, Resolved};
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::{Decision, Direction, DirectionVerdict, Verdict};
+use flow_model::decision::{Decision, DirectionVerdict, REFUSED_BY, Verdict};
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
+use flow_model::policies::Direction;
 use flow_model::record::FlowVerdict;
 use flow_policy::agreement::{agreed, why_unknown};
 use flow_policy::compiled::Compiled;
 use flow_policy::plain::Plain;
 use lru::LruCache;
 
-/// Most explanations kept. There is one for each two workloads that talk to each other, not one for each connection.
+/// Most explanations kept. There is one for each two pods or addresses, port and decision, not one for each connection.
 const MAX_EXPLAINED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 /// Most explanations made between two ticks. A scan from ever new addresses gets its decisions without explanations.
 const EXPLANATIONS: u32 = 256;
@@ -126,11 +127,11 @@ fn unknown(explanation: String) -> Arc<FlowVerdict> {
 
 fn bare(decision: Decision) -> FlowVerdict {
     let explanation = match decision {
-        Decision::Allow => "allowed by the policies",
-        Decision::Deny => "refused by the policies",
-        Decision::Unknown => "not known",
+        Decision::Allow => "allowed by the policies".to_owned(),
+        Decision::Deny => format!("{REFUSED_BY}the policies"),
+        Decision::Unknown => "not known".to_owned(),
     };
-    FlowVerdict { decision, direction: None, policies: Vec::new(), explanation: explanation.into() }
+    FlowVerdict { decision, direction: None, policies: Vec::new(), explanation }
 }
 
 fn flow_verdict(verdict: Verdict) -> FlowVerdict {

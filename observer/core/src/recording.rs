@@ -5,8 +5,8 @@
 //! length and the JSON of `[time, input]`.
 //!
 //! Members are written and read as a whole: the reader returns an entry only once it has checked the CRC of its member.
-//! So a reader always returns a prefix of what was written, however the file was damaged. A crash loses the entries since
-//! the last flush.
+//! So a reader always returns a prefix of what was written, however the file was damaged. A crash loses the entries
+//! since the last flush.
 //!
 //! A change of the inputs that old recordings can't express takes a new [`VERSION`]. A new field takes a serde default
 //! instead, so that old recordings replay: `testdata/` holds some of each version.

@@ -9,7 +9,8 @@ const UDP: u8 = 17;
 const FLAGS: [(u8, &str); 6] =
     [(0x02, "SYN"), (0x10, "ACK"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH"), (0x20, "URG")];
 
-/// Returns the name of what ended an attempt. ICMP names are those of iptables' `--reject-with`, where iptables has one.
+/// Returns the name of what ended an attempt. ICMP names are those of iptables' `--reject-with`, where iptables has
+/// one.
 pub(super) fn of_attempt(seen: &AttemptSeen) -> Option<ArcStr> {
     match seen.outcome {
         Outcome::Established => Some(literal!("syn-ack")),
@@ -19,7 +20,8 @@ pub(super) fn of_attempt(seen: &AttemptSeen) -> Option<ArcStr> {
     }
 }
 
-/// Returns the name of an ICMP error. Codes: <https://www.iana.org/assignments/icmp-parameters> and <https://www.iana.org/assignments/icmpv6-parameters>.
+/// Returns the name of an ICMP error. Codes: <https://www.iana.org/assignments/icmp-parameters> and
+/// <https://www.iana.org/assignments/icmpv6-parameters>.
 fn icmp(v6: bool, kind: u8, code: u8) -> ArcStr {
     match (v6, kind, code) {
         (false, 3, 0) => literal!("icmp-net-unreachable"),

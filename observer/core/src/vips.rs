@@ -1,7 +1,7 @@
 //! Load-balancer addresses: which hosts announce them, on the wire and by the API.
 //!
-//! Each source is kept for itself. A move is a change of the host, never a repeated announcement. Moves that don't end, and
-//! sources that contradict each other, become findings.
+//! Each source is kept for itself. A move is a change of the host, never a repeated announcement. Moves that don't end,
+//! and sources that contradict each other, become findings.
 
 mod api;
 mod config;
@@ -38,7 +38,6 @@ use crate::subject::Subject;
 pub use self::config::VipConfig;
 pub use self::host::Host;
 pub use self::moves::Move;
-pub use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
 
 /// The VIPs as this node sees them. Feed it, hand what [`Vips::tick`] returns to
 /// [`Findings`](crate::findings::Findings), then drain [`Vips::next_output`].

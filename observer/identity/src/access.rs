@@ -40,8 +40,8 @@ impl Access {
         }
     }
 
-    /// Is true when a node may put its own address in place of a client's: with `externalTrafficPolicy: Cluster` it does
-    /// so for clients from outside the cluster.
+    /// Is true when a node may put its own address in place of a client's: with `externalTrafficPolicy: Cluster` it
+    /// does so for clients from outside the cluster.
     #[must_use]
     pub fn may_masquerade(self, service: &Service) -> bool {
         let reachable =

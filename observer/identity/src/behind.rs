@@ -78,7 +78,8 @@ impl<'a> Behind<'a> {
         ends.map(move |(backend, pod)| behind.end(backend, pod))
     }
 
-    /// Returns the addresses under which the client may arrive: its own, and those of nodes where they may masquerade it.
+    /// Returns the addresses under which the client may arrive: its own, and those of nodes where they may masquerade
+    /// it.
     pub fn sources(&self, client: Party<'a>) -> impl Iterator<Item = Party<'a>> + Clone + use<'a> {
         let replaced = self.may_masquerade() && matches!(client.who, Who::External);
         let nodes = if replaced { self.identity.masquerades() } else { &[] };
@@ -93,8 +94,8 @@ impl<'a> Behind<'a> {
         self.known.backends().filter(move |(backend, _)| serves(backend))
     }
 
-    /// The holder of the address goes first. The pod that the backend names takes its place where the address is not known
-    /// yet.
+    /// The holder of the address goes first. The pod that the backend names takes its place where the address is not
+    /// known yet.
     fn end(&self, backend: &'a Backend, named: Option<&'a Arc<Pod>>) -> End<'a> {
         let holder = self.identity.holder(backend.ip, self.at);
         let (pod, who) = match (holder, named) {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Party, Who};
-use flow_model::inventory::{Inventory, Pod, ServicePort};
+use flow_model::inventory::{Inventory, Pod};
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
+use crate::access::Access;
+use crate::behind::Behind;
 use crate::known_service::KnownService;
 use crate::networks::PodNetworks;
 use crate::nodes::Nodes;
@@ -138,15 +140,14 @@ impl Identity {
         self.services.at(ip.to_canonical(), at)
     }
 
-    /// Returns the Service that has the port open on every node, and that port of it.
+    /// Returns the port of a Service that `ip:port` belongs to, and what is behind it. A port of a node may be one that a
+    /// Service has open on every node.
     #[must_use]
-    pub fn node_port(
-        &self,
-        port: u16,
-        protocol: Protocol,
-        at: Timestamp,
-    ) -> Option<(&KnownService, &ServicePort)> {
-        self.services.node_port_of(port, protocol.as_str(), at)
+    pub fn behind(&self, ip: IpAddr, port: u16, protocol: Protocol, at: Timestamp) -> Option<Behind<'_>> {
+        let (ip, protocol) = (ip.to_canonical(), protocol.as_str());
+        let node_port = || self.is_node(ip).then(|| self.services.node_port_of(port, protocol, at)).flatten();
+        let (known, port) = self.services.port_of(ip, port, protocol, at).or_else(node_port)?;
+        Some(Behind::new(self, known, port, Access::at(&known.service, ip), at))
     }
 
     /// Returns the Service that `ip:port` belongs to. A port of a node may belong to one too; its other ports do not,
@@ -179,14 +180,14 @@ impl Identity {
     }
 
     /// Forgets pods and Services that have been gone for longer than [`RETENTION`](crate::RETENTION).
-    pub fn prune(&mut self, now: Timestamp) {
+    pub(super) fn prune(&mut self, now: Timestamp) {
         if self.tenures.prune(now) | self.services.prune(now) {
             self.workloads.changed();
         }
     }
 
-    /// Prunes, and returns the workloads (namespace and name) that lost their last pod, present or remembered, and can't
-    /// appear in a name any more. Each is returned once, until it has a pod again.
+    /// Prunes, and returns the workloads (namespace and name) that lost their last pod, present or remembered, and
+    /// can't appear in a name any more. Each is returned once, until it has a pod again.
     pub fn departed(&mut self, now: Timestamp) -> Vec<ObjectRef> {
         self.prune(now);
         let pods = self.inventory.pods.iter().filter(|pod| !pod.finished).chain(self.tenures.pods());
@@ -195,14 +196,14 @@ impl Identity {
     }
 
     /// Is true when the workload has a pod, present or remembered.
-    #[must_use]
-    pub fn knows_workload(&self, namespace: &str, workload: &str) -> bool {
+    #[cfg(test)]
+    pub(super) fn knows_workload(&self, namespace: &str, workload: &str) -> bool {
         self.workloads.contains(namespace, workload)
     }
 
     /// Returns the number of (address, pod) pairs that are held or remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
         self.tenures.len()
     }
 

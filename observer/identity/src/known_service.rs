@@ -24,8 +24,8 @@ pub struct KnownService {
 }
 
 impl KnownService {
-    /// Describes a Service of a new snapshot. `named` finds the pod that a backend names, `old` is the Service as it was known
-    /// before.
+    /// Describes a Service of a new snapshot. `named` finds the pod that a backend names, `old` is the Service as it
+    /// was known before.
     pub(super) fn new<'a>(
         service: &Arc<Service>,
         old: Option<&Self>,

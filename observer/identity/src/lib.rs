@@ -2,9 +2,9 @@
 //!
 //! Pods come and go and their addresses are used again, so "which pod is 10.42.0.9" has an answer only together with a
 //! time. [`Identity`] takes each snapshot of the cluster, remembers who held which address when, and forgets a pod five
-//! minutes after it lost its address. [`Identity::resolve`] is the one rule from a flow's addresses to its two sides, the
-//! Service between them and the connections that the flow may be after DNAT. Records, verdicts, findings, explanations
-//! and audits all read its [`Resolved`].
+//! minutes after it lost its address. [`Identity::resolve`] is the one rule from a flow's addresses to its two sides,
+//! the Service between them and the connections that the flow may be after DNAT. Records, verdicts, findings,
+//! explanations and audits all read its [`Resolved`].
 
 mod access;
 mod behind;

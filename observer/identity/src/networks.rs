@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use flow_model::inventory::Inventory;
 use ipnet::IpNet;
 
-/// Holds the pods' networks: those that nodes name, and the neighbourhood of every pod that is in none of them. They are
-/// looked up by prefix length, of which a cluster has few.
+/// Holds the pods' networks: those that nodes name, and the neighbourhood of every pod that is in none of them. They
+/// are looked up by prefix length, of which a cluster has few.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodNetworks {
     lengths: HashSet<(bool, u8)>,

@@ -8,8 +8,8 @@ use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Node, Pod};
 use ipnet::IpNet;
 
-/// Most addresses of nodes tried in place of a client's. Further nodes are taken to be like the first ones: policies name
-/// networks of nodes, not single ones.
+/// Most addresses of nodes tried in place of a client's. Further nodes are taken to be like the first ones: policies
+/// name networks of nodes, not single ones.
 const MASQUERADES: usize = 64;
 
 /// Holds the node addresses of the newest snapshot. Nodes keep theirs, so no time is needed.

@@ -11,7 +11,6 @@ use flow_model::policies::Protocol;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
 
-use crate::access::Access;
 use crate::behind::Behind;
 use crate::identity::{Holder, Identity};
 use crate::known_service::KnownService;
@@ -54,8 +53,8 @@ impl Identity {
 }
 
 impl<'a> Resolved<'a> {
-    /// Sets the address that the server sees instead of the client's, where it was seen. Policies know the client by it;
-    /// names don't.
+    /// Sets the address that the server sees instead of the client's, where it was seen. Policies know the client by
+    /// it; names don't.
     #[must_use]
     pub fn masqueraded_as(mut self, source: Option<IpAddr>) -> Self {
         if let Some(ip) = source {
@@ -76,9 +75,9 @@ impl<'a> Resolved<'a> {
         endpoint
     }
 
-    /// Names the side that the connection was opened to: the Service that was addressed, and the pod at the backend, else
-    /// at the address itself. Where only the Service is known, its namespace, and its workload if all its backends are
-    /// of one.
+    /// Names the side that the connection was opened to: the Service that was addressed, and the pod at the backend,
+    /// else at the address itself. Where only the Service is known, its namespace, and its workload if all its backends
+    /// are of one.
     #[must_use]
     pub fn server_endpoint(&self) -> Endpoint {
         let FlowTuple { dst, dport, backend, .. } = self.tuple;
@@ -130,12 +129,7 @@ impl<'a> Resolved<'a> {
     /// Returns the TCP port of the Service that was addressed, and what is behind it.
     #[must_use]
     pub fn service_port(&self) -> Option<Behind<'a>> {
-        let known = self.service?;
-        let (dst, dport) = (self.tuple.dst.to_canonical(), self.tuple.dport);
-        let is_node = self.identity.is_node(dst);
-        let mut ports = known.service.ports.iter().filter(|port| port.protocol == Protocol::Tcp.as_str());
-        let port = ports.find(|port| port.port == dport || (is_node && port.node_port == Some(dport)))?;
-        Some(Behind::new(self.identity, known, port, Access::at(&known.service, dst), self.at))
+        self.identity.behind(self.tuple.dst, self.tuple.dport, Protocol::Tcp, self.at)
     }
 
     /// Returns the connections that the flow may be after DNAT: the one that was seen, or any to the backends of the

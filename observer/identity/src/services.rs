@@ -50,10 +50,24 @@ impl Services {
         self.by_name.get(&(namespace.clone(), name.clone())).map(|known| &**known)
     }
 
-    /// Returns the Service that has the port of the address. We follow TCP: where a TCP and a UDP Service share both, it
-    /// is the TCP one.
+    /// Returns the Service that has the port of the address. We follow TCP: where a TCP and a UDP Service share both,
+    /// it is the TCP one.
     pub(super) fn port(&self, ip: IpAddr, port: u16, at: Timestamp) -> Option<&KnownService> {
         self.ports.get(&(ip, port)).map(|known| &**known).filter(|known| known.covers(at))
+    }
+
+    /// Returns the Service that has the port of the address for the protocol, and that port of it.
+    pub(super) fn port_of(
+        &self,
+        ip: IpAddr,
+        port: u16,
+        protocol: &str,
+        at: Timestamp,
+    ) -> Option<(&KnownService, &ServicePort)> {
+        let of = |p: &&ServicePort| p.port == port && p.protocol == protocol;
+        // The first is found by its port, also where it is gone and others have the address by now.
+        let mut all = self.port(ip, port, at).into_iter().chain(self.at(ip, at));
+        all.find_map(|known| Some((known, known.service.ports.iter().find(of)?)))
     }
 
     /// Returns the Services that have the address, in the order of their names.
@@ -149,7 +163,7 @@ impl Services {
     }
 }
 
-/// A Service that came later has taken the place of one that is gone.
+/// Adds a Service to those that share an address or a port, in place of those that are gone.
 fn replace_gone(holders: &mut Vec<Arc<KnownService>>, known: &Arc<KnownService>) {
     holders.retain(|other| other.is_alive());
     if !holders.iter().any(|other| Arc::ptr_eq(other, known)) {

@@ -92,6 +92,7 @@ impl Tenures {
     }
 
     /// Returns the number of tenures.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_ip.values().map(Vec::len).sum()
     }

@@ -32,6 +32,7 @@ impl Workloads {
     }
 
     /// Is true when the workload has not departed.
+    #[cfg(test)]
     pub(super) fn contains(&self, namespace: &str, workload: &str) -> bool {
         self.known.get(namespace).is_some_and(|names| names.contains(workload))
     }

@@ -7,6 +7,9 @@ use arcstr::ArcStr;
 use crate::inventory::Pod;
 use crate::policies::Protocol;
 
+/// Open connections followed at a time. Further ones are counted as lost and not judged.
+pub const MAX_CONNECTIONS: usize = 262_144;
+
 /// A connection to be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {

@@ -6,9 +6,8 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+use crate::policies::Direction;
 use crate::rule_ref::RuleRef;
-
-pub use crate::policies::Direction;
 
 as_str!(Decision);
 

@@ -60,7 +60,8 @@ pub struct FindingUpdate {
     pub finding: Finding,
 }
 
-/// The change of a finding. The engine decides it once; everything that stores or publishes findings relies on it.
+/// The change of a finding since it was emitted last. The engine decides it once, and logs and metrics rely on it. What
+/// publishes findings later or less often has to compare them with what it published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingChange {
     /// It became active, for the first time or again.
@@ -78,17 +79,6 @@ impl FindingChange {
     #[must_use]
     pub const fn changes_state(self) -> bool {
         matches!(self, Self::Appeared | Self::Resolved)
-    }
-}
-
-impl From<Finding> for FindingUpdate {
-    /// Returns the update with which a finding in this state begins or ends.
-    fn from(finding: Finding) -> Self {
-        let change = match finding.state {
-            State::Active => FindingChange::Appeared,
-            State::Resolved => FindingChange::Resolved,
-        };
-        Self { change, finding }
     }
 }
 

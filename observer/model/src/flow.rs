@@ -77,7 +77,7 @@ pub enum Side {
 }
 
 /// The stage that a connection had reached when a RST ended it. An `orphan` is a connection whose SYN this node never
-/// saw.
+/// saw, and which was not in the connection table when the agent started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]

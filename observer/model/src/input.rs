@@ -192,7 +192,7 @@ pub enum LostStage {
     Drops,
     /// A tail client was too slow.
     Client,
-    /// A ring record could not be decoded.
+    /// A ring record or an entry of a kernel map could not be decoded.
     Decode,
     /// There were too many findings, so one was removed early.
     Findings,

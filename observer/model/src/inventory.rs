@@ -1,5 +1,5 @@
-//! The state of the cluster at one moment, in types of this project. Only the crate that reads objects knows Kubernetes
-//! types.
+//! The state of the cluster at one moment, in types of this project. What reads the objects makes it; whoever judges or
+//! names by it needs no Kubernetes types.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,5 +1,6 @@
 //! Names of Kubernetes objects.
 
+use std::cmp::Ordering;
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -10,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::names::text_schema;
 
 /// The name of an object whose kind is known from the context. Its text, also in JSON, is `namespace/name`, or the name
-/// alone for an object without a namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// alone for an object without a namespace. They are ordered as this text is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ObjectRef {
     /// Empty for an object that is in no namespace.
     pub namespace: ArcStr,
@@ -35,6 +36,25 @@ impl ObjectRef {
     #[must_use]
     pub fn is(&self, namespace: &str, name: &str) -> bool {
         self.namespace == namespace && self.name == name
+    }
+
+    /// Returns the bytes of the text.
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let slash = (!self.namespace.is_empty()).then_some(b'/');
+        self.namespace.bytes().chain(slash).chain(self.name.bytes())
+    }
+}
+
+impl Ord for ObjectRef {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Names with a slash could give two objects one text.
+        self.bytes().cmp(other.bytes()).then_with(|| self.namespace.cmp(&other.namespace))
+    }
+}
+
+impl PartialOrd for ObjectRef {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::decision::{Decision, Direction, REFUSED_BY};
+use crate::decision::{Decision, REFUSED_BY};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+use crate::policies::Direction;
 
 as_str!(Kind);
 

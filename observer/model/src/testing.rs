@@ -1,4 +1,4 @@
-//! Small clusters for tests, in a few lines.
+//! Small clusters for tests, in a few lines, and updates of findings.
 //!
 //! Selectors are written `app=web,tier=a|b,tier!=c,key,!key`. A rule is `PEERS : PORTS`, both lists separated by spaces
 //! and either may be empty: `ns(team=a)&pods(app=web) 10.0.0.0/8!10.1.0.0/16 : 80 udp/53 8000-8080 http sctp/*`. Rules
@@ -15,6 +15,7 @@ use arcstr::ArcStr;
 use ipnet::IpNet;
 
 use crate::connection::{Connection, Party, Who};
+use crate::finding::{Finding, FindingChange, FindingUpdate, State};
 use crate::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
 use crate::policies::{
     Action, BrokenPolicy, NetworkPolicy, Operator, Origin, Peer, PodsPeer, PortMatch, PortSet, Protocol,
@@ -331,4 +332,15 @@ fn tier_port(text: &str) -> TierPort {
 pub fn labels(text: &str) -> Labels {
     let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
     pairs.map(|(key, value)| (ArcStr::from(key), ArcStr::from(value))).collect()
+}
+
+impl From<Finding> for FindingUpdate {
+    /// Returns the update with which a finding in this state begins or ends.
+    fn from(finding: Finding) -> Self {
+        let change = match finding.state {
+            State::Active => FindingChange::Appeared,
+            State::Resolved => FindingChange::Resolved,
+        };
+        Self { change, finding }
+    }
 }

@@ -4,8 +4,28 @@
 //! inventory.
 
 mod body;
-pub(crate) mod event;
-pub(crate) mod l2status;
-pub(crate) mod lease;
+mod event;
+mod l2status;
+mod lease;
+
+use flow_model::object_ref::ObjectRef;
+use serde_json::Value;
+
+use crate::kinds::Kind;
 
 pub(crate) use body::{AnnouncerBody, EventBody, LeaseBody, LeaseOf};
+
+/// Reads an object of a kind that names announcing nodes. It is `None` for an object that names none.
+pub(crate) fn read(
+    kind: Kind,
+    key: &ObjectRef,
+    value: Value,
+    notes: &mut Vec<String>,
+) -> Result<Option<AnnouncerBody>, String> {
+    match kind {
+        Kind::Event => event::read(key, value, notes),
+        Kind::Lease => lease::read(key, value, notes),
+        Kind::ServiceL2Status => l2status::read(key, value).map(Some),
+        _ => Err(format!("nothing reads announcements from a {kind}")),
+    }
+}

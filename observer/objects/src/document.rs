@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A parsed document.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Document {
-    /// Line of its first content, from 1.
+    /// This is the line of its first content, from 1.
     pub(crate) line: usize,
     pub(crate) value: Value,
 }
@@ -33,7 +33,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Vec<Result<Document, Broken>> {
 
 /// A piece of a file between document markers.
 struct Chunk<'a> {
-    /// Line of its first byte.
+    /// This is the line of its first byte.
     line: usize,
     bytes: &'a [u8],
 }

@@ -22,17 +22,17 @@ use crate::object::{Body, Object};
 use crate::policy::{self, PolicyBody};
 
 /// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
-pub const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
+pub(crate) const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
 
 type Objects = BTreeMap<ObjectRef, Body>;
 
 /// All current objects, by kind and name. One task owns it; others see what it publishes.
 #[derive(Debug, Default)]
 pub struct Index {
-    /// Objects by the kind that is counted. Kinds that are not in the table of kinds are counted, too.
+    /// This holds objects by the kind that is counted. Kinds that are not in the table of kinds are counted, too.
     kinds: BTreeMap<ArcStr, Objects>,
     unreadable: u64,
-    /// Kinds of which nothing could be read so far, and why.
+    /// This holds the kinds of which nothing could be read so far, and why.
     missing: BTreeMap<Kind, ArcStr>,
     published: Arc<Inventory>,
 }

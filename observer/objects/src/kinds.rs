@@ -19,8 +19,9 @@ pub use row::{Content, Presence, Purpose, Row, Scope, Versions};
 
 /// A kind whose content is read. The variants are in the order of their names, and so are lists by kind.
 ///
-/// A new kind needs a variant here, a row in `kinds/table.rs`, a reader in `object.rs`, and its permissions in
-/// `deploy/base/rbac.yaml` and `docs/PERMISSIONS.md`. The compiler asks for the first three, a test for the rest.
+/// A new kind needs a variant here, a row in `kinds/table.rs`, a reader in `object.rs`, an arm in `policy/dialect.rs`, and
+/// its permissions in `deploy/base/rbac.yaml` and `docs/PERMISSIONS.md`. The compiler asks for the first four, a test for
+/// the rest.
 #[derive(
     Clone,
     Copy,

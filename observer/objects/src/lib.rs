@@ -7,13 +7,15 @@
 //!
 //! | | |
 //! |---|---|
+//! | `plan` | a Terraform plan as a proposed change |
+//! | `proposal` | manifests as a proposed change |
 //! | `directory`, `manifests` | one source as a whole |
 //! | `read`, `index` | files, and the objects that exist now |
 //! | `problem` | what could not be read |
 //! | `object` | one object of any kind |
 //! | `convert`, `policy`, `announcers` | readers of single kinds |
 //! | `kinds`, `values` | the table of kinds, and readers of fields |
-//! | `names`, `text`, `error`, `document`, `list` | these use no other module |
+//! | `names`, `text`, `error`, `document`, `list` | small helpers that use no other module |
 
 mod announcers;
 mod convert;
@@ -39,6 +41,6 @@ mod tests;
 
 pub use directory::Loaded;
 pub use error::ClusterError;
-pub use index::{Index, UNREADABLE};
+pub use index::Index;
 pub use object::Object;
 pub use problem::Problem;

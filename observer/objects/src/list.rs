@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Deepest nesting of lists; deeper ones are a mistake.
+/// Lists are nested at most this deep; deeper ones are a mistake.
 const MAX_DEPTH: usize = 4;
 
 /// An object of a document, and its position there.

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use serde_json::Value;
 
-use crate::announcers::{AnnouncerBody, event, l2status, lease};
+use crate::announcers::{self, AnnouncerBody};
 use crate::convert::{self, PodBody, ServiceBody, SliceBody};
 use crate::kinds::Kind;
 use crate::policy::{self, PolicyBody};
@@ -91,9 +91,9 @@ fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body
         | Kind::AdminNetworkPolicy
         | Kind::BaselineAdminNetworkPolicy
         | Kind::ClusterNetworkPolicy => Body::Policy(policy(kind, key, &value, notes)),
-        Kind::ServiceL2Status => Body::Announcer(AnnouncerBody::Whole(l2status::read(key, value)?.into())),
-        Kind::Lease => lease::read(key, value, notes)?.map_or(Body::Other, Body::Announcer),
-        Kind::Event => event::read(key, value, notes)?.map_or(Body::Other, Body::Announcer),
+        Kind::Event | Kind::Lease | Kind::ServiceL2Status => {
+            announcers::read(kind, key, value, notes)?.map_or(Body::Other, Body::Announcer)
+        }
     })
 }
 

@@ -47,7 +47,7 @@ pub fn change(json: &[u8]) -> Result<Change, PlanError> {
 #[derive(Default)]
 struct Collected {
     objects: Vec<(manifests::Place, Value)>,
-    /// Address and text of documents that a provider applies unchanged.
+    /// These are the address and the text of documents that a provider applies unchanged.
     texts: Vec<(String, String)>,
     change: Change,
     /// Counts of resources that hold policies and are not read, by type.
@@ -77,8 +77,7 @@ impl Collected {
         if let Some(ObjectId { kind, object }) =
             before.as_ref().and_then(id).filter(|id| after.as_ref() != Some(id))
         {
-            let (namespace, name, place) = (object.namespace, object.name, Place::Resource(address.into()));
-            self.change.removed.push(Removed { kind, namespace, name, place });
+            self.change.removed.push(Removed { kind, object, place: Place::Resource(address.into()) });
         }
     }
 

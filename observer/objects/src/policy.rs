@@ -64,6 +64,6 @@ fn whole(kind: Kind, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {
     let origin = origin::read(&object);
     Ok(match Dialect::of(kind) {
         None => PolicyBody::Namespaced(Arc::new(namespaced::read(key, &object, origin)?)),
-        Some(dialect) => PolicyBody::Tiered(Arc::new(tiered::read(kind, dialect, key, &object, origin)?)),
+        Some(dialect) => PolicyBody::Tiered(Arc::new(tiered::read(dialect, key, &object, origin)?)),
     })
 }

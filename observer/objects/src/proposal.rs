@@ -39,7 +39,7 @@ pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
         broken: proposed(&policies.broken, |p| at(&p.kind, p.object_ref())),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
-        bound: bound_accounts.into_iter().map(|account| (account.namespace, account.name)).collect(),
+        bound: bound_accounts.into_iter().collect(),
         ..Change::default()
     };
     change.namespaces.extend(inventory.namespaces.iter().map(|namespace| ProposedNamespace {

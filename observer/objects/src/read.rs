@@ -21,7 +21,7 @@ pub(crate) use listing::manifest_files;
 pub struct Files {
     root: PathBuf,
     files: BTreeMap<PathBuf, File>,
-    /// Problems of the directory, not of a file's content.
+    /// These are problems of the directory, not of a file's content.
     listing: Vec<Problem>,
 }
 

@@ -12,7 +12,7 @@ pub fn agreed(decisions: impl IntoIterator<Item = Decision>) -> Option<Decision>
     all.all(|other| other == first).then_some(first)
 }
 
-/// Explains why the possible connections have no decision in common.
+/// Explains why a flow has no verdict: it may be several connections that are judged differently, or it has none to judge.
 #[must_use]
 pub fn why_unknown(possible: &Possible<'_>) -> String {
     let Some(behind) = possible.behind() else { return "not known".to_owned() };

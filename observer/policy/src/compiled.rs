@@ -24,8 +24,9 @@ mod update;
 use std::sync::Arc;
 
 use flow_model::connection::Connection;
-use flow_model::decision::{Direction, Ruling};
+use flow_model::decision::Ruling;
 use flow_model::inventory::Inventory;
+use flow_model::policies::Direction;
 
 use address::ByAddress;
 use groups::Groups;

@@ -6,11 +6,11 @@ mod nearest;
 mod why;
 
 use flow_model::connection::{Connection, Who};
-use flow_model::decision::{Decision, Direction, DirectionVerdict, Nearest, REFUSED_BY, Verdict};
-use flow_model::policies::{Action, TierPeer};
+use flow_model::decision::{Decision, DirectionVerdict, Nearest, REFUSED_BY, Verdict};
+use flow_model::policies::{Action, Direction, TierPeer};
 
-use crate::facts::tier_rules;
 use crate::plain::{Basis, Judgement, Plain, TierRef, View};
+use crate::readings::tier_rules;
 use names::{listed, policies, rule_name, rules, tier_rule_name};
 use nearest::Candidate;
 

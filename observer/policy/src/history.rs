@@ -28,12 +28,12 @@ use self::change::{Change, ObjectChange};
 use self::policy::Key;
 use self::scene::Scene;
 
-/// Changes kept, so that a busy cluster can't fill the memory.
+/// At most this many changes are kept, so that a busy cluster can't fill the memory.
 const MAX_CHANGES: usize = 1_000;
 /// The time for which changes are kept. The newest change of each policy stays longer, because a connection may live
 /// for weeks.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
-/// Changes undone for one connection, so that one question stays cheap.
+/// At most this many changes are undone for one connection, so that one question stays cheap.
 const MAX_UNDONE: usize = 64;
 
 /// Holds the changes that this agent saw, oldest first.

@@ -1,7 +1,7 @@
 //! Evaluators of network policies: what they decide about a connection, and why.
 //!
 //! [`plain`] reads like the specification. `explain` adds the reasons to its decisions. [`compiled`] makes the same
-//! decisions on the hot path. Modules use each other in this order only, from the ground up: `facts`, `plain` and
+//! decisions on the hot path. Modules use each other in this order only, from the ground up: `readings`, `plain` and
 //! `compiled`, `explain`, `history`, `query` and `audit`.
 
 pub mod agreement;
@@ -10,10 +10,10 @@ pub mod arbitrary;
 pub mod audit;
 pub mod compiled;
 mod explain;
-mod facts;
 pub mod history;
 pub mod plain;
 pub mod query;
+mod readings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

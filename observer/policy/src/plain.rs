@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Who};
-use flow_model::decision::{Decision, Direction, Ruling};
+use flow_model::decision::{Decision, Ruling};
 use flow_model::inventory::{Inventory, Labels, Pod};
-use flow_model::policies::{NetworkPolicy, Tier, TierPolicy};
+use flow_model::policies::{Direction, NetworkPolicy, Tier, TierPolicy};
 
-use crate::facts;
+use crate::readings;
 
 pub(crate) use judgement::{Basis, Judgement, RuleRef};
 pub(crate) use matching::{Match, Why};
@@ -102,8 +102,8 @@ impl Plain {
     /// Judges a subject that may be any pod. Where no policy acts on this direction, no pod is isolated.
     fn unknown_subject(&self, direction: Direction, why: &'static str) -> Basis<'_> {
         let policies = &self.inventory.policies;
-        let any = policies.namespaced.iter().any(|policy| facts::rules(policy, direction).is_some())
-            || policies.tiered.iter().any(|policy| !facts::tier_rules(policy, direction).is_empty())
+        let any = policies.namespaced.iter().any(|policy| readings::rules(policy, direction).is_some())
+            || policies.tiered.iter().any(|policy| !readings::tier_rules(policy, direction).is_empty())
             || policies.broken.iter().any(|policy| broken::acts_on(policy, direction));
         if any { Basis::Unknown(why.into()) } else { Basis::NotIsolated }
     }

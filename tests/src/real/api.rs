@@ -43,7 +43,7 @@ impl Cluster {
             // kubectl that fails at once closes its end; its message is more useful than EPIPE.
             stdin.write_all(manifest.as_bytes()).unwrap_or_default();
         }
-        succeeded(child.wait_with_output()?).with_context(|| format!("kubectl {words} <<\n{manifest}"))
+        succeeded(&child.wait_with_output()?).with_context(|| format!("kubectl {words} <<\n{manifest}"))
     }
 
     /// Applies a manifest.

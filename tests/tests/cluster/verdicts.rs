@@ -32,11 +32,11 @@ fn rounds() -> Result<u64> {
 }
 
 fn pods(cluster: &Cluster) -> Result<()> {
-    compared(cluster, Shape::OneDirection, |world| world.pod_pairs())
+    compared(cluster, Shape::OneDirection, World::pod_pairs)
 }
 
 fn services(cluster: &Cluster) -> Result<()> {
-    compared(cluster, Shape::OneDirection, |world| world.service_pairs())
+    compared(cluster, Shape::OneDirection, World::service_pairs)
 }
 
 /// A connection that is tried: a question for `explain`, and an address for the client.

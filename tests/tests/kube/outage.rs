@@ -8,11 +8,11 @@ fn names_outlive_the_server_and_catch_up_with_it() {
     let (store, front, _serving) = scene.store_and_front();
     let (agent, proxy) = scene.agent_behind_proxy(&[]);
     let name = front.name.clone();
-    let named = |seen: &serde_json::Value| {
+    let named = |record: &serde_json::Value| {
         assert_eq!(
-            (&seen["src"]["pod"], &seen["dst"]["pod"]),
+            (&record["src"]["pod"], &record["dst"]["pod"]),
             (&name.as_str().into(), &store.name.as_str().into()),
-            "{seen}"
+            "{record}"
         );
     };
     named(&record(&agent, &front, store.at(8080)).1);

@@ -52,7 +52,7 @@ fn failures_are_for_those_they_are_meant_for() {
 }
 
 #[test]
-fn watches_end_as_told() {
+fn watches_end_with_their_fault() {
     let (proxy, kubectl, stage) = before_server();
     for (fault, last) in [(Fault::Gone, true), (Fault::Cut, false)] {
         let watching = kubectl.watch(WATCH).unwrap();

@@ -22,7 +22,7 @@ fn admitting(namespaces: &[&str]) -> Value {
 }
 
 #[test]
-fn a_rename_is_told_days_before_the_outage() {
+fn a_rename_is_reported_days_before_the_outage() {
     let scene = Scene::new("archbox");
     let world = &scene.world;
     let postgres = world.pod_named("postgres", "pal-e-postgres-1").unwrap();

@@ -75,8 +75,8 @@ fn pass(bed: &mut TestBed, program: Classifier, frame: &[u8]) {
     assert_eq!(bed.run(program, frame, 1).unwrap().0, UNSPEC);
 }
 
-fn hosts(seen: &[AnnouncementSeen]) -> Vec<Mac> {
-    seen.iter().map(|a| a.mac).collect()
+fn hosts(announcements: &[AnnouncementSeen]) -> Vec<Mac> {
+    announcements.iter().map(|a| a.mac).collect()
 }
 
 /// Returns the most records that one VIP can have in this time.

@@ -135,7 +135,7 @@ fn decision(line: &str) -> (String, String) {
 }
 
 #[test]
-fn explain_tells_one_pair_by_its_exit_code() {
+fn the_exit_code_of_explain_answers_for_one_pair() {
     let (platform, docs) = Platform::new();
     platform.lose(&docs);
     let cluster = platform.world.cluster.flag();

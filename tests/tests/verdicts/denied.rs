@@ -38,7 +38,7 @@ fn assert_denied(agent: &Agent, record: &Value, direction: &str, policy: &str, p
     let found = agent.wait_finding("policy_denied", "active", |_| true).unwrap();
     assert_eq!(found["policies"], json!([policy]), "{found}");
     assert!(says(&found["summary"], parts), "{found}");
-    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
+    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.shown_findings());
     found
 }
 
@@ -248,7 +248,7 @@ fn a_storm_is_one_finding() {
     let lane = Lane { client: client.ns.clone(), to: server.at(8080), count: ATTEMPTS };
     assert_eq!(burst::run(&[lane]).unwrap()[0].refused, ATTEMPTS);
     let found = agent.wait_finding("policy_denied", "active", |f| f["count"] == ATTEMPTS).unwrap();
-    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
+    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.shown_findings());
     let evidence = found["evidence"].as_array().unwrap().len();
     assert!((1..=50).contains(&evidence), "a few examples, not {evidence}");
     let labels = [("outcome", "rejected"), ("verdict", "deny")];

@@ -54,7 +54,7 @@ fn a_fix_resolves_it_while_the_connection_stays() {
     platform.fix(&docs);
     agent.wait_finding("latent_denial", "resolved", of_docs).unwrap();
     agent.wait_metric("latent_denials", &[], 0.0).unwrap();
-    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
+    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.shown_findings());
     open.iter_mut().for_each(|c| c.echo().unwrap());
 }
 

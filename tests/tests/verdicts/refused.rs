@@ -25,7 +25,7 @@ fn nobody_listens() {
     let record = agent.wait_flow("kind=attempt", |_| true).unwrap();
     assert_eq!(record["outcome"], "refused", "{record}");
     assert_eq!(record["verdict"]["decision"], "allow", "{record}");
-    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
+    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.shown_findings());
 }
 
 /// kube-proxy rejects connections to a Service without backends in the same way as a policy does.
@@ -62,5 +62,5 @@ fn a_black_hole_is_unanswered() {
         || drop(connect_within(&client.ns, (nobody, 443).into(), Duration::from_millis(500)).unwrap_err());
     let found = agent.provoke("unanswered", "active", knock, |_| true).unwrap();
     assert!(summary(&found).starts_with("web/front can't reach 10.0.20.77:443"), "{found}");
-    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.tell_findings());
+    assert_eq!(agent.findings().unwrap().len(), 1, "{}", agent.shown_findings());
 }

@@ -22,7 +22,7 @@ fn is_ours(finding: &Value) -> bool {
 }
 
 #[test]
-fn a_rename_is_told_days_before_the_outage() {
+fn a_rename_is_reported_days_before_the_outage() {
     let (platform, docs) = Platform::new();
     let agent = platform.world.agent(&[]).unwrap();
     let mut open = connect(&docs.ns, database()).unwrap();
@@ -52,7 +52,7 @@ fn a_rename_is_told_days_before_the_outage() {
     assert_eq!(allowed["verdict"]["decision"], "allow", "{allowed}");
     agent.wait_metric("latent_denials", &[], 0.0).unwrap();
     agent.wait_metric("findings", &[], 0.0).unwrap();
-    assert_eq!(agent.findings().unwrap().len(), 2, "{}", agent.tell_findings());
+    assert_eq!(agent.findings().unwrap().len(), 2, "{}", agent.shown_findings());
 }
 
 fn check_latent(agent: &Agent) {

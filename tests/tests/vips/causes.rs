@@ -10,7 +10,7 @@ use crate::stage::{OPEN, Stage, found_none};
 
 /// A rollout, whose old pod resets open connections.
 #[test]
-fn a_deploy_is_told_as_such() {
+fn a_deploy_is_reported_as_such() {
     let stage = Stage::new(Setup::default());
     let site = &stage.site;
     let open = site.converse(OPEN).unwrap();

@@ -56,7 +56,7 @@ fn malformed_claims_are_none() {
 
 /// Claims of addresses that are not VIPs cost only time.
 #[test]
-fn unknown_addresses_are_not_told() {
+fn unknown_addresses_are_not_reported() {
     let mut stage = Stage::new(Setup::default());
     let others: [IpAddr; 2] = ["10.0.20.201".parse().unwrap(), "fd20::c9".parse().unwrap()];
     let wire = Wire::open(&stage.site.client.ns).unwrap();

@@ -54,7 +54,7 @@ impl Stage {
         let found = agent.wait_for("the claimant", |agent| {
             agent.vip(self.vip).ok()?.filter(|vip| vip["claimant"]["node"] == node)
         });
-        found.unwrap_or_else(|e| panic!("{e}: {:?}\n{}", agent.vip(self.vip), agent.tell_findings()))
+        found.unwrap_or_else(|e| panic!("{e}: {:?}\n{}", agent.vip(self.vip), agent.shown_findings()))
     }
 
     /// Returns an agent's announcement records of the VIP.
@@ -148,7 +148,7 @@ pub(crate) fn found_none(agent: &Agent, kinds: &[&str]) {
                 agent.findings_of(kind, state).unwrap(),
                 Vec::<Value>::new(),
                 "{}",
-                agent.tell_findings()
+                agent.shown_findings()
             );
         }
     }

@@ -10,21 +10,7 @@ struct Rule {
     why: &'static str,
 }
 
-const SOURCES: &[&str] = &["crate::probes", "crate::kube", "crate::netlink"];
-
 const RULES: &[Rule] = &[
-    Rule {
-        under: "observer/agent/src/sink",
-        except: &[],
-        forbidden: SOURCES,
-        why: "sinks know outputs only",
-    },
-    Rule {
-        under: "observer/agent/src/http",
-        except: &[],
-        forbidden: SOURCES,
-        why: "http reads what sinks hold",
-    },
     Rule {
         under: "observer/",
         except: &["observer/objects/", "observer/agent/src/kube", "observer/agent/src/app/review"],
@@ -36,12 +22,6 @@ const RULES: &[Rule] = &[
         except: &["xtask/src/tidy/"],
         forbidden: &["#[path"],
         why: "a module lies where its name says",
-    },
-    Rule {
-        under: "",
-        except: &["xtask/src/tidy/"],
-        forbidden: &["mod tests {"],
-        why: "tests lie in a file of their own, foo/tests.rs",
     },
     Rule {
         under: "",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::report_step;
+use super::print_line;
 use super::tools::output;
 use crate::cache::Cache;
 
@@ -159,11 +159,11 @@ impl Apt {
         if fresh && fs::read_to_string(&stamp).is_ok_and(|old| old == sources) {
             return Ok(());
         }
-        report_step("reading Debian's package indices (30 MB), to find kernels and QEMU");
+        print_line("reading Debian's package indices (30 MB), to find kernels and QEMU");
         match output(self.command("apt-get").args(["-q", "update"])) {
             Ok(_) => fs::write(stamp, sources)?,
             // Without a network the old indices are good enough.
-            Err(error) => report_step(&format!("warning: {error:#}")),
+            Err(error) => print_line(&format!("warning: {error:#}")),
         }
         Ok(())
     }

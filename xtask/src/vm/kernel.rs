@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::apt::Apt;
 use super::cpio::Archive;
-use super::report_step;
+use super::print_line;
 use super::tools::{Tools, output};
 use crate::cache::Cache;
 
@@ -52,7 +52,7 @@ impl Kernel {
         let hash = deb.sha256.get(..12).context("apt printed a SHA-256 that is too short")?;
         fs::create_dir_all(cache.path("kernels"))?;
         let dir = cache.dir(&format!("kernels/{}-{hash}", deb.version), |dir| {
-            report_step(&format!("fetching {} {} into the cache, to boot it", deb.name, deb.version));
+            print_line(&format!("fetching {} {} into the cache, to boot it", deb.name, deb.version));
             apt.unpack(&deb, dir)?;
             prepare(tools, dir).with_context(|| format!("prepare {}", deb.name))
         })?;

@@ -10,8 +10,8 @@ use anyhow::{Result, anyhow};
 
 use super::guest::Guest;
 use super::kernel::Kernel;
+use super::print_line;
 use super::qemu::{self, Ended};
-use super::report_step;
 use super::tools::Tools;
 
 const TAIL: usize = 60;
@@ -45,8 +45,8 @@ pub(super) fn run(plan: &Plan<'_>, tools: &Tools, guest: &Guest, kernels: &[Kern
     })?;
     let lines = lines.into_inner().map_err(|_| anyhow!("a worker died"))?;
     let lines: Vec<(bool, String)> = lines.into_iter().flatten().collect();
-    report_step("");
-    lines.iter().for_each(|(_, line)| report_step(line));
+    print_line("");
+    lines.iter().for_each(|(_, line)| print_line(line));
     Ok(lines.iter().filter(|(passed, _)| !passed).count())
 }
 
@@ -62,7 +62,7 @@ fn one(plan: &Plan<'_>, tools: &Tools, guest: &Guest, kernel: &Kernel) -> Result
     let boot = || qemu::boot(tools, kernel, &initramfs, plan.timeout, |line| progress(name, line));
     let mut ended = boot();
     if ended.as_ref().is_ok_and(|ended| ended.console.up.is_none()) {
-        report_step(&format!("{name}: it did not boot; trying again"));
+        print_line(&format!("{name}: it did not boot; trying again"));
         ended = boot();
     }
     fs::remove_file(&initramfs)?;
@@ -86,13 +86,13 @@ fn one(plan: &Plan<'_>, tools: &Tools, guest: &Guest, kernel: &Kernel) -> Result
 /// Prints the lines that show progress; the console's log has the rest.
 fn progress(name: &str, line: &str) {
     if ["vm: ", "check: ", "test "].iter().any(|start| line.starts_with(start)) {
-        report_step(&format!("{name:<5} {line}"));
+        print_line(&format!("{name:<5} {line}"));
     }
 }
 
 fn report_failure(name: &str, why: &str, ended: &Ended, console: &Path) {
     let tail = ended.console.tail(TAIL).join("\n");
-    report_step(&format!("--- {name}: {why}; the end of {}:\n{tail}\n---", console.display()));
+    print_line(&format!("--- {name}: {why}; the end of {}:\n{tail}\n---", console.display()));
 }
 
 fn verdict(ended: &Ended) -> Result<(), String> {

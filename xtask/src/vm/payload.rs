@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::report_step;
+use super::print_line;
 use crate::build::Built;
 
 /// Holds the agent and the lab's core tests, built for this machine.
@@ -18,7 +18,7 @@ pub(super) struct Payload {
 impl Payload {
     /// Builds both.
     pub(super) fn build(workspace: &Path, filter: Option<String>) -> Result<Self> {
-        report_step("building the agent and the tests");
+        print_line("building the agent and the tests");
         let built = Built::all(workspace)?;
         let (agent, tests) = (built.executable("flow-observer")?, built.executable("core")?);
         Ok(Self { agent: agent.to_owned(), tests: tests.to_owned(), filter })

@@ -31,18 +31,18 @@ pub(super) struct Ended {
     pub(super) timed_out: bool,
 }
 
-/// Boots a kernel and reads its console until it switches off, or `timeout` has passed. `seen` is called with each
+/// Boots a kernel and reads its console until it switches off, or `timeout` has passed. `on_line` is called with each
 /// line.
 pub(super) fn boot(
     tools: &Tools,
     kernel: &Kernel,
     initramfs: &Path,
     timeout: Duration,
-    seen: impl Fn(&str),
+    on_line: impl Fn(&str),
 ) -> Result<Ended> {
     let mut guest = Running(command(tools, kernel, initramfs)?.spawn().context("start QEMU")?);
     let lines = read_lines(guest.0.stdout.take().context("no console")?);
-    Ok(watch(&lines, timeout, seen))
+    Ok(watch(&lines, timeout, on_line))
 }
 
 fn command(tools: &Tools, kernel: &Kernel, initramfs: &Path) -> Result<Command> {
@@ -77,7 +77,7 @@ fn read_lines(console: impl Read + Send + 'static) -> Receiver<String> {
     receive
 }
 
-fn watch(lines: &Receiver<String>, timeout: Duration, seen: impl Fn(&str)) -> Ended {
+fn watch(lines: &Receiver<String>, timeout: Duration, on_line: impl Fn(&str)) -> Ended {
     let start = Instant::now();
     let mut console = Console::default();
     let mut deadline = start + BOOT.min(timeout);
@@ -86,7 +86,7 @@ fn watch(lines: &Receiver<String>, timeout: Duration, seen: impl Fn(&str)) -> En
             Ok(line) => {
                 let was_up = console.up.is_some();
                 console.line(&line);
-                seen(line.trim_end());
+                on_line(line.trim_end());
                 if console.oops.is_some() || console.exit.is_some() {
                     deadline = deadline.min(Instant::now() + SHUTDOWN);
                 } else if console.up.is_some() && !was_up {

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt::Apt;
-use super::report_step;
+use super::print_line;
 use crate::cache::Cache;
 pub(super) use crate::run::capture as output;
 
@@ -71,9 +71,9 @@ impl Tools {
         if !apt.matches_host() {
             bail!("missing programs; run: sudo apt-get install {}", packages.join(" "));
         }
-        report_step(&format!("fetching into {} (nothing is installed):", tools.root.display()));
+        print_line(&format!("fetching into {} (nothing is installed):", tools.root.display()));
         for (name, package, why) in &missing {
-            report_step(&format!("  {package}: {name}, {why}"));
+            print_line(&format!("  {package}: {name}, {why}"));
         }
         apt.unpack_with_dependencies(&packages, &tools.root).context("fetch the missing programs")?;
         match tools.missing().as_slice() {

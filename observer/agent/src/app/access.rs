@@ -55,8 +55,8 @@ pub(super) async fn settings(options: &Options, listen: SocketAddr, api: &Api) -
         Guard::Local => Auth::Local,
         Guard::Tokens(path) => Auth::Token(Arc::new(TokenFile::load(path)?)),
         Guard::Kube => {
-            let way = api.access(options).await.context("--auth kube asks the API server about tokens")?;
-            Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(way))?))
+            let access = api.access(options).await.context("--auth kube asks the API server about tokens")?;
+            Auth::Review(Arc::new(Reviews::new(KubeReviewer::new(access))?))
         }
     };
     if !is_loopback(listen) {

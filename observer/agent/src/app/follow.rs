@@ -36,9 +36,9 @@ pub(super) async fn cluster(
 ) -> anyhow::Result<()> {
     match &options.cluster {
         ClusterSource::Kube => {
-            let way = api.access(options).await.context("--cluster kube")?;
+            let access = api.access(options).await.context("--cluster kube")?;
             let waiting = shared.readiness.guard("cluster");
-            server::spawn(&way, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
+            server::spawn(&access, patience(options), inventory, kube_hooks(shared, waiting), tasks, cancel);
             Ok(())
         }
         ClusterSource::None => Ok(()),

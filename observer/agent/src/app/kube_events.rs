@@ -31,7 +31,7 @@ pub(super) async fn start(
     }
     let shared = Arc::clone(shared);
     let reporting = events::Reporting {
-        way: api.access(options).await?,
+        access: api.access(options).await?,
         node: shared.node().clone(),
         limits: events::Limits::default(),
         findings: sinks.feed_findings(QUEUE),

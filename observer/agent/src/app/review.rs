@@ -16,9 +16,9 @@ use kube::client::Body;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::causes::causes;
 use crate::http::auth::{ReviewError, Reviewer, User};
 use crate::kube::access::ApiAccess;
-use crate::kube::api::causes;
 
 /// The group of all users, which is left out of questions about permissions. Every cluster lets this group get `/api/*` for
 /// discovery (ClusterRole `system:discovery`), so that any token of any account could read flows.

@@ -1,7 +1,5 @@
 //! The reasons why an agent can't be asked. Every variant ends a command with exit code 2.
 
-use std::error::Error;
-
 use crate::client::connect::ConnectError;
 use crate::kube::agents::ReachError;
 
@@ -45,16 +43,4 @@ impl ClientError {
             | Self::Reach(_) => false,
         }
     }
-}
-
-/// Returns an error with its causes: hyper's own text is only `connection error`.
-pub(crate) fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

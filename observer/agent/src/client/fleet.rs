@@ -8,18 +8,15 @@ use clap::Args;
 use crate::client::connect::{ConnectArgs, Connector};
 use crate::client::error::ClientError;
 use crate::client::target::Target;
+use crate::default_address::ADDRESS;
 use crate::kube::agents::{AgentPod, Agents, ReachError, Where};
-
-/// The agent on the node where the command runs.
-const LOCAL: &str = "http://127.0.0.1:9477";
 
 /// Holds the options that choose agents and say how to reach them.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Agents")]
 pub struct AgentArgs {
     // An Option with a default in words: the kubectl plugin asks one agent only when this is given.
-    /// The agent to ask [default: http://127.0.0.1:9477]
-    #[arg(long, env = "FLOW_OBSERVER_URL")]
+    #[arg(long, env = "FLOW_OBSERVER_URL", help = format!("The agent to ask [default: {}]", local()))]
     pub url: Option<String>,
     /// Ask the agents of all nodes instead, through the API server; only the API server has to be reachable from here
     #[arg(long)]
@@ -44,6 +41,11 @@ pub struct AgentArgs {
     pub connect: ConnectArgs,
 }
 
+/// Returns the URL of the agent on the node where the command runs.
+fn local() -> String {
+    format!("http://{ADDRESS}")
+}
+
 /// Finds the agents of all nodes and connects to them.
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
@@ -57,7 +59,7 @@ impl AgentArgs {
     /// # Errors
     /// Fails when the URL, a certificate or a token can't be used.
     pub(crate) fn target(&self) -> Result<Target, ClientError> {
-        Target::new(self.url.as_deref().unwrap_or(LOCAL), &self.connect)
+        Target::new(&self.url.clone().unwrap_or_else(local), &self.connect)
     }
 
     /// Returns the agents of all nodes. Sends no request yet.

@@ -8,7 +8,8 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use crate::client::error::{ClientError, causes};
+use crate::causes::causes;
+use crate::client::error::ClientError;
 use crate::client::query::query;
 use crate::client::sse::{Event, Parser};
 use crate::client::target::Target;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use flow_model::finding::{Evidence, Finding, State};
 
+use crate::client::union::union;
+
 /// The number of pieces of evidence that a joined finding keeps; the newest stay.
 const MAX_EVIDENCE: usize = 20;
 
@@ -47,14 +49,6 @@ fn both(a: Finding, b: Finding) -> Finding {
         evidence: evidence(newer.evidence, older.evidence),
         ..newer
     }
-}
-
-fn union<T: Ord>(a: Vec<T>, b: Vec<T>) -> Vec<T> {
-    let mut all = a;
-    all.extend(b);
-    all.sort();
-    all.dedup();
-    all
 }
 
 fn evidence(mut a: Vec<Evidence>, b: Vec<Evidence>) -> Vec<Evidence> {

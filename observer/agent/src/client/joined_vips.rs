@@ -8,6 +8,8 @@ use flow_model::mac::Mac;
 use flow_model::vip::{ApiClaim, Vip};
 use serde::Serialize;
 
+use crate::client::union::union;
+
 /// Holds a VIP and the nodes that see it so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Seen {
@@ -60,13 +62,6 @@ fn both(a: Seen, b: Seen) -> Seen {
         },
         seen_by: union(more.seen_by, less.seen_by),
     }
-}
-
-fn union<T: Ord>(mut a: Vec<T>, b: Vec<T>) -> Vec<T> {
-    a.extend(b);
-    a.sort();
-    a.dedup();
-    a
 }
 
 fn claims(mut a: Vec<ApiClaim>, b: Vec<ApiClaim>) -> Vec<ApiClaim> {

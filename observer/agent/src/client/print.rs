@@ -134,6 +134,11 @@ pub(crate) fn printable(text: &str) -> String {
     })
 }
 
+/// Returns a count with its noun, such as `2 warnings`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Treats a reader of standard output that went away, as `head` does, as success.
 ///
 /// # Errors
@@ -171,18 +176,4 @@ impl Write for Notes {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    //! Printers for tests: UTC, and no colour.
-
-    use super::*;
-
-    /// Returns a printer of `format` that writes to `out`.
-    pub(crate) fn printer<W>(out: W, format: Format) -> Printer<W> {
-        Printer { out, format, look: look(false) }
-    }
-
-    /// Returns a look in UTC.
-    pub(crate) fn look(colour: bool) -> Look {
-        Look { colour, zone: TimeZone::UTC }
-    }
-}
+pub(crate) mod testing;

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::Method;
 use hyper::body::Incoming;
 
-use crate::client::error::causes;
+use crate::causes::causes;
 use crate::client::query::query;
 use crate::client::target::Target;
 

@@ -16,8 +16,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::causes::causes;
 use crate::client::connect::{ConnectArgs, Connector, Wire};
-use crate::client::error::{ClientError, causes};
+use crate::client::error::ClientError;
 use crate::kube::agents::{AgentPod, Agents, Trouble};
 
 /// Time limit for the connection and the head of the response.

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::client::print::{Format, PrintArgs};
+use crate::client::print::{PrintArgs, plural};
 use crate::commands::exit::EXIT_USAGE;
 use crate::probes::host::{self, Check, Status};
 
@@ -16,7 +16,17 @@ use crate::probes::host::{self, Check, Status};
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
     #[command(flatten)]
-    print: PrintArgs,
+    print: PrintArgs<Format>,
+}
+
+/// The formats of the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
 }
 
 #[derive(Serialize)]
@@ -77,10 +87,6 @@ fn summary(checks: &[Check]) -> String {
         (0, warnings) => format!("The agent can run; {}.", plural(warnings, "warning")),
         (failures, _) => format!("The agent can't run: {}.", plural(failures, "failure")),
     }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use crate::client::fleet::AgentArgs;
 use crate::client::print::finding_text::FindingText;
 use crate::client::print::{Notes, PrintArgs, Printer, unless_closed};
-use crate::client::{ask, joined_findings, query};
-use crate::commands::exit::asked;
-use crate::commands::names::{joined, names};
+use crate::client::{joined_findings, query};
+use crate::commands::joined;
+use crate::commands::names::{self, names};
 
 /// Holds the options of `findings`.
 #[derive(Args, Clone, Debug)]
@@ -50,27 +50,24 @@ pub async fn run(args: FindingsArgs) -> anyhow::Result<ExitCode> {
 pub(super) async fn print(
     args: &FindingsArgs,
     mut out: Printer<impl Write>,
-    mut notes: impl Write,
+    notes: impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let answers = ask::get::<Response>(&args.agents, &args.path(), &mut notes).await?;
-    let incomplete = answers.incomplete;
-    let findings =
-        joined_findings::join(answers.answers.into_iter().flat_map(|(_, response)| response.findings));
-    for finding in &findings {
-        out.print(finding, |look| FindingText { finding, look }.to_string())?;
-    }
-    out.flush()?;
-    if findings.is_empty() {
-        writeln!(notes, "No findings.")?;
-    }
-    Ok(asked(incomplete))
+    let join = |answers: Vec<(_, Response)>| {
+        joined_findings::join(answers.into_iter().flat_map(|(_, response)| response.findings))
+    };
+    let print = |findings: &[Finding]| {
+        let mut each = findings.iter();
+        each.try_for_each(|finding| out.print(finding, |look| FindingText { finding, look }.to_string()))?;
+        out.flush()
+    };
+    joined::print((&args.agents, &args.path()), join, print, "No findings.", notes).await
 }
 
 impl FindingsArgs {
     fn path(&self) -> String {
         let parameters = [
             ("state", self.state.map(|state| state.as_str().to_owned())),
-            ("kind", joined(self.kind.iter().map(|kind| kind.as_str()))),
+            ("kind", names::joined(self.kind.iter().map(|kind| kind.as_str()))),
             ("namespace", self.namespace.clone()),
         ];
         query::path("/api/v1/findings", parameters)

@@ -8,10 +8,10 @@ use flow_model::vip::Vip;
 use serde::Deserialize;
 
 use crate::client::fleet::AgentArgs;
+use crate::client::joined_vips::{self, Seen};
 use crate::client::print::vip_table::VipTable;
 use crate::client::print::{Format, Notes, PrintArgs, Printer, unless_closed};
-use crate::client::{ask, joined_vips};
-use crate::commands::exit::asked;
+use crate::commands::joined;
 
 /// Holds the options of `vips`.
 #[derive(Args, Clone, Debug)]
@@ -36,24 +36,18 @@ pub async fn run(args: VipsArgs) -> anyhow::Result<ExitCode> {
     unless_closed(print(&args, args.print.printer(), Notes).await)
 }
 
-async fn print(
-    args: &VipsArgs,
-    mut out: Printer<impl Write>,
-    mut notes: impl Write,
-) -> anyhow::Result<ExitCode> {
-    let answers = ask::get::<Response>(&args.agents, "/api/v1/vips", &mut notes).await?;
-    let incomplete = answers.incomplete;
+async fn print(args: &VipsArgs, mut out: Printer<impl Write>, notes: impl Write) -> anyhow::Result<ExitCode> {
     let by_node = |(node, response): (Option<_>, Response)| {
         response.vips.into_iter().map(move |vip| (node.clone(), vip))
     };
-    let seen = joined_vips::join(answers.answers.into_iter().flat_map(by_node));
-    match out.format {
-        Format::Json => seen.iter().try_for_each(|seen| out.json(seen))?,
-        Format::Text => write!(out.out, "{}", VipTable { seen: &seen, look: &out.look })?,
-    }
-    out.flush()?;
-    if seen.is_empty() {
-        writeln!(notes, "No load-balancer addresses are known.")?;
-    }
-    Ok(asked(incomplete))
+    let join = |answers: Vec<_>| joined_vips::join(answers.into_iter().flat_map(by_node));
+    let print = |seen: &[Seen]| {
+        match out.format {
+            Format::Json => seen.iter().try_for_each(|seen| out.json(seen))?,
+            Format::Text => write!(out.out, "{}", VipTable { seen, look: &out.look })?,
+        }
+        out.flush()
+    };
+    joined::print((&args.agents, "/api/v1/vips"), join, print, "No load-balancer addresses are known.", notes)
+        .await
 }

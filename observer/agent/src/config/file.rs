@@ -1,5 +1,6 @@
 //! The configuration file. Its values become the defaults of the flags, so both go through the same parsers and bounds.
 
+use std::any::TypeId;
 use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -105,24 +106,41 @@ fn setting(command: &Command, name: &str, value: Value) -> Result<Vec<String>, S
     let Some(arg) = command.get_arguments().find(|arg| arg.get_id() == name) else {
         return Err(unknown(command, name));
     };
-    let is_list = matches!(arg.get_action(), ArgAction::Append);
-    let values = match value {
-        Value::Array(items) if is_list => items.into_iter().map(text).collect::<Result<_, _>>()?,
-        Value::Array(_) => return Err("expected one value, not an array".to_owned()),
-        value => vec![text(value)?],
+    let values = match (arg.get_action(), value) {
+        (ArgAction::Append, Value::Array(items)) => {
+            items.into_iter().map(|item| text(arg, item)).collect::<Result<_, _>>()?
+        }
+        (ArgAction::Append, other) => return Err(wrong_type(&other, "array")),
+        (_, value) => vec![text(arg, value)?],
     };
     check(arg.get_value_parser(), arg.get_value_delimiter(), &values)?;
     Ok(values)
 }
 
-/// Returns a value as one would write it after a flag.
-fn text(value: Value) -> Result<String, String> {
+/// Returns a value as one would write it after the flag.
+fn text(arg: &Arg, value: Value) -> Result<String, String> {
+    let expected = toml_type(arg);
     match value {
+        value if value.type_str() != expected => Err(wrong_type(&value, expected)),
         Value::String(text) => Ok(text),
-        Value::Integer(number) => Ok(number.to_string()),
-        Value::Boolean(yes) => Ok(yes.to_string()),
-        other => Err(format!("expected text, a number, true or false, not {}", other.type_str())),
+        value => Ok(value.to_string()),
     }
+}
+
+/// Returns the type that a single value has in the file, as TOML calls it. It follows from what the flag's parser returns.
+fn toml_type(arg: &Arg) -> &'static str {
+    let parsed = arg.get_value_parser().type_id();
+    if parsed == TypeId::of::<bool>() {
+        "boolean"
+    } else if parsed == TypeId::of::<u32>() || parsed == TypeId::of::<usize>() {
+        "integer"
+    } else {
+        "string"
+    }
+}
+
+fn wrong_type(value: &Value, expected: &str) -> String {
+    format!("has the type {} instead of {expected}", value.type_str())
 }
 
 fn unknown(command: &Command, name: &str) -> String {

@@ -7,6 +7,7 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use rstest::rstest;
 
 use super::*;
+use crate::commands::run::RunArgs;
 
 /// Returns the error of a file with this text, without the file's name.
 fn error(text: &str) -> String {
@@ -26,7 +27,7 @@ fn merged(flags: &[&str], text: &str) -> Options {
 fn flags_take_precedence_over_the_file() {
     let file = "listen = \"127.0.0.1:1\"\nnode_name = \"file\"\ncluster = \"dir:/x\"\nattach = \"clsact\"\n\
                 auth = \"token\"\ntoken_file = \"/t\"\ntls_cert = \"/c\"\ntls_key = \"/k\"\n\
-                vip = [\"10.0.0.1\", \"fd00::1\"]\nuplink = \"eth0\"\nno_kube_events = true\nmax_series = 7";
+                vip = [\"10.0.0.1\", \"fd00::1\"]\nuplink = [\"eth0\"]\nno_kube_events = true\nmax_series = 7";
     let both = merged(&["--node-name", "flag", "--max-series=8"], file);
     assert_eq!((both.node_name.as_deref(), both.max_series), (Some("flag"), 8));
     assert_eq!(both.listen, "127.0.0.1:1".parse().unwrap());
@@ -38,6 +39,61 @@ fn flags_take_precedence_over_the_file() {
         [both.token_file, both.tls_cert, both.tls_key].map(|file| file.unwrap().display().to_string());
     assert_eq!(files, ["/t", "/c", "/k"]);
     assert_eq!(merged(&["--vip", "10.0.0.9"], file).vip, ["10.0.0.9".parse::<IpAddr>().unwrap()]);
+}
+
+/// A file with every setting, each of which differs from its default.
+const EVERY_SETTING: &str = "
+attach = 'clsact'
+auth = 'token'
+burst_floor = 6
+burst_window = '11s'
+cluster = 'dir:/objects'
+enforcement_grace = '16s'
+flap_moves = 4
+flap_window = '6m'
+kube_retry = '31s'
+kube_silence = '91s'
+kubeconfig = '/kubeconfig'
+listen = '127.0.0.1:1'
+max_series = 7
+no_kube_events = true
+node_name = 'n1'
+pair_map_entries = 8
+probe_log = 'debug'
+record = '/record'
+resolve_after = '12m'
+ring_bytes = 8192
+tail_records = 9
+tls_cert = '/cert'
+tls_key = '/key'
+token_file = '/token'
+uplink = ['eth0', 'eth1']
+vip = ['10.0.0.1', 'fd00::1']
+";
+
+/// Returns what one would write after the flag for this value of the file.
+fn after_the_flag(value: &toml::Value) -> Vec<String> {
+    match value {
+        toml::Value::Array(items) => items.iter().flat_map(after_the_flag).collect(),
+        toml::Value::String(text) => vec![text.clone()],
+        other => vec![other.to_string()],
+    }
+}
+
+#[test]
+fn the_file_accepts_every_argument_of_run() {
+    let table: toml::Table = toml::from_str(EVERY_SETTING).unwrap();
+    let file = File::parse(Path::new("flow-observer.toml"), EVERY_SETTING).unwrap();
+    let command = RunArgs::augment_args(Command::new("run").no_binary_name(true));
+    let command = command.mut_args(|arg| arg.env(Resettable::Reset));
+    let matches = file.apply(command.clone()).get_matches_from([""; 0]);
+    // The file itself can't be named in the file.
+    for id in command.get_arguments().map(|arg| arg.get_id().as_str()).filter(|id| *id != "config") {
+        let value = table.get(id).unwrap_or_else(|| panic!("EVERY_SETTING lacks `{id}`"));
+        let used: Vec<_> = matches.get_raw(id).unwrap().map(|text| text.to_str().unwrap()).collect();
+        assert_eq!(used, after_the_flag(value), "{id}");
+    }
+    assert_eq!(merged(&[], "vip = []\nuplink = []").vip, Vec::<IpAddr>::new());
 }
 
 #[test]
@@ -82,16 +138,26 @@ fn defaults_are_those_of_the_parts() {
 #[case("max_series = 0", "`max_series`: 0 is not in 1..=1000000")]
 #[case("max_series = 1000001", "`max_series`: 1000001 is not in 1..=1000000")]
 #[case("max_series = -1", "`max_series`: ")]
-#[case("max_series = 1.5", "`max_series`: expected text, a number, true or false, not float")]
-#[case("max_series = [1]", "`max_series`: expected one value, not an array")]
+#[case("max_series = 1.5", "`max_series`: has the type float instead of integer")]
+#[case("max_series = [1]", "`max_series`: has the type array instead of integer")]
+#[case("max_series = \"7\"", "`max_series`: has the type string instead of integer")]
+#[case("ring_bytes = \"8192\"", "`ring_bytes`: has the type string instead of integer")]
+#[case("flap_moves = true", "`flap_moves`: has the type boolean instead of integer")]
+#[case("node_name = true", "`node_name`: has the type boolean instead of string")]
+#[case("node_name = 7", "`node_name`: has the type integer instead of string")]
+#[case("token_file = 7", "`token_file`: has the type integer instead of string")]
+#[case("auth = false", "`auth`: has the type boolean instead of string")]
+#[case("vip = \"10.0.0.1\"", "`vip`: has the type string instead of array")]
+#[case("uplink = [7]", "`uplink`: has the type integer instead of string")]
+#[case("no_kube_events = \"true\"", "`no_kube_events`: has the type string instead of boolean")]
+#[case("no_kube_events = 1", "`no_kube_events`: has the type integer instead of boolean")]
 #[case("enforcement_grace = \"soon\"", "`enforcement_grace`: `soon` is not a duration like 90s, 5m or 1h30m")]
-#[case("enforcement_grace = 15", "`enforcement_grace`: `15` is not a duration")]
+#[case("enforcement_grace = 15", "`enforcement_grace`: has the type integer instead of string")]
 #[case("attach = \"xdp\"", "`attach`: `xdp` is not one of auto, tcx, clsact")]
 #[case("auth = \"basic\"", "`auth`: `basic` is not one of auto, none, kube, token")]
-#[case("no_kube_events = \"maybe\"", "`no_kube_events`: `maybe` is not one of true, false")]
 #[case("token_file = \"\"", "`token_file`: a value is missing")]
 #[case("vip = [\"ten\"]", "`vip`: invalid IP address syntax")]
-#[case("vip = [[\"ten\"]]", "`vip`: expected text, a number, true or false, not array")]
+#[case("vip = [[\"ten\"]]", "`vip`: has the type array instead of string")]
 #[case("flap_moves = 65", "`flap_moves`: 65 is not in 1..=64")]
 #[case("burst_floor = 0", "`burst_floor`: 0 is not in 1..")]
 #[case("kube_retry = \"0s\"", "`kube_retry`: expected 1s or more")]

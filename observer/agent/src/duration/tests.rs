@@ -13,18 +13,24 @@ fn durations_are_read_as_people_write_them() {
         ("1d", 86_400),
         ("1w", 604_800),
         ("2 hours", 7_200),
-        ("1y", 31_536_000),
+        ("0", 0),
+        ("30m 1h", 5_400),
+        ("1m 1m", 120),
+        ("1.5d", 129_600),
+        ("2.5 hours", 9_000),
+        ("1M", 2_630_016),
+        ("2months", 5_260_032),
+        ("1y", 31_557_600),
     ] {
         assert_eq!(parse(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
     }
+    assert_eq!(parse("100000y"), Ok(SignedDuration::from_secs(3_155_760_000_000)));
     assert_eq!(parse("1500ms"), Ok(SignedDuration::from_millis(1_500)));
 }
 
 #[test]
-fn more_years_than_the_calendar_has_are_forever() {
-    for text in ["100000y", "9000y"] {
-        assert_eq!(parse(text), Ok(SignedDuration::MAX), "{text}");
-    }
+fn more_than_the_clock_can_count_is_forever() {
+    assert_eq!(parse("9300000000000000000s"), Ok(SignedDuration::MAX));
 }
 
 #[test]
@@ -37,7 +43,9 @@ fn other_texts_are_errors() {
 
 #[test]
 fn what_is_printed_can_be_read_again() {
-    for (millis, text) in [(0, "0s"), (1_200, "1s 200ms"), (61_000, "1m 1s"), (90_000_000, "25h")] {
+    for (millis, text) in
+        [(0, "0s"), (1_200, "1s 200ms"), (61_000, "1m 1s"), (90_000_000, "1day 1h"), (172_800_000, "2days")]
+    {
         let duration = SignedDuration::from_millis(millis);
         assert_eq!(format(duration), text);
         assert_eq!(parse(text), Ok(duration));

@@ -24,8 +24,8 @@ pub use self::reviews::Reviews;
 pub use self::token::{TokenFile, TokenFileError};
 use crate::http::answer::Failure;
 use crate::http::limits::Client;
-use crate::http::{App, runbooks};
-use crate::sink::metrics::Refused;
+use crate::http::runbooks;
+use crate::sink::metrics::{HttpCounters, Refused};
 
 /// Paths that answer everybody: those that Prometheus and the kubelet use, the list of paths, which reveals nothing
 /// beyond the metrics, and their description, which is the same in every cluster.
@@ -70,9 +70,13 @@ struct Asked<'a> {
 }
 
 /// Lets a request pass, or refuses it. It runs before anything of the body is read.
-pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State((auth, counters)): State<(Auth, HttpCounters)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path();
-    if is_open(path) || matches!(app.auth, Auth::Open) {
+    if is_open(path) || matches!(auth, Auth::Open) {
         return next.run(request).await;
     }
     let Some(client) = request.extensions().get::<Client>().copied() else {
@@ -81,10 +85,10 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     };
     let verb = request.method().as_str().to_ascii_lowercase();
     let asked = Asked { client, verb: &verb, uri: request.uri() };
-    let checked = app.auth.check(request.headers(), asked).await;
+    let checked = auth.check(request.headers(), asked).await;
     if let Err(denial) = checked {
         tracing::debug!(client = %client.0, verb, ?path, reason = denial.reason().as_str(), "not answered");
-        app.shared.metrics.http_counters().refuse(denial.reason());
+        counters.refuse(denial.reason());
         return denial.answer(&verb, path);
     }
     // No handler needs the secret.

@@ -18,8 +18,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::App;
 use crate::http::answer::Failure;
+use crate::http::app::App;
 use crate::http::query::parameters;
 
 /// Size of the questions of one request, in bytes.

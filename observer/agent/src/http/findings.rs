@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::App;
 use crate::http::answer::Failure;
+use crate::http::app::App;
 use crate::http::query::FindingsQuery;
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Findings>, Failure> {

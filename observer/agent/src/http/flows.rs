@@ -15,8 +15,8 @@ use futures_util::stream;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::App;
 use crate::http::answer::Failure;
+use crate::http::app::App;
 use crate::http::limits::{Client, Place};
 use crate::http::query::FlowsQuery;
 use crate::sink::metrics::Refused;

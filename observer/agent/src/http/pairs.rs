@@ -12,8 +12,8 @@ use flow_model::record::Endpoint;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::App;
 use crate::http::answer::Failure;
+use crate::http::app::App;
 use crate::http::query::names_only;
 use crate::sink::pairs::{PairRow, PairRows};
 

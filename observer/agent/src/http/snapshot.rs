@@ -12,8 +12,8 @@ use flow_model::baseline::{Baseline, VERSION};
 use flow_model::inventory::Inventory;
 use jiff::Timestamp;
 
-use crate::http::App;
 use crate::http::answer::Failure;
+use crate::http::app::App;
 use crate::http::query::parameters;
 use crate::sink::Shared;
 

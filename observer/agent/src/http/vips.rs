@@ -9,8 +9,8 @@ use flow_model::vip::Vip;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::App;
 use crate::http::answer::Failure;
+use crate::http::app::App;
 use crate::http::query::parameters;
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Json<Vips>, Failure> {

@@ -19,13 +19,13 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use self::bearer::Bearer;
-use crate::kube::api::{self, ApiError, causes};
+use crate::causes::causes;
+use crate::default_address::PORT;
+use crate::kube::api::{self, ApiError};
 
 pub use self::error::ReachError;
 pub use self::forward::{Forward, Trouble};
 
-/// The agent's port if its pod names none.
-const DEFAULT_PORT: u16 = 9477;
 /// The name of the agent's port in its pod.
 const PORT_NAME: &str = "http";
 
@@ -178,7 +178,7 @@ fn agent(pod: Pod) -> Option<AgentPod> {
         name: pod.metadata.name?.into(),
         uid: pod.metadata.uid.unwrap_or_default().into(),
         node: spec.node_name?.into(),
-        port: named.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(DEFAULT_PORT),
+        port: named.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(PORT),
         ready: conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         start: status.start_time.map(|time| time.0),
     })

@@ -6,10 +6,10 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-/// Limit for opening a connection, for addresses that drop packets.
+/// Opening a connection may take this long. Some addresses drop packets.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Silence after which a connection counts as dead. Watches ask for bookmarks, which come about every minute.
+/// After this silence a connection counts as dead. Watches ask for bookmarks, which come about every minute.
 const READ: Duration = Duration::from_secs(150);
 
 /// The reason why no client could be made. No request has been sent yet.
@@ -75,20 +75,6 @@ pub(crate) async fn config(kubeconfig: Option<&Path>) -> Result<Config, ApiError
 
 async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
     Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
-}
-
-/// Returns an error with its causes, each once: the text of some errors includes their cause.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.extend([": ", &more]);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

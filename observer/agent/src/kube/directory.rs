@@ -52,7 +52,7 @@ struct Source {
     files: Files,
     watch: Watch,
     index: Index,
-    /// Problems that were logged and still exist.
+    /// These problems were logged and still exist.
     logged: HashSet<Problem>,
 }
 

@@ -11,13 +11,14 @@
 //! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server. Nor does a
 //! finding's end: Events show what happened, and expire after an hour; `/api/v1/findings` shows what is.
 //!
-//! There is one Event per finding and object, named after both. It is created at once. Then its count and text are patched,
-//! at growing intervals. All agents give it the same name, so agents that see the same write one object, and only an agent
-//! that knows more writes. The Events are core/v1 with first and last time and a count, not events.k8s.io/v1, where the
-//! text of an Event can't follow its finding. Every server and kubectl understands them.
+//! There is one Event per finding and object, named after both. It is created at once. Then its count and text are
+//! patched, at growing intervals. All agents give it the same name, so agents that see the same write one object, and
+//! only an agent that knows more writes. The Events are core/v1 with first and last time and a count, not
+//! events.k8s.io/v1, where the text of an Event can't follow its finding. Every server and kubectl understands them.
 //!
-//! The engine decides whether a finding is news. The queue paces writes, and compares an Event with its finding to see
-//! whether a write would change anything.
+//! Every update of a finding comes here, also those that only confirm it: they keep its Event from expiring. What
+//! changed since the update before does not matter, because Events are written later, less often or not at all. The
+//! queue compares a finding with the Event as it was written last, and writes only what would change that.
 //!
 //! Nothing here delays the agent: the queue is bounded, a report is dropped after a few failed tries, and each loss is
 //! counted in `events_lost_total{stage="kube_events"}`.
@@ -53,7 +54,7 @@ pub(super) const CONTROLLER: &str = "flow-observer";
 /// Holds what [`run`] works with.
 pub struct Reporting {
     /// The access to the API server.
-    pub way: ApiAccess,
+    pub access: ApiAccess,
     /// This node's name.
     pub node: ArcStr,
     /// The limits on how fast Events may be written.
@@ -68,9 +69,9 @@ pub struct Reporting {
 
 /// Writes Events until `cancel`, or until there are no more findings. What is not written by then is dropped.
 pub async fn run(reporting: Reporting, cancel: CancellationToken) {
-    let Reporting { way, node, limits, mut findings, inventories, lost } = reporting;
+    let Reporting { access, node, limits, mut findings, inventories, lost } = reporting;
     let mut queue = Queue::new(limits, Instant::now());
-    let mut writer = Writer::new(way, node.clone());
+    let mut writer = Writer::new(access, node.clone());
     let mut open = true;
     while open || !queue.is_empty() {
         let due = queue.next_due(Instant::now());

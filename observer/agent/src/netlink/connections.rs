@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_core::connections::MAX_CONNECTIONS;
+use flow_model::connection::MAX_CONNECTIONS;
 use flow_model::flow::FlowTuple;
 use flow_model::input::{Input, OpenConnection};
 use jiff::Timestamp;

@@ -43,11 +43,10 @@ pub struct SkBuff {
     pub network_header: u32,
 }
 
-/// Holds positions among the arguments of the raw tracepoint `kfree_skb`, from 0.
+/// Holds positions among the arguments of the raw tracepoint `kfree_skb`, from 0. The packet, a `struct sk_buff *`, has
+/// the first: the program reads it there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KfreeSkb {
-    /// `struct sk_buff *`.
-    pub skb_arg: u32,
     /// `enum skb_drop_reason`; absent before 5.17.
     pub reason_arg: Option<u32>,
 }
@@ -127,7 +126,10 @@ fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, BtfError> {
             && btf.target(found).is_some_and(|to| to.kind == Kind::Struct && to.name == b"sk_buff")
     };
     let is_reason = |found: &Type<'_>| is_enum(found) && found.name == b"skb_drop_reason";
-    Ok(KfreeSkb { skb_arg: position(&is_skb).ok_or(MISSING)?, reason_arg: position(&is_reason) })
+    match position(&is_skb) {
+        Some(0) => Ok(KfreeSkb { reason_arg: position(&is_reason) }),
+        _ => Err(BtfError::Missing("sk_buff as the first argument of kfree_skb")),
+    }
 }
 
 fn is_enum(found: &Type<'_>) -> bool {

@@ -14,6 +14,7 @@ use crate::probes::batch::Batches;
 use crate::probes::clock::Clock;
 use crate::probes::convert;
 use crate::probes::error::ProbeError;
+use crate::probes::faults::Faults;
 
 /// A claimant that stays is reported this often, by a record or from the map.
 const STILL_NS: u64 = 1_000_000_000;
@@ -28,6 +29,7 @@ pub struct NewestClaims(Vec<(Address, VipValue)>);
 pub(super) struct Claims {
     vips: Batches,
     reported: HashMap<Address, Reported>,
+    faults: Faults,
 }
 
 /// The claim of a VIP that was reported last.
@@ -42,7 +44,7 @@ impl Claims {
     pub(super) fn new(ebpf: &Ebpf) -> Result<Self, ProbeError> {
         let map = ebpf.map("VIPS").ok_or(ProbeError::NoMap("VIPS"))?;
         let vips = Batches::of(map).map_err(ProbeError::system("the map of VIPs"))?;
-        Ok(Self { vips, reported: HashMap::new() })
+        Ok(Self { vips, reported: HashMap::new(), faults: Faults::default() })
     }
 
     /// Is true when this record is to be reported: it is not an announcement older than one reported from the map.
@@ -58,11 +60,12 @@ impl Claims {
     /// Returns those of the claims read earlier that no record has reported since.
     pub(super) fn missed(&mut self, newest: &NewestClaims, clock: Clock) -> Vec<Input> {
         let missed = missed(&mut self.reported, &newest.0);
-        let input = |(ip, vip): &(Address, VipValue)| {
-            convert::newest_claim(*ip, vip, clock)
-                .map_or_else(|| convert::undecodable(1), Input::Announcement)
+        let decoded = |(ip, vip): &(Address, VipValue)| {
+            self.faults.check(convert::newest_claim(*ip, vip, clock)).map(Input::Announcement)
         };
-        missed.iter().map(input).collect()
+        let mut inputs: Vec<_> = missed.iter().filter_map(decoded).collect();
+        inputs.extend(self.faults.take());
+        inputs
     }
 }
 

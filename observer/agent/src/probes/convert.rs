@@ -3,18 +3,19 @@
 //! The decoder has checked the records, so that nothing here can fail.
 
 mod entries;
+mod once;
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use flow_model::flow::{FlowTuple, Outcome, Phase, Side, Vantage};
-use flow_model::input::{Announced, AnnouncementSeen, AttemptSeen, DropSeen, Input, LostStage, ResetSeen};
+use flow_model::input::{Announced, AnnouncementSeen, AttemptSeen, DropSeen, Input, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{self as abi, AnnouncementRecord, AttemptRecord, DropRecord, Record, ResetRecord, Tuple};
 
 pub(super) use self::entries::{
-    counts, drop_delta, drop_remainder, newest_claim, pair_delta, pair_of, pair_of_reset, remainder,
-    stranded, unanswered,
+    counts, drop_delta, drop_remainder, newest_claim, pair_delta, remainder, stranded, unanswered,
 };
+pub(super) use self::once::once;
 use crate::probes::clock::Clock;
 use crate::probes::reasons::Reasons;
 
@@ -26,11 +27,6 @@ pub(super) fn input(record: &Record, clock: Clock, reasons: &Reasons) -> Input {
         Record::Drop(d) => Input::Drop(drop(d, clock, reasons)),
         Record::Announcement(a) => Input::Announcement(announcement(a, clock)),
     }
-}
-
-/// Counts records or map entries that hold a byte without a meaning.
-pub(super) fn undecodable(count: u64) -> Input {
-    Input::Lost { stage: LostStage::Decode, count }
 }
 
 /// Returns an address of the kernel maps; IPv4 is unmapped.

@@ -11,6 +11,7 @@ use observer_abi::{Counters, DropKey, PairKey, Vantage, lost};
 
 use crate::probes::batch::Batches;
 use crate::probes::error::ProbeError;
+use crate::probes::faults::Faults;
 use crate::probes::reasons::Reasons;
 use crate::probes::{convert, maps};
 
@@ -43,6 +44,7 @@ pub(super) struct Drain {
     lost: PerCpuArray<MapData, u64>,
     last_remainder: Counters,
     last_lost: [u64; lost::COUNT as usize],
+    faults: Faults,
     /// Pairs in the generation drained last.
     pub(super) pairs: usize,
 }
@@ -61,6 +63,7 @@ impl Drain {
             lost: maps::per_cpu(ebpf, "LOST")?,
             last_remainder: Counters::default(),
             last_lost: [0; lost::COUNT as usize],
+            faults: Faults::default(),
             pairs: 0,
         })
     }
@@ -75,14 +78,14 @@ impl Drain {
         let pairs = pairs.take().map_err(ProbeError::system("reading the pair map"))?;
         let drops = drops.take::<DropKey, u64>().map_err(ProbeError::system("reading the drop map"))?;
         self.pairs = pairs.len();
-        let (mut pairs, undecodable) = pair_deltas(&pairs);
+        let mut pairs = pair_deltas(&pairs, &mut self.faults);
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
         let mut drops: Vec<_> = drops.iter().map(|(k, n)| convert::drop_delta(k, *n, reasons)).collect();
         drops.extend(
             lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)),
         );
-        Ok(inputs(lost, undecodable, pairs, drops))
+        Ok(inputs(lost, self.faults.take(), pairs, drops))
     }
 
     fn take_remainder(&mut self) -> Result<Option<PairDelta>, ProbeError> {
@@ -119,30 +122,25 @@ impl Drain {
     }
 }
 
-/// Converts drained pairs, and counts those with an unknown vantage. Their increments go to the remainder, so that
-/// totals stay exact.
-fn pair_deltas(pairs: &[(PairKey, Counters)]) -> (Vec<PairDelta>, u64) {
-    let mut undecodable = 0;
+/// Converts drained pairs. The increments of those with an unknown vantage go to the remainder, so that totals stay
+/// exact.
+fn pair_deltas(pairs: &[(PairKey, Counters)], faults: &mut Faults) -> Vec<PairDelta> {
     let convert = |(key, counters): &(PairKey, Counters)| {
-        convert::pair_delta(key, counters).unwrap_or_else(|| {
-            undecodable += 1;
-            convert::remainder(convert::counts(counters))
-        })
+        let delta = faults.check(convert::pair_delta(key, counters));
+        delta.unwrap_or_else(|| convert::remainder(convert::counts(counters)))
     };
-    (pairs.iter().map(convert).collect(), undecodable)
+    pairs.iter().map(convert).collect()
 }
 
 fn inputs(
     lost: Vec<(LostStage, u64)>,
-    undecodable: u64,
+    undecodable: Option<Input>,
     pairs: Vec<PairDelta>,
     drops: Vec<DropDelta>,
 ) -> Vec<Input> {
     let mut inputs: Vec<Input> =
         lost.into_iter().map(|(stage, count)| Input::Lost { stage, count }).collect();
-    if undecodable > 0 {
-        inputs.push(convert::undecodable(undecodable));
-    }
+    inputs.extend(undecodable);
     if !pairs.is_empty() {
         inputs.push(Input::Pairs { deltas: pairs });
     }

@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::probes::claims::{Claims, NewestClaims};
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::convert;
+use crate::probes::faults::Faults;
 use crate::probes::hooks::Complete;
 use crate::probes::poll::poll;
 use crate::probes::reasons::Reasons;
@@ -31,6 +32,8 @@ pub struct RingReader {
     claims: Claims,
     /// Time of the newest record read.
     newest_ns: u64,
+    faults: Faults,
+    /// Whether it was logged that claims can't be read.
     warned: bool,
 }
 
@@ -53,31 +56,27 @@ enum Stopped {
 
 impl RingReader {
     pub(super) fn new(ring: RingBuf<MapData>, reasons: Reasons, claims: Claims) -> Self {
-        Self { ring, reasons, claims, newest_ns: 0, warned: false }
+        Self { ring, reasons, claims, newest_ns: 0, faults: Faults::default(), warned: false }
     }
 
     /// Returns some records as inputs, and whether the ring may have more. A record that can't be decoded is counted.
     pub fn batch(&mut self) -> (Vec<Input>, bool) {
         let clock = Clock::read();
         let mut out = Vec::new();
+        let mut more = true;
         for _ in 0..BATCH {
-            let Some(item) = self.ring.next() else { return (out, false) };
-            match Record::decode(&item) {
-                Ok(record) => {
-                    self.newest_ns = self.newest_ns.max(record.time_ns());
-                    if self.claims.accept(&record) {
-                        out.push(convert::input(&record, clock, &self.reasons));
-                    }
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut self.warned, true) {
-                        warn!(%error, "a ring record could not be decoded; further ones are only counted");
-                    }
-                    out.push(convert::undecodable(1));
-                }
+            let Some(item) = self.ring.next() else {
+                more = false;
+                break;
+            };
+            let Some(record) = self.faults.check(Record::decode(&item)) else { continue };
+            self.newest_ns = self.newest_ns.max(record.time_ns());
+            if self.claims.accept(&record) {
+                out.push(convert::input(&record, clock, &self.reasons));
             }
         }
-        (out, true)
+        out.extend(self.faults.take());
+        (out, more)
     }
 
     /// Reads the newest claims of the known VIPs.

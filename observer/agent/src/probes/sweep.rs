@@ -3,12 +3,13 @@
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use flow_model::flow::Counts;
-use flow_model::input::{Input, PairDelta};
+use flow_model::input::Input;
 use observer_abi::{ConnKey, ConnValue, Outcome};
 
 use crate::probes::batch::Batches;
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::error::ProbeError;
+use crate::probes::faults::Faults;
 use crate::probes::reasons::Reasons;
 use crate::probes::{convert, maps};
 
@@ -26,6 +27,7 @@ const CROWDED: usize = 32_768;
 pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
     all: Batches,
+    faults: Faults,
     /// Entries found by the last sweep.
     pub(super) entries: usize,
 }
@@ -36,6 +38,11 @@ enum Step {
     Keep,
     Report,
     Remove,
+}
+
+/// Returns the counts of an attempt without an answer.
+fn one() -> Counts {
+    Counts { outcomes: [0, 0, 0, 1], ..Counts::default() }
 }
 
 fn step(conn: &ConnValue, now_ns: u64, crowded: bool) -> Step {
@@ -58,7 +65,8 @@ impl Sweep {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
         let map = maps::take(ebpf, "CONNS")?;
         let all = Batches::of(&map).map_err(ProbeError::system("the handshake map"))?;
-        Ok(Self { conns: HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?, all, entries: 0 })
+        let conns = HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?;
+        Ok(Self { conns, all, faults: Faults::default(), entries: 0 })
     }
 
     /// Returns the attempts that became unanswered since the last sweep, and their counts.
@@ -68,31 +76,18 @@ impl Sweep {
         let entries = entries.map_err(ProbeError::system("reading the handshake map"))?;
         self.entries = entries.len();
         let crowded = entries.len() > CROWDED;
-        let mut inputs = Vec::new();
-        let mut deltas = Vec::new();
+        let mut reported = Vec::new();
         for (key, conn) in entries {
             match step(&conn, now_ns, crowded) {
-                Step::Keep => continue,
-                Step::Remove => {
-                    // An entry that has gone already is no error.
-                    drop(self.conns.remove(&key));
-                    continue;
-                }
-                Step::Report if !self.mark_reported(&key, conn) => continue,
-                Step::Report => {}
+                Step::Report if self.mark_reported(&key, conn) => reported.push((key, conn)),
+                // An entry that has gone already is no error.
+                Step::Remove => drop(self.conns.remove(&key)),
+                Step::Report | Step::Keep => {}
             }
-            let Some(attempt) = convert::unanswered(&key, &conn, now_ns, clock, reasons) else {
-                inputs.push(convert::undecodable(1));
-                continue;
-            };
-            let counts = Counts { outcomes: [0, 0, 0, 1], ..Counts::default() };
-            deltas.push(PairDelta { pair: Some(convert::pair_of(&attempt)), counts });
-            inputs.push(Input::Attempt(attempt));
         }
-        if !deltas.is_empty() {
-            inputs.push(Input::Pairs { deltas });
-        }
-        Ok(inputs)
+        let attempts =
+            reported.iter().map(|(key, conn)| convert::unanswered(key, conn, now_ns, clock, reasons));
+        Ok(convert::once(attempts, one(), &mut self.faults))
     }
 
     /// Marks the entry as reported. Returns false if an answer or another SYN came first.

@@ -1,6 +1,7 @@
 //! Findings as `/api/v1/findings` serves them, and a line in the log when one appears or ends.
 //!
-//! Nothing here decides what is news: each finding comes with what changed.
+//! Nothing here decides what is news: each finding comes with what changed. A reader that publishes findings elsewhere
+//! gets them without that, because it may skip some.
 
 mod feed;
 mod journal;
@@ -21,8 +22,8 @@ pub(super) use journal::Journal;
 /// The time for which resolved findings are served.
 const KEEP: SignedDuration = SignedDuration::from_hours(1);
 
-/// Keeps the newest state of each finding. It is bounded: resolved findings give way first, then those seen longest ago.
-/// Clones share one store.
+/// Keeps the newest state of each finding. It is bounded: resolved findings give way first, then those seen longest
+/// ago. Clones share one store.
 #[derive(Clone, Debug)]
 pub struct FindingStore {
     inner: Arc<Mutex<HashMap<ArcStr, Arc<Finding>>>>,

@@ -8,6 +8,7 @@ mod agent;
 mod bursts;
 mod catalogue;
 mod checks;
+mod config;
 mod handshakes;
 mod http;
 mod labels;
@@ -16,6 +17,7 @@ mod outcomes;
 mod pairs;
 mod process;
 mod series;
+mod single_label;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -34,10 +36,8 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
 use flow_model::record::Endpoint;
 use flow_model::vip::{ClaimSource, Vip};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use self::agent::AgentSeries;
@@ -52,33 +52,9 @@ use crate::sink::findings::FindingStore;
 use crate::sink::tail::TailCounters;
 
 pub use catalogue::document;
+pub use config::MetricsConfig;
 pub use http::{HttpCounters, Refused};
 pub use text::Format;
-
-/// Bounds of the series with pair labels.
-#[derive(Clone, Debug)]
-pub struct MetricsConfig {
-    /// Pairs with series of their own. Beyond it, new pairs are counted together in `_other`.
-    pub max_series: usize,
-    /// The time for which series stay after their workload is gone, so that a scrape still sees the last increments.
-    pub departed_grace: SignedDuration,
-    /// Series without an update for this long are removed.
-    pub idle: SignedDuration,
-}
-
-impl Default for MetricsConfig {
-    fn default() -> Self {
-        Self {
-            max_series: 2_000,
-            departed_grace: SignedDuration::from_mins(15),
-            idle: SignedDuration::from_hours(24),
-        }
-    }
-}
-
-/// The one label of the smaller families. Each family has its own name for it, which stands where the value is set.
-type LabelSet = [(&'static str, String); 1];
-type Gauges = Family<LabelSet, Gauge>;
 
 /// Holds everything that `/metrics` publishes.
 #[derive(Debug)]
@@ -237,12 +213,4 @@ impl Metrics {
     pub(crate) fn http_counters(&self) -> HttpCounters {
         self.http.clone()
     }
-}
-
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn label(name: &'static str, value: &str) -> LabelSet {
-    [(name, value.to_owned())]
 }

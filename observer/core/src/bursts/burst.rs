@@ -7,9 +7,13 @@ use crate::bursts::config::BurstConfig;
 use crate::bursts::server::{Client, Server};
 use crate::bursts::watch::{Clients, Watch};
 use crate::bursts::window::Counts;
+use crate::detected::Raised;
 
 /// The interval at which a burst that goes on is checked for a newer cause.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// The interval at which the finding is written anew while more resets come. A changed cause is written at once. The
+/// text costs more than everything else that a burst does in a tick.
+const WRITE_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// The window that held most.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub(super) struct Burst {
     counted: bool,
     calm: Option<Timestamp>,
     checked: Timestamp,
+    /// Its finding, and when that was written.
+    written: Option<(Timestamp, Raised)>,
 }
 
 /// The facts by which a burst is judged.
@@ -88,6 +94,7 @@ impl Burst {
             counted: false,
             calm: None,
             checked: now,
+            written: None,
         }
     }
 
@@ -133,6 +140,19 @@ impl Burst {
         judgement
     }
 
+    /// Returns its finding, which `write` writes anew if that is due.
+    pub(super) fn finding(&mut self, now: Timestamp, write: impl FnOnce(&Self) -> Raised) -> Raised {
+        let is_new = |at: Timestamp| now.duration_since(at).abs() < WRITE_EVERY;
+        match &self.written {
+            Some((at, raised)) if raised.count == self.total || is_new(*at) => raised.clone(),
+            _ => {
+                let raised = write(self);
+                self.written = Some((now, raised.clone()));
+                raised
+            }
+        }
+    }
+
     /// Is true once, when the cause that the metric counts can't change any more.
     pub(super) fn take_settled(&mut self, now: Timestamp, ends: bool) -> bool {
         let moved = self.cause.as_ref().is_some_and(|cause| cause.kind == Kind::VipMove);
@@ -157,6 +177,7 @@ impl Burst {
             self.counted = false;
         }
         self.renewed = self.renewed.max(found.at);
+        self.written = None;
         self.cause = Some(found);
     }
 

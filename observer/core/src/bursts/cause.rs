@@ -10,13 +10,13 @@ use flow_model::object_ref::{ObjectRef, joined};
 
 /// A cause is at most this much older than the first reset.
 pub(super) const BEFORE: SignedDuration = SignedDuration::from_secs(30);
-/// The API reports late: a process dies, its connections are reset, and only then is its pod not ready. A cause may be seen
-/// this long after the first reset, and the cause of a burst can change this long.
+/// The API reports late: a process dies, its connections are reset, and only then is its pod not ready. A cause may be
+/// seen this long after the first reset, and the cause of a burst can change this long.
 pub(super) const AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// The wire shows a move at once, but records of the same moment may arrive in any order.
 const AFTER_ON_THE_WIRE: SignedDuration = SignedDuration::from_secs(1);
-/// A move this close to the resets is their cause, even if something else was closer, such as the change that led to the
-/// move.
+/// A move this close to the resets is their cause, even if something else was closer, such as the change that led to
+/// the move.
 const CLOSE: SignedDuration = SignedDuration::from_secs(5);
 
 /// A move of a VIP.

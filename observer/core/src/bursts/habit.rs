@@ -2,8 +2,8 @@
 //!
 //! A window holds more than usual if it holds at least `floor + mean + 4 standard deviations`. So:
 //! - where there never was a reset, the floor decides;
-//! - an even habit of 20 in a window (deviation at least its square root, as of independent events) raises nothing below
-//!   42: twice as many are a burst, and fluctuations are not;
+//! - an even habit of 20 in a window (deviation at least its square root, as of independent events) raises nothing
+//!   below 42: twice as many are a burst, and fluctuations are not;
 //! - a habit of spikes is wide: 20 at once every minute raise nothing up to 38. Spikes more than about three minutes
 //!   apart are a burst each time.
 

@@ -114,6 +114,13 @@ fn flow(src: Endpoint, dst: Endpoint, phase: Phase) -> Flow {
     Flow { src, dst, phase }
 }
 
+impl Bursts {
+    /// How many servers, and pairs of server and client, are watched.
+    fn len(&self) -> (usize, usize) {
+        (self.servers.len(), self.pairs.len())
+    }
+}
+
 /// Bursts, the findings they make, and a clock.
 struct Story {
     bursts: Bursts,
@@ -166,6 +173,11 @@ impl Story {
 
     fn reset(&mut self, at: f64, flow: &Flow) {
         self.until(at);
+        self.reset_at(at, flow);
+    }
+
+    /// A reset without the ticks before it.
+    fn reset_at(&mut self, at: f64, flow: &Flow) {
         let Flow { src, dst, phase } = flow.clone();
         let vip = (dst.ip == VIP.parse::<IpAddr>().unwrap()).then_some(dst.ip);
         let (vantage, by) = (Vantage::Transit, Side::Server);
@@ -207,4 +219,25 @@ impl Story {
         assert_eq!(self.emitted, [], "{:#?}", self.emitted);
         assert_eq!(self.counted, [""; 0]);
     }
+}
+
+#[test]
+fn a_finding_is_written_once_a_second() {
+    let mut story = Story::experienced();
+    let flow = flow(web(), cache(), Phase::Established);
+    let mut written = Vec::new();
+    for tick in 1..=80 {
+        let now = 0.05 * f64::from(tick);
+        story.reset_at(now, &flow);
+        let detected = story.bursts.tick(&story.causes, t(now));
+        written.extend(detected.raised.into_iter().map(|raised| raised.count));
+    }
+    assert!(written.len() > 70, "it is raised at each tick: {written:?}");
+    written.dedup();
+    assert!((4..=5).contains(&written.len()), "{written:?}");
+
+    story.causes.endpoints.push(change(0.2, "the pod data/cache-0 went"));
+    let raised = story.bursts.tick(&story.causes, t(4.05)).raised;
+    let causes: Vec<_> = raised.into_iter().filter_map(|raised| raised.cause).collect();
+    assert!(causes[0].contains("data/cache-0 went"), "a cause is written at once: {causes:?}");
 }

@@ -10,7 +10,7 @@ use flow_model::output::LatentCount;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
 
-use crate::connections::judge::Judge;
+use crate::connections::assess::Assess;
 use crate::facts::{JudgedConnection, LatentGroup};
 
 /// The largest number of connections that are named per group.
@@ -114,13 +114,17 @@ impl Groups {
         self.counts.values().cloned().collect()
     }
 
-    pub(super) fn build(&mut self, denied: HashMap<Pair, Tally>, judge: &mut dyn Judge) -> Vec<LatentGroup> {
+    pub(super) fn build(
+        &mut self,
+        denied: HashMap<Pair, Tally>,
+        assess: &mut dyn Assess,
+    ) -> Vec<LatentGroup> {
         self.details.retain(|pair, _| denied.contains_key(pair));
         self.counts.clear();
         let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
         for (pair, tally) in denied {
             let Some((_, oldest)) = tally.oldest() else { continue };
-            let detail = self.details.entry(pair).or_insert_with(|| judge.detail(&oldest));
+            let detail = self.details.entry(pair).or_insert_with(|| assess.detail(&oldest));
             if let Some(judged) = detail {
                 count(&mut self.counts, judged, tally.open);
                 gather(&mut groups, judged, tally);
@@ -130,16 +134,16 @@ impl Groups {
             groups.get(key).is_some_and(|group| group.judged.verdict.policies == cause.policies)
         };
         self.causes.retain(same);
-        self.explain(&groups, judge);
+        self.explain(&groups, assess);
         groups.into_iter().filter_map(|(key, group)| self.finished(&key, group)).collect()
     }
 
-    fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, judge: &mut dyn Judge) {
+    fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, assess: &mut dyn Assess) {
         let mut new = groups.iter().filter(|(key, _)| !self.causes.contains_key(*key)).collect::<Vec<_>>();
         self.unexplained = new.len() > CAUSES;
         new.truncate(CAUSES);
         for (key, Group { tally, judged }) in new {
-            let text = tally.oldest().and_then(|(_, oldest)| judge.cause(&oldest, judged));
+            let text = tally.oldest().and_then(|(_, oldest)| assess.cause(&oldest, judged));
             self.causes.insert(key.clone(), Cause { policies: judged.verdict.policies.clone(), text });
         }
     }
@@ -196,8 +200,8 @@ fn key(judged: &JudgedConnection) -> GroupKey {
     (side(&judged.src), side(&judged.dst), judged.dst.port)
 }
 
-/// Returns a side as metrics name it, but each node by its own name. Everything outside is one side: a thousand browsers are
-/// one finding.
+/// Returns a side as metrics name it, but each node by its own name. Everything outside is one side: a thousand
+/// browsers are one finding.
 fn side(endpoint: &Endpoint) -> Side {
     let unowned = || endpoint.node.clone().unwrap_or(literal!("_external"));
     endpoint.owner().unwrap_or_else(|| ObjectRef::cluster_scoped(unowned()))

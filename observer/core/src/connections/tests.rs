@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::decision::Direction;
 use flow_model::flow::Vantage;
+use flow_model::policies::Direction;
 use flow_model::record::{Endpoint, FlowVerdict};
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn endpoint(ip: IpAddr, port: u16) -> Endpoint {
     endpoint
 }
 
-impl Judge for Policy {
+impl Assess for Policy {
     fn decide(&mut self, tuple: &FlowTuple) -> Decision {
         self.decided += 1;
         if self.denied.contains(&last(tuple.src)) { Decision::Deny } else { Decision::Allow }
@@ -234,7 +234,7 @@ fn the_world_outside_is_one_group() {
 #[test]
 fn who_cannot_be_named_is_left_out() {
     struct Nobody;
-    impl Judge for Nobody {
+    impl Assess for Nobody {
         fn decide(&mut self, _: &FlowTuple) -> Decision {
             Decision::Deny
         }

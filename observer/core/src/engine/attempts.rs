@@ -43,7 +43,8 @@ impl Engine {
     }
 
     /// Reports an attempt as a record and to the detectors; returns false if it must wait for its client's name first.
-    /// The one place where an attempt's addresses are resolved.
+    /// An attempt that had to wait was resolved before that, too: for its decision, or to see that its client has no
+    /// name.
     pub(super) fn report(&mut self, seen: &AttemptSeen, patience: Patience) -> bool {
         let resolved = self.identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded);
         let may_wait = patience == Patience::Waits && resolved.client_is_unnamed();

@@ -1,7 +1,7 @@
 //! The decisions on recent attempts.
 //!
-//! Counters arrive up to half a second after the attempts that they count. When policies change in between, the attempts
-//! were judged by the old ones, and so must be their counts.
+//! Counters arrive up to half a second after the attempts that they count. When policies change in between, the
+//! attempts were judged by the old ones, and so must be their counts.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;

@@ -12,7 +12,7 @@ use flow_model::record::Endpoint;
 use flow_policy::history::History;
 use jiff::Timestamp;
 
-use crate::connections;
+use crate::connections::Assess;
 use crate::engine::Engine;
 use crate::engine::attempts::Patience;
 use crate::facts::JudgedConnection;
@@ -92,7 +92,7 @@ struct ConnectionJudge<'a> {
     now: Timestamp,
 }
 
-impl connections::Judge for ConnectionJudge<'_> {
+impl Assess for ConnectionJudge<'_> {
     fn decide(&mut self, tuple: &FlowTuple) -> Decision {
         self.judge.decide(&self.identity.resolve(tuple, self.now))
     }

@@ -93,8 +93,8 @@ impl Findings {
         });
     }
 
-    /// Returns the change that made an open connection deniable, if the same policies refuse the attempt that is to replace
-    /// that connection.
+    /// Returns the change that made an open connection deniable, if the same policies refuse the attempt that is to
+    /// replace that connection.
     fn cause_of_latent(&self, subject: &FlowSubject, attempt: &Attempt) -> Option<String> {
         let latent = self.entries.get(&subject.of_kind(FindingKind::LatentDenial))?.finding();
         let policies = attempt.verdict.as_ref().map(|verdict| &verdict.policies);

@@ -96,15 +96,15 @@ pub(super) fn end(attempt: &Attempt) -> End {
     }
 }
 
-/// Is true where the Service has no backend. kube-proxy rejects what is sent to such a Service, as a policy's enforcer would,
-/// but there was no DNAT then.
+/// Is true where the Service has no backend. kube-proxy rejects what is sent to such a Service, as a policy's enforcer
+/// would, but there was no DNAT then.
 fn no_backend(facts: &AttemptFacts<'_>, end: &End) -> bool {
     let none_ready = facts.backends.is_some_and(|backends| backends.ready == 0);
     none_ready && (*end == End::Reset || facts.attempt.dst.backend_ip.is_none())
 }
 
-/// Is true shortly after a change. The enforcer learns of pods and policies when the agent does, and takes seconds. An attempt
-/// that arrives just after a change may have been made just before it.
+/// Is true shortly after a change. The enforcer learns of pods and policies when the agent does, and takes seconds. An
+/// attempt that arrives just after a change may have been made just before it.
 fn enforcement_may_lag(facts: &AttemptFacts<'_>, grace: SignedDuration) -> bool {
     let near = |change: Timestamp| facts.time.duration_since(change).abs() <= grace;
     [facts.src_start, facts.dst_start, facts.policy_change].into_iter().flatten().any(near)

@@ -26,8 +26,6 @@ pub(super) struct Entry {
     example: Option<Attempt>,
     /// The first success after the last failure: since then it works again.
     success: Option<Timestamp>,
-    /// The time at which its detector last reported it. Only findings that a detector reports as a whole have one.
-    reported: Option<Timestamp>,
     last: LastReported,
     /// Something may differ from what was emitted last.
     changed: bool,
@@ -55,7 +53,7 @@ impl Entry {
             evidence: Vec::new(),
         };
         let (trail, last) = (Trail::default(), LastReported::never(now));
-        Self { finding, trail, example: None, success: None, reported: None, last, changed: true }
+        Self { finding, trail, example: None, success: None, last, changed: true }
     }
 
     pub(super) fn finding(&self) -> &Finding {
@@ -86,7 +84,7 @@ impl Entry {
             self.show(attempt.clone());
         }
         self.success = self.success.filter(|success| *success > time);
-        self.seen(time, failure.severity)
+        self.seen(time, time, failure.severity)
     }
 
     /// Notes that an attempt succeeded.
@@ -107,8 +105,7 @@ impl Entry {
 
     /// Takes what a detector finds now. Returns the change if it must be emitted at once.
     pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> Option<FindingChange> {
-        self.finding.cause.take_if(|_| self.finding.state == State::Resolved);
-        self.finding.cause = raised.cause.or_else(|| self.finding.cause.take());
+        self.finding.cause = raised.cause;
         self.finding.count = raised.count;
         self.finding.summary = raised.summary;
         self.finding.src = raised.src;
@@ -119,8 +116,7 @@ impl Entry {
             self.finding.nodes = raised.nodes;
         }
         self.trail = raised.evidence.into_iter().collect();
-        self.reported = Some(now);
-        self.seen(raised.last_seen, raised.severity)
+        self.seen(now, raised.last_seen, raised.severity)
     }
 
     /// Resolves a finding that its detector no longer reports. A cause that is known stays.
@@ -153,14 +149,15 @@ impl Entry {
         self.finding.cause = Some(why);
     }
 
-    /// Is true where it works again, or where nothing was seen of it for long enough. Open connections may be silent for
-    /// days, so their detector alone ends their findings.
+    /// Is true where it works again, or where nobody tried for long enough. What a detector reports as a whole may be
+    /// silent for days, and lasts until it is no longer reported.
     pub(super) fn has_stopped(&self, now: Timestamp, config: &FindingsConfig) -> bool {
-        let newest = self.reported.map_or(self.finding.last_seen, |at| at.max(self.finding.last_seen));
-        let quiet = now.duration_since(newest) >= config.quiet;
+        if !self.is_active() || self.finding.kind.traits().source != FindingSource::Attempts {
+            return false;
+        }
+        let quiet = now.duration_since(self.finding.last_seen) >= config.quiet;
         let works = self.success.is_some_and(|success| now.duration_since(success) >= config.settle);
-        let may_be_silent = self.finding.kind.traits().source == FindingSource::OpenConnections;
-        self.is_active() && !may_be_silent && (quiet || works)
+        quiet || works
     }
 
     pub(super) fn is_over(&self, now: Timestamp, keep: SignedDuration) -> bool {
@@ -174,9 +171,11 @@ impl Entry {
             return None;
         }
         let change = self.last.change(&self.with_evidence());
-        let update = change.map(|change| self.emit(change, now));
-        self.changed = false;
-        update
+        if change.is_none() {
+            self.changed = false;
+            self.last.checked(now);
+        }
+        change.map(|change| self.emit(change, now))
     }
 
     /// Returns the finding with its evidence, which counts as emitted.
@@ -207,7 +206,8 @@ impl Entry {
         self.example = Some(attempt);
     }
 
-    fn seen(&mut self, time: Timestamp, severity: Severity) -> Option<FindingChange> {
+    /// Notes that it is there, since `first` if it was not known before.
+    fn seen(&mut self, first: Timestamp, last: Timestamp, severity: Severity) -> Option<FindingChange> {
         let change = match (self.is_active(), self.finding.severity == severity) {
             (false, _) => Some(FindingChange::Appeared),
             (true, false) => Some(FindingChange::Updated),
@@ -216,8 +216,8 @@ impl Entry {
         self.finding.state = State::Active;
         self.finding.resolved_at = None;
         self.finding.severity = severity;
-        self.finding.first_seen = self.finding.first_seen.min(time);
-        self.finding.last_seen = self.finding.last_seen.max(time);
+        self.finding.first_seen = self.finding.first_seen.min(first);
+        self.finding.last_seen = self.finding.last_seen.max(last);
         self.changed = true;
         change
     }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
+use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
@@ -221,7 +222,8 @@ fn flow(src: &Endpoint, dst: &Endpoint) -> String {
     text
 }
 
-/// Is true for ICMP errors that come from filters: hosts answer TCP with a RST. The names are those of [`flow_model::record::Attempt::signal`].
+/// Is true for ICMP errors that come from filters: hosts answer TCP with a RST. The names are those of
+/// [`flow_model::record::Attempt::signal`].
 pub(super) fn is_of_firewall(signal: &str) -> bool {
     const FILTERS: [&str; 4] =
         ["icmp-port-unreachable", "icmp-proto-unreachable", "icmp6-port-unreachable", "icmp6-policy-fail"];

@@ -8,9 +8,10 @@ mod raised;
 
 use std::sync::Arc;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::finding::{Finding, FindingKind, Severity, State};
 use flow_model::flow::{Outcome, Vantage};
+use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 use jiff::SignedDuration;
 
@@ -126,6 +127,14 @@ impl Scene {
 }
 
 impl Findings {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     fn latent(&mut self, groups: &[LatentGroup], now: Timestamp) {
         self.report(latent_denials(groups, now), now);
     }

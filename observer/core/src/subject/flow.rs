@@ -30,8 +30,8 @@ enum Side {
 }
 
 impl FlowSubject {
-    /// Returns the subject of these two endpoints. `cluster` is true where a cluster is known: an address without a name is
-    /// outside of it then.
+    /// Returns the subject of these two endpoints. `cluster` is true where a cluster is known: an address without a
+    /// name is outside of it then.
     pub(crate) fn new(src: &Endpoint, dst: &Endpoint, cluster: bool) -> Self {
         Self { src: Side::new(src, cluster), dst: Side::new(dst, cluster), port: dst.port }
     }

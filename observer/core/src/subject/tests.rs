@@ -1,7 +1,8 @@
 use flow_model::finding::FindingKind;
+use flow_model::record::Endpoint;
 
 use super::id::{fnv1a, id_of};
-use super::{FindingKey, Subject};
+use super::{FindingKey, FlowSubject, Subject};
 
 #[test]
 fn the_hash_is_fnv_1a() {
@@ -22,4 +23,23 @@ fn ids_of_addresses_workloads_and_services_are_stable() {
     assert_eq!(id(FindingKind::VipFlap, Subject::Vip([10, 0, 20, 200].into())), "8c98f01e99480bd8");
     assert_eq!(id(FindingKind::RstBurst, Subject::Workload("data/db".into())), "484dc0e246260411");
     assert_eq!(id(FindingKind::RstBurst, Subject::Service("data/db".into())), "738f1756385458e1");
+}
+
+#[test]
+fn ids_of_flows_are_stable() {
+    let named = |namespace: &str, workload: &str, port| Endpoint {
+        namespace: Some(namespace.into()),
+        workload: Some(workload.into()),
+        ..Endpoint::bare([10, 42, 0, 10].into(), port)
+    };
+    let node = Endpoint { node: Some("n1".into()), ..Endpoint::bare([192, 168, 0, 2].into(), 22) };
+    let address = |last, port| Endpoint::bare([10, 0, 0, last].into(), port);
+    let id = |src: &Endpoint, dst: &Endpoint, cluster| {
+        FlowSubject::new(src, dst, cluster).of_kind(FindingKind::PolicyDenied).id()
+    };
+    let (client, server) =
+        (named("pal-e-docs", "pal-e-docs", 40_122), named("postgres", "pal-e-postgres", 5432));
+    assert_eq!(id(&client, &server, true), "17d01335fc438349");
+    assert_eq!(id(&address(1, 40_122), &node, true), "cf565d56059de5c3");
+    assert_eq!(id(&address(1, 40_122), &address(2, 80), false), "ca734bc9c7cf244e");
 }

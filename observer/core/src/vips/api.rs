@@ -42,8 +42,8 @@ pub(super) struct Handover {
 #[derive(Debug, Default)]
 pub(super) struct Api {
     statements: Vec<ApiStatement>,
-    /// The node that each source named last for a Service. It outlives an empty status, and the time between the deletion of
-    /// one object and the creation of the next.
+    /// The node that each source named last for a Service. It outlives an empty status, and the time between the
+    /// deletion of one object and the creation of the next.
     last: BTreeMap<(ClaimSource, Option<ObjectRef>), ArcStr>,
     /// The time since which a Service has had several objects of a source of which it should have one.
     several: BTreeMap<(ClaimSource, ObjectRef), Timestamp>,
@@ -181,8 +181,8 @@ impl Api {
     }
 }
 
-/// Returns the node that all objects name, else the one that the newest names. `leaseTransitions` alone would not do: it also
-/// counts a lease that its holder took again.
+/// Returns the node that all objects name, else the one that the newest names. `leaseTransitions` alone would not do:
+/// it also counts a lease that its holder took again.
 fn in_force<'a>(statements: &[&'a ApiStatement]) -> Option<&'a ArcStr> {
     let named = || statements.iter().filter_map(|s| Some((s.node.as_ref()?, s.announcer.since)));
     let newest = named().map(|(_, since)| since).max()?;

@@ -91,8 +91,8 @@ impl Case<'_> {
             && flap.moves.iter().filter(|moved| moved.at >= statement.seen).count() >= self.config.flap_moves
     }
 
-    /// Returns Services with several objects where there should be one, for longer than a move takes. During a move there is
-    /// one more for a moment.
+    /// Returns Services with several objects where there should be one, for longer than a move takes. During a move
+    /// there is one more for a moment.
     fn several(&self) -> Vec<(&ObjectRef, Vec<&ApiStatement>)> {
         let lasting = |since| !within(self.now, since, self.config.settle);
         let several = self.api.several().filter(|(_, since, _)| lasting(*since));

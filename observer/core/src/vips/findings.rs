@@ -19,10 +19,18 @@ use crate::vips::wire::within;
 /// Holds what the findings of one VIP depend on beyond the present.
 #[derive(Debug, Default)]
 pub(super) struct Ongoing {
-    /// Moves of the VIP before its flap began.
-    flap_after: Option<u64>,
+    flap: Option<Flapping>,
     /// The newest conflict. While the address moves, its sources may agree for a moment, so it outlasts that.
     conflict: Option<Raised>,
+}
+
+/// Holds what is known of a flap since it began.
+#[derive(Debug)]
+struct Flapping {
+    /// Moves of the VIP before.
+    after: u64,
+    /// The newest cause. The object that did not follow may be updated, and caused the flap all the same.
+    cause: Option<String>,
 }
 
 /// Names the VIP in its findings.
@@ -36,8 +44,8 @@ pub(super) struct About<'a> {
 }
 
 impl Ongoing {
-    /// Adds the flap that there is now, or why there is none any more. `total` is the number of all moves, and `cause` what
-    /// may have brought the flap about.
+    /// Adds the flap that there is now, or why there is none any more. `total` is the number of all moves, and `cause`
+    /// what may have brought the flap about.
     pub(super) fn flap(
         &mut self,
         about: &About<'_>,
@@ -48,7 +56,7 @@ impl Ongoing {
     ) {
         let &About { ip, config, .. } = about;
         let Some(flap) = flap else {
-            if self.flap_after.take().is_some() {
+            if self.flap.take().is_some() {
                 let window = text::span(config.flap_window);
                 let because = format!("fewer than {} moves in {window}", config.flap_moves);
                 out.end(FindingKind::VipFlap, Subject::Vip(ip), because);
@@ -56,13 +64,16 @@ impl Ongoing {
             return;
         };
         let seen = u64::try_from(flap.moves.len()).unwrap_or(u64::MAX);
-        let before = *self.flap_after.get_or_insert(total.saturating_sub(seen));
+        let known = self.flap.get_or_insert(Flapping { after: total.saturating_sub(seen), cause: None });
+        if cause.is_some() {
+            known.cause = cause;
+        }
         out.raised.push(Raised {
             summary: flap.summary(ip, about.services, config),
             nodes: flap.nodes(owners).into_iter().collect(),
-            cause,
+            cause: known.cause.clone(),
             evidence: flap.evidence(),
-            count: total.saturating_sub(before),
+            count: total.saturating_sub(known.after),
             ..about.raised(FindingKind::VipFlap, Severity::Warning)
         });
     }
@@ -89,7 +100,7 @@ impl Ongoing {
 
     /// Returns the kinds of findings that are raised.
     pub(super) fn kinds(&self) -> impl Iterator<Item = FindingKind> {
-        let flap = self.flap_after.map(|_| FindingKind::VipFlap);
+        let flap = self.flap.as_ref().map(|_| FindingKind::VipFlap);
         let conflict = self.conflict.as_ref().map(|_| FindingKind::VipConflict);
         flap.into_iter().chain(conflict)
     }

@@ -25,8 +25,8 @@ pub(super) struct Flap<'a> {
     pub(super) cut: bool,
 }
 
-/// Returns the flap that there is now. Each source is looked at for itself, the most trusted first: what several sources
-/// show is the same move, and must not count twice.
+/// Returns the flap that there is now. Each source is looked at for itself, the most trusted first: what several
+/// sources show is the same move, and must not count twice.
 pub(super) fn find<'a>(moves: &'a Moves, config: &VipConfig, now: Timestamp) -> Option<Flap<'a>> {
     if moves.len() < config.flap_moves.max(1) {
         return None;

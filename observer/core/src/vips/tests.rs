@@ -11,6 +11,7 @@ use flow_model::finding::{Finding, FindingKind, Severity, State};
 use flow_model::input::Announced;
 use flow_model::inventory::{Node, ServicePort};
 use flow_model::record::{Announcement, Event};
+use flow_model::vip::{ClaimSource, Vip};
 
 use super::*;
 use crate::findings::{Findings, FindingsConfig};

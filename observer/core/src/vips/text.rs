@@ -13,8 +13,8 @@ pub(super) fn vip(ip: IpAddr, services: &[ObjectRef]) -> String {
     if services.is_empty() { ip.to_string() } else { format!("{ip} ({})", joined(services)) }
 }
 
-/// Returns between which hosts the address moves: `a <-> b`, `a -> b`, or `between a, b and c`. `back` is true where it moved
-/// back to the first.
+/// Returns between which hosts the address moves: `a <-> b`, `a -> b`, or `between a, b and c`. `back` is true where it
+/// moved back to the first.
 pub(super) fn between<T: Display>(hosts: &[T], back: bool) -> String {
     match hosts {
         [from, to] if back => format!("{from} <-> {to}"),

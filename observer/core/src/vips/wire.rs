@@ -96,8 +96,8 @@ impl Wire {
         ClaimChange::Moved { from }
     }
 
-    /// Returns two hosts that claimed the address at once a short time ago, and whether they take turns. Otherwise one of them
-    /// answers for an address that the other announced.
+    /// Returns two hosts that claimed the address at once a short time ago, and whether they take turns. Otherwise one
+    /// of them answers for an address that the other announced.
     pub(super) fn contest(&self, config: &VipConfig, now: Timestamp) -> Option<(&Contest, bool)> {
         let fresh = |contest: &&Contest| within(now, contest.last, config.quiet);
         // A host that really has taken the address over announces that to everybody within this time.

@@ -140,6 +140,25 @@ fn a_node_port_is_the_tcp_service_s() {
     assert_eq!(endpoint.service, Some("b/tcp".into()));
 }
 
+/// On a node a number means a node port, even where the same Service has a port of that number at its own addresses.
+#[test]
+fn a_node_port_goes_before_a_port_of_the_same_number() {
+    let mut shop = service("web", "shop", &["10.43.0.1"])
+        .serving("admin:30080/TCP")
+        .backed_by("=10.42.0.10:9090")
+        .serving("web:80/TCP")
+        .backed_by("=10.42.0.10:8080");
+    shop.ports[1].node_port = Some(30080);
+    let mut identity = Identity::new();
+    let inventory = cluster([], [shop], [node("n1", &["192.168.1.1"])]);
+    identity.apply(inventory.inventory(), Timestamp::MAX);
+    let port = |dst| {
+        let resolved = identity.resolve(&flow("198.51.100.7", ip(dst), 30080, None), Timestamp::MAX);
+        resolved.service_port().unwrap().port().port
+    };
+    assert_eq!((port("192.168.1.1"), port("10.43.0.1")), (80, 30080));
+}
+
 #[rstest]
 #[case::source("10.42.0.10", "10.42.0.11", None, Vantage::Source)]
 #[case::destination("10.42.0.11", "10.42.0.10", None, Vantage::Destination)]

@@ -1,17 +1,17 @@
 //! The traits that distinguish the kinds of findings, one row each.
 //!
-//! Detectors, [`crate::finding::Finding`]'s keeper and the writer of Kubernetes Events read this table instead of
-//! matching on kinds. A kind without a row does not compile.
+//! What keeps findings and what writes Kubernetes Events read this table. They name a kind only in a rule that concerns
+//! it alone. A kind without a row does not compile.
 
 use crate::finding::FindingKind;
 
-/// Names the detector that finds a kind. A detector reports all that it finds at once, so what it no longer reports is
-/// over.
+/// Names the detector that finds a kind. Attempts are read one by one. Every other detector reports all that it finds
+/// at once: what it no longer reports is over, and silence ends nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingSource {
-    /// Attempts, one by one: a finding lasts until attempts succeed or stop.
+    /// Attempts: a finding lasts until they succeed or stop, or the policies allow them.
     Attempts,
-    /// The open connections of the node. They may be silent for days, so silence ends nothing.
+    /// The open connections of the node, which may be silent for days.
     OpenConnections,
     /// The announcers of load-balancer addresses.
     Vips,

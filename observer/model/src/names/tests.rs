@@ -4,11 +4,11 @@ use std::str::FromStr;
 use serde::Serialize;
 use strum::{VariantArray, VariantNames};
 
-use crate::decision::{Decision, Direction};
+use crate::decision::Decision;
 use crate::finding::{FindingKind, Severity, State};
 use crate::flow::{Outcome, Phase, Side, Vantage};
 use crate::input::{Announced, CheckStep, LostStage};
-use crate::policies::Protocol;
+use crate::policies::{Direction, Protocol};
 use crate::record::Kind;
 use crate::vip::ClaimSource;
 

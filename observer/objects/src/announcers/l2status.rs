@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::announcers::body::AnnouncerBody;
 use crate::kinds::Kind;
 use crate::values::typed;
 
@@ -27,7 +28,7 @@ struct Status {
 
 /// Reads a status. A new object has none yet, but its labels hold the same. A status has precedence over them, because it is
 /// what stays wrong when MetalLB can't update it.
-pub(crate) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
+pub(crate) fn read(key: &ObjectRef, value: Value) -> Result<AnnouncerBody, String> {
     Kind::ServiceL2Status.check_version(&value)?;
     if !matches!(value["status"], Value::Null | Value::Object(_)) {
         // Derived readers accept a list as a structure.
@@ -43,7 +44,7 @@ pub(crate) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
     let namespace = either(status.service_namespace, "metallb.io/service-namespace");
     let name = either(status.service_name, "metallb.io/service-name");
     let node = either(status.node, "metallb.io/node");
-    Ok(Announcer {
+    let announcer = Announcer {
         source: ClaimSource::L2Status,
         kind: Kind::ServiceL2Status.into(),
         namespace: key.namespace.clone(),
@@ -52,5 +53,6 @@ pub(crate) fn read(key: &ObjectRef, value: Value) -> Result<Announcer, String> {
         nodes: node.map(ArcStr::from).into_iter().collect(),
         since: meta.creation_timestamp.map(|time| time.0),
         transitions: None,
-    })
+    };
+    Ok(AnnouncerBody::Whole(announcer.into()))
 }

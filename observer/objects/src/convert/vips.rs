@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use crate::values::ips;
 
-/// Annotations that ask for addresses; each holds a list with commas.
+/// These annotations ask for addresses; each holds a list with commas.
 const ANNOTATIONS: [&str; 3] =
     ["metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs", "kube-vip.io/loadbalancerIPs"];
 
-/// Most addresses of one Service. A longer list in an annotation is a mistake or an attack.
+/// A Service has at most this many addresses. A longer list in an annotation is a mistake or an attack.
 const MAX: usize = 256;
 
 /// Returns the addresses of spec and status, then those that annotations ask for and that may not be assigned yet.

@@ -5,7 +5,7 @@
 pub struct Row {
     /// The API group; empty for the core group.
     pub group: &'static str,
-    /// Other groups in which files may have the same objects.
+    /// Files may have the same objects in these groups, too.
     pub other_groups: &'static [&'static str],
     /// The versions that are understood.
     pub versions: Versions,

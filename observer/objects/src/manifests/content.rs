@@ -14,7 +14,7 @@ use crate::problem::Problem;
 /// The content of a set of manifests. Of two objects with the same id the later counts.
 #[derive(Clone, Debug, Default)]
 pub struct Manifests {
-    /// Policies, Namespaces, Services and Pods, as in any other source.
+    /// These are policies, Namespaces, Services and Pods, as in any other source.
     pub inventory: Arc<Inventory>,
     /// Everything that makes pods, sorted by kind, namespace and name.
     pub templates: Vec<Template>,
@@ -22,7 +22,7 @@ pub struct Manifests {
     pub places: BTreeMap<ObjectId, Place>,
     /// `metadata.annotations` of each Namespace, by its name.
     pub namespace_annotations: BTreeMap<ArcStr, Labels>,
-    /// Service accounts that a RoleBinding or ClusterRoleBinding grants something.
+    /// A RoleBinding or ClusterRoleBinding grants something to these service accounts.
     pub bound_accounts: BTreeSet<ObjectRef>,
     /// The problems, which name what could not be read. A broken policy is here and in the inventory.
     pub problems: Vec<Problem>,

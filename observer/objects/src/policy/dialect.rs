@@ -1,12 +1,14 @@
 //! The differences between the kinds of tiered policies.
 
-use flow_model::policies::Tier;
+use flow_model::policies::{Tier, TierKind};
 
 use crate::kinds::Kind;
 
 /// The differences between the kinds of tiered policies.
 pub(super) struct Dialect {
-    /// Fields of `spec`.
+    /// The kind in the model.
+    pub(super) kind: TierKind,
+    /// These are the fields of `spec`.
     pub(super) spec: &'static [&'static str],
     /// The tier of all policies of the kind; `None` where each names its own.
     pub(super) tier: Option<Tier>,
@@ -20,13 +22,14 @@ pub(super) struct Dialect {
     pub(super) pass: bool,
     /// Is true when `to` may have `domainNames`.
     pub(super) domains: bool,
-    /// Most rules in a section.
+    /// A section has at most this many rules.
     pub(super) rules: usize,
-    /// Most peers or ports in a rule.
+    /// A rule has at most this many peers or ports.
     pub(super) items: usize,
 }
 
 const CLUSTER: Dialect = Dialect {
+    kind: TierKind::ClusterNetworkPolicy,
     spec: &["tier", "priority", "subject", "ingress", "egress"],
     tier: None,
     name: None,
@@ -39,6 +42,7 @@ const CLUSTER: Dialect = Dialect {
 };
 
 const ADMIN: Dialect = Dialect {
+    kind: TierKind::AdminNetworkPolicy,
     spec: &["priority", "subject", "ingress", "egress"],
     tier: Some(Tier::Admin),
     name: None,
@@ -51,6 +55,7 @@ const ADMIN: Dialect = Dialect {
 };
 
 const BASELINE: Dialect = Dialect {
+    kind: TierKind::BaselineAdminNetworkPolicy,
     spec: &["subject", "ingress", "egress"],
     tier: Some(Tier::Baseline),
     name: Some("default"),
@@ -66,7 +71,17 @@ impl Dialect {
             Kind::AdminNetworkPolicy => Some(&ADMIN),
             Kind::BaselineAdminNetworkPolicy => Some(&BASELINE),
             Kind::ClusterNetworkPolicy => Some(&CLUSTER),
-            _ => None,
+            Kind::NetworkPolicy
+            | Kind::EndpointSlice
+            | Kind::Event
+            | Kind::Job
+            | Kind::Lease
+            | Kind::Namespace
+            | Kind::Node
+            | Kind::Pod
+            | Kind::ReplicaSet
+            | Kind::Service
+            | Kind::ServiceL2Status => None,
         }
     }
 }

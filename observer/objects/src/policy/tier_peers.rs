@@ -8,7 +8,7 @@ use crate::policy::field::{Field, Result};
 use crate::policy::{names, namespaced, selector};
 use crate::text::shown;
 
-/// Most networks or domain names in one peer.
+/// One peer has at most this many networks or domain names.
 const MAX_NAMES: usize = 25;
 
 /// The direction that a rule is written for.

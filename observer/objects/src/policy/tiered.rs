@@ -4,7 +4,6 @@ use arcstr::ArcStr;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{Action, Origin, PodsPeer, Tier, TierPeer, TierPolicy, TierRule};
 
-use crate::kinds::Kind;
 use crate::policy::dialect::Dialect;
 use crate::policy::field::{Field, Record, Result};
 use crate::policy::tier_peers::{self, Side};
@@ -13,7 +12,6 @@ use crate::text::shown;
 
 /// Reads a tiered policy.
 pub(super) fn read(
-    kind: Kind,
     dialect: &Dialect,
     key: &ObjectRef,
     object: &Record<'_>,
@@ -24,7 +22,7 @@ pub(super) fn read(
         return Err(format!("metadata.name: must be `{only}`, not {}", shown(&key.name)));
     }
     Ok(TierPolicy {
-        kind: kind.name().parse().map_err(|_| format!("kind: {} is no tiered policy", kind.name()))?,
+        kind: dialect.kind,
         name: key.name.clone(),
         tier: tier(dialect, &spec)?,
         priority: priority(dialect, &spec)?,

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::error::ClusterError;
 use crate::problem::{Extent, Problem};
 
-/// Most files that are read. No export has more, so a longer list means the wrong directory.
+/// At most this many files are read. No export has more, so a longer list means the wrong directory.
 const MAX_FILES: usize = 10_000;
 
-/// Deepest directory below the named one.
+/// Directories are read at most this deep below the named one.
 const MAX_DEPTH: usize = 16;
 
 /// The attributes by which a change of a file is recognised. The change time shows changes that keep size and modification
@@ -25,7 +25,7 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-/// Files with their sizes, and the problems of the listing.
+/// These are the files with their sizes, and the problems of the listing.
 type Found = (Vec<(PathBuf, u64)>, Vec<Problem>);
 
 /// Returns the files that a path stands for: those of a directory, or itself.
@@ -44,7 +44,7 @@ pub(crate) fn manifest_files(root: &Path) -> Result<Found, ClusterError> {
 pub(super) struct Listing {
     pub(super) files: BTreeMap<PathBuf, Stamp>,
     pub(super) problems: Vec<Problem>,
-    /// Directories that were read, so that a symlink to a parent ends.
+    /// These directories were read, so that a symlink to a parent ends.
     seen: HashSet<(u64, u64)>,
     full: bool,
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use rstest::rstest;
 
 use super::*;
-use crate::{ClusterError, UNREADABLE};
+use crate::ClusterError;
+use crate::index::UNREADABLE;
 
 /// Each problem as `line: message`, of one file.
 fn problems(name: &str, text: &str) -> (Vec<String>, Vec<String>) {

@@ -32,7 +32,7 @@ pub(super) fn broken(yaml: &str) -> BrokenPolicy {
     let at = if broken.namespace.is_empty() { String::new() } else { format!("{}/", broken.namespace) };
     let message = format!("{} {at}{}: {}", broken.kind, broken.name, broken.why);
     assert_eq!(loaded.problems.iter().map(|p| (p.line, &*p.message)).collect::<Vec<_>>(), [(1, &*message)]);
-    assert_eq!(loaded.inventory.objects[&crate::UNREADABLE], 1);
+    assert_eq!(loaded.inventory.objects[&crate::index::UNREADABLE], 1);
     assert_eq!(loaded.inventory.objects[&broken.kind], 1);
     broken
 }

@@ -17,14 +17,14 @@ pub struct Change {
     pub broken: Vec<Proposed<BrokenPolicy>>,
     pub namespaces: Vec<ProposedNamespace>,
     pub services: Vec<Arc<Service>>,
-    /// Pods that are listed themselves, as a bare Pod or in a dump.
+    /// These pods are listed themselves, as a bare Pod or in a dump.
     pub pods: Vec<Arc<Pod>>,
     pub templates: Vec<Template>,
-    /// The ServiceAccounts (namespace, name) that a RoleBinding or ClusterRoleBinding names.
-    pub bound: HashSet<(ArcStr, ArcStr)>,
+    /// The ServiceAccounts that a RoleBinding or ClusterRoleBinding names.
+    pub bound: HashSet<ObjectRef>,
     /// The documents that can't be parsed, with the reason: a policy may be among them.
     pub unreadable: Vec<(Place, String)>,
-    /// Remarks for the reader.
+    /// These are remarks for the reader.
     pub notes: Vec<String>,
     /// The objects that a plan deletes.
     pub removed: Vec<Removed>,
@@ -72,9 +72,7 @@ pub struct Notes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
     pub kind: ArcStr,
-    /// The namespace; empty for kinds without one.
-    pub namespace: ArcStr,
-    pub name: ArcStr,
+    pub object: ObjectRef,
     pub place: Place,
 }
 

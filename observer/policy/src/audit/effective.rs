@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Labels, Pod, Service};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Policies;
 
 use crate::audit::change::{Change, Removed, Template};
+
+const NETWORK_POLICY: &str = "NetworkPolicy";
 
 /// The labels that controllers add to pods beside those of the template.
 const ADDED: [&str; 10] = [
@@ -41,49 +44,33 @@ pub(super) fn after(before: &Inventory, change: &Change) -> Inventory {
 }
 
 /// Indexes the objects that a plan deletes.
-pub(super) struct Gone<'a>(HashSet<(&'a str, &'a str, &'a str)>);
+pub(super) struct Gone<'a>(HashSet<(&'a str, &'a ObjectRef)>);
 
 impl<'a> Gone<'a> {
     pub(super) fn new(removed: &'a [Removed]) -> Self {
-        Self(removed.iter().map(|r| (&*r.kind, &*r.namespace, &*r.name)).collect())
+        Self(removed.iter().map(|r| (&*r.kind, &r.object)).collect())
     }
 
-    fn namespace(&self, name: &str) -> bool {
-        self.0.contains(&("Namespace", "", name))
+    fn namespace(&self, name: &ArcStr) -> bool {
+        self.0.contains(&("Namespace", &ObjectRef::cluster_scoped(name.clone())))
     }
 
-    fn object(&self, kind: &str, namespace: &str, name: &str) -> bool {
-        self.0.contains(&(kind, namespace, name)) || self.namespace(namespace)
-    }
-
-    /// Is true when the pods of a workload are deleted.
-    pub(super) fn workload(&self, namespace: &str, kind: &str, name: &str) -> bool {
-        self.object(kind, namespace, name)
+    /// Is true when the object is deleted, by itself or with its namespace. With a workload go its pods.
+    pub(super) fn object(&self, kind: &str, object: &ObjectRef) -> bool {
+        self.0.contains(&(kind, object)) || self.namespace(&object.namespace)
     }
 }
 
 fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
-    let mut proposed: HashSet<(ArcStr, ArcStr, ArcStr)> = HashSet::new();
-    let kind = || arcstr::literal!("NetworkPolicy");
-    proposed
-        .extend(change.policies.iter().map(|p| (kind(), p.object.namespace.clone(), p.object.name.clone())));
-    proposed.extend(
-        change.tiered.iter().map(|p| (p.object.kind.as_str().into(), ArcStr::new(), p.object.name.clone())),
-    );
-    proposed.extend(
-        change
-            .broken
-            .iter()
-            .map(|p| (p.object.kind.clone(), p.object.namespace.clone(), p.object.name.clone())),
-    );
-    let stays = |kind: &ArcStr, namespace: &ArcStr, name: &ArcStr| {
-        !proposed.contains(&(kind.clone(), namespace.clone(), name.clone()))
-            && !gone.object(kind, namespace, name)
-    };
-    let none = ArcStr::new();
-    let namespaced = before.namespaced.iter().filter(|p| stays(&kind(), &p.namespace, &p.name));
-    let tiered = before.tiered.iter().filter(|p| stays(&p.kind.as_str().into(), &none, &p.name));
-    let broken = before.broken.iter().filter(|p| stays(&p.kind, &p.namespace, &p.name));
+    let mut proposed: HashSet<(&str, ObjectRef)> = HashSet::new();
+    proposed.extend(change.policies.iter().map(|p| (NETWORK_POLICY, p.object.object_ref())));
+    proposed.extend(change.tiered.iter().map(|p| (p.object.kind.as_str(), p.object.object_ref())));
+    proposed.extend(change.broken.iter().map(|p| (&*p.object.kind, p.object.object_ref())));
+    let stays =
+        |kind: &str, object: ObjectRef| !gone.object(kind, &object) && !proposed.contains(&(kind, object));
+    let namespaced = before.namespaced.iter().filter(|p| stays(NETWORK_POLICY, p.object_ref()));
+    let tiered = before.tiered.iter().filter(|p| stays(p.kind.as_str(), p.object_ref()));
+    let broken = before.broken.iter().filter(|p| stays(&p.kind, p.object_ref()));
     let mut after = Policies {
         namespaced: namespaced.chain(change.policies.iter().map(|p| &p.object)).cloned().collect(),
         tiered: tiered.chain(change.tiered.iter().map(|p| &p.object)).cloned().collect(),
@@ -95,12 +82,11 @@ fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
 
 /// Merges the Services. Manifests have no addresses and backends, so those of the cluster stay.
 fn services(before: &Inventory, change: &Change, gone: &Gone<'_>) -> Vec<Arc<Service>> {
-    let mut services: BTreeMap<_, _> =
-        before.services.iter().map(|s| ((&s.namespace, &s.name), s.clone())).collect();
-    services.retain(|(namespace, name), _| !gone.object("Service", namespace, name));
+    let stay = before.services.iter().filter(|service| !gone.object("Service", &service.object_ref()));
+    let mut services: BTreeMap<_, _> = stay.map(|s| (s.object_ref(), s.clone())).collect();
     for proposed in &change.services {
         let mut service = Service::clone(proposed);
-        if let Some(old) = services.get(&(&proposed.namespace, &proposed.name)) {
+        if let Some(old) = services.get(&proposed.object_ref()) {
             if service.cluster_ips.is_empty() {
                 service.cluster_ips.clone_from(&old.cluster_ips);
             }
@@ -108,7 +94,7 @@ fn services(before: &Inventory, change: &Change, gone: &Gone<'_>) -> Vec<Arc<Ser
                 service.backends.clone_from(&old.backends);
             }
         }
-        services.insert((&proposed.namespace, &proposed.name), Arc::new(service));
+        services.insert(proposed.object_ref(), Arc::new(service));
     }
     services.into_values().collect()
 }
@@ -127,7 +113,10 @@ fn pods(before: &Inventory, change: &Change, gone: &Gone<'_>) -> Vec<Arc<Pod>> {
                 seen.insert(workload);
                 after.push(Arc::new(renewed(pod, template)));
             }
-            None if gone.workload(&pod.namespace, &pod.workload.kind, &pod.workload.name) => {}
+            None if gone.object(
+                &pod.workload.kind,
+                &ObjectRef::new(pod.namespace.clone(), pod.workload.name.clone()),
+            ) => {}
             None => after.push(Arc::clone(pod)),
         }
     }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_identity::Possible;
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::inventory::{Inventory, Workload};
-use flow_model::policies::Protocol;
+use flow_model::object_ref::ObjectRef;
+use flow_model::policies::{Direction, Protocol};
 
 use crate::agreement::why_unknown;
 use crate::audit::change::{Change, Place};
@@ -24,7 +25,7 @@ use crate::audit::report::{FlowGroup, Judged, Level, Report, RuleId, Side};
 use crate::audit::view::View;
 use parties::Parties;
 
-/// Most groups that are explained. If there are more, the change has a more general fault.
+/// At most this many groups are explained. If there are more, the change has a more general fault.
 const EXPLAINED: usize = 1_000;
 
 /// Holds what is compared.
@@ -120,7 +121,9 @@ impl Judged {
 /// Is true when the change deletes a workload of the flow, which then makes no connections.
 fn is_gone(gone: &Gone<'_>, flow: &BaselineFlow) -> bool {
     [&flow.src, &flow.dst].into_iter().any(|end| match (&end.namespace, &end.kind, &end.workload) {
-        (Some(namespace), Some(kind), Some(workload)) => gone.workload(namespace, kind, workload),
+        (Some(namespace), Some(kind), Some(workload)) => {
+            gone.object(kind, &ObjectRef::new(namespace.clone(), workload.clone()))
+        }
         _ => false,
     })
 }
@@ -220,7 +223,7 @@ fn subject(group: &FlowGroup) -> ArcStr {
 fn removed<'a>(change: &'a Change, group: &FlowGroup) -> Option<&'a Place> {
     let of: HashSet<_> = [&group.dst.namespace, &group.src.namespace].into_iter().flatten().collect();
     let policy = |kind: &str| kind == "NetworkPolicy";
-    change.removed.iter().find(|r| policy(&r.kind) && of.contains(&r.namespace)).map(|r| &r.place)
+    change.removed.iter().find(|r| policy(&r.kind) && of.contains(&r.object.namespace)).map(|r| &r.place)
 }
 
 fn message(group: &FlowGroup) -> String {

@@ -10,8 +10,7 @@ mod pods;
 mod ports;
 mod shadow;
 
-use flow_model::decision::Direction;
-use flow_model::policies::{NetworkPolicy, Rule};
+use flow_model::policies::{Direction, NetworkPolicy, Rule};
 
 use crate::audit::draft::Drafts;
 use crate::audit::judge::Judge;

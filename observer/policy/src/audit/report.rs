@@ -1,11 +1,12 @@
 //! The result of an audit.
 
 use arcstr::ArcStr;
-use flow_model::decision::{Decision, Direction, Nearest};
+use flow_model::decision::{Decision, Nearest};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 use jiff::Timestamp;
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::audit::change::Place;
 
@@ -129,8 +130,9 @@ impl std::fmt::Display for Side {
 }
 
 /// Ranks findings; the names are those of SARIF.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
     Note,
     Warning,
@@ -141,30 +143,29 @@ impl Level {
     /// Returns the printed name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+        self.into()
     }
 }
 
 macro_rules! rules {
-    ($($variant:ident, $id:literal, $level:ident, $about:literal;)*) => {
+    ($($variant:ident, $level:ident, $about:literal;)*) => {
         /// Names the checks. Their names are stable.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[derive(IntoStaticStr, VariantArray)]
+        #[serde(rename_all = "kebab-case")]
+        #[strum(serialize_all = "kebab-case")]
         pub enum RuleId {
             $(#[doc = $about] $variant),*
         }
 
         impl RuleId {
             /// All checks, in the order of documentation.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            pub const ALL: &[Self] = Self::VARIANTS;
 
             /// Returns the name.
             #[must_use]
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $id),* }
+                self.into()
             }
 
             /// Returns the usual level of a finding.
@@ -183,34 +184,28 @@ macro_rules! rules {
 }
 
 rules! {
-    FlowDenied, "flow-denied", Error,
+    FlowDenied, Error,
         "A connection that was observed would be refused by the proposed policies.";
-    BrokenPolicy, "broken-policy", Error,
+    BrokenPolicy, Error,
         "A policy can't be read whole, so what it does is not known.";
-    ConsumerNotAdmitted, "consumer-not-admitted", Error,
+    ConsumerNotAdmitted, Error,
         "A workload or namespace is declared to use another one, whose policies don't admit it.";
-    PodSelectorMatchesNothing, "pod-selector-matches-nothing", Warning,
+    PodSelectorMatchesNothing, Warning,
         "A policy's podSelector matches no pod and no pod template of its namespace.";
-    PeerMatchesNothing, "peer-matches-nothing", Warning,
+    PeerMatchesNothing, Warning,
         "A peer of a rule matches no namespace or no pod.";
-    NamedPortUnresolved, "named-port-unresolved", Warning,
+    NamedPortUnresolved, Warning,
         "A rule names a port that no destination pod has.";
-    EgressWithoutDns, "egress-without-dns", Warning,
+    EgressWithoutDns, Warning,
         "Pods are isolated for egress and can't ask DNS over both UDP and TCP.";
-    EgressWithoutApiserver, "egress-without-apiserver", Warning,
+    EgressWithoutApiserver, Warning,
         "An operator is isolated for egress and can't reach the Kubernetes API server.";
-    IpblockInCluster, "ipblock-in-cluster", Warning,
+    IpblockInCluster, Warning,
         "An ipBlock names addresses of pods or of Services.";
-    RuleEmpty, "rule-empty", Warning,
+    RuleEmpty, Warning,
         "A peer of a rule contradicts itself and can never match.";
-    RuleShadowed, "rule-shadowed", Note,
+    RuleShadowed, Note,
         "A broader rule of the same policy makes a rule superfluous.";
-}
-
-impl Serialize for RuleId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
 }
 
 impl Report {

@@ -1,14 +1,14 @@
 //! The decisions, in the order of the specification.
 
-use flow_model::decision::{Decision, Direction};
-use flow_model::policies::{PortMatch, PortSet};
+use flow_model::decision::Decision;
+use flow_model::policies::{Direction, PortMatch, PortSet};
 
 use crate::compiled::Compiled;
 use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};
 use crate::compiled::sides::{Known, Seen, Side, View};
 use crate::compiled::tiers::TierOutcome;
 use crate::compiled::truth::Truth;
-use crate::facts::{is_protocol, is_same_pod};
+use crate::readings::{is_protocol, is_same_pod};
 
 impl Compiled {
     pub(super) fn direction(&self, view: &View<'_>) -> Decision {

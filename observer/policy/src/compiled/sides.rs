@@ -4,15 +4,14 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 
 use crate::compiled::Compiled;
 use crate::compiled::groups::Group;
 use crate::compiled::program::{PodsPeer, Where};
 use crate::compiled::truth::Truth;
-use crate::facts;
+use crate::readings;
 
 /// Holds one side of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +51,7 @@ pub(super) struct View<'a> {
 impl Compiled {
     /// Returns source and destination.
     pub(super) fn sides<'a>(&'a self, connection: &Connection<'a>) -> [Side<'a>; 2] {
-        let Connection { src, dst, .. } = facts::settled(connection);
+        let Connection { src, dst, .. } = readings::settled(connection);
         [self.side(src), self.side(dst)]
     }
 

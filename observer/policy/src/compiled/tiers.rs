@@ -1,7 +1,7 @@
 //! The Admin and Baseline tiers: the first rule that matches decides, by priority, then in the order of the rules.
 
-use flow_model::decision::{Decision, Direction};
-use flow_model::policies::{Action, TierPort};
+use flow_model::decision::Decision;
+use flow_model::policies::{Action, Direction, TierPort};
 
 use crate::compiled::Compiled;
 use crate::compiled::judge::named;

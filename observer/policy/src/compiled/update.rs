@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use flow_model::decision::Direction;
 use flow_model::inventory::{Inventory, Pod};
-use flow_model::policies::Tier;
+use flow_model::policies::{Direction, Tier};
 
 use crate::compiled::Compiled;
 use crate::compiled::address::{ByAddress, address};

@@ -2,13 +2,12 @@
 
 use std::fmt::Display;
 
-use flow_model::decision::Direction;
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::NetworkPolicy;
+use flow_model::policies::{Direction, NetworkPolicy};
 use flow_model::rule_ref::RuleRef;
 
-use crate::facts;
 use crate::plain::{self, Basis, Judgement, TierRef};
+use crate::readings;
 
 /// Returns the policies that select the pod, in the order of the tiers.
 pub(super) fn policies(judgement: &Judgement<'_>) -> Vec<ObjectRef> {
@@ -33,7 +32,7 @@ pub(super) fn rules(basis: &Basis<'_>, direction: Direction) -> Vec<RuleRef> {
 }
 
 pub(super) fn has_rules(policy: &NetworkPolicy, direction: Direction) -> bool {
-    facts::rules(policy, direction).is_some_and(|rules| !rules.is_empty())
+    readings::rules(policy, direction).is_some_and(|rules| !rules.is_empty())
 }
 
 pub(super) fn rule_name(rule: plain::RuleRef<'_>, direction: Direction) -> RuleRef {

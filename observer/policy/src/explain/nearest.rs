@@ -3,8 +3,8 @@
 use flow_model::inventory::Pod;
 
 use crate::explain::miss::{Miss, meant, misses, rank};
-use crate::facts;
 use crate::plain::{Match, Plain, RuleRef, View};
+use crate::readings;
 
 /// Holds a rule, and every condition of it that fails.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(super) fn nearest<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> Op
 /// Returns rules that would admit, from policies in the pod's namespace that don't select the pod.
 fn elsewhere<'a>(plain: &'a Plain, view: &View<'a>, pod: &'a Pod) -> impl Iterator<Item = Candidate<'a>> {
     let others = plain.of_namespace(&pod.namespace).filter(|policy| !policy.selector.matches(&pod.labels));
-    others.filter(|policy| facts::rules(policy, view.direction).is_some()).filter_map(move |policy| {
+    others.filter(|policy| readings::rules(policy, view.direction).is_some()).filter_map(move |policy| {
         let mut would = RuleRef::all(policy, view.direction);
         let rule = would.find(|rule| plain.rule_matches(*rule, view) == Match::Yes)?;
         let meant = meant(plain, &policy.selector, pod);

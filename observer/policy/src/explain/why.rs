@@ -5,9 +5,8 @@ mod ports;
 use std::net::IpAddr;
 
 use flow_model::connection::Who;
-use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Pod};
-use flow_model::policies::{Operator, Selector};
+use flow_model::policies::{Direction, Operator, Selector};
 use flow_model::selector::METADATA_NAME;
 use ipnet::IpNet;
 

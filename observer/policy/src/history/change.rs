@@ -8,9 +8,9 @@ use flow_model::inventory::{Labels, Namespace, Pod};
 use flow_model::policies::{NetworkPolicy, TierPolicy};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::is_same_pod;
 use crate::history::policy::Key;
 use crate::history::versions::Versions;
+use crate::readings::is_same_pod;
 
 /// A deletion and a creation within this time are one change.
 const REPLACED_WITHIN: SignedDuration = SignedDuration::from_secs(10);

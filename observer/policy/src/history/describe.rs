@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use flow_model::decision::Direction;
 use flow_model::policies::{
-    Action, Operator, Peer, PodsPeer, PortMatch, PortSet, Protocol, Rule, Selector, TierPeer, TierRule,
+    Action, Direction, Operator, Peer, PodsPeer, PortMatch, PortSet, Protocol, Rule, Selector, TierPeer,
+    TierRule,
 };
 use flow_model::selector::METADATA_NAME;
 use ipnet::IpNet;

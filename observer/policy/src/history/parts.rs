@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Namespace, Pod};
-use flow_model::policies::{NetworkPolicy, Rule, TierPolicy, TierRule};
+use flow_model::policies::{Direction, NetworkPolicy, Rule, TierPolicy, TierRule};
 
-use crate::facts;
 use crate::history::change::{ObjectChange, changed_labels};
 use crate::history::describe;
 use crate::history::versions::Versions;
+use crate::readings;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
@@ -44,7 +43,7 @@ pub(super) fn of_policy(before: &NetworkPolicy, after: &Arc<NetworkPolicy>) -> V
         parts.push(Part::policy(text, after, |policy| policy.selector = before.selector.clone()));
     }
     for direction in DIRECTIONS {
-        match (facts::rules(before, direction), facts::rules(after, direction)) {
+        match (readings::rules(before, direction), readings::rules(after, direction)) {
             (None, Some(_)) => {
                 let text = format!("it isolates {} now", direction.as_str());
                 parts.push(Part::policy(text, after, |policy| *rules_mut(policy, direction) = None));
@@ -65,7 +64,7 @@ pub(super) fn of_policy(before: &NetworkPolicy, after: &Arc<NetworkPolicy>) -> V
 pub(super) fn of_deleted(policy: &Arc<NetworkPolicy>) -> Vec<Part> {
     let mut parts = Vec::new();
     for direction in DIRECTIONS {
-        for (i, rule) in facts::rules(policy, direction).into_iter().flatten().enumerate() {
+        for (i, rule) in readings::rules(policy, direction).into_iter().flatten().enumerate() {
             let (direction_name, names) = (direction.as_str(), describe::rule(rule, direction));
             let text = format!("its {direction_name}[{i}] ({names}) went with it");
             let only = |policy: &mut NetworkPolicy| *rules_mut(policy, direction) = Some(vec![rule.clone()]);
@@ -153,7 +152,7 @@ pub(super) fn of_tiered(before: &TierPolicy, after: &Arc<TierPolicy>) -> Vec<Par
 
 fn of_tier_rules(before: &TierPolicy, after: &Arc<TierPolicy>, direction: Direction) -> Vec<Part> {
     let name = direction.as_str();
-    let (old, new) = (facts::tier_rules(before, direction), facts::tier_rules(after, direction));
+    let (old, new) = (readings::tier_rules(before, direction), readings::tier_rules(after, direction));
     let added = new.iter().enumerate().filter(|(_, rule)| !old.contains(rule)).map(|(i, rule)| {
         let text = format!("{name}[{i}] ({}) was added", describe::tier_rule(rule));
         Part::tiered(text, after, |policy| drop(tier_rules_mut(policy, direction).remove(i)))

@@ -8,10 +8,10 @@ use flow_model::inventory::{Inventory, Namespace, Pod};
 use flow_model::policies::Policies;
 
 use crate::Plain;
-use crate::facts::is_same_pod;
 use crate::history::change::ObjectChange;
 use crate::history::policy::{Key, Policy};
 use crate::history::versions::Versions;
+use crate::readings::is_same_pod;
 
 /// Holds a connection and the objects that decide about it. It is small enough to be copied and judged for each change
 /// that is undone.

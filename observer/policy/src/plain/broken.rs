@@ -1,8 +1,7 @@
 //! Policies that could not be read. A decision that could depend on one is unknown.
 
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::{BrokenPolicy, Tier};
+use flow_model::policies::{BrokenPolicy, Direction, Tier};
 
 use crate::plain::{Match, Plain, Why};
 

@@ -1,10 +1,10 @@
 //! Finds how one direction of a connection is decided, and by what.
 
-use flow_model::decision::{Decision, Direction};
-use flow_model::policies::{NetworkPolicy, Rule, TierPolicy};
+use flow_model::decision::Decision;
+use flow_model::policies::{Direction, NetworkPolicy, Rule, TierPolicy};
 
-use crate::facts;
 use crate::plain::{TierRef, Why};
+use crate::readings;
 
 /// Holds the decision of one direction and the policies that took part in it.
 #[derive(Clone, Debug)]
@@ -77,11 +77,11 @@ impl<'a> Basis<'a> {
 impl<'a> RuleRef<'a> {
     /// Returns the rules of a policy in one direction, in order.
     pub(crate) fn all(policy: &'a NetworkPolicy, direction: Direction) -> impl Iterator<Item = Self> {
-        let count = facts::rules(policy, direction).map_or(0, <[Rule]>::len);
+        let count = readings::rules(policy, direction).map_or(0, <[Rule]>::len);
         (0..count).map(move |index| Self { policy, index })
     }
 
     pub(crate) fn body(self, direction: Direction) -> Option<&'a Rule> {
-        facts::rules(self.policy, direction)?.get(self.index)
+        readings::rules(self.policy, direction)?.get(self.index)
     }
 }

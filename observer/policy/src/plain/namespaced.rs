@@ -1,11 +1,10 @@
 //! The tier of NetworkPolicy: a pod that a policy selects is isolated, and any rule of any policy admits.
 
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::{NetworkPolicy, Rule};
+use flow_model::policies::{Direction, NetworkPolicy, Rule};
 
-use crate::facts;
 use crate::plain::{Basis, Match, Plain, RuleRef, View, broken, ports};
+use crate::readings;
 
 impl Plain {
     /// Returns the policies that isolate the pod in this direction.
@@ -15,7 +14,7 @@ impl Plain {
         pod: &'a Pod,
     ) -> impl Iterator<Item = &'a NetworkPolicy> {
         self.of_namespace(&pod.namespace).filter(move |policy| {
-            facts::rules(policy, direction).is_some() && policy.selector.matches(&pod.labels)
+            readings::rules(policy, direction).is_some() && policy.selector.matches(&pod.labels)
         })
     }
 

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Pod};
-use flow_model::policies::{Peer, PodsPeer, Selector, TierPeer};
+use flow_model::policies::{Direction, Peer, PodsPeer, Selector, TierPeer};
 use flow_model::selector::METADATA_NAME;
 use ipnet::IpNet;
 

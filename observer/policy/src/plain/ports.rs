@@ -4,8 +4,8 @@ use flow_model::connection::Who;
 use flow_model::inventory::ContainerPort;
 use flow_model::policies::{PortMatch, PortSet, TierPort};
 
-use crate::facts::is_protocol;
 use crate::plain::{Match, View};
+use crate::readings::is_protocol;
 
 /// Matches an entry of a NetworkPolicy. A name stands for the container ports of its protocol.
 pub(super) fn port(entry: &PortMatch, view: &View<'_>) -> Match {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::inventory::Pod;
-use flow_model::policies::{Action, TierPeer, TierPolicy, TierRule};
+use flow_model::policies::{Action, Direction, TierPeer, TierPolicy, TierRule};
 
-use crate::facts::tier_rules;
 use crate::plain::{Basis, Match, Plain, View, Why, ports};
+use crate::readings::tier_rules;
 
 /// Points to a rule of a tiered policy.
 #[derive(Clone, Copy, Debug)]

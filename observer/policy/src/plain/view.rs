@@ -1,12 +1,11 @@
 //! A connection, seen from the side that policies may select.
 
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::Protocol;
+use flow_model::policies::{Direction, Protocol};
 
-use crate::facts;
 use crate::plain::{Match, Why};
+use crate::readings;
 
 /// Holds one direction of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +21,7 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(connection: &Connection<'a>, direction: Direction) -> Self {
-        let Connection { src, dst, protocol, port } = facts::settled(connection);
+        let Connection { src, dst, protocol, port } = readings::settled(connection);
         let (subject, peer) = match direction {
             Direction::Ingress => (dst, src),
             Direction::Egress => (src, dst),
@@ -38,7 +37,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn is_itself(&self, pod: &Pod) -> bool {
-        matches!(self.peer.who, Who::Pod(peer) if facts::is_same_pod(peer, pod))
+        matches!(self.peer.who, Who::Pod(peer) if readings::is_same_pod(peer, pod))
     }
 
     /// Matches if the other side is the node that the pod runs on.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_identity::{Access, Behind, Identity, KnownService};
 use flow_model::connection::Who;
-use flow_model::inventory::{Inventory, ServicePort};
+use flow_model::inventory::Inventory;
 use jiff::Timestamp;
 
 use crate::query::error::QueryError;
@@ -92,6 +92,11 @@ impl Directory {
             // A pod's own address may be in a Service too: there is no DNAT then.
             return self.route_to_pod(side, query);
         }
+        if let Some(Port::Number(number)) = query.port
+            && let Some(behind) = self.identity.behind(ip, number, query.protocol.unwrap_or_default(), NOW)
+        {
+            return Ok(self.route_through(behind));
+        }
         let mut refused = None;
         // Several may share the address, on different ports.
         for known in self.identity.services_at(ip, NOW) {
@@ -99,13 +104,6 @@ impl Directory {
                 Ok(route) => return Ok(route),
                 Err(error) => refused = refused.or(Some(error)),
             }
-        }
-        if matches!(side.who, Who::Node(_))
-            && let Some(Port::Number(number)) = query.port
-            && let Some((known, port)) =
-                self.identity.node_port(number, query.protocol.unwrap_or_default(), NOW)
-        {
-            return Ok(self.route_to_port(known, port, Access::at(known.service(), ip)));
         }
         match (side.who, refused) {
             (Who::Unknown(_), Some(error)) => Err(error),
@@ -121,17 +119,11 @@ impl Directory {
         access: Access,
     ) -> Result<Route<'a>, QueryError> {
         let port = service::port(known.service(), query.port.as_ref(), query.protocol)?;
-        Ok(self.route_to_port(known, port, access))
+        Ok(self.route_through(Behind::new(&self.identity, known, port, access, NOW)))
     }
 
-    fn route_to_port<'a>(
-        &'a self,
-        known: &'a KnownService,
-        port: &'a ServicePort,
-        access: Access,
-    ) -> Route<'a> {
-        let protocol = parse::protocol(&port.protocol).unwrap_or_default();
-        let behind = Behind::new(&self.identity, known, port, access, NOW);
+    fn route_through<'a>(&'a self, behind: Behind<'a>) -> Route<'a> {
+        let protocol = parse::protocol(&behind.port().protocol).unwrap_or_default();
         let groups = service::groups(&behind).into_iter();
         let ends = groups.map(|group| End { port: group.port, side: self.backend(group), protocol });
         Route { behind: Some(behind), ends: ends.collect() }

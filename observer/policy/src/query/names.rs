@@ -8,7 +8,7 @@ use flow_model::inventory::{Inventory, Pod};
 
 use crate::query::error::QueryError;
 
-/// Most names listed in a hint.
+/// At most this many names are listed in a hint.
 const HINTS: usize = 5;
 /// Most names compared for a hint: a batch of wrong names against a large cluster must not take too long.
 const HINTED: usize = 2_000;

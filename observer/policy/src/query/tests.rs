@@ -181,6 +181,26 @@ fn resolution(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
     assert_eq!(short(ask(from, to)), expected);
 }
 
+/// Hand-made slices lead to pods of any namespace.
+#[test]
+fn backends_of_equal_names_are_judged_each() {
+    let pods = [
+        pod("web", "front", &["10.42.0.5"]),
+        pod("a", "db-0", &["10.42.0.10"]),
+        pod("b", "db-0", &["10.42.0.11"]),
+    ];
+    let both = service("web", "both", &["10.43.0.3"])
+        .serving(":80/TCP")
+        .backed_by("=10.42.0.10:5432")
+        .backed_by("=10.42.0.11:5432");
+    let cluster = cluster(pods, [both], []).policy(policy("b", "closed").ingress(&[]));
+    let answer = Explainer::new(cluster.inventory()).answer(&Query::parse("web/front", "web/both").unwrap());
+    let Answer { verdict, .. } = answer.unwrap();
+    assert_eq!(verdict.decision, Decision::Unknown);
+    let expected = "1 of 2 backends refuses it (b/db-0: refused by NetworkPolicy b/closed";
+    assert!(verdict.explanation.contains(expected), "{}", verdict.explanation);
+}
+
 #[rstest]
 #[case::families(
     "web/front",

@@ -17,7 +17,7 @@ use observer::probes::Settings;
 use serde_json::json;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::classifiers::median;
+use crate::classifiers::{REPEAT, median};
 use crate::load::{cpu_seconds, memory_kib};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 20, 200);
@@ -42,8 +42,8 @@ fn frames() -> Result<()> {
     let unknown = Ipv4Addr::new(10, 0, 20, 9);
     for (name, ip) in [("ARP, unknown address", unknown), ("ARP, known VIP, still there", VIP)] {
         let frame = arp(1, ip);
-        let empty = median(&mut bed, Classifier::Empty, &frame)?;
-        let full = median(&mut bed, Classifier::UplinkIn, &frame)?;
+        let empty = median(|| bed.run_empty(&frame, REPEAT))?;
+        let full = median(|| bed.run(Classifier::UplinkIn, &frame, REPEAT))?;
         println!(
             "  {name:<28} {:>4} ({} to {}), empty {}: {:+} over empty",
             full[1],

@@ -1,10 +1,13 @@
 //! Measures nanoseconds per packet with `BPF_PROG_TEST_RUN`, beside an empty classifier in the same run.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use lab::test_bed::{Classifier, TestBed};
 use observer::probes::Settings;
 
-const REPEAT: u32 = 500_000;
+/// Runs in a round.
+pub(crate) const REPEAT: u32 = 500_000;
 /// Rounds of a measurement. The median counts, because the machine is shared.
 const ROUNDS: usize = 9;
 /// New connections for the figure of a first SYN; the handshake map holds 65,536.
@@ -20,9 +23,9 @@ pub(crate) fn run() -> Result<()> {
         ("ARP request", arp()),
     ];
     for (name, packet) in packets {
-        let empty = median(&mut bed, Classifier::Empty, &packet)?;
+        let empty = median(|| bed.run_empty(&packet, REPEAT))?;
         for program in [Classifier::PodOut, Classifier::UplinkIn] {
-            let full = median(&mut bed, program, &packet)?;
+            let full = median(|| bed.run(program, &packet, REPEAT))?;
             println!(
                 "  {name:<14} {:<10} {:>4} ({} to {}), empty {} ({} to {}): {:+} over empty",
                 format!("{program:?}"),
@@ -42,16 +45,8 @@ pub(crate) fn run() -> Result<()> {
 
 /// Measures a first SYN, which inserts into two maps. A repeated packet does not, so each packet is another connection.
 fn fresh(bed: &mut TestBed) -> Result<()> {
-    let mut of = |program| -> Result<u64> {
-        let mut times = Vec::new();
-        for n in 0..FRESH {
-            let (_, time) = bed.run(program, &packet(0x02, n), 1)?;
-            times.push(u64::try_from(time.as_nanos())?);
-        }
-        times.sort_unstable();
-        Ok(times[times.len() / 2])
-    };
-    let (empty, full) = (of(Classifier::Empty)?, of(Classifier::PodOut)?);
+    let empty = fresh_median(|packet| bed.run_empty(packet, 1))?;
+    let full = fresh_median(|packet| bed.run(Classifier::PodOut, packet, 1))?;
     println!(
         "  {:<14} {:<10} {full:>4} one by one, empty {empty}: {:+} over empty",
         "SYN, first",
@@ -62,11 +57,21 @@ fn fresh(bed: &mut TestBed) -> Result<()> {
     Ok(())
 }
 
-/// Returns minimum, median and maximum.
-pub(crate) fn median(bed: &mut TestBed, program: Classifier, packet: &[u8]) -> Result<[u64; 3]> {
+fn fresh_median(mut run: impl FnMut(&[u8]) -> Result<(i32, Duration)>) -> Result<u64> {
+    let mut times = Vec::new();
+    for n in 0..FRESH {
+        let (_, time) = run(&packet(0x02, n))?;
+        times.push(u64::try_from(time.as_nanos())?);
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+/// Returns minimum, median and maximum of the rounds.
+pub(crate) fn median(mut round: impl FnMut() -> Result<(i32, Duration)>) -> Result<[u64; 3]> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
-        times.push(u64::try_from(bed.run(program, packet, REPEAT)?.1.as_nanos())?);
+        times.push(u64::try_from(round()?.1.as_nanos())?);
     }
     times.sort_unstable();
     Ok([times[0], times[ROUNDS / 2], times[ROUNDS - 1]])

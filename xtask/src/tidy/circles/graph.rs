@@ -29,6 +29,16 @@ impl Graph {
         components
     }
 
+    /// Returns all edges: from, to, and the path.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let edges = |(from, edges)| {
+            let edges: &BTreeMap<String, String> = edges;
+            let from: &String = from;
+            edges.iter().map(|(to, path)| (from.as_str(), to.as_str(), path.as_str()))
+        };
+        self.0.iter().flat_map(edges)
+    }
+
     /// Returns the edges from `file` to files of `component`, with their paths.
     pub(super) fn edges<'a>(
         &'a self,

@@ -40,11 +40,7 @@ impl Modules {
     fn add(&mut self, src: &Path, file: String, place: Place, mut module: Module) -> Result<()> {
         for name in std::mem::take(&mut module.files) {
             let child = [place.as_slice(), &[name]].concat();
-            let mut own = format!("{}.rs", child.join("/"));
-            if !src.join(&own).exists() {
-                own = format!("{}/mod.rs", child.join("/"));
-            }
-            self.file(src, own, child)?;
+            self.file(src, format!("{}.rs", child.join("/")), child)?;
         }
         for (name, inline) in std::mem::take(&mut module.inline) {
             self.add(src, file.clone(), [place.as_slice(), &[name]].concat(), inline)?;
@@ -58,9 +54,9 @@ impl Modules {
         let mut graph = Graph::default();
         for (from, (file, module)) in &self.0 {
             let items = module.paths.iter().map(|path| (path, self.item(from, path, HOPS)));
-            let globs =
-                module.globs.iter().map(|path| (path, self.walk(from, path, HOPS).map(|(place, _)| place)));
-            for (path, to) in items.chain(globs) {
+            let wholes =
+                module.wholes.iter().map(|path| (path, self.walk(from, path, HOPS).map(|(place, _)| place)));
+            for (path, to) in items.chain(wholes) {
                 let Some(to) = to else { continue };
                 let (target, _) = &self.0[&to];
                 if target != file && counts(from, &to) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, UseTree};
+use syn::{Attribute, Item, Lit, Meta, UseTree};
+
+use crate::tidy::attributes::{attributes, is_for_tests};
 
 /// A path as it stands in the file, split at `::`.
 pub(super) type Segments = Vec<String>;
@@ -16,8 +18,8 @@ pub(super) struct Module {
     pub(super) imports: BTreeMap<String, Segments>,
     /// Holds every path in the code, and those of imports.
     pub(super) paths: Vec<Segments>,
-    /// Holds the paths before `::*`.
-    pub(super) globs: Vec<Segments>,
+    /// Holds paths that use a module as a whole: those before `::*`, and those in the strings of attributes.
+    pub(super) wholes: Vec<Segments>,
     /// Holds the names of child modules that have files of their own.
     pub(super) files: Vec<String>,
     /// Holds the child modules that are written inside this one.
@@ -40,7 +42,7 @@ impl Module {
         match tree {
             UseTree::Path(path) => self.import(&path.tree, &with(&path.ident)),
             UseTree::Group(group) => group.items.iter().for_each(|item| self.import(item, before)),
-            UseTree::Glob(_) => self.globs.push(before.to_vec()),
+            UseTree::Glob(_) => self.wholes.push(before.to_vec()),
             UseTree::Name(name) if name.ident == "self" => {
                 self.name(before.last().cloned().unwrap_or_default(), before.to_vec());
             }
@@ -57,7 +59,7 @@ impl Module {
         self.imports.insert(name, path);
     }
 
-    /// Finds paths in the arguments of a macro, which `syn` leaves unread.
+    /// Finds paths in the arguments of a macro or an attribute, which `syn` leaves unread.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path = Segments::new();
         let mut colons = 0;
@@ -81,6 +83,21 @@ impl Module {
             }
         }
         self.paths.push(path);
+    }
+
+    /// Finds the strings that are paths, such as in `#[serde(with = "...")]`.
+    fn strings(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Literal(literal) => {
+                    let Lit::Str(text) = Lit::new(literal) else { continue };
+                    let Ok(path) = text.parse::<syn::Path>() else { continue };
+                    self.wholes.push(segments(&path));
+                }
+                TokenTree::Group(group) => self.strings(group.stream()),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -111,7 +128,7 @@ impl Visit<'_> for Module {
 
     fn visit_path(&mut self, path: &syn::Path) {
         if path.leading_colon.is_none() {
-            self.paths.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+            self.paths.push(segments(path));
         }
         visit::visit_path(self, path);
     }
@@ -121,42 +138,22 @@ impl Visit<'_> for Module {
         self.tokens(call.tokens.clone());
     }
 
+    fn visit_attribute(&mut self, attribute: &Attribute) {
+        visit::visit_attribute(self, attribute);
+        if let Meta::List(list) = &attribute.meta
+            && !list.path.is_ident("cfg")
+        {
+            self.strings(list.tokens.clone());
+            self.tokens(list.tokens.clone());
+        }
+    }
+
     /// `pub(in crate::x)` uses nothing of `x`.
     fn visit_vis_restricted(&mut self, _: &syn::VisRestricted) {}
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
-    match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Macro(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => &[],
-    }
-}
-
-/// Is true for `#[cfg(test)]`, and for `#[cfg(any(test, feature = "..."))]`: what is also built for other crates'
-/// tests.
-fn is_for_tests(attribute: &Attribute) -> bool {
-    let Ok(list) = attribute.meta.require_list() else { return false };
-    let mut tokens = list.tokens.clone().into_iter();
-    let Some(TokenTree::Ident(first)) = tokens.next().filter(|_| list.path.is_ident("cfg")) else {
-        return false;
-    };
-    match tokens.next() {
-        Some(TokenTree::Group(group)) if first == "any" || first == "all" => group
-            .stream()
-            .into_iter()
-            .any(|token| matches!(token, TokenTree::Ident(ident) if ident == "test")),
-        _ => first == "test",
-    }
+fn segments(path: &syn::Path) -> Segments {
+    path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,3 @@
-use std::fs;
-
 use super::*;
 use crate::tidy::testing::Folder;
 
@@ -46,10 +44,46 @@ fn a_circle_may_go_through_a_parent_and_its_child() {
 }
 
 #[test]
+fn an_edge_between_a_parent_and_its_child_does_not_close_a_circle_of_files() {
+    let files = [
+        ("lib.rs", "mod a;"),
+        ("a.rs", "mod x; mod y; use x::X; pub struct A;"),
+        ("a/x.rs", "use super::y::Y; pub struct X;"),
+        ("a/y.rs", "use super::A; pub struct Y;"),
+    ];
+    assert!(found(&files, Limit::Files(1)).is_empty());
+}
+
+#[test]
+fn modules_that_stay_apart_are_named_with_the_path() {
+    let folder = Folder::with(&[
+        ("lib.rs", "mod sink; mod probes; mod app; pub use probes::load;"),
+        ("sink.rs", "mod tail; use crate::app::run;"),
+        ("sink/tail.rs", "#[cfg(test)] mod tests; use crate::{probes as p, load}; fn f() { p::load() }"),
+        ("probes.rs", "use crate::sink::Sink; pub fn load() {}"),
+        ("app.rs", "pub fn run() { crate::probes::load() }"),
+    ]);
+    let modules = Modules::read(folder.path()).unwrap();
+    assert_eq!(uses(&modules), ["sink/tail.rs uses probes.rs (crate::load): sinks know outputs only"]);
+}
+
+#[test]
 fn the_crates_of_this_repository_can_be_read() {
     let root = crate::root();
-    for (folder, _) in CRATES {
-        assert!(fs::exists(root.join(folder).join("src/lib.rs")).unwrap(), "{folder}");
+    let crates = crates(&root).unwrap();
+    assert!(crates.iter().any(|folder| folder == AGENT) && crates.len() > 5, "{crates:?}");
+    for folder in &crates {
         Modules::read(&root.join(folder).join("src")).unwrap();
     }
+}
+
+#[test]
+fn known_edges_of_the_agent_are_found() {
+    let agent = Modules::read(&crate::root().join(AGENT).join("src")).unwrap();
+    let graph = agent.graph(|_, _| true);
+    let path =
+        |from: &str, to: &str| graph.all().find(|edge| (edge.0, edge.1) == (from, to)).map(|edge| edge.2);
+    assert_eq!(path("probes/drain.rs", "probes/batch.rs"), Some("crate::probes::batch::Batches"));
+    // This one stands in an attribute only.
+    assert_eq!(path("config.rs", "duration.rs"), Some("duration::compact"));
 }

@@ -3,15 +3,11 @@ use super::*;
 #[test]
 fn each_rule_finds_its_breach() {
     for (file, line) in [
-        ("observer/agent/src/sink/a.rs", "use crate::probes::load;"),
-        ("observer/agent/src/sink.rs", "use crate::kube::api;"),
-        ("observer/agent/src/http.rs", "use crate::netlink::links;"),
         ("observer/agent/src/app.rs", "use k8s_openapi::api;"),
         ("observer/policy/src/plain.rs", "use k8s_openapi::api;"),
         ("observer/agent/src/app.rs", "unsafe { x() }"),
         ("observer/core/src/engine.rs", "unsafe { x() }"),
         ("observer/agent/src/app.rs", "#[path = \"b.rs\"]"),
-        ("observer/agent/src/app.rs", "mod tests {"),
         ("observer/agent/src/app.rs", "let x = 1; "),
     ] {
         assert_eq!(check(file, &format!("{line}\n")).len(), 1, "{file}: {line}");
@@ -25,7 +21,7 @@ fn allowed_lines_pass() {
         ("observer/objects/src/convert.rs", "use k8s_openapi::api;"),
         ("observer/agent/src/probes/drain.rs", "unsafe { x() }"),
         ("observer-ebpf/src/record.rs", "unsafe { x() }"),
-        ("observer/agent/src/sink.rs", "// not crate::kube"),
+        ("observer/agent/src/sink.rs", "// not k8s_openapi"),
     ] {
         assert_eq!(check(file, &format!("{line}\n")), Vec::<String>::new());
     }

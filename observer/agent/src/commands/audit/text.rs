@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report};
 
-use crate::client::print::printable;
+use crate::client::print::{plural, printable};
 
 /// Most flows without a certain verdict that are shown.
 const UNSURE: usize = 20;
@@ -134,8 +134,4 @@ pub(super) fn summary(report: &Report) -> String {
         None => write!(text, ". No flows were judged; give observed ones with --flows or --url.").ok(),
     };
     text
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

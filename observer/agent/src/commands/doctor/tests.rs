@@ -42,3 +42,11 @@ fn json_carries_status_and_advice() {
     ]});
     assert_eq!(read, expected);
 }
+
+#[test]
+fn help_describes_the_json_that_is_printed() {
+    use clap::CommandFactory as _;
+    let mut command = crate::commands::Cli::command();
+    let help = command.find_subcommand_mut("doctor").unwrap().render_long_help().to_string();
+    assert!(help.contains("json: One JSON object") && !help.contains("per line"), "{help}");
+}

@@ -26,6 +26,11 @@ fn a_table_needs_a_name_and_a_target() {
 }
 
 #[test]
+fn a_check_may_hold_its_connection_for_no_time() {
+    assert_eq!(checks(&table("hold = \"0\""))[0].hold, Duration::ZERO);
+}
+
+#[test]
 fn every_key_can_be_set() {
     let text = "[[check]]\nname = \"a.b_C-1\"\ntarget = \"[fd00::9]:5432\"\nhold = \"10m\"\ninterval = \"1s\"\n\
                 timeout = \"100ms\"\nsend = [0, 0, 0, 8, 4, 210, 22, 47]\nexpect = \"S\"";
@@ -44,8 +49,8 @@ fn values_out_of_bounds_are_named_with_the_bound() {
         ("holt = \"5s\"", "unknown field `holt`, expected one of `name`, `target`, `hold`"),
         ("hold = \"601s\"", "check `lock`: hold: `10m 1s` is not between 0s and 10m"),
         ("hold = \"soon\"", "`soon`"),
-        ("interval = \"999ms\"", "check `lock`: interval: `999ms` is not between 1s and 24h"),
-        ("interval = \"2days\"", "interval: `48h` is not"),
+        ("interval = \"999ms\"", "check `lock`: interval: `999ms` is not between 1s and 1day"),
+        ("interval = \"2days\"", "interval: `2days` is not"),
         ("timeout = \"0s\"", "timeout: `0s` is not between 1ms and 1m"),
         ("timeout = \"61s\"", "timeout: `1m 1s`"),
         ("send = \"\"", "send: is empty; leave it out"),

@@ -30,3 +30,14 @@ fn tokens_are_read_from_one_well_formed_header() {
         assert_eq!(bearer(&headers).is_some(), some, "{length}");
     }
 }
+
+#[test]
+fn the_help_lists_every_open_path() {
+    use clap::{Args as _, Command};
+    let command = crate::config::Options::augment_args(Command::new("run"));
+    let auth = command.get_arguments().find(|arg| arg.get_id() == "auth").unwrap();
+    let help = auth.get_help().unwrap().to_string();
+    let (_, listed) = help.split_once("; ").unwrap();
+    let listed: Vec<&str> = listed.split([' ', ',']).filter(|word| word.starts_with('/')).collect();
+    assert_eq!(listed, [&OPEN[..], &["/runbooks/NAME"]].concat());
+}

@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_millis(500);
 /// The longest wait until a file that is being written is closed.
 const OPEN: Duration = Duration::from_secs(2);
 
-/// Most files that are remembered as being written. For others a writer's pause counts as its end.
+/// At most this many files are remembered as being written. For others a writer's pause counts as its end.
 const MAX_OPEN: usize = 1024;
 
 /// Watches a path. Dropping it ends the watch.
@@ -37,7 +37,7 @@ pub(super) struct Watch {
     inode: Option<(u64, u64)>,
 }
 
-/// Changes since the last reading.
+/// Holds the changes since the last reading.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pending: Mutex<Pending>,
@@ -46,9 +46,9 @@ pub(super) struct Changes {
 
 #[derive(Debug, Default)]
 struct Pending {
-    /// First and last event since the last reading.
+    /// These are the first and the last event since the last reading.
     events: Option<(Instant, Instant)>,
-    /// Files that were written to and are not yet closed.
+    /// These files were written to and are not yet closed.
     open: HashSet<PathBuf>,
 }
 

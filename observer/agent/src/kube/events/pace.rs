@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 /// Defines how fast Events may be written, in total and about one object: a burst, then one each interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// All Events of this agent.
+    /// This limits all Events of this agent.
     pub all: (u32, Duration),
-    /// Events about one object.
+    /// This limits the Events about one object.
     pub object: (u32, Duration),
-    /// Time between an Event's first two writes; it doubles with each, up to [`Limits::longest`].
+    /// This is the time between an Event's first two writes. It doubles with each, up to [`Limits::longest`].
     pub shortest: Duration,
     /// The longest time between two writes while the finding changes.
     pub longest: Duration,

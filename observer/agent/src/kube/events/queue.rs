@@ -12,11 +12,12 @@ use crate::kube::events::pace::{Bucket, Limits};
 use crate::kube::events::report::{EventState, Key, Outcome, Report};
 use crate::kube::events::subject::Object;
 
-/// Pending reports. Findings are bounded by the same number.
+/// At most this many reports are pending. Findings are bounded by the same number.
 const MAX_PENDING: usize = 1_000;
-/// Events remembered. An Event that is forgotten is found again by its name.
+/// At most this many Events are remembered. An Event that is forgotten is found again by its name.
 const MAX_EVENTS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
-/// The API server deletes an Event an hour after its last write, so an Event that is still true is written again before.
+/// The API server deletes an Event an hour after its last write, so an Event that is still true is written again
+/// before.
 const KEEP_ALIVE: Duration = Duration::from_mins(30);
 /// The number of times that one report is tried.
 const TRIES: u32 = 4;
@@ -46,7 +47,7 @@ pub(super) struct Queue {
     objects: LruCache<(ArcStr, ArcStr), Bucket>,
     paused_until: Instant,
     failures: u32,
-    /// Tries of the report that is being written.
+    /// The report that is being written was tried this often.
     tries: u32,
 }
 

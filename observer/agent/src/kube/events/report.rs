@@ -78,8 +78,8 @@ impl EventState {
         Self { finding: finding.count, count: self.count.saturating_add(more), message: message(finding) }
     }
 
-    /// Is true where a write would change the Event. This compares the Event that the API server has with the finding, so a
-    /// write that failed is made up for. A finding's end changes nothing but the count: the Event's text stays.
+    /// Is true where a write would change the Event. This compares the Event that the API server has with the finding,
+    /// so a write that failed is made up for. A finding's end changes nothing but the count: the Event's text stays.
     pub(super) fn lacks(&self, finding: &Finding) -> bool {
         let counts = finding.kind.traits().counting == Counting::Occurrences;
         let active = finding.state == State::Active;

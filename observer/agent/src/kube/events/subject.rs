@@ -5,22 +5,16 @@ use flow_model::finding::{EventObject, Finding};
 use flow_model::inventory::{Inventory, Pod};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
+use flow_objects::kinds::Kind;
 
 /// An object, as an Event refers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
-    pub(super) kind: ObjectKind,
+    pub(super) kind: Kind,
     pub(super) namespace: ArcStr,
     pub(super) name: ArcStr,
     /// `kubectl describe` finds Events by it. The inventory does not have it for Services.
     pub(super) uid: Option<ArcStr>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ObjectKind {
-    Pod,
-    Service,
-    NetworkPolicy,
 }
 
 /// The object that an Event is about, and a related one, if any.
@@ -30,31 +24,16 @@ pub(super) struct Subject {
     pub(super) related: Option<Object>,
 }
 
-impl ObjectKind {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "Pod",
-            Self::Service => "Service",
-            Self::NetworkPolicy => "NetworkPolicy",
-        }
-    }
-
-    pub(super) fn api_version(self) -> &'static str {
-        match self {
-            Self::Pod | Self::Service => "v1",
-            Self::NetworkPolicy => "networking.k8s.io/v1",
-        }
-    }
-}
-
 impl Subject {
-    /// Is true where several agents may write the Event. An Event about a pod is written by the agent of its node alone.
+    /// Is true where several agents may write the Event. An Event about a pod is written by the agent of its node
+    /// alone.
     pub(super) fn is_shared(&self) -> bool {
-        self.regarding.kind != ObjectKind::Pod
+        self.regarding.kind != Kind::Pod
     }
 }
 
-/// Returns the object to which this node's agent reports a finding, if there is one and no other node's agent reports it.
+/// Returns the object to which this node's agent reports a finding, if there is one and no other node's agent reports
+/// it.
 pub(super) fn of(finding: &Finding, inventory: &Inventory, node: &str) -> Option<Subject> {
     let look = Look { finding, inventory, node };
     let (regarding, related) = match finding.kind.traits().event_object {
@@ -76,7 +55,8 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Returns the client pod, for the agent of its node. A client that is no pod has no Events, so what it addressed has them.
+    /// Returns the client pod, for the agent of its node. A client that is no pod has no Events, so what it addressed
+    /// has them.
     fn flow(&self) -> Option<(Object, Option<Object>)> {
         let policy = self.policy();
         if self.finding.src.as_ref().is_some_and(|src| src.pod.is_some()) {
@@ -125,7 +105,7 @@ impl<'a> Look<'a> {
         };
         let policy = self.finding.policies.iter().find_map(named)?;
         Some(Object {
-            kind: ObjectKind::NetworkPolicy,
+            kind: Kind::NetworkPolicy,
             namespace: policy.namespace.clone(),
             name: policy.name.clone(),
             uid: Some(policy.origin.uid.clone()).filter(|uid| !uid.is_empty()),
@@ -136,7 +116,7 @@ impl<'a> Look<'a> {
 fn object(pod: &Pod) -> Object {
     let Pod { namespace, name, uid, .. } = pod;
     Object {
-        kind: ObjectKind::Pod,
+        kind: Kind::Pod,
         namespace: namespace.clone(),
         name: name.clone(),
         uid: Some(uid.clone()).filter(|uid| !uid.is_empty()),
@@ -144,5 +124,5 @@ fn object(pod: &Pod) -> Object {
 }
 
 fn service(namespace: ArcStr, name: ArcStr) -> Object {
-    Object { kind: ObjectKind::Service, namespace, name, uid: None }
+    Object { kind: Kind::Service, namespace, name, uid: None }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arcstr::ArcStr;
 use flow_model::finding::FindingKind;
+use flow_objects::kinds::Kind;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -19,7 +20,7 @@ use crate::kube::access::ApiAccess;
 use crate::kube::events::CONTROLLER;
 use crate::kube::events::complaint::Complaint;
 use crate::kube::events::report::{EventState, Key, Outcome, Report};
-use crate::kube::events::subject::{Object, ObjectKind};
+use crate::kube::events::subject::Object;
 
 /// The time for all requests of one report.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -29,16 +30,16 @@ const MAX_UIDS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// Writes Events, one after the other.
 pub(super) struct Writer {
-    way: ApiAccess,
+    access: ApiAccess,
     node: ArcStr,
-    /// UIDs of Services, by namespace and name.
+    /// This holds the UIDs of Services, by namespace and name.
     uids: LruCache<(ArcStr, ArcStr), Option<ArcStr>>,
     complaint: Complaint,
 }
 
 impl Writer {
-    pub(super) fn new(way: ApiAccess, node: ArcStr) -> Self {
-        Self { way, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
+    pub(super) fn new(access: ApiAccess, node: ArcStr) -> Self {
+        Self { access, node, uids: LruCache::new(MAX_UIDS), complaint: Complaint::default() }
     }
 
     /// Brings the Event up to date. `written` is its state, as far as it is known.
@@ -72,7 +73,7 @@ impl Writer {
     }
 
     async fn put(&mut self, report: &Report, written: Option<EventState>) -> Result<EventState, Error> {
-        let events = Api::namespaced(self.way.client(), &report.key.namespace);
+        let events = Api::namespaced(self.access.client(), &report.key.namespace);
         let shared = report.subject.is_shared();
         if let Some(written) = written.as_ref().filter(|_| !shared) {
             let next = written.next(&report.finding);
@@ -97,7 +98,7 @@ impl Writer {
 
     async fn create(&mut self, events: &Api<Event>, report: &Report) -> Result<EventState, Error> {
         let mut regarding = report.subject.regarding.clone();
-        if regarding.kind == ObjectKind::Service {
+        if regarding.kind == Kind::Service {
             regarding.uid = self.uid(&regarding).await?;
         }
         let written = EventState::first(&report.finding);
@@ -106,14 +107,14 @@ impl Writer {
         Ok(written)
     }
 
-    /// Returns the UID of a Service. Without the permission to read it the Event has none: `kubectl get events` shows it then,
-    /// and `kubectl describe` does not.
+    /// Returns the UID of a Service. Without the permission to read it the Event has none: `kubectl get events` shows
+    /// it then, and `kubectl describe` does not.
     async fn uid(&mut self, service: &Object) -> Result<Option<ArcStr>, Error> {
         let key = (service.namespace.clone(), service.name.clone());
         if let Some(uid) = self.uids.get(&key) {
             return Ok(uid.clone());
         }
-        let services: Api<Service> = Api::namespaced(self.way.client(), &service.namespace);
+        let services: Api<Service> = Api::namespaced(self.access.client(), &service.namespace);
         let uid = match services.get_metadata(&service.name).await {
             Ok(service) => service.metadata.uid.map(ArcStr::from),
             Err(Error::Api(status)) if status.is_forbidden() => None,
@@ -180,8 +181,8 @@ async fn patch(events: &Api<Event>, report: &Report, written: &EventState) -> Re
 fn reference(object: &Object) -> ObjectReference {
     let text = |text: &str| Some(text.to_owned());
     ObjectReference {
-        api_version: text(object.kind.api_version()),
-        kind: text(object.kind.as_str()),
+        api_version: Some(object.kind.api_version()),
+        kind: text(object.kind.name()),
         namespace: text(&object.namespace),
         name: text(&object.name),
         uid: object.uid.as_deref().and_then(text),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kube::server::state::Stale;
 
-/// Bytes read of an error response.
+/// At most this many bytes of an error response are read.
 const MAX_STATUS: usize = 64 << 10;
 
 /// The longest wait that a server can ask for.

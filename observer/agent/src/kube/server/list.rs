@@ -12,7 +12,7 @@ use crate::kube::server::failure::Failure;
 use crate::kube::server::page::{self, SILENCE};
 use crate::kube::server::resource;
 
-/// Objects in a page.
+/// A page has at most this many objects.
 const PAGE: u32 = 500;
 
 /// The origin of a list.

@@ -28,7 +28,7 @@ const SHARE: u32 = 10;
 /// States that change together are logged together.
 const LOG_AFTER: Duration = Duration::from_millis(700);
 
-/// Notes that are remembered, so that each is logged once.
+/// At most this many notes are remembered, so that each is logged once.
 const NOTES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
 /// The owner of the index.
@@ -38,11 +38,11 @@ pub(super) struct Owner {
     hooks: Hooks,
     first: Option<Box<dyn FnOnce() + Send>>,
     states: BTreeMap<Kind, Sync>,
-    /// Kinds that were listed at least once, or that the server doesn't have.
+    /// These kinds were listed at least once, or the server doesn't have them.
     known: HashSet<Kind>,
-    /// Objects that can't be used; `None` for one without a name.
+    /// These objects can't be used; `None` stands for one without a name.
     unreadable: HashSet<(Kind, Option<ObjectRef>)>,
-    /// Notes that were logged.
+    /// These notes were logged.
     noted: LruCache<String, ()>,
     changelog: Changelog,
     /// The time at which the next snapshot is due.

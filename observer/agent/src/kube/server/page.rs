@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kube::server::failure::Failure;
 
-/// Silence in the middle of a page, or before it, after which the server is given up.
+/// After this silence, in the middle of a page or before it, the server is given up.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
 /// The longest time for one page.

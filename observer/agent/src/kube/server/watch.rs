@@ -21,7 +21,8 @@ use crate::kube::server::resource;
 /// The length of the longest line. It is longer than any object that etcd takes (1.5 MiB by default).
 const MAX_LINE: usize = 16 << 20;
 
-/// Seconds after which the server ends a watch. They are random, which spreads the agents over time. kube allows up to 295.
+/// The server ends a watch after a random number of seconds in this range, which spreads the agents over time. kube allows
+/// up to 295.
 const SECONDS: std::ops::Range<u32> = 200..290;
 
 /// An event of a watch.

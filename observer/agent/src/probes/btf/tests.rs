@@ -167,7 +167,7 @@ const LAYOUT: SkBuff = SkBuff { head: 200, protocol: 180, network_header: 184 };
 fn a_kernel_without_reasons() {
     let types = KernelTypes::parse(&old_kernel()).unwrap();
     assert_eq!(types.sk_buff, LAYOUT);
-    assert_eq!(types.kfree_skb, KfreeSkb { skb_arg: 0, reason_arg: None });
+    assert_eq!(types.kfree_skb, KfreeSkb { reason_arg: None });
     assert_eq!(types.drop_reasons, BTreeMap::new());
 }
 
@@ -175,7 +175,7 @@ fn a_kernel_without_reasons() {
 fn a_kernel_with_reasons_and_nested_headers() {
     let types = KernelTypes::parse(&new_kernel()).unwrap();
     assert_eq!(types.sk_buff, LAYOUT);
-    assert_eq!(types.kfree_skb, KfreeSkb { skb_arg: 0, reason_arg: Some(2) });
+    assert_eq!(types.kfree_skb, KfreeSkb { reason_arg: Some(2) });
     let names = [(0, "NOT_DROPPED_YET"), (1, "CONSUMED"), (12, "NETFILTER_DROP")];
     assert_eq!(types.drop_reasons, names.map(|(value, name)| (value, name.to_owned())).into());
     let check = |value, expected: &str| assert_eq!(types.drop_reason(value), expected);
@@ -187,14 +187,21 @@ fn a_kernel_with_reasons_and_nested_headers() {
 
 #[test]
 fn arguments_are_found_by_type() {
-    let check = |arguments: &[&str], skb_arg, reason_arg| {
+    let check = |arguments: &[&str], reason_arg| {
         let types = KernelTypes::parse(&kernel_with_arguments(arguments)).unwrap();
-        assert_eq!(types.kfree_skb, KfreeSkb { skb_arg, reason_arg }, "{arguments:?}");
+        assert_eq!(types.kfree_skb, KfreeSkb { reason_arg }, "{arguments:?}");
     };
-    check(&["skb", "location"], 0, None);
-    check(&["skb", "location", "reason"], 0, Some(2));
-    check(&["skb", "location", "rx_sk", "reason"], 0, Some(3));
-    check(&["location", "reason", "skb"], 2, Some(1));
+    check(&["skb", "location"], None);
+    check(&["skb", "location", "reason"], Some(2));
+    check(&["skb", "location", "rx_sk", "reason"], Some(3));
+}
+
+#[test]
+fn the_program_reads_the_packet_from_the_first_argument() {
+    for arguments in [&["location", "reason", "skb"][..], &["location", "reason"]] {
+        let error = KernelTypes::parse(&kernel_with_arguments(arguments)).unwrap_err();
+        assert_eq!(error.to_string(), "the BTF has no sk_buff as the first argument of kfree_skb");
+    }
 }
 
 #[test]
@@ -260,7 +267,6 @@ fn the_running_kernel_agrees_with_its_tracepoint() {
         }
     }
     assert_eq!(compared > 0, format.contains("enum skb_drop_reason"), "{compared} reasons");
-    assert_eq!(types.kfree_skb.skb_arg, 0);
     // Where a kernel passes the receiving socket too, it comes last, although the format lists it first.
     assert_eq!(types.kfree_skb.reason_arg, (compared > 0).then_some(2));
     // Between them is `transport_header`, in every kernel since 5.10.
@@ -299,7 +305,7 @@ proptest! {
             bytes[at] = value;
         }
         if let Ok(types) = KernelTypes::parse(&bytes) {
-            prop_assert!(types.kfree_skb.skb_arg < 0x1_0000);
+            prop_assert!(types.kfree_skb.reason_arg.is_none_or(|arg| arg < 0x1_0000));
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Converts entries of kernel maps to inputs of the engine.
 //!
-//! Map values hold raw bytes, so that an entry can hold one without a meaning. `None` stands for such an entry, and
-//! callers count it: see [`super::undecodable`].
+//! Map values hold raw bytes, so that an entry can hold one without a meaning. Callers count such an entry: see
+//! [`crate::probes::faults`].
 
 use arcstr::ArcStr;
-use flow_model::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side};
-use flow_model::input::{AnnouncementSeen, AttemptSeen, DropDelta, PairDelta, ResetSeen};
+use flow_model::flow::{self, Counts, FlowTuple, Outcome, Pair, Phase, Side};
+use flow_model::input::{AnnouncementSeen, AttemptSeen, DropDelta, Input, PairDelta, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{
-    self as abi, ConnKey, ConnValue, Counters, DropKey, PairKey, TransitReset, Vantage, VipValue,
+    self as abi, ConnKey, ConnValue, Counters, DecodeError, DropKey, PairKey, TransitReset, Vantage, VipValue,
 };
 
 use super::{announced, ip, vantage};
@@ -20,21 +20,21 @@ pub(in crate::probes) fn newest_claim(
     key: [u8; 16],
     vip: &VipValue,
     clock: Clock,
-) -> Option<AnnouncementSeen> {
+) -> Result<AnnouncementSeen, DecodeError> {
     let (mac, how, outbound) = VipValue::parts(vip.newest);
-    let how = announced(abi::Announced::from_byte(how)?);
-    Some(AnnouncementSeen { time: clock.wall(vip.newest_ns), ip: ip(key), mac: Mac(mac), how, outbound })
+    let how = announced(decoded("how", how, abi::Announced::from_byte)?);
+    Ok(AnnouncementSeen { time: clock.wall(vip.newest_ns), ip: ip(key), mac: Mac(mac), how, outbound })
 }
 
-/// Returns an attempt that nobody answered, from its map entry.
+/// Returns an attempt that nobody answered and the pair that it is counted under, from its map entry.
 pub(in crate::probes) fn unanswered(
     key: &ConnKey,
     conn: &ConnValue,
     now_ns: u64,
     clock: Clock,
     reasons: &Reasons,
-) -> Option<AttemptSeen> {
-    Some(AttemptSeen {
+) -> Result<(Pair, Input), DecodeError> {
+    let attempt = AttemptSeen {
         time: clock.wall(now_ns),
         tuple: FlowTuple {
             src: ip(key.src),
@@ -43,7 +43,7 @@ pub(in crate::probes) fn unanswered(
             dport: conn.dport,
             backend: (conn.backend_port != 0).then(|| (ip(conn.backend), conn.backend_port)),
         },
-        vantage: vantage(Vantage::from_byte(conn.vantage)?),
+        vantage: known_vantage(conn.vantage)?,
         outcome: Outcome::Unanswered,
         icmp: None,
         latency_ns: 0,
@@ -51,11 +51,12 @@ pub(in crate::probes) fn unanswered(
         isn: key.isn,
         drop_reason: reasons.recorded(conn.drop_reason),
         masqueraded: None,
-    })
+    };
+    Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))
 }
 
-/// Returns a reset that came in and did not leave, from its map entry.
-pub(in crate::probes) fn stranded(reset: &TransitReset, clock: Clock) -> Option<ResetSeen> {
+/// Returns a reset that came in and did not leave and the pair that it is counted under, from its map entry.
+pub(in crate::probes) fn stranded(reset: &TransitReset, clock: Clock) -> Result<(Pair, Input), DecodeError> {
     let tuple = FlowTuple {
         src: ip(reset.src),
         sport: reset.sport,
@@ -63,28 +64,31 @@ pub(in crate::probes) fn stranded(reset: &TransitReset, clock: Clock) -> Option<
         dport: reset.dport,
         backend: None,
     };
-    let vantage = vantage(Vantage::from_byte(reset.vantage)?);
+    let vantage = known_vantage(reset.vantage)?;
     let (by, phase) = (Side::Server, Phase::Orphan);
-    Some(ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase })
+    let seen = ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase };
+    Ok((pair(&tuple, vantage), Input::Reset(seen)))
 }
 
-/// Returns the pair that an orphan is counted under.
-pub(in crate::probes) fn pair_of_reset(reset: &ResetSeen) -> Pair {
-    let FlowTuple { src, dst, dport, .. } = reset.tuple;
-    Pair { src, dst, dport, vantage: reset.vantage }
+fn pair(tuple: &FlowTuple, vantage: flow::Vantage) -> Pair {
+    let FlowTuple { src, dst, dport, .. } = *tuple;
+    Pair { src, dst, dport, vantage }
 }
 
-/// Returns the pair that an attempt is counted under.
-pub(in crate::probes) fn pair_of(attempt: &AttemptSeen) -> Pair {
-    let FlowTuple { src, dst, dport, .. } = attempt.tuple;
-    Pair { src, dst, dport, vantage: attempt.vantage }
+fn known_vantage(byte: u8) -> Result<flow::Vantage, DecodeError> {
+    decoded("vantage", byte, Vantage::from_byte).map(vantage)
+}
+
+/// Decodes the byte of a field.
+fn decoded<T>(field: &'static str, value: u8, from_byte: fn(u8) -> Option<T>) -> Result<T, DecodeError> {
+    from_byte(value).ok_or(DecodeError::UnknownValue { field, value })
 }
 
 /// Returns the increments of one drained entry.
-pub(in crate::probes) fn pair_delta(key: &PairKey, counters: &Counters) -> Option<PairDelta> {
-    let vantage = vantage(Vantage::from_byte(key.vantage)?);
+pub(in crate::probes) fn pair_delta(key: &PairKey, counters: &Counters) -> Result<PairDelta, DecodeError> {
+    let vantage = known_vantage(key.vantage)?;
     let pair = Pair { src: ip(key.src), dst: ip(key.dst), dport: key.dport, vantage };
-    Some(PairDelta { pair: Some(pair), counts: counts(counters) })
+    Ok(PairDelta { pair: Some(pair), counts: counts(counters) })
 }
 
 /// Returns kernel counters as signed numbers. They wrap, because a correction is an add of -1.

@@ -11,8 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use strum::{VariantArray, VariantNames};
 
+use crate::sink::metrics::single_label::{Gauges, LabelSet, gauge, label};
 use crate::sink::metrics::spec::{Kind, Label, Spec};
-use crate::sink::metrics::{Gauges, LabelSet, gauge, label};
 use crate::sink::tail::TailCounters;
 
 const FINDINGS_BY_KIND: Spec = Spec {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 
-use crate::sink::metrics::MetricsConfig;
+use crate::sink::metrics::config::MetricsConfig;
 use crate::sink::metrics::labels::{WorkloadName, workload};
 use crate::sink::metrics::spec::{Kind, Label, Spec};
 

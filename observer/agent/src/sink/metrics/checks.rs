@@ -8,8 +8,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use strum::{VariantArray, VariantNames};
 
+use crate::sink::metrics::single_label::{Gauges, LabelSet, label};
 use crate::sink::metrics::spec::{Kind, Label, Spec};
-use crate::sink::metrics::{Gauges, LabelSet, label};
 
 /// Seconds; a check may hold its connection for ten minutes.
 const BUCKETS: [f64; 15] =

@@ -8,8 +8,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use strum::{VariantArray, VariantNames};
 
+use crate::sink::metrics::single_label::{LabelSet, label};
 use crate::sink::metrics::spec::{Kind, Label, Spec};
-use crate::sink::metrics::{LabelSet, label};
 
 /// Seconds. A handshake in a node takes tens of microseconds; a repeated SYN costs one second.
 const BUCKETS: [f64; 14] =

@@ -6,8 +6,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use crate::sink::metrics::single_label::{LabelSet, label};
 use crate::sink::metrics::spec::{Kind, Label, Spec};
-use crate::sink::metrics::{LabelSet, label};
 
 /// The reason for which a client was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray, VariantNames)]

@@ -47,8 +47,8 @@ const RST: Spec = Spec {
         ],
     ],
     unit: "packets",
-    changes: "with each RST, counted once per node. `orphan` is a connection whose SYN this node never saw. Combinations that never \
-        occurred have no series.",
+    changes: "with each RST, counted once per node. `orphan` is a connection whose SYN this node never saw, and which was \
+        not in the connection table when the agent started. Combinations that never occurred have no series.",
     bound: "six series for each of `--max-series` pairs and for `_other`",
 };
 const ATTEMPTS: Spec = Spec {

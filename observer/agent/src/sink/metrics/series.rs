@@ -7,7 +7,7 @@ use flow_model::decision::Decision;
 use flow_model::flow::Counts;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::sink::metrics::MetricsConfig;
+use crate::sink::metrics::config::MetricsConfig;
 use crate::sink::metrics::labels::{PairKey, WorkloadName};
 use crate::sink::metrics::outcomes::Outcomes;
 

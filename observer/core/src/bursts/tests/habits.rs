@@ -101,6 +101,7 @@ fn at_the_start_a_burst_that_passes_is_emitted_late() {
     story.until(30.0);
     let finding = story.finding();
     assert!(finding.summary.contains("40 resets"), "{}", finding.summary);
+    assert_eq!((finding.first_seen, finding.last_seen), (t(25.5), t(25.5)), "it was suspected before");
     story.until(90.0);
     assert_eq!((story.finding().state, story.raised()), (State::Resolved, 1));
 }

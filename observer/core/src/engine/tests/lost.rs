@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
+use flow_model::connection::MAX_CONNECTIONS;
 use flow_model::input::OpenConnection;
 
 use super::*;
-use crate::connections::MAX_CONNECTIONS;
 
 fn lost(engine: &mut Engine, stage: LostStage) -> u64 {
     let outputs = std::iter::from_fn(|| engine.next_output());

@@ -1,9 +1,9 @@
 //! Verdicts on flows and open connections, and the findings that follow.
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::finding::{Finding, FindingKind, State};
 use flow_model::input::OpenConnection;
-use flow_model::policies::NetworkPolicy;
+use flow_model::policies::{Direction, NetworkPolicy};
 use flow_model::testing::{Cluster, namespace, policy};
 
 use super::*;

@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 /// An update of an active finding is emitted this often at most, unless its state or severity changes.
 const UPDATE_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
-/// Remembers when a finding was emitted last, and what it was then.
+/// Remembers what a finding was when it was emitted last.
 #[derive(Debug)]
 pub(super) struct LastReported {
+    /// The time at which it was emitted, or compared with what was emitted.
     at: Timestamp,
     /// Fingerprint of everything but `last_seen`.
     content: u64,
@@ -25,6 +26,11 @@ impl LastReported {
 
     pub(super) fn new(finding: &Finding, now: Timestamp) -> Self {
         Self { at: now, content: fingerprint(finding), last_seen: finding.last_seen }
+    }
+
+    /// Notes that nothing differs now. Comparing costs as much as emitting, so it is done no more often.
+    pub(super) fn checked(&mut self, now: Timestamp) {
+        self.at = now;
     }
 
     /// Is true where an update may be emitted, also when the clock was set back.

@@ -61,6 +61,30 @@ fn what_is_reported_again_at_the_same_instant_is_emitted_once() {
 }
 
 #[test]
+fn what_changed_back_counts_as_compared() {
+    let half = SignedDuration::from_millis(500);
+    let mut scene = Scene::new();
+    scene.findings.latent(&[group(&[1])], at(0));
+    one(scene.emitted());
+    scene.findings.latent(&[group(&[1])], at(0));
+    assert_eq!(scene.tick(2), [], "nothing differs");
+    scene.findings.latent(&[group(&[1, 2])], at(2) + half);
+    scene.findings.tick(at(2) + half);
+    assert_eq!(scene.emitted(), [], "it is compared once a second");
+    assert_eq!(one(scene.tick(3)).count, 2);
+}
+
+#[test]
+fn a_cause_that_another_change_replaced_does_not_stay() {
+    let mut scene = Scene::new();
+    scene.findings.latent(&[group(&[1])], at(0));
+    assert_eq!(one(scene.emitted()).cause.as_deref(), Some(CAUSE));
+    let otherwise = LatentGroup { cause: None, ..group(&[1]) };
+    scene.findings.latent(&[otherwise], at(2));
+    assert_eq!(one(scene.tick(2)).cause, None, "another policy refuses it now, and why is not known");
+}
+
+#[test]
 fn the_five_day_bug_in_one_sentence() {
     let mut scene = Scene::new();
     scene.findings.latent(&[group(&[40_122])], at(0));

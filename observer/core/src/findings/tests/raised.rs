@@ -78,12 +78,13 @@ fn one_begins_goes_on_and_ends() {
 }
 
 #[test]
-fn silence_ends_it_and_news_is_emitted_at_once() {
+fn its_detector_alone_ends_it_and_news_is_emitted_at_once() {
     let mut scene = Scene::new();
     scene.raise(0, raised(3));
     let worse = one(scene.raise(0, Raised { severity: Severity::Critical, ..raised(3) }));
     assert_eq!(worse.severity, Severity::Critical);
-    assert_eq!(one(scene.tick(600)).state, State::Resolved);
+    assert_eq!(scene.tick(86_400), [], "it may be silent for days");
+    assert_eq!(one(scene.lower(86_400, None)).state, State::Resolved);
 }
 
 #[test]
@@ -134,6 +135,25 @@ fn what_found_no_room_stays_out_until_there_is_some() {
     let emitted = scene.report(10, None);
     let states: Vec<_> = emitted.into_iter().map(|finding| (finding.id, finding.state)).collect();
     assert_eq!(states, [(key(2).id(), State::Resolved), (key(0).id(), State::Active)]);
+}
+
+#[test]
+fn what_found_no_room_takes_that_of_what_matters_less() {
+    let mut scene = Scene::with(FindingsConfig { max: 2, ..FindingsConfig::default() });
+    let subject = |n| Subject::Vip([10, 0, 21, n].into());
+    for n in 0..2 {
+        one(scene.raise(n.into(), Raised { subject: subject(n), ..raised(3) }));
+    }
+    let src = Endpoint::bare([203, 0, 113, 9].into(), 1);
+    let scan = Attempt { src, ..attempt(Outcome::Refused, Some("rst"), Decision::Allow) };
+    let states = |emitted: Vec<Finding>| -> Vec<_> {
+        emitted.into_iter().map(|finding| (finding.kind, finding.severity, finding.state)).collect()
+    };
+    let warning = |state| (KIND, Severity::Warning, state);
+    let info = |state| (FindingKind::ServiceRefused, Severity::Info, state);
+    assert_eq!(states(scene.attempt(2, &scan)), [warning(State::Resolved), info(State::Active)]);
+    assert_eq!(states(scene.report(3, None)), [info(State::Resolved), warning(State::Active)]);
+    assert_eq!(scene.report(4, None), []);
 }
 
 #[test]

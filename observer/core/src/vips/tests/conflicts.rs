@@ -69,7 +69,8 @@ fn the_stuck_status_of_the_incident() {
     // The mitigation: the object is deleted, its speaker writes a new one, and there is peace.
     scene.play("60 l2:l2-rgt9d-; 61 l2:l2-zj9ss=b b*; 90");
     assert_eq!(scene.last(FindingKind::VipConflict).state, State::Resolved);
-    assert_eq!(scene.last(FindingKind::VipFlap).state, State::Active);
+    let flap = scene.last(FindingKind::VipFlap);
+    assert_eq!((flap.state, flap.cause.as_ref()), (State::Active, Some(&stuck)), "that was its cause");
     scene.play("400");
     assert_eq!(scene.changes()[2..], ["70.5 vip_conflict over", "336.5 vip_flap over"]);
 }

@@ -9,6 +9,7 @@ use flow_model::baseline::{BaselineEnd, BaselineFlow};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::flow::FlowTuple;
 use flow_model::inventory::{Inventory, Pod};
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
@@ -75,7 +76,8 @@ impl Parties {
         }
     }
 
-    /// The names in the flow go first. An address without one has the holder that it had when the flow was last seen.
+    /// Returns who is behind a side. The names in the flow go first. An address without one gets its holder in this
+    /// snapshot, unless that is a pod that started after the flow was last seen.
     fn who<'a>(&'a self, end: &'a BaselineEnd, at: Timestamp) -> Who<'a> {
         match (&end.namespace, &end.pod, &end.node) {
             (Some(namespace), Some(pod), _) => {
@@ -85,10 +87,20 @@ impl Parties {
                     None => Who::Unknown("its pod is gone, and with it its labels"),
                 }
             }
-            (Some(_), None, _) => Who::Unknown("which pod it was is not known"),
-            (None, _, Some(node)) => Who::Node(node),
-            (None, _, None) => self.identity.holder(end.ip, at).who(),
+            (_, _, Some(node)) => Who::Node(node),
+            (namespace, _, None) => match self.identity.holder(end.ip, at).who() {
+                // Outside may be a backend of a Service that exists. Otherwise the names no longer belong to the address.
+                Who::External if namespace.is_some() && !self.has_service(end) => {
+                    Who::Unknown("which pod it was is not known")
+                }
+                who => who,
+            },
         }
+    }
+
+    fn has_service(&self, end: &BaselineEnd) -> bool {
+        let named = |service: &ObjectRef| self.identity.service(&service.namespace, &service.name);
+        end.service.as_ref().and_then(named).is_some()
     }
 }
 

@@ -61,12 +61,49 @@ fn unnamed_addresses(#[case] ip: &str, #[case] expected: &str) {
     let connections: Vec<_> = parties.possible(&flow).connections().collect();
     let [connection] = &*connections else { panic!("{connections:?}") };
     let who = match connection.src.who {
+        Who::Unknown(_) => "unknown".to_owned(),
+        who => shown(who),
+    };
+    assert_eq!(who, expected);
+}
+
+fn shown(who: Who<'_>) -> String {
+    match who {
         Who::Pod(pod) => format!("pod {}", pod.name),
         Who::Node(node) => format!("node {node}"),
         Who::External => "external".to_owned(),
-        Who::Unknown(_) => "unknown".to_owned(),
-    };
-    assert_eq!(who, expected);
+        Who::Unknown(why) => why.to_owned(),
+    }
+}
+
+/// The names of a Service stand beside what its backend is, as in live verdicts. The backend of `default/kubernetes` is
+/// a node.
+#[rstest]
+#[case::node("192.168.1.1", 6443, Some("n1"), "data/db", "node n1")]
+#[case::node_by_its_address("192.168.1.1", 6443, None, "data/db", "node n1")]
+#[case::outside("198.51.100.7", 8080, None, "data/db", "external")]
+#[case::cluster_ip(
+    "10.43.0.1",
+    81,
+    None,
+    "data/db",
+    "it is a Service's address, and the backend is not known"
+)]
+#[case::of_a_service_that_is_gone("10.43.0.9", 443, None, "data/gone", "which pod it was is not known")]
+fn service_names_without_a_pod(
+    #[case] ip: &str,
+    #[case] port: u16,
+    #[case] node: Option<&str>,
+    #[case] service: &str,
+    #[case] expected: &str,
+) {
+    let mut flow = BaselineFlow { port, ..flow("10.42.0.10", ip) };
+    flow.dst.node = node.map(ArcStr::from);
+    (flow.dst.namespace, flow.dst.service) = (Some("data".into()), Some(service.into()));
+    let parties = Parties::new(&inventory(), std::slice::from_ref(&flow));
+    let connections: Vec<_> = parties.possible(&flow).connections().collect();
+    let [connection] = &*connections else { panic!("{connections:?}") };
+    assert_eq!(shown(connection.dst.who), expected);
 }
 
 /// All backends must agree, as for live flows.

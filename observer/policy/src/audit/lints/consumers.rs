@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::{Decision, Direction, Verdict};
+use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::{Labels, Pod, Workload};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Peer;
+use flow_model::policies::{Direction, Peer};
 
 use crate::audit::change::Place;
 use crate::audit::draft::{Draft, Drafts, Subject};
@@ -23,7 +23,7 @@ use crate::audit::view::View;
 use targets::{Target, targets};
 
 const RULE: RuleId = RuleId::ConsumerNotAdmitted;
-/// Most sets of labels tried for pods that aren't known, per side that requires labels.
+/// At most this many sets of labels are tried for pods that aren't known, per side that requires labels.
 const MADE_UP: usize = 16;
 
 pub(super) fn check(view: &View<'_>, judge: &Judge, out: &mut Drafts) {

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::decision::Direction;
 use flow_model::inventory::Pod;
-use flow_model::policies::{NetworkPolicy, Peer, PortSet, Protocol};
+use flow_model::policies::{Direction, NetworkPolicy, Peer, PortSet, Protocol};
 
 use crate::audit::draft::{Draft, Drafts};
 use crate::audit::lints::{Placed, rules};

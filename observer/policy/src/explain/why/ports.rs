@@ -3,8 +3,8 @@
 use flow_model::connection::Who;
 use flow_model::policies::{PortMatch, PortSet, Protocol, Rule};
 
-use crate::facts::is_protocol;
 use crate::plain::View;
+use crate::readings::is_protocol;
 
 /// Describes why no port matches. It names entries of the connection's protocol only, if there are any.
 pub(super) fn why(rule: &Rule, view: &View<'_>) -> String {

@@ -47,6 +47,12 @@ fn an_imported_module_counts_where_it_is_used() {
 }
 
 #[test]
+fn an_attribute_may_use_a_whole_module() {
+    assert_eq!(edges(r#"struct S(#[serde(with = "crate::b")] u8);"#), edge("b.rs", "crate::b"));
+    assert_eq!(edges(r#"struct S(#[serde(default = "crate::b::f")] u8);"#), edge("b.rs", "crate::b::f"));
+}
+
+#[test]
 fn other_crates_and_local_names_lead_nowhere() {
     assert_eq!(
         edges(

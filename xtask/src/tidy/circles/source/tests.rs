@@ -17,13 +17,24 @@ fn imports_are_taken_apart() {
         imports,
         [("C", "crate::a::B".into()), ("a", "crate::a".into()), ("e", "crate::e".to_owned())]
     );
-    assert_eq!(module.globs, [["crate", "d"]]);
+    assert_eq!(module.wholes, [["crate", "d"]]);
 }
 
 #[test]
 fn paths_in_types_bodies_and_macros_are_found() {
     assert_eq!(paths("fn f(x: &super::A) { b::c(); }"), ["super::A", "b::c"]);
     assert_eq!(paths(r#"fn f() { println!("{}", [x, crate::a::B.c(d::e)]); }"#), ["crate::a::B", "d::e"]);
+}
+
+#[test]
+fn paths_in_attributes_are_found() {
+    let text = r#"#[derive(super::A)] struct S {
+        #[serde(with = "crate::b", default)] #[arg(value_parser = crate::c::parse, help = "crate for b")] x: u8,
+        #[cfg(feature = "crate::d")] y: u8,
+    }"#;
+    assert_eq!(paths(text), ["super::A", "crate::c::parse"]);
+    let wholes: Vec<_> = parse(text).wholes.iter().map(|path| path.join("::")).collect();
+    assert_eq!(wholes, ["crate::b"]);
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use flow_model::decision::{Decision, Direction};
+use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, Finding, FindingKind, Severity};
 use flow_model::flow::{Counts, Outcome, Phase, Side, Vantage};
 use flow_model::input::{Announced, CheckStep};
 use flow_model::inventory::{Announcer, Backend, Inventory, Pod, Service, ServicePort};
 use flow_model::mac::Mac;
 use flow_model::output::{OpenFlow, Output};
-use flow_model::policies::{Action, BrokenPolicy, Origin, Tier, TierKind, TierPolicy, TierRule};
+use flow_model::policies::{Action, BrokenPolicy, Direction, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
     Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Kind, Lost, Reset,
 };

@@ -99,7 +99,7 @@ fn what_is_no_news_is_not_written() {
     desk.note(resolved(finding("a", 2, 1_000), 1_000));
     assert_eq!((desk.write(), desk.due()), (vec![], None));
     desk.note(resolved(finding("a", 3, 1_000), 1_000));
-    assert_eq!(desk.write(), one(3), "the last count is told, the end is not");
+    assert_eq!(desk.write(), one(3), "the last count is written, the end is not");
     desk.seconds = 1_300;
     desk.note(Finding { summary: "another rule".into(), ..finding("a", 3, 1_300) });
     assert_eq!(desk.write(), one(3));
@@ -119,7 +119,7 @@ fn open_connections_are_no_count_of_events() {
     assert_eq!(desk.write(), one(3));
     desk.seconds = 600;
     desk.note(latent(4));
-    assert_eq!(desk.write(), [], "the sentence tells how many are open");
+    assert_eq!(desk.write(), [], "the sentence contains how many are open");
     desk.note(Finding { summary: "has 4 open connections".into(), ..latent(4) });
     assert_eq!(desk.write(), one(4));
 }
@@ -201,7 +201,7 @@ fn the_queue_is_bounded() {
 }
 
 #[test]
-fn names_are_valid_and_tell_objects_apart() {
+fn names_are_valid_and_differ_between_objects() {
     let named = |object: &str| {
         let mut report = report(finding("0123456789abcdef", 1, 0));
         report.subject.regarding.name = object.into();

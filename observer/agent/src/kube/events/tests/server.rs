@@ -81,7 +81,7 @@ pub(super) fn client(url: &str) -> Client {
 fn failure(code: u16, reason: &str) -> Response {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": format!("told to: {reason}"), "reason": reason, "code": code,
+        "message": format!("as the test asked: {reason}"), "reason": reason, "code": code,
     });
     (StatusCode::from_u16(code).unwrap(), Json(status)).into_response()
 }

@@ -35,7 +35,7 @@ impl Agent {
         let counted = Arc::clone(&lost);
         let pace = Duration::from_millis(1);
         let reporting = Reporting {
-            way: client.into(),
+            access: client.into(),
             node: node.into(),
             limits: Limits { shortest: pace, longest: pace, ..Limits::default() },
             findings,
@@ -49,7 +49,7 @@ impl Agent {
         Self { findings: Some(to), lost, task, cancel, _inventory: inventory }
     }
 
-    async fn tell(&self, finding: Finding) {
+    async fn send(&self, finding: Finding) {
         self.findings.as_ref().unwrap().send(Arc::new(finding)).await.unwrap();
     }
 
@@ -78,7 +78,7 @@ fn count(server: &Server) -> Vec<Value> {
 async fn one_event_whose_count_grows() {
     let (server, client) = Server::start().await;
     let agent = Agent::start(client, "node1");
-    agent.tell(finding("a", 1, 0)).await;
+    agent.send(finding("a", 1, 0)).await;
     until("an Event", || server.events().len() == 1).await;
     let expected = json!({
         "apiVersion": "v1", "kind": "Event",
@@ -97,7 +97,7 @@ async fn one_event_whose_count_grows() {
     });
     assert_eq!(server.events(), std::slice::from_ref(&expected));
     for n in 2..5 {
-        agent.tell(finding("a", n, n as i64)).await;
+        agent.send(finding("a", n, n as i64)).await;
         until("its count", || count(&server) == [json!(n)]).await;
     }
     let mut grown = expected;
@@ -111,10 +111,10 @@ async fn one_event_whose_count_grows() {
 async fn an_event_that_expired_is_made_again() {
     let (server, client) = Server::start().await;
     let agent = Agent::start(client, "node1");
-    agent.tell(finding("a", 1, 0)).await;
+    agent.send(finding("a", 1, 0)).await;
     until("an Event", || server.events().len() == 1).await;
     server.expire();
-    agent.tell(finding("a", 5, 1)).await;
+    agent.send(finding("a", 5, 1)).await;
     until("another", || count(&server) == [json!(5)]).await;
     assert_eq!(server.requests(), ["POST", "PATCH", "POST"]);
     assert_eq!(agent.finish().await, 0);
@@ -124,21 +124,21 @@ async fn an_event_that_expired_is_made_again() {
 async fn a_restarted_agent_goes_on_counting() {
     let (server, client) = Server::start().await;
     let first = Agent::start(client.clone(), "node1");
-    first.tell(finding("a", 7, 0)).await;
+    first.send(finding("a", 7, 0)).await;
     assert_eq!(first.finish().await, 0);
     let second = Agent::start(client.clone(), "node1");
-    second.tell(Finding { first_seen: at(60), ..finding("a", 2, 60) }).await;
+    second.send(Finding { first_seen: at(60), ..finding("a", 2, 60) }).await;
     until("the sum", || count(&server) == [json!(9)]).await;
-    second.tell(Finding { first_seen: at(60), ..finding("a", 3, 61) }).await;
+    second.send(Finding { first_seen: at(60), ..finding("a", 3, 61) }).await;
     until("the next", || count(&server) == [json!(10)]).await;
     assert_eq!(second.finish().await, 0);
     // A try whose answer was lost, and that had come through, is not counted twice.
     server.expire();
     let third = Agent::start(client.clone(), "node1");
-    third.tell(finding("a", 3, 0)).await;
+    third.send(finding("a", 3, 0)).await;
     assert_eq!(third.finish().await, 0);
     let fourth = Agent::start(client, "node1");
-    fourth.tell(finding("a", 3, 0)).await;
+    fourth.send(finding("a", 3, 0)).await;
     assert_eq!(fourth.finish().await, 0);
     assert_eq!(count(&server), [json!(3)]);
 }
@@ -153,13 +153,13 @@ async fn agents_that_see_the_same_meet_in_one_event() {
     };
     let agents = ["node1", "node2", "node3"].map(|node| Agent::start(client.clone(), node));
     for agent in &agents {
-        agent.tell(flap(3, 0)).await;
+        agent.send(flap(3, 0)).await;
     }
     let posts = || server.requests().iter().filter(|method| *method == "POST").count();
     until("all to have tried", || posts() == 3).await;
-    agents[1].tell(flap(5, 9)).await;
+    agents[1].send(flap(5, 9)).await;
     until("the larger count", || count(&server) == [json!(5)]).await;
-    agents[2].tell(flap(4, 8)).await;
+    agents[2].send(flap(4, 8)).await;
     for agent in agents {
         assert_eq!(agent.finish().await, 0);
     }
@@ -179,7 +179,7 @@ async fn a_stale_event_of_another_agent_is_refreshed() {
     }));
     let agent = Agent::start(client, "node1");
     agent
-        .tell(Finding { kind: FindingKind::VipFlap, vip: Some("10.0.20.200".into()), ..finding("f", 2, 900) })
+        .send(Finding { kind: FindingKind::VipFlap, vip: Some("10.0.20.200".into()), ..finding("f", 2, 900) })
         .await;
     assert_eq!(agent.finish().await, 0);
     let event = &server.events()[0];
@@ -190,7 +190,7 @@ async fn a_stale_event_of_another_agent_is_refreshed() {
 async fn outsiders_make_no_events() {
     let (server, client) = Server::start().await;
     let agent = Agent::start(client, "node1");
-    agent.tell(Finding { severity: Severity::Info, ..finding("a", 1, 0) }).await;
+    agent.send(Finding { severity: Severity::Info, ..finding("a", 1, 0) }).await;
     assert_eq!(agent.finish().await, 0);
     assert_eq!(server.requests(), [""; 0]);
 }
@@ -201,7 +201,7 @@ async fn refusals_are_counted_and_not_repeated() {
         let (server, client) = Server::start().await;
         server.fail(Some((code, reason)));
         let agent = Agent::start(client, "node1");
-        agent.tell(finding("a", 1, 0)).await;
+        agent.send(finding("a", 1, 0)).await;
         assert_eq!(agent.finish().await, lost, "{code}");
         assert_eq!(server.requests(), [format!("POST {code}")]);
     }
@@ -212,7 +212,7 @@ async fn a_passing_failure_is_retried() {
     let (server, client) = Server::start().await;
     server.fail(Some((500, "InternalError")));
     let agent = Agent::start(client, "node1");
-    agent.tell(finding("a", 1, 0)).await;
+    agent.send(finding("a", 1, 0)).await;
     until("a first try", || server.requests() == ["POST 500"]).await;
     server.fail(None);
     until("an Event", || server.events().len() == 1).await;
@@ -220,12 +220,12 @@ async fn a_passing_failure_is_retried() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_holds_up_nobody() {
+async fn a_server_that_does_not_answer_holds_up_nobody() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let agent = Agent::start(client(&format!("http://{}", listener.local_addr().unwrap())), "node1");
     // Far more than the queue has room for: all is taken while the first request hangs.
     for n in 0..3_000 {
-        timeout(PATIENCE, agent.tell(finding(&format!("f{n}"), 1, 0))).await.unwrap();
+        timeout(PATIENCE, agent.send(finding(&format!("f{n}"), 1, 0))).await.unwrap();
     }
     until("the loss to be counted", || agent.lost.load(Ordering::Relaxed) >= 1_900).await;
     agent.cancel.cancel();

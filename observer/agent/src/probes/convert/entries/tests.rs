@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn pair(vantage: u8) -> PairKey {
+fn pair_key(vantage: u8) -> PairKey {
     PairKey { src: [1; 16], dst: [2; 16], dport: 80, vantage, _pad: 0 }
 }
 
@@ -33,14 +33,15 @@ fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
         _pad: [0; 3],
     };
     for known in Vantage::ALL.iter().map(|v| v.byte()) {
-        assert!(pair_delta(&pair(known), &Counters::default()).is_some());
-        assert!(unanswered(&key, &conn(known), 0, clock, &Reasons::default()).is_some());
-        assert!(stranded(&reset(known), clock).is_some());
+        assert!(pair_delta(&pair_key(known), &Counters::default()).is_ok());
+        assert!(unanswered(&key, &conn(known), 0, clock, &Reasons::default()).is_ok());
+        assert!(stranded(&reset(known), clock).is_ok());
     }
     for unknown in [3, 255] {
-        assert_eq!(pair_delta(&pair(unknown), &Counters::default()), None);
-        assert_eq!(unanswered(&key, &conn(unknown), 0, clock, &Reasons::default()), None);
-        assert_eq!(stranded(&reset(unknown), clock), None);
+        let error = DecodeError::UnknownValue { field: "vantage", value: unknown };
+        assert_eq!(pair_delta(&pair_key(unknown), &Counters::default()), Err(error));
+        assert_eq!(unanswered(&key, &conn(unknown), 0, clock, &Reasons::default()), Err(error));
+        assert_eq!(stranded(&reset(unknown), clock), Err(error));
     }
 }
 
@@ -49,6 +50,7 @@ fn a_claim_by_an_unknown_kind_of_frame_is_none() {
     let clock = Clock::read();
     let vip =
         |how| VipValue { newest: u64::from_ne_bytes([2, 0, 0, 0, 0, 1, how, 0]), ..VipValue::default() };
-    assert!(newest_claim([7; 16], &vip(3), clock).is_some());
-    assert_eq!(newest_claim([7; 16], &vip(4), clock), None);
+    assert!(newest_claim([7; 16], &vip(3), clock).is_ok());
+    let error = DecodeError::UnknownValue { field: "how", value: 4 };
+    assert_eq!(newest_claim([7; 16], &vip(4), clock), Err(error));
 }

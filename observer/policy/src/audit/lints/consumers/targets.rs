@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::decision::Direction;
 use flow_model::inventory::{Labels, Pod, Service, ServicePort};
-use flow_model::policies::{PortSet, Protocol};
+use flow_model::policies::{Direction, PortSet, Protocol};
 
 use crate::audit::lints::consumers::pod_of;
 use crate::audit::lints::rules;
@@ -14,7 +13,7 @@ use crate::audit::selector::example;
 use crate::audit::uses::Use;
 use crate::audit::view::View;
 
-/// Most pods and ports tried; one that admits the consumer is enough.
+/// At most this many pods and ports are tried; one that admits the consumer is enough.
 const MOST: usize = 64;
 
 /// Describes one connection that the use may make.

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use flow_model::inventory::Inventory;
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{NetworkPolicy, Peer, Protocol, Rule, Selector};
 use ipnet::IpNet;
 
@@ -63,7 +64,7 @@ impl<'s> ApiServer<'s> {
     }
 
     fn is_operator(&self, group: &Group) -> bool {
-        let account = |name| (group.pod.namespace.clone(), name);
+        let account = |name| ObjectRef::new(group.pod.namespace.clone(), name);
         let bound = group.service_account.clone().map(account);
         bound.is_some_and(|account| self.view.change.bound.contains(&account))
             || group.pod.labels.contains_key(CNPG)

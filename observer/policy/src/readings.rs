@@ -1,13 +1,12 @@
-//! Facts about pods, parties and policies that both evaluators, the explanations and the history share.
+//! How pods, parties and policies of the model are read by both evaluators, the explanations and the history.
 //!
 //! This module uses only the model. Everything that the two evaluators decide for themselves stays out of it, so that
 //! the property tests compare two independent readings of the specification.
 
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Direction;
 use flow_model::inventory::{ContainerPort, Pod};
-use flow_model::policies::{NetworkPolicy, Protocol, Rule, TierPolicy, TierRule};
+use flow_model::policies::{Direction, NetworkPolicy, Protocol, Rule, TierPolicy, TierRule};
 
 /// Stands for a node whose name isn't known.
 static UNKNOWN_NODE: ArcStr = arcstr::literal!("");

@@ -1,0 +1,32 @@
+//! Converts entries of kernel maps that are reported and counted once each.
+
+use flow_model::flow::{Counts, Pair};
+use flow_model::input::{Input, PairDelta};
+use observer_abi::DecodeError;
+
+use super::remainder;
+use crate::probes::faults::Faults;
+
+/// Returns the entries as inputs, and the counts of each. An entry that can't be decoded counts in the remainder, so
+/// that totals stay exact.
+pub(in crate::probes) fn once(
+    entries: impl IntoIterator<Item = Result<(Pair, Input), DecodeError>>,
+    counts: Counts,
+    faults: &mut Faults,
+) -> Vec<Input> {
+    let (mut inputs, mut deltas) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match faults.check(entry) {
+            Some((pair, input)) => {
+                inputs.push(input);
+                deltas.push(PairDelta { pair: Some(pair), counts });
+            }
+            None => deltas.push(remainder(counts)),
+        }
+    }
+    inputs.extend(faults.take());
+    if !deltas.is_empty() {
+        inputs.push(Input::Pairs { deltas });
+    }
+    inputs
+}
