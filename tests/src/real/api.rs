@@ -70,6 +70,19 @@ impl Cluster {
         serde_json::from_value(self.get(words)?["items"].take()).context("a list without items")
     }
 
+    /// Returns the addresses of the nodes on their LAN.
+    ///
+    /// # Errors
+    /// Fails as [`Self::get`] does.
+    pub fn node_addresses(&self) -> Result<Vec<String>> {
+        let address = |node: &Value| {
+            let addresses = node["status"]["addresses"].as_array()?;
+            let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
+            internal["address"].as_str().map(str::to_owned)
+        };
+        Ok(self.list("nodes")?.iter().filter_map(address).collect())
+    }
+
     /// Waits until a Deployment, StatefulSet or DaemonSet has been rolled out.
     ///
     /// # Errors

@@ -30,9 +30,8 @@ impl<'a> Monitor<'a> {
         let dir = cluster.dir().join("monitor");
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("rules.yaml"), hurried(&fs::read_to_string(RULES).context(RULES)?))?;
-        let nodes = cluster.list("nodes")?;
-        let targets: Vec<String> =
-            nodes.iter().filter_map(internal_address).map(|ip| format!("{ip}:9477")).collect();
+        let nodes = cluster.node_addresses()?;
+        let targets: Vec<String> = nodes.iter().map(|ip| format!("{ip}:9477")).collect();
         let config = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yaml"],
@@ -93,9 +92,4 @@ impl<'a> Monitor<'a> {
         wait::until(&format!("alert {name} {what}"), PATIENCE, wanted)
             .with_context(|| format!("firing: {:?}", self.firing()))
     }
-}
-
-fn internal_address(node: &Value) -> Option<&str> {
-    let addresses = node["status"]["addresses"].as_array()?;
-    addresses.iter().find(|address| address["type"] == "InternalIP")?["address"].as_str()
 }

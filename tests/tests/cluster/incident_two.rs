@@ -193,13 +193,10 @@ fn status_missing(cluster: &Cluster) -> Result<()> {
 fn status_wrong(cluster: &Cluster) -> Result<()> {
     let node = cluster.wait_claimant(VIP, SOON, |_| true)?;
     let other = cluster.nodes()?.into_iter().find(|other| *other != node).context("only one node")?;
+    // Without MetalLB's labels, so that its speakers leave it alone.
     let wrong = serde_json::json!({
         "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
-        "metadata": {
-            "name": "l2-stuck", "namespace": "metallb-system",
-            "labels": {"metallb.io/node": other, "metallb.io/service-name": "web", "metallb.io/service-namespace": NAMESPACE},
-        },
-        "spec": {},
+        "metadata": {"name": "l2-stuck", "namespace": "metallb-system"}, "spec": {},
     });
     cluster.apply(&wrong.to_string())?;
     let status =

@@ -14,9 +14,10 @@ use world::World;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "explain_agrees_with_the_enforcer_from_pod_to_pod", run: pods, known_fault: None },
+    Scenario { name: "explain_agrees_with_the_enforcer_through_services", run: services, known_fault: None },
     Scenario {
-        name: "explain_agrees_with_the_enforcer_through_services",
-        run: services,
+        name: "explain_agrees_with_the_enforcer_through_node_ports",
+        run: node_ports,
         known_fault: Some("V1"),
     },
 ];
@@ -37,6 +38,10 @@ fn pods(cluster: &Cluster) -> Result<()> {
 
 fn services(cluster: &Cluster) -> Result<()> {
     compared(cluster, Shape::OneDirection, World::service_pairs)
+}
+
+fn node_ports(cluster: &Cluster) -> Result<()> {
+    compared(cluster, Shape::OneDirection, World::node_port_pairs)
 }
 
 /// A connection that is tried: a question for `explain`, and an address for the client.

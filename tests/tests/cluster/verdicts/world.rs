@@ -28,6 +28,9 @@ pub(crate) struct World {
     addresses: Vec<String>,
     /// By namespace.
     services: BTreeMap<String, String>,
+    /// By namespace; the same on each node.
+    node_ports: BTreeMap<String, u64>,
+    nodes: Vec<String>,
     canaries: Vec<String>,
 }
 
@@ -53,16 +56,21 @@ impl World {
             let pod = cluster.get(&format!("pod -n {namespace} {name}"))?;
             pod["status"]["podIP"].as_str().map(str::to_owned).context("a pod without an address")
         };
-        let services = ["gen-a", "gen-b", "gen-c"].into_iter().map(|namespace| {
-            let service = cluster.get(&format!("service -n {namespace} entry"))?;
-            Ok((namespace.to_owned(), service["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned()))
-        });
+        let (mut services, mut node_ports) = (BTreeMap::new(), BTreeMap::new());
+        for namespace in ["gen-a", "gen-b", "gen-c"] {
+            let spec = cluster.get(&format!("service -n {namespace} entry"))?["spec"].take();
+            services.insert(namespace.to_owned(), spec["clusterIP"].as_str().unwrap_or_default().to_owned());
+            node_ports
+                .insert(namespace.to_owned(), spec["ports"][0]["nodePort"].as_u64().context("no node port")?);
+        }
         Ok(Self {
             addresses: PODS
                 .iter()
                 .map(|(namespace, name, ..)| address(namespace, name))
                 .collect::<Result<_>>()?,
-            services: services.collect::<Result<_>>()?,
+            services,
+            node_ports,
+            nodes: cluster.node_addresses()?,
             canaries: nodes.iter().map(|node| address(CANARIES, node)).collect::<Result<_>>()?,
         })
     }
@@ -105,6 +113,21 @@ impl World {
             })
         };
         (0..PODS.len()).flat_map(services).collect()
+    }
+
+    /// Every pod to every Service's port on every node.
+    pub(crate) fn node_port_pairs(&self) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for from in 0..PODS.len() {
+            for (namespace, port) in &self.node_ports {
+                pairs.extend(self.nodes.iter().map(|node| Pair {
+                    from,
+                    to: format!("{namespace}/entry by {node}:{port}"),
+                    address: format!("{node}:{port}"),
+                }));
+            }
+        }
+        pairs
     }
 
     /// The question for `explain --queries`.
@@ -169,7 +192,7 @@ fn pod(namespace: &str, name: &str, labels: &Value, node: &str) -> Value {
 fn service(namespace: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": "entry"},
-        "spec": {"selector": {"app": "x"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        "spec": {"type": "NodePort", "selector": {"app": "x"}, "ports": [{"port": 80, "targetPort": 8080}]},
     })
 }
 
