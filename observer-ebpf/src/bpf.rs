@@ -1,11 +1,13 @@
 //! Kernel programs. `tc` classifies packets, `tracker`, `icmp` and `reset` follow handshakes and connections,
-//! `announce` notes who claims a VIP, `drops` reports freed packets, and `emit` writes records into the ring.
+//! `announce` notes who claims a VIP, `drops` reports freed packets, `netns` finds out whose they
+//! are, and `emit` writes records into the ring.
 #![expect(unsafe_code, reason = "helpers, map values and kernel memory are raw pointers here")]
 
 mod announce;
 mod drops;
 mod emit;
 mod icmp;
+mod netns;
 mod packet;
 mod reset;
 mod segment;

@@ -7,11 +7,13 @@
 
 mod decode;
 mod maps;
+mod netns;
 mod record;
 mod values;
 
 pub use decode::DecodeError;
 pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue};
+pub use netns::{NamespaceCheck, NamespaceLayout};
 pub use record::*;
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
@@ -68,6 +70,16 @@ pub mod lost {
     pub const DROPS: u32 = 3;
     /// Number of slots.
     pub const COUNT: u32 = 4;
+}
+
+/// Slots of the per-CPU `ELSEWHERE` array, which counts drops that are nobody's here.
+pub mod elsewhere {
+    /// The packet was in a network namespace that is neither the agent's own nor one of its pods'.
+    pub const OTHER: u32 = 0;
+    /// The packet's network namespace could not be found, or not yet be told from another node's.
+    pub const UNKNOWN: u32 = 1;
+    /// Number of slots.
+    pub const COUNT: u32 = 2;
 }
 
 /// Size of the set of drop reasons that are reported, bits. A larger reason is a subsystem's, and is always reported.

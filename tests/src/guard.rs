@@ -1,6 +1,7 @@
 //! Keeps a machine to one lab at a time, and removes leftovers.
 //!
-//! The drop tracepoint sees the whole machine, so two labs at once would see each other's drops.
+//! The drop tracepoint sees the whole machine, so two labs at once would count each other's drops as unattributed, and
+//! slow each other down.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lab::agent::Agent;
 use lab::firewall::{Firewall, Refusal};
 use lab::foreign;
+use lab::lan;
 use lab::pod::Pod;
 use lab::tcx::{FOREIGN, Foreign, Where};
 use lab::traffic::{Server, connect};
@@ -122,6 +123,74 @@ fn a_rejected_syn_is_a_drop_with_a_reason() {
     let labels = [("src_workload", "front"), ("dst_workload", "cache")];
     let seen = |a: &Agent| a.metric("drops_total", &labels).ok().filter(|n| *n >= 2.0);
     scene.agent.wait_for("two drops in the metrics", seen).unwrap();
+}
+
+/// Two nodes of one kernel, as with kind and k3d: the drop tracepoint shows each agent the drops of both.
+#[test]
+fn drops_belong_to_the_node_whose_namespaces_they_happen_in() {
+    const TRIES: u32 = 10;
+    let world = World::new().unwrap();
+    let other_node = world.add_node("node2", 2).unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let elsewhere = world.pod_on(&other_node, "data", "replica").unwrap();
+    for (from, to) in [(&world.node, &other_node), (&other_node, &world.node)] {
+        from.ns.ip(format!("route add {}/24 via {}", to.pod_ip4(0), to.ip4())).unwrap();
+        from.ns.ip(format!("route add {}/64 via {}", to.pod_ip6(0), to.ip6())).unwrap();
+    }
+    let (first, second) = (world.agent(&[]).unwrap(), world.agent_on(&other_node, &[]).unwrap());
+    let agents = [&first, &second];
+    let node = &world.node.ns;
+    // The place that refuses, the rule that does, the client, the server, and which agent counts it.
+    let refusals = [
+        (node, "FORWARD -d", &client.ns, &server, 0),
+        (node, "OUTPUT -d", node, &server, 0),
+        (&server.ns, "INPUT -d", &client.ns, &server, 0),
+        (&client.ns, "OUTPUT -d", &client.ns, &server, 0),
+        (&server.ns, "INPUT -i lo -d", &server.ns, &server, 0),
+        (&elsewhere.ns, "INPUT -d", &client.ns, &elsewhere, 1),
+        (&other_node.ns, "FORWARD -d", &client.ns, &elsewhere, 1),
+        // The last ones tell that everything before them is counted.
+        (node, "FORWARD -d", &client.ns, &server, 0),
+        (&other_node.ns, "FORWARD -d", &client.ns, &elsewhere, 1),
+    ];
+    // The wire between the nodes is no node's, although it holds the other end of each node's uplink.
+    let outside = (lan::ip4(1), 9100).into();
+    world.lan.ns.exec("iptables -w -I INPUT -p tcp --dport 9100 -j REJECT --reject-with tcp-reset").unwrap();
+    assert_eq!(connect(node, outside).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+
+    let ports = 9001..;
+    let mut expected = Vec::new();
+    for ((place, rule, from, to, counts), port) in refusals.into_iter().zip(ports) {
+        for (tool, at) in [("iptables", to.at(port)), ("ip6tables", to.at6(port))] {
+            // A RST is not rate-limited as ICMP errors are, so no SYN is repeated.
+            let rule = format!("{rule} {} -p tcp --dport {port} -j REJECT --reject-with tcp-reset", at.ip());
+            place.exec(format!("{tool} -w -I {rule}")).unwrap();
+            for _ in 0..TRIES {
+                assert_eq!(connect(from, at).unwrap_err().kind(), ErrorKind::ConnectionRefused, "{rule}");
+            }
+        }
+        expected.push((rule, port.to_string(), counts));
+    }
+    let all = f64::from(2 * TRIES);
+    for (_, port, counts) in expected.iter().rev().take(2) {
+        agents[*counts].wait_metric("drops_total", &[("dst_port", port)], all).unwrap();
+    }
+    let counted: Vec<_> = expected
+        .iter()
+        .map(|(rule, port, _)| {
+            (*rule, agents.map(|agent| agent.metric("drops_total", &[("dst_port", port)]).unwrap()))
+        })
+        .collect();
+    let wanted: Vec<_> = expected
+        .iter()
+        .map(|(rule, _, counts)| (*rule, if *counts == 0 { [all, 0.0] } else { [0.0, all] }))
+        .collect();
+    assert_eq!(counted, wanted);
+    for agent in agents {
+        assert_eq!(agent.metric("drops_total", &[("dst_port", "9100")]).unwrap(), 0.0);
+        assert_eq!(agent.metric("drops_unattributed_total", &[("namespace", "unknown")]).unwrap(), 0.0);
+        assert!(agent.metric("drops_unattributed_total", &[("namespace", "other")]).unwrap() > all);
+    }
 }
 
 /// Is true on 5.17 and newer, where the tracepoint's format names a reason.

@@ -73,7 +73,7 @@ impl Tests<'_> {
         self.run(&[&["--lib", "--bin", "xtask"], &targets[..]].concat(), &[])
     }
 
-    /// Runs the lab's tests one at a time: the drop tracepoint sees the packets of the whole machine.
+    /// Runs the lab's tests one at a time: the drop tracepoint runs for the packets of the whole machine.
     fn scenarios<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let targets: Vec<_> = names.into_iter().flat_map(|name| ["--test", name]).collect();
         self.run(&[&targets, &["--no-fail-fast"][..]].concat(), &["--test-threads=1"])

@@ -7,11 +7,11 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost};
+use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, elsewhere, lost};
 
 use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, mapped};
-use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, lose};
-use super::{emit, settings};
+use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, count_elsewhere, lose};
+use super::{emit, netns, settings};
 
 #[raw_tracepoint(tracepoint = "kfree_skb")]
 pub(super) fn flow_obs_drops(ctx: RawTracePointContext) -> i32 {
@@ -19,7 +19,7 @@ pub(super) fn flow_obs_drops(ctx: RawTracePointContext) -> i32 {
     if reason != REASON_NONE && !settings::of_interest(reason) {
         return 0;
     }
-    let _ = freed(argument::<0>(&ctx), reason);
+    let _ = freed(argument::<0>(&ctx), receiver(&ctx), reason);
     0
 }
 
@@ -45,6 +45,17 @@ fn reason(ctx: &RawTracePointContext) -> u32 {
     }
 }
 
+/// Returns the socket that received the packet; 0 without one.
+#[inline(always)]
+fn receiver(ctx: &RawTracePointContext) -> u64 {
+    match settings::socket_arg() {
+        2 => argument::<2>(ctx),
+        3 => argument::<3>(ctx),
+        4 => argument::<4>(ctx),
+        _ => 0,
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Freed {
     src: [u8; 16],
@@ -62,13 +73,13 @@ impl Freed {
 }
 
 #[inline(always)]
-fn read<T: Copy>(at: u64) -> Option<T> {
+pub(super) fn read<T: Copy>(at: u64) -> Option<T> {
     // SAFETY: the helper copies, and fails on an address that is not readable.
     unsafe { bpf_probe_read_kernel(at as *const T) }.ok()
 }
 
 #[inline(always)]
-fn freed(skb: u64, reason: u32) -> Option<()> {
+fn freed(skb: u64, receiver: u64, reason: u32) -> Option<()> {
     let ethertype = u16::from_be(read::<u16>(skb + u64::from(settings::skb_protocol()))?);
     if ethertype != ETH_P_IP && ethertype != ETH_P_IPV6 {
         return None;
@@ -83,6 +94,18 @@ fn freed(skb: u64, reason: u32) -> Option<()> {
     // Without a reason a freed data packet may have been delivered; only SYNs are reported.
     if reason == REASON_NONE && !is_syn {
         return None;
+    }
+    // The tracepoint is the machine's. Other nodes may share this kernel, each with an agent of its own.
+    match netns::owner(skb, receiver) {
+        netns::OURS => {}
+        netns::OTHER => {
+            count_elsewhere(elsewhere::OTHER);
+            return None;
+        }
+        _ => {
+            count_elsewhere(elsewhere::UNKNOWN);
+            return None;
+        }
     }
     if is_syn {
         join(&packet, reason);

@@ -1,6 +1,6 @@
 //! Read-only globals that userspace sets before it loads the programs.
 
-use observer_abi::REASON_BITS;
+use observer_abi::{NamespaceLayout, REASON_BITS};
 
 /// Byte offset of `head` in `struct sk_buff`, from BTF; so are the two that follow.
 #[unsafe(no_mangle)]
@@ -12,6 +12,27 @@ static SKB_PROTOCOL: u32 = 0;
 /// Position of the reason among `kfree_skb`'s arguments; 0 where the kernel gives none.
 #[unsafe(no_mangle)]
 static REASON_ARG: u32 = 0;
+/// Position of the receiving socket among `kfree_skb`'s arguments; 0 where the kernel passes none.
+#[unsafe(no_mangle)]
+static SOCKET_ARG: u32 = 0;
+/// Offsets that lead from a packet to its network namespace.
+#[unsafe(no_mangle)]
+static NAMESPACES: NamespaceLayout = NamespaceLayout {
+    own: 0,
+    skb_dev: 0,
+    skb_sk: 0,
+    skb_dst: 0,
+    dst_dev: 0,
+    sock_net: 0,
+    net_inum: 0,
+    net_devices: 0,
+    dev_list: 0,
+    dev_net: 0,
+    dev_index: 0,
+    dev_ops: 0,
+    ops_kind: 0,
+    dev_private: 0,
+};
 /// Set of the reasons that mean that a packet was lost.
 #[unsafe(no_mangle)]
 static REASONS: [u64; REASON_BITS / 64] = [0; REASON_BITS / 64];
@@ -32,6 +53,24 @@ setting! {
     skb_network_header = SKB_NETWORK_HEADER;
     skb_protocol = SKB_PROTOCOL;
     reason_arg = REASON_ARG;
+    socket_arg = SOCKET_ARG;
+}
+
+/// Defines a reader of each field of the layout. Each field is read by itself, so that the verifier knows it as a constant.
+macro_rules! namespace {
+    ($($field:ident)*) => {
+        pub(super) mod namespace {
+            $(#[inline(always)]
+            pub(in super::super) fn $field() -> u64 {
+                // SAFETY: a static is always valid for reads.
+                u64::from(unsafe { core::ptr::read_volatile(&raw const super::NAMESPACES.$field) })
+            })*
+        }
+    };
+}
+
+namespace! {
+    own skb_dev skb_sk skb_dst dst_dev sock_net net_inum net_devices dev_list dev_net dev_index dev_ops ops_kind dev_private
 }
 
 /// Is true when a drop for this reason lost a packet. Reasons past the set are a subsystem's and always do.

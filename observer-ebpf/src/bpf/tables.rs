@@ -6,8 +6,8 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_TRANSIT_RESETS, MAX_VIPS, PairKey,
-    TransitReset, Vantage, VipValue, claims, iface, lost,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck,
+    PairKey, TransitReset, Vantage, VipValue, claims, elsewhere, iface, lost,
 };
 
 /// Handshakes: pending ones, and for a while those that were rejected or got no answer.
@@ -50,6 +50,12 @@ pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(
 /// See [`claims`].
 #[map]
 static CLAIMS: PerCpuArray<u64> = PerCpuArray::with_max_entries(claims::COUNT, 0);
+/// Network namespaces that drops were seen in lately, by inode number: are they pods' of this node?
+#[map]
+pub(super) static NAMESPACE_CHECKS: LruHashMap<u32, NamespaceCheck> = LruHashMap::with_max_entries(1_024, 0);
+/// See [`elsewhere`].
+#[map]
+static ELSEWHERE: PerCpuArray<u64> = PerCpuArray::with_max_entries(elsewhere::COUNT, 0);
 /// The time when the next record would be due if the records of all VIPs together kept to their rate, see
 /// [`VipValue::due_ns`].
 #[map]
@@ -117,6 +123,14 @@ pub(super) fn lose(slot: u32) {
 #[inline(always)]
 pub(super) fn count_claim(slot: u32) {
     if let Some(n) = CLAIMS.get_ptr_mut(slot) {
+        add(n, 1);
+    }
+}
+
+/// Counts a drop that is nobody's here.
+#[inline(always)]
+pub(super) fn count_elsewhere(slot: u32) {
+    if let Some(n) = ELSEWHERE.get_ptr_mut(slot) {
         add(n, 1);
     }
 }

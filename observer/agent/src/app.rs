@@ -183,13 +183,14 @@ fn engine_config(options: &Options) -> EngineConfig {
 }
 
 fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
-    let (attached, followed, entries) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    let [attached, followed, entries, elsewhere] = std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
         synced: Box::new(move || drop(attaching)),
         attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         complete: translate::completer(),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
+        elsewhere: Arc::new(move |namespace, n| elsewhere.metrics.add_unattributed_drops(namespace, n)),
     }
 }
 

@@ -11,6 +11,7 @@ mod clock;
 mod collector;
 mod convert;
 mod drain;
+mod elsewhere;
 mod error;
 mod faults;
 mod hooks;

@@ -8,10 +8,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use observer_abi::NamespaceLayout;
+
 pub use self::error::BtfError;
 use self::walker::{Btf, Kind, Type};
 
 mod error;
+mod namespaces;
 #[cfg(test)]
 mod tests;
 mod walker;
@@ -24,6 +27,8 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 pub struct KernelTypes {
     /// Offsets in `struct sk_buff`.
     pub sk_buff: SkBuff,
+    /// The way from a packet to its network namespace. The agent's own namespace is not set.
+    pub namespaces: NamespaceLayout,
     /// Arguments of the `kfree_skb` tracepoint.
     pub kfree_skb: KfreeSkb,
     /// Names of `enum skb_drop_reason` by value, without `SKB_DROP_REASON_`; empty before 5.17.
@@ -49,6 +54,8 @@ pub struct SkBuff {
 pub struct KfreeSkb {
     /// `enum skb_drop_reason`; absent before 5.17.
     pub reason_arg: Option<u32>,
+    /// The receiving `struct sock *`; absent before 6.11.
+    pub socket_arg: Option<u32>,
 }
 
 impl KernelTypes {
@@ -78,6 +85,7 @@ impl KernelTypes {
         let btf = Btf::parse(bytes)?;
         Ok(Self {
             sk_buff: sk_buff(&btf)?,
+            namespaces: namespaces::layout(&btf)?,
             kfree_skb: kfree_skb(&btf)?,
             drop_reasons: names(&btf, "skb_drop_reason", &["SKB_DROP_REASON_", "SKB_"]),
             subsystems: names(&btf, "skb_drop_reason_subsys", &["SKB_DROP_REASON_SUBSYS_"]),
@@ -121,13 +129,15 @@ fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, BtfError> {
         let found = arguments.iter().position(|argument| argument.as_ref().is_some_and(wanted))?;
         u32::try_from(found).ok()
     };
-    let is_skb = |found: &Type<'_>| {
+    let points_to = |found: &Type<'_>, name: &[u8]| {
         found.kind == Kind::Ptr
-            && btf.target(found).is_some_and(|to| to.kind == Kind::Struct && to.name == b"sk_buff")
+            && btf.target(found).is_some_and(|to| to.kind == Kind::Struct && to.name == name)
     };
+    let is_skb = |found: &Type<'_>| points_to(found, b"sk_buff");
+    let is_socket = |found: &Type<'_>| points_to(found, b"sock");
     let is_reason = |found: &Type<'_>| is_enum(found) && found.name == b"skb_drop_reason";
     match position(&is_skb) {
-        Some(0) => Ok(KfreeSkb { reason_arg: position(&is_reason) }),
+        Some(0) => Ok(KfreeSkb { reason_arg: position(&is_reason), socket_arg: position(&is_socket) }),
         _ => Err(BtfError::Missing("sk_buff as the first argument of kfree_skb")),
     }
 }

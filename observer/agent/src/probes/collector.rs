@@ -4,6 +4,7 @@ use flow_model::input::Input;
 
 use crate::probes::clock::Clock;
 use crate::probes::drain::Drain;
+use crate::probes::elsewhere::Elsewhere;
 use crate::probes::error::ProbeError;
 use crate::probes::load::Loaded;
 use crate::probes::reasons::Reasons;
@@ -14,6 +15,7 @@ use crate::probes::unrecorded::{ClaimCounts, Unrecorded};
 /// Owns the maps that are read at intervals. Every method blocks.
 pub struct Collector {
     drain: Drain,
+    elsewhere: Elsewhere,
     unrecorded: Unrecorded,
     sweep: Sweep,
     transit_resets: TransitResets,
@@ -29,6 +31,7 @@ impl Collector {
         let ebpf = &mut loaded.ebpf;
         Ok(Self {
             drain: Drain::new(ebpf)?,
+            elsewhere: Elsewhere::new(ebpf)?,
             unrecorded: Unrecorded::new(ebpf)?,
             sweep: Sweep::new(ebpf)?,
             transit_resets: TransitResets::new(ebpf)?,
@@ -73,6 +76,11 @@ impl Collector {
     pub(super) fn all(&mut self, end: bool) -> [Result<Vec<Input>, ProbeError>; 4] {
         let unclaimed = self.unrecorded().map(|counts| counts.input().into_iter().collect());
         [self.counted(), unclaimed, self.unanswered(), self.stranded(end)]
+    }
+
+    /// Returns the drops that are nobody's here since the last call, by what is known of their network namespace.
+    pub(super) fn elsewhere(&mut self) -> [(&'static str, u64); 2] {
+        self.elsewhere.take()
     }
 
     /// Returns the maps whose use is measured, with the number of entries at the last call.

@@ -19,4 +19,6 @@ pub struct Hooks {
     pub complete: Complete,
     /// Called with a map's name and the number of its entries.
     pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
+    /// Called with what is known of a network namespace (`other`, `unknown`) and the number of new drops in such ones.
+    pub elsewhere: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
 }

@@ -1,9 +1,11 @@
 //! Loads the embedded object: sets its globals, and has the programs verified. Nothing is attached yet.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use aya::maps::RingBuf;
 use aya::programs::{RawTracePoint, SchedClassifier};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
-use observer_abi::REASON_BITS;
+use observer_abi::{NamespaceLayout, REASON_BITS};
 use tracing::warn;
 
 use crate::probes::btf::KernelTypes;
@@ -49,6 +51,10 @@ pub struct Loaded {
 /// # Errors
 /// Fails when the kernel refuses the object or one of the classifiers.
 pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<Loaded, ProbeError> {
+    let types = types.and_then(|mut types| {
+        types.namespaces.own = own_namespace()?;
+        Ok(types)
+    });
     let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(types.clone()));
     let mut ebpf = object(settings, types.as_ref().ok(), &reasons)?;
     for name in Classifier::ALL.map(Classifier::name) {
@@ -92,6 +98,8 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
     let (head, network, protocol) =
         types.map_or((0, 0, 0), |t| (t.sk_buff.head, t.sk_buff.network_header, t.sk_buff.protocol));
     let reason_arg = types.and_then(|t| t.kfree_skb.reason_arg).unwrap_or(0);
+    let socket_arg = types.and_then(|t| t.kfree_skb.socket_arg).unwrap_or(0);
+    let namespaces: NamespaceLayout = types.map(|t| t.namespaces).unwrap_or_default();
     let interest: [u64; REASON_BITS / 64] = reasons.interest();
     let mut loader = EbpfLoader::new();
     loader
@@ -101,12 +109,22 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
         .override_global("SKB_NETWORK_HEADER", &network, true)
         .override_global("SKB_PROTOCOL", &protocol, true)
         .override_global("REASON_ARG", &reason_arg, true)
+        .override_global("SOCKET_ARG", &socket_arg, true)
+        .override_global("NAMESPACES", &namespaces, true)
         .override_global("REASONS", &interest, true)
         .override_global(aya_log::LEVEL, &settings.log_level, false)
         .map_max_entries("PAIRS_0", settings.pair_entries)
         .map_max_entries("PAIRS_1", settings.pair_entries)
         .map_max_entries("EVENTS", settings.ring_bytes);
     Ok(loader.load(OBJECT)?)
+}
+
+/// Returns the inode number of the agent's network namespace, by which the kernel compares namespaces. The number has 32
+/// bits there.
+fn own_namespace() -> Result<u32, String> {
+    const PATH: &str = "/proc/thread-self/ns/net";
+    let inode = std::fs::metadata(PATH).map_err(|error| format!("cannot read {PATH}: {error}"))?.ino();
+    u32::try_from(inode).map_err(|_| format!("{PATH} has the unexpected inode number {inode}"))
 }
 
 fn attach_drops(ebpf: &mut Ebpf) -> Result<(), ProbeError> {

@@ -38,7 +38,7 @@ pub fn spawn(
     let seed = Seed::new(&mut loaded.ebpf)?;
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
-    let Hooks { synced, attached, followed, complete, entries } = hooks;
+    let Hooks { synced, attached, followed, complete, entries, elsewhere } = hooks;
     attached("drops", drops.is_ok());
     tasks.spawn(follow(attacher, links, seed, synced, attached, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
@@ -49,7 +49,7 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    tasks.spawn(collect(collector, complete, engine.clone(), entries, cancel.clone()));
+    tasks.spawn(collect(collector, complete, engine.clone(), entries, elsewhere, cancel.clone()));
     Ok(())
 }
 
@@ -102,6 +102,7 @@ async fn collect(
     complete: Complete,
     engine: mpsc::Sender<Input>,
     entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
+    elsewhere: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
     cancel: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(COLLECT_EVERY);
@@ -117,6 +118,7 @@ async fn collect(
         let Ok((results, back)) = collecting.await else { return };
         collector = back;
         collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
+        collector.elsewhere().into_iter().for_each(|(namespace, count)| elsewhere(namespace, count));
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {

@@ -136,6 +136,11 @@ impl Metrics {
         self.agent.set_map_entries(map, entries);
     }
 
+    /// Counts drops outside the namespaces of this node and its pods.
+    pub fn add_unattributed_drops(&self, namespace: &str, count: u64) {
+        self.agent.add_unattributed_drops(namespace, count);
+    }
+
     /// Publishes whether the agent has all objects of a kind; `None` removes a kind that the source doesn't have.
     pub fn set_cluster_synced(&self, kind: &str, synced: Option<bool>) {
         self.agent.set_cluster_synced(kind, synced);

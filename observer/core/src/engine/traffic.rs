@@ -88,8 +88,8 @@ impl Engine {
         self.outputs.push_back(Output::Drops(DropUpdate { pair, reason: delta.reason, count: delta.count }));
     }
 
-    /// Names the sides of a drop. Returns `None` for traffic that is not the cluster's: the drop tracepoint sees all
-    /// network namespaces of the machine.
+    /// Names the sides of a drop. Returns `None` for traffic that is not the cluster's: the drop tracepoint sees all that
+    /// the node drops.
     fn dropped(&self, tuple: &FlowTuple, at: Timestamp) -> Option<(Endpoint, Endpoint, Vantage)> {
         let resolved = self.identity.resolve(tuple, at);
         let (src, dst) = (resolved.client_endpoint(), resolved.server_endpoint());

@@ -67,6 +67,23 @@ impl Writer {
     }
 }
 
+/// Adds the types that lead from a packet to its namespace. A newer kernel declares the driver's part of an interface.
+fn add_namespaces(w: &mut Writer, int: u32, declared: bool) {
+    w.add(STRUCT, "dst_entry", 64, &[("dev", &[int, 0])]);
+    w.add(STRUCT, "sock_common", 136, &[("skc_family", &[int, 16 * 8]), ("skc_net", &[int, 48 * 8])]);
+    w.add(STRUCT, "ns_common", 24, &[("stashed", &[int, 0]), ("inum", &[int, 16 * 8])]);
+    w.add(STRUCT, "net", 4_096, &[("dev_base_head", &[int, 120 * 8]), ("ns", &[int, 144 * 8])]);
+    w.add(STRUCT, "rtnl_link_ops", 200, &[("list", &[int, 0]), ("kind", &[int, 16 * 8])]);
+    let members: &[(&str, &[u32])] = &[
+        ("dev_list", &[int, 72 * 8]),
+        ("ifindex", &[int, 208 * 8]),
+        ("nd_net", &[int, 1_256 * 8]),
+        ("rtnl_link_ops", &[int, 1_400 * 8]),
+        ("priv", &[int, 2_432 * 8]),
+    ];
+    w.add(STRUCT, "net_device", 2_340, &members[..if declared { 5 } else { 4 }]);
+}
+
 /// Returns types like those of 5.10: flat members, no reason.
 fn old_kernel() -> Vec<u8> {
     let mut w = Writer::new();
@@ -76,6 +93,9 @@ fn old_kernel() -> Vec<u8> {
         "sk_buff",
         232,
         &[
+            ("dev", &[int, 16 * 8]),
+            ("sk", &[int, 24 * 8]),
+            ("_skb_refdst", &[int, 88 * 8]),
             ("len", &[int, 112 * 8]),
             ("protocol", &[int, 180 * 8]),
             ("transport_header", &[int, 182 * 8]),
@@ -85,6 +105,7 @@ fn old_kernel() -> Vec<u8> {
             ("data", &[int, 208 * 8]),
         ],
     );
+    add_namespaces(&mut w, int, false);
     let void = w.add(PTR, "", 0, &[]);
     let skb = w.add(PTR, "", skb, &[]);
     let function = w.add(FUNC_PROTO, "", 0, &[("__data", &[void]), ("skb", &[skb]), ("location", &[void])]);
@@ -113,12 +134,18 @@ fn kernel_with_arguments(arguments: &[&str]) -> Vec<u8> {
         ],
     );
     let group = w.add(UNION, "", 60, &[("", &[headers, 0]), ("headers", &[headers, 0])]);
+    let links =
+        w.add(STRUCT, "", 24, &[("next", &[int, 0]), ("prev", &[int, 8 * 8]), ("dev", &[int, 16 * 8])]);
+    let place = w.add(UNION, "", 24, &[("", &[links, 0]), ("rbnode", &[int, 0])]);
     let bit = 1 << 24;
     let skb = w.add(
         STRUCT | BITFIELDS,
         "sk_buff",
         232,
         &[
+            ("", &[place, 0]),
+            ("sk", &[int, 24 * 8]),
+            ("_skb_refdst", &[int, 88 * 8]),
             ("len", &[int, 112 * 8]),
             ("cloned", &[int, bit | (126 * 8 + 1)]),
             ("", &[group, 128 * 8]),
@@ -126,6 +153,7 @@ fn kernel_with_arguments(arguments: &[&str]) -> Vec<u8> {
             ("data", &[int, 208 * 8]),
         ],
     );
+    add_namespaces(&mut w, int, true);
     let void = w.add(PTR, "", 0, &[]);
     let skb = w.add(PTR, "", skb, &[]);
     let sock = w.add(STRUCT, "sock", 760, &[]);
@@ -167,7 +195,7 @@ const LAYOUT: SkBuff = SkBuff { head: 200, protocol: 180, network_header: 184 };
 fn a_kernel_without_reasons() {
     let types = KernelTypes::parse(&old_kernel()).unwrap();
     assert_eq!(types.sk_buff, LAYOUT);
-    assert_eq!(types.kfree_skb, KfreeSkb { reason_arg: None });
+    assert_eq!(types.kfree_skb, KfreeSkb::default());
     assert_eq!(types.drop_reasons, BTreeMap::new());
 }
 
@@ -175,7 +203,7 @@ fn a_kernel_without_reasons() {
 fn a_kernel_with_reasons_and_nested_headers() {
     let types = KernelTypes::parse(&new_kernel()).unwrap();
     assert_eq!(types.sk_buff, LAYOUT);
-    assert_eq!(types.kfree_skb, KfreeSkb { reason_arg: Some(2) });
+    assert_eq!(types.kfree_skb, KfreeSkb { reason_arg: Some(2), socket_arg: Some(3) });
     let names = [(0, "NOT_DROPPED_YET"), (1, "CONSUMED"), (12, "NETFILTER_DROP")];
     assert_eq!(types.drop_reasons, names.map(|(value, name)| (value, name.to_owned())).into());
     let check = |value, expected: &str| assert_eq!(types.drop_reason(value), expected);
@@ -186,14 +214,62 @@ fn a_kernel_with_reasons_and_nested_headers() {
 }
 
 #[test]
-fn arguments_are_found_by_type() {
-    let check = |arguments: &[&str], reason_arg| {
-        let types = KernelTypes::parse(&kernel_with_arguments(arguments)).unwrap();
-        assert_eq!(types.kfree_skb, KfreeSkb { reason_arg }, "{arguments:?}");
+fn the_way_to_a_namespace_is_found() {
+    let expected = NamespaceLayout {
+        own: 0,
+        skb_dev: 16,
+        skb_sk: 24,
+        skb_dst: 88,
+        dst_dev: 0,
+        sock_net: 48,
+        net_inum: 144 + 16,
+        net_devices: 120,
+        dev_list: 72,
+        dev_net: 1_256,
+        dev_index: 208,
+        dev_ops: 1_400,
+        ops_kind: 16,
+        dev_private: 2_432,
     };
-    check(&["skb", "location"], None);
-    check(&["skb", "location", "reason"], Some(2));
-    check(&["skb", "location", "rx_sk", "reason"], Some(3));
+    assert_eq!(KernelTypes::parse(&new_kernel()).unwrap().namespaces, expected);
+    // Behind 2,340 bytes, at the next multiple of 32.
+    let expected = NamespaceLayout { dev_private: 2_368, ..expected };
+    assert_eq!(KernelTypes::parse(&old_kernel()).unwrap().namespaces, expected);
+}
+
+#[test]
+fn without_the_way_to_a_namespace_there_is_no_layout() {
+    let mut w = Writer::new();
+    let int = w.add(TYPEDEF, "u", 0, &[]);
+    let members: &[(&str, &[u32])] =
+        &[("protocol", &[int, 180 * 8]), ("network_header", &[int, 184 * 8]), ("head", &[int, 200 * 8])];
+    w.add(STRUCT, "sk_buff", 232, members);
+    add_namespaces(&mut w, int, true);
+    let error = KernelTypes::parse(&w.finish()).unwrap_err();
+    assert_eq!(error.to_string(), "the BTF has no sk_buff.dev");
+}
+
+/// The lab checks the walk itself. This compares its offsets with those that stayed the same since 5.10.
+#[test]
+fn the_running_kernel_has_a_way_to_namespaces() {
+    let found = KernelTypes::read().expect("these tests need a kernel with BTF").namespaces;
+    assert_eq!((found.skb_dev, found.skb_sk), (16, 24));
+    assert_eq!((found.dst_dev, found.sock_net), (0, 48));
+    assert_eq!((found.ops_kind % 8, found.dev_ops % 8), (0, 0));
+    assert_eq!(found.dev_private % 32, 0);
+    assert!(found.dev_private > found.dev_net, "{found:?}");
+}
+
+#[test]
+fn arguments_are_found_by_type() {
+    let check = |arguments: &[&str], reason_arg, socket_arg| {
+        let types = KernelTypes::parse(&kernel_with_arguments(arguments)).unwrap();
+        assert_eq!(types.kfree_skb, KfreeSkb { reason_arg, socket_arg }, "{arguments:?}");
+    };
+    check(&["skb", "location"], None, None);
+    check(&["skb", "location", "reason"], Some(2), None);
+    check(&["skb", "location", "reason", "rx_sk"], Some(2), Some(3));
+    check(&["skb", "location", "rx_sk", "reason"], Some(3), Some(2));
 }
 
 #[test]
@@ -234,9 +310,16 @@ fn a_missing_offset_is_named() {
 fn offsets_that_no_program_reads_may_be_missing() {
     let mut w = Writer::new();
     let int = w.add(TYPEDEF, "u", 0, &[]);
-    let members: &[(&str, &[u32])] =
-        &[("protocol", &[int, 180 * 8]), ("network_header", &[int, 184 * 8]), ("head", &[int, 200 * 8])];
+    let members: &[(&str, &[u32])] = &[
+        ("dev", &[int, 16 * 8]),
+        ("sk", &[int, 24 * 8]),
+        ("_skb_refdst", &[int, 88 * 8]),
+        ("protocol", &[int, 180 * 8]),
+        ("network_header", &[int, 184 * 8]),
+        ("head", &[int, 200 * 8]),
+    ];
     let skb = w.add(STRUCT, "sk_buff", 232, members);
+    add_namespaces(&mut w, int, true);
     let skb = w.add(PTR, "", skb, &[]);
     let function = w.add(FUNC_PROTO, "", 0, &[("__data", &[0]), ("skb", &[skb])]);
     let pointer = w.add(PTR, "", function, &[]);

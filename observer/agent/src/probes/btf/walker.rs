@@ -169,6 +169,11 @@ impl<'a> Btf<'a> {
 }
 
 impl<'a> Type<'a> {
+    /// Returns the size of a struct, bytes.
+    pub(super) fn size(&self) -> u32 {
+        self.reference
+    }
+
     /// Returns what follows the header, in entries of `size` bytes.
     fn entries(&self, size: usize) -> std::slice::ChunksExact<'a, u8> {
         self.rest.get(..self.count * size).unwrap_or_default().chunks_exact(size)

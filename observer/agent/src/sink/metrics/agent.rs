@@ -60,6 +60,17 @@ const MAP_ENTRIES: Spec = Spec {
     changes: "with each reading of the map. `pairs` is the number drained in one reading, at most `--pair-map-entries`.",
     bound: "one series per map",
 };
+const UNATTRIBUTED: Spec = Spec {
+    name: "drops_unattributed",
+    kind: Kind::Counter,
+    help: "Dropped packets that are not reported, because they belong neither to this node nor to its pods, or to nobody known",
+    labels: &[&[Label::text("namespace", "`other`, `unknown`")]],
+    unit: "packets",
+    changes: "with each packet that the kernel drops in a network namespace that is neither the node's own nor a pod's (`other`: \
+              another node on the same kernel, a container outside the cluster, a pod whose interface is neither veth nor \
+              netkit), or whose namespace can't be found (`unknown`). Starts at 0.",
+    bound: "two series",
+};
 const OBJECTS: Spec = Spec {
     name: "cluster_objects",
     kind: Kind::Gauge,
@@ -98,14 +109,24 @@ const BUILD_INFO: Spec = Spec {
 };
 
 pub(super) const FINDINGS: [Spec; 1] = [FINDINGS_BY_KIND];
-pub(super) const FAMILIES: [Spec; 8] =
-    [EVENTS_LOST, PROBE_ATTACHED, INTERFACES, MAP_ENTRIES, OBJECTS, SYNCED, TAIL_CLIENTS, BUILD_INFO];
+pub(super) const FAMILIES: [Spec; 9] = [
+    EVENTS_LOST,
+    UNATTRIBUTED,
+    PROBE_ATTACHED,
+    INTERFACES,
+    MAP_ENTRIES,
+    OBJECTS,
+    SYNCED,
+    TAIL_CLIENTS,
+    BUILD_INFO,
+];
 
 /// Gauges and counters that have one label or none.
 #[derive(Debug, Default)]
 pub(super) struct AgentSeries {
     findings: Gauges,
     lost: Family<LabelSet, Counter>,
+    unattributed: Family<LabelSet, Counter>,
     pub(super) tail: TailCounters,
     probes: Gauges,
     interfaces: Gauges,
@@ -122,6 +143,7 @@ impl AgentSeries {
         for stage in <LostStage as VariantArray>::VARIANTS {
             drop(series.lost.get_or_create(&label("stage", stage.as_str())));
         }
+        ["other", "unknown"].iter().for_each(|namespace| series.add_unattributed_drops(namespace, 0));
         series.set_findings(<FindingKind as VariantArray>::VARIANTS.iter().map(|kind| (*kind, 0)));
         series.tail.lost = series.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
         series
@@ -130,6 +152,7 @@ impl AgentSeries {
     pub(super) fn register(&self, registry: &mut Registry) {
         FINDINGS_BY_KIND.register(registry, self.findings.clone());
         EVENTS_LOST.register(registry, self.lost.clone());
+        UNATTRIBUTED.register(registry, self.unattributed.clone());
         PROBE_ATTACHED.register(registry, self.probes.clone());
         INTERFACES.register(registry, self.interfaces.clone());
         MAP_ENTRIES.register(registry, self.maps.clone());
@@ -149,6 +172,10 @@ impl AgentSeries {
 
     pub(super) fn add_lost(&self, stage: LostStage, count: u64) {
         self.lost.get_or_create(&label("stage", stage.as_str())).inc_by(count);
+    }
+
+    pub(super) fn add_unattributed_drops(&self, namespace: &str, count: u64) {
+        self.unattributed.get_or_create(&label("namespace", namespace)).inc_by(count);
     }
 
     pub(super) fn set_probe_attached(&self, probe: &str, attached: bool) {

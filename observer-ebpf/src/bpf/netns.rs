@@ -1,0 +1,139 @@
+//! Finds out whether a freed packet was in the agent's own network namespace or in one of its pods'.
+//!
+//! A pod's namespace holds an interface (veth or netkit) whose other end is in the agent's own namespace and leads to a
+//! pod by its role there. The role matters: where nodes are containers, the machine's namespace holds the other end of
+//! each node's uplink, and is no pod's.
+
+use observer_abi::{NamespaceCheck, iface};
+
+use super::drops::read;
+use super::emit;
+use super::settings::namespace as layout;
+use super::tables::{NAMESPACE_CHECKS, role};
+
+/// Results of [`owner`].
+pub(super) const OURS: u32 = 0;
+pub(super) const OTHER: u32 = 1;
+pub(super) const UNKNOWN: u32 = 2;
+
+/// The kernel numbers namespaces from here on. Less is something else that was read by mistake.
+const FIRST_INUM: u32 = 0xefff_ff00;
+/// Interfaces of a namespace that are looked at. Before a pod's own come the loopback and up to ten tunnels that the
+/// kernel makes in each namespace.
+const MAX_INTERFACES: u32 = 32;
+/// How long a check of a namespace holds.
+const VALID_NS: u64 = 1_000_000_000;
+
+/// A namespace: the address of its `struct net`, and its inode number.
+struct Net {
+    at: u64,
+    inum: u32,
+}
+
+/// Returns whose namespace a packet was in.
+#[inline(never)]
+pub(super) fn owner(skb: u64, receiver: u64) -> u32 {
+    let Some(net) = net_of(skb, receiver) else { return UNKNOWN };
+    if u64::from(net.inum) == layout::own() {
+        return OURS;
+    }
+    let now = emit::now();
+    if let Some(known) = NAMESPACE_CHECKS.get_ptr(&net.inum) {
+        // SAFETY: map values stay valid while the program runs.
+        let known = unsafe { &*known };
+        if now.wrapping_sub(known.checked_ns) < VALID_NS {
+            return if known.ours == 1 { OURS } else { OTHER };
+        }
+    }
+    let found = check(net.at);
+    // What is unknown now may be known with the next packet.
+    if found != UNKNOWN {
+        let entry = NamespaceCheck { checked_ns: now, ours: u8::from(found == OURS), _pad: [0; 7] };
+        let _ = NAMESPACE_CHECKS.insert(&net.inum, &entry, 0);
+    }
+    found
+}
+
+/// Finds a packet's namespace: by its interface, else by its socket, else by its route. TCP clears the interface of a
+/// packet that it takes, and where a packet waits in one of TCP's trees, other pointers stand in the place.
+#[inline(always)]
+fn net_of(skb: u64, receiver: u64) -> Option<Net> {
+    by_device(skb + layout::skb_dev())
+        .or_else(|| by_socket(read(skb + layout::skb_sk())?))
+        .or_else(|| by_socket(receiver))
+        .or_else(|| {
+            // The lowest bits are flags.
+            let dst = read::<u64>(skb + layout::skb_dst())? & !7;
+            if dst == 0 { None } else { by_device(dst + layout::dst_dev()) }
+        })
+}
+
+/// Returns the namespace of the interface that a pointer refers to.
+#[inline(always)]
+fn by_device(pointer: u64) -> Option<Net> {
+    let device: u64 = read(pointer)?;
+    if device == 0 { None } else { net(read(device + layout::dev_net())?) }
+}
+
+#[inline(always)]
+fn by_socket(socket: u64) -> Option<Net> {
+    if socket == 0 { None } else { net(read(socket + layout::sock_net())?) }
+}
+
+#[inline(always)]
+fn net(at: u64) -> Option<Net> {
+    let inum: u32 = read(at + layout::net_inum())?;
+    if inum >= FIRST_INUM { Some(Net { at, inum }) } else { None }
+}
+
+/// Looks for an interface that leads to the agent's own namespace.
+#[inline(never)]
+fn check(net: u64) -> u32 {
+    let head = net + layout::net_devices();
+    let mut entry = head;
+    let mut found = OTHER;
+    for _ in 0..MAX_INTERFACES {
+        let Some(next) = read::<u64>(entry) else { break };
+        if next == head {
+            break;
+        }
+        entry = next;
+        match leads(entry - layout::dev_list()) {
+            OURS => return OURS,
+            UNKNOWN => found = UNKNOWN,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Tells where an interface leads.
+#[inline(never)]
+fn leads(device: u64) -> u32 {
+    peer_role(device).unwrap_or(OTHER)
+}
+
+#[inline(always)]
+fn peer_role(device: u64) -> Option<u32> {
+    let ops: u64 = read(device + layout::dev_ops())?;
+    if ops == 0 {
+        return None;
+    }
+    let kind: [u8; 5] = read(read(ops + layout::ops_kind())?)?;
+    if kind != *b"veth\0" && kind != *b"netki" {
+        return None;
+    }
+    let peer: u64 = read(device + layout::dev_private())?;
+    if peer == 0 || u64::from(net(read(peer + layout::dev_net())?)?.inum) != layout::own() {
+        return None;
+    }
+    let index: u32 = read(peer + layout::dev_index())?;
+    Some(match role(index) {
+        iface::POD => OURS,
+        iface::UPLINK => OTHER,
+        // The map of roles ends there. An uplink with such a number is rare: pods come and go, uplinks stay.
+        _ if index >= iface::MAX => OURS,
+        // Userspace has not reported it yet.
+        _ => UNKNOWN,
+    })
+}
