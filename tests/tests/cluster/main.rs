@@ -4,6 +4,7 @@ mod faults;
 mod incident_one;
 mod incident_two;
 mod install;
+mod one_kernel;
 mod quiet;
 mod verdicts;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
             incident_one::SCENARIOS,
             quiet::SCENARIOS,
             verdicts::SCENARIOS,
+            one_kernel::SCENARIOS,
             incident_two::SCENARIOS,
             faults::SCENARIOS,
             faults::LAST,

@@ -4,8 +4,9 @@ mod policies;
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use lab::real::{Cluster, Scenario};
 use serde_json::Value;
 
@@ -33,15 +34,15 @@ fn rounds() -> Result<u64> {
 }
 
 fn pods(cluster: &Cluster) -> Result<()> {
-    compared(cluster, Shape::OneDirection, World::pod_pairs)
+    outcome(cluster)?[0].agrees()
 }
 
 fn services(cluster: &Cluster) -> Result<()> {
-    compared(cluster, Shape::OneDirection, World::service_pairs)
+    outcome(cluster)?[1].agrees()
 }
 
 fn node_ports(cluster: &Cluster) -> Result<()> {
-    compared(cluster, Shape::OneDirection, World::node_port_pairs)
+    outcome(cluster)?[2].agrees()
 }
 
 /// A connection that is tried: a question for `explain`, and an address for the client.
@@ -52,34 +53,65 @@ pub(crate) struct Pair {
     address: String,
 }
 
-fn compared(cluster: &Cluster, shape: Shape, pairs: impl Fn(&World) -> Vec<Pair>) -> Result<()> {
+/// What came of one set of connections.
+#[derive(Debug, Default)]
+struct Compared {
+    tried: usize,
+    unknown: usize,
+    wrong: Vec<String>,
+}
+
+impl Compared {
+    fn agrees(&self) -> Result<()> {
+        let Self { tried, unknown, wrong } = self;
+        ensure!(*tried > 0, "nothing was tried");
+        ensure!(*unknown == 0, "{unknown} of {tried} connections between known pods were not judged");
+        ensure!(wrong.is_empty(), "{} of {tried} were judged wrong:\n{}", wrong.len(), wrong.join("\n"));
+        Ok(())
+    }
+}
+
+/// The comparison, made once for all scenarios: each round takes seconds until the policies are enforced.
+fn outcome(cluster: &Cluster) -> Result<&'static [Compared; 3]> {
+    static OUTCOME: OnceLock<Result<[Compared; 3], String>> = OnceLock::new();
+    let outcome = OUTCOME.get_or_init(|| compare(cluster).map_err(|error| format!("{error:#}")));
+    outcome.as_ref().map_err(|error| anyhow!(error.clone()))
+}
+
+/// Compares the connections from pod to pod, through Services, and through node ports.
+fn compare(cluster: &Cluster) -> Result<[Compared; 3]> {
     let world = World::start(cluster)?;
-    let pairs = pairs(&world);
-    let (mut tried, mut unknown, mut wrong) = (0, 0, Vec::new());
+    let sets = [world.pod_pairs(), world.service_pairs(), world.node_port_pairs()];
+    let mut compared = <[Compared; 3]>::default();
     for seed in FIRST_SEED..FIRST_SEED + rounds()? {
-        let set = policies::random(seed, shape);
-        world.enforce(cluster, &set, seed)?;
-        let (done, said) = (world.try_all(cluster, &pairs)?, explained(cluster, &world, &pairs)?);
-        for (pair, answer) in pairs.iter().zip(said) {
-            tried += 1;
-            let connected =
-                done.get(&(pair.from, pair.address.clone())).copied().context("a pair was not tried")?;
-            match answer["decision"].as_str() {
-                Some("allow") if connected => {}
-                Some("deny") if !connected => {}
-                Some("unknown") => unknown += 1,
-                _ => wrong.push(format!(
-                    "seed {seed}: {} -> {}: connected {connected}, but {answer}",
-                    world.name(pair.from),
-                    pair.to
-                )),
+        world.enforce(cluster, &policies::random(seed, Shape::OneDirection), seed)?;
+        let all = sets.concat();
+        let (done, said) = (world.try_all(cluster, &all)?, explained(cluster, &world, &all)?);
+        let mut said = said.into_iter();
+        for (pairs, compared) in sets.iter().zip(&mut compared) {
+            for (pair, answer) in pairs.iter().zip(&mut said) {
+                let connected =
+                    done.get(&(pair.from, pair.address.clone())).context("a pair was not tried")?;
+                compared.add(*connected, &answer, || {
+                    format!("seed {seed}: {} -> {}", world.name(pair.from), pair.to)
+                });
             }
         }
     }
     world.stop(cluster)?;
-    ensure!(unknown == 0, "{unknown} of {tried} connections between known pods were not judged");
-    ensure!(wrong.is_empty(), "{} of {tried} were judged wrong:\n{}", wrong.len(), wrong.join("\n"));
-    Ok(())
+    Ok(compared)
+}
+
+impl Compared {
+    fn add(&mut self, connected: bool, answer: &Value, name: impl Fn() -> String) {
+        self.tried += 1;
+        match answer["decision"].as_str() {
+            Some("allow") if connected => {}
+            Some("deny") if !connected => {}
+            Some("unknown") => self.unknown += 1,
+            _ => self.wrong.push(format!("{}: connected {connected}, but {answer}", name())),
+        }
+    }
 }
 
 /// The answers of `explain --queries`, in the order of the pairs.

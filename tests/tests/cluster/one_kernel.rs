@@ -1,0 +1,68 @@
+//! Nodes that share one kernel, as those of kind, k3d and this cluster do.
+
+use anyhow::{Context as _, Result, ensure};
+use lab::real::{Cluster, PATIENCE, Scenario};
+use lab::wait;
+use serde_json::Value;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "nodes_of_one_kernel_report_only_their_own_drops",
+    run: own_drops,
+    known_fault: None,
+}];
+
+const NAMESPACE: &str = "kernel";
+const TRIES: usize = 10;
+
+/// A server on the first node, which a policy closes, and a client beside it.
+const MANIFEST: &str = r#"
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Namespace, metadata: {name: kernel}}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: server, namespace: kernel, labels: {app: server}}
+  spec:
+    nodeName: n1
+    terminationGracePeriodSeconds: 1
+    containers: [{name: peer, image: "localhost/peer:1", imagePullPolicy: Never, args: [serve, ":8080"]}]
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: client, namespace: kernel, labels: {app: client}}
+  spec:
+    nodeName: n1
+    terminationGracePeriodSeconds: 1
+    containers: [{name: peer, image: "localhost/peer:1", imagePullPolicy: Never, args: [serve, ":8080"]}]
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata: {name: closed, namespace: kernel}
+  spec: {podSelector: {matchLabels: {app: server}}, policyTypes: [Ingress]}
+"#;
+
+fn own_drops(cluster: &Cluster) -> Result<()> {
+    cluster.apply(MANIFEST)?;
+    cluster.kubectl(&format!("-n {NAMESPACE} wait --for=condition=Ready pod --all --timeout=60s"))?;
+    let server = cluster.get(&format!("pod -n {NAMESPACE} server"))?;
+    let address = server["status"]["podIP"].as_str().context("the server has no address")?;
+    let dial = format!("-n {NAMESPACE} exec client -- /peer dial {address}:8080");
+    wait::until("the policy to be enforced", PATIENCE, || cluster.kubectl(&dial).err())?;
+    let before = drops(cluster)?.len();
+    for _ in 0..TRIES {
+        ensure!(cluster.kubectl(&dial).is_err(), "the policy admits a connection");
+    }
+    let found = wait::until("the drops", PATIENCE, || {
+        let found = drops(cluster).ok()?;
+        (found.len() >= before + TRIES).then_some(found)
+    });
+    cluster.delete_namespace(NAMESPACE)?;
+    let found = found?;
+    ensure!(found.len() == before + TRIES, "{} drops of {TRIES} tries", found.len() - before);
+    let elsewhere: Vec<&Value> = found.iter().filter(|drop| drop["node"] != "n1").collect();
+    ensure!(elsewhere.is_empty(), "other nodes report them too: {elsewhere:?}");
+    Ok(())
+}
+
+fn drops(cluster: &Cluster) -> Result<Vec<Value>> {
+    cluster.values(&["tail", "--namespace", NAMESPACE, "--kind", "drop", "--since", "10m", "--no-follow"])
+}
