@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flow_model::connection::{Party, Who};
 use flow_model::inventory::{Backend, Pod, Service, ServicePort};
+use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
 use crate::access::Access;
@@ -30,6 +31,17 @@ pub struct End<'a> {
     pub pod: Option<&'a Pod>,
     /// The backend as policies see it.
     pub party: Party<'a>,
+}
+
+impl Identity {
+    /// Returns the port of a Service that `ip:port` belongs to, and what is behind it. A port of a node may be one that a
+    /// Service has open on every node.
+    #[must_use]
+    pub fn behind(&self, ip: IpAddr, port: u16, protocol: Protocol, at: Timestamp) -> Option<Behind<'_>> {
+        let ip = ip.to_canonical();
+        let (known, port) = self.service_port(ip, port, protocol.as_str(), at)?;
+        Some(Behind::new(self, known, port, Access::at(&known.service, ip), at))
+    }
 }
 
 impl<'a> Behind<'a> {

@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::connection::{Party, Who};
-use flow_model::inventory::{Inventory, Pod};
+use flow_model::inventory::{Inventory, Pod, ServicePort};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
-use crate::access::Access;
-use crate::behind::Behind;
 use crate::known_service::KnownService;
 use crate::networks::PodNetworks;
 use crate::nodes::Nodes;
@@ -140,14 +137,17 @@ impl Identity {
         self.services.at(ip.to_canonical(), at)
     }
 
-    /// Returns the port of a Service that `ip:port` belongs to, and what is behind it. A port of a node may be one that a
-    /// Service has open on every node.
-    #[must_use]
-    pub fn behind(&self, ip: IpAddr, port: u16, protocol: Protocol, at: Timestamp) -> Option<Behind<'_>> {
-        let (ip, protocol) = (ip.to_canonical(), protocol.as_str());
+    /// Returns the port of a Service that an address and a port belong to. A port of a node may be one that a Service has
+    /// open on every node.
+    pub(super) fn service_port(
+        &self,
+        ip: IpAddr,
+        port: u16,
+        protocol: &str,
+        at: Timestamp,
+    ) -> Option<(&KnownService, &ServicePort)> {
         let node_port = || self.is_node(ip).then(|| self.services.node_port_of(port, protocol, at)).flatten();
-        let (known, port) = self.services.port_of(ip, port, protocol, at).or_else(node_port)?;
-        Some(Behind::new(self, known, port, Access::at(&known.service, ip), at))
+        self.services.port_of(ip, port, protocol, at).or_else(node_port)
     }
 
     /// Returns the Service that `ip:port` belongs to. A port of a node may belong to one too; its other ports do not,

@@ -32,6 +32,7 @@ pub(super) fn down(place: &Place) -> Result<()> {
         end_recorded(&place.dir().join(&node).join("outer.pid"));
     }
     for namespace in namespaces(place)? {
+        end_in(&namespace)?;
         capture(Command::new("ip").args(["netns", "del", &namespace]))?;
     }
     remove_cgroups(place)?;
@@ -73,6 +74,15 @@ fn end_recorded(file: &Path) {
     while is_alive(pid) && Instant::now() < end {
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Ends what still runs in a network namespace: the LAN's hosts have no process that takes theirs along.
+fn end_in(namespace: &str) -> Result<()> {
+    let pids = capture(Command::new("ip").args(["netns", "pids", namespace]))?;
+    for pid in pids.lines().filter_map(|line| line.trim().parse().ok()) {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap_or_default();
+    }
+    Ok(())
 }
 
 fn started(pid: u32) -> Option<String> {

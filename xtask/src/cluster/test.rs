@@ -1,6 +1,7 @@
 //! `cargo xtask cluster test`: the scenarios on a cluster of their own, which is gone afterwards.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::place::Place;
@@ -101,7 +102,8 @@ fn scenarios(
         .env("FLOW_OBSERVER_CLUSTER_NAME", place.name())
         .env("FLOW_OBSERVER_XTASK", std::env::current_exe()?)
         .env("FLOW_OBSERVER_POLICIES", args.policies.to_string());
-    let child = tests.spawn().context("the scenarios could not be started")?;
+    // In a group of its own, so that its end reaches what it runs.
+    let child = tests.process_group(0).spawn().context("the scenarios could not be started")?;
     follow(child, interrupt)
 }
 
@@ -115,7 +117,8 @@ fn follow(mut child: Child, interrupt: &Interrupt) -> Result<()> {
             bail!("the scenarios on the cluster failed ({status})");
         }
         if interrupt.check().is_err() {
-            kill(Pid::from_raw(child.id().try_into()?), Signal::SIGTERM).unwrap_or_default();
+            // It has nothing to clean up: the cluster goes as a whole.
+            killpg(Pid::from_raw(child.id().try_into()?), Signal::SIGKILL).unwrap_or_default();
             child.wait()?;
             return Err(Environment("interrupted".to_owned()).into());
         }

@@ -23,6 +23,7 @@ const EDGES_AND_KUBERNETES: &[&str] = &["tokio", "aya", "kube", "axum", "hyper",
 
 const FLOORS: &[Floor] = &[
     Floor { package: "observer-ebpf", uses: &[], never: &["kube", "axum", "hyper", "k8s-openapi"] },
+    Floor { package: "ebpf-object", uses: &[], never: EDGES_AND_KUBERNETES },
     Floor { package: "flow-model", uses: &[], never: EDGES_AND_KUBERNETES },
     Floor { package: "flow-identity", uses: &["flow-model"], never: EDGES_AND_KUBERNETES },
     Floor { package: "flow-policy", uses: &["flow-identity", "flow-model"], never: EDGES_AND_KUBERNETES },
@@ -34,11 +35,19 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         package: "observer",
-        uses: &["flow-core", "flow-identity", "flow-model", "flow-objects", "flow-policy", "observer-ebpf"],
+        uses: &[
+            "ebpf-object",
+            "flow-core",
+            "flow-identity",
+            "flow-model",
+            "flow-objects",
+            "flow-policy",
+            "observer-ebpf",
+        ],
         never: &[],
     },
     Floor { package: "lab", uses: &["flow-core", "flow-model", "flow-policy", "observer"], never: &[] },
-    Floor { package: "xtask", uses: &[], never: EDGES_AND_KUBERNETES },
+    Floor { package: "xtask", uses: &["ebpf-object"], never: EDGES_AND_KUBERNETES },
     Floor {
         package: "fuzz",
         uses: &["flow-core", "flow-model", "flow-objects", "flow-policy", "observer-ebpf"],
