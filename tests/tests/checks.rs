@@ -128,12 +128,21 @@ fn a_refused_check_is_found_among_the_attempts() {
     let agent = agent(&world, &(table(0) + &table(1)));
     for (n, to) in targets.into_iter().enumerate() {
         let name = format!("closed{n}");
-        let record = agent.wait_flow("kind=check", |r| r["name"] == name.as_str()).unwrap();
+        // The first check may be earlier than the probes.
+        let (record, attempt) = agent
+            .wait_for("a check and its attempt", |a| {
+                let attempts = a.flows("kind=attempt").ok()?;
+                let mut checks =
+                    a.flows("kind=check").ok()?.into_iter().filter(|r| r["name"] == name.as_str());
+                checks.find_map(|check| {
+                    let same = |r: &&Value| r["src"]["port"] == check["src"]["port"];
+                    attempts.iter().find(same).cloned().map(|attempt| (check, attempt))
+                })
+            })
+            .unwrap();
         assert_eq!((&record["ok"], &record["step"]), (&false.into(), &"connect".into()), "{record}");
         assert_eq!(record["error"], "connection refused", "{record}");
         assert_eq!(record["dst"]["pod"], server.name.as_str(), "{record}");
-        let same = |r: &Value| r["src"]["port"] == record["src"]["port"];
-        let attempt = agent.wait_flow("kind=attempt", same).unwrap();
         assert_eq!(attempt["outcome"], "refused", "{attempt}");
         assert_eq!(attempt["src"]["ip"], record["src"]["ip"], "{attempt}");
         assert_eq!(attempt["dst"]["ip"], to.ip().to_string(), "{attempt}");

@@ -13,7 +13,7 @@ mod packages;
 mod pki;
 mod place;
 mod stop;
-pub(crate) mod test;
+mod test;
 mod up;
 mod wait;
 

@@ -31,11 +31,11 @@ pub(crate) struct TestArgs {
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
-    // The image and the cluster take minutes, so a filter for other tests leaves them out.
+    // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
     report_step(
         "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors, and \
-         Kubernetes for 12 more; all tests take about 20",
+         Kubernetes for 10 more; all tests take about 10",
     );
     let (image, built) = setup::meanwhile(root, NEEDS, |progress| {
         let image = if wanted(IMAGE) { Some(Background::start(root, IMAGE, &[])?) } else { None };
@@ -48,6 +48,7 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     report_step("unit tests");
     tests.units(built.unit_tests())?;
     report_step("scenarios on this kernel");
+    // Those of the cluster have a command of their own: `cargo xtask cluster test`.
     let here = |name: &&str| *name != IMAGE && *name != cluster::TESTS;
     let others = tests.scenarios(built.scenarios().into_iter().filter(here));
     if let Some(image) = image {
@@ -55,8 +56,7 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
         image.wait()?;
     }
     let of_image = tests.scenarios([IMAGE]);
-    let of_cluster = if wanted(cluster::TESTS) { cluster::test::run_built(root, &built) } else { Ok(()) };
-    others.and(of_image).and(of_cluster)
+    others.and(of_image)
 }
 
 struct Tests<'a> {

@@ -104,16 +104,6 @@ impl Cluster {
         })
     }
 
-    /// Merges a status into an object's.
-    ///
-    /// # Errors
-    /// Fails as [`Self::kubectl`] does.
-    pub fn merge_status(&self, kind: &str, namespace: &str, name: &str, status: &Value) -> Result<()> {
-        let words = format!("-n {namespace} patch {kind} {name} --subresource=status --type=merge -p");
-        let mut kubectl = self.kubectl_command(&words);
-        captured(kubectl.arg(status.to_string()).stdin(Stdio::null())).map(drop)
-    }
-
     /// Deletes a namespace with everything in it, and waits until it is gone.
     ///
     /// # Errors

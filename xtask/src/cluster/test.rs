@@ -40,13 +40,6 @@ pub(crate) struct TestArgs {
     keep: bool,
 }
 
-impl TestArgs {
-    /// What CI runs.
-    fn ci() -> Self {
-        Self { filter: None, up: UpArgs::default(), policies: 20, keep: false }
-    }
-}
-
 /// Builds, and runs the scenarios.
 pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
     let built = setup::meanwhile(root, NEEDS, |progress| {
@@ -54,11 +47,6 @@ pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
         Built::beside(root, progress)
     })?;
     on_built(root, place, args, &built)
-}
-
-/// Runs the scenarios with what was built, as CI does.
-pub(crate) fn run_built(root: &Path, built: &Built) -> Result<()> {
-    on_built(root, &Place::of("test")?, &TestArgs::ci(), built)
 }
 
 fn on_built(root: &Path, place: &Place, args: &TestArgs, built: &Built) -> Result<()> {

@@ -169,6 +169,9 @@ impl World {
         for (from, (namespace, name, ..)) in PODS.iter().enumerate() {
             let addresses: Vec<String> =
                 pairs.iter().filter(|pair| pair.from == from).map(|pair| pair.address.clone()).collect();
+            if addresses.is_empty() {
+                continue;
+            }
             let results = tried(cluster, namespace, name, &addresses)?;
             all.extend(results.into_iter().map(|(address, connected)| ((from, address), connected)));
         }
