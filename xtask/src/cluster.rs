@@ -97,17 +97,6 @@ struct UpArgs {
     nodes: u8,
 }
 
-impl Default for UpArgs {
-    fn default() -> Self {
-        Self {
-            kubernetes: KUBERNETES.to_owned(),
-            proxy: Proxy::Iptables,
-            enforcer: Enforcer::KubeRouter,
-            nodes: 3,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Proxy {
     Iptables,
