@@ -82,7 +82,7 @@ impl<'a> Monitor<'a> {
     /// Waits until an alert with this name fires, or until none does.
     ///
     /// # Errors
-    /// Fails when that doesn't happen within [`PATIENCE`]; the message lists the alerts.
+    /// Fails when that doesn't happen within 90 s; the message lists the alerts.
     pub fn wait_alert(&self, name: &str, firing: bool) -> Result<()> {
         let wanted = || {
             let found = self.firing().ok()?.iter().any(|alert| alert["labels"]["alertname"] == name);
