@@ -5,6 +5,7 @@ mod agents;
 mod api;
 mod harness;
 mod monitor;
+mod peer;
 mod process;
 mod vips;
 
@@ -15,8 +16,9 @@ use anyhow::{Context, Result, bail};
 
 pub use agents::Finding;
 pub use api::PATIENCE;
-pub use harness::{Scenario, run};
+pub use harness::{KnownFault, Scenario, run};
 pub use monitor::Monitor;
+pub use peer::peer;
 pub use process::Process;
 
 /// A host on the nodes' LAN.

@@ -15,18 +15,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
 }];
 
 const MANIFEST: &str = include_str!("manifests/postgres.yaml");
+const POLICY: &str = include_str!("manifests/policy.yaml");
 const APPS: &str = "one-apps";
 /// From the change to the finding.
 const SOON: Duration = Duration::from_secs(5);
 
-/// The policy of the database, which admits one namespace.
 fn policy(admitted: &str) -> String {
-    format!(
-        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: postgres, namespace: one-db}}\n\
-         spec:\n  podSelector: {{matchLabels: {{app: postgres}}}}\n  policyTypes: [Ingress]\n  ingress:\n  - from:\n    \
-         - namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {admitted}}}}}\n    \
-         ports: [{{port: 5432, protocol: TCP}}]\n"
-    )
+    POLICY.replace("ADMITTED", admitted)
 }
 
 /// Applies the policy as Terraform's Kubernetes provider would: by its own name.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use lab::findings::summary;
-use lab::real::{CLIENT, Cluster, PATIENCE, Scenario};
+use lab::real::{CLIENT, Cluster, KnownFault, PATIENCE, Scenario};
 use lab::wait;
 use serde_json::Value;
 
@@ -26,9 +26,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         known_fault: None,
     },
     Scenario { name: "two_services_share_an_address", run: shared, known_fault: None },
-    Scenario { name: "a_speaker_stops_and_continues", run: split_brain, known_fault: Some("F8") },
-    Scenario { name: "metallb_says_nothing_of_who_announces", run: status_missing, known_fault: Some("F8") },
+    Scenario { name: "a_speaker_stops_and_continues", run: split_brain, known_fault: Some(EVENT_AS_CLAIM) },
+    Scenario {
+        name: "metallb_says_nothing_of_who_announces",
+        run: status_missing,
+        known_fault: Some(MISSING_STATUS),
+    },
 ];
+
+const EVENT_AS_CLAIM: KnownFault = KnownFault { name: "F8", shows: "an Event is no claim" };
+const MISSING_STATUS: KnownFault =
+    KnownFault { name: "F8", shows: "a finding vip_conflict (active) of two-web" };
 
 const WEB: &str = include_str!("manifests/web.yaml");
 const POOL: &str = include_str!("manifests/pool.yaml");

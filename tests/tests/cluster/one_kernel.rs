@@ -1,9 +1,9 @@
 //! Nodes that share one kernel, as those of kind, k3d and this cluster do.
 
 use anyhow::{Context as _, Result, ensure};
-use lab::real::{Cluster, PATIENCE, Scenario};
+use lab::real::{Cluster, PATIENCE, Scenario, peer};
 use lab::wait;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "nodes_of_one_kernel_report_only_their_own_drops",
@@ -12,36 +12,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
 }];
 
 const NAMESPACE: &str = "kernel";
+const NODE: &str = "n1";
 const TRIES: usize = 10;
 
 /// A server on the first node, which a policy closes, and a client beside it.
-const MANIFEST: &str = r#"
-apiVersion: v1
-kind: List
-items:
-- {apiVersion: v1, kind: Namespace, metadata: {name: kernel}}
-- apiVersion: v1
-  kind: Pod
-  metadata: {name: server, namespace: kernel, labels: {app: server}}
-  spec:
-    nodeName: n1
-    terminationGracePeriodSeconds: 1
-    containers: [{name: peer, image: "localhost/peer:1", imagePullPolicy: Never, args: [serve, ":8080"]}]
-- apiVersion: v1
-  kind: Pod
-  metadata: {name: client, namespace: kernel, labels: {app: client}}
-  spec:
-    nodeName: n1
-    terminationGracePeriodSeconds: 1
-    containers: [{name: peer, image: "localhost/peer:1", imagePullPolicy: Never, args: [serve, ":8080"]}]
-- apiVersion: networking.k8s.io/v1
-  kind: NetworkPolicy
-  metadata: {name: closed, namespace: kernel}
-  spec: {podSelector: {matchLabels: {app: server}}, policyTypes: [Ingress]}
-"#;
+fn manifest() -> Value {
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "closed", "namespace": NAMESPACE},
+        "spec": {"podSelector": {"matchLabels": {"app": "server"}}, "policyTypes": ["Ingress"]},
+    });
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        peer(NAMESPACE, "server", &json!({"app": "server"}), NODE),
+        peer(NAMESPACE, "client", &json!({"app": "client"}), NODE),
+        policy,
+    ]})
+}
 
 fn own_drops(cluster: &Cluster) -> Result<()> {
-    cluster.apply(MANIFEST)?;
+    cluster.apply(&manifest().to_string())?;
     cluster.kubectl(&format!("-n {NAMESPACE} wait --for=condition=Ready pod --all --timeout=60s"))?;
     let server = cluster.get(&format!("pod -n {NAMESPACE} server"))?;
     let address = server["status"]["podIP"].as_str().context("the server has no address")?;
@@ -56,7 +45,7 @@ fn own_drops(cluster: &Cluster) -> Result<()> {
     });
     cluster.delete_namespace(NAMESPACE)?;
     let found = found?;
-    let elsewhere: Vec<&Value> = found.iter().filter(|drop| drop["node"] != "n1").collect();
+    let elsewhere: Vec<&Value> = found.iter().filter(|drop| drop["node"] != NODE).collect();
     ensure!(elsewhere.is_empty(), "other nodes report them too: {elsewhere:?}");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use lab::findings::summary;
-use lab::real::{Cluster, PATIENCE, Scenario};
+use lab::real::{Cluster, KnownFault, PATIENCE, Scenario};
 use lab::wait;
 use serde_json::Value;
 
@@ -10,17 +10,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "scaling_to_twenty_and_back_is_quiet", run: scaling, known_fault: None },
     Scenario { name: "rolling_updates_of_server_and_client_are_quiet", run: rolling, known_fault: None },
     Scenario { name: "a_container_that_crashes_in_a_loop_is_quiet", run: crashing, known_fault: None },
-    Scenario { name: "a_failing_probe_is_called_a_probe", run: probing, known_fault: Some("F19") },
+    Scenario { name: "a_failing_probe_is_called_a_probe", run: probing, known_fault: Some(UNNAMED_PROBE) },
     Scenario { name: "a_finished_job_is_quiet", run: job, known_fault: None },
     Scenario { name: "exec_and_port_forward_are_quiet", run: sessions, known_fault: None },
     Scenario { name: "a_service_without_endpoints_is_called_that", run: no_endpoints, known_fault: None },
     Scenario {
         name: "a_client_that_starts_before_its_server_is_quiet",
         run: too_early,
-        known_fault: Some("F20"),
+        known_fault: Some(LOUD_START),
     },
     Scenario { name: "a_node_drain_is_quiet", run: drain, known_fault: None },
 ];
+
+const UNNAMED_PROBE: KnownFault = KnownFault { name: "F19", shows: "nobody listens" };
+const LOUD_START: KnownFault = KnownFault { name: "F20", shows: "somebody was warned" };
 
 const SERVER: &str = include_str!("manifests/server.yaml");
 const CLIENT: &str = include_str!("manifests/client.yaml");
@@ -54,11 +57,11 @@ fn connected(cluster: &Cluster, namespace: &str) -> Result<()> {
 fn silent(cluster: &Cluster, namespace: &str) -> Result<()> {
     let loud: Vec<Value> =
         cluster.findings(namespace)?.into_iter().filter(|found| found["severity"] != "info").collect();
-    ensure!(loud.is_empty(), "{loud:#?}");
+    ensure!(loud.is_empty(), "somebody was warned: {loud:#?}");
     let events = cluster.list(&format!("events -n {namespace}"))?;
     let ours: Vec<&Value> =
         events.iter().filter(|event| event["source"]["component"] == "flow-observer").collect();
-    ensure!(ours.is_empty(), "{ours:#?}");
+    ensure!(ours.is_empty(), "somebody was warned: {ours:#?}");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::image;
 use crate::run::{capture, report_step};
 
 const POSTGRES: &str = include_str!("../../../tests/tests/cluster/manifests/postgres.yaml");
+const POLICY: &str = include_str!("../../../tests/tests/cluster/manifests/policy.yaml");
 const WEB: &str = include_str!("../../../tests/tests/cluster/manifests/web.yaml");
 const POOL: &str = include_str!("../../../tests/tests/cluster/manifests/pool.yaml");
 const RULES: &str = "deploy/prometheus/rules.plain.yaml";
@@ -56,14 +57,8 @@ fn kubectl(place: &Place, args: &[&str]) -> Result<()> {
     capture(&mut place.kubectl(args)?).map(drop)
 }
 
-/// The policy of the database, which admits one namespace.
 fn policy(admitted: &str) -> String {
-    format!(
-        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: postgres, namespace: one-db}}\nspec:\n  \
-         podSelector: {{matchLabels: {{app: postgres}}}}\n  policyTypes: [Ingress]\n  ingress:\n  - from:\n    \
-         - namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {admitted}}}}}\n    \
-         ports: [{{port: 5432, protocol: TCP}}]\n"
-    )
+    POLICY.replace("ADMITTED", admitted)
 }
 
 /// Starts Prometheus on the first node, with the rules that ship, and returns where it can be opened.

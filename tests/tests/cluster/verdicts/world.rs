@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::real::{Cluster, PATIENCE};
+use lab::real::{Cluster, PATIENCE, peer};
 use lab::wait;
 use serde_json::{Value, json};
 
@@ -42,11 +42,11 @@ impl World {
             .iter()
             .zip(nodes.iter().cycle())
             .map(|((namespace, name, app, tier), node)| {
-                pod(namespace, name, &json!({"app": app, "tier": tier}), node)
+                peer(namespace, name, &json!({"app": app, "tier": tier}), node)
             })
             .collect();
-        items.extend(nodes.iter().map(|node| pod(CANARIES, node, &json!({"app": "canary"}), node)));
-        items.push(pod(CANARIES, "prober", &json!({"app": "prober"}), &nodes[0]));
+        items.extend(nodes.iter().map(|node| peer(CANARIES, node, &json!({"app": "canary"}), node)));
+        items.push(peer(CANARIES, "prober", &json!({"app": "prober"}), &nodes[0]));
         items.extend(["gen-a", "gen-b", "gen-c"].map(service));
         cluster.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
         for namespace in ["gen-a", "gen-b", "gen-c", CANARIES] {
@@ -177,19 +177,6 @@ impl World {
         }
         Ok(all)
     }
-}
-
-fn pod(namespace: &str, name: &str, labels: &Value, node: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": namespace, "name": name, "labels": labels},
-        "spec": {
-            "nodeName": node, "terminationGracePeriodSeconds": 1,
-            "containers": [{
-                "name": "peer", "image": "localhost/peer:1", "imagePullPolicy": "Never", "args": ["serve", ":8080", ":8081"],
-                "ports": [{"name": "http", "containerPort": 8080}, {"name": "alt", "containerPort": 8081}],
-            }],
-        },
-    })
 }
 
 fn service(namespace: &str) -> Value {
