@@ -81,6 +81,7 @@ struct Group {
     judged: JudgedConnection,
 }
 
+/// The cause that was looked for when these policies refused.
 #[derive(Debug)]
 struct Cause {
     policies: Vec<ObjectRef>,
@@ -92,7 +93,7 @@ struct Cause {
 pub(super) struct Groups {
     /// The details that were found since everything was last judged.
     details: HashMap<Pair, Option<JudgedConnection>>,
-    /// The cause of a refusal stays the same for as long as the same policies refuse.
+    /// The cause of a refusal stays for as long as there is a group, until other policies refuse and their cause is known.
     causes: BTreeMap<GroupKey, Cause>,
     /// A group waits for its cause.
     unexplained: bool,
@@ -130,20 +131,21 @@ impl Groups {
                 gather(&mut groups, judged, tally);
             }
         }
-        let same = |key: &GroupKey, cause: &mut Cause| {
-            groups.get(key).is_some_and(|group| group.judged.verdict.policies == cause.policies)
-        };
-        self.causes.retain(same);
+        self.causes.retain(|key, _| groups.contains_key(key));
         self.explain(&groups, assess);
         groups.into_iter().filter_map(|(key, group)| self.finished(&key, group)).collect()
     }
 
     fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, assess: &mut dyn Assess) {
-        let mut new = groups.iter().filter(|(key, _)| !self.causes.contains_key(*key)).collect::<Vec<_>>();
+        let is_new = |key: &GroupKey, group: &Group| {
+            self.causes.get(key).is_none_or(|cause| cause.policies != group.judged.verdict.policies)
+        };
+        let mut new = groups.iter().filter(|(key, group)| is_new(key, group)).collect::<Vec<_>>();
         self.unexplained = new.len() > CAUSES;
         new.truncate(CAUSES);
         for (key, Group { tally, judged }) in new {
-            let text = tally.oldest().and_then(|(_, oldest)| assess.cause(&oldest, judged));
+            let found = tally.oldest().and_then(|(_, oldest)| assess.cause(&oldest, judged));
+            let text = found.or_else(|| self.causes.remove(key).and_then(|known| known.text));
             self.causes.insert(key.clone(), Cause { policies: judged.verdict.policies.clone(), text });
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::flow::Vantage;
+use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Direction;
 use flow_model::record::{Endpoint, FlowVerdict};
 use proptest::prelude::*;
@@ -31,6 +32,9 @@ fn opened(tuple: FlowTuple, second: i64) -> OpenConnection {
 #[derive(Default)]
 struct Policy {
     denied: BTreeSet<u8>,
+    /// Policies that deny beside those that always do.
+    more: Vec<ObjectRef>,
+    causes_unknown: bool,
     decided: usize,
     detailed: usize,
     explained: usize,
@@ -70,7 +74,7 @@ impl Assess for Policy {
         let verdict = FlowVerdict {
             decision: Decision::Deny,
             direction: Some(Direction::Ingress),
-            policies: vec!["ns/a".into(), "ns/b".into()],
+            policies: [vec!["ns/a".into(), "ns/b".into()], self.more.clone()].concat(),
             explanation: String::new(),
         };
         Some(JudgedConnection {
@@ -83,7 +87,8 @@ impl Assess for Policy {
 
     fn cause(&mut self, _: &FlowTuple, judged: &JudgedConnection) -> Option<String> {
         self.explained += 1;
-        judged.src.pod.as_ref().map(ToString::to_string)
+        let pod = judged.src.pod.as_ref().filter(|_| !self.causes_unknown);
+        pod.map(|pod| self.more.last().map_or_else(|| pod.to_string(), ToString::to_string))
     }
 }
 
@@ -222,6 +227,32 @@ fn causes_are_looked_for_a_few_at_a_time() {
     table.changed();
     table.judge(&mut policy, at(2));
     assert_eq!(policy.explained, 20, "the same policies refuse still");
+}
+
+#[test]
+fn a_known_cause_stays_until_a_better_one_is_known() {
+    let mut table = Connections::default();
+    let mut policy = Policy::denying(&[11]);
+    let mut cause = |policy: &mut Policy, second| {
+        if second == 1 {
+            table.apply(&[opened(tuple(11, 1, 51), 1)], &[]);
+        }
+        table.changed();
+        table.judge(policy, at(second)).pop().and_then(|group| group.cause)
+    };
+    assert_eq!(cause(&mut policy, 1).as_deref(), Some("p11"));
+    policy.more = vec!["ns/c".into()];
+    policy.causes_unknown = true;
+    assert_eq!(cause(&mut policy, 2).as_deref(), Some("p11"), "that of others is not known");
+    assert_eq!((cause(&mut policy, 3).as_deref(), policy.explained), (Some("p11"), 2), "asked once");
+    policy.more.push("ns/d".into());
+    policy.causes_unknown = false;
+    assert_eq!(cause(&mut policy, 4).as_deref(), Some("ns/d"));
+    policy.denied.clear();
+    assert_eq!(cause(&mut policy, 5), None);
+    policy.denied.insert(11);
+    policy.causes_unknown = true;
+    assert_eq!(cause(&mut policy, 6), None, "it is denied again for a reason of its own");
 }
 
 #[test]

@@ -103,9 +103,11 @@ impl Entry {
         }
     }
 
-    /// Takes what a detector finds now. Returns the change if it must be emitted at once.
+    /// Takes what a detector finds now. Returns the change if it must be emitted at once. A cause that is known stays until
+    /// the finding ends, also where the detector can't name it any more; a finding that comes back starts without it.
     pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> Option<FindingChange> {
-        self.finding.cause = raised.cause;
+        let known = self.finding.cause.take().filter(|_| self.is_active());
+        self.finding.cause = raised.cause.or(known);
         self.finding.count = raised.count;
         self.finding.summary = raised.summary;
         self.finding.src = raised.src;

@@ -78,6 +78,20 @@ fn one_begins_goes_on_and_ends() {
 }
 
 #[test]
+fn a_known_cause_lasts_as_long_as_the_finding() {
+    let mut scene = Scene::new();
+    let caused = |cause: &str| Raised { cause: Some(cause.into()), ..raised(3) };
+    let cause = |found: Vec<Finding>| one(found).cause;
+    assert_eq!(cause(scene.raise(0, caused("a lease stuck"))).as_deref(), Some("a lease stuck"));
+    scene.raise(1, raised(4));
+    assert_eq!(cause(scene.tick(2)).as_deref(), Some("a lease stuck"), "the detector knows it no more");
+    scene.raise(3, caused("a host left"));
+    assert_eq!(cause(scene.tick(4)).as_deref(), Some("a host left"), "it knows better");
+    assert_eq!(cause(scene.lower(5, Some("it is quiet"))).as_deref(), Some("a host left"));
+    assert_eq!(cause(scene.raise(6, raised(3))), None, "it came back for a reason of its own");
+}
+
+#[test]
 fn its_detector_alone_ends_it_and_news_is_emitted_at_once() {
     let mut scene = Scene::new();
     scene.raise(0, raised(3));
