@@ -24,7 +24,7 @@ pub struct Problem {
 pub enum Extent {
     /// A file or a document could not be read or parsed, so it may have held anything.
     Unreadable,
-    /// Files are left out, or what a file gave earlier is still used.
+    /// Files or objects of a kind are left out, or what a file gave earlier is still used.
     Files,
     /// A single object is left out, or is used without some of its values.
     Object,

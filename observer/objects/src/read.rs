@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::error::ClusterError;
+use crate::kinds::Kind;
 use crate::object::Object;
 use crate::problem::{Extent, Problem};
 use file::File;
@@ -23,6 +24,8 @@ pub struct Files {
     files: BTreeMap<PathBuf, File>,
     /// These are problems of the directory, not of a file's content.
     listing: Vec<Problem>,
+    /// This is the problem of all objects together.
+    whole: Option<Problem>,
 }
 
 impl Files {
@@ -32,7 +35,8 @@ impl Files {
     /// Fails when the path is missing or may not be read.
     pub fn open(root: &Path) -> Result<Self, ClusterError> {
         probe(root)?;
-        let mut files = Self { root: root.to_owned(), files: BTreeMap::new(), listing: Vec::new() };
+        let mut files =
+            Self { root: root.to_owned(), files: BTreeMap::new(), listing: Vec::new(), whole: None };
         files.refresh(Instant::now());
         Ok(files)
     }
@@ -57,6 +61,9 @@ impl Files {
         for (path, stamp) in found {
             changed |= self.refresh_file(path, stamp, now);
         }
+        if changed {
+            self.whole = self.without_backends();
+        }
         changed
     }
 
@@ -67,7 +74,16 @@ impl Files {
 
     /// Returns everything that is wrong now.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.listing.iter().chain(self.files.values().flat_map(File::problems))
+        self.listing.iter().chain(&self.whole).chain(self.files.values().flat_map(File::problems))
+    }
+
+    /// Returns the problem of a dump that holds the backends of Services in the older kind only.
+    fn without_backends(&self) -> Option<Problem> {
+        let has = |kind: &str| self.objects().any(|object| object.id.kind == kind);
+        let lacking = has("Endpoints") && !has(Kind::EndpointSlice.name());
+        let message = "has Endpoints, which are not read, and no EndpointSlices, which are: add endpointslices to the dump; \
+                       without them the backends of a Service are the pods that its selector finds";
+        lacking.then(|| Problem::of_file(&self.root, Extent::Files, message))
     }
 
     fn refresh_file(&mut self, path: PathBuf, stamp: Stamp, now: Instant) -> bool {

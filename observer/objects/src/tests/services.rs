@@ -76,9 +76,10 @@ fn a_headless_service_has_no_address() {
     assert!(service(&inventory, "api").cluster_ips.is_empty());
 }
 
-/// A dump with `kubectl get endpoints` has them, and they are counted like other kinds that aren't read.
+/// A dump with `kubectl get endpoints` has them, and they are counted like other kinds that aren't read. Without slices that
+/// is a problem, one for the whole dump.
 #[test]
-fn endpoints_are_ignored() {
+fn endpoints_are_not_read() {
     let endpoints = "kind: Endpoints
 apiVersion: v1
 metadata: {name: api, namespace: web}
@@ -87,9 +88,21 @@ subsets: [{addresses: [{ip: 10.42.9.9}], notReadyAddresses: [{ip: 10.42.9.8}], p
 ";
     let slices = ["10.42.0.8:8080/http not ready -", "10.42.0.9:8080/http ready p"];
     assert_eq!(backends(&[SERVICE, POD, SLICE, endpoints].concat()), slices);
-    assert_eq!(backends(&[SERVICE, POD, endpoints].concat()), backends(&[SERVICE, POD].concat()));
-    let next = loaded(&[("c.yaml", &[SERVICE, endpoints].concat())]);
-    assert_eq!((next.problems.len(), next.inventory.objects.get("Endpoints")), (0, Some(&1)));
+    let second = endpoints.replace("name: api", "name: other");
+    let files = [SERVICE, POD, endpoints, &second].concat();
+    let dir = directory(&[("c.yaml", &files)]);
+    let next = load(dir.path()).unwrap();
+    assert_eq!(
+        service(&next.inventory, "api").backends,
+        service(&inventory(&[SERVICE, POD].concat()), "api").backends
+    );
+    assert_eq!((next.problems.len(), next.inventory.objects.get("Endpoints")), (1, Some(&2)));
+    assert_eq!((&*next.problems[0].file, next.problems[0].line), (dir.path(), 0));
+    let message = &next.problems[0].message;
+    assert!(message.starts_with("has Endpoints, which are not read, and no EndpointSlices"), "{message}");
+    // Another file of the dump may have them.
+    let next = loaded(&[("a.yaml", endpoints), ("b.yaml", SLICE)]);
+    assert_eq!(next.problems, []);
 }
 
 #[test]
