@@ -96,6 +96,47 @@ fn the_file_accepts_every_argument_of_run() {
     assert_eq!(merged(&[], "vip = []\nuplink = []").vip, Vec::<IpAddr>::new());
 }
 
+/// Returns the type of a value in TOML by what it looks like after the flag.
+fn natural_type(text: &str) -> &'static str {
+    match text {
+        _ if text.parse::<i64>().is_ok() => "integer",
+        _ if text.parse::<f64>().is_ok() => "float",
+        _ if text.parse::<bool>().is_ok() => "boolean",
+        _ => "string",
+    }
+}
+
+/// Numbers and switches have no quotes in the file, everything else has. A flag of another type of number would need them
+/// until the file's reader knows that type.
+#[test]
+fn each_argument_has_the_type_in_the_file_that_its_value_has() {
+    let table: toml::Table = toml::from_str(EVERY_SETTING).unwrap();
+    for (key, value) in &table {
+        for item in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
+            let [text] = &after_the_flag(item)[..] else { panic!("{key}") };
+            assert_eq!(item.type_str(), natural_type(text), "{key}");
+        }
+    }
+}
+
+#[test]
+fn the_file_gives_the_same_values_as_the_flags() {
+    let table: toml::Table = toml::from_str(EVERY_SETTING).unwrap();
+    let flag = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Boolean(true) => vec![format!("--{}", key.replace('_', "-"))],
+        value => after_the_flag(value)
+            .into_iter()
+            .map(|text| format!("--{}={text}", key.replace('_', "-")))
+            .collect(),
+    };
+    let flags: Vec<String> = table.iter().flat_map(flag).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let again = toml::to_string(&table).unwrap();
+    for text in [EVERY_SETTING, &again] {
+        assert_eq!(format!("{:#?}", merged(&[], text)), format!("{:#?}", testing::options(&flags)));
+    }
+}
+
 #[test]
 fn the_environment_stands_between_flags_and_the_file() {
     let file =

@@ -31,6 +31,9 @@ fn durations_are_read_as_people_write_them() {
 #[test]
 fn more_than_the_clock_can_count_is_forever() {
     assert_eq!(parse("9300000000000000000s"), Ok(SignedDuration::MAX));
+    assert_eq!(parse(&format!("{}s", u64::MAX)), Ok(SignedDuration::MAX));
+    let error = parse("18446744073709551616s").unwrap_err();
+    assert!(error.contains("number is too large"), "{error}");
 }
 
 #[test]
@@ -51,4 +54,5 @@ fn what_is_printed_can_be_read_again() {
         assert_eq!(parse(text), Ok(duration));
         assert_eq!(parse(&compact(duration)), Ok(duration));
     }
+    assert_eq!(format(SignedDuration::from_secs(-1)), "0s");
 }
