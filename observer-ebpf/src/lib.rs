@@ -13,7 +13,7 @@ mod values;
 
 pub use decode::DecodeError;
 pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue};
-pub use netns::{NamespaceCheck, NamespaceLayout};
+pub use netns::{NamespaceCheck, NamespaceKey, NamespaceLayout};
 pub use record::*;
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
@@ -37,6 +37,8 @@ pub mod iface {
     pub const POD: u8 = 1;
     /// An uplink.
     pub const UPLINK: u8 = 2;
+    /// A veth that was an uplink and is followed like a pod's since it lost that role. Its other end is no pod's.
+    pub const FORMER_UPLINK: u8 = 3;
     /// Size of the map; an ifindex past it reads as unknown.
     pub const MAX: u32 = 65_536;
 }
@@ -72,11 +74,12 @@ pub mod lost {
     pub const COUNT: u32 = 4;
 }
 
-/// Slots of the per-CPU `ELSEWHERE` array, which counts drops that are nobody's here.
-pub mod elsewhere {
+/// Slots of the per-CPU `UNATTRIBUTED` array, which counts drops that are not reported: they happened in a network
+/// namespace that is not known to be this node's.
+pub mod unattributed {
     /// The packet was in a network namespace that is neither the agent's own nor one of its pods'.
     pub const OTHER: u32 = 0;
-    /// The packet's network namespace could not be found, or not yet be told from another node's.
+    /// The packet's network namespace could not be found, or leads to an interface of the node whose role is not known yet.
     pub const UNKNOWN: u32 = 1;
     /// Number of slots.
     pub const COUNT: u32 = 2;

@@ -1,5 +1,7 @@
 //! What the drop probe needs to find out whose network namespace a packet was in.
 
+use core::ops::Range;
+
 /// Holds the agent's own namespace, and the offsets (bytes) by which the program walks from a packet to a namespace and
 /// from a namespace to its interfaces.
 #[repr(C)]
@@ -36,8 +38,26 @@ pub struct NamespaceLayout {
     pub dev_private: u32,
 }
 
-/// Records whether a namespace is a pod's. The key is its inode number. The kernel gives the number of a deleted
-/// namespace to the next one, and interfaces move, so an entry holds for a second only.
+impl NamespaceLayout {
+    /// The inode numbers that namespaces have. The kernel takes the lowest free one from 0xf0000000 on, so that none comes
+    /// near the end; since 6.18 the first network namespace has a fixed one just before. Upper halves of kernel addresses
+    /// start at the end, and are what else may be read by mistake.
+    pub const INUMS: Range<u32> = 0xefff_ff00..0xff00_0000;
+}
+
+/// Identifies a network namespace. The kernel gives the inode number of a deleted one to the next, and its memory too, but
+/// rarely both at once.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceKey {
+    /// The address of its `struct net`.
+    pub at: u64,
+    /// Its inode number.
+    pub inum: u32,
+    pub _pad: [u8; 4],
+}
+
+/// Records whether a namespace is a pod's. Interfaces move, so an entry holds for a second only.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamespaceCheck {
@@ -49,6 +69,7 @@ pub struct NamespaceCheck {
 }
 
 const _: () = assert!(size_of::<NamespaceLayout>() == 56);
+const _: () = assert!(size_of::<NamespaceKey>() == 16);
 const _: () = assert!(size_of::<NamespaceCheck>() == 16);
 
 #[cfg(feature = "user")]

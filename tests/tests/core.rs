@@ -193,6 +193,34 @@ fn drops_belong_to_the_node_whose_namespaces_they_happen_in() {
     }
 }
 
+/// The wire holds the other end of a node's uplink, also while the node has no default route.
+#[test]
+fn a_former_uplink_leads_to_no_pod() {
+    const TRIES: u32 = 5;
+    let world = World::new().unwrap();
+    let agent = world.agent(&[]).unwrap();
+    let (node, outside) = (&world.node.ns, (lan::ip4(1), 9100).into());
+    let followed = |role: &'static str, n| {
+        let seen =
+            move |a: &Agent| a.metric("interfaces_followed", &[("role", role)]).ok().filter(|now| *now == n);
+        agent.wait_for("the interfaces followed", seen).unwrap();
+    };
+    followed("uplink", 1.0);
+    node.ip("route del default").unwrap();
+    node.ip("-6 route del default").unwrap();
+    followed("uplink", 0.0);
+    world.lan.ns.exec("iptables -w -I INPUT -p tcp --dport 9100 -j REJECT --reject-with tcp-reset").unwrap();
+    let other = || agent.metric("drops_unattributed_total", &[("namespace", "other")]).unwrap();
+    let before = other();
+    for _ in 0..TRIES {
+        assert_eq!(connect(node, outside).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+    agent
+        .wait_for("the drops to be counted", |_| (other() >= before + f64::from(TRIES)).then_some(()))
+        .unwrap();
+    assert_eq!(agent.metric("drops_total", &[("dst_port", "9100")]).unwrap(), 0.0);
+}
+
 /// Is true on 5.17 and newer, where the tracepoint's format names a reason.
 fn kernel_gives_reasons() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();

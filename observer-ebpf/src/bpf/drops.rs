@@ -7,10 +7,10 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, elsewhere, lost};
+use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost, unattributed};
 
 use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, mapped};
-use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, count_elsewhere, lose};
+use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, count_unattributed, lose};
 use super::{emit, netns, settings};
 
 #[raw_tracepoint(tracepoint = "kfree_skb")]
@@ -99,11 +99,11 @@ fn freed(skb: u64, receiver: u64, reason: u32) -> Option<()> {
     match netns::owner(skb, receiver) {
         netns::OURS => {}
         netns::OTHER => {
-            count_elsewhere(elsewhere::OTHER);
+            count_unattributed(unattributed::OTHER);
             return None;
         }
         _ => {
-            count_elsewhere(elsewhere::UNKNOWN);
+            count_unattributed(unattributed::UNKNOWN);
             return None;
         }
     }

@@ -4,7 +4,7 @@
 //! pod by its role there. The role matters: where nodes are containers, the machine's namespace holds the other end of
 //! each node's uplink, and is no pod's.
 
-use observer_abi::{NamespaceCheck, iface};
+use observer_abi::{NamespaceCheck, NamespaceKey, NamespaceLayout, iface};
 
 use super::drops::read;
 use super::emit;
@@ -16,19 +16,17 @@ pub(super) const OURS: u32 = 0;
 pub(super) const OTHER: u32 = 1;
 pub(super) const UNKNOWN: u32 = 2;
 
-/// The kernel numbers namespaces from here on. Less is something else that was read by mistake.
-const FIRST_INUM: u32 = 0xefff_ff00;
+/// A result of [`check`]: the namespace has nothing but a loopback. A pod's is like that until its interface moves in.
+const LOOPBACK_ONLY: u32 = 3;
+/// The loopback's index in every namespace.
+const LOOPBACK: u32 = 1;
+/// `list_head.prev`.
+const LIST_PREV: u64 = 8;
 /// Interfaces of a namespace that are looked at. Before a pod's own come the loopback and up to ten tunnels that the
 /// kernel makes in each namespace.
 const MAX_INTERFACES: u32 = 32;
 /// How long a check of a namespace holds.
 const VALID_NS: u64 = 1_000_000_000;
-
-/// A namespace: the address of its `struct net`, and its inode number.
-struct Net {
-    at: u64,
-    inum: u32,
-}
 
 /// Returns whose namespace a packet was in.
 #[inline(never)]
@@ -38,7 +36,7 @@ pub(super) fn owner(skb: u64, receiver: u64) -> u32 {
         return OURS;
     }
     let now = emit::now();
-    if let Some(known) = NAMESPACE_CHECKS.get_ptr(&net.inum) {
+    if let Some(known) = NAMESPACE_CHECKS.get_ptr(&net) {
         // SAFETY: map values stay valid while the program runs.
         let known = unsafe { &*known };
         if now.wrapping_sub(known.checked_ns) < VALID_NS {
@@ -46,10 +44,13 @@ pub(super) fn owner(skb: u64, receiver: u64) -> u32 {
         }
     }
     let found = check(net.at);
+    if found == LOOPBACK_ONLY {
+        return OTHER;
+    }
     // What is unknown now may be known with the next packet.
     if found != UNKNOWN {
         let entry = NamespaceCheck { checked_ns: now, ours: u8::from(found == OURS), _pad: [0; 7] };
-        let _ = NAMESPACE_CHECKS.insert(&net.inum, &entry, 0);
+        let _ = NAMESPACE_CHECKS.insert(&net, &entry, 0);
     }
     found
 }
@@ -57,7 +58,7 @@ pub(super) fn owner(skb: u64, receiver: u64) -> u32 {
 /// Finds a packet's namespace: by its interface, else by its socket, else by its route. TCP clears the interface of a
 /// packet that it takes, and where a packet waits in one of TCP's trees, other pointers stand in the place.
 #[inline(always)]
-fn net_of(skb: u64, receiver: u64) -> Option<Net> {
+fn net_of(skb: u64, receiver: u64) -> Option<NamespaceKey> {
     by_device(skb + layout::skb_dev())
         .or_else(|| by_socket(read(skb + layout::skb_sk())?))
         .or_else(|| by_socket(receiver))
@@ -70,20 +71,30 @@ fn net_of(skb: u64, receiver: u64) -> Option<Net> {
 
 /// Returns the namespace of the interface that a pointer refers to.
 #[inline(always)]
-fn by_device(pointer: u64) -> Option<Net> {
+fn by_device(pointer: u64) -> Option<NamespaceKey> {
     let device: u64 = read(pointer)?;
     if device == 0 { None } else { net(read(device + layout::dev_net())?) }
 }
 
 #[inline(always)]
-fn by_socket(socket: u64) -> Option<Net> {
+fn by_socket(socket: u64) -> Option<NamespaceKey> {
     if socket == 0 { None } else { net(read(socket + layout::sock_net())?) }
 }
 
+/// Returns the namespace at an address. There is one if it has the number of a namespace, and its list of interfaces leads
+/// back to it.
 #[inline(always)]
-fn net(at: u64) -> Option<Net> {
+fn net(at: u64) -> Option<NamespaceKey> {
     let inum: u32 = read(at + layout::net_inum())?;
-    if inum >= FIRST_INUM { Some(Net { at, inum }) } else { None }
+    if !NamespaceLayout::INUMS.contains(&inum) {
+        return None;
+    }
+    let head = at + layout::net_devices();
+    let first: u64 = read(head)?;
+    if read::<u64>(first + LIST_PREV)? != head {
+        return None;
+    }
+    Some(NamespaceKey { at, inum, _pad: [0; 4] })
 }
 
 /// Looks for an interface that leads to the agent's own namespace.
@@ -91,23 +102,30 @@ fn net(at: u64) -> Option<Net> {
 fn check(net: u64) -> u32 {
     let head = net + layout::net_devices();
     let mut entry = head;
-    let mut found = OTHER;
+    let mut found = LOOPBACK_ONLY;
     for _ in 0..MAX_INTERFACES {
         let Some(next) = read::<u64>(entry) else { break };
         if next == head {
             break;
         }
         entry = next;
-        match leads(entry - layout::dev_list()) {
+        let device = entry - layout::dev_list();
+        match leads(device) {
             OURS => return OURS,
             UNKNOWN => found = UNKNOWN,
+            _ if found == LOOPBACK_ONLY && !is_loopback(device) => found = OTHER,
             _ => {}
         }
     }
     found
 }
 
-/// Tells where an interface leads.
+#[inline(always)]
+fn is_loopback(device: u64) -> bool {
+    read::<u32>(device + layout::dev_index()).is_none_or(|index| index == LOOPBACK)
+}
+
+/// Returns where an interface leads.
 #[inline(never)]
 fn leads(device: u64) -> u32 {
     peer_role(device).unwrap_or(OTHER)
@@ -130,7 +148,7 @@ fn peer_role(device: u64) -> Option<u32> {
     let index: u32 = read(peer + layout::dev_index())?;
     Some(match role(index) {
         iface::POD => OURS,
-        iface::UPLINK => OTHER,
+        iface::UPLINK | iface::FORMER_UPLINK => OTHER,
         // The map of roles ends there. An uplink with such a number is rare: pods come and go, uplinks stay.
         _ if index >= iface::MAX => OURS,
         // Userspace has not reported it yet.

@@ -39,7 +39,7 @@ impl Sighting {
             return Self::First;
         }
         match tables::role(ingress) {
-            iface::POD => Self::AfterPod,
+            iface::POD | iface::FORMER_UPLINK => Self::AfterPod,
             iface::UPLINK => Self::AfterUplink,
             _ => Self::First,
         }

@@ -7,7 +7,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
     ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck,
-    PairKey, TransitReset, Vantage, VipValue, claims, elsewhere, iface, lost,
+    NamespaceKey, PairKey, TransitReset, Vantage, VipValue, claims, iface, lost, unattributed,
 };
 
 /// Handshakes: pending ones, and for a while those that were rejected or got no answer.
@@ -50,12 +50,13 @@ pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(
 /// See [`claims`].
 #[map]
 static CLAIMS: PerCpuArray<u64> = PerCpuArray::with_max_entries(claims::COUNT, 0);
-/// Network namespaces that drops were seen in lately, by inode number: are they pods' of this node?
+/// Network namespaces that drops were seen in lately: are they pods' of this node?
 #[map]
-pub(super) static NAMESPACE_CHECKS: LruHashMap<u32, NamespaceCheck> = LruHashMap::with_max_entries(1_024, 0);
-/// See [`elsewhere`].
+pub(super) static NAMESPACE_CHECKS: LruHashMap<NamespaceKey, NamespaceCheck> =
+    LruHashMap::with_max_entries(1_024, 0);
+/// See [`unattributed`].
 #[map]
-static ELSEWHERE: PerCpuArray<u64> = PerCpuArray::with_max_entries(elsewhere::COUNT, 0);
+static UNATTRIBUTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(unattributed::COUNT, 0);
 /// The time when the next record would be due if the records of all VIPs together kept to their rate, see
 /// [`VipValue::due_ns`].
 #[map]
@@ -127,10 +128,10 @@ pub(super) fn count_claim(slot: u32) {
     }
 }
 
-/// Counts a drop that is nobody's here.
+/// Counts a drop that is not reported.
 #[inline(always)]
-pub(super) fn count_elsewhere(slot: u32) {
-    if let Some(n) = ELSEWHERE.get_ptr_mut(slot) {
+pub(super) fn count_unattributed(slot: u32) {
+    if let Some(n) = UNATTRIBUTED.get_ptr_mut(slot) {
         add(n, 1);
     }
 }

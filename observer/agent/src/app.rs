@@ -96,7 +96,6 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());
     let mut loaded =
         probes::load(&probe_settings(&options), types).context("the probes could not be loaded")?;
-    loaded.attach_drops();
     crate::memory::give_back();
     let mode = options.attach.resolve(host::has_tcx());
     shared.set_info("node", node.as_str());
@@ -183,14 +182,14 @@ fn engine_config(options: &Options) -> EngineConfig {
 }
 
 fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
-    let [attached, followed, entries, elsewhere] = std::array::from_fn(|_| Arc::clone(shared));
+    let [attached, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
         synced: Box::new(move || drop(attaching)),
         attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         complete: translate::completer(),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
-        elsewhere: Arc::new(move |namespace, n| elsewhere.metrics.add_unattributed_drops(namespace, n)),
+        unattributed: Arc::new(move |namespace, n| unattributed.metrics.add_unattributed_drops(namespace, n)),
     }
 }
 

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::netlink::links::{Link, Role};
 use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
-use crate::probes::maps;
+use crate::probes::{drops, maps};
 
 /// The way in which programs are attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -68,6 +68,7 @@ impl Attacher {
     /// Fails when the kernel refuses to attach. An interface that has gone meanwhile is no error.
     pub fn up(&mut self, link: &Link) -> Result<(), ProbeError> {
         let role = match link.role {
+            Role::Pod if link.was_uplink => iface::FORMER_UPLINK,
             Role::Pod | Role::Bridge => iface::POD,
             Role::Uplink => iface::UPLINK,
             Role::Other => iface::UNKNOWN,
@@ -89,6 +90,14 @@ impl Attacher {
         if let Some(gone) = self.attached.remove(&ifindex) {
             debug!(interface = gone.name, "interface gone");
         }
+    }
+
+    /// Attaches the drop tracepoint.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses to attach it.
+    pub(super) fn attach_drops(&mut self) -> Result<(), ProbeError> {
+        drops::attach(&mut self.ebpf)
     }
 
     /// Returns the number of interfaces followed: pods, then uplinks.

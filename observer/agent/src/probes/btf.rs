@@ -10,11 +10,13 @@ use std::path::Path;
 
 use observer_abi::NamespaceLayout;
 
-pub use self::error::BtfError;
+pub use self::error::{BtfError, Missing};
 use self::walker::{Btf, Kind, Type};
 
 mod error;
 mod namespaces;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod walker;
@@ -23,12 +25,12 @@ mod walker;
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Holds layouts and names of the running kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelTypes {
     /// Offsets in `struct sk_buff`.
     pub sk_buff: SkBuff,
-    /// The way from a packet to its network namespace. The agent's own namespace is not set.
-    pub namespaces: NamespaceLayout,
+    /// The way from a packet to its network namespace, or what is missing of it. The agent's own namespace is not set.
+    pub namespaces: Result<NamespaceLayout, Missing>,
     /// Arguments of the `kfree_skb` tracepoint.
     pub kfree_skb: KfreeSkb,
     /// Names of `enum skb_drop_reason` by value, without `SKB_DROP_REASON_`; empty before 5.17.
@@ -85,7 +87,7 @@ impl KernelTypes {
         let btf = Btf::parse(bytes)?;
         Ok(Self {
             sk_buff: sk_buff(&btf)?,
-            namespaces: namespaces::layout(&btf)?,
+            namespaces: namespaces::layout(&btf),
             kfree_skb: kfree_skb(&btf)?,
             drop_reasons: names(&btf, "skb_drop_reason", &["SKB_DROP_REASON_", "SKB_"]),
             subsystems: names(&btf, "skb_drop_reason_subsys", &["SKB_DROP_REASON_SUBSYS_"]),
@@ -106,9 +108,9 @@ impl KernelTypes {
     }
 }
 
-fn sk_buff(btf: &Btf<'_>) -> Result<SkBuff, BtfError> {
-    let skb = btf.find(Kind::Struct, "sk_buff").ok_or(BtfError::Missing("struct sk_buff"))?;
-    let offset = |name, missing| btf.member_offset(&skb, name).ok_or(BtfError::Missing(missing));
+fn sk_buff(btf: &Btf<'_>) -> Result<SkBuff, Missing> {
+    let skb = btf.find(Kind::Struct, "sk_buff").ok_or(Missing("struct sk_buff"))?;
+    let offset = |name, missing| btf.member_offset(&skb, name).ok_or(Missing(missing));
     Ok(SkBuff {
         head: offset("head", "sk_buff.head")?,
         protocol: offset("protocol", "sk_buff.protocol")?,
@@ -118,8 +120,8 @@ fn sk_buff(btf: &Btf<'_>) -> Result<SkBuff, BtfError> {
 
 /// Finds the arguments. `btf_trace_kfree_skb` is a pointer to the tracepoint's function, whose first parameter, `void
 /// *__data`, is not among the raw tracepoint's arguments.
-fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, BtfError> {
-    const MISSING: BtfError = BtfError::Missing("tracepoint kfree_skb");
+fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, Missing> {
+    const MISSING: Missing = Missing("tracepoint kfree_skb");
     let typedef = btf.find(Kind::Typedef, "btf_trace_kfree_skb").ok_or(MISSING)?;
     let pointer = btf.target(&typedef).filter(|found| found.kind == Kind::Ptr).ok_or(MISSING)?;
     let function = btf.target(&pointer).filter(|found| found.kind == Kind::FuncProto).ok_or(MISSING)?;
@@ -138,7 +140,7 @@ fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, BtfError> {
     let is_reason = |found: &Type<'_>| is_enum(found) && found.name == b"skb_drop_reason";
     match position(&is_skb) {
         Some(0) => Ok(KfreeSkb { reason_arg: position(&is_reason), socket_arg: position(&is_socket) }),
-        _ => Err(BtfError::Missing("sk_buff as the first argument of kfree_skb")),
+        _ => Err(Missing("sk_buff as the first argument of kfree_skb")),
     }
 }
 

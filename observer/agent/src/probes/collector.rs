@@ -4,18 +4,18 @@ use flow_model::input::Input;
 
 use crate::probes::clock::Clock;
 use crate::probes::drain::Drain;
-use crate::probes::elsewhere::Elsewhere;
 use crate::probes::error::ProbeError;
 use crate::probes::load::Loaded;
 use crate::probes::reasons::Reasons;
 use crate::probes::sweep::Sweep;
 use crate::probes::transit_resets::TransitResets;
+use crate::probes::unattributed::Unattributed;
 use crate::probes::unrecorded::{ClaimCounts, Unrecorded};
 
 /// Owns the maps that are read at intervals. Every method blocks.
 pub struct Collector {
     drain: Drain,
-    elsewhere: Elsewhere,
+    unattributed: Unattributed,
     unrecorded: Unrecorded,
     sweep: Sweep,
     transit_resets: TransitResets,
@@ -31,7 +31,7 @@ impl Collector {
         let ebpf = &mut loaded.ebpf;
         Ok(Self {
             drain: Drain::new(ebpf)?,
-            elsewhere: Elsewhere::new(ebpf)?,
+            unattributed: Unattributed::new(ebpf)?,
             unrecorded: Unrecorded::new(ebpf)?,
             sweep: Sweep::new(ebpf)?,
             transit_resets: TransitResets::new(ebpf)?,
@@ -78,9 +78,9 @@ impl Collector {
         [self.counted(), unclaimed, self.unanswered(), self.stranded(end)]
     }
 
-    /// Returns the drops that are nobody's here since the last call, by what is known of their network namespace.
-    pub(super) fn elsewhere(&mut self) -> [(&'static str, u64); 2] {
-        self.elsewhere.take()
+    /// Returns the drops since the last call that are not reported, by what is known of their network namespace.
+    pub(super) fn unattributed(&mut self) -> [(&'static str, u64); 2] {
+        self.unattributed.take()
     }
 
     /// Returns the maps whose use is measured, with the number of entries at the last call.

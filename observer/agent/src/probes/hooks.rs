@@ -9,7 +9,7 @@ pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
 
 /// Holds the callbacks. Each is called from one task.
 pub struct Hooks {
-    /// Called when the first dump of links is done and programs are attached to each of them.
+    /// Called when the first dump of links is done and every program is attached that can be.
     pub synced: Box<dyn FnOnce() + Send>,
     /// Called with a probe's name (`pods`, `uplinks`, `drops`) and whether it works.
     pub attached: Box<dyn Fn(&'static str, bool) + Send>,
@@ -20,5 +20,5 @@ pub struct Hooks {
     /// Called with a map's name and the number of its entries.
     pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     /// Called with what is known of a network namespace (`other`, `unknown`) and the number of new drops in such ones.
-    pub elsewhere: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    pub unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
 }

@@ -8,22 +8,24 @@ mod privileges;
 mod system;
 
 pub use bpf::has_tcx;
-use check::{ATTACH, BTF, CAPABILITIES, CLASSIFIERS, KERNEL, LOCKDOWN, RING, TRACEPOINTS};
+use check::{ATTACH, BTF, CAPABILITIES, CLASSIFIERS, KERNEL, LOCKDOWN, NAMESPACES, RING, TRACEPOINTS};
 pub use check::{Check, Status};
 pub use privileges::raise_memory_lock;
+
+use crate::probes::btf::KernelTypes;
 
 /// The checks that each probe needs. The agent requires the first two probes; drops are optional.
 const PROBES: [(&str, bool, &[&str]); 3] = [
     ("pod probes", true, &[KERNEL, CAPABILITIES, CLASSIFIERS, ATTACH, RING]),
     ("uplink probes", true, &[KERNEL, CAPABILITIES, CLASSIFIERS, ATTACH, RING]),
-    ("drop probe", false, &[CAPABILITIES, RING, BTF, TRACEPOINTS, LOCKDOWN]),
+    ("drop probe", false, &[CAPABILITIES, RING, BTF, NAMESPACES, TRACEPOINTS, LOCKDOWN]),
 ];
 
 /// Runs every check. The host is not changed. The memory lock of this process is raised where the kernel counts eBPF
 /// maps against it.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    let version = kernel::version();
+    let (version, types) = (kernel::version(), KernelTypes::read());
     raise_memory_lock();
     let mut checks = vec![
         kernel::check(version.as_ref()),
@@ -31,7 +33,8 @@ pub fn checks() -> Vec<Check> {
         privileges::capabilities(version.as_ref()),
         privileges::memory_lock(version.as_ref()),
         privileges::lockdown(),
-        bpf::btf(),
+        bpf::btf(&types),
+        bpf::namespaces(&types),
         bpf::classifiers(),
         bpf::attach(version.as_ref()),
         bpf::ring_buffer(),
@@ -65,7 +68,7 @@ fn probe(name: &'static str, required: bool, needs: &[&str], checks: &[Check]) -
         }
         (Status::Warn, false) => Check::warn(
             name,
-            format!("runs, within the limits of: {}", lacking.join(", ")),
+            format!("as far as these allow: {}", lacking.join(", ")),
             "see the lines of these names",
         ),
         (Status::Fail, false) => {

@@ -1,12 +1,11 @@
 //! Loads the embedded object: sets its globals, and has the programs verified. Nothing is attached yet.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 
 use aya::maps::RingBuf;
-use aya::programs::{RawTracePoint, SchedClassifier};
+use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use observer_abi::{NamespaceLayout, REASON_BITS};
-use tracing::warn;
 
 use crate::probes::btf::KernelTypes;
 use crate::probes::claims::Claims;
@@ -14,11 +13,9 @@ use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
 use crate::probes::reasons::Reasons;
 use crate::probes::ring::RingReader;
-use crate::probes::{kernel_log, maps};
+use crate::probes::{drops, kernel_log, maps, namespaces};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
-
-const DROPS: &str = "flow_obs_drops";
 
 /// Sizes and switches that users may set.
 #[derive(Clone, Debug)]
@@ -42,8 +39,8 @@ pub struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) reader: RingReader,
     pub(super) reasons: Reasons,
-    /// Is an error with the reason when the drop probe is not attached.
-    pub drops: Result<(), String>,
+    /// Is an error with the reason when the drop probe can't be attached.
+    pub(super) drops: Result<(), String>,
 }
 
 /// Loads the object and has the classifiers verified. They must load; the drop probe is optional.
@@ -51,22 +48,22 @@ pub struct Loaded {
 /// # Errors
 /// Fails when the kernel refuses the object or one of the classifiers.
 pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<Loaded, ProbeError> {
-    let types = types.and_then(|mut types| {
-        types.namespaces.own = own_namespace()?;
-        Ok(types)
-    });
-    let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(types.clone()));
-    let mut ebpf = object(settings, types.as_ref().ok(), &reasons)?;
+    let types = types.map(Arc::new);
+    let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(Arc::clone(types)));
+    let namespaces = types.as_ref().map_err(String::clone).and_then(|types| namespaces::layout(types));
+    let mut ebpf = object(settings, types.as_deref().ok(), namespaces.clone().unwrap_or_default(), &reasons)?;
     for name in Classifier::ALL.map(Classifier::name) {
         classifier::program(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
     }
+    // Without the layout it could not tell this node's drops from those of others on the same kernel.
+    let drops = namespaces.and_then(|_| drops::load(&mut ebpf).map_err(|error| error.to_string()));
     // The ring is opened before anything is attached, so that the first events have a reader.
     let ring = RingBuf::try_from(maps::take(&mut ebpf, "EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
     let reader = RingReader::new(ring, reasons.clone(), Claims::new(&ebpf)?);
     if settings.log_level > 0 {
         kernel_log::forward(&mut ebpf);
     }
-    Ok(Loaded { ebpf, reader, reasons, drops: types.map(|_| ()) })
+    Ok(Loaded { ebpf, reader, reasons, drops })
 }
 
 impl Loaded {
@@ -82,24 +79,18 @@ impl Loaded {
     pub fn reader(&mut self) -> &mut RingReader {
         &mut self.reader
     }
-
-    /// Attaches the drop tracepoint. It is the last of the probes, because its records refer to what the others saw.
-    pub fn attach_drops(&mut self) {
-        if self.drops.is_ok() {
-            self.drops = attach_drops(&mut self.ebpf).map_err(|e| e.to_string());
-        }
-        if let Err(why) = &self.drops {
-            warn!("drops are not reported: {why}");
-        }
-    }
 }
 
-fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -> Result<Ebpf, ProbeError> {
+fn object(
+    settings: &Settings,
+    types: Option<&KernelTypes>,
+    namespaces: NamespaceLayout,
+    reasons: &Reasons,
+) -> Result<Ebpf, ProbeError> {
     let (head, network, protocol) =
         types.map_or((0, 0, 0), |t| (t.sk_buff.head, t.sk_buff.network_header, t.sk_buff.protocol));
     let reason_arg = types.and_then(|t| t.kfree_skb.reason_arg).unwrap_or(0);
     let socket_arg = types.and_then(|t| t.kfree_skb.socket_arg).unwrap_or(0);
-    let namespaces: NamespaceLayout = types.map(|t| t.namespaces).unwrap_or_default();
     let interest: [u64; REASON_BITS / 64] = reasons.interest();
     let mut loader = EbpfLoader::new();
     loader
@@ -117,22 +108,6 @@ fn object(settings: &Settings, types: Option<&KernelTypes>, reasons: &Reasons) -
         .map_max_entries("PAIRS_1", settings.pair_entries)
         .map_max_entries("EVENTS", settings.ring_bytes);
     Ok(loader.load(OBJECT)?)
-}
-
-/// Returns the inode number of the agent's network namespace, by which the kernel compares namespaces. The number has 32
-/// bits there.
-fn own_namespace() -> Result<u32, String> {
-    const PATH: &str = "/proc/thread-self/ns/net";
-    let inode = std::fs::metadata(PATH).map_err(|error| format!("cannot read {PATH}: {error}"))?.ino();
-    u32::try_from(inode).map_err(|_| format!("{PATH} has the unexpected inode number {inode}"))
-}
-
-fn attach_drops(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
-    let program = ebpf.program_mut(DROPS).ok_or(ProbeError::NoProgram(DROPS))?;
-    let program: &mut RawTracePoint = program.try_into().map_err(ProbeError::program(DROPS))?;
-    program.load().map_err(ProbeError::program(DROPS))?;
-    program.attach("kfree_skb").map_err(ProbeError::program(DROPS))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -38,8 +38,8 @@ const ORDINARY: &[&str] = &[
 pub(super) struct Reasons(Option<Arc<KernelTypes>>);
 
 impl Reasons {
-    pub(super) fn new(types: KernelTypes) -> Self {
-        Self(Some(Arc::new(types)))
+    pub(super) fn new(types: Arc<KernelTypes>) -> Self {
+        Self(Some(types))
     }
 
     /// Returns the kernel's name; a number where BTF has none.

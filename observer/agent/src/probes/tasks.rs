@@ -38,9 +38,9 @@ pub fn spawn(
     let seed = Seed::new(&mut loaded.ebpf)?;
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
-    let Hooks { synced, attached, followed, complete, entries, elsewhere } = hooks;
-    attached("drops", drops.is_ok());
-    tasks.spawn(follow(attacher, links, seed, synced, attached, followed, cancel.clone()));
+    let Hooks { synced, attached, followed, complete, entries, unattributed } = hooks;
+    let first = First { drops, seed, synced };
+    tasks.spawn(follow(attacher, links, first, attached, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();
     tasks.spawn(async move {
@@ -49,20 +49,44 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    tasks.spawn(collect(collector, complete, engine.clone(), entries, elsewhere, cancel.clone()));
+    tasks.spawn(collect(collector, complete, engine.clone(), entries, unattributed, cancel.clone()));
     Ok(())
+}
+
+/// What waits for the first dump of links.
+struct First {
+    drops: Result<(), String>,
+    seed: Seed,
+    synced: Box<dyn FnOnce() + Send>,
+}
+
+impl First {
+    /// Attaches the drop probe: the role of every interface is known now, by which it tells this node's drops from others.
+    /// Returns whether it is attached.
+    fn attach_drops(&mut self, attacher: &mut Attacher) -> bool {
+        let attached = self.drops.clone().and_then(|()| attacher.attach_drops().map_err(|e| e.to_string()));
+        attached.inspect_err(|why| warn!("drops are not reported: {why}")).is_ok()
+    }
+
+    /// Fills in older connections. It does so in a task of its own, so that a long table does not hold up new interfaces.
+    fn seed(self, attacher: &Attacher) {
+        let seeding = self.seed.run(attacher.pod_links());
+        tokio::spawn(async move {
+            seeding.await;
+            (self.synced)();
+        });
+    }
 }
 
 async fn follow(
     mut attacher: Attacher,
     mut links: mpsc::Receiver<LinkEvent>,
-    seed: Seed,
-    synced: Box<dyn FnOnce() + Send>,
+    first: First,
     attached: Box<dyn Fn(&'static str, bool) + Send>,
     followed: Box<dyn Fn(&'static str, usize) + Send>,
     cancel: CancellationToken,
 ) {
-    let mut first = Some((seed, synced));
+    let mut first = Some(first);
     attached("pods", true);
     attached("uplinks", true);
     loop {
@@ -80,13 +104,9 @@ async fn follow(
             }
             Some(LinkEvent::Gone { ifindex, .. }) => attacher.gone(ifindex),
             Some(LinkEvent::Synced) => {
-                if let Some((seed, synced)) = first.take() {
-                    // In a task of its own, so that a long table does not hold up new interfaces.
-                    let seeding = seed.run(attacher.pod_links());
-                    tokio::spawn(async move {
-                        seeding.await;
-                        synced();
-                    });
+                if let Some(mut first) = first.take() {
+                    attached("drops", first.attach_drops(&mut attacher));
+                    first.seed(&attacher);
                 }
             }
         }
@@ -102,7 +122,7 @@ async fn collect(
     complete: Complete,
     engine: mpsc::Sender<Input>,
     entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
-    elsewhere: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
     cancel: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(COLLECT_EVERY);
@@ -114,11 +134,12 @@ async fn collect(
             _ = tick.tick() => false,
             () = cancel.cancelled() => true,
         };
-        let collecting = tokio::task::spawn_blocking(move || (collector.all(last), collector));
-        let Ok((results, back)) = collecting.await else { return };
+        let collecting =
+            tokio::task::spawn_blocking(move || (collector.all(last), collector.unattributed(), collector));
+        let Ok((results, drops, back)) = collecting.await else { return };
         collector = back;
         collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
-        collector.elsewhere().into_iter().for_each(|(namespace, count)| elsewhere(namespace, count));
+        drops.into_iter().for_each(|(namespace, count)| unattributed(namespace, count));
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {

@@ -35,6 +35,8 @@ pub struct Link {
     pub name: String,
     /// Its role.
     pub role: Role,
+    /// Is true from the time when it is an uplink, also after it has lost that role.
+    pub was_uplink: bool,
     /// Is true when frames start with an Ethernet header. Otherwise (tun, PPP, WireGuard, IP tunnels) they start with
     /// the IP header.
     pub ethernet: bool,

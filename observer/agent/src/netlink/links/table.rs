@@ -95,10 +95,14 @@ impl LinkTable {
     }
 
     fn describe(&self, raw: &LinkMessage, pod_bridges: &BTreeSet<u32>) -> Link {
+        let role = self.role(raw, pod_bridges);
+        // The uplink of a node that is itself a container is a veth, and looks like a pod's while it has no default route.
+        let was_uplink = self.reported.get(&raw.ifindex).is_some_and(|before| before.was_uplink);
         Link {
             ifindex: raw.ifindex,
             name: raw.name.clone(),
-            role: self.role(raw, pod_bridges),
+            role,
+            was_uplink: was_uplink || role == Role::Uplink,
             ethernet: raw.has_ethernet_header(),
             master: raw.master,
             bridge: raw.kind == "bridge",

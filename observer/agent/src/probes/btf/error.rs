@@ -28,7 +28,12 @@ pub enum BtfError {
         /// Number of the type.
         id: usize,
     },
-    /// A type or member that the programs use is not described.
-    #[error("the BTF has no {0}")]
-    Missing(&'static str),
+    /// Something that the programs use is not described.
+    #[error(transparent)]
+    Missing(#[from] Missing),
 }
+
+/// A type or member that the programs use and that is not described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the BTF has no {0}")]
+pub struct Missing(pub &'static str);

@@ -2,7 +2,7 @@
 
 use observer_abi::NamespaceLayout;
 
-use crate::probes::btf::error::BtfError;
+use crate::probes::btf::error::Missing;
 use crate::probes::btf::walker::{Btf, Kind, Type};
 
 /// The alignment of a driver's part of `struct net_device` in kernels that don't declare it as a member (before 6.12).
@@ -10,9 +10,9 @@ const PRIVATE_ALIGNMENT: u32 = 32;
 
 /// Finds the offsets. Linux 5.10 has all of them, so a kernel that lacks one is not known here, and the drop probe stays
 /// off: it could not tell this node's drops from those of other nodes on the same kernel.
-pub(super) fn layout(btf: &Btf<'_>) -> Result<NamespaceLayout, BtfError> {
-    let find = |name, missing| btf.find(Kind::Struct, name).ok_or(BtfError::Missing(missing));
-    let offset = |of: &Type<'_>, name, missing| btf.member_offset(of, name).ok_or(BtfError::Missing(missing));
+pub(super) fn layout(btf: &Btf<'_>) -> Result<NamespaceLayout, Missing> {
+    let find = |name, missing| btf.find(Kind::Struct, name).ok_or(Missing(missing));
+    let offset = |of: &Type<'_>, name, missing| btf.member_offset(of, name).ok_or(Missing(missing));
     let skb = find("sk_buff", "struct sk_buff")?;
     let dst = find("dst_entry", "struct dst_entry")?;
     let sock = find("sock_common", "struct sock_common")?;
@@ -35,7 +35,7 @@ pub(super) fn layout(btf: &Btf<'_>) -> Result<NamespaceLayout, BtfError> {
         dev_index: offset(&device, "ifindex", "net_device.ifindex")?,
         dev_ops: offset(&device, "rtnl_link_ops", "net_device.rtnl_link_ops")?,
         ops_kind: offset(&ops, "kind", "rtnl_link_ops.kind")?,
-        dev_private: private(btf, &device).ok_or(BtfError::Missing("net_device.priv"))?,
+        dev_private: private(btf, &device).ok_or(Missing("net_device.priv"))?,
     })
 }
 

@@ -231,28 +231,34 @@ fn the_way_to_a_namespace_is_found() {
         ops_kind: 16,
         dev_private: 2_432,
     };
-    assert_eq!(KernelTypes::parse(&new_kernel()).unwrap().namespaces, expected);
+    assert_eq!(KernelTypes::parse(&new_kernel()).unwrap().namespaces, Ok(expected));
     // Behind 2,340 bytes, at the next multiple of 32.
     let expected = NamespaceLayout { dev_private: 2_368, ..expected };
-    assert_eq!(KernelTypes::parse(&old_kernel()).unwrap().namespaces, expected);
+    assert_eq!(KernelTypes::parse(&old_kernel()).unwrap().namespaces, Ok(expected));
 }
 
 #[test]
-fn without_the_way_to_a_namespace_there_is_no_layout() {
+fn without_the_way_to_a_namespace_there_is_no_layout_and_everything_else() {
     let mut w = Writer::new();
     let int = w.add(TYPEDEF, "u", 0, &[]);
     let members: &[(&str, &[u32])] =
         &[("protocol", &[int, 180 * 8]), ("network_header", &[int, 184 * 8]), ("head", &[int, 200 * 8])];
-    w.add(STRUCT, "sk_buff", 232, members);
+    let skb = w.add(STRUCT, "sk_buff", 232, members);
     add_namespaces(&mut w, int, true);
-    let error = KernelTypes::parse(&w.finish()).unwrap_err();
-    assert_eq!(error.to_string(), "the BTF has no sk_buff.dev");
+    let skb = w.add(PTR, "", skb, &[]);
+    w.add(ENUM, "skb_drop_reason", 4, &[("SKB_DROP_REASON_NETFILTER_DROP", &[12])]);
+    let function = w.add(FUNC_PROTO, "", 0, &[("__data", &[0]), ("skb", &[skb])]);
+    let pointer = w.add(PTR, "", function, &[]);
+    w.add(TYPEDEF, "btf_trace_kfree_skb", pointer, &[]);
+    let types = KernelTypes::parse(&w.finish()).unwrap();
+    assert_eq!(types.namespaces.unwrap_err().to_string(), "the BTF has no sk_buff.dev");
+    assert_eq!((types.sk_buff, types.drop_reason(12).as_str()), (LAYOUT, "NETFILTER_DROP"));
 }
 
 /// The lab checks the walk itself. This compares its offsets with those that stayed the same since 5.10.
 #[test]
 fn the_running_kernel_has_a_way_to_namespaces() {
-    let found = KernelTypes::read().expect("these tests need a kernel with BTF").namespaces;
+    let found = KernelTypes::read().expect("these tests need a kernel with BTF").namespaces.unwrap();
     assert_eq!((found.skb_dev, found.skb_sk), (16, 24));
     assert_eq!((found.dst_dev, found.sock_net), (0, 48));
     assert_eq!((found.ops_kind % 8, found.dev_ops % 8), (0, 0));

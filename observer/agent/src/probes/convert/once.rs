@@ -30,3 +30,6 @@ pub(in crate::probes) fn once(
     }
     inputs
 }
+
+#[cfg(test)]
+mod tests;

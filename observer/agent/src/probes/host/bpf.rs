@@ -8,8 +8,8 @@ use aya::programs::{ProgramType, SchedClassifier, TcAttachType, tc};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-use crate::probes::btf::{KernelTypes, VMLINUX};
-use crate::probes::host::check::{ATTACH, BTF, CLASSIFIERS, Check, RING, TRACEPOINTS};
+use crate::probes::btf::{BtfError, KernelTypes, VMLINUX};
+use crate::probes::host::check::{ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RING, TRACEPOINTS};
 use crate::probes::host::kernel::{Version, version};
 
 const RUN_PRIVILEGED: &str = "run as root, or with CAP_BPF and CAP_NET_ADMIN, to check it";
@@ -105,8 +105,8 @@ fn required(name: &'static str, tried: Result<bool, Errno>, advice: &'static str
     }
 }
 
-pub(super) fn btf() -> Check {
-    match KernelTypes::read() {
+pub(super) fn btf(types: &Result<KernelTypes, BtfError>) -> Check {
+    match types {
         Ok(types) if types.kfree_skb.reason_arg.is_some() => {
             Check::ok(BTF, format!("{VMLINUX}, {} drop reasons", types.drop_reasons.len()))
         }
@@ -117,6 +117,27 @@ pub(super) fn btf() -> Check {
         Err(error) => {
             let advice = "drops and their reasons are not reported; the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys must be mounted";
             Check::warn(BTF, error.to_string(), advice)
+        }
+    }
+}
+
+/// Checks whether the drop probe can find out whose namespace a packet was in, and names the namespaces that it covers. The
+/// interfaces of the others have no end in the node's namespace, so the node can't tell that they are its pods'.
+pub(super) fn namespaces(types: &Result<KernelTypes, BtfError>) -> Check {
+    let found = match types {
+        Ok(types) => types.namespaces.map_err(|missing| missing.to_string()),
+        Err(_) => Err("not known without BTF".to_owned()),
+    };
+    match found {
+        Ok(_) => {
+            let covered = "the node's own, and those of pods with a veth or netkit; drops in others (macvlan, ipvlan, \
+                           SR-IOV, a namespace inside a pod) are only counted, in drops_unattributed_total";
+            Check::ok(NAMESPACES, covered)
+        }
+        Err(why) => {
+            let advice =
+                "drops are not reported: those of this node can't be told from others on the same kernel";
+            Check::warn(NAMESPACES, why, advice)
         }
     }
 }

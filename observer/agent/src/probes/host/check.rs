@@ -59,5 +59,6 @@ pub(super) const CLASSIFIERS: &str = "classifiers";
 pub(super) const ATTACH: &str = "traffic control";
 pub(super) const RING: &str = "ring buffer";
 pub(super) const BTF: &str = "BTF";
+pub(super) const NAMESPACES: &str = "drop namespaces";
 pub(super) const TRACEPOINTS: &str = "raw tracepoints";
 pub(super) const LOCKDOWN: &str = "lockdown";

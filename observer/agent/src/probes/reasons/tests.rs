@@ -1,12 +1,13 @@
 //! Names of reasons, and the set that is reported.
 
 use super::*;
+use crate::probes::btf::testing::types;
 
 fn reasons(names: &[(u32, &str)]) -> Reasons {
-    Reasons::new(KernelTypes {
+    Reasons::new(Arc::new(KernelTypes {
         drop_reasons: names.iter().map(|(v, n)| (*v, (*n).to_owned())).collect(),
-        ..KernelTypes::default()
-    })
+        ..types()
+    }))
 }
 
 #[test]

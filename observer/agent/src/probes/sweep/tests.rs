@@ -1,7 +1,5 @@
 //! Tests of when an entry is reported, when it is removed, and what it counts.
 
-use flow_model::input::{LostStage, PairDelta};
-
 use super::*;
 
 fn conn(outcome: u8, last_s: u64) -> ConnValue {
@@ -34,15 +32,6 @@ fn unanswered_five_seconds_after_the_last_syn() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_decoded_is_counted_in_the_remainder() {
-    let key = ConnKey { src: [1; 16], isn: 7, sport: 40_000, _pad: [0; 2] };
-    let entries = [0, 9].map(|vantage| ConnValue { vantage, ..conn(ConnValue::PENDING, 1) });
-    let (clock, reasons) = (Clock::read(), Reasons::default());
-    let attempts = entries.iter().map(|conn| convert::unanswered(&key, conn, 0, clock, &reasons));
-    let inputs = convert::once(attempts, one(), &mut Faults::default());
-    let [Input::Attempt(_), lost, Input::Pairs { deltas }] = &inputs[..] else { panic!("{inputs:?}") };
-    assert_eq!(*lost, Input::Lost { stage: LostStage::Decode, count: 1 });
-    assert!(deltas[0].pair.is_some());
-    assert_eq!(deltas[1], PairDelta { pair: None, counts: one() });
-    assert_eq!(deltas.iter().map(|delta| delta.counts.outcomes[3]).sum::<i64>(), 2);
+fn one_that_is_unanswered_counts_as_such() {
+    assert_eq!(one().outcomes, [0, 0, 0, 1]);
 }

@@ -68,7 +68,8 @@ const UNATTRIBUTED: Spec = Spec {
     unit: "packets",
     changes: "with each packet that the kernel drops in a network namespace that is neither the node's own nor a pod's (`other`: \
               another node on the same kernel, a container outside the cluster, a pod whose interface is neither veth nor \
-              netkit), or whose namespace can't be found (`unknown`). Starts at 0.",
+              netkit, a namespace inside a pod), or whose namespace can't be found or leads to an interface of the node whose \
+              role is not known yet (`unknown`). Starts at 0.",
     bound: "two series",
 };
 const OBJECTS: Spec = Spec {

@@ -55,6 +55,26 @@ fn a_veth_with_the_default_route_is_the_uplink() {
 }
 
 #[test]
+fn an_uplink_is_known_as_one_until_it_goes() {
+    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let was_uplink = |table: &mut LinkTable| match &table.changes()[..] {
+        [.., LinkEvent::Up(link)] => link.was_uplink,
+        events => panic!("{events:?}"),
+    };
+    table.apply(pod(5, None));
+    assert!(!was_uplink(&mut table));
+    table.set_default_routes([5].into());
+    assert!(was_uplink(&mut table));
+    table.set_default_routes([].into());
+    assert!(was_uplink(&mut table));
+    table.apply(pod(5, Some(1)));
+    assert!(was_uplink(&mut table));
+    table.remove(5);
+    table.apply(pod(5, None));
+    assert!(!was_uplink(&mut table), "another interface");
+}
+
+#[test]
 fn named_uplinks_are_exactly_those() {
     let mut table = LinkTable::new(UplinkChoice::Named(vec!["eth1".into()]));
     table.apply(raw(2, "eth0", ""));

@@ -1,6 +1,8 @@
 //! Trying on this host.
 
 use super::*;
+use crate::probes::btf::Missing;
+use crate::probes::btf::testing::types;
 use crate::probes::host::check::Status;
 
 #[test]
@@ -21,6 +23,17 @@ fn clsact_is_tried_away_from_the_host() {
 fn unprivileged_is_not_the_same_as_unsupported() {
     assert_eq!(required("x", Err(Errno::EPERM), "y").status, Status::Warn);
     assert_eq!(required("x", Ok(false), "y").status, Status::Fail);
+}
+
+#[test]
+fn the_namespaces_that_the_drop_probe_covers_are_named() {
+    let known = namespaces(&Ok(types()));
+    assert_eq!(known.status, Status::Ok);
+    assert!(known.found.contains("macvlan") && known.found.contains("drops_unattributed_total"), "{known:?}");
+    let types = KernelTypes { namespaces: Err(Missing("net.ns")), ..types() };
+    let unknown = namespaces(&Ok(types));
+    assert_eq!((unknown.status, unknown.found.as_str()), (Status::Warn, "the BTF has no net.ns"));
+    assert_eq!(namespaces(&Err(BtfError::NotBtf)).status, Status::Warn);
 }
 
 #[test]

@@ -1,0 +1,14 @@
+//! Kernel types for tests.
+
+use super::*;
+
+/// Returns the types of a kernel that has no offset and no name.
+pub(crate) fn types() -> KernelTypes {
+    KernelTypes {
+        sk_buff: SkBuff::default(),
+        namespaces: Ok(NamespaceLayout::default()),
+        kfree_skb: KfreeSkb::default(),
+        drop_reasons: BTreeMap::new(),
+        subsystems: BTreeMap::new(),
+    }
+}
