@@ -8,6 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+/// The directory of what lasts until the machine's next start.
+pub(crate) const STATE: &str = "/run/flow-observer";
+
 /// A problem of the user's environment, with its remedy: exit code 2.
 #[derive(Debug)]
 pub(crate) struct Environment(pub(crate) String);

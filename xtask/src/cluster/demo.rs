@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::place::{API, Place, address};
 use super::wait::Interrupt;
-use super::{forward, images, node, packages};
+use super::{forward, images, node};
 use crate::image;
 use crate::run::{capture, report_step};
+use crate::setup::{self, Need};
 
 const POSTGRES: &str = include_str!("../../../tests/tests/cluster/manifests/postgres.yaml");
 const POLICY: &str = include_str!("../../../tests/tests/cluster/manifests/policy.yaml");
@@ -19,11 +20,29 @@ const POOL: &str = include_str!("../../../tests/tests/cluster/manifests/pool.yam
 const RULES: &str = "deploy/prometheus/rules.plain.yaml";
 const PROMETHEUS: u16 = 9090;
 
-/// Installs everything, and prints what to open and to try.
-pub(super) fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
-    packages::ensure_prometheus()?;
-    let archive = image::for_tests(root)?;
-    images::load(place, &place.nodes()?, &archive)?;
+/// What the demo adds to a cluster.
+#[derive(Debug)]
+pub(super) struct Demo<'a> {
+    root: &'a Path,
+    /// The archive of the agent's image.
+    archive: PathBuf,
+}
+
+impl<'a> Demo<'a> {
+    /// Installs Prometheus and builds the agent.
+    pub(super) fn prepare(root: &'a Path) -> Result<Self> {
+        setup::ensure(root, &[Need::Prometheus])?;
+        Ok(Self { root, archive: image::for_tests(root)? })
+    }
+
+    /// Installs everything on the cluster, and prints what to open and to try.
+    pub(super) fn install(&self, place: &Place, interrupt: &Interrupt) -> Result<()> {
+        images::load(place, &self.archive, interrupt)?;
+        install(self.root, place, interrupt)
+    }
+}
+
+fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
     let dir = place.dir().join("demo");
     fs::create_dir_all(&dir)?;
     report_step("installing the agents, MetalLB, and the workloads of both incidents");
@@ -75,7 +94,7 @@ fn prometheus(root: &Path, place: &Place, dir: &Path) -> Result<SocketAddr> {
     fs::write(&path, serde_json::to_string_pretty(&config)?)?;
     let flags = [
         format!("--config.file={}", path.display()),
-        format!("--storage.tsdb.path={}", dir.join("prometheus").display()),
+        format!("--storage.tsdb.path={}", place.data().join("prometheus").display()),
         format!("--web.listen-address={API}:{PROMETHEUS}"),
     ];
     node::service(place, "n1", "prometheus", "prometheus", &flags)?;
