@@ -12,9 +12,11 @@ use crate::run::{report_error, report_step};
 
 /// Stops a cluster, whatever happened to it, and returns the first error.
 pub(super) fn finish(root: &Path, place: &Place, result: Result<()>, interrupt: &Interrupt) -> Result<()> {
-    let failed = result.is_err() && interrupt.check().is_ok();
-    let kept = if failed { keep_logs(root, place) } else { Ok(()) };
+    // What a signal ended has failed as well, in ways that tell nothing.
+    let interrupted = interrupt.check();
+    let kept = if result.is_err() && interrupted.is_ok() { keep_logs(root, place) } else { Ok(()) };
     report_step("stopping the cluster");
+    let result = if result.is_err() { interrupted.and(result) } else { Ok(()) };
     first([result, kept, stop::down(place)])
 }
 
