@@ -68,6 +68,12 @@ fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
     let pool = dir.join("pool.yaml");
     interrupt.until("MetalLB", 120, || kubectl(place, &["apply", "-f", &pool.to_string_lossy()]).is_ok())?;
     let prometheus = prometheus(root, place, &dir)?;
+    let ready = format!("http://{API}:{PROMETHEUS}/-/ready");
+    interrupt.until("Prometheus", 60, || {
+        place
+            .on("n1", "busybox")
+            .is_ok_and(|mut ask| capture(ask.args(["wget", "-q", "-O-", &ready])).is_ok())
+    })?;
     invite(place, &dir, prometheus);
     Ok(())
 }
@@ -102,24 +108,28 @@ fn prometheus(root: &Path, place: &Place, dir: &Path) -> Result<SocketAddr> {
 }
 
 fn invite(place: &Place, dir: &Path, prometheus: SocketAddr) {
-    let (name, dir) = (place.option(), dir.display());
+    let (name, dir, peer) = (place.option(), dir.display(), place.dir().join("bin/peer"));
+    let peer = peer.display();
     anstream::println!(
         "
 Prometheus, with the alerts that ship: http://{prometheus}/alerts
 
+`flow-observer` below is target/debug/flow-observer; it finds the cluster by KUBECONFIG, which is set at the end.
+
 Incident one, a policy loses a namespace while connections stay open:
   cargo xtask cluster{name} kubectl -- apply -f {dir}/policy-without-apps.yaml
-  flow-observer findings --all-nodes
-  cargo xtask cluster{name} kubectl -- -n one-apps delete pod -l app=web
+  flow-observer findings --all-nodes                                            # a latent denial
+  cargo xtask cluster{name} kubectl -- -n one-apps delete pod -l app=web        # now the new pods can't connect
   cargo xtask cluster{name} kubectl -- -n one-apps describe pod -l app=web
   cargo xtask cluster{name} kubectl -- apply -f {dir}/policy.yaml
 
 Incident two, a load-balancer address changes nodes:
+  cargo xtask cluster{name} shell client {peer} hold 192.0.2.200:80 200ms    # in another terminal
   flow-observer vips --all-nodes
   cargo xtask cluster{name} kubectl -- -n metallb-system delete pod -l component=speaker
-  flow-observer tail --all-nodes --since 5m
-
-`flow-observer` is target/debug/flow-observer; it finds the cluster by KUBECONFIG:"
+  flow-observer vips --all-nodes                                                # its moves
+  flow-observer findings --all-nodes                                            # and what they broke
+"
     );
 }
 

@@ -42,7 +42,7 @@ pub(super) fn run(root: &Path, place: &Place, options: &UpArgs, with_demo: bool)
     if started.is_err() {
         return finish(root, place, started, &interrupt);
     }
-    invite(place);
+    invite(place, with_demo);
     Ok(())
 }
 
@@ -132,7 +132,7 @@ fn serve_api(place: &Place) -> Result<()> {
 }
 
 /// Prints what to try.
-fn invite(place: &Place) {
+fn invite(place: &Place, has_agents: bool) {
     let kubeconfig = place.dir().join("kubeconfig");
     let name = place.option();
     anstream::println!("export KUBECONFIG={}", kubeconfig.display());
@@ -141,9 +141,11 @@ fn invite(place: &Place) {
     anstream::println!(
         "cargo xtask cluster{name} shell n1          # a shell on the first node; `client` is a host on the LAN"
     );
-    anstream::println!(
-        "cargo xtask cluster{name} load              # builds the agent, and makes its image known to every node"
-    );
-    anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
+    if !has_agents {
+        anstream::println!(
+            "cargo xtask cluster{name} load              # builds the agent, and makes its image known to every node"
+        );
+        anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
+    }
     anstream::println!("cargo xtask cluster{name} down");
 }
