@@ -115,7 +115,7 @@ fn key(name: &str, version: &str, built_from: &[&str]) -> String {
 }
 
 fn during(root: &Path, build: impl FnOnce(&Progress) -> Result<()>) -> Result<()> {
-    report_step("building the cluster's programs, once on this machine: 12 to 15 minutes on two processors");
+    report_step("building programs of the cluster, once on this machine: up to 15 minutes on two processors");
     Progress::during(&root.join("target/setup"), build)
 }
 

@@ -19,7 +19,8 @@ use super::process;
 pub(super) fn start(place: &Place, name: &str, to: u16) -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    let mut command = Command::new(std::env::current_exe()?);
+    // This program, also when another build has taken its path.
+    let mut command = Command::new("/proc/self/exe");
     command.args(["cluster", "--name", place.name(), "forward", &to.to_string()]);
     let name = format!("{name}-forward");
     let log = place.dir().join(format!("{name}.log"));

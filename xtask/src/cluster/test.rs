@@ -99,7 +99,8 @@ fn scenarios(
         .env("FLOW_OBSERVER_BIN", program)
         .env("FLOW_OBSERVER_CLUSTER_DIR", place.dir())
         .env("FLOW_OBSERVER_CLUSTER_NAME", place.name())
-        .env("FLOW_OBSERVER_XTASK", std::env::current_exe()?)
+        // This program, also when another build has taken its path.
+        .env("FLOW_OBSERVER_XTASK", format!("/proc/{}/exe", std::process::id()))
         .env("FLOW_OBSERVER_POLICIES", args.policies.to_string());
     // In a group of its own, so that its end reaches what it runs.
     let child = tests.process_group(0).spawn().context("the scenarios could not be started")?;
