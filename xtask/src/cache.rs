@@ -43,21 +43,26 @@ impl Cache {
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the cache")
     }
 
-    /// Returns the directory `name`, which `fill` fills unless it exists. It appears only when it is complete.
-    pub(crate) fn dir(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    /// Returns the directory `name`, which `fill_with` fills unless it exists.
+    pub(crate) fn dir(&self, name: &str, fill_with: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let dir = self.path(name);
-        if dir.is_dir() {
-            return Ok(dir);
-        }
-        let partial = self.path(&format!("{name}.partial"));
-        if partial.exists() {
-            fs::remove_dir_all(&partial)?;
-        }
-        fs::create_dir_all(&partial)?;
-        fill(&partial)?;
-        fs::rename(&partial, &dir)?;
+        fill(&dir, fill_with)?;
         Ok(dir)
     }
+}
+
+/// Fills a directory unless it exists. It appears only when it is complete.
+pub(crate) fn fill(dir: &Path, fill_with: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let partial = dir.with_added_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir_all(&partial)?;
+    fill_with(&partial)?;
+    Ok(fs::rename(&partial, dir)?)
 }
 
 #[cfg(test)]

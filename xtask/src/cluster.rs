@@ -4,14 +4,15 @@
 mod binaries;
 mod control;
 mod demo;
+mod finish;
 mod forward;
 mod go;
 mod images;
 mod network;
 mod node;
-mod packages;
 mod pki;
 mod place;
+mod process;
 mod stop;
 mod test;
 mod up;
@@ -25,12 +26,13 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::image;
 use crate::run::{need_root, report_step};
+use crate::setup::{self, Need};
 use place::Place;
 
-/// The newest Kubernetes that the tests run on; see docs/INSTALL.md for all versions that were tried.
 /// The lab's test target with the scenarios of the cluster.
 pub(crate) const TESTS: &str = "cluster";
 
+/// The newest Kubernetes that the tests run on; see docs/INSTALL.md for all versions that were tried.
 const KUBERNETES: &str = "1.34.4";
 
 /// The variable that names a directory with kube-apiserver and kubectl to the lab.
@@ -77,14 +79,14 @@ enum Task {
     Test(test::TestArgs),
     /// Serves the API on loopback for as long as the cluster runs.
     #[command(hide = true)]
-    Forward { port: u16, to: u16 },
+    Forward { to: u16 },
 }
 
 /// How a cluster is made.
 #[derive(Args, Clone, Debug)]
 struct UpArgs {
     /// Version of Kubernetes, from 1.30.14 on
-    #[arg(long, value_name = "VERSION", default_value = KUBERNETES, value_parser = binaries::version)]
+    #[arg(long, value_name = "VERSION", default_value = KUBERNETES, value_parser = binaries::kubernetes::version)]
     kubernetes: String,
     /// How kube-proxy programs Services
     #[arg(long, value_enum, default_value_t = Proxy::Iptables)]
@@ -118,30 +120,28 @@ impl Proxy {
     }
 }
 
+/// Fails with the remedy when [`api_server`] would have to build and can't: before other work that takes minutes.
+pub(crate) fn api_server_can_be_had() -> Result<()> {
+    if std::env::var_os(PROGRAMS).is_some() { Ok(()) } else { binaries::kubernetes_can_be_had(KUBERNETES) }
+}
+
 /// Returns the directory with the API server and kubectl for tests that need no cluster, after installing and building what
 /// is missing. The variable chooses another directory, e.g. of another version.
-pub(crate) fn api_server() -> Result<PathBuf> {
+pub(crate) fn api_server(root: &Path) -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os(PROGRAMS) {
         return Ok(dir.into());
     }
-    packages::ensure_etcd()?;
-    binaries::kubernetes(KUBERNETES)
+    api_server_can_be_had()?;
+    setup::ensure(root, &[Need::Etcd])?;
+    binaries::kubernetes(root, KUBERNETES)
 }
 
 /// Runs the task; the exit code is that of kubectl or of the command on the node.
 pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
     need_root("a cluster on this machine")?;
-    let place = Place::of(&args.name)?;
+    let place = Place::of(&args.name);
     match &args.task {
-        Task::Up { options, demo } => {
-            up::up(
-                &place,
-                options,
-                |interrupt| if *demo { demo::install(root, &place, interrupt) } else { Ok(()) },
-            )?;
-            up::invite(&place);
-            Ok(ExitCode::SUCCESS)
-        }
+        Task::Up { options, demo } => up::run(root, &place, options, *demo).map(|()| ExitCode::SUCCESS),
         Task::Down => stop::down(&place).map(|()| ExitCode::SUCCESS),
         Task::Kubectl { args } => place.running().and_then(|()| passed_on(place.kubectl(args)?)),
         Task::Shell { node, command } => {
@@ -152,7 +152,7 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
             load(root, &place, archive.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Task::Test(options) => test::run(root, &place, options).map(|()| ExitCode::SUCCESS),
-        Task::Forward { port, to } => forward::serve(&place, *port, *to).map(|()| ExitCode::SUCCESS),
+        Task::Forward { to } => forward::serve(&place, *to).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -161,7 +161,9 @@ fn load(root: &Path, place: &Place, archive: Option<&Path>) -> Result<()> {
         Some(archive) => archive.to_owned(),
         None => image::for_tests(root)?,
     };
-    images::load(place, &place.nodes()?, &archive)?;
+    for node in place.nodes()? {
+        images::load_on(place, &node, &archive)?;
+    }
     report_step(&format!("{} is known to every node", archive.display()));
     Ok(())
 }

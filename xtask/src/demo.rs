@@ -42,7 +42,7 @@ pub(crate) fn demo(root: &Path, args: &DemoArgs) -> Result<ExitCode> {
 pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
     let what: Vec<_> = args.what.iter().map(String::as_str).collect();
     let kubernetes =
-        if what.is_empty() || what.contains(&"kube") { Some(cluster::api_server()?) } else { None };
+        if what.is_empty() || what.contains(&"kube") { Some(cluster::api_server(root)?) } else { None };
     exec(root, &Program { name: "bench", profile: "release", folder: "release" }, &what, kubernetes)
 }
 

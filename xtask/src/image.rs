@@ -59,7 +59,11 @@ pub(crate) fn run_task(root: &Path, args: &ImageArgs) -> Result<()> {
     if let Some(dir) = out.parent() {
         fs::create_dir_all(dir)?;
     }
-    fs::write(&out, &packed.archive).with_context(|| format!("{} can't be written", out.display()))?;
+    // A rename is one step: another command may read the file that was there.
+    let part = out.with_added_extension(format!("part-{}", std::process::id()));
+    fs::write(&part, &packed.archive)
+        .and_then(|()| fs::rename(&part, &out))
+        .with_context(|| format!("{} can't be written", out.display()))?;
     let mib = packed.archive.len() as f64 / f64::from(1 << 20);
     report_step(&format!("{} ({mib:.1} MiB), {NAME}:{}, {}", out.display(), version(), packed.digest));
     if args.dev {

@@ -1,12 +1,16 @@
 //! Runs commands, and reports progress and errors.
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+
+/// The directory of what lasts until the machine's next start.
+pub(crate) const STATE: &str = "/run/flow-observer";
 
 /// A problem of the user's environment, with its remedy: exit code 2.
 #[derive(Debug)]
@@ -32,20 +36,24 @@ pub(crate) fn last_step() -> Instant {
 pub(crate) fn report_step(what: &str) {
     *LAST_STEP.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     let style = anstyle::AnsiColor::Cyan.on_default().bold();
-    anstream::eprintln!("{style}==>{style:#} {what}");
+    report(&format!("{style}==>{style:#} {what}"));
 }
 
 /// Repeats lines of another program on standard error.
 pub(crate) fn report_lines(lines: &str) {
-    for line in lines.lines() {
-        anstream::eprintln!("{line}");
-    }
+    lines.lines().for_each(report);
 }
 
 /// Reports an error on standard error.
 pub(crate) fn report_error(what: &str) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{style}error:{style:#} {what}");
+    report(&format!("{style}error:{style:#} {what}"));
+}
+
+/// Writes a line on standard error. That it can't be written must not end this process: a terminal that was closed sends
+/// SIGHUP, and what was started is still to be cleaned up.
+fn report(line: &str) {
+    writeln!(anstream::stderr(), "{line}").unwrap_or_default();
 }
 
 /// Runs a command on this terminal.

@@ -35,6 +35,10 @@ pub(crate) enum Need {
     Node,
     /// What builds libFuzzer.
     Fuzzer,
+    /// The store of an API server.
+    Etcd,
+    /// The nodes of a cluster: containers and their network.
+    Cluster,
 }
 
 impl Need {
@@ -51,6 +55,8 @@ impl Need {
         Self::Prometheus,
         Self::Node,
         Self::Fuzzer,
+        Self::Etcd,
+        Self::Cluster,
     ];
 }
 

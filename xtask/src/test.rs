@@ -16,7 +16,7 @@ const IMAGE: &str = "image";
 
 /// What the tests use.
 const NEEDS: &[Need] =
-    &[Need::Linker, Need::Probes, Need::Lab, Need::Keepalived, Need::Prometheus, Need::Node];
+    &[Need::Linker, Need::Probes, Need::Lab, Need::Keepalived, Need::Prometheus, Need::Node, Need::Etcd];
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -30,6 +30,7 @@ pub(crate) struct TestArgs {
 /// Fails when a test fails, and when the scenarios can't run.
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
+    cluster::api_server_can_be_had()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
@@ -42,7 +43,7 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
         report_step("building the agent and its tests");
         Ok((image, Built::beside(root, progress)?))
     })?;
-    let kubernetes = cluster::api_server()?;
+    let kubernetes = cluster::api_server(root)?;
     let tests =
         Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kubernetes: &kubernetes };
     report_step("unit tests");

@@ -1,13 +1,16 @@
 //! The cluster's programs, built from Go modules once for each version and kept in the user's cache.
 
+pub(super) mod kubernetes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{go, packages};
-use crate::cache::Cache;
+use super::go;
+use crate::cache::{Cache, fill};
 use crate::image::archive::digest;
+use crate::progress::Progress;
 use crate::run::report_step;
 
 /// The part of the cache with the programs.
@@ -15,11 +18,9 @@ const CACHE: &str = "cluster-programs";
 const KUBE_ROUTER: &str = "v2.1.0";
 /// A version whose ServiceL2Status can stick: <https://github.com/metallb/metallb/issues/2930>.
 pub(super) const METALLB: &str = "v0.15.2";
-/// The oldest version whose modules are all published.
-const OLDEST: (u32, u32, u32) = (1, 30, 14);
+/// Without debug information.
+const SMALL: &str = "-s -w";
 
-const COMPONENTS: [&str; 6] =
-    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"];
 /// The programs in the pods of the tests.
 const PEER: [(&str, &str); 2] = [
     ("go.mod", include_str!("programs/peer/go.mod.txt")),
@@ -35,128 +36,98 @@ pub(super) struct Binaries {
     pub(super) peer: PathBuf,
 }
 
-/// Checks a version of Kubernetes, `1.34.4`.
-pub(super) fn version(text: &str) -> Result<String, String> {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let numbers: Vec<u32> = text.split('.').map_while(|part| part.parse().ok()).collect();
-    match numbers[..] {
-        [major, minor, patch] if text.split('.').count() == 3 && (major, minor, patch) >= OLDEST => {
-            Ok(text.to_owned())
+impl Binaries {
+    /// Where the programs are, or will be. The names change with what the programs are built from.
+    fn places(cache: &Cache, version: &str) -> Self {
+        let small = [SMALL];
+        Self {
+            kubernetes: kubernetes_place(cache, version),
+            router: cache.path(&key("kube-router", KUBE_ROUTER, &small)),
+            metallb: cache.path(&key("metallb", METALLB, &small)),
+            peer: cache.path(&key("peer", "1", &[SMALL, PEER[0].1, PEER[1].1])),
         }
-        _ => Err("expected a version such as 1.34.4, from 1.30.14 on".to_owned()),
+    }
+
+    fn are_built(&self) -> bool {
+        [&self.kubernetes, &self.router, &self.metallb, &self.peer].iter().all(|dir| dir.is_dir())
+    }
+
+    /// Fails with the remedy when something is to be built, and can't be.
+    pub(super) fn can_be_had(version: &str) -> Result<()> {
+        let places = Self::places(&Cache::open(CACHE)?, version);
+        if places.are_built() { Ok(()) } else { go::need() }
+    }
+
+    /// Builds what is not in the cache yet.
+    pub(super) fn ensure(root: &Path, version: &str) -> Result<Self> {
+        let cache = Cache::open(CACHE)?;
+        let places = Self::places(&cache, version);
+        // Another process may hold the lock for minutes while it builds something else.
+        if places.are_built() {
+            return Ok(places);
+        }
+        let _lock = cache.lock()?;
+        during(root, |progress| places.build(progress, version))?;
+        Ok(places)
+    }
+
+    fn build(&self, progress: &Progress, version: &str) -> Result<()> {
+        fill(&self.kubernetes, |dir| kubernetes::build(progress, version, dir))?;
+        let router = format!("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@{KUBE_ROUTER}");
+        fill(&self.router, |dir| install(progress, "kube-router", &[router], dir))?;
+        let metallb =
+            ["controller", "speaker"].map(|part| format!("go.universe.tf/metallb/{part}@{METALLB}"));
+        fill(&self.metallb, |dir| {
+            install(progress, "MetalLB", &metallb, dir)?;
+            write_metallb_manifest(progress, dir)
+        })?;
+        fill(&self.peer, |dir| build_peer(progress, dir))
     }
 }
 
-impl Binaries {
-    /// Builds what is not in the cache yet.
-    pub(super) fn ensure(kubernetes: &str) -> Result<Self> {
-        let cache = Cache::open(CACHE)?;
-        let _lock = cache.lock()?;
-        let installed = |name: &str, packages: &[&str]| {
-            cache.dir(name, |dir| {
-                report_step(&format!("building {name} (once on this machine, about 2 minutes)"));
-                packages.iter().try_for_each(|package| install(name, package, dir))
-            })
-        };
-        let metallb =
-            ["controller", "speaker"].map(|part| format!("go.universe.tf/metallb/{part}@{METALLB}"));
-        Ok(Self {
-            kubernetes: kubernetes_in(&cache, kubernetes)?,
-            router: installed(
-                &format!("kube-router-{KUBE_ROUTER}"),
-                &[&format!("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@{KUBE_ROUTER}")],
-            )?,
-            metallb: cache.dir(&format!("metallb-{METALLB}"), |dir| {
-                report_step(&format!("building MetalLB {METALLB} (once on this machine, about 2 minutes)"));
-                metallb.iter().try_for_each(|package| install("MetalLB", package, dir))?;
-                write_metallb_manifest(dir)
-            })?,
-            peer: cache.dir(&peer_name(), build_peer)?,
-        })
-    }
+/// Fails with the remedy when Kubernetes is to be built, and can't be.
+pub(super) fn kubernetes_can_be_had(version: &str) -> Result<()> {
+    if kubernetes_place(&Cache::open(CACHE)?, version).is_dir() { Ok(()) } else { go::need() }
 }
 
 /// Returns the directory of Kubernetes' programs, which are built unless the cache has them.
-pub(super) fn kubernetes(version: &str) -> Result<PathBuf> {
+pub(super) fn kubernetes(root: &Path, version: &str) -> Result<PathBuf> {
     let cache = Cache::open(CACHE)?;
-    let built = cache.path(&directory(version));
-    // Another process may hold the lock for minutes while it builds something else.
-    if built.is_dir() {
-        return Ok(built);
+    let place = kubernetes_place(&cache, version);
+    if !place.is_dir() {
+        let _lock = cache.lock()?;
+        during(root, |progress| fill(&place, |dir| kubernetes::build(progress, version, dir)))?;
     }
-    packages::ensure_go()?;
-    let _lock = cache.lock()?;
-    kubernetes_in(&cache, version)
+    Ok(place)
 }
 
-fn kubernetes_in(cache: &Cache, version: &str) -> Result<PathBuf> {
-    cache.dir(&directory(version), |dir| {
-        report_step(&format!("building Kubernetes {version} (once on this machine, about 8 minutes)"));
-        build_kubernetes(version, dir)
-    })
+fn kubernetes_place(cache: &Cache, version: &str) -> PathBuf {
+    let flags = kubernetes::flags(version);
+    let built_from = [&[&*flags], &kubernetes::COMPONENTS[..]].concat();
+    cache.path(&key("kubernetes", version, &built_from))
 }
 
-fn directory(version: &str) -> String {
-    format!("kubernetes-{version}")
+/// Names a directory of programs by all that decides what they are.
+fn key(name: &str, version: &str, built_from: &[&str]) -> String {
+    let settings = go::SETTINGS.iter().flat_map(|(name, value)| [*name, *value]);
+    let all: Vec<&str> = settings.chain(built_from.iter().copied()).collect();
+    format!("{name}-{version}-{}", &digest(all.join("\0").as_bytes())[7..15])
 }
 
-fn install(what: &str, package: &str, dir: &Path) -> Result<()> {
+fn during(root: &Path, build: impl FnOnce(&Progress) -> Result<()>) -> Result<()> {
+    report_step("building programs of the cluster, once on this machine: up to 15 minutes on two processors");
+    Progress::during(&root.join("target/setup"), build)
+}
+
+fn install(progress: &Progress, what: &str, packages: &[String], dir: &Path) -> Result<()> {
     let mut go = go::go(dir);
-    go.env("GOBIN", dir).args(["install", "-v", "-trimpath", "-ldflags", "-s -w", package]);
-    go::run(what, &mut go)
-}
-
-/// `k8s.io/kubernetes` replaces its staging modules by folders, which `go install` refuses: a module of our own names the
-/// published ones.
-fn build_kubernetes(version: &str, dir: &Path) -> Result<()> {
-    let source = dir.join("source");
-    fs::create_dir(&source)?;
-    let module = go::download(&format!("k8s.io/kubernetes@v{version}"), &source)?;
-    let go_mod = fs::read_to_string(&module.go_mod).with_context(|| module.go_mod.clone())?;
-    fs::write(source.join("go.mod"), go_module(version, &go_mod))?;
-    let imports: String =
-        COMPONENTS.iter().map(|name| format!("import _ \"k8s.io/kubernetes/cmd/{name}\"\n")).collect();
-    fs::write(source.join("tools.go"), format!("//go:build tools\n\npackage tools\n\n{imports}"))?;
-    go::run("resolving Kubernetes' modules", go::go(&source).args(["mod", "tidy"]))?;
-    let mut build = go::go(&source);
-    build.args(["build", "-v", "-trimpath", "-ldflags", &version_flags(version), "-o"]).arg(dir);
-    build.args(COMPONENTS.map(|name| format!("k8s.io/kubernetes/cmd/{name}")));
-    go::run("Kubernetes", &mut build)?;
-    fs::remove_dir_all(source)?;
-    Ok(())
-}
-
-fn go_module(version: &str, upstream: &str) -> String {
-    let go = upstream.lines().find(|line| line.starts_with("go ")).unwrap_or("go 1.24.0");
-    let staging = version.split_once('.').map_or(version, |(_, rest)| rest);
-    let mut names: Vec<&str> = upstream
-        .lines()
-        .filter(|line| line.contains("=> ./staging/"))
-        .filter_map(|line| line.trim().trim_start_matches("replace ").split_whitespace().next())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let replaced: String = names.iter().map(|name| format!("\t{name} => {name} v0.{staging}\n")).collect();
-    format!("module cluster\n\n{go}\n\nrequire k8s.io/kubernetes v{version}\n\nreplace (\n{replaced})\n")
-}
-
-/// The version that nodes report, marked as k3s does: agents recognise k3s by it.
-fn version_flags(version: &str) -> String {
-    let minor = version.split('.').nth(1).unwrap_or_default();
-    let mut flags = "-s -w".to_owned();
-    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
-        for (name, value) in
-            [("gitVersion", &*format!("v{version}+k3s1")), ("gitMajor", "1"), ("gitMinor", minor)]
-        {
-            flags.push_str(&format!(" -X {package}.{name}={value}"));
-        }
-    }
-    flags
+    go.env("GOBIN", dir).args(["install", "-ldflags", SMALL]).args(packages);
+    progress.run(&format!("building {what}"), &mut go)
 }
 
 /// The project's manifest, with the images that are packed here.
-fn write_metallb_manifest(dir: &Path) -> Result<()> {
-    let module = go::download(&format!("go.universe.tf/metallb@{METALLB}"), dir)?;
+fn write_metallb_manifest(progress: &Progress, dir: &Path) -> Result<()> {
+    let module = go::download(progress, &format!("go.universe.tf/metallb@{METALLB}"), dir)?;
     let path = Path::new(&module.dir).join("config/manifests/metallb-native.yaml");
     let manifest = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let packed = manifest.replace("quay.io/metallb/", "localhost/metallb-");
@@ -171,23 +142,16 @@ fn write_metallb_manifest(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Changes with the source.
-fn peer_name() -> String {
-    let source: String = PEER.iter().map(|(_, text)| *text).collect();
-    format!("peer-{}", &digest(source.as_bytes())[7..19])
-}
-
-fn build_peer(dir: &Path) -> Result<()> {
+fn build_peer(progress: &Progress, dir: &Path) -> Result<()> {
     let source = dir.join("source");
     fs::create_dir(&source)?;
     for (name, text) in PEER {
         fs::write(source.join(name), text)?;
     }
     let mut build = go::go(&source);
-    build.args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(dir.join("peer")).arg(".");
-    go::run("peer", &mut build)?;
-    fs::remove_dir_all(source)?;
-    Ok(())
+    build.args(["build", "-ldflags", SMALL, "-o"]).arg(dir.join("peer")).arg(".");
+    progress.run("building the tests' peer", &mut build)?;
+    Ok(fs::remove_dir_all(source)?)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(super) fn start(place: &Place, interrupt: &Interrupt) -> Result<()> {
          --service-account-private-key-file={pki}/sa.key --root-ca-file={pki}/ca.crt \
          --cluster-signing-cert-file={pki}/ca.crt --cluster-signing-key-file={pki}/ca.key --allocate-node-cidrs=true \
          --cluster-cidr=10.42.0.0/16 --service-cluster-ip-range={SERVICES} --cert-dir={}/controllers \
-         --node-monitor-grace-period=20s",
+         --node-monitor-grace-period=20s --flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins",
             place.kubeconfig("controllers").display(),
             dir.display()
         ),

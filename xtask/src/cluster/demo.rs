@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::place::{API, Place, address};
 use super::wait::Interrupt;
-use super::{forward, images, node, packages};
+use super::{forward, images, node};
 use crate::image;
 use crate::run::{capture, report_step};
+use crate::setup::{self, Need};
 
 const POSTGRES: &str = include_str!("../../../tests/tests/cluster/manifests/postgres.yaml");
 const POLICY: &str = include_str!("../../../tests/tests/cluster/manifests/policy.yaml");
@@ -19,11 +20,29 @@ const POOL: &str = include_str!("../../../tests/tests/cluster/manifests/pool.yam
 const RULES: &str = "deploy/prometheus/rules.plain.yaml";
 const PROMETHEUS: u16 = 9090;
 
-/// Installs everything, and prints what to open and to try.
-pub(super) fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
-    packages::ensure_prometheus()?;
-    let archive = image::for_tests(root)?;
-    images::load(place, &place.nodes()?, &archive)?;
+/// What the demo adds to a cluster.
+#[derive(Debug)]
+pub(super) struct Demo<'a> {
+    root: &'a Path,
+    /// The archive of the agent's image.
+    archive: PathBuf,
+}
+
+impl<'a> Demo<'a> {
+    /// Installs Prometheus and builds the agent.
+    pub(super) fn prepare(root: &'a Path) -> Result<Self> {
+        setup::ensure(root, &[Need::Prometheus])?;
+        Ok(Self { root, archive: image::for_tests(root)? })
+    }
+
+    /// Installs everything on the cluster, and prints what to open and to try.
+    pub(super) fn install(&self, place: &Place, interrupt: &Interrupt) -> Result<()> {
+        images::load(place, &self.archive, interrupt)?;
+        install(self.root, place, interrupt)
+    }
+}
+
+fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Result<()> {
     let dir = place.dir().join("demo");
     fs::create_dir_all(&dir)?;
     report_step("installing the agents, MetalLB, and the workloads of both incidents");
@@ -49,6 +68,12 @@ pub(super) fn install(root: &Path, place: &Place, interrupt: &Interrupt) -> Resu
     let pool = dir.join("pool.yaml");
     interrupt.until("MetalLB", 120, || kubectl(place, &["apply", "-f", &pool.to_string_lossy()]).is_ok())?;
     let prometheus = prometheus(root, place, &dir)?;
+    let ready = format!("http://{API}:{PROMETHEUS}/-/ready");
+    interrupt.until("Prometheus", 60, || {
+        place
+            .on("n1", "busybox")
+            .is_ok_and(|mut ask| capture(ask.args(["wget", "-q", "-O-", &ready])).is_ok())
+    })?;
     invite(place, &dir, prometheus);
     Ok(())
 }
@@ -75,7 +100,7 @@ fn prometheus(root: &Path, place: &Place, dir: &Path) -> Result<SocketAddr> {
     fs::write(&path, serde_json::to_string_pretty(&config)?)?;
     let flags = [
         format!("--config.file={}", path.display()),
-        format!("--storage.tsdb.path={}", dir.join("prometheus").display()),
+        format!("--storage.tsdb.path={}", place.data().join("prometheus").display()),
         format!("--web.listen-address={API}:{PROMETHEUS}"),
     ];
     node::service(place, "n1", "prometheus", "prometheus", &flags)?;
@@ -83,24 +108,28 @@ fn prometheus(root: &Path, place: &Place, dir: &Path) -> Result<SocketAddr> {
 }
 
 fn invite(place: &Place, dir: &Path, prometheus: SocketAddr) {
-    let (name, dir) = (place.option(), dir.display());
+    let (name, dir, peer) = (place.option(), dir.display(), place.dir().join("bin/peer"));
+    let peer = peer.display();
     anstream::println!(
         "
 Prometheus, with the alerts that ship: http://{prometheus}/alerts
 
+`flow-observer` below is target/debug/flow-observer; it finds the cluster by KUBECONFIG, which is set at the end.
+
 Incident one, a policy loses a namespace while connections stay open:
   cargo xtask cluster{name} kubectl -- apply -f {dir}/policy-without-apps.yaml
-  flow-observer findings --all-nodes
-  cargo xtask cluster{name} kubectl -- -n one-apps delete pod -l app=web
+  flow-observer findings --all-nodes                                            # a latent denial
+  cargo xtask cluster{name} kubectl -- -n one-apps delete pod -l app=web        # now the new pods can't connect
   cargo xtask cluster{name} kubectl -- -n one-apps describe pod -l app=web
   cargo xtask cluster{name} kubectl -- apply -f {dir}/policy.yaml
 
 Incident two, a load-balancer address changes nodes:
+  cargo xtask cluster{name} shell client {peer} hold 192.0.2.200:80 200ms    # in another terminal
   flow-observer vips --all-nodes
   cargo xtask cluster{name} kubectl -- -n metallb-system delete pod -l component=speaker
-  flow-observer tail --all-nodes --since 5m
-
-`flow-observer` is target/debug/flow-observer; it finds the cluster by KUBECONFIG:"
+  flow-observer vips --all-nodes                                                # its moves
+  flow-observer findings --all-nodes                                            # and what they broke
+"
     );
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::Command;
 use std::thread;
 
@@ -11,24 +12,26 @@ use nix::sched::{CloneFlags, setns};
 
 use super::node::spawn;
 use super::place::{API, Place};
-use super::stop;
+use super::process;
 
-/// What may be forwarded.
-pub(super) const FORWARDED: [&str; 2] = ["api", "prometheus"];
-
-/// Starts a process that forwards to a port of the first node, and returns where it listens.
+/// Starts a process that forwards to a port of the first node, and returns where it listens. Its socket is its standard
+/// input, so that nobody else can take the port.
 pub(super) fn start(place: &Place, name: &str, to: u16) -> Result<SocketAddr> {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["cluster", "--name", place.name(), "forward", &free.port().to_string(), &to.to_string()]);
-    let pid = spawn(command, &place.dir().join(format!("{name}-forward.log")))?;
-    std::fs::write(place.dir().join(format!("{name}-forward.pid")), stop::identity(pid))?;
-    Ok(free)
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    // This program, also when another build has taken its path.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["cluster", "--name", place.name(), "forward", &to.to_string()]);
+    let name = format!("{name}-forward");
+    let log = place.dir().join(format!("{name}.log"));
+    let pid = spawn(command.stdin(OwnedFd::from(listener)), &log)?;
+    process::record(&place.process(&name), pid)?;
+    Ok(address)
 }
 
 /// Forwards each connection until the process is ended.
-pub(super) fn serve(place: &Place, port: u16, to: u16) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+pub(super) fn serve(place: &Place, to: u16) -> Result<()> {
+    let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     let path = format!("/run/netns/{}", place.namespace("n1"));
     for client in listener.incoming().flatten() {
         let network = File::open(&path).with_context(|| path.clone())?;

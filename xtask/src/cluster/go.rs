@@ -1,20 +1,19 @@
-//! Building programs from Go modules, with a line now and then about how far it is.
+//! Building programs from Go modules.
 
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::run::{capture, report_step};
+use crate::progress::Progress;
+use crate::run::{Environment, capture, output};
 
-/// Between two lines about a build.
-const PROGRESS: Duration = Duration::from_secs(15);
-/// Lines of a failed build that are shown.
-const SHOWN: usize = 30;
+/// The oldest Go that builds all components.
+const GO: (u32, u32) = (1, 26);
+/// Settings that don't depend on the user's.
+pub(super) const SETTINGS: [(&str, &str); 3] =
+    [("CGO_ENABLED", "0"), ("GOFLAGS", "-buildvcs=false -modcacherw -trimpath"), ("GOTOOLCHAIN", "local")];
 
 /// Where the module proxy's answer about a module was put.
 #[derive(Debug, Deserialize)]
@@ -26,52 +25,42 @@ pub(super) struct Module {
 }
 
 /// Downloads a module, `path@version`.
-pub(super) fn download(module: &str, dir: &Path) -> Result<Module> {
-    let json = capture(go(dir).args(["mod", "download", "-json", module]))?;
+pub(super) fn download(progress: &Progress, module: &str, dir: &Path) -> Result<Module> {
+    let json = progress.quiet(&format!("downloading {module}"), || {
+        capture(go(dir).args(["mod", "download", "-json", module]))
+    })?;
     serde_json::from_str(&json).with_context(|| format!("`go mod download -json {module}`"))
 }
 
-/// Runs `go` with these arguments and reports the number of packages that it compiled.
-pub(super) fn run(what: &str, command: &mut Command) -> Result<()> {
-    let mut child = command.stderr(Stdio::piped()).spawn().context("go could not be started")?;
-    let stderr = child.stderr.take().context("go has no standard error")?;
-    let last = follow(what, BufReader::new(stderr));
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("{what}: {command:?} failed ({status}):\n{}", Vec::from(last).join("\n"));
-    }
-    Ok(())
-}
-
-/// `go` in this directory, with settings that don't depend on the user's.
+/// `go` in this directory.
 pub(super) fn go(dir: &Path) -> Command {
     let mut command = Command::new("go");
-    command
-        .current_dir(dir)
-        .envs([("CGO_ENABLED", "0"), ("GOFLAGS", "-buildvcs=false -modcacherw"), ("GOTOOLCHAIN", "local")])
-        .stdin(Stdio::null());
+    command.current_dir(dir).envs(SETTINGS).stdin(Stdio::null());
     command
 }
 
-/// `-v` prints the name of each package as it is compiled.
-fn follow(what: &str, lines: impl BufRead) -> VecDeque<String> {
-    let (mut last, mut packages, mut reported) = (VecDeque::new(), 0_u32, Instant::now());
-    for line in lines.lines().map_while(Result::ok) {
-        packages += u32::from(is_package(&line));
-        if reported.elapsed() >= PROGRESS {
-            reported = Instant::now();
-            report_step(&format!("  {what}: {packages} packages compiled"));
-        }
-        if last.len() == SHOWN {
-            last.pop_front();
-        }
-        last.push_back(line);
+/// Fails with the remedy unless there is a Go that builds all components.
+pub(super) fn need() -> Result<()> {
+    need_version(output("go", &["env", "GOVERSION"]).as_deref())
+}
+
+fn need_version(version: Option<&str>) -> Result<()> {
+    let (major, minor) = GO;
+    let remedy = format!(
+        "Kubernetes is built from its Go modules, which needs Go {major}.{minor} or later: install it from \
+         https://go.dev/dl/, or with a package manager that has it, and put `go` on the PATH"
+    );
+    match version {
+        None => Err(Environment(format!("there is no Go on this machine. {remedy}")).into()),
+        Some(version) if parsed(version).is_some_and(|found| found >= GO) => Ok(()),
+        Some(version) => Err(Environment(format!("this machine has {}. {remedy}", version.trim())).into()),
     }
-    last
 }
 
-fn is_package(line: &str) -> bool {
-    !line.is_empty() && !line.contains([' ', '\t', ':'])
+/// `go1.26.8` as numbers.
+fn parsed(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.trim().strip_prefix("go")?.split(['.', '-', ' ']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::binaries::{Binaries, METALLB};
 use super::place::Place;
+use super::wait::Interrupt;
 use crate::image::archive::Image;
 use crate::run::capture;
 
@@ -18,7 +19,7 @@ const BUSYBOX: &str = "/bin/busybox";
 
 /// Writes the archives into the cluster's directory and returns their paths.
 pub(super) fn pack(place: &Place, binaries: &Binaries) -> Result<Vec<PathBuf>> {
-    let dir = place.dir().join("images");
+    let dir = place.data().join("images");
     fs::create_dir_all(&dir)?;
     let peer = binaries.peer.join("peer");
     let shell = Path::new(BUSYBOX);
@@ -55,14 +56,22 @@ fn image(dir: &Path, name: &str, tag: &str, files: &[File<'_>]) -> Result<PathBu
     Ok(path)
 }
 
-/// Imports an archive into the containerd of each node.
-pub(super) fn load(place: &Place, nodes: &[String], archive: &Path) -> Result<()> {
-    let archive = std::path::absolute(archive)?;
-    for node in nodes {
-        let mut ctr = place.on(node, "ctr")?;
-        capture(ctr.args(["-n", "k8s.io", "images", "import"]).arg(&archive))
-            .with_context(|| format!("{} on {node}", archive.display()))?;
+/// Imports an archive into the containerd of each node; a signal ends it between two nodes.
+pub(super) fn load(place: &Place, archive: &Path, interrupt: &Interrupt) -> Result<()> {
+    for node in place.nodes()? {
+        interrupt.check()?;
+        load_on(place, &node, archive)?;
     }
+    Ok(())
+}
+
+/// Imports an archive into the containerd of one node.
+pub(super) fn load_on(place: &Place, node: &str, archive: &Path) -> Result<()> {
+    // The node has a /run of its own: the archive may lie anywhere.
+    let file = fs::File::open(archive).with_context(|| archive.display().to_string())?;
+    let mut ctr = place.on(node, "ctr")?;
+    capture(ctr.args(["-n", "k8s.io", "images", "import", "-"]).stdin(file))
+        .with_context(|| format!("{} on {node}", archive.display()))?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The pod network, as flannel lays it: a VXLAN, a bridge on each node, masquerading.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -8,7 +9,10 @@ use anyhow::{Context as _, Result};
 use super::node::ip;
 use super::place::{CLIENT, GATEWAY, Place, address};
 use super::wait::Interrupt;
-use crate::run::capture;
+use crate::run::{Environment, capture, output};
+
+/// Whether the packets between pods of one node pass iptables, where the Services and the policies are.
+const BRIDGE_NETFILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 
 /// What the other nodes must know of a node.
 #[derive(Debug)]
@@ -24,6 +28,26 @@ impl Member {
     fn base(&self) -> &str {
         self.cidr.split('/').next().unwrap_or_default()
     }
+}
+
+/// Loads the kernel's part that passes bridged packets to iptables, where it is not there.
+///
+/// # Errors
+/// Fails when the kernel has none.
+pub(super) fn need_bridge_netfilter() -> Result<()> {
+    if Path::new(BRIDGE_NETFILTER).exists() {
+        return Ok(());
+    }
+    // Its own message says less than the one below.
+    output("modprobe", &["br_netfilter"]);
+    if Path::new(BRIDGE_NETFILTER).exists() {
+        return Ok(());
+    }
+    let why = "Services and policies between pods of one node need the kernel module br_netfilter, which can't be loaded";
+    Err(Environment(format!(
+        "{why}: run `modprobe br_netfilter` on this machine, or outside of the container that this is"
+    ))
+    .into())
 }
 
 /// Makes the LAN: a bridge in a namespace, and a client on it.

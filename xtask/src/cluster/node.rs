@@ -9,15 +9,14 @@ use anyhow::{Context as _, Result, bail};
 
 use super::place::{GATEWAY, Place, address};
 use super::wait::Interrupt;
-use super::{Proxy, stop};
+use super::{Proxy, process};
 use crate::run::capture;
 
 const HOLDER: &str = include_str!("programs/node.sh");
+const INSIDE: &str = include_str!("programs/inside.sh");
 const SERVICE: &str = include_str!("programs/service.sh");
-/// Where the kubelet keeps what pods mount.
-pub(super) const KUBELET: &str = "/var/lib/kubelet";
 /// Directories of a node.
-const DIRS: [&str; 4] = ["kubelet", "containerd", "cni-conf", "cni-lib"];
+const DIRS: [&str; 4] = ["containerd", "cni-conf", "cni-lib", "opt"];
 
 /// Makes the namespaces of a node and connects it to the LAN.
 pub(super) fn create(place: &Place, node: &str, interrupt: &Interrupt) -> Result<()> {
@@ -25,7 +24,6 @@ pub(super) fn create(place: &Place, node: &str, interrupt: &Interrupt) -> Result
     for name in DIRS {
         fs::create_dir_all(dir.join(name))?;
     }
-    fs::create_dir_all(KUBELET)?;
     let (netns, lan) = (place.namespace(node), place.namespace("lan"));
     let port = format!("lan-{node}");
     ip(&format!("netns add {netns}"))?;
@@ -38,35 +36,36 @@ pub(super) fn create(place: &Place, node: &str, interrupt: &Interrupt) -> Result
     hold(place, node, &netns, interrupt)
 }
 
-/// Starts the process that holds the node's namespaces.
+/// Starts the process that holds the node's namespaces. Its child is the first process in them.
 fn hold(place: &Place, node: &str, netns: &str, interrupt: &Interrupt) -> Result<()> {
     let dir = place.node_dir(node);
     let mut holder = Command::new("sh");
-    holder.args(["-c", HOLDER, "node", netns, netns]).arg(&dir).arg(node);
-    let pid = spawn(holder, &dir.join("holder.log"))?;
-    fs::write(dir.join("outer.pid"), stop::identity(pid))?;
-    interrupt.until(&format!("node {node}"), 20, || dir.join("ready").exists() || !stop::is_alive(pid))?;
-    let inner = stop::child(pid).filter(|_| dir.join("ready").exists());
-    let Some(inner) = inner else {
+    holder.args(["-c", HOLDER, "node", netns, netns, INSIDE]).arg(place.dir()).arg(&dir).arg(node);
+    let pid = spawn(holder.stdin(Stdio::null()), &dir.join("holder.log"))?;
+    process::record(&place.process(&format!("{node}-holder")), pid)?;
+    let ready = dir.join("ready");
+    interrupt.until(&format!("node {node}"), 20, || ready.exists() || !process::is_alive(pid))?;
+    let Some(inner) = process::child(pid).filter(|_| ready.exists()) else {
         bail!("node {node} could not be made:\n{}", fs::read_to_string(dir.join("holder.log"))?.trim());
     };
-    fs::write(dir.join("holder.pid"), inner.to_string())?;
-    Ok(())
+    Ok(process::record(&place.process(node), inner)?)
 }
 
 /// Starts a program in a node. It ends with the node; its output goes to `NAME.log`.
 pub(super) fn service(place: &Place, node: &str, name: &str, program: &str, args: &[String]) -> Result<()> {
-    let mut command = place.on(node, "sh")?;
-    command.args(["-c", SERVICE, name, program]).args(args).env("NODE_NAME", node);
-    spawn(command, &place.node_dir(node).join(format!("{name}.log")))
+    let inside = place.on(node, program)?;
+    let mut command = Command::new("sh");
+    command.args(["-c", SERVICE, name, &place.namespace(node)]).arg(inside.get_program());
+    command.args(inside.get_args()).args(args).env("NODE_NAME", node).stdin(Stdio::null());
+    spawn(&mut command, &place.node_dir(node).join(format!("{name}.log")))
         .with_context(|| format!("{name} on {node}"))?;
     Ok(())
 }
 
 /// Starts a process that outlives this one and is not reached by the terminal's signals.
-pub(super) fn spawn(mut command: Command, log: &Path) -> Result<u32> {
+pub(super) fn spawn(command: &mut Command, log: &Path) -> Result<u32> {
     let (out, err) = (File::create(log)?, File::options().append(true).open(log)?);
-    let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
+    let child = command.stdout(out).stderr(err).process_group(0).spawn();
     Ok(child.with_context(|| format!("{command:?} could not be started"))?.id())
 }
 
@@ -92,6 +91,8 @@ state = "/run/containerd"
     conf_dir = "{dir}/cni-conf"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{dir}/opt"
 "#,
         dir = dir.display()
     );
@@ -167,6 +168,7 @@ containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 clusterDomain: cluster.local
 clusterDNS: [10.43.0.10]
 resolvConf: /etc/resolv.conf
+volumePluginDir: /var/lib/kubelet/volume-plugins
 localStorageCapacityIsolation: false
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi}

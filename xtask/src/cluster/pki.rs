@@ -1,8 +1,9 @@
 //! Keys, certificates and tokens of one cluster.
 
-use std::fs;
-use std::io::Read as _;
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,7 +24,7 @@ const USERS: [(&str, &str, &str); 5] = [
 /// Writes everything below `pki/`: `ca.crt`, `server.{crt,key}`, `sa.key`, `tokens.csv` and a kubeconfig for each user.
 pub(super) fn write(place: &Place, nodes: &[String]) -> Result<()> {
     let dir = place.dir().join("pki");
-    fs::create_dir_all(&dir)?;
+    fs::create_dir(&dir)?;
     certificates(&dir)?;
     let kubelets = nodes.iter().map(|node| (node.clone(), format!("system:node:{node}"), "system:nodes"));
     let users = USERS.iter().map(|(name, user, groups)| ((*name).to_owned(), (*user).to_owned(), *groups));
@@ -31,17 +32,23 @@ pub(super) fn write(place: &Place, nodes: &[String]) -> Result<()> {
     for (name, user, groups) in users.chain(kubelets) {
         let token = token()?;
         tokens.push_str(&format!("{token},{user},{name},\"{groups}\"\n"));
-        fs::write(dir.join(format!("{name}.token")), &token)?;
-        fs::write(place.kubeconfig(&name), kubeconfig(&dir, (API, 6443).into(), &token))?;
+        write_private(&dir.join(format!("{name}.token")), &token)?;
+        write_private(&place.kubeconfig(&name), &kubeconfig(&dir, (API, 6443).into(), &token))?;
     }
-    fs::write(dir.join("tokens.csv"), tokens)?;
-    Ok(())
+    write_private(&dir.join("tokens.csv"), &tokens)
 }
 
-/// The administrator's kubeconfig by another address of the API server.
-pub(super) fn admin_at(place: &Place, address: SocketAddr) -> Result<String> {
+/// Writes the administrator's kubeconfig by another address of the API server.
+pub(super) fn write_admin(place: &Place, address: SocketAddr) -> Result<()> {
     let dir = place.dir().join("pki");
-    Ok(kubeconfig(&dir, address, &fs::read_to_string(dir.join("admin.token"))?))
+    let token = fs::read_to_string(dir.join("admin.token"))?;
+    write_private(&place.dir().join("kubeconfig"), &kubeconfig(&dir, address, &token))
+}
+
+/// Writes a new file that only its owner can read.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| path.display().to_string())
 }
 
 fn certificates(dir: &Path) -> Result<()> {

@@ -1,14 +1,17 @@
 //! Where a cluster keeps its files, and how its namespaces and addresses are called.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::process;
 use crate::cache::Cache;
-use crate::run::Environment;
+use crate::run::{Environment, STATE};
 
 /// The LAN of the nodes is TEST-NET-1, which no machine uses. Each cluster has a LAN namespace of its own, so that several
 /// clusters may use the same addresses.
@@ -20,24 +23,83 @@ pub(super) const API: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
 /// The cluster that commands without `--name` mean.
 pub(super) const DEFAULT: &str = "lab";
 
-/// Checks the name of a cluster: it becomes part of the names of namespaces and cgroups.
+/// Directories that each node has for itself: it doesn't see the machine's.
+const OWN: [&str; 3] = ["/run", "/var/lib", "/var/log"];
+
+/// Checks the name of a cluster. It becomes part of the names of namespaces and cgroups, `fo-NAME-n1`: without a hyphen,
+/// no name is the beginning of another's, and with a letter at the beginning, none is taken for those of the demo and the
+/// tests, `fo-PID-0-n1`.
 pub(super) fn name(text: &str) -> Result<String, String> {
     let fits = (1..=12).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if fits { Ok(text.to_owned()) } else { Err("expected 1 to 12 of a-z, 0-9 and -".to_owned()) }
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 12 of a-z and 0-9, the first of them a letter".to_owned())
+    }
 }
 
 /// One cluster.
 #[derive(Debug)]
 pub(super) struct Place {
     name: String,
+    /// Is lost at a reboot, as the namespaces are. Who has made it has the name.
     dir: PathBuf,
 }
 
 impl Place {
-    pub(super) fn of(name: &str) -> Result<Self> {
-        let dir = Cache::open("clusters")?.path(name);
-        Ok(Self { name: name.to_owned(), dir })
+    pub(super) fn of(name: &str) -> Self {
+        Self::below(&Path::new(STATE).join("clusters"), name)
+    }
+
+    pub(super) fn below(clusters: &Path, name: &str) -> Self {
+        Self { name: name.to_owned(), dir: clusters.join(name) }
+    }
+
+    /// Makes the cluster's directories, which only their owner can read: they hold keys.
+    ///
+    /// # Errors
+    /// Fails when there is a cluster of this name.
+    pub(super) fn claim(&self) -> Result<()> {
+        let data = Cache::open("cluster-data")?.path(&self.name);
+        self.claim_with(&data)
+    }
+
+    fn claim_with(&self, data: &Path) -> Result<()> {
+        if let Some(own) = OWN.iter().find(|own| data.starts_with(own)) {
+            let data = data.display();
+            let why = format!("{data} can't be seen by nodes, which have a {own} of their own");
+            return Err(Environment(format!("{why}: set FLOW_OBSERVER_CACHE to another directory")).into());
+        }
+        let mut private = DirBuilder::new();
+        private.mode(0o700);
+        if let Some(clusters) = self.dir.parent() {
+            fs::create_dir_all(clusters).with_context(|| clusters.display().to_string())?;
+        }
+        match private.create(&self.dir) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(self.taken()),
+            made => made.with_context(|| self.dir.display().to_string())?,
+        }
+        // What a cluster before the machine's last start left.
+        if data.exists() {
+            fs::remove_dir_all(data)?;
+        }
+        private.create(data).with_context(|| data.display().to_string())?;
+        Ok(symlink(data, self.dir.join("data"))?)
+    }
+
+    /// Fails with the remedy when there is a cluster of this name.
+    pub(super) fn free(&self) -> Result<()> {
+        if self.dir.exists() { Err(self.taken()) } else { Ok(()) }
+    }
+
+    fn taken(&self) -> anyhow::Error {
+        let name = &self.name;
+        Environment(format!(
+            "a cluster `{name}` exists; stop it first: cargo xtask cluster down --name {name}"
+        ))
+        .into()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -51,6 +113,22 @@ impl Place {
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The directory of what is large: images, containers, logs. It is not in `/run`, which is memory.
+    pub(super) fn data(&self) -> PathBuf {
+        let link = self.dir.join("data");
+        fs::read_link(&link).unwrap_or(link)
+    }
+
+    /// The data of one node.
+    pub(super) fn node_dir(&self, node: &str) -> PathBuf {
+        self.data().join(node)
+    }
+
+    /// The file that names a process of the cluster.
+    pub(super) fn process(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.pid"))
     }
 
     /// Fails with the remedy unless the cluster was started.
@@ -72,12 +150,7 @@ impl Place {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// The directory of one node.
-    pub(super) fn node_dir(&self, node: &str) -> PathBuf {
-        self.dir.join(node)
-    }
-
-    /// A network namespace of the cluster, as `ip netns` knows it.
+    /// A network namespace of the cluster, as `ip netns` knows it; also the cgroup of a node.
     pub(super) fn namespace(&self, of: &str) -> String {
         format!("fo-{}-{of}", self.name)
     }
@@ -101,13 +174,20 @@ impl Place {
             command.args(["netns", "exec", &self.namespace("client"), program]);
             return Ok(command);
         }
-        let path = self.node_dir(node).join("holder.pid");
-        let nodes = || self.nodes().unwrap_or_default().join(", ");
-        let pid = fs::read_to_string(&path)
-            .map_err(|_| Environment(format!("no node `{node}`; there are {}, and client", nodes())))?;
+        let pid = process::recorded(&self.process(node)).ok_or_else(|| self.no_node(node))?;
         let mut command = Command::new("nsenter");
-        command.args(["-t", pid.trim(), "-n", "-m", "-u", "-p", "-C", "--", program]);
+        command.args(["-t", &pid.to_string(), "-n", "-m", "-u", "-p", "-C", "--", program]);
         Ok(command)
+    }
+
+    fn no_node(&self, node: &str) -> Environment {
+        let nodes = self.nodes().unwrap_or_default();
+        Environment(if nodes.iter().any(|known| known == node) {
+            let name = &self.name;
+            format!("node `{node}` has ended; remove what is left: cargo xtask cluster down --name {name}")
+        } else {
+            format!("no node `{node}`; there are {}, and client", nodes.join(", "))
+        })
     }
 }
 

@@ -1,8 +1,7 @@
 //! `cargo xtask cluster test`: the scenarios on a cluster of their own, which is gone afterwards.
 
-use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::Duration;
@@ -12,9 +11,10 @@ use clap::Args;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::finish::finish;
 use super::place::Place;
 use super::wait::Interrupt;
-use super::{TESTS, UpArgs, images, stop, up};
+use super::{Enforcer, TESTS, UpArgs, images, up};
 use crate::build::Built;
 use crate::image;
 use crate::run::{Environment, report_step};
@@ -22,6 +22,8 @@ use crate::setup::{self, Need};
 
 /// What the scenarios need beside the cluster.
 const NEEDS: &[Need] = &[Need::Linker, Need::Probes, Need::Lab, Need::Prometheus];
+/// Scenarios place pods on as many nodes.
+const NODES: u8 = 3;
 /// Between two looks at the running scenarios.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,40 +44,49 @@ pub(crate) struct TestArgs {
 
 /// Builds, and runs the scenarios.
 pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
+    check(&args.up)?;
+    place.free()?;
+    let binaries = up::prepare(root, &args.up.kubernetes)?;
     let built = setup::meanwhile(root, NEEDS, |progress| {
         report_step("building the agent and its tests");
         Built::beside(root, progress)
     })?;
-    on_built(root, place, args, &built)
+    let archive = image::for_tests(root)?;
+    let interrupt = Interrupt::catch()?;
+    place.claim()?;
+    let started = up::start(place, &args.up, &binaries, &interrupt);
+    let keep = args.keep && started.is_ok();
+    let result = started.and_then(|()| scenarios(place, args, &built, &archive, &interrupt));
+    if keep {
+        let name = place.name();
+        report_step(&format!("the cluster stays; `cargo xtask cluster down --name {name}` ends it"));
+        return result;
+    }
+    finish(root, place, result, &interrupt)
 }
 
-fn on_built(root: &Path, place: &Place, args: &TestArgs, built: &Built) -> Result<()> {
-    up::up(place, &args.up, |_| Ok(()))?;
-    let interrupt = Interrupt::catch()?;
-    let result = scenarios(root, place, args, built, &interrupt);
-    if result.is_err() {
-        keep_logs(root, place)?;
+/// Refuses clusters on which scenarios fail that find no fault.
+fn check(up: &UpArgs) -> Result<()> {
+    if up.enforcer == Enforcer::None {
+        let why = "the scenarios compare verdicts with what is enforced: they need `--enforcer kube-router`";
+        return Err(Environment(why.to_owned()).into());
     }
-    if args.keep {
-        report_step(&format!(
-            "the cluster stays; `cargo xtask cluster down --name {}` ends it",
-            place.name()
-        ));
-    } else {
-        stop::down(place)?;
+    if up.nodes < NODES {
+        let why = format!("the scenarios place pods on {NODES} nodes: they need `--nodes {NODES}` or more");
+        return Err(Environment(why).into());
     }
-    result
+    Ok(())
 }
 
 fn scenarios(
-    root: &Path,
     place: &Place,
     args: &TestArgs,
     built: &Built,
+    archive: &Path,
     interrupt: &Interrupt,
 ) -> Result<()> {
     let program = built.executable("flow-observer")?;
-    images::load(place, &place.nodes()?, &image::for_tests(root)?)?;
+    images::load(place, archive, interrupt)?;
     images::tag(
         place,
         &format!("{}:{}", image::NAME, image::version()),
@@ -88,7 +99,8 @@ fn scenarios(
         .env("FLOW_OBSERVER_BIN", program)
         .env("FLOW_OBSERVER_CLUSTER_DIR", place.dir())
         .env("FLOW_OBSERVER_CLUSTER_NAME", place.name())
-        .env("FLOW_OBSERVER_XTASK", std::env::current_exe()?)
+        // This program, also when another build has taken its path.
+        .env("FLOW_OBSERVER_XTASK", format!("/proc/{}/exe", std::process::id()))
         .env("FLOW_OBSERVER_POLICIES", args.policies.to_string());
     // In a group of its own, so that its end reaches what it runs.
     let child = tests.process_group(0).spawn().context("the scenarios could not be started")?;
@@ -108,27 +120,11 @@ fn follow(mut child: Child, interrupt: &Interrupt) -> Result<()> {
             // It has nothing to clean up: the cluster goes as a whole.
             killpg(Pid::from_raw(child.id().try_into()?), Signal::SIGKILL).unwrap_or_default();
             child.wait()?;
-            return Err(Environment("interrupted".to_owned()).into());
+            return interrupt.check();
         }
         thread::sleep(PAUSE);
     }
 }
 
-/// Copies the logs of the nodes' services before the cluster goes.
-fn keep_logs(root: &Path, place: &Place) -> Result<()> {
-    let to = root.join("target/cluster-logs");
-    for node in place.nodes()? {
-        let into = to.join(&node);
-        fs::create_dir_all(&into)?;
-        for log in logs(&place.node_dir(&node)) {
-            fs::copy(&log, into.join(log.file_name().unwrap_or_default()))?;
-        }
-    }
-    report_step(&format!("the logs of the cluster's services are in {}", to.display()));
-    Ok(())
-}
-
-fn logs(dir: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,23 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::binaries::Binaries;
+use super::demo::Demo;
+use super::finish::finish;
 use super::place::Place;
 use super::wait::Interrupt;
-use super::{Enforcer, UpArgs, control, forward, images, network, node, packages, pki, stop};
-use crate::run::{Environment, capture, report_step};
+use super::{Enforcer, UpArgs, control, forward, images, network, node, pki};
+use crate::run::{capture, report_step};
+use crate::setup::{self, Need};
+
+/// What every cluster needs from the system.
+pub(super) const NEEDS: &[Need] = &[Need::Cluster, Need::Etcd];
 
 /// kube-proxy's rights, which no component creates by itself.
 const PROXY_RIGHTS: &str = "\
@@ -23,30 +30,40 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:n
 subjects: [{kind: User, name: system:kube-proxy}]
 ";
 
-/// Starts a cluster and what `then` adds to it; all of it is stopped again when a step fails or a signal comes.
-pub(super) fn up(place: &Place, options: &UpArgs, then: impl FnOnce(&Interrupt) -> Result<()>) -> Result<()> {
-    if place.dir().exists() {
-        let name = place.name();
-        let remedy =
-            format!("a cluster `{name}` exists; stop it first: cargo xtask cluster down --name {name}");
-        return Err(Environment(remedy).into());
-    }
-    packages::ensure()?;
-    let binaries = Binaries::ensure(&options.kubernetes)?;
+/// Starts a cluster that stays, or nothing: all of it is stopped again when a step fails or a signal comes.
+pub(super) fn run(root: &Path, place: &Place, options: &UpArgs, with_demo: bool) -> Result<()> {
+    place.free()?;
+    let binaries = prepare(root, &options.kubernetes)?;
+    let demo = if with_demo { Some(Demo::prepare(root)?) } else { None };
     let interrupt = Interrupt::catch()?;
-    let started = start(place, options, &binaries, &interrupt).and_then(|()| then(&interrupt));
+    place.claim()?;
+    let install = |()| demo.map_or(Ok(()), |demo| demo.install(place, &interrupt));
+    let started = start(place, options, &binaries, &interrupt).and_then(install);
     if started.is_err() {
-        report_step("stopping what was started");
-        stop::down(place)?;
+        return finish(root, place, started, &interrupt);
     }
-    started
+    invite(place, with_demo);
+    Ok(())
 }
 
-fn start(place: &Place, options: &UpArgs, binaries: &Binaries, interrupt: &Interrupt) -> Result<()> {
+/// Installs and builds what a cluster needs. Nothing of it belongs to the cluster.
+pub(super) fn prepare(root: &Path, kubernetes: &str) -> Result<Binaries> {
+    Binaries::can_be_had(kubernetes)?;
+    network::need_bridge_netfilter()?;
+    setup::ensure(root, NEEDS)?;
+    Binaries::ensure(root, kubernetes)
+}
+
+/// Starts a cluster in a place that is claimed.
+pub(super) fn start(
+    place: &Place,
+    options: &UpArgs,
+    binaries: &Binaries,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let began = Instant::now();
     let done = |what: &str| report_step(&format!("{what} ({} s)", began.elapsed().as_secs()));
     let nodes: Vec<String> = (1..=options.nodes).map(|number| format!("n{number}")).collect();
-    fs::create_dir_all(place.dir())?;
     link_programs(place, binaries)?;
     fs::write(place.dir().join("nodes"), nodes.join("\n"))?;
     pki::write(place, &nodes)?;
@@ -60,7 +77,7 @@ fn start(place: &Place, options: &UpArgs, binaries: &Binaries, interrupt: &Inter
         interrupt.until(&format!("containerd on {name}"), 30, || node::containerd_answers(place, name))?;
     }
     for archive in &archives {
-        images::load(place, &nodes, archive)?;
+        images::load(place, archive, interrupt)?;
     }
     done("nodes with containerd");
     control::start(place, interrupt)?;
@@ -68,6 +85,7 @@ fn start(place: &Place, options: &UpArgs, binaries: &Binaries, interrupt: &Inter
     for name in &nodes {
         node::kubelet(place, name)?;
     }
+    interrupt.check()?;
     apply(place, PROXY_RIGHTS)?;
     let members: Result<Vec<_>> = nodes.iter().map(|name| network::join(place, name, interrupt)).collect();
     network::connect(place, &members?)?;
@@ -110,12 +128,11 @@ fn apply(place: &Place, manifest: &str) -> Result<()> {
 /// Makes the API reachable from the machine, with a kubeconfig for it.
 fn serve_api(place: &Place) -> Result<()> {
     let address = forward::start(place, "api", 6443)?;
-    fs::write(place.dir().join("kubeconfig"), pki::admin_at(place, address)?)?;
-    Ok(())
+    pki::write_admin(place, address)
 }
 
 /// Prints what to try.
-pub(super) fn invite(place: &Place) {
+fn invite(place: &Place, has_agents: bool) {
     let kubeconfig = place.dir().join("kubeconfig");
     let name = place.option();
     anstream::println!("export KUBECONFIG={}", kubeconfig.display());
@@ -124,9 +141,11 @@ pub(super) fn invite(place: &Place) {
     anstream::println!(
         "cargo xtask cluster{name} shell n1          # a shell on the first node; `client` is a host on the LAN"
     );
-    anstream::println!(
-        "cargo xtask cluster{name} load              # builds the agent, and makes its image known to every node"
-    );
-    anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
+    if !has_agents {
+        anstream::println!(
+            "cargo xtask cluster{name} load              # builds the agent, and makes its image known to every node"
+        );
+        anstream::println!("cargo xtask cluster{name} kubectl -- apply -k deploy/overlays/k3s");
+    }
     anstream::println!("cargo xtask cluster{name} down");
 }

@@ -6,20 +6,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Set by SIGINT and SIGTERM.
+/// Set by SIGINT, SIGTERM and SIGHUP.
 #[derive(Clone, Debug)]
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Catches the signals from now on.
+    /// Catches the signals from now on, for as long as this process runs. It is called once, before there is anything to
+    /// clean up; until then a signal ends the process at once.
     pub(super) fn catch() -> Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&flag)).context("signals can't be caught")?;
         }
         Ok(Self(flag))
@@ -46,6 +47,6 @@ impl Interrupt {
             }
             thread::sleep(PAUSE);
         }
-        Ok(())
+        self.check()
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn make(root: &Path, arch: Arch) -> Result<Packed> {
     let into = root.join("target/oci");
     fs::create_dir_all(&into)?;
     // The lines of backtraces are most of it.
-    let stripped = into.join(format!("{PROGRAM}-dev"));
+    let stripped = into.join(format!("{PROGRAM}-dev-{}", std::process::id()));
     run(Command::new("strip").arg("-o").arg(&stripped).arg(&built))?;
     let program = fs::read(&stripped)?;
     fs::remove_file(&stripped)?;

@@ -1,36 +1,49 @@
 //! Installs Debian packages with apt-get.
 
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use nix::fcntl::{Flock, FlockArg};
 
-use super::services::{self, NoStarts};
+use super::services;
 use super::{Need, has_apt};
 use crate::progress::Progress;
-use crate::run::{Environment, output, report_step, run};
+use crate::run::{Environment, STATE, output, report_step, run};
 
 /// A package, with those needs that it serves.
 #[derive(Debug)]
 pub(super) struct Package {
     pub(super) name: &'static str,
+    /// A program that serves as well, wherever it comes from: Debian's containerd would remove Docker's.
+    program: Option<&'static str>,
     needs: &'static [Need],
     pub(super) why: &'static str,
 }
 
 const fn package(name: &'static str, needs: &'static [Need], why: &'static str) -> Package {
-    Package { name, needs, why }
+    Package { name, program: None, needs, why }
+}
+
+const fn program(
+    name: &'static str,
+    program: &'static str,
+    needs: &'static [Need],
+    why: &'static str,
+) -> Package {
+    Package { name, program: Some(program), needs, why }
 }
 
 const PACKAGES: &[Package] = &[
     package("gcc", &[Need::Linker], "links the agent"),
     package("g++", &[Need::Fuzzer], "builds libFuzzer"),
     package("libc6-dev", &[Need::Linker], "links the agent"),
-    package("iproute2", &[Need::Lab], "builds the lab's namespaces and links"),
-    package("iptables", &[Need::Lab], "the lab's Services and pod firewalls"),
-    package("ipset", &[Need::Lab], "the pod firewall's sets, as kube-router makes them"),
-    package("procps", &[Need::Lab], "sysctl, for the lab's nodes"),
-    package("kmod", &[Need::Lab], "loads kernel modules for the lab"),
+    package("iproute2", &[Need::Lab, Need::Cluster], "builds namespaces and links"),
+    package("iptables", &[Need::Lab, Need::Cluster], "Services and pod firewalls"),
+    package("ipset", &[Need::Lab, Need::Cluster], "the pod firewall's sets, as kube-router makes them"),
+    package("procps", &[Need::Lab, Need::Cluster], "sysctl, for nodes"),
+    package("kmod", &[Need::Lab, Need::Cluster], "loads kernel modules"),
     package(
         "keepalived",
         &[Need::Keepalived],
@@ -42,17 +55,31 @@ const PACKAGES: &[Package] = &[
         "promtool checks /metrics and the alert rules; the lab's Prometheus",
     ),
     package("prometheus-alertmanager", &[Need::Prometheus], "the lab's Alertmanager"),
+    program(
+        "etcd-server",
+        "etcd",
+        &[Need::Etcd],
+        "the store of the tests' API server; its service does not start",
+    ),
+    program("containerd", "containerd", &[Need::Cluster], "runs pods; its service does not start"),
+    program("runc", "runc", &[Need::Cluster], "runs containers"),
+    program("containernetworking-plugins", "/usr/lib/cni/bridge", &[Need::Cluster], "connects pods"),
+    program("conntrack", "conntrack", &[Need::Cluster], "kube-proxy forgets connections with it"),
+    program("nftables", "nft", &[Need::Cluster], "kube-proxy's other mode"),
+    package("busybox-static", &[Need::Cluster], "the shell in the tests' pods"),
+    program("openssl", "openssl", &[Need::Cluster], "makes the cluster's certificates"),
+    program("util-linux", "nsenter", &[Need::Cluster], "makes and enters nodes"),
 ];
 
-/// apt-get locks its lists and fails when another one runs.
-static APT: Mutex<()> = Mutex::new(());
+/// The time in seconds that apt-get waits for another one, e.g. that of the machine's own updates.
+const PATIENCE: &str = "DPkg::Lock::Timeout=300";
 
 /// Returns the packages that are missing for these needs.
 ///
 /// # Errors
 /// Fails when packages are missing and this process can't install them; the message has the remedy.
 pub(super) fn missing(needs: &[Need]) -> Result<Vec<&'static Package>> {
-    let missing: Vec<_> = wanted(needs).filter(|package| !installed(package.name)).collect();
+    let missing: Vec<_> = wanted(needs).filter(|package| !package.is_there()).collect();
     if missing.is_empty() {
         return Ok(missing);
     }
@@ -96,24 +123,42 @@ fn apt_install(names: &[&str], run: impl Fn(&mut Command) -> Result<()>) -> Resu
         return Ok(());
     }
     update(&run)?;
-    let _apt = APT.lock().unwrap_or_else(PoisonError::into_inner);
-    let no_starts = NoStarts::new()?;
+    let _apt = lock()?;
     let mut install = apt_get(&["install", "-q", "-y", "--no-install-recommends"]);
-    run(install.args(names))?;
-    drop(no_starts);
+    run(&mut services::without_starts(install.args(names)))?;
     services::disable(names)
 }
 
 /// Reads the package lists again: they may be empty or old.
 pub(super) fn update(run: impl Fn(&mut Command) -> Result<()>) -> Result<()> {
-    let _apt = APT.lock().unwrap_or_else(PoisonError::into_inner);
+    let _apt = lock()?;
     run(&mut apt_get(&["update", "-q"]))
+}
+
+/// Waits until no other command of ours uses apt-get, which fails when another one reads the package lists.
+fn lock() -> Result<Flock<File>> {
+    fs::create_dir_all(STATE).context(STATE)?;
+    let path = Path::new(STATE).join("apt.lock");
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock apt-get")
 }
 
 fn apt_get(args: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", PATIENCE]).args(args);
     command
+}
+
+impl Package {
+    fn is_there(&self) -> bool {
+        self.program.is_some_and(exists) || installed(self.name)
+    }
+}
+
+fn exists(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(sbin).any(|dir| dir.join(program).exists())
 }
 
 fn installed(name: &str) -> bool {

@@ -1,13 +1,10 @@
 //! Keeps services from starting. Debian's packages start theirs at once and at every boot; the lab needs only the
 //! programs.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::run::{output, run};
 
@@ -17,6 +14,20 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const FORBID: &str =
     "#!/bin/sh\n# Of `cargo xtask setup`, for the time of an installation. Safe to remove.\nexit 101\n";
 
+/// Runs a command while a policy forbids starts. The shell removes the policy, because it outlives this program's end by a
+/// signal: it waits for apt-get, which may end a step first. A policy of the machine's own stays.
+/// Usage: POLICY TEXT COMMAND...
+const GUARDED: &str = r#"
+policy=$1 text=$2
+shift 2
+[ ! -e "$policy" ] || exec "$@"
+trap : INT TERM HUP
+printf %s "$text" >"$policy" && chmod 755 "$policy" && "$@"
+status=$?
+rm -f "$policy"
+exit $status
+"#;
+
 /// The packages of the set-up that have a service, with its name.
 const SERVICES: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
@@ -25,35 +36,17 @@ const SERVICES: &[(&str, &str)] = &[
     ("containerd", "containerd"),
 ];
 
-/// Keeps installed packages from starting services until it is dropped.
-#[derive(Debug)]
-pub(super) struct NoStarts(Option<PathBuf>);
-
-impl NoStarts {
-    /// Writes the policy, unless the machine has one.
-    pub(super) fn new() -> Result<Self> {
-        Self::at(Path::new(POLICY))
-    }
-
-    fn at(path: &Path) -> Result<Self> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o755).open(path) {
-            Ok(mut file) => {
-                let ours = Self(Some(path.to_owned()));
-                file.write_all(FORBID.as_bytes()).with_context(|| path.display().to_string())?;
-                Ok(ours)
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self(None)),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-        }
-    }
+/// Keeps the packages that a command installs from starting their services while it runs.
+pub(super) fn without_starts(command: &Command) -> Command {
+    guarded(Path::new(POLICY), command)
 }
 
-impl Drop for NoStarts {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            drop(fs::remove_file(path));
-        }
-    }
+fn guarded(policy: &Path, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", GUARDED, "guarded"]).arg(policy).arg(FORBID);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
 }
 
 /// Keeps the services of new packages from starting at boot, and stops those that the machine's own policy let start.

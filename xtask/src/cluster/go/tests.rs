@@ -1,9 +1,12 @@
 use super::*;
 
 #[test]
-fn the_end_of_a_failed_build_is_kept() {
-    let text: String = (0..100).map(|n| format!("k8s.io/p{n}\n")).collect();
-    let last = follow("x", format!("{text}x.go:1: broken\n").as_bytes());
-    assert_eq!((last.len(), last.back().map(String::as_str)), (SHOWN, Some("x.go:1: broken")));
-    assert!(is_package("k8s.io/api/core/v1") && !is_package("# k8s.io/api") && !is_package("x.go:1: no"));
+fn go_must_be_recent_enough() {
+    assert!(need_version(Some("go1.26.8\n")).is_ok());
+    assert!(need_version(Some("go2.0")).is_ok());
+    for old in ["go1.19.8", "go1.25", "devel"] {
+        let error = need_version(Some(old)).unwrap_err().to_string();
+        assert!(error.contains("1.26") && error.contains("go.dev"), "{error}");
+    }
+    assert!(need_version(None).unwrap_err().to_string().contains("no Go"));
 }

@@ -1,47 +1,32 @@
-# Becomes a node: namespaces of its own, with a cgroup tree below SCOPE. The process that runs this holds the node; all
-# that runs in it ends with it.
-# usage: node.sh SCOPE NETNS DIR NODE
+# Becomes a node: namespaces of its own, with a cgroup SCOPE. The process that runs this holds the node; all that runs in
+# it ends with it.
+# usage: node.sh SCOPE NETNS INSIDE ARGUMENT...    (INSIDE: the script that goes on inside)
 set -eu
-scope=$1 netns=$2 dir=$3 node=$4
-for tree in /sys/fs/cgroup /sys/fs/cgroup/*/; do
-  [ -e "$tree/cgroup.procs" ] || continue
-  mkdir -p "$tree/$scope"
-  for file in cpuset.cpus cpuset.mems; do
-    [ ! -e "$tree/$scope/$file" ] || cat "$tree/$file" >"$tree/$scope/$file"
+scope=$1 netns=$2 root=/sys/fs/cgroup
+shift 2
+if [ -e "$root/cgroup.controllers" ]; then
+  # Version 2, of which only one hierarchy exists. Its root must pass the controllers on.
+  for name in $(cat "$root/cgroup.controllers"); do
+    echo "+$name" >"$root/cgroup.subtree_control" 2>/dev/null || true
   done
-  echo $$ >"$tree/$scope/cgroup.procs"
-done
-exec nsenter --net="/run/netns/$netns" unshare --mount --uts --pid --cgroup --fork --kill-child --mount-proc \
-  --propagation private -- sh -eu -c '
-  dir=$1 node=$2
-  hostname "$node"
-  mount --make-rshared /
-  mount -t sysfs sysfs /sys
-  v1=$(grep -v "^0:" /proc/self/cgroup | cut -d: -f2) || true
-  if [ -n "$v1" ]; then
-    mount -t tmpfs tmpfs /sys/fs/cgroup
-    for name in $v1; do
-      mkdir -p "/sys/fs/cgroup/${name#name=}"
-      case $name in name=*) options=none,$name ;; *) options=$name ;; esac
-      mount -t cgroup -o "$options" cgroup "/sys/fs/cgroup/${name#name=}"
+  mkdir -p "$root/$scope/init"
+  echo $$ >"$root/$scope/cgroup.procs"
+  # Where the holder goes then: a cgroup with processes of its own can't pass controllers on.
+  last=$root/$scope/init/cgroup.procs
+else
+  for tree in "$root"/*/; do
+    [ -e "$tree/cgroup.procs" ] || continue
+    mkdir -p "$tree/$scope"
+    for file in cpuset.cpus cpuset.mems; do
+      [ ! -e "$tree/$scope/$file" ] || cat "$tree/$file" >"$tree/$scope/$file"
     done
-  else
-    # Controllers are only given to children of a cgroup without processes.
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    mkdir -p /sys/fs/cgroup/init
-    echo 0 >/sys/fs/cgroup/init/cgroup.procs
-    for name in $(cat /sys/fs/cgroup/cgroup.controllers); do
-      echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control || true
-    done
-  fi
-  mount -t bpf bpf /sys/fs/bpf
-  mount -t tracefs tracefs /sys/kernel/tracing
-  mount -t debugfs debugfs /sys/kernel/debug || true
-  mount -t tmpfs tmpfs /run
-  mkdir -p /run/netns /run/lock
-  mount -t tmpfs tmpfs /var/log
-  mount --bind "$dir/kubelet" /var/lib/kubelet
-  sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.forwarding=1
-  sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1 || true
-  touch "$dir/ready"
-  exec sleep infinity' node "$dir" "$node"
+    echo $$ >"$tree/$scope/cgroup.procs"
+  done
+  last=/dev/null
+fi
+# The root of the new cgroup namespace is where the process is now.
+exec nsenter --net="/run/netns/$netns" unshare --cgroup -- sh -eu -c '
+  echo $$ >"$1"
+  shift
+  exec unshare --mount --uts --pid --fork --kill-child --mount-proc --propagation private -- sh -eu -c "$@"' \
+  node "$last" "$1" inside "$2" "$3" "$4"

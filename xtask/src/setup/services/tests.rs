@@ -1,12 +1,44 @@
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+
 use super::*;
 
+fn policy(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("flow-observer-policy-{name}-{}", std::process::id()))
+}
+
+/// Runs a shell script under a policy, whose path is `$0`, and returns whether it succeeded.
+fn run_guarded(policy: &Path, script: &str) -> bool {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(policy);
+    // In a group of its own: the script may signal its whole group, as a terminal does.
+    guarded(policy, &command).process_group(0).status().unwrap().success()
+}
+
 #[test]
-fn the_policy_goes_with_its_guard_and_a_foreign_one_stays() {
-    let path = std::env::temp_dir().join(format!("flow-observer-policy-{}", std::process::id()));
-    let guard = NoStarts::at(&path).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), FORBID);
-    drop(NoStarts::at(&path).unwrap());
-    assert!(path.exists(), "the second guard must leave what the first one made");
-    drop(guard);
+fn the_policy_is_there_for_the_time_of_the_command() {
+    let path = policy("time");
+    assert!(run_guarded(&path, r#""$0"; [ $? = 101 ]"#));
     assert!(!path.exists());
+    assert!(!run_guarded(&path, "exit 100"), "the command's failure is the caller's");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_signal_leaves_no_policy() {
+    let path = policy("signal");
+    for signal in ["INT", "TERM", "HUP"] {
+        assert!(!run_guarded(&path, &format!(r#"test -e "$0" && kill -{signal} 0; sleep 9"#)), "{signal}");
+        assert!(!path.exists(), "{signal}");
+    }
+}
+
+#[test]
+fn a_policy_of_the_machine_stays() {
+    let path = policy("machine");
+    fs::write(&path, "the machine's").unwrap();
+    assert!(run_guarded(&path, "true"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "the machine's");
+    fs::remove_file(&path).unwrap();
 }
