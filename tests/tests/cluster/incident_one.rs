@@ -107,9 +107,10 @@ fn counted_together(cluster: &Cluster) -> Result<()> {
 
 /// The restarted client is refused; the finding and an Event on the new pod say by which policy.
 fn denied(cluster: &Cluster, before: &[String]) -> Result<()> {
-    let denied = cluster.wait_finding(APPS, ("policy_denied", "active"), PATIENCE, |_| true)?;
-    ensure!(summary(&denied).contains("one-apps/web can't reach one-db/postgres"), "{denied}");
-    ensure!(summary(&denied).contains(RULE) && says(&denied["cause"], &[RULE, "OpenTofu"]), "{denied}");
+    let denied = cluster.wait_finding(APPS, ("policy_denied", "active"), PATIENCE, |found| {
+        says(&found["cause"], &[RULE, "OpenTofu"])
+    })?;
+    ensure!(says(&denied["summary"], &["one-apps/web can't reach one-db/postgres", RULE]), "{denied}");
     let pod = event(cluster, "PolicyDenied", |pod| !before.iter().any(|old| old == pod))?;
     let described = cluster.kubectl(&format!("-n {APPS} describe pod {pod}"))?;
     ensure!(described.contains("PolicyDenied") && described.contains(RULE), "{described}");
