@@ -1,21 +1,32 @@
 //! Incident one: a policy loses a namespace, and open connections hide it.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use lab::findings::{says, summary};
-use lab::real::{Cluster, Finding, KnownFault, Monitor, PATIENCE, Scenario};
+use lab::real::{Cluster, Finding, KnownFault, Monitor, PATIENCE, Scenario, Undo};
 use lab::wait;
 use serde_json::Value;
 
-pub(crate) const SCENARIOS: &[Scenario] = &[Scenario::new(
-    "a_policy_loses_a_namespace_and_open_connections_hide_it",
-    Cluster::ensure_agents,
-    incident,
-)
-.known_to_fail(COUNTED_APART)];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario("a_policy_loses_a_namespace_and_open_connections_hide_it", |cluster| told(cluster).map(drop)),
+    scenario("all_open_connections_of_a_pair_are_one_latent_denial", |cluster| {
+        told(cluster)?.counted.clone().map_err(|error| anyhow!(error))
+    })
+    .known_to_fail(COUNTED_APART),
+    scenario("a_refusal_names_the_change_also_on_a_node_without_open_connections", |cluster| {
+        told(cluster)?.blamed.clone().map_err(|error| anyhow!(error))
+    })
+    .known_to_fail(NO_CAUSE),
+];
+
+const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
+    Scenario::new(name, Cluster::ensure_agents, run)
+}
 
 const COUNTED_APART: KnownFault = KnownFault { name: "F5", shows: "two connections are not one finding" };
+const NO_CAUSE: KnownFault = KnownFault { name: "F1", shows: "a refusal without the change" };
 
 const MANIFEST: &str = include_str!("manifests/postgres.yaml");
 const POLICY: &str = include_str!("manifests/policy.yaml");
@@ -24,11 +35,43 @@ const APPS: &str = "one-apps";
 const RULE: &str = "one-db/admit-clients";
 /// From the change to the finding.
 const SOON: Duration = Duration::from_secs(5);
+/// The label of the nodes where database and clients start.
+const PLACE: &str = "scenarios/one";
 
-/// The workloads, with a Service whose port is not the database's own.
+/// What the incident showed beside what it requires.
+struct Told {
+    /// Both connections are one finding.
+    counted: Result<(), String>,
+    /// The refusal names the change.
+    blamed: Result<(), String>,
+}
+
+/// The incident, which happens once for all scenarios.
+fn told(cluster: &Cluster) -> Result<&'static Told> {
+    static TOLD: OnceLock<Result<Told, String>> = OnceLock::new();
+    let told = TOLD.get_or_init(|| incident(cluster).map_err(|error| format!("{error:#}")));
+    told.as_ref().map_err(|error| anyhow!(error.clone()))
+}
+
+/// The workloads, with a Service whose port is not the database's own. The database starts where the label says `db`, a
+/// client where it says `apps`.
 fn workloads() -> String {
-    let service = MANIFEST.replace("{port: 5432, targetPort: pg}", "{port: 6432, targetPort: pg}");
+    let mut places = ["db", "apps"].into_iter();
+    let grace = "      terminationGracePeriodSeconds: 1\n";
+    let placed = MANIFEST.split_inclusive(grace).map(|part| match part.strip_suffix(grace) {
+        Some(before) => {
+            let place = places.next().unwrap_or_default();
+            format!("{before}      nodeSelector: {{{PLACE}: {place}}}\n{grace}")
+        }
+        None => part.to_owned(),
+    });
+    let placed: String = placed.collect();
+    let service = placed.replace("{port: 5432, targetPort: pg}", "{port: 6432, targetPort: pg}");
     service.replace("10.43.0.50:5432", "10.43.0.50:6432")
+}
+
+fn place(cluster: &Cluster, node: &str, what: &str) -> Result<()> {
+    cluster.kubectl(&format!("label --overwrite node {node} {PLACE}{what}")).map(drop)
 }
 
 fn policy(admitted: &str) -> String {
@@ -42,8 +85,12 @@ fn change(cluster: &Cluster, admitted: &str) -> Result<()> {
         .map(drop)
 }
 
-fn incident(cluster: &Cluster) -> Result<()> {
+/// Clients on n1 are connected to the database on n2; one of them starts again on n3.
+fn incident(cluster: &Cluster) -> Result<Told> {
     let namespaces = cluster.temporary(&NAMESPACES);
+    let places = Undo::new(|| ["n1", "n2", "n3"].into_iter().try_for_each(|node| place(cluster, node, "-")));
+    place(cluster, "n1", "=apps")?;
+    place(cluster, "n2", "=db")?;
     cluster.apply(&workloads())?;
     cluster.apply(&policy(APPS))?;
     cluster.rolled_out("one-db", "statefulset/postgres")?;
@@ -57,8 +104,10 @@ fn incident(cluster: &Cluster) -> Result<()> {
 
     // The other client stays, so that only the fix can end the latent denial.
     let [restarted, stays] = &clients[..] else { anyhow::bail!("two clients expected: {clients:?}") };
+    place(cluster, "n1", "-")?;
+    place(cluster, "n3", "=apps")?;
     cluster.kubectl(&format!("-n {APPS} delete pod {restarted} --wait=false"))?;
-    denied(cluster, &clients)?;
+    let blamed = denied(cluster, &clients)?;
     monitor.wait_alert("FlowObserverPolicyDenied", true)?;
     cluster.wait_finding(APPS, ("latent_denial", "active"), SOON, |_| true)?;
 
@@ -69,8 +118,10 @@ fn incident(cluster: &Cluster) -> Result<()> {
     for name in ["FlowObserverLatentDenial", "FlowObserverPolicyDenied"] {
         monitor.wait_alert(name, false)?;
     }
+    places.finish()?;
     namespaces.finish()?;
-    counted
+    let text = |error: anyhow::Error| format!("{error:#}");
+    Ok(Told { counted: counted.map_err(text), blamed: blamed.map_err(text) })
 }
 
 /// Waits until both clients have their connection, and returns the names of their pods.
@@ -105,16 +156,18 @@ fn counted_together(cluster: &Cluster) -> Result<()> {
     .with_context(|| format!("two connections are not one finding: {:?}", latent()))
 }
 
-/// The restarted client is refused; the finding and an Event on the new pod say by which policy.
-fn denied(cluster: &Cluster, before: &[String]) -> Result<()> {
-    let denied = cluster.wait_finding(APPS, ("policy_denied", "active"), PATIENCE, |found| {
-        says(&found["cause"], &[RULE, "OpenTofu"])
-    })?;
+/// The restarted client is refused; the finding and an Event on the new pod say by which policy. Returns whether the
+/// finding names the change.
+fn denied(cluster: &Cluster, before: &[String]) -> Result<Result<()>> {
+    let denied = cluster.wait_finding(APPS, ("policy_denied", "active"), PATIENCE, |_| true)?;
     ensure!(says(&denied["summary"], &["one-apps/web can't reach one-db/postgres", RULE]), "{denied}");
     let pod = event(cluster, "PolicyDenied", |pod| !before.iter().any(|old| old == pod))?;
     let described = cluster.kubectl(&format!("-n {APPS} describe pod {pod}"))?;
     ensure!(described.contains("PolicyDenied") && described.contains(RULE), "{described}");
-    Ok(())
+    let blamed = cluster.wait_finding(APPS, ("policy_denied", "active"), SOON, |found| {
+        says(&found["cause"], &[RULE, "OpenTofu"])
+    });
+    Ok(blamed.map(drop).context("a refusal without the change"))
 }
 
 /// Waits for an Event on a pod that is meant, and returns the pod's name. All Events of that kind are about clients and
