@@ -94,10 +94,10 @@ impl World {
     pub(crate) fn kinds(&self) -> [Vec<Pair>; KINDS] {
         let mut kinds = <[Vec<Pair>; KINDS]>::default();
         kinds[0] = self.pod_pairs();
-        for from in 0..PODS.len() {
+        for (from, (namespace, name, ..)) in PODS.iter().enumerate() {
             let own = from % self.nodes.len();
             for service in &self.services {
-                let itself = PODS[from].0 == service.namespace && PODS[from].1 == "one";
+                let itself = *namespace == service.namespace && *name == "one";
                 let pair =
                     |address: String| Pair { from, to: format!("{}/entry", service.namespace), address };
                 kinds[if itself { 2 } else { 1 }].push(pair(format!("{}:80", service.cluster_ip)));
