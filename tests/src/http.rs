@@ -47,7 +47,7 @@ fn exchange(at: SocketAddr, path: &str, token: Option<&str>) -> std::io::Result<
     Ok(raw)
 }
 
-fn parse(raw: &[u8]) -> Result<Response> {
+pub(crate) fn parse(raw: &[u8]) -> Result<Response> {
     let end = raw.windows(4).position(|w| w == b"\r\n\r\n").context("answer without an end of headers")?;
     let head = String::from_utf8_lossy(&raw[..end]).to_ascii_lowercase();
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("answer without a status")?;

@@ -250,7 +250,7 @@ fn report(log: &str) {
 }
 
 /// Percent-encodes everything but letters and digits.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
         b => format!("%{b:02X}"),

@@ -4,9 +4,12 @@
 mod agents;
 mod api;
 mod harness;
+mod install;
 mod monitor;
+mod page;
 mod peer;
 mod process;
+mod undo;
 mod vips;
 
 use std::path::PathBuf;
@@ -17,9 +20,11 @@ use anyhow::{Context, Result, bail};
 pub use agents::Finding;
 pub use api::PATIENCE;
 pub use harness::{KnownFault, Scenario, run};
+pub use install::{AGENTS, DAEMONSET, overlay};
 pub use monitor::Monitor;
 pub use peer::peer;
 pub use process::Process;
+pub use undo::Undo;
 
 /// A host on the nodes' LAN.
 pub const CLIENT: &str = "client";

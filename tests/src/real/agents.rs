@@ -6,9 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Cluster;
+use super::{AGENTS, Cluster};
 use crate::product::Answer;
 use crate::{agent, wait};
+
+/// The label of an agent's pod that names its node.
+const OF_NODE: &str = "scenarios/node";
 
 /// A finding as `flow-observer findings --all-nodes -o json` prints it.
 pub type Finding = Value;
@@ -26,6 +29,28 @@ impl Cluster {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Gives each agent's pod its node as a label, so that [`Self::ask_on`] finds it.
+    ///
+    /// # Errors
+    /// Fails as [`Self::kubectl`] does.
+    pub fn label_agents(&self) -> Result<()> {
+        for pod in self.list(&format!("pods -n {AGENTS} -l app.kubernetes.io/name=flow-observer"))? {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (name, node) = (text(&pod["metadata"]["name"]), text(&pod["spec"]["nodeName"]));
+            self.kubectl(&format!("-n {AGENTS} label --overwrite pod {name} {OF_NODE}={node}"))?;
+        }
+        Ok(())
+    }
+
+    /// Asks only the agent of one node, after [`Self::label_agents`].
+    ///
+    /// # Errors
+    /// Fails as [`Self::ask`] does.
+    pub fn ask_on(&self, node: &str, args: &[&str]) -> Result<Answer> {
+        let selector = format!("{OF_NODE}={node}");
+        self.ask(&[args, &["--all-nodes", "--agent-selector", &selector]].concat())
     }
 
     /// Returns what a command prints, as JSON values, one a line.

@@ -104,11 +104,12 @@ impl Cluster {
         })
     }
 
-    /// Deletes a namespace with everything in it, and waits until it is gone.
+    /// Deletes namespaces with everything in them, and waits until they are gone.
     ///
     /// # Errors
     /// Fails as [`Self::kubectl`] does.
-    pub fn delete_namespace(&self, namespace: &str) -> Result<()> {
-        self.kubectl(&format!("delete namespace {namespace} --ignore-not-found --timeout=90s")).map(drop)
+    pub fn delete_namespaces(&self, names: &[&str]) -> Result<()> {
+        let names = names.join(" ");
+        self.kubectl(&format!("delete namespace {names} --ignore-not-found --timeout=90s")).map(drop)
     }
 }

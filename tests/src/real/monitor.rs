@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::process::Process;
 use super::{CLIENT, Cluster};
-use crate::prometheus::{RULES, hurried};
+use crate::prometheus::{RULES, escape, hurried};
 use crate::wait;
 
 /// The time that an alert gets: a scrape, an evaluation, and the shortened windows.
@@ -28,6 +28,10 @@ impl<'a> Monitor<'a> {
     /// Fails when it is not installed, ends, or can't scrape.
     pub fn start(cluster: &'a Cluster) -> Result<Self> {
         let dir = cluster.dir().join("monitor");
+        // What an earlier one remembers is of another scenario.
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("rules.yaml"), hurried(&fs::read_to_string(RULES).context(RULES)?))?;
         let nodes = cluster.node_addresses()?;
@@ -58,15 +62,27 @@ impl<'a> Monitor<'a> {
         Ok(serde_json::from_str(&answer)?)
     }
 
-    /// Returns the values of an instant query, which needs no escaping in a URL.
+    fn samples(&self, expression: &str) -> Result<Vec<Value>> {
+        let mut answer = self.ask(&format!("query?query={}", escape(expression)))?;
+        serde_json::from_value(answer["data"]["result"].take()).context("no result")
+    }
+
+    /// Returns the values of an instant query.
     ///
     /// # Errors
     /// Fails when Prometheus doesn't answer.
     pub fn query(&self, expression: &str) -> Result<Vec<f64>> {
-        let answer = self.ask(&format!("query?query={expression}"))?;
-        let result = answer["data"]["result"].as_array().context("no result")?;
         let value = |sample: &Value| sample["value"][1].as_str().and_then(|value| value.parse().ok());
-        Ok(result.iter().filter_map(value).collect())
+        Ok(self.samples(expression)?.iter().filter_map(value).collect())
+    }
+
+    /// Returns the labels of all alerts that have fired since its start.
+    ///
+    /// # Errors
+    /// Fails when Prometheus doesn't answer.
+    pub fn fired(&self) -> Result<Vec<Value>> {
+        let samples = self.samples("max_over_time(ALERTS{alertstate=\"firing\"}[1h])")?;
+        Ok(samples.into_iter().map(|mut sample| sample["metric"].take()).collect())
     }
 
     /// Returns the alerts that fire now.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
@@ -24,18 +25,31 @@ impl Cluster {
     /// # Errors
     /// Fails when it can't be started.
     pub fn start(&self, node: &str, program: &str, args: &[&str]) -> Result<Process> {
-        let name = program.rsplit('/').next().unwrap_or(program);
-        let log = self.dir().join(format!("test-{name}.log"));
         let mut command = Command::new(&self.xtask);
+        command.args(["cluster", "--name", &self.name, "shell", node, program]).args(args);
+        self.beside(command, program.rsplit('/').next().unwrap_or(program))
+    }
+
+    /// Starts kubectl, which goes on until it is dropped.
+    ///
+    /// # Errors
+    /// Fails when it can't be started.
+    pub fn watch(&self, words: &str) -> Result<Process> {
+        self.beside(self.kubectl_command(words), "kubectl")
+    }
+
+    /// Starts a command whose output has a file of its own.
+    fn beside(&self, mut command: Command, name: &str) -> Result<Process> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = self.dir().join(format!("test-{number}-{name}.log"));
         command
-            .args(["cluster", "--name", &self.name, "shell", node, program])
-            .args(args)
             .stdin(Stdio::null())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?)
             // One group, so that its end reaches the program behind `shell`.
             .process_group(0);
-        let child = command.spawn().with_context(|| format!("start {program} on {node}"))?;
+        let child = command.spawn().with_context(|| format!("start {command:?}"))?;
         Ok(Process { child, log })
     }
 

@@ -3,30 +3,23 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use lab::real::{Cluster, Scenario};
+use lab::real::{AGENTS, Cluster, DAEMONSET, Scenario, Undo, overlay};
 use lab::wait;
+use serde_json::Value;
 
 /// They come first: the other scenarios need the agents.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "the_server_accepts_every_overlay_without_a_warning", run: accepted, known_fault: None },
-    Scenario {
-        name: "the_agents_are_ready_ten_seconds_after_kubectl_apply",
-        run: installed,
-        known_fault: None,
-    },
-    Scenario { name: "doctor_answers_inside_a_pod", run: doctor, known_fault: None },
-    Scenario { name: "a_rollout_restart_replaces_every_agent", run: restarted, known_fault: None },
-    Scenario { name: "an_image_upgrade_replaces_every_agent", run: upgraded, known_fault: None },
+    Scenario::new("the_server_accepts_every_overlay_without_a_warning", Cluster::as_it_is, accepted),
+    Scenario::new("the_agents_are_ready_ten_seconds_after_kubectl_apply", Cluster::as_it_is, installed),
+    Scenario::new("doctor_answers_inside_a_pod", Cluster::ensure_agents, doctor),
+    Scenario::new("a_rollout_restart_replaces_every_agent", Cluster::ensure_agents, restarted),
+    Scenario::new("an_image_upgrade_replaces_every_agent", Cluster::ensure_agents, upgraded),
 ];
 
-const NAMESPACE: &str = "flow-observer";
-const DAEMONSET: &str = "daemonset/flow-observer";
 /// From `kubectl apply` to three agents that are Ready.
 const READY: Duration = Duration::from_secs(10);
-
-fn overlay(name: &str) -> String {
-    format!("{}/../deploy/overlays/{name}", env!("CARGO_MANIFEST_DIR"))
-}
+/// The second name of the agents' image on every node.
+const UPGRADE: &str = "localhost/flow-observer:upgrade";
 
 fn accepted(cluster: &Cluster) -> Result<()> {
     let crds = format!("{}/fixtures/monitoring-crds.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -45,45 +38,60 @@ fn accepted(cluster: &Cluster) -> Result<()> {
 }
 
 fn installed(cluster: &Cluster) -> Result<()> {
+    cluster.kubectl(&format!(
+        "-n {AGENTS} delete {DAEMONSET} --ignore-not-found --cascade=foreground --timeout=60s"
+    ))?;
     let began = Instant::now();
-    cluster.kubectl(&format!("apply -k {}", overlay("k3s")))?;
-    cluster.rolled_out(NAMESPACE, DAEMONSET)?;
+    cluster.install_agents()?;
     let took = began.elapsed();
     ensure!(took <= READY, "Ready after {took:?}");
+    let agents = pods(cluster)?.len();
+    ensure!(agents == cluster.nodes()?.len(), "{agents} agents");
     Ok(())
 }
 
+/// A node that shares its kernel is worth a warning of doctor; nothing is missing.
 fn doctor(cluster: &Cluster) -> Result<()> {
-    let printed = cluster.kubectl(&format!("-n {NAMESPACE} exec {DAEMONSET} -- flow-observer doctor"))?;
-    ensure!(printed.contains("kernel"), "{printed}");
+    let printed = cluster.kubectl(&format!("-n {AGENTS} exec {DAEMONSET} -- flow-observer doctor"))?;
+    let said = |start: &str| printed.lines().any(|line| line.starts_with(start));
+    ensure!(said("ok    kernel ") && said("ok    BTF ") && said("The agent can run"), "{printed}");
+    ensure!(!said("fail") && !said("FAIL"), "{printed}");
     Ok(())
 }
 
-/// The agents' pods by name.
-fn pods(cluster: &Cluster) -> Result<Vec<String>> {
-    let pods = cluster.list(&format!("pods -n {NAMESPACE} -l app.kubernetes.io/name=flow-observer"))?;
-    Ok(pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect())
+/// The agents' pods.
+fn pods(cluster: &Cluster) -> Result<Vec<Value>> {
+    cluster.list(&format!("pods -n {AGENTS} -l app.kubernetes.io/name=flow-observer"))
 }
 
-fn replaced(cluster: &Cluster, change: &str) -> Result<()> {
+/// Changes the DaemonSet, and returns the new pods when no old one is left.
+fn replaced(cluster: &Cluster, change: &str) -> Result<Vec<Value>> {
     let before = pods(cluster)?;
-    cluster.kubectl(&format!("-n {NAMESPACE} {change}"))?;
-    cluster.rolled_out(NAMESPACE, DAEMONSET)?;
-    wait::until("the old agents to be gone", wait::DEADLINE, || {
+    cluster.kubectl(&format!("-n {AGENTS} {change}"))?;
+    cluster.rolled_out(AGENTS, DAEMONSET)?;
+    let is_new = |pod: &Value| before.iter().all(|old| old["metadata"]["name"] != pod["metadata"]["name"]);
+    let now = wait::until("the old agents to be gone", wait::DEADLINE, || {
         let now = pods(cluster).ok()?;
-        (now.len() == before.len() && now.iter().all(|pod| !before.contains(pod))).then_some(())
+        (now.len() == before.len() && now.iter().all(is_new)).then_some(now)
     })?;
     let answer = cluster.ask(&["findings", "--all-nodes", "-o", "json"])?;
     ensure!(answer.code == Some(0), "{answer:?}");
-    Ok(())
+    Ok(now)
 }
 
 fn restarted(cluster: &Cluster) -> Result<()> {
-    replaced(cluster, &format!("rollout restart {DAEMONSET}"))
+    replaced(cluster, &format!("rollout restart {DAEMONSET}")).map(drop)
+}
+
+fn images(pods: &[Value]) -> Vec<&str> {
+    pods.iter().filter_map(|pod| pod["spec"]["containers"][0]["image"].as_str()).collect()
 }
 
 fn upgraded(cluster: &Cluster) -> Result<()> {
-    replaced(cluster, &format!("set image {DAEMONSET} flow-observer=localhost/flow-observer:upgrade"))?;
-    cluster.kubectl(&format!("apply -k {}", overlay("k3s")))?;
-    cluster.rolled_out(NAMESPACE, DAEMONSET)
+    let before = pods(cluster)?;
+    let undo = Undo::new(|| cluster.install_agents());
+    let after = replaced(cluster, &format!("set image {DAEMONSET} flow-observer={UPGRADE}"))?;
+    ensure!(!images(&before).contains(&UPGRADE), "it ran before: {:?}", images(&before));
+    ensure!(images(&after) == vec![UPGRADE; before.len()], "{:?}", images(&after));
+    undo.finish()
 }

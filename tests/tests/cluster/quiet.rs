@@ -1,26 +1,29 @@
 //! What happens on any day must be quiet: no warning, and what is reported is called what it is.
 
+mod listener;
+
 use anyhow::{Context as _, Result, ensure};
 use lab::findings::summary;
-use lab::real::{Cluster, KnownFault, PATIENCE, Scenario};
+use lab::real::{Cluster, KnownFault, PATIENCE, Scenario, Undo};
 use lab::wait;
-use serde_json::Value;
+
+use listener::Listener;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "scaling_to_twenty_and_back_is_quiet", run: scaling, known_fault: None },
-    Scenario { name: "rolling_updates_of_server_and_client_are_quiet", run: rolling, known_fault: None },
-    Scenario { name: "a_container_that_crashes_in_a_loop_is_quiet", run: crashing, known_fault: None },
-    Scenario { name: "a_failing_probe_is_called_a_probe", run: probing, known_fault: Some(UNNAMED_PROBE) },
-    Scenario { name: "a_finished_job_is_quiet", run: job, known_fault: None },
-    Scenario { name: "exec_and_port_forward_are_quiet", run: sessions, known_fault: None },
-    Scenario { name: "a_service_without_endpoints_is_called_that", run: no_endpoints, known_fault: None },
-    Scenario {
-        name: "a_client_that_starts_before_its_server_is_quiet",
-        run: too_early,
-        known_fault: Some(LOUD_START),
-    },
-    Scenario { name: "a_node_drain_is_quiet", run: drain, known_fault: None },
+    scenario("scaling_to_twenty_and_back_is_quiet", scaling),
+    scenario("rolling_updates_of_server_and_client_are_quiet", rolling),
+    scenario("a_container_that_crashes_in_a_loop_is_quiet", crashing),
+    scenario("a_failing_probe_is_called_a_probe", probing).known_to_fail(UNNAMED_PROBE),
+    scenario("a_finished_job_is_quiet", job),
+    scenario("exec_and_port_forward_are_quiet", sessions),
+    scenario("a_service_without_endpoints_is_called_that", no_endpoints),
+    scenario("a_client_that_starts_before_its_server_is_quiet", too_early).known_to_fail(LOUD_START),
+    scenario("a_node_drain_is_quiet", drain),
 ];
+
+const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
+    Scenario::new(name, Cluster::ensure_agents, run)
+}
 
 const UNNAMED_PROBE: KnownFault = KnownFault { name: "F19", shows: "nobody listens" };
 const LOUD_START: KnownFault = KnownFault { name: "F20", shows: "somebody was warned" };
@@ -28,13 +31,17 @@ const LOUD_START: KnownFault = KnownFault { name: "F20", shows: "somebody was wa
 const SERVER: &str = include_str!("manifests/server.yaml");
 const CLIENT: &str = include_str!("manifests/client.yaml");
 
-/// Starts the server and its client, connected, runs `body`, and checks that nobody was warned.
+/// Starts the server and its client, connected, runs `body`, and checks that nobody was warned, also not by the end of it
+/// all.
 fn quietly(cluster: &Cluster, namespace: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    let listener = Listener::start(cluster, namespace)?;
+    let names = [namespace];
+    let temporary = cluster.temporary(&names);
     started(cluster, namespace)?;
     body()?;
-    silent(cluster, namespace)?;
-    cluster.delete_namespace(namespace)?;
-    silent(cluster, namespace)
+    listener.heard_nothing()?;
+    temporary.finish()?;
+    listener.heard_nothing()
 }
 
 fn started(cluster: &Cluster, namespace: &str) -> Result<()> {
@@ -51,18 +58,6 @@ fn connected(cluster: &Cluster, namespace: &str) -> Result<()> {
         let logs = cluster.kubectl(&format!("-n {namespace} logs -l app=client --tail=1")).ok()?;
         logs.contains("connected from").then_some(())
     })
-}
-
-/// Nothing of this namespace is or was worth a warning.
-fn silent(cluster: &Cluster, namespace: &str) -> Result<()> {
-    let loud: Vec<Value> =
-        cluster.findings(namespace)?.into_iter().filter(|found| found["severity"] != "info").collect();
-    ensure!(loud.is_empty(), "somebody was warned: {loud:#?}");
-    let events = cluster.list(&format!("events -n {namespace}"))?;
-    let ours: Vec<&Value> =
-        events.iter().filter(|event| event["source"]["component"] == "flow-observer").collect();
-    ensure!(ours.is_empty(), "somebody was warned: {ours:#?}");
-    Ok(())
 }
 
 fn scaling(cluster: &Cluster) -> Result<()> {
@@ -103,16 +98,15 @@ fn crashing(cluster: &Cluster) -> Result<()> {
 
 /// The kubelet tries a port where nothing listens.
 fn probing(cluster: &Cluster) -> Result<()> {
-    started(cluster, "quiet-probe")?;
+    let namespace = cluster.temporary(&["quiet-port"]);
+    started(cluster, "quiet-port")?;
     cluster.kubectl(
-        "-n quiet-probe patch deployment server --type=json \
+        "-n quiet-port patch deployment server --type=json \
          -p=[{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/0/readinessProbe\",\"value\":{\"tcpSocket\":{\"port\":9}}}]",
     )?;
-    let refused = cluster.wait_finding("quiet-probe", ("service_refused", "active"), PATIENCE, |_| true);
-    cluster.delete_namespace("quiet-probe")?;
-    let refused = refused?;
-    ensure!(refused["severity"] == "info" && refused.to_string().contains("probe"), "{refused}");
-    Ok(())
+    let refused = cluster.wait_finding("quiet-port", ("service_refused", "active"), PATIENCE, |_| true)?;
+    ensure!(refused["severity"] == "info" && summary(&refused).contains("probe"), "{refused}");
+    namespace.finish()
 }
 
 fn job(cluster: &Cluster) -> Result<()> {
@@ -159,20 +153,22 @@ fn forwarded(mut forwarding: std::process::Child) -> Result<()> {
 
 /// Where kube-router accepts a packet before kube-proxy rejects it, such a SYN is unanswered rather than refused.
 fn no_endpoints(cluster: &Cluster) -> Result<()> {
+    let namespace = cluster.temporary(&["quiet-none"]);
     started(cluster, "quiet-none")?;
     cluster.kubectl("-n quiet-none scale deployment/server --replicas=0")?;
-    let found = wait::until("a finding about the Service", PATIENCE, || {
+    wait::until("a finding about the Service", PATIENCE, || {
         let findings = cluster.findings("quiet-none").ok()?;
         findings.into_iter().find(|found| summary(found).contains("quiet-none/server has no ready backend"))
-    });
-    let all = cluster.findings("quiet-none")?;
-    cluster.delete_namespace("quiet-none")?;
-    found.with_context(|| format!("{all:?}")).map(drop)
+    })
+    .with_context(|| format!("{:?}", cluster.findings("quiet-none")))?;
+    namespace.finish()
 }
 
 /// Its connections fail until the server is there. That is no reason to wake anybody.
 fn too_early(cluster: &Cluster) -> Result<()> {
     let namespace = "quiet-early";
+    let listener = Listener::start(cluster, namespace)?;
+    let temporary = cluster.temporary(&["quiet-early"]);
     cluster.apply(&SERVER.replace("NAMESPACE", namespace).replace("replicas: 1", "replicas: 0"))?;
     cluster.apply(&CLIENT.replace("NAMESPACE", namespace))?;
     wait::until("a failure of the client", PATIENCE, || {
@@ -181,22 +177,20 @@ fn too_early(cluster: &Cluster) -> Result<()> {
     })?;
     cluster.kubectl(&format!("-n {namespace} scale deployment/server --replicas=1"))?;
     connected(cluster, namespace)?;
-    let silent = silent(cluster, namespace);
-    cluster.delete_namespace(namespace)?;
-    silent
+    listener.heard_nothing()?;
+    temporary.finish()
 }
 
 fn drain(cluster: &Cluster) -> Result<()> {
     quietly(cluster, "quiet-drain", || {
         let pod = cluster.pod("quiet-drain", "app=server")?;
-        let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
-        let drained = cluster
-            .kubectl(&format!(
-                "drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=60s"
-            ))
-            .and_then(|_| cluster.rolled_out("quiet-drain", "deployment/server"));
-        cluster.kubectl(&format!("uncordon {node}"))?;
-        drained?;
+        let node = pod["spec"]["nodeName"].as_str().context("a running pod without a node")?;
+        let open = Undo::new(|| cluster.kubectl(&format!("uncordon {node}")).map(drop));
+        cluster.kubectl(&format!(
+            "drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=60s"
+        ))?;
+        cluster.rolled_out("quiet-drain", "deployment/server")?;
+        open.finish()?;
         connected(cluster, "quiet-drain")
     })
 }

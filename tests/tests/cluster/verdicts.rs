@@ -10,41 +10,53 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use lab::real::{Cluster, KnownFault, Scenario};
 use serde_json::Value;
 
-use policies::Shape;
 use world::World;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "explain_agrees_with_the_enforcer_from_pod_to_pod", run: pods, known_fault: None },
-    Scenario { name: "explain_agrees_with_the_enforcer_through_services", run: services, known_fault: None },
-    Scenario {
-        name: "explain_agrees_with_the_enforcer_through_node_ports",
-        run: node_ports,
-        known_fault: Some(NODE_PORTS),
-    },
+    scenario("explain_agrees_with_the_enforcer_from_pod_to_pod", |cluster| agrees(cluster, 0)),
+    scenario("explain_agrees_with_the_enforcer_through_services", |cluster| agrees(cluster, 1)),
+    scenario("explain_agrees_with_the_enforcer_from_a_pod_to_itself", |cluster| agrees(cluster, 2))
+        .known_to_fail(deviation("K2")),
+    scenario("explain_agrees_with_the_enforcer_through_the_own_nodes_port", |cluster| agrees(cluster, 3))
+        .known_to_fail(deviation("V1")),
+    scenario("explain_agrees_with_the_enforcer_through_another_nodes_port", |cluster| agrees(cluster, 4))
+        .known_to_fail(deviation("V2")),
+    scenario("explain_agrees_with_the_enforcer_through_load_balancers", |cluster| agrees(cluster, 5))
+        .known_to_fail(deviation("V1")),
 ];
 
-const NODE_PORTS: KnownFault = KnownFault { name: "V1", shows: "were judged wrong" };
+const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
+    Scenario::new(name, Cluster::ensure_agents, run)
+}
+
+const fn deviation(name: &'static str) -> KnownFault {
+    KnownFault { name, shows: "were judged wrong" }
+}
 
 /// The number of random sets of policies, by `cargo xtask cluster test --policies`.
 const ROUNDS: &str = "FLOW_OBSERVER_POLICIES";
-/// Rounds can be repeated: each has its number as seed.
-const FIRST_SEED: u64 = 1;
+/// The seed of the first set; each next one has the next number.
+const SEED: &str = "FLOW_OBSERVER_SEED";
 
-fn rounds() -> Result<u64> {
-    let text = std::env::var(ROUNDS).with_context(|| format!("{ROUNDS} is not set"))?;
-    text.parse().with_context(|| format!("{ROUNDS}={text}"))
+fn number(name: &str, default: Option<u64>) -> Result<u64> {
+    match (std::env::var(name), default) {
+        (Ok(text), _) => text.parse().with_context(|| format!("{name}={text}")),
+        (Err(_), Some(default)) => Ok(default),
+        (Err(_), None) => Err(anyhow!("{name} is not set")),
+    }
 }
 
-fn pods(cluster: &Cluster) -> Result<()> {
-    outcome(cluster)?[0].agrees()
-}
+/// A set of policies: what it is called, and the policies.
+type PolicySet = (String, Vec<Value>);
 
-fn services(cluster: &Cluster) -> Result<()> {
-    outcome(cluster)?[1].agrees()
-}
-
-fn node_ports(cluster: &Cluster) -> Result<()> {
-    outcome(cluster)?[2].agrees()
+/// The sets that show the known deviations, and the random ones.
+#[expect(clippy::print_stdout, reason = "who wants to repeat the run needs the seed")]
+fn policy_sets() -> Result<Vec<PolicySet>> {
+    let (rounds, seed) = (number(ROUNDS, None)?, number(SEED, Some(1))?);
+    println!("{rounds} random sets of policies, {SEED}={seed}");
+    let random = (seed..seed + rounds).map(|seed| (format!("seed {seed}"), policies::random(seed)));
+    let known = policies::known().into_iter().map(|policies| ("known deviations".to_owned(), policies));
+    Ok(known.chain(random).collect())
 }
 
 /// A connection that is tried: a question for `explain`, and an address for the client.
@@ -55,7 +67,7 @@ pub(crate) struct Pair {
     address: String,
 }
 
-/// What came of one set of connections.
+/// What came of one kind of connections.
 #[derive(Debug, Default)]
 struct Compared {
     tried: usize,
@@ -63,56 +75,65 @@ struct Compared {
     wrong: Vec<String>,
 }
 
-impl Compared {
-    fn agrees(&self) -> Result<()> {
-        let Self { tried, unknown, wrong } = self;
-        ensure!(*tried > 0, "nothing was tried");
-        ensure!(wrong.is_empty(), "{} of {tried} were judged wrong:\n{}", wrong.len(), wrong.join("\n"));
-        ensure!(*unknown == 0, "{unknown} of {tried} connections between known pods were not judged");
-        Ok(())
-    }
+fn agrees(cluster: &Cluster, kind: usize) -> Result<()> {
+    let Compared { tried, unknown, wrong } = &outcome(cluster)?[kind];
+    ensure!(*tried > 0, "nothing was tried");
+    ensure!(wrong.is_empty(), "{} of {tried} were judged wrong:\n{}", wrong.len(), wrong.join("\n"));
+    ensure!(*unknown == 0, "{unknown} of {tried} connections between known pods were not judged");
+    Ok(())
 }
 
 /// The comparison, made once for all scenarios: each round takes seconds until the policies are enforced.
-fn outcome(cluster: &Cluster) -> Result<&'static [Compared; 3]> {
-    static OUTCOME: OnceLock<Result<[Compared; 3], String>> = OnceLock::new();
+fn outcome(cluster: &Cluster) -> Result<&'static [Compared; world::KINDS]> {
+    static OUTCOME: OnceLock<Result<[Compared; world::KINDS], String>> = OnceLock::new();
     let outcome = OUTCOME.get_or_init(|| compare(cluster).map_err(|error| format!("{error:#}")));
     outcome.as_ref().map_err(|error| anyhow!(error.clone()))
 }
 
-/// Compares the connections from pod to pod, through Services, and through node ports.
-fn compare(cluster: &Cluster) -> Result<[Compared; 3]> {
+/// Compares each kind of connections under each set of policies.
+fn compare(cluster: &Cluster) -> Result<[Compared; world::KINDS]> {
+    let sets = policy_sets()?;
+    let namespaces = cluster.temporary(&world::ALL);
     let world = World::start(cluster)?;
-    let sets = [world.pod_pairs(), world.service_pairs(), world.node_port_pairs()];
-    let mut compared = <[Compared; 3]>::default();
-    for seed in FIRST_SEED..FIRST_SEED + rounds()? {
-        world.enforce(cluster, &policies::random(seed, Shape::OneDirection), seed)?;
-        let all = sets.concat();
+    let kinds = world.kinds();
+    let all = kinds.concat();
+    let mut compared = <[Compared; world::KINDS]>::default();
+    for (round, (name, policies)) in (0..).zip(&sets) {
+        world.enforce(cluster, policies, round)?;
         let said = explained(cluster, &world, &all)?;
-        let mut done = world.try_all(cluster, &all)?;
-        // On a busy machine a connection may just be late, so those that should have worked are tried again.
-        let late: Vec<Pair> = all
-            .iter()
-            .zip(&said)
-            .filter(|(pair, answer)| {
-                answer["decision"] == "allow" && done.get(&(pair.from, pair.address.clone())) == Some(&false)
-            })
-            .map(|(pair, _)| pair.clone())
-            .collect();
-        done.extend(world.try_all(cluster, &late)?);
+        let done = world.try_again(cluster, &all, &said)?;
         let mut said = said.into_iter();
-        for (pairs, compared) in sets.iter().zip(&mut compared) {
+        for (pairs, compared) in kinds.iter().zip(&mut compared) {
             for (pair, answer) in pairs.iter().zip(&mut said) {
-                let connected =
-                    done.get(&(pair.from, pair.address.clone())).context("a pair was not tried")?;
+                let connected = done.get(&pair.key()).context("a pair was not tried")?;
                 compared.add(*connected, &answer, || {
-                    format!("seed {seed}: {} -> {}", world.name(pair.from), pair.to)
+                    format!("{name}: {} -> {} ({})", world.name(pair.from), pair.to, pair.address)
                 });
             }
         }
     }
-    world.stop(cluster)?;
+    namespaces.finish()?;
     Ok(compared)
+}
+
+impl Pair {
+    fn key(&self) -> (usize, String) {
+        (self.from, self.address.clone())
+    }
+}
+
+impl World {
+    /// Tries all pairs. On a busy machine a connection may just be late, so those that should have worked are tried again.
+    fn try_again(&self, cluster: &Cluster, all: &[Pair], said: &[Value]) -> Result<Tried> {
+        let mut done = self.try_all(cluster, all)?;
+        let is_late = |pair: &Pair, answer: &Value| {
+            answer["decision"] == "allow" && done.get(&pair.key()) == Some(&false)
+        };
+        let late = all.iter().zip(said).filter(|(pair, answer)| is_late(pair, answer));
+        let late: Vec<Pair> = late.map(|(pair, _)| pair.clone()).collect();
+        done.extend(self.try_all(cluster, &late)?);
+        Ok(done)
+    }
 }
 
 impl Compared {

@@ -76,13 +76,9 @@ fn objects_that_dont_fit_the_schema() {
     let (agent, proxy) = scene.agent_behind_proxy(&[]);
     let (_open, seen) = record(&agent, &front, store.at(8080));
     assert_eq!(seen["verdict"]["decision"], "allow", "{seen}");
-    let policy = json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-        "metadata": {"namespace": "data", "name": "odd"}, "spec": "a string",
-    });
     let _odd: Vec<_> = odd()
         .into_iter()
-        .chain([("/networkpolicies", policy)])
+        .chain([("/networkpolicies", unreadable_policy())])
         .map(|(path, object)| add(&proxy, path, &object))
         .collect();
     agent
@@ -103,6 +99,44 @@ fn objects_that_dont_fit_the_schema() {
             (seen["verdict"]["decision"] == "allow").then_some(())
         })
         .unwrap();
+}
+
+/// It is there before the agent is, so that no watch shows it.
+#[test]
+fn an_unreadable_policy_in_the_first_list() {
+    let scene = Scene::new("node1");
+    let (store, front, _serving) = scene.store_and_front();
+    let (proxy, kubeconfig) = scene.proxy();
+    let lists = On::path("networking.k8s.io/v1/networkpolicies").lists();
+    let listed = proxy.inject(lists, Fault::Listed(unreadable_policy()));
+    let agent = scene.agent_with(&kubeconfig, &[]);
+    listed.wait_hits(1).unwrap();
+    agent
+        .wait_for("a record with a name", |_| {
+            let seen = record(&agent, &front, store.at(8080)).1;
+            assert_ne!(seen["verdict"]["decision"], "allow", "{seen}");
+            (seen["src"]["pod"] == front.name.as_str()).then_some(())
+        })
+        .unwrap();
+    let seen = record(&agent, &front, store.at(8080)).1;
+    assert_eq!(seen["verdict"]["decision"], "unknown", "{seen}");
+    assert_eq!(lines(&agent, &["data/odd"]), 1, "{}", agent.log());
+
+    drop(listed);
+    scene.api.apply(&[lab::policy::admitting("data", "odd", &["web"])]).unwrap();
+    agent
+        .wait_for("the mended policy", |_| {
+            let seen = record(&agent, &front, store.at(8080)).1;
+            (seen["verdict"]["decision"] == "allow").then_some(())
+        })
+        .unwrap();
+}
+
+fn unreadable_policy() -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"namespace": "data", "name": "odd"}, "spec": "a string",
+    })
 }
 
 /// The objects are larger than a server accepts (its store's limit is 1.5 MB), and then larger than the agent's own limit

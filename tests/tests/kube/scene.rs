@@ -1,7 +1,7 @@
 //! A lab with its objects on an API server, and the agent that follows it.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lab::agent::Agent;
 use lab::kube::proxy::Proxy;
@@ -31,11 +31,17 @@ impl Scene {
 
     /// Starts the agent behind a proxy, with its own account, and returns both.
     pub(crate) fn agent_behind_proxy(&self, args: &[&str]) -> (Agent, Proxy) {
+        let (proxy, kubeconfig) = self.proxy();
+        (self.agent_with(&kubeconfig, args), proxy)
+    }
+
+    /// Starts a proxy, and returns it with the kubeconfig of the agent's account behind it.
+    pub(crate) fn proxy(&self) -> (Proxy, PathBuf) {
         self.api.agent().unwrap();
         let proxy = Proxy::before(&self.api).unwrap();
         let token = self.api.token(NAMESPACE, "flow-observer", Token::default()).unwrap();
         let kubeconfig = proxy.kubeconfig(User::Token(token)).unwrap();
-        (self.agent_with(&kubeconfig, args), proxy)
+        (proxy, kubeconfig)
     }
 
     /// Applies the changes of the lab's directory to the server.

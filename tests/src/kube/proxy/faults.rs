@@ -24,6 +24,8 @@ pub enum Fault {
     Freeze,
     /// A line between two events of a watch, once for each time that it may strike.
     Line(Bytes),
+    /// An answer's list has one more object, which no server would store.
+    Listed(Value),
 }
 
 /// The requests that a fault affects.
@@ -81,6 +83,7 @@ pub(super) struct Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Request,
+    List,
     Body,
 }
 
@@ -94,6 +97,7 @@ impl Fault {
     fn stage(&self) -> Stage {
         match self {
             Self::Status(..) | Self::Silence => Stage::Request,
+            Self::Listed(_) => Stage::List,
             Self::Gone | Self::Cut | Self::Slow(_) | Self::Freeze | Self::Line(_) => Stage::Body,
         }
     }

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::http::response::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, client, server};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -60,6 +61,9 @@ impl Front {
             None => {}
         }
         let (head, body) = self.forward(request).await?.into_parts();
+        if let Some(Fault::Listed(object)) = self.faults.befalls(&asked, Stage::List) {
+            return longer(head, body, object).await;
+        }
         Ok(Response::from_parts(head, stream::body(asked, body, Arc::clone(&self.faults))))
     }
 
@@ -71,6 +75,16 @@ impl Front {
         tokio::spawn(connection);
         sender.send_request(request).await.map_err(io::Error::other)
     }
+}
+
+/// Adds an object to a list.
+async fn longer(mut head: Parts, body: Incoming, object: Value) -> io::Result<Response<Body>> {
+    let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let mut list: Value = serde_json::from_slice(&bytes)?;
+    list["items"].as_array_mut().ok_or_else(|| io::Error::other("no list"))?.push(object);
+    head.headers.remove(CONTENT_LENGTH);
+    let body = Full::new(Bytes::from(list.to_string())).map_err(|never| match never {});
+    Ok(Response::from_parts(head, body.boxed_unsync()))
 }
 
 fn asked(request: &Request<Incoming>) -> Asked {

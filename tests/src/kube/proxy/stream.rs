@@ -99,7 +99,7 @@ impl Passing {
             Some(Fault::Freeze) => self.then = Then::Nothing,
             Some(Fault::Line(line)) => self.pending.push_back(line),
             Some(Fault::Slow(pause)) => self.pause = Some(pause),
-            Some(Fault::Status(..) | Fault::Silence) | None => {}
+            Some(Fault::Status(..) | Fault::Silence | Fault::Listed(_)) | None => {}
         }
     }
 

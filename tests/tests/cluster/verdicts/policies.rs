@@ -3,33 +3,39 @@
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-/// What the policies of a set may be like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// Each policy has one direction and ports by number. For others kube-router is known to differ from the
-    /// specification.
-    OneDirection,
-}
-
 const NAMESPACES: [&str; 3] = ["gen-a", "gen-b", "gen-c"];
 
-/// One to four policies; the same seed gives the same.
-pub(crate) fn random(seed: u64, shape: Shape) -> Vec<Value> {
-    let mut random = Rng::with_seed(seed);
-    let count = random.usize(1..=4);
-    (0..count).map(|number| policy(&mut random, number, shape)).collect()
+/// Policies for which kube-router is known to differ from the specification, whatever the random ones are: where a
+/// source is rewritten, the first admits what kube-router refuses; by the second, a pod is isolated in both directions.
+pub(crate) fn known() -> [Vec<Value>; 2] {
+    let everybody = json!({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"namespaceSelector": {}}]}]});
+    let nobody = json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]});
+    [everybody, nobody]
+        .map(|spec| NAMESPACES.map(|namespace| named("known", namespace, spec.clone())).to_vec())
 }
 
-fn policy(random: &mut Rng, number: usize, shape: Shape) -> Value {
-    let Shape::OneDirection = shape;
+/// One to four policies; the same seed gives the same. Each policy has one direction and ports by number. For others
+/// kube-router is known to differ from the specification.
+pub(crate) fn random(seed: u64) -> Vec<Value> {
+    let mut random = Rng::with_seed(seed);
+    let count = random.usize(1..=4);
+    (0..count).map(|number| policy(&mut random, number)).collect()
+}
+
+fn policy(random: &mut Rng, number: usize) -> Value {
     let ingress = random.bool();
     let rules: Vec<Value> = (0..random.usize(0..=2)).map(|_| rule(random, ingress)).collect();
     let (kind, field) = if ingress { ("Ingress", "ingress") } else { ("Egress", "egress") };
     let mut spec = json!({"podSelector": selector(random), "policyTypes": [kind]});
     spec[field] = json!(rules);
+    named(&format!("random-{number}"), NAMESPACES[random.usize(0..3)], spec)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it becomes a part of the object")]
+fn named(name: &str, namespace: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-        "metadata": {"name": format!("random-{number}"), "namespace": NAMESPACES[random.usize(0..3)], "labels": {"of": "gen"}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {"of": "gen"}},
         "spec": spec,
     })
 }

@@ -11,6 +11,11 @@ use super::{Pair, Tried};
 
 const NAMESPACES: &str = include_str!("../manifests/world.yaml");
 const CANARIES: &str = "gen-canary";
+/// All namespaces of the world.
+pub(crate) const ALL: [&str; 4] = ["gen-a", "gen-b", "gen-c", CANARIES];
+/// The namespaces with pods, a Service in each, and its load-balancer address.
+const SERVICES: [(&str, &str); 3] =
+    [("gen-a", "203.0.113.1"), ("gen-b", "203.0.113.2"), ("gen-c", "203.0.113.3")];
 /// Name and namespace of the pods, with their labels. They are spread over the nodes in turn.
 const PODS: [(&str, &str, &str, &str); 6] = [
     ("gen-a", "one", "x", "front"),
@@ -21,22 +26,33 @@ const PODS: [(&str, &str, &str, &str); 6] = [
     ("gen-c", "two", "y", "back"),
 ];
 const PORTS: [u16; 2] = [8080, 8081];
+/// The number of kinds of connections.
+pub(crate) const KINDS: usize = 6;
 
 /// The running pods, in the order of [`PODS`], and what else has an address.
 #[derive(Debug)]
 pub(crate) struct World {
     addresses: Vec<String>,
-    /// By namespace.
-    services: BTreeMap<String, String>,
-    /// By namespace; the same on each node.
-    node_ports: BTreeMap<String, u64>,
+    /// In the order of [`SERVICES`].
+    services: Vec<Service>,
     nodes: Vec<String>,
     canaries: Vec<String>,
+}
+
+/// The Service of a namespace, whose only backend is pod `one`.
+#[derive(Debug)]
+struct Service {
+    namespace: &'static str,
+    cluster_ip: String,
+    balancer_ip: &'static str,
+    /// The same on each node.
+    node_port: u64,
 }
 
 impl World {
     pub(crate) fn start(cluster: &Cluster) -> Result<Self> {
         let nodes = cluster.nodes()?;
+        cluster.label_agents()?;
         cluster.apply(NAMESPACES)?;
         let mut items: Vec<Value> = PODS
             .iter()
@@ -47,39 +63,25 @@ impl World {
             .collect();
         items.extend(nodes.iter().map(|node| peer(CANARIES, node, &json!({"app": "canary"}), node)));
         items.push(peer(CANARIES, "prober", &json!({"app": "prober"}), &nodes[0]));
-        items.extend(["gen-a", "gen-b", "gen-c"].map(service));
+        items.extend(SERVICES.map(|(namespace, _)| service(namespace)));
         cluster.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
-        for namespace in ["gen-a", "gen-b", "gen-c", CANARIES] {
+        for namespace in ALL {
             cluster.kubectl(&format!("-n {namespace} wait --for=condition=Ready pod --all --timeout=90s"))?;
         }
         let address = |namespace: &str, name: &str| -> Result<String> {
             let pod = cluster.get(&format!("pod -n {namespace} {name}"))?;
             pod["status"]["podIP"].as_str().map(str::to_owned).context("a pod without an address")
         };
-        let (mut services, mut node_ports) = (BTreeMap::new(), BTreeMap::new());
-        for namespace in ["gen-a", "gen-b", "gen-c"] {
-            let spec = cluster.get(&format!("service -n {namespace} entry"))?["spec"].take();
-            services.insert(namespace.to_owned(), spec["clusterIP"].as_str().unwrap_or_default().to_owned());
-            node_ports
-                .insert(namespace.to_owned(), spec["ports"][0]["nodePort"].as_u64().context("no node port")?);
-        }
+        let addresses: Result<_> =
+            PODS.iter().map(|(namespace, name, ..)| address(namespace, name)).collect();
+        let services: Result<_> = SERVICES.into_iter().map(|row| Service::balanced(cluster, row)).collect();
+        let canaries: Result<_> = nodes.iter().map(|node| address(CANARIES, node)).collect();
         Ok(Self {
-            addresses: PODS
-                .iter()
-                .map(|(namespace, name, ..)| address(namespace, name))
-                .collect::<Result<_>>()?,
-            services,
-            node_ports,
+            addresses: addresses?,
+            services: services?,
             nodes: cluster.node_addresses()?,
-            canaries: nodes.iter().map(|node| address(CANARIES, node)).collect::<Result<_>>()?,
+            canaries: canaries?,
         })
-    }
-
-    pub(crate) fn stop(&self, cluster: &Cluster) -> Result<()> {
-        for namespace in ["gen-a", "gen-b", "gen-c", CANARIES] {
-            cluster.delete_namespace(namespace)?;
-        }
-        Ok(())
     }
 
     pub(crate) fn name(&self, index: usize) -> String {
@@ -87,8 +89,37 @@ impl World {
         format!("{namespace}/{name} ({})", self.addresses[index])
     }
 
+    /// The connections by kind: from pod to pod; through Services; from a pod to itself through its Service; through a
+    /// port of the client's own node; through a port of another node; through a load balancer's address.
+    pub(crate) fn kinds(&self) -> [Vec<Pair>; KINDS] {
+        let mut kinds = <[Vec<Pair>; KINDS]>::default();
+        kinds[0] = self.pod_pairs();
+        for (from, (namespace, name, ..)) in PODS.iter().enumerate() {
+            let own = from % self.nodes.len();
+            for service in &self.services {
+                let itself = *namespace == service.namespace && *name == "one";
+                let pair =
+                    |address: String| Pair { from, to: format!("{}/entry", service.namespace), address };
+                kinds[if itself { 2 } else { 1 }].push(pair(format!("{}:80", service.cluster_ip)));
+                kinds[if itself { 2 } else { 5 }].push(pair(format!("{}:80", service.balancer_ip)));
+                for (node, address) in self.nodes.iter().enumerate() {
+                    let by_node = pair(format!("{address}:{}", service.node_port));
+                    kinds[if node != own {
+                        4
+                    } else if itself {
+                        2
+                    } else {
+                        3
+                    }]
+                    .push(by_node);
+                }
+            }
+        }
+        kinds
+    }
+
     /// Every pod to every other, at both ports.
-    pub(crate) fn pod_pairs(&self) -> Vec<Pair> {
+    fn pod_pairs(&self) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for from in 0..PODS.len() {
             for to in (0..PODS.len()).filter(|to| *to != from) {
@@ -97,33 +128,6 @@ impl World {
                     from,
                     to: format!("{namespace}/{name}:{port}"),
                     address: format!("{}:{port}", self.addresses[to]),
-                }));
-            }
-        }
-        pairs
-    }
-
-    /// Every pod to every Service.
-    pub(crate) fn service_pairs(&self) -> Vec<Pair> {
-        let services = |from| {
-            self.services.iter().map(move |(namespace, address)| Pair {
-                from,
-                to: format!("{namespace}/entry:80"),
-                address: format!("{address}:80"),
-            })
-        };
-        (0..PODS.len()).flat_map(services).collect()
-    }
-
-    /// Every pod to every Service's port on every node.
-    pub(crate) fn node_port_pairs(&self) -> Vec<Pair> {
-        let mut pairs = Vec::new();
-        for from in 0..PODS.len() {
-            for (namespace, port) in &self.node_ports {
-                pairs.extend(self.nodes.iter().map(|node| Pair {
-                    from,
-                    to: format!("{namespace}/entry by {node}:{port}"),
-                    address: format!("{node}:{port}"),
                 }));
             }
         }
@@ -154,13 +158,16 @@ impl World {
             results.values().all(|connected| *connected == admits).then_some(())
         })?;
         let decision = if admits { "allow" } else { "deny" };
-        let to = format!("{CANARIES}/{}:8080", cluster.nodes()?[0]);
-        wait::until("the agents to know the policies", PATIENCE, || {
-            let answer = cluster
-                .ask(&["explain", "--all-nodes", "-o", "json", &format!("{CANARIES}/prober"), &to])
-                .ok()?;
-            answer.stdout.contains(&format!("\"decision\":\"{decision}\"")).then_some(())
-        })
+        let nodes = cluster.nodes()?;
+        let to = format!("{CANARIES}/{}:8080", nodes[0]);
+        for node in &nodes {
+            wait::until(&format!("the agent on {node} to know the policies"), PATIENCE, || {
+                let question = ["explain", "-o", "json", &format!("{CANARIES}/prober"), &to];
+                let answer = cluster.ask_on(node, &question).ok()?;
+                answer.stdout.contains(&format!("\"decision\":\"{decision}\"")).then_some(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Tries all pairs; each client tries its own at once.
@@ -179,10 +186,28 @@ impl World {
     }
 }
 
+impl Service {
+    /// Gives the Service of a namespace its load-balancer address, as its controller would, and returns it.
+    fn balanced(cluster: &Cluster, (namespace, balancer_ip): (&'static str, &'static str)) -> Result<Self> {
+        let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": balancer_ip}]}}});
+        cluster.kubectl(&format!(
+            "-n {namespace} patch service entry --subresource=status --type=merge -p={status}"
+        ))?;
+        let spec = cluster.get(&format!("service -n {namespace} entry"))?["spec"].take();
+        let cluster_ip = spec["clusterIP"].as_str().context("no address")?.to_owned();
+        let node_port = spec["ports"][0]["nodePort"].as_u64().context("no node port")?;
+        Ok(Self { namespace, cluster_ip, balancer_ip, node_port })
+    }
+}
+
+/// Its class keeps MetalLB away from it.
 fn service(namespace: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": "entry"},
-        "spec": {"type": "NodePort", "selector": {"app": "x"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        "spec": {
+            "type": "LoadBalancer", "loadBalancerClass": "scenarios/nobody", "selector": {"app": "x"},
+            "ports": [{"port": 80, "targetPort": 8080}],
+        },
     })
 }
 

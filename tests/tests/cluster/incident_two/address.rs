@@ -1,0 +1,72 @@
+//! One address of MetalLB, as the wire, MetalLB and the agents have it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use lab::real::{Cluster, Finding, Undo};
+use lab::wait;
+use serde_json::Value;
+
+use super::{NAMESPACE, SOON, SPEAKERS};
+
+/// Waits until the agents see one node announce the address, and MetalLB's status names it too; returns its name.
+pub(super) fn agreed(cluster: &Cluster, ip: &str, patience: Duration) -> Result<String> {
+    wait::until(&format!("one node of {ip} by ARP and by MetalLB's status"), patience, || {
+        let node = cluster.wait_claimant(ip, Duration::ZERO, |_| true).ok()?;
+        (status_node(&cluster.vip(ip).ok()?)? == node).then_some(node)
+    })
+    .with_context(|| format!("{:?}", cluster.vip(ip)))
+}
+
+/// The node that MetalLB's status names, as the agents report it.
+fn status_node(seen: &[Value]) -> Option<String> {
+    let claims = seen.first()?["api"].as_array()?;
+    let status = claims.iter().find(|claim| claim["source"] == "l2status")?;
+    status["node"].as_str().map(str::to_owned)
+}
+
+/// The number of moves that the agents report.
+pub(super) fn moves(cluster: &Cluster, ip: &str) -> Result<u64> {
+    Ok(cluster.vip(ip)?.iter().filter_map(|vip| vip["moves"].as_u64()).max().unwrap_or(0))
+}
+
+/// A command of the LAN client that connects once.
+pub(super) fn dial(cluster: &Cluster, address: &str) -> String {
+    format!("{}/bin/peer dial {address}", cluster.dir().display())
+}
+
+/// Adds a Service with an address of its own, which has no history yet and any node may announce. Returns the node that
+/// announces it.
+pub(super) fn new<'a>(cluster: &'a Cluster, name: &'a str, ip: &str) -> Result<(Undo<'a>, String)> {
+    let undo = Undo::new(move || cluster.kubectl(&format!("-n {NAMESPACE} delete service {name}")).map(drop));
+    cluster.apply(&service(name, ip, 80))?;
+    let node = agreed(cluster, ip, SOON)?;
+    Ok((undo, node))
+}
+
+/// A Service at this address, which others may share.
+pub(super) fn service(name: &str, ip: &str, port: u16) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\n  \
+         annotations: {{metallb.io/allow-shared-ip: both, metallb.io/loadBalancerIPs: {ip}}}\n\
+         spec: {{type: LoadBalancer, selector: {{app: web}}, ports: [{{port: {port}, targetPort: http}}]}}\n"
+    )
+}
+
+/// Waits for a `vip_conflict` of the address in this state that `wanted` accepts.
+pub(super) fn wait_conflict(
+    cluster: &Cluster,
+    ip: &str,
+    state: &str,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<Finding> {
+    cluster
+        .wait_finding(NAMESPACE, ("vip_conflict", state), SOON, |found| found["vip"] == ip && wanted(found))
+}
+
+/// The name of the speaker's pod on a node.
+pub(super) fn speaker(cluster: &Cluster, node: &str) -> Result<String> {
+    let pods = cluster.list(&format!("pods {SPEAKERS} --field-selector=spec.nodeName={node}"))?;
+    let name = pods.iter().find_map(|pod| pod["metadata"]["name"].as_str());
+    name.map(str::to_owned).with_context(|| format!("no speaker on {node}"))
+}

@@ -1,0 +1,54 @@
+//! Hears every warning about a namespace: findings, Events also when they are gone again, and alerts.
+
+use anyhow::{Result, ensure};
+use lab::real::{Cluster, Monitor, Process};
+use serde_json::Value;
+
+/// Everything by which somebody could be warned. It starts before the namespace is there.
+pub(crate) struct Listener<'a> {
+    cluster: &'a Cluster,
+    namespace: &'a str,
+    events: Process,
+    monitor: Monitor<'a>,
+}
+
+impl<'a> Listener<'a> {
+    pub(crate) fn start(cluster: &'a Cluster, namespace: &'a str) -> Result<Self> {
+        let events = cluster.watch(&format!("get events -n {namespace} --watch -o json"))?;
+        Ok(Self { cluster, namespace, events, monitor: Monitor::start(cluster)? })
+    }
+
+    /// Nothing of this namespace is or was worth a warning.
+    pub(crate) fn heard_nothing(&self) -> Result<()> {
+        let findings = self.cluster.findings(self.namespace)?;
+        let loud: Vec<&Value> = findings.iter().filter(|found| found["severity"] != "info").collect();
+        ensure!(loud.is_empty(), "somebody was warned: {loud:#?}");
+        let events = self.events()?;
+        let ours: Vec<&Value> =
+            events.iter().filter(|event| event["source"]["component"] == "flow-observer").collect();
+        ensure!(ours.is_empty(), "somebody was warned: {ours:#?}");
+        // The kubelets' and controllers' own Events show that the watch works.
+        ensure!(!events.is_empty(), "the watch saw no Event at all");
+        let alerts = self.monitor.fired()?;
+        let about = |alert: &&Value| {
+            alert.as_object().is_some_and(|labels| labels.values().any(|label| label == self.namespace))
+        };
+        let alerts: Vec<&Value> = alerts.iter().filter(about).collect();
+        ensure!(alerts.is_empty(), "somebody was warned: {alerts:#?}");
+        Ok(())
+    }
+
+    /// All Events so far. The last may be half written.
+    fn events(&self) -> Result<Vec<Value>> {
+        let log = self.events.log();
+        let mut events = Vec::new();
+        for event in serde_json::Deserializer::from_str(&log).into_iter() {
+            match event {
+                Ok(event) => events.push(event),
+                Err(error) if error.is_eof() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(events)
+    }
+}
