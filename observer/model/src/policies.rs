@@ -322,6 +322,13 @@ pub struct BrokenPolicy {
 }
 
 impl BrokenPolicy {
+    /// Is true for what only stands for policies: one of a kind that isn't judged, as network plugins have, or a document
+    /// that may hold a policy.
+    #[must_use]
+    pub fn is_unjudged(&self) -> bool {
+        self.kind != "NetworkPolicy" && self.kind.parse::<TierKind>().is_err()
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn object_ref(&self) -> ObjectRef {

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::document::Broken;
-use crate::object::{Object, ObjectId};
+use arcstr::ArcStr;
+use flow_model::policies::{BrokenPolicy, Tier};
+
+use crate::document::{Broken, Repeated};
+use crate::item::Note;
+use crate::object::ObjectId;
 
 /// A document or an object that is left out, or a value in it that is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,8 +26,11 @@ pub struct Problem {
 /// The extent of what a problem affects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
-    /// A file or a document could not be read or parsed, so it may have held anything.
+    /// A file or a document could not be read or parsed, or is not rendered, so it may hold any policy.
     Unreadable,
+    /// An object is there but can't be judged: a policy of a kind that isn't judged, or one that says two things. An empty
+    /// text stands for an object without a name.
+    Unjudged(ArcStr),
     /// Files are left out, or what a file gave earlier is still used.
     Files,
     /// A single object is left out, or is used without some of its values.
@@ -44,15 +51,43 @@ impl Problem {
         let Broken { line, message } = broken;
         Self { file: file.to_owned(), line, extent: Extent::Unreadable, message }
     }
+
+    /// A list that has a key twice, so that its first items may be lost.
+    pub(crate) fn of_list(file: &Path, line: usize, repeated: &Repeated) -> Self {
+        Self { file: file.to_owned(), line, extent: Extent::Unreadable, message: repeated.within(0) }
+    }
+
+    /// A remark about an object.
+    pub(crate) fn of_note(file: &Path, line: usize, Note { extent, message }: Note) -> Self {
+        Self { file: file.to_owned(), line, extent, message }
+    }
 }
 
-impl Extent {
-    /// Returns the extent of the notes about an object; `None` is one that can't be used at all.
-    pub(crate) fn of_notes(object: Option<&Object>) -> Self {
-        match object.filter(|object| object.is_broken_policy()) {
-            Some(policy) => Self::Policy(policy.id.clone()),
-            None => Self::Object,
+impl Problem {
+    /// Is true when everything could be read, but not be judged.
+    pub(crate) fn is_unjudged(&self) -> bool {
+        matches!(self.extent, Extent::Unjudged(_))
+    }
+
+    /// Returns what stands for the policies that may be in a document that can't be read. They may concern every pod.
+    pub(crate) fn hidden_policy(&self) -> Option<BrokenPolicy> {
+        if self.extent != Extent::Unreadable {
+            return None;
         }
+        let name = match self.line {
+            0 => arcstr::format!("{}", self.file.display()),
+            line => arcstr::format!("{}:{line}", self.file.display()),
+        };
+        Some(BrokenPolicy {
+            kind: arcstr::literal!("document"),
+            namespace: ArcStr::new(),
+            name,
+            why: arcstr::format!("{}; a policy may be in it", self.message),
+            selector: None,
+            ingress: true,
+            egress: true,
+            tier: Some(Tier::Admin),
+        })
     }
 }
 

@@ -40,8 +40,8 @@ fn plan(resources: &[Value]) -> Vec<u8> {
 
 fn seen() -> Baseline {
     let pods = [pod("web", "shop", "10.42.0.5", &json!({})), pod("db", "pg", "10.42.0.6", &json!({}))];
-    let default = manifests::stdin(policy("db", "default", "{podSelector: {}}").as_bytes()).unwrap();
-    let p = manifests::stdin(admits("web").to_string().as_bytes()).unwrap();
+    let default = manifests::stdin(policy("db", "default", "{podSelector: {}}").as_bytes(), None).unwrap();
+    let p = manifests::stdin(admits("web").to_string().as_bytes(), None).unwrap();
     let policies: Vec<_> =
         [&default, &p].map(|change| serde_json::to_value(&change.policies[0].object).unwrap()).into();
     read(&snapshot(&pods, json!(policies), &[flow(&end(&pods[0]), &end(&pods[1]), 5432)]))
