@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::kinds::{Kind, Purpose};
+use crate::kinds::Kind;
 use crate::list::Item;
 use crate::object::Object;
 use crate::policy::foreign;
@@ -48,21 +48,19 @@ fn is_kustomization(value: &Value) -> bool {
         && matches!(value["kind"].as_str(), Some("Kustomization" | "Component"))
 }
 
-/// Returns how much is lost with an object that can't be used.
+/// Returns how much is lost with an object that can't be used. The API refuses it as well, so no verdict depends on it, but
+/// its author wants it applied.
 fn if_lost(value: &Value) -> Extent {
     let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let Some(kind) = text("kind") else {
         // Helm's values and the files of other programs have neither.
         let is_manifest =
             text("apiVersion").is_some() || (value.get("metadata").is_some() && value.get("spec").is_some());
-        return if is_manifest { Extent::Unreadable } else { Extent::Object };
+        return if is_manifest { Extent::Unjudged(arcstr::literal!("document")) } else { Extent::Object };
     };
-    let known: Option<Kind> = kind.parse().ok();
-    let is_policy = known.is_some_and(|kind| kind.row().purpose == Purpose::Policies);
-    match known {
-        _ if is_policy || kind.ends_with("List") || foreign::is_policy(value) => Extent::Unreadable,
-        Some(_) => Extent::Unjudged(kind.into()),
-        None => Extent::Object,
+    match kind.parse::<Kind>().is_ok() || kind.ends_with("List") || foreign::is_policy(value) {
+        true => Extent::Unjudged(kind.into()),
+        false => Extent::Object,
     }
 }
 

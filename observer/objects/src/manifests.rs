@@ -58,7 +58,10 @@ impl Reader<'_> {
         }
         for file in kustomizations {
             match (self.render)(unrendered::directory(&file)) {
-                Ok(bytes) => add_rendered(&mut collector, &file, &bytes),
+                Ok(bytes) => {
+                    collector.problems([unrendered::rendered(&file)]);
+                    add_rendered(&mut collector, &file, &bytes);
+                }
                 Err(why) => collector.problems([unrendered::kustomization(&file, &why)]),
             }
         }

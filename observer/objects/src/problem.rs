@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use arcstr::ArcStr;
-use flow_model::policies::{BrokenPolicy, Tier};
+use flow_model::policies::BrokenPolicy;
 
 use crate::document::{Broken, Repeated};
 use crate::item::Note;
@@ -78,16 +78,7 @@ impl Problem {
             0 => arcstr::format!("{}", self.file.display()),
             line => arcstr::format!("{}:{line}", self.file.display()),
         };
-        Some(BrokenPolicy {
-            kind: arcstr::literal!("document"),
-            namespace: ArcStr::new(),
-            name,
-            why: arcstr::format!("{}; a policy may be in it", self.message),
-            selector: None,
-            ingress: true,
-            egress: true,
-            tier: Some(Tier::Admin),
-        })
+        Some(BrokenPolicy::in_document(name, &self.message))
     }
 }
 

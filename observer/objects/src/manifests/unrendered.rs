@@ -59,6 +59,13 @@ pub(super) fn kustomization(file: &Path, why: &str) -> Problem {
     Problem::of_file(file, Extent::Unjudged(arcstr::literal!("kustomization")), message)
 }
 
+/// Names a kustomization that was rendered, because what is found in it has other lines than its files.
+pub(super) fn rendered(file: &Path) -> Problem {
+    let directory = directory(file).display();
+    let message = format!("rendered; what is found is in the output of `kubectl kustomize {directory}`");
+    Problem::of_file(file, Extent::Files, message)
+}
+
 /// A chart, which needs values to become manifests.
 pub(super) fn chart(file: &Path) -> Problem {
     let directory = directory(file).display();

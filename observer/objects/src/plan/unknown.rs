@@ -4,7 +4,20 @@ use serde_json::{Map, Value};
 
 /// Stands for a value that is known only when the plan is applied. It is no valid selector, address or port, so a policy with
 /// it is a broken one.
-const UNKNOWN: &str = "(known after apply)";
+pub(super) const UNKNOWN: &str = "(known after apply)";
+
+/// Is true for a value that isn't known.
+pub(super) fn is(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains(UNKNOWN))
+}
+
+/// Returns the object with content that isn't known.
+pub(super) fn content(mut object: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("spec".to_owned(), UNKNOWN.into());
+    }
+    object
+}
 
 /// Writes [`UNKNOWN`] wherever `unknown` is true.
 pub(super) fn mark(value: &mut Value, unknown: &Value) {

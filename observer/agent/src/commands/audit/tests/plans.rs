@@ -124,12 +124,12 @@ fn namespaces_and_yaml_of_other_providers_are_read() {
     let resources = [
         change("kubernetes_namespace_v1", json!({"metadata": metadata})),
         change("kubectl_manifest", json!({"yaml_body": policy("db", "p", "{podSelector: {}}")})),
-        change("kubernetes_network_policy_v1", json!({})),
+        change("helm_release", json!({"chart": "db"})),
     ];
     let change = plan::change(&plan(&resources)).unwrap();
     assert_eq!(change.namespaces[0].namespace.labels.get("team").map(|v| &**v), Some("a"));
     assert_eq!(change.policies[0].place.to_string(), "kubectl_manifest.x");
-    assert!(change.notes[0].contains("kubernetes_network_policy_v1 not read"), "{:?}", change.notes);
+    assert_eq!(change.unjudged[0].object, "helm_release");
     assert_eq!(rules(&audit(&change, &[])), ["consumer-not-admitted"]);
 }
 
