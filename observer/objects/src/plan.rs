@@ -80,7 +80,8 @@ impl Collected {
             after = self.take(resource, content, &before);
         }
         // A resource that is forgotten stays in the cluster, also where another one takes its place.
-        let gone = before.iter().filter_map(|object| ObjectId::of(object).ok()).filter(|id| !after.contains(id));
+        let gone =
+            before.iter().filter_map(|object| ObjectId::of(object).ok()).filter(|id| !after.contains(id));
         let address = address(resource);
         if !does("forget") {
             self.change.removed.extend(gone.map(|ObjectId { kind, object }| {

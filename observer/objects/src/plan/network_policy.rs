@@ -63,7 +63,8 @@ fn port(port: &Value) -> Value {
         Value::String(text) => text.parse::<i64>().map_or_else(|_| text.as_str().into(), Value::from),
         other => other.clone(),
     };
-    let protocol = port["protocol"].as_str().is_none_or(|name| !name.is_empty()).then(|| port["protocol"].clone());
+    let protocol =
+        port["protocol"].as_str().is_none_or(|name| !name.is_empty()).then(|| port["protocol"].clone());
     let end = Some(&port["end_port"]).filter(|end| **end != 0);
     json!({"port": number, "protocol": protocol, "endPort": end})
 }

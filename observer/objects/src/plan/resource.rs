@@ -32,7 +32,9 @@ impl Content {
 /// Returns why the objects of a resource are never in a plan; `None` for all others.
 pub(super) fn unjudged(resource: &Value) -> Option<&'static str> {
     match resource["type"].as_str()? {
-        "helm_release" => Some("a chart's objects are not in the plan; pipe `helm template` into --manifests -"),
+        "helm_release" => {
+            Some("a chart's objects are not in the plan; pipe `helm template` into --manifests -")
+        }
         "kustomization_resource" => {
             Some("objects of kustomizations aren't read here; pipe `kubectl kustomize` into --manifests -")
         }
@@ -41,7 +43,9 @@ pub(super) fn unjudged(resource: &Value) -> Option<&'static str> {
         }
         "kubernetes_network_policy" | "kubernetes_network_policy_v1" => None,
         "k8s_manifest" => Some("resources of this type aren't read"),
-        kind if kind.contains("network_policy") && kind.contains("k8s") => Some("resources of this type aren't read"),
+        kind if kind.contains("network_policy") && kind.contains("k8s") => {
+            Some("resources of this type aren't read")
+        }
         kind if kind.starts_with("kubernetes_network_policy") => Some("resources of this type aren't read"),
         _ => None,
     }
@@ -59,7 +63,8 @@ pub(super) fn content(resource: &Value, values: &Value, unknown: &Value) -> Cont
         "kubectl_manifest" => yaml(values, unknown),
         "kubernetes_network_policy" | "kubernetes_network_policy_v1" => match values {
             Value::Null => Content::Objects(Vec::new()),
-            _ => network_policy::object(&marked()).map_or_else(Content::after_apply, |it| Content::Objects(vec![it])),
+            _ => network_policy::object(&marked())
+                .map_or_else(Content::after_apply, |it| Content::Objects(vec![it])),
         },
         "kubernetes_namespace" | "kubernetes_namespace_v1" => {
             Content::Objects(namespace(&marked()).into_iter().collect())
@@ -115,7 +120,8 @@ fn yaml(values: &Value, unknown: &Value) -> Content {
 fn namespace(values: &Value) -> Option<Value> {
     let metadata = values["metadata"].get(0).filter(|metadata| metadata.is_object())?;
     let keep = |key: &str| metadata.get(key).cloned().unwrap_or_default();
-    let metadata = json!({"name": keep("name"), "labels": keep("labels"), "annotations": keep("annotations")});
+    let metadata =
+        json!({"name": keep("name"), "labels": keep("labels"), "annotations": keep("annotations")});
     let kind = Kind::Namespace;
     Some(json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": metadata}))
 }

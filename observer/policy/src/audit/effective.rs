@@ -71,9 +71,8 @@ fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
     let namespaced = before.namespaced.iter().filter(|p| stays(NETWORK_POLICY, p.object_ref()));
     let tiered = before.tiered.iter().filter(|p| stays(p.kind.as_str(), p.object_ref()));
     let broken = before.broken.iter().filter(|p| stays(&p.kind, p.object_ref()));
-    let unread = |(place, why): &(Place, String)| {
-        Arc::new(BrokenPolicy::in_document(arcstr::format!("{place}"), why))
-    };
+    let unread =
+        |(place, why): &(Place, String)| Arc::new(BrokenPolicy::in_document(arcstr::format!("{place}"), why));
     let unread = change.unreadable.iter().map(unread);
     let mut after = Policies {
         namespaced: namespaced.chain(change.policies.iter().map(|p| &p.object)).cloned().collect(),
