@@ -64,6 +64,15 @@ impl Problem {
 }
 
 impl Problem {
+    /// Is true when verdicts may depend on what it names.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self.extent {
+            Extent::Unreadable | Extent::Unjudged(_) | Extent::Policy(_) => true,
+            Extent::Files | Extent::Object => false,
+        }
+    }
+
     /// Is true when everything could be read, but not be judged.
     pub(crate) fn is_unjudged(&self) -> bool {
         matches!(self.extent, Extent::Unjudged(_))

@@ -39,9 +39,8 @@ fn run(program: &str, arguments: &[&OsStr], limit: Duration) -> io::Result<Resul
         .stderr(Stdio::piped())
         .spawn()?;
     let (out, err) = (drained(child.stdout.take()), drained(child.stderr.take()));
-    let status = match wait(&mut child, limit)? {
-        Some(status) => status,
-        None => return Ok(Err(format!("it takes longer than {} s", limit.as_secs()))),
+    let Some(status) = wait(&mut child, limit)? else {
+        return Ok(Err(format!("it takes longer than {} s", limit.as_secs())));
     };
     let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
     let err = String::from_utf8_lossy(&err);
