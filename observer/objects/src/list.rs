@@ -43,9 +43,9 @@ impl Item {
         let keys: Vec<_> = twice.clone().map(|repeated| format!("`{}`", repeated.key)).collect();
         let (first, again) = twice.filter_map(|repeated| repeated.lines).next()?;
         Some(format!(
-            "holds two objects, of which only the last counts: {} come twice, on lines {first} and {again}; `---` (in a \
+            "holds two objects, of which only the last counts, because {} is there twice, on lines {first} and {again}; `---` (in a \
              list: `- `) is missing between them",
-            keys.join(", ")
+            keys.join(" and ")
         ))
     }
 

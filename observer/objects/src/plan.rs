@@ -4,7 +4,7 @@ mod network_policy;
 mod resource;
 mod unknown;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use flow_policy::audit::{Change, Place, Removed, Unjudged};
@@ -53,6 +53,8 @@ pub fn change(json: &[u8]) -> Result<Change, PlanError> {
 struct Collected {
     objects: Vec<(manifests::Place, Value)>,
     change: Change,
+    /// Counts of workloads that are not read, by type.
+    unread: BTreeMap<String, usize>,
 }
 
 impl Collected {
@@ -114,6 +116,10 @@ impl Collected {
     /// stay, with unknown content.
     fn take(&mut self, resource: &Value, content: Content, before: &[Value]) -> HashSet<ObjectId> {
         let address = address(resource);
+        let kind = resource["type"].as_str().unwrap_or_default();
+        if resource::is_workload(kind) {
+            *self.unread.entry(kind.to_owned()).or_default() += 1;
+        }
         let mut objects = match content {
             Content::Objects(objects) => objects,
             Content::Unknown(why) => {
@@ -125,6 +131,13 @@ impl Collected {
         objects.retain(|object| !unknown::is(&object["metadata"]["namespace"]) || !may_be_policy(object));
         if objects.len() < count {
             self.unreadable(&address, "its namespace is only known when the plan is applied".to_owned());
+        }
+        let count = objects.len();
+        objects.retain(|object| {
+            object["kind"] != Kind::Namespace.name() || !unknown::is_in(&object["metadata"]["labels"])
+        });
+        if objects.len() < count {
+            self.unreadable(&address, "its labels are only known when the plan is applied".to_owned());
         }
         let ids = objects.iter().filter_map(|object| ObjectId::of(object).ok()).collect();
         let place = manifests::Place { file: PathBuf::from(address), line: 0 };
@@ -145,6 +158,8 @@ impl Collected {
     fn finish(self) -> Change {
         let mut change = self.change;
         change.extend(audited(manifests::collect(self.objects)));
+        let unread = self.unread.into_iter();
+        change.notes.extend(unread.map(|(kind, count)| format!("{count} of type {kind} not read")));
         change
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn unjudged(resource: &Value) -> Option<&'static str> {
         "argocd_application" | "argocd_application_set" | "flux_bootstrap_git" => {
             Some("it makes other objects, which are not in the plan")
         }
+        "kubernetes_labels" => Some("it sets labels of other objects, by which policies may select"),
         "kubernetes_network_policy" | "kubernetes_network_policy_v1" => None,
         "k8s_manifest" => Some("resources of this type aren't read"),
         kind if kind.contains("network_policy") && kind.contains("k8s") => {
@@ -49,6 +50,15 @@ pub(super) fn unjudged(resource: &Value) -> Option<&'static str> {
         kind if kind.starts_with("kubernetes_network_policy") => Some("resources of this type aren't read"),
         _ => None,
     }
+}
+
+/// Is true for the provider's own form of a workload or a Service. Nothing that a plan's policies do to observed flows
+/// depends on it, but checks that look for pods don't find it.
+pub(super) fn is_workload(kind: &str) -> bool {
+    let kind = ["_v1", "_v2beta2", "_v2"].iter().find_map(|end| kind.strip_suffix(end)).unwrap_or(kind);
+    let Some(kind) = kind.strip_prefix("kubernetes_") else { return false };
+    ["deployment", "stateful_set", "daemonset", "daemon_set", "pod", "job", "cron_job", "service"]
+        .contains(&kind)
 }
 
 /// Returns the objects of a resource with these values. Values that are unknown are marked.

@@ -11,6 +11,11 @@ pub(super) fn is(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains(UNKNOWN))
 }
 
+/// Is true for a map of which a value isn't known, or nothing is.
+pub(super) fn is_in(map: &Value) -> bool {
+    is(map) || map.as_object().is_some_and(|map| map.values().any(is))
+}
+
 /// Returns the object with content that isn't known.
 pub(super) fn content(mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {

@@ -42,7 +42,7 @@ pub(crate) fn is_policy(object: &Value) -> bool {
 
 fn of(object: &Value) -> Option<Foreign> {
     let (kind, version) = (object["kind"].as_str()?, object["apiVersion"].as_str()?);
-    let (group, _) = version.split_once('/')?;
+    let Some((group, _)) = version.split_once('/') else { return table::default_of_plugin(object) };
     match Kind::of_object(kind, Some(group)) {
         Some(_) => None,
         None => table::known(kind, group).or_else(|| table::likely(kind, group, object)),

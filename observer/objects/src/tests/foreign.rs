@@ -88,3 +88,21 @@ fn a_kind_of_the_same_name_elsewhere_is_counted_apart() {
     )]);
     assert_eq!(loaded.inventory.objects.keys().collect::<Vec<_>>(), ["NetworkPolicy.crd.projectcalico.org"]);
 }
+
+#[rstest]
+#[case("always", 1)]
+#[case("never", 1)]
+#[case("default", 0)]
+fn settings_that_change_what_no_policy_means(#[case] setting: &str, #[case] expect: usize) {
+    let text = format!(
+        "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: cilium-config, namespace: kube-system}}, data: {{enable-policy: {setting}}}}}"
+    );
+    let loaded = loaded(&[("x.yaml", &text)]);
+    let broken = &loaded.inventory.policies.broken;
+    assert_eq!(broken.len(), expect, "{:?}", loaded.problems);
+    assert!(
+        broken
+            .iter()
+            .all(|policy| policy.selector.as_ref().is_some_and(|s| s.namespaces.requirements.is_empty()))
+    );
+}

@@ -29,7 +29,7 @@ pub(super) fn read(foreign: &Foreign, namespace: &ArcStr, object: &Value) -> Sub
         foreign.scope == Scope::Cluster || (matches!(foreign.pods, Pods::Istio) && *namespace == ISTIO_ROOT);
     let namespaces = if everywhere { Selector::default() } else { named(namespace) };
     let pods = match foreign.pods {
-        Pods::Any => PodsPeer { namespaces, pods: None },
+        Pods::Any | Pods::All => PodsPeer { namespaces, pods: None },
         Pods::Selector(field) => PodsPeer { namespaces, pods: labels(&spec[field]) },
         Pods::Istio => PodsPeer { namespaces, pods: labels(&spec["selector"]) },
         Pods::Cilium => PodsPeer { namespaces, pods: cilium(object) },

@@ -30,6 +30,8 @@ pub(super) enum Pods {
     Istio,
     /// All pods of its scope, or which ones isn't known.
     Any,
+    /// All pods of the cluster, wherever the object is.
+    All,
 }
 
 /// The directions that a policy may act on.
@@ -90,6 +92,17 @@ const TABLE: &[Row] = &[
 /// Returns the row of a kind.
 pub(super) fn known(kind: &str, group: &str) -> Option<Foreign> {
     TABLE.iter().find(|row| (row.0, row.1) == (group, kind)).map(|row| row.2)
+}
+
+/// Returns a row for the settings of a network plugin by which pods are isolated without a policy, or policies have no effect.
+pub(super) fn default_of_plugin(object: &Value) -> Option<Foreign> {
+    let maker = match object["data"]["enable-policy"].as_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("always") => "Cilium: with enable-policy: always, pods are isolated without a policy",
+        Some("never") => "Cilium: with enable-policy: never, policies have no effect",
+        _ => return None,
+    };
+    let is_settings = object["kind"] == "ConfigMap" && object["metadata"]["name"] == "cilium-config";
+    is_settings.then_some(Foreign { maker, scope: Namespaced, pods: Pods::All, acts: Both })
 }
 
 /// Fields of `spec` by which kinds select pods.

@@ -241,6 +241,38 @@ fn an_update_to_content_that_is_not_known_leaves_the_policy_unknown() {
 }
 
 #[test]
+fn labels_of_a_namespace_that_are_not_known_make_the_verdict_unknown() {
+    let metadata = json!({"metadata": [{"name": "web", "labels": {"team": null}}]});
+    let unknown = json!({"metadata": [{"labels": {"team": true}}]});
+    let report =
+        audited(&plan(&[changed("kubernetes_namespace", &["update"], metadata.clone(), metadata, unknown)]));
+    assert_eq!((rules(&report), report.unknown.len()), (vec!["broken-policy"], 1));
+}
+
+#[test]
+fn a_resource_that_takes_the_place_of_a_forgotten_one_removes_nothing() {
+    let replace = changed(
+        "kubernetes_network_policy",
+        &["create", "forget"],
+        blocks("p", Some("web")),
+        blocks("q", None),
+        json!({}),
+    );
+    assert_eq!(audited(&plan(&[replace])).findings, []);
+}
+
+#[test]
+fn workloads_in_the_providers_own_form_are_counted() {
+    let pods = ["kubernetes_deployment", "kubernetes_deployment_v1", "kubernetes_config_map"];
+    let pods = pods.map(|kind| changed(kind, &["create"], Value::Null, json!({}), json!({})));
+    let notes = plan::change(&plan(&pods)).unwrap().notes;
+    assert_eq!(
+        notes,
+        ["1 of type kubernetes_deployment not read", "1 of type kubernetes_deployment_v1 not read"]
+    );
+}
+
+#[test]
 fn resources_that_are_not_in_the_plan_are_not_judged() {
     for kind in ["helm_release", "kustomization_resource"] {
         let change = |action: &str| {
