@@ -6,14 +6,7 @@ use crate::kinds::Kind;
 use crate::list::Item;
 use crate::object::Object;
 use crate::policy::foreign;
-use crate::problem::Extent;
-
-/// A remark about an object, and how much it affects.
-#[derive(Debug)]
-pub(crate) struct Note {
-    pub(crate) extent: Extent,
-    pub(crate) message: String,
-}
+use crate::problem::{Extent, Note};
 
 /// Converts an item. With `None` the object can't be used at all.
 pub(crate) fn object(item: Item, notes: &mut Vec<Note>) -> Option<Object> {

@@ -132,6 +132,7 @@ impl Collected {
         if objects.len() < count {
             self.unreadable(&address, "its namespace is only known when the plan is applied".to_owned());
         }
+        let ids = objects.iter().filter_map(|object| ObjectId::of(object).ok()).collect();
         let count = objects.len();
         objects.retain(|object| {
             object["kind"] != Kind::Namespace.name() || !unknown::is_in(&object["metadata"]["labels"])
@@ -139,7 +140,6 @@ impl Collected {
         if objects.len() < count {
             self.unreadable(&address, "its labels are only known when the plan is applied".to_owned());
         }
-        let ids = objects.iter().filter_map(|object| ObjectId::of(object).ok()).collect();
         let place = manifests::Place { file: PathBuf::from(address), line: 0 };
         self.objects.extend(objects.into_iter().map(|object| (place.clone(), object)));
         ids

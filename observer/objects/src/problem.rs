@@ -7,7 +7,6 @@ use arcstr::ArcStr;
 use flow_model::policies::BrokenPolicy;
 
 use crate::document::{Broken, Repeated};
-use crate::item::Note;
 use crate::object::ObjectId;
 
 /// A document or an object that is left out, or a value in it that is.
@@ -37,6 +36,13 @@ pub enum Extent {
     Object,
     /// A policy could not be read as a whole. It is among the broken policies, too.
     Policy(ObjectId),
+}
+
+/// A remark about an object, and how much it affects.
+#[derive(Debug)]
+pub(crate) struct Note {
+    pub(crate) extent: Extent,
+    pub(crate) message: String,
 }
 
 impl Problem {

@@ -8,13 +8,12 @@ use serde_json::Value;
 
 use crate::document::Document;
 use crate::index::Index;
-use crate::item::Note;
 use crate::kinds::Kind;
 use crate::list::Item;
 use crate::manifests::content::{Manifests, Place, Template};
 use crate::manifests::{bindings, makers, placement, templates};
 use crate::object::{Object, ObjectId};
-use crate::problem::{Extent, Problem};
+use crate::problem::{Extent, Note, Problem};
 use crate::{item, list, values};
 
 /// The manifests that were read so far.

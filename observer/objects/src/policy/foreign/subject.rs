@@ -25,8 +25,9 @@ pub(super) struct Subject {
 pub(super) fn read(foreign: &Foreign, namespace: &ArcStr, object: &Value) -> Subject {
     let spec = &object["spec"];
     let (ingress, egress) = directions(foreign, spec, object);
-    let everywhere =
-        foreign.scope == Scope::Cluster || (matches!(foreign.pods, Pods::Istio) && *namespace == ISTIO_ROOT);
+    let everywhere = foreign.scope == Scope::Cluster
+        || matches!(foreign.pods, Pods::All)
+        || (matches!(foreign.pods, Pods::Istio) && *namespace == ISTIO_ROOT);
     let namespaces = if everywhere { Selector::default() } else { named(namespace) };
     let pods = match foreign.pods {
         Pods::Any | Pods::All => PodsPeer { namespaces, pods: None },
