@@ -127,22 +127,31 @@ impl Collected {
                 before.iter().cloned().map(unknown::content).collect()
             }
         };
-        let count = objects.len();
-        objects.retain(|object| !unknown::is(&object["metadata"]["namespace"]) || !may_be_policy(object));
-        if objects.len() < count {
-            self.unreadable(&address, "its namespace is only known when the plan is applied".to_owned());
-        }
+        self.keep(&mut objects, &address, "its namespace is only known when the plan is applied", |object| {
+            !unknown::is(&object["metadata"]["namespace"]) || !may_be_policy(object)
+        });
         let ids = objects.iter().filter_map(|object| ObjectId::of(object).ok()).collect();
-        let count = objects.len();
-        objects.retain(|object| {
+        self.keep(&mut objects, &address, "its labels are only known when the plan is applied", |object| {
             object["kind"] != Kind::Namespace.name() || !unknown::is_in(&object["metadata"]["labels"])
         });
-        if objects.len() < count {
-            self.unreadable(&address, "its labels are only known when the plan is applied".to_owned());
-        }
         let place = manifests::Place { file: PathBuf::from(address), line: 0 };
         self.objects.extend(objects.into_iter().map(|object| (place.clone(), object)));
         ids
+    }
+
+    /// Keeps the objects of which enough is known. The others may have any effect, for this reason.
+    fn keep(
+        &mut self,
+        objects: &mut Vec<Value>,
+        address: &str,
+        why: &str,
+        is_known: impl Fn(&Value) -> bool,
+    ) {
+        let count = objects.len();
+        objects.retain(is_known);
+        if objects.len() < count {
+            self.unreadable(address, why.to_owned());
+        }
     }
 
     fn unreadable(&mut self, address: &str, why: String) {

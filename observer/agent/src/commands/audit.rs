@@ -30,8 +30,8 @@ const AFTER: &str = "\
 Exit codes:
   0  everything was judged, and nothing was found
   1  something was found, or a document can't be read
-  2  something was not judged, such as a policy of another kind, a chart or a kustomization that is not rendered, or a
-     resource of a plan; or the arguments are wrong, or a file is missing
+  2  something was not judged, such as a Cilium policy, a chart, or a resource of a plan;
+     or the arguments are wrong, or a file is missing
 --allow-unjudged makes 0 of what is only not judged or not read. The report lists it all the same.";
 
 /// Report which observed connections proposed policies would refuse, and mistakes in the policies.

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Stands for a value that is known only when the plan is applied. It is no valid selector, address or port, so a policy with
-/// it is a broken one.
-pub(super) const UNKNOWN: &str = "(known after apply)";
+pub(super) use crate::text::UNKNOWN;
 
 /// Is true for a value that isn't known.
 pub(super) fn is(value: &Value) -> bool {
