@@ -322,6 +322,28 @@ pub struct BrokenPolicy {
 }
 
 impl BrokenPolicy {
+    /// Returns what stands for the policies that may be in a document that can't be read. They may concern every pod.
+    #[must_use]
+    pub fn in_document(name: ArcStr, why: &str) -> Self {
+        Self {
+            kind: arcstr::literal!("document"),
+            namespace: ArcStr::new(),
+            name,
+            why: arcstr::format!("{why}; a policy may be in it"),
+            selector: None,
+            ingress: true,
+            egress: true,
+            tier: Some(Tier::Admin),
+        }
+    }
+
+    /// Is true for what only stands for policies: one of a kind that isn't judged, as network plugins have, or a document
+    /// that may hold a policy.
+    #[must_use]
+    pub fn is_unjudged(&self) -> bool {
+        self.kind != "NetworkPolicy" && self.kind.parse::<TierKind>().is_err()
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn object_ref(&self) -> ObjectRef {

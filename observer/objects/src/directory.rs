@@ -33,7 +33,8 @@ pub fn load(path: &Path) -> Result<Loaded, ClusterError> {
 pub fn take(files: &Files, index: &mut Index) -> Loaded {
     index.replace(files.objects().cloned());
     let problems: Vec<_> = files.problems().cloned().collect();
-    index.set_unreadable(problems.len() as u64);
+    index.set_unreadable(problems.iter().filter(|problem| !problem.is_unjudged()).count() as u64);
+    index.set_unread(problems.iter().filter_map(Problem::hidden_policy).collect());
     let inventory = index.publish().unwrap_or_else(|| index.published());
     Loaded { inventory, problems }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Namespace, Node};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Policies;
+use flow_model::policies::{BrokenPolicy, Policies};
 use strum::IntoEnumIterator as _;
 
 use crate::convert::PodBody;
@@ -32,6 +32,8 @@ pub struct Index {
     /// This holds objects by the kind that is counted. Kinds that are not in the table of kinds are counted, too.
     kinds: BTreeMap<ArcStr, Objects>,
     unreadable: u64,
+    /// These stand for the policies that may be in documents that can't be read.
+    unread: Vec<Arc<BrokenPolicy>>,
     /// This holds the kinds of which nothing could be read so far, and why.
     missing: BTreeMap<Kind, ArcStr>,
     published: Arc<Inventory>,
@@ -89,6 +91,11 @@ impl Index {
     /// Sets how many documents and objects of the source can't be read now; they are counted with the objects.
     pub fn set_unreadable(&mut self, count: u64) {
         self.unreadable = count;
+    }
+
+    /// Sets what stands for the policies that may be in documents that can't be read now.
+    pub fn set_unread(&mut self, policies: Vec<BrokenPolicy>) {
+        self.unread = policies.into_iter().map(Arc::new).collect();
     }
 
     /// Returns the inventory if it differs from the one published last. An object that is the same in both is the same `Arc`
@@ -153,7 +160,9 @@ impl Index {
 
     fn policies(&self) -> Policies {
         let mut policies = Policies::default();
-        for body in self.bodies_for(Purpose::Policies) {
+        let judged = self.bodies_for(Purpose::Policies);
+        let foreign = self.kinds.iter().filter(|(kind, _)| kind.parse::<Kind>().is_err());
+        for body in judged.chain(foreign.flat_map(|(_, objects)| objects.values())) {
             match body {
                 Body::Policy(PolicyBody::Namespaced(policy)) => policies.namespaced.push(Arc::clone(policy)),
                 Body::Policy(PolicyBody::Tiered(policy)) => policies.tiered.push(Arc::clone(policy)),
@@ -161,7 +170,11 @@ impl Index {
                 _ => {}
             }
         }
+        policies.broken.extend(self.unread.iter().cloned());
         policies.broken.extend(self.missing.iter().filter_map(|(kind, why)| policy::missing(*kind, why)));
+        policies
+            .broken
+            .sort_by(|a, b| (&a.kind, &a.namespace, &a.name).cmp(&(&b.kind, &b.namespace, &b.name)));
         policies
     }
 

@@ -11,7 +11,7 @@
 //! | `proposal` | manifests as a proposed change |
 //! | `directory`, `manifests` | one source as a whole |
 //! | `read`, `index` | files, and the objects that exist now |
-//! | `problem` | what could not be read |
+//! | `problem`, `item` | what could not be read, and one item of a document |
 //! | `object` | one object of any kind |
 //! | `convert`, `policy`, `announcers` | readers of single kinds |
 //! | `kinds`, `values` | the table of kinds, and readers of fields |
@@ -23,6 +23,7 @@ pub mod directory;
 mod document;
 mod error;
 mod index;
+mod item;
 pub mod kinds;
 mod list;
 pub mod manifests;
@@ -40,6 +41,7 @@ mod values;
 mod tests;
 
 pub use directory::Loaded;
+pub use document::encoding;
 pub use error::ClusterError;
 pub use index::Index;
 pub use object::Object;

@@ -1,16 +1,34 @@
 //! Lists to objects: `List`, `PodList` and similar kinds, nested or not, and plain arrays.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
+
+use crate::document::{Document, Repeated};
 
 /// Lists are nested at most this deep; deeper ones are a mistake.
 const MAX_DEPTH: usize = 4;
 
 /// An object of a document, and its position there.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Item {
     /// Index in each list, outermost first; empty if the document is the object.
     pub(crate) path: Vec<usize>,
+    /// The keys and indexes that lead to it.
+    pointer: Vec<String>,
+    /// The line where it begins, or its document where that isn't known.
+    pub(crate) line: usize,
     pub(crate) value: Value,
+    /// These are the keys that it, or something in it, has twice.
+    pub(crate) repeated: Vec<Repeated>,
+}
+
+/// The objects of a document.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    pub(crate) items: Vec<Item>,
+    /// Lists have these keys twice, so that other objects are lost.
+    pub(crate) lost: Vec<Repeated>,
 }
 
 impl Item {
@@ -18,13 +36,55 @@ impl Item {
     pub(crate) fn place(&self) -> String {
         self.path.iter().map(|index| format!("items[{index}]: ")).collect()
     }
+
+    /// Returns what is wrong where two objects are written as one, of which only the last counts.
+    pub(crate) fn hidden(&self) -> Option<String> {
+        let twice = self.repeated.iter().filter(|key| key.hides_an_object(self.pointer.len()));
+        let keys: Vec<_> = twice.clone().map(|repeated| format!("`{}`", repeated.key)).collect();
+        let (first, again) = twice.filter_map(|repeated| repeated.lines).next()?;
+        Some(format!(
+            "holds two objects, of which only the last counts, because {} is there twice, on lines {first} and {again}; `---` (in a \
+             list: `- `) is missing between them",
+            keys.join(" and ")
+        ))
+    }
+
+    /// Describes the keys that come twice in it.
+    pub(crate) fn doubts(&self) -> Option<String> {
+        let depth = self.pointer.len();
+        let all: Vec<_> = self.repeated.iter().map(|repeated| repeated.within(depth)).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
 }
 
 /// Unpacks lists. An item of a typed list may leave out kind and version, as in the API's own answers.
-pub(crate) fn items(value: Value) -> Vec<Item> {
-    let mut out = Vec::new();
-    unpack(Item { path: Vec::new(), value }, &mut out);
+pub(crate) fn items(document: Document) -> Items {
+    let Document { line, value, repeated, lines } = document;
+    let mut out = Items::default();
+    unpack(Item { line, value, ..Item::default() }, &mut out.items);
+    let mut lines: HashMap<_, _> = lines.into_iter().collect();
+    for item in &mut out.items {
+        item.line = lines.remove(&item.path).unwrap_or(line);
+    }
+    assign(repeated, &mut out);
     out
+}
+
+/// Gives each key to the item that holds it.
+fn assign(repeated: Vec<Repeated>, out: &mut Items) {
+    if repeated.is_empty() {
+        return;
+    }
+    let items = out.items.iter().enumerate();
+    let by_pointer: HashMap<_, _> = items.map(|(index, item)| (item.pointer.clone(), index)).collect();
+    for repeated in repeated {
+        let depth = repeated.path.len().min(2 * MAX_DEPTH);
+        let holder = (0..=depth).find_map(|depth| by_pointer.get(&repeated.path[..depth]));
+        match holder.and_then(|index| out.items.get_mut(*index)) {
+            Some(item) => item.repeated.push(repeated),
+            None => out.lost.push(repeated),
+        }
+    }
 }
 
 fn unpack(mut item: Item, out: &mut Vec<Item>) {
@@ -33,11 +93,11 @@ fn unpack(mut item: Item, out: &mut Vec<Item>) {
         return;
     }
     let inherited = inherited(&item.value);
-    let children = match &mut item.value {
-        Value::Array(children) => std::mem::take(children),
+    let (children, below) = match &mut item.value {
+        Value::Array(children) => (std::mem::take(children), None),
         Value::Object(map) if is_list(map) => match map.get_mut("items").map(Value::take) {
-            Some(Value::Array(children)) => children,
-            _ => Vec::new(),
+            Some(Value::Array(children)) => (children, Some("items")),
+            _ => (Vec::new(), None),
         },
         _ => {
             out.push(item);
@@ -51,7 +111,10 @@ fn unpack(mut item: Item, out: &mut Vec<Item>) {
         }
         let mut path = item.path.clone();
         path.push(index);
-        unpack(Item { path, value }, out);
+        let mut pointer = item.pointer.clone();
+        pointer.extend(below.map(str::to_owned));
+        pointer.push(index.to_string());
+        unpack(Item { path, pointer, value, ..Item::default() }, out);
     }
 }
 

@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::announcers::{self, AnnouncerBody};
 use crate::convert::{self, PodBody, ServiceBody, SliceBody};
 use crate::kinds::Kind;
-use crate::policy::{self, PolicyBody};
+use crate::policy::{self, PolicyBody, foreign};
+use crate::problem::Extent;
 use crate::values::{self, NAME_LABEL, typed};
 
 pub use id::ObjectId;
@@ -67,15 +68,46 @@ impl Object {
         }
     }
 
-    /// Is true for a policy that could not be read as a whole.
-    #[must_use]
-    pub fn is_broken_policy(&self) -> bool {
-        matches!(self.body, Body::Policy(PolicyBody::Broken(_)))
+    /// Is true for a policy, also one that isn't judged.
+    pub(crate) fn is_policy(&self) -> bool {
+        matches!(self.body, Body::Policy(_))
+    }
+
+    /// Returns how much a note about this object affects.
+    pub(crate) fn extent(&self) -> Extent {
+        match &self.body {
+            Body::Policy(PolicyBody::Broken(policy)) if policy.is_unjudged() => self.unjudged(),
+            Body::Policy(PolicyBody::Broken(_)) => Extent::Policy(self.id.clone()),
+            _ => Extent::Object,
+        }
+    }
+
+    /// Makes a policy of the kinds that are judged a broken one, because its text says two things.
+    pub(crate) fn doubt(&mut self, why: &str) {
+        if let (Body::Policy(policy), Some(kind)) = (&mut self.body, self.id.known_kind()) {
+            *policy = policy::doubtful(kind, &self.id.object, why);
+        }
+    }
+
+    /// Returns how much such a doubt affects.
+    pub(crate) fn extent_of_doubt(&self) -> Extent {
+        match self.extent() {
+            Extent::Object => self.unjudged(),
+            policy => policy,
+        }
+    }
+
+    fn unjudged(&self) -> Extent {
+        Extent::Unjudged(arcstr::format!("{}", self.id))
     }
 }
 
 fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {
-    let Some(kind) = id.known_kind() else { return Ok(Body::Other) };
+    let Some(kind) = id.known_kind() else {
+        let Some(policy) = foreign::read(&id.kind, &id.object, &value) else { return Ok(Body::Other) };
+        notes.push(format!("isn't judged: {}", policy.why));
+        return Ok(Body::Policy(PolicyBody::Broken(Arc::new(policy))));
+    };
     let key = &id.object;
     Ok(match kind {
         Kind::Pod => Body::Pod(convert::pod(key, typed::<core::Pod>(value)?, notes)),

@@ -1,20 +1,21 @@
-//! Plans of Terraform and OpenTofu, in the form that `show -json` prints.
-//!
-//! Format: <https://developer.hashicorp.com/terraform/internals/json-format>.
+//! A Terraform or OpenTofu plan as a proposed change.
 
+mod network_policy;
+mod resource;
 mod unknown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use flow_policy::audit::{Change, Place, Removed};
-use serde_json::{Value, json};
+use flow_policy::audit::{Change, Place, Removed, Unjudged};
+use serde_json::Value;
 
-use crate::kinds::Kind;
+use crate::document::encoding;
+use crate::kinds::{Kind, Purpose};
 use crate::manifests::{self, Manifests};
 use crate::object::ObjectId;
-use crate::plan::unknown::mark;
 use crate::proposal;
+use resource::Content;
 
 /// The reason why a plan can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub enum PlanError {
 /// # Errors
 /// Fails when the text is not JSON, or no plan.
 pub fn change(json: &[u8]) -> Result<Change, PlanError> {
-    let plan: Value = serde_json::from_slice(json).map_err(PlanError::NotJson)?;
+    let plan: Value = serde_json::from_slice(&encoding::utf8(json)).map_err(PlanError::NotJson)?;
     let mut out = Collected::default();
     if let Some(changes) = plan["resource_changes"].as_array() {
         changes.iter().for_each(|resource| out.change(resource));
@@ -41,16 +42,18 @@ pub fn change(json: &[u8]) -> Result<Change, PlanError> {
         let root = values.into_iter().find(|v| v.is_object()).ok_or(PlanError::NotAPlan)?;
         out.module(&root["root_module"]);
     }
+    for deferred in plan["deferred_changes"].as_array().into_iter().flatten() {
+        let resource = &deferred["resource_change"];
+        out.unjudged(resource, "it is only planned after this plan is applied");
+    }
     Ok(out.finish())
 }
 
 #[derive(Default)]
 struct Collected {
     objects: Vec<(manifests::Place, Value)>,
-    /// These are the address and the text of documents that a provider applies unchanged.
-    texts: Vec<(String, String)>,
     change: Change,
-    /// Counts of resources that hold policies and are not read, by type.
+    /// Counts of workloads that are not read, by type.
     unread: BTreeMap<String, usize>,
 }
 
@@ -62,30 +65,46 @@ impl Collected {
             let actions = change["actions"].as_array().map(Vec::as_slice).unwrap_or_default();
             actions.iter().any(|action| action == wanted)
         };
-        if resource["mode"] == "data" || does("forget") {
+        if resource["mode"] == "data" || (does("forget") && !does("create")) {
             return;
         }
-        let address = address(resource);
-        let before = manifest(resource, &change["before"], &Value::Null);
-        let stays = !does("delete") || does("create");
-        let first = self.objects.len();
-        if stays {
-            self.take(resource, &change["after"], &change["after_unknown"]);
+        if let Some(why) = resource::unjudged(resource) {
+            if !does("no-op") && !does("read") {
+                self.unjudged(resource, why);
+            }
+            return;
         }
-        let id = |object: &Value| ObjectId::of(object).ok();
-        let after = self.objects.get(first).and_then(|(_, object)| id(object));
-        if let Some(ObjectId { kind, object }) =
-            before.as_ref().and_then(id).filter(|id| after.as_ref() != Some(id))
-        {
-            self.change.removed.push(Removed { kind, object, place: Place::Resource(address.into()) });
+        let before = resource::content(resource, &change["before"], &Value::Null).objects();
+        let stays = !does("delete") || does("create");
+        let mut after = HashSet::new();
+        if stays {
+            let content = resource::content(resource, &change["after"], &change["after_unknown"]);
+            after = self.take(resource, content, &before);
+        }
+        // A resource that is forgotten stays in the cluster, also where another one takes its place.
+        let gone =
+            before.iter().filter_map(|object| ObjectId::of(object).ok()).filter(|id| !after.contains(id));
+        let address = address(resource);
+        if !does("forget") {
+            self.change.removed.extend(gone.map(|ObjectId { kind, object }| {
+                let place = Place::Resource(address.as_str().into());
+                Removed { kind, object, place }
+            }));
         }
     }
 
     /// Takes the resources of a module and of those below it, which a plan of another form or a state has.
     fn module(&mut self, module: &Value) {
         for resource in module["resources"].as_array().into_iter().flatten() {
-            if resource["mode"] != "data" {
-                self.take(resource, &resource["values"], &Value::Null);
+            if resource["mode"] == "data" {
+                continue;
+            }
+            match resource::unjudged(resource) {
+                Some(why) => self.unjudged(resource, why),
+                None => {
+                    let content = resource::content(resource, &resource["values"], &Value::Null);
+                    self.take(resource, content, &[]);
+                }
             }
         }
         for child in module["child_modules"].as_array().into_iter().flatten() {
@@ -93,43 +112,63 @@ impl Collected {
         }
     }
 
-    fn take(&mut self, resource: &Value, values: &Value, unknown: &Value) {
+    /// Takes what a resource holds after the change, and returns its objects. Where that isn't known, the objects from before
+    /// stay, with unknown content.
+    fn take(&mut self, resource: &Value, content: Content, before: &[Value]) -> HashSet<ObjectId> {
         let address = address(resource);
         let kind = resource["type"].as_str().unwrap_or_default();
-        match kind {
-            "kubectl_manifest" => match values["yaml_body"].as_str() {
-                Some(text) => self.texts.push((address, text.to_owned())),
-                None => self.unknown(address),
-            },
-            "kubernetes_manifest" if unknown["manifest"] == true => self.unknown(address),
-            _ if kind.starts_with("kubernetes_network_policy") => {
-                *self.unread.entry(kind.to_owned()).or_default() += 1;
+        if resource::is_workload(kind) {
+            *self.unread.entry(kind.to_owned()).or_default() += 1;
+        }
+        let mut objects = match content {
+            Content::Objects(objects) => objects,
+            Content::Unknown(why) => {
+                self.unreadable(&address, why);
+                before.iter().cloned().map(unknown::content).collect()
             }
-            _ => {
-                if let Some(object) = manifest(resource, values, unknown) {
-                    let place = manifests::Place { file: PathBuf::from(address), line: 0 };
-                    self.objects.push((place, object));
-                }
-            }
+        };
+        self.keep(&mut objects, &address, "its namespace is only known when the plan is applied", |object| {
+            !unknown::is(&object["metadata"]["namespace"]) || !may_be_policy(object)
+        });
+        let ids = objects.iter().filter_map(|object| ObjectId::of(object).ok()).collect();
+        self.keep(&mut objects, &address, "its labels are only known when the plan is applied", |object| {
+            object["kind"] != Kind::Namespace.name() || !unknown::is_in(&object["metadata"]["labels"])
+        });
+        let place = manifests::Place { file: PathBuf::from(address), line: 0 };
+        self.objects.extend(objects.into_iter().map(|object| (place.clone(), object)));
+        ids
+    }
+
+    /// Keeps the objects of which enough is known. The others may have any effect, for this reason.
+    fn keep(
+        &mut self,
+        objects: &mut Vec<Value>,
+        address: &str,
+        why: &str,
+        is_known: impl Fn(&Value) -> bool,
+    ) {
+        let count = objects.len();
+        objects.retain(is_known);
+        if objects.len() < count {
+            self.unreadable(address, why.to_owned());
         }
     }
 
-    fn unknown(&mut self, address: String) {
-        let why = "its manifest is only known when the plan is applied".to_owned();
+    fn unreadable(&mut self, address: &str, why: String) {
         self.change.unreadable.push((Place::Resource(address.into()), why));
     }
 
-    fn finish(mut self) -> Change {
+    fn unjudged(&mut self, resource: &Value, why: &str) {
+        let place = Some(Place::Resource(address(resource).into()));
+        let object = resource["type"].as_str().unwrap_or("resource").into();
+        self.change.unjudged.push(Unjudged { place, object, why: why.to_owned() });
+    }
+
+    fn finish(self) -> Change {
         let mut change = self.change;
         change.extend(audited(manifests::collect(self.objects)));
-        for (address, text) in self.texts.drain(..) {
-            change.extend(audited(manifests::parse(&address, text.as_bytes())));
-        }
-        for (kind, count) in self.unread {
-            change
-                .notes
-                .push(format!("{count} of type {kind} not read: only kubernetes_manifest resources are"));
-        }
+        let unread = self.unread.into_iter();
+        change.notes.extend(unread.map(|(kind, count)| format!("{count} of type {kind} not read")));
         change
     }
 }
@@ -143,23 +182,7 @@ fn address(resource: &Value) -> String {
     resource["address"].as_str().unwrap_or("a resource without address").to_owned()
 }
 
-/// Returns the Kubernetes object of a resource.
-fn manifest(resource: &Value, values: &Value, unknown: &Value) -> Option<Value> {
-    match resource["type"].as_str()? {
-        "kubernetes_manifest" => {
-            let mut object = values.get("manifest").filter(|object| object.is_object())?.clone();
-            mark(&mut object, &unknown["manifest"]);
-            Some(object)
-        }
-        "kubernetes_namespace" | "kubernetes_namespace_v1" => {
-            let mut metadata = values["metadata"].get(0).filter(|metadata| metadata.is_object())?.clone();
-            mark(&mut metadata, &unknown["metadata"][0]);
-            let keep = |key: &str| metadata.get(key).cloned().unwrap_or_default();
-            let metadata =
-                json!({"name": keep("name"), "labels": keep("labels"), "annotations": keep("annotations")});
-            let kind = Kind::Namespace;
-            Some(json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": metadata}))
-        }
-        _ => None,
-    }
+fn may_be_policy(object: &Value) -> bool {
+    let kind: Option<Kind> = object["kind"].as_str().and_then(|kind| kind.parse().ok());
+    kind.is_some_and(|kind| kind.row().purpose == Purpose::Policies)
 }

@@ -4,6 +4,7 @@
 mod broken;
 mod dialect;
 mod field;
+pub(crate) mod foreign;
 mod names;
 mod namespaced;
 mod origin;
@@ -56,6 +57,17 @@ pub(crate) fn missing(kind: Kind, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
         egress: true,
         tier: Dialect::of(kind).map(|dialect| dialect.tier.unwrap_or(Tier::Admin)),
     }))
+}
+
+/// Returns what stands for a policy whose text says two things: nobody knows which of them its author means.
+pub(crate) fn doubtful(kind: Kind, key: &ObjectRef, why: &str) -> PolicyBody {
+    let ObjectRef { namespace, name } = key.clone();
+    let tier = Dialect::of(kind).map(|dialect| dialect.tier.unwrap_or(Tier::Admin));
+    let why = why.into();
+    let kind = kind.into();
+    let policy =
+        BrokenPolicy { kind, namespace, name, why, selector: None, ingress: true, egress: true, tier };
+    PolicyBody::Broken(Arc::new(policy))
 }
 
 fn whole(kind: Kind, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::document::Broken;
-use crate::object::{Object, ObjectId};
+use arcstr::ArcStr;
+use flow_model::policies::BrokenPolicy;
+
+use crate::document::{Broken, Repeated};
+use crate::object::ObjectId;
 
 /// A document or an object that is left out, or a value in it that is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,14 +25,24 @@ pub struct Problem {
 /// The extent of what a problem affects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
-    /// A file or a document could not be read or parsed, so it may have held anything.
+    /// A file or a document could not be read or parsed, or is not rendered, so it may hold any policy.
     Unreadable,
+    /// An object is there but can't be judged: a policy of a kind that isn't judged, or one that says two things. An empty
+    /// text stands for an object without a name.
+    Unjudged(ArcStr),
     /// Files or objects of a kind are left out, or what a file gave earlier is still used.
     Files,
     /// A single object is left out, or is used without some of its values.
     Object,
     /// A policy could not be read as a whole. It is among the broken policies, too.
     Policy(ObjectId),
+}
+
+/// A remark about an object, and how much it affects.
+#[derive(Debug)]
+pub(crate) struct Note {
+    pub(crate) extent: Extent,
+    pub(crate) message: String,
 }
 
 impl Problem {
@@ -44,15 +57,43 @@ impl Problem {
         let Broken { line, message } = broken;
         Self { file: file.to_owned(), line, extent: Extent::Unreadable, message }
     }
+
+    /// A list that has a key twice, so that its first items may be lost.
+    pub(crate) fn of_list(file: &Path, line: usize, repeated: &Repeated) -> Self {
+        Self { file: file.to_owned(), line, extent: Extent::Unreadable, message: repeated.within(0) }
+    }
+
+    /// A remark about an object.
+    pub(crate) fn of_note(file: &Path, line: usize, Note { extent, message }: Note) -> Self {
+        Self { file: file.to_owned(), line, extent, message }
+    }
 }
 
-impl Extent {
-    /// Returns the extent of the notes about an object; `None` is one that can't be used at all.
-    pub(crate) fn of_notes(object: Option<&Object>) -> Self {
-        match object.filter(|object| object.is_broken_policy()) {
-            Some(policy) => Self::Policy(policy.id.clone()),
-            None => Self::Object,
+impl Problem {
+    /// Is true when verdicts may depend on what it names.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self.extent {
+            Extent::Unreadable | Extent::Unjudged(_) | Extent::Policy(_) => true,
+            Extent::Files | Extent::Object => false,
         }
+    }
+
+    /// Is true when everything could be read, but not be judged.
+    pub(crate) fn is_unjudged(&self) -> bool {
+        matches!(self.extent, Extent::Unjudged(_))
+    }
+
+    /// Returns what stands for the policies that may be in a document that can't be read. They may concern every pod.
+    pub(crate) fn hidden_policy(&self) -> Option<BrokenPolicy> {
+        if self.extent != Extent::Unreadable {
+            return None;
+        }
+        let name = match self.line {
+            0 => arcstr::format!("{}", self.file.display()),
+            line => arcstr::format!("{}:{line}", self.file.display()),
+        };
+        Some(BrokenPolicy::in_document(name, &self.message))
     }
 }
 

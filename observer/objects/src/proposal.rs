@@ -6,7 +6,7 @@ use arcstr::ArcStr;
 use flow_model::inventory::{Labels, Pod, Workload};
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::BrokenPolicy;
-use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template};
+use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template, Unjudged};
 
 use crate::kinds::Kind;
 use crate::manifests::{self, Manifests};
@@ -24,8 +24,15 @@ pub type Locate<'a> = &'a dyn Fn(&manifests::Place) -> Place;
 /// Returns what applying the manifests would change in the cluster.
 #[must_use]
 pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
-    let Manifests { inventory, templates, places, namespace_annotations, bound_accounts, problems } =
-        manifests;
+    let Manifests {
+        inventory,
+        templates,
+        places,
+        namespace_annotations,
+        bound_accounts,
+        problems,
+        unplaced: _,
+    } = manifests;
     let at = |kind: &ArcStr, object: ObjectRef| {
         let id = ObjectId { kind: kind.clone(), object };
         let nowhere = || Place::Resource(arcstr::format!("{kind} {}", id.object.name));
@@ -55,6 +62,9 @@ pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
         let place = locate(&manifests::Place { file: problem.file, line: problem.line });
         match problem.extent {
             Extent::Unreadable => change.unreadable.push((place, problem.message)),
+            Extent::Unjudged(object) => {
+                change.unjudged.push(Unjudged { place: Some(place), object, why: problem.message });
+            }
             // The audit reports broken policies by itself.
             Extent::Policy(id) if policies.broken.iter().any(|broken| is_named(broken, &id)) => {}
             Extent::Policy(_) | Extent::Object | Extent::Files => {

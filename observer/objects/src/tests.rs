@@ -2,6 +2,8 @@
 
 mod announcers;
 mod damage;
+mod encodings;
+mod foreign;
 mod manifests;
 mod mutations;
 mod objects;
@@ -9,7 +11,9 @@ mod policies;
 mod reuse;
 mod services;
 mod tiers;
+mod unrendered;
 mod vips;
+mod yaml;
 
 use std::fs;
 use std::sync::Arc;

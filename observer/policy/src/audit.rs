@@ -22,7 +22,7 @@ use draft::{Drafts, OptOuts};
 use judge::Judge;
 use view::View;
 
-pub use change::{Change, Notes, Place, Proposed, ProposedNamespace, Removed, Template};
+pub use change::{Change, Notes, Place, Proposed, ProposedNamespace, Removed, Template, Unjudged};
 pub use report::{AuditFinding, FlowGroup, Ignored, Judged, Level, NotRun, Report, RuleId, Side};
 
 /// Audits a change. Without baselines no flows are judged, and the change alone is the cluster.
@@ -32,8 +32,12 @@ pub fn audit(change: &Change, baselines: &[Baseline]) -> Report {
     let after = Arc::new(effective::after(&before, change));
     let view = View::new(change, &after, !before.pods.is_empty());
     let judge = Judge::new(&after);
-    let mut report =
-        Report { policies: change.policy_count(), notes: change.notes.clone(), ..Report::default() };
+    let mut report = Report {
+        policies: change.policy_count(),
+        unjudged: change.all_unjudged(),
+        notes: change.notes.clone(),
+        ..Report::default()
+    };
     let mut out = Drafts::default();
     lints::run(&view, &judge, &mut out);
     for baseline in baselines.iter().filter(|baseline| baseline.lost > 0) {

@@ -21,13 +21,22 @@ use flow_policy::audit::{Change, Report, audit};
 
 use crate::client::connect::ConnectArgs;
 use crate::client::print::{PrintArgs, is_broken_pipe};
+use crate::commands::exit::EXIT_USAGE;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
 
+const AFTER: &str = "\
+Exit codes:
+  0  everything was judged, and nothing was found
+  1  something was found, or a document can't be read
+  2  something was not judged, such as a Cilium policy, a chart, or a resource of a plan;
+     or the arguments are wrong, or a file is missing
+--allow-unjudged makes 0 of what is only not judged or not read. The report lists it all the same.";
+
 /// Report which observed connections proposed policies would refuse, and mistakes in the policies.
 #[derive(Args, Clone, Debug)]
-#[command(group(ArgGroup::new("proposal").required(true).multiple(true).args(["manifests", "plan"])))]
+#[command(after_help = AFTER, group(ArgGroup::new("proposal").required(true).multiple(true).args(["manifests", "plan"])))]
 pub struct AuditArgs {
     /// Directory or file with the manifests; - reads the output of `kubectl kustomize` or `helm template`
     #[arg(long, value_name = "PATH")]
@@ -41,6 +50,12 @@ pub struct AuditArgs {
     /// Agent whose observed flows are used
     #[arg(long)]
     url: Option<String>,
+    /// Namespace of objects that name none, as `helm template` prints them
+    #[arg(long, value_name = "NAME", requires = "manifests")]
+    namespace: Option<String>,
+    /// Accept what can't be read or judged: it is listed, but does not change the exit code
+    #[arg(long)]
+    allow_unjudged: bool,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -61,7 +76,7 @@ pub enum Format {
     Github,
 }
 
-/// Audits and prints. The exit code is 1 when something is found.
+/// Audits and prints. The exit code is 1 when something is found, and 2 when something is not judged.
 ///
 /// # Errors
 /// Fails when there is nothing to audit, the baseline can't be read, or the output can't be written.
@@ -71,14 +86,21 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs the command with its input and output as parameters.
 async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> anyhow::Result<ExitCode> {
-    let change = proposed(args, stdin)?;
+    let mut change = proposed(args, stdin)?;
+    if args.allow_unjudged {
+        change.allow_unreadable();
+    }
     let baselines = baselines(args).await?;
     let report = audit(&change, &baselines);
     match print(args.print.output, &report, out) {
         Err(error) if is_broken_pipe(&error) => {}
         printed => printed.context("the report can't be written")?,
     }
-    Ok(if report.found_something() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(match (report.found_something(), report.unjudged.is_empty() || args.allow_unjudged) {
+        (true, _) => ExitCode::from(1),
+        (false, false) => ExitCode::from(EXIT_USAGE),
+        (false, true) => ExitCode::SUCCESS,
+    })
 }
 
 fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
@@ -88,10 +110,11 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
         "standard input can be read once: only one of --manifests and --plan may be -"
     );
     let mut change = Change::default();
+    let namespace = args.namespace.as_deref();
     for path in &args.manifests {
         change.extend(match path.as_os_str() == STDIN {
-            true => manifests::stdin(&read(stdin)?)?,
-            false => manifests::load(path)?,
+            true => manifests::stdin(&read(stdin)?, namespace)?,
+            false => manifests::load(path, namespace)?,
         });
     }
     for path in &args.plan {

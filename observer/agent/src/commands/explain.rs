@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::client::ask;
 use crate::client::fleet::AgentArgs;
 use crate::client::print::answer_text::AnswerText;
-use crate::client::print::{Format, Notes, PrintArgs, Printer, printable, unless_closed};
+use crate::client::print::{Format, Notes, PrintArgs, Printer, plural, printable, unless_closed};
 use crate::client::questions::Agent;
 use crate::commands::exit::EXIT_USAGE;
 use crate::config::ClusterSource;
@@ -35,6 +35,8 @@ Examples:
 
 Questions are JSON objects, one per line. A side may also be an {\"ip\"} or a {\"ns\",\"service\"}:
   {\"id\":1,\"src\":{\"ns\":\"web\",\"pod\":\"a\"},\"dst\":{\"ns\":\"data\",\"pod\":\"db\"},\"port\":5432}
+Documents that can't be read, charts and kustomizations that aren't rendered, and policies of network plugins are named as
+warnings; an answer that may depend on one is unknown, and names it.
 A question that can't be answered gets \"unknown\" and an \"error\"; the others are still answered.
 
 Exit codes:
@@ -141,6 +143,15 @@ impl Source {
 fn explainer(loaded: Loaded, mut notes: impl Write) -> anyhow::Result<Explainer> {
     for problem in &loaded.problems {
         writeln!(notes, "warning: {}", printable(&problem.to_string()))?;
+    }
+    let open = loaded.problems.iter().filter(|problem| problem.is_open()).count();
+    if open > 0 {
+        let them = if open == 1 { "it" } else { "them" };
+        writeln!(
+            notes,
+            "warning: {} not read or not judged; an answer that may depend on {them} is unknown",
+            plural(open, "object")
+        )?;
     }
     Ok(Explainer::new(loaded.inventory))
 }

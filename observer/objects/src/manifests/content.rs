@@ -24,6 +24,8 @@ pub struct Manifests {
     pub namespace_annotations: BTreeMap<ArcStr, Labels>,
     /// A RoleBinding or ClusterRoleBinding grants something to these service accounts.
     pub bound_accounts: BTreeSet<ObjectRef>,
+    /// Objects that name no namespace, although where they are decides what they do.
+    pub unplaced: Vec<(ObjectId, Place)>,
     /// The problems, which name what could not be read. A broken policy is here and in the inventory.
     pub problems: Vec<Problem>,
 }

@@ -42,6 +42,11 @@ pub(super) fn read(id: &ObjectId, value: &Value) -> Result<Option<Template>, Str
     }))
 }
 
+/// Is true for a kind that makes pods.
+pub(super) fn is_workload(kind: &str) -> bool {
+    template(kind, &Value::Null).is_some()
+}
+
 /// Returns the path of the pods' description, and the description.
 fn template<'a>(kind: &str, value: &'a Value) -> Option<(&'static str, &'a Value)> {
     let spec = &value["spec"];

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::kinds::{Kind, Scope};
 use crate::names::shared;
+use crate::policy::foreign;
 
 /// The kind and the name of an object. Its text is `Kind namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,7 +45,8 @@ impl ObjectId {
         let api_version = value.get("apiVersion").and_then(Value::as_str);
         let group = api_version.map(|v| v.split_once('/').map_or("", |(group, _)| group));
         let known = Kind::of_object(kind, group);
-        let namespace = match known.map(|kind| kind.row().scope) {
+        let scope = known.map(|kind| kind.row().scope).or_else(|| foreign::scope(value));
+        let namespace = match scope {
             Some(Scope::Cluster) => "",
             _ => namespace.unwrap_or("default"),
         };

@@ -2,9 +2,25 @@
 
 use serde_json::{Map, Value};
 
-/// Stands for a value that is known only when the plan is applied. It is no valid selector, address or port, so a policy with
-/// it is a broken one.
-const UNKNOWN: &str = "(known after apply)";
+pub(super) use crate::text::UNKNOWN;
+
+/// Is true for a value that isn't known.
+pub(super) fn is(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains(UNKNOWN))
+}
+
+/// Is true for a map of which a value isn't known, or nothing is.
+pub(super) fn is_in(map: &Value) -> bool {
+    is(map) || map.as_object().is_some_and(|map| map.values().any(is))
+}
+
+/// Returns the object with content that isn't known.
+pub(super) fn content(mut object: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("spec".to_owned(), UNKNOWN.into());
+    }
+    object
+}
 
 /// Writes [`UNKNOWN`] wherever `unknown` is true.
 pub(super) fn mark(value: &mut Value, unknown: &Value) {

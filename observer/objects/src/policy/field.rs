@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::text::{SHOWN, shown};
+use crate::text::{SHOWN, UNKNOWN, shown};
 
 /// A value, or what is wrong with it: `spec.ingress[0].from: must be a list`.
 pub(super) type Result<T> = std::result::Result<T, String>;
@@ -94,7 +94,7 @@ impl<'a> Field<'a> {
             Value::Number(number) => {
                 number.as_i64().ok_or_else(|| self.wrong(format_args!("{number} is not an integer in range")))
             }
-            Value::String(text) => {
+            Value::String(text) if text != UNKNOWN => {
                 Err(self.wrong(format_args!("must be a number, not the text {}", shown(text))))
             }
             other => Err(self.wrong(format_args!("must be a number, not {}", kind_of(other)))),
@@ -176,6 +176,7 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
+        Value::String(text) if text == UNKNOWN => "a value that is only known when the plan is applied",
         Value::String(_) => "text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",

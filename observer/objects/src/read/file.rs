@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::document::{self, Document};
-use crate::list;
 use crate::object::{Object, ObjectId};
 use crate::problem::{Extent, Problem};
-use crate::read::listing::Stamp;
+use crate::read::listing::{Stamp, is_kustomization};
+use crate::{item, list};
 
 /// Larger files are refused, so that the agent stays small.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -55,6 +55,8 @@ impl File {
             && content.keep(old.content.objects)
         {
             kept_since = old.kept_since.or(Some(now));
+            // Nothing is missing for now, so nothing is uncertain.
+            content.problems.iter_mut().for_each(|problem| problem.extent = Extent::Files);
             let message = "parts can't be read; what the file gave before is kept for 30 s";
             content.problems.push(Problem::of_file(path, Extent::Files, message));
         }
@@ -83,6 +85,12 @@ impl File {
 
 impl Content {
     fn of(path: &Path, size: u64) -> Self {
+        if let Some(why) = unrendered(path) {
+            return Self {
+                problems: vec![Problem::of_file(path, Extent::Unreadable, why)],
+                ..Self::default()
+            };
+        }
         match bytes(path, size) {
             Ok(bytes) => Self::parse(path, &bytes),
             Err(problem) => Self { problems: vec![problem], damaged: true, ..Self::default() },
@@ -104,18 +112,14 @@ impl Content {
     }
 
     fn add(&mut self, path: &Path, document: Document) {
+        let line = document.line;
+        let list::Items { items, lost } = list::items(document);
+        self.problems.extend(lost.iter().map(|repeated| Problem::of_list(path, line, repeated)));
         let mut notes = Vec::new();
-        for item in list::items(document.value) {
-            let place = item.place();
-            let object = Object::from_value(item.value, &mut notes);
-            let extent = Extent::of_notes(object.as_ref());
-            self.problems.extend(notes.drain(..).map(|note| Problem {
-                file: path.to_owned(),
-                line: document.line,
-                extent: extent.clone(),
-                message: format!("{place}{note}"),
-            }));
-            self.objects.extend(object);
+        for item in items {
+            let line = item.line;
+            self.objects.extend(item::object(item, &mut notes));
+            self.problems.extend(notes.drain(..).map(|note| Problem::of_note(path, line, note)));
         }
     }
 
@@ -126,4 +130,13 @@ impl Content {
         self.objects.extend(old.into_iter().filter(|object| !present.contains(&object.id)));
         self.objects.len() != before
     }
+}
+
+/// Returns why a file holds no objects by itself.
+fn unrendered(path: &Path) -> Option<&'static str> {
+    if is_kustomization(path) {
+        return Some("a kustomization, which must be rendered first: use the output of `kubectl kustomize`");
+    }
+    let is_chart = path.file_name().is_some_and(|name| name == "Chart.yaml");
+    is_chart.then_some("a chart, which must be rendered first: use the output of `helm template`")
 }

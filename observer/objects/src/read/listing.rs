@@ -138,5 +138,14 @@ pub(super) fn probe(root: &Path) -> Result<(), ClusterError> {
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "yaml" | "yml" | "json"))
+    is_kustomization(path)
+        || path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "yaml" | "yml" | "json"))
+}
+
+/// The names that a kustomization's file may have.
+pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Is true for the file of a kustomization.
+pub(crate) fn is_kustomization(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| KUSTOMIZATIONS.contains(&name))
 }

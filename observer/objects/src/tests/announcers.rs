@@ -133,7 +133,7 @@ fn objects(yaml: &str) -> Vec<Object> {
 
 #[test]
 fn a_move_is_a_new_object_and_the_rest_stays_the_same() {
-    let lease = "---\n{kind: Lease, apiVersion: coordination.k8s.io/v1, metadata: {name: kubevip-a, namespace: n}, spec: {holderIdentity: x}}\n";
+    let lease = "---\n{kind: Lease, apiVersion: coordination.k8s.io/v1, metadata: {name: kubevip-a, namespace: 'n'}, spec: {holderIdentity: x}}\n";
     let first = [mk_l2("l2-a", LABELS, STATUS).as_str(), lease].concat();
     let mut index = Index::default();
     index.replace(objects(&first));

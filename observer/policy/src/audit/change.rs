@@ -24,6 +24,8 @@ pub struct Change {
     pub bound: HashSet<ObjectRef>,
     /// The documents that can't be parsed, with the reason: a policy may be among them.
     pub unreadable: Vec<(Place, String)>,
+    /// What is there but can't be judged.
+    pub unjudged: Vec<Unjudged>,
     /// These are remarks for the reader.
     pub notes: Vec<String>,
     /// The objects that a plan deletes.
@@ -68,6 +70,15 @@ pub struct Notes {
     pub ignore: Option<ArcStr>,
 }
 
+/// Names what the audit could not judge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unjudged {
+    pub place: Option<Place>,
+    /// The object, or what else it is: `CiliumNetworkPolicy shop/db`, `helm_release`, `document`.
+    pub object: ArcStr,
+    pub why: String,
+}
+
 /// Names an object that the change deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
@@ -110,14 +121,37 @@ impl Change {
         self.templates.extend(other.templates);
         self.bound.extend(other.bound);
         self.unreadable.extend(other.unreadable);
+        self.unjudged.extend(other.unjudged);
         self.notes.extend(other.notes);
         self.removed.extend(other.removed);
     }
 
-    /// Counts the policies of all kinds, including broken ones.
+    /// Makes documents that can't be read something that is only not judged, and no finding.
+    pub fn allow_unreadable(&mut self) {
+        let all = self.all_unjudged();
+        self.unreadable.clear();
+        self.unjudged = all;
+    }
+
+    /// Counts the policies of the kinds that are judged, including broken ones.
     #[must_use]
     pub fn policy_count(&self) -> usize {
-        self.policies.len() + self.tiered.len() + self.broken.len()
+        let broken = self.broken.iter().filter(|policy| !policy.object.is_unjudged()).count();
+        self.policies.len() + self.tiered.len() + broken
+    }
+
+    /// Returns everything that is not judged, sorted by place.
+    pub(super) fn all_unjudged(&self) -> Vec<Unjudged> {
+        let document = |(place, why): &(Place, String)| Unjudged {
+            place: Some(place.clone()),
+            object: arcstr::literal!("document"),
+            why: why.clone(),
+        };
+        let mut all: Vec<_> =
+            self.unreadable.iter().map(document).chain(self.unjudged.iter().cloned()).collect();
+        all.sort();
+        all.dedup();
+        all
     }
 
     /// Returns the place of each NetworkPolicy by `namespace/name`, and of each tiered policy by name.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Labels, Pod, Service};
 use flow_model::object_ref::ObjectRef;
-use flow_model::policies::Policies;
+use flow_model::policies::{BrokenPolicy, Policies};
 
-use crate::audit::change::{Change, Removed, Template};
+use crate::audit::change::{Change, Place, Removed, Template};
 
 const NETWORK_POLICY: &str = "NetworkPolicy";
 
@@ -71,10 +71,13 @@ fn policies(before: &Policies, change: &Change, gone: &Gone<'_>) -> Policies {
     let namespaced = before.namespaced.iter().filter(|p| stays(NETWORK_POLICY, p.object_ref()));
     let tiered = before.tiered.iter().filter(|p| stays(p.kind.as_str(), p.object_ref()));
     let broken = before.broken.iter().filter(|p| stays(&p.kind, p.object_ref()));
+    let unread =
+        |(place, why): &(Place, String)| Arc::new(BrokenPolicy::in_document(arcstr::format!("{place}"), why));
+    let unread = change.unreadable.iter().map(unread);
     let mut after = Policies {
         namespaced: namespaced.chain(change.policies.iter().map(|p| &p.object)).cloned().collect(),
         tiered: tiered.chain(change.tiered.iter().map(|p| &p.object)).cloned().collect(),
-        broken: broken.chain(change.broken.iter().map(|p| &p.object)).cloned().collect(),
+        broken: broken.chain(change.broken.iter().map(|p| &p.object)).cloned().chain(unread).collect(),
     };
     after.namespaced.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     after

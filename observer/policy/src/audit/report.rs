@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::audit::change::Place;
+use crate::audit::change::{Place, Unjudged};
 
 /// Holds the result of an audit.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Report {
     pub unknown: Vec<FlowGroup>,
     /// The checks that lacked information, for one object or at all.
     pub not_run: Vec<NotRun>,
+    /// Everything that could not be judged: without a look at it, an audit that finds nothing proves nothing.
+    pub unjudged: Vec<Unjudged>,
     /// Remarks for the reader: documents that were skipped, resources that are not read.
     pub notes: Vec<String>,
     /// The number of policies proposed.

@@ -40,6 +40,9 @@ pub(super) fn acts_on(policy: &BrokenPolicy, direction: Direction) -> bool {
 /// Names the policy and what is wrong with it.
 pub(super) fn why(policy: &BrokenPolicy) -> Why {
     let BrokenPolicy { kind, name, why, .. } = policy;
+    if policy.is_unjudged() {
+        return format!("{kind} {} isn't judged: {why}", policy.object_ref()).into();
+    }
     if name.is_empty() {
         return format!("{kind} objects can't be read: {why}").into();
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use flow_model::baseline::Baseline;
+use flow_objects::encoding;
 
 use crate::client::connect::ConnectArgs;
 use crate::client::target::Target;
@@ -17,7 +18,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Baseline> {
     let json = std::fs::read(path).with_context(|| {
         format!("{name} can't be read; `curl http://NODE:9477{PATH} > {name}` keeps an agent's flows")
     })?;
-    Baseline::from_json(&json).with_context(|| format!("{name} holds no flows as {PATH} answers"))
+    Baseline::from_json(&encoding::utf8(&json))
+        .with_context(|| format!("{name} holds no flows as {PATH} answers"))
 }
 
 /// Asks an agent for its flows.

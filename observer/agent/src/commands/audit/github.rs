@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use flow_policy::audit::{AuditFinding, Ignored, Level, Place, Report};
+use flow_policy::audit::{Ignored, Level, Place, Report};
 
 use crate::client::print::printable;
-use crate::commands::audit::text::{sentence, summary};
+use crate::commands::audit::text::{reason, sentence, summary};
 
 /// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -15,12 +15,15 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
             Level::Warning => "warning",
             Level::Note => "notice",
         };
-        line(command, finding, finding.rule.as_str(), &sentence(finding), out)?;
+        line(command, finding.place.as_ref(), finding.rule.as_str(), &sentence(finding), out)?;
     }
     for Ignored { finding, reason } in &report.ignored {
         let title = format!("{} (ignored)", finding.rule.as_str());
         let message = format!("{}; reason given: {reason}", sentence(finding));
-        line("notice", finding, &title, &message, out)?;
+        line("notice", finding.place.as_ref(), &title, &message, out)?;
+    }
+    for unjudged in &report.unjudged {
+        line("warning", unjudged.place.as_ref(), "not judged", &reason(unjudged), out)?;
     }
     for not_run in &report.not_run {
         writeln!(out, "::debug::{} was not checked: {}", not_run.rule.as_str(), data(&not_run.why))?;
@@ -34,13 +37,13 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
 
 fn line(
     command: &str,
-    finding: &AuditFinding,
+    place: Option<&Place>,
     title: &str,
     message: &str,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let title = property(title);
-    match &finding.place {
+    match place {
         Some(Place::File { file, line }) => {
             let (file, line) = (property(file), (*line).max(1));
             writeln!(out, "::{command} file={file},line={line},title={title}::{}", data(message))

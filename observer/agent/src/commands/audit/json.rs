@@ -16,6 +16,8 @@ struct Document<'a> {
     findings: Vec<Finding<'a>>,
     ignored: Vec<IgnoredFinding<'a>>,
     unknown_flows: &'a [FlowGroup],
+    /// What could not be judged; unless it is allowed, the exit code is not 0 with any.
+    unjudged: Vec<NotJudged<'a>>,
     not_run: Vec<NotRun<'a>>,
     notes: &'a [String],
     policies: usize,
@@ -23,10 +25,9 @@ struct Document<'a> {
     flows: Option<Judged>,
 }
 
-#[derive(Serialize)]
-struct Finding<'a> {
-    rule: RuleId,
-    level: Level,
+/// The place of an object.
+#[derive(Default, Serialize)]
+struct At<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +35,22 @@ struct Finding<'a> {
     /// The address in a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct NotJudged<'a> {
+    #[serde(flatten)]
+    at: At<'a>,
+    object: &'a str,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    rule: RuleId,
+    level: Level,
+    #[serde(flatten)]
+    at: At<'a>,
     object: &'a str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +82,11 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
             .map(|Ignored { finding: f, reason }| IgnoredFinding { finding: finding(f), reason })
             .collect(),
         unknown_flows: &report.unknown,
+        unjudged: report
+            .unjudged
+            .iter()
+            .map(|u| NotJudged { at: At::of(u.place.as_ref()), object: &u.object, why: &u.why })
+            .collect(),
         not_run: report.not_run.iter().map(|n| NotRun { rule: n.rule, why: &n.why }).collect(),
         notes: &report.notes,
         policies: report.policies,
@@ -75,20 +97,26 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn finding(finding: &AuditFinding) -> Finding<'_> {
-    let (file, line, resource) = match &finding.place {
-        Some(Place::File { file, line }) => (Some(file.as_str()), Some(*line), None),
-        Some(Place::Stdin { line }) => (Some("-"), Some(*line), None),
-        Some(Place::Resource(address)) => (None, None, Some(address.as_str())),
-        None => (None, None, None),
-    };
     Finding {
         rule: finding.rule,
         level: finding.level,
-        file,
-        line: line.filter(|line| *line > 0),
-        resource,
+        at: At::of(finding.place.as_ref()),
         object: &finding.object,
         message: &finding.message,
         flow: finding.flow.as_deref(),
+    }
+}
+
+impl<'a> At<'a> {
+    fn of(place: Option<&'a Place>) -> Self {
+        let line = |line: usize| (line > 0).then_some(line);
+        match place {
+            Some(Place::File { file, line: at }) => {
+                Self { file: Some(file), line: line(*at), resource: None }
+            }
+            Some(Place::Stdin { line: at }) => Self { file: Some("-"), line: line(*at), resource: None },
+            Some(Place::Resource(address)) => Self { resource: Some(address), ..Self::default() },
+            None => Self::default(),
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use flow_policy::audit::{AuditFinding, Ignored, Place, Report, RuleId};
+use flow_policy::audit::{AuditFinding, Ignored, Place, Report, RuleId, Unjudged};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::commands::audit::text::sentence;
+use crate::commands::audit::text::{reason, sentence};
 
 /// The schema of the format.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -23,7 +23,8 @@ fn log(report: &Report) -> Value {
     let not_run = report.not_run.iter().map(|n| format!("{} was not checked: {}", n.rule.as_str(), n.why));
     let notes =
         not_run.chain(report.notes.iter().cloned()).chain([crate::commands::audit::text::summary(report)]);
-    let notes: Vec<_> = notes.map(|text| json!({"level": "note", "message": {"text": text}})).collect();
+    let notes = notes.map(|text| json!({"level": "note", "message": {"text": text}}));
+    let notes: Vec<_> = report.unjudged.iter().map(unjudged).chain(notes).collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -38,6 +39,17 @@ fn log(report: &Report) -> Value {
             "results": found.chain(ignored).collect::<Vec<_>>(),
         }],
     })
+}
+
+/// Returns what is not judged as a notification: it is no fault, so it is no result.
+fn unjudged(unjudged: &Unjudged) -> Value {
+    let mut notification = json!({
+        "level": "warning", "descriptor": {"id": "not-judged"}, "message": {"text": reason(unjudged)},
+    });
+    if let Some(place) = &unjudged.place {
+        notification["locations"] = json!([location(place)]);
+    }
+    notification
 }
 
 fn rule(rule: &RuleId) -> Value {

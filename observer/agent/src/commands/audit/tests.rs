@@ -41,7 +41,7 @@ fn deployment(namespace: &str, name: &str, labels: &str, container: &str) -> Str
 }
 
 fn report(yaml: &str, baselines: &[Baseline]) -> Report {
-    audit(&manifests::stdin(yaml.as_bytes()).unwrap(), baselines)
+    audit(&manifests::stdin(yaml.as_bytes(), None).unwrap(), baselines)
 }
 
 fn rules(report: &Report) -> Vec<&'static str> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report};
+use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report, Unjudged};
 
 use crate::client::print::{plural, printable};
 
@@ -16,6 +16,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     findings(&report.findings, out)?;
     ignored(&report.ignored, out)?;
     unsure(&report.unknown, out)?;
+    list("Not judged:", report.unjudged.iter().map(unjudged), out)?;
     list(
         "Not checked, because facts are missing:",
         report.not_run.iter().map(|n| format!("{}: {}", n.rule.as_str(), n.why)),
@@ -82,6 +83,20 @@ fn ignored(ignored: &[Ignored], out: &mut impl Write) -> io::Result<()> {
     list("Ignored by annotation:", lines, out)
 }
 
+/// Returns what is not judged, where it is, and why.
+pub(super) fn unjudged(unjudged: &Unjudged) -> String {
+    let place = unjudged.place.as_ref().map_or(String::new(), |place| format!("{place}: "));
+    format!("{place}{}", reason(unjudged))
+}
+
+/// Returns what is not judged, unless the reason names it, and why.
+pub(super) fn reason(Unjudged { object, why, .. }: &Unjudged) -> String {
+    match why.contains(&**object) {
+        true => why.clone(),
+        false => format!("{object}: {why}"),
+    }
+}
+
 fn unsure(groups: &[FlowGroup], out: &mut impl Write) -> io::Result<()> {
     let lines = groups.iter().take(UNSURE).map(|group| {
         let FlowGroup { src, dst, port, explanation, .. } = group;
@@ -105,7 +120,9 @@ fn list(title: &str, lines: impl Iterator<Item = String>, out: &mut impl Write) 
 /// Returns one or two sentences about what was audited and found.
 pub(super) fn summary(report: &Report) -> String {
     let count = |level| report.findings.iter().filter(|finding| finding.level == level).count();
+    let unjudged = report.unjudged.len();
     let mut text = match report.findings.is_empty() {
+        true if unjudged > 0 => "No finding, but not everything was judged,".to_owned(),
         true => "Nothing found".to_owned(),
         false => {
             let levels = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")];
@@ -121,6 +138,9 @@ pub(super) fn summary(report: &Report) -> String {
         if report.policies == 1 { "1 policy".into() } else { format!("{} policies", report.policies) }
     )
     .ok();
+    if unjudged > 0 {
+        write!(text, "; {unjudged} not judged").ok();
+    }
     if !report.ignored.is_empty() {
         write!(text, "; {} ignored", report.ignored.len()).ok();
     }

@@ -32,11 +32,11 @@ fn valid() -> [Value; 5] {
 /// Objects beside the changed one. They give it a meaning, and they must stay.
 const OTHERS: &str = "
 ---
-{kind: Service, apiVersion: v1, metadata: {name: a-b, namespace: n}, status: {loadBalancer: {ingress: [{ip: 10.0.0.8}]}}}
+{kind: Service, apiVersion: v1, metadata: {name: a-b, namespace: 'n'}, status: {loadBalancer: {ingress: [{ip: 10.0.0.8}]}}}
 ---
 {kind: Node, apiVersion: v1, metadata: {name: x}, status: {addresses: [{type: InternalIP, address: 10.0.0.9}]}}
 ---
-{kind: Lease, apiVersion: coordination.k8s.io/v1, metadata: {name: kubevip-good, namespace: other}, spec: {holderIdentity: y}}
+{kind: Lease, apiVersion: coordination.k8s.io/v1, metadata: {name: kubevip-good, namespace: other}, spec: {holderIdentity: x}}
 ";
 
 proptest! {

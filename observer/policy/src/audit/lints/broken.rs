@@ -5,7 +5,7 @@ use crate::audit::report::RuleId;
 use crate::audit::view::View;
 
 pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
-    for proposed in &view.change.broken {
+    for proposed in view.change.broken.iter().filter(|proposed| !proposed.object.is_unjudged()) {
         let broken = &proposed.object;
         let name = broken.object_ref();
         let message = format!("can't be read whole, so what it does is not known: {}", broken.why);

@@ -42,6 +42,33 @@ async fn exit_codes() {
 }
 
 #[tokio::test]
+async fn nothing_is_green_that_was_not_judged() {
+    let foreign = clean()
+        + "---\n{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: c, namespace: a}, spec: {endpointSelector: {}}}\n";
+    let unreadable = clean() + "---\nkind: [\n";
+    let unplaced = clean().replace(", namespace: a", "");
+    let allowed = ["--manifests", "-", "--allow-unjudged"];
+    for (text, code, part) in [
+        (foreign, 2, "CiliumNetworkPolicy a/c"),
+        (unreadable, 1, "not valid YAML"),
+        (unplaced.clone(), 2, "1 object without namespace"),
+    ] {
+        let (found, out) = command(&allowed[..2], &text).await.unwrap();
+        assert_eq!(found, ExitCode::from(code), "{out}");
+        assert!(out.contains("Not judged:") && out.contains(part) && !out.contains("Nothing found"), "{out}");
+        let (found, out) = command(&allowed, &text).await.unwrap();
+        assert_eq!(found, ExitCode::SUCCESS, "{out}");
+        assert!(out.contains(part), "{out}");
+        for format in ["json", "sarif", "github"] {
+            let (_, out) = command(&["--manifests", "-", "-o", format], &text).await.unwrap();
+            assert!(out.contains(part), "{format}: {out}");
+        }
+    }
+    let (found, _) = command(&["--manifests", "-", "--namespace", "a"], &unplaced).await.unwrap();
+    assert_eq!(found, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
 async fn usage() {
     let error = command(&[], "").await.unwrap_err();
     assert!(error.contains("--manifests") && error.contains("--plan"), "{error}");

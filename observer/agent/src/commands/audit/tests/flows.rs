@@ -43,7 +43,7 @@ fn both_nodes_of_a_connection_count_it_once() {
 #[test]
 fn flows_that_are_refused_already_are_marked() {
     let [shop, pg] = two();
-    let policies = manifests::stdin(deny().as_bytes()).unwrap().policies;
+    let policies = manifests::stdin(deny().as_bytes(), None).unwrap().policies;
     let today = serde_json::to_value(&policies[0].object).unwrap();
     let seen = snapshot(&two(), json!([today]), &[flow(&end(&shop), &end(&pg), 5432)]);
     let report = report(&namespace("other"), &[read(&seen)]);

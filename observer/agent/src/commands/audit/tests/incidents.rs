@@ -32,7 +32,7 @@ fn before() -> Baseline {
     let pods = pods();
     let mut namespaces = ALLOWED.to_vec();
     namespaces.push("pal-e-docs");
-    let today = manifests::stdin(allow(&namespaces).as_bytes()).unwrap();
+    let today = manifests::stdin(allow(&namespaces).as_bytes(), None).unwrap();
     let policies = serde_json::to_value(&today.policies[0].object).unwrap();
     let mut dst = end(&pods[1]);
     dst["service"] = json!("postgres/pal-e-postgres-rw");

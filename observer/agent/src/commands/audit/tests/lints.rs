@@ -369,3 +369,37 @@ fn a_namespace_opts_out_for_what_is_in_it() {
     assert_eq!(report.ignored.len(), 1);
     check(&[of("db"), deny], &["egress-without-dns"]);
 }
+
+#[test]
+fn dns_servers_that_listen_on_another_port_are_asked_there() {
+    let servers = deployment(
+        "dns",
+        "dns",
+        "app: dns",
+        ", ports: [{name: dns, containerPort: 5353, protocol: UDP}, {name: dns-tcp, containerPort: 5353}]",
+    );
+    let service = |tcp: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: dns, namespace: dns}}\n\
+             spec: {{selector: {{app: dns}}, ports: [{{name: u, port: 53, protocol: UDP, targetPort: dns}}, {{name: t, port: 53, targetPort: {tcp}}}]}}\n"
+        )
+    };
+    let asks = |port: &str, tcp: &str| {
+        let egress = format!(
+            "{{podSelector: {{}}, policyTypes: [Egress], egress: [{{to: [{{namespaceSelector: {{}}}}], ports: [{{port: {port}, protocol: UDP}}, {{port: {port}}}]}}]}}"
+        );
+        let all = [
+            namespace("a"),
+            namespace("dns"),
+            deployment("a", "web", "app: web", ""),
+            servers.clone(),
+            service(tcp),
+            policy("a", "p", &egress),
+        ];
+        report(&all.concat(), &[])
+    };
+    let denied = asks("53", "5353");
+    let message = &only(&denied, "egress-without-dns").message;
+    assert!(message.contains("UDP and TCP port 5353 (behind port 53 of the Service)"), "{message}");
+    assert_eq!(asks("5353", "dns-tcp").findings, []);
+}

@@ -9,6 +9,7 @@ fn sample() -> Report {
     let mut change = manifests::stdin(
         format!("{}{ignored}", policy("a", "p", "{podSelector: {matchLabels: {a: b}}, ingress: [{}, {}]}"))
             .as_bytes(),
+        None,
     )
     .unwrap();
     for policy in &mut change.policies {
@@ -55,7 +56,7 @@ fn json() {
     ignored["reason"] = json!("kept, for 100%");
     let expected = json!({
         "version": 1, "found": true, "findings": [finding("NetworkPolicy a/p")], "ignored": [ignored], "unknown_flows": [],
-        "not_run": [{"rule": "pod-selector-matches-nothing", "why": "no pod of namespace a is known"}],
+        "unjudged": [], "not_run": [{"rule": "pod-selector-matches-nothing", "why": "no pod of namespace a is known"}],
         "notes": [], "policies": 2, "flows": null,
     });
     assert_eq!(read, expected);

@@ -1,0 +1,14 @@
+use super::*;
+
+#[test]
+fn a_program_that_does_not_end_is_stopped() {
+    let slow = run("sleep", &["100".as_ref()], Duration::from_millis(60)).unwrap();
+    assert_eq!(slow, Err("it takes longer than 0 s".to_owned()));
+}
+
+#[test]
+fn the_last_line_of_errors_is_the_reason() {
+    let failed = run("sh", &["-c".as_ref(), "echo a; echo error: b >&2; exit 3".as_ref()], LIMIT).unwrap();
+    assert_eq!(failed, Err("b".to_owned()));
+    assert_eq!(run("no-such-program", &[], LIMIT).unwrap_err().kind(), io::ErrorKind::NotFound);
+}

@@ -1,0 +1,77 @@
+//! One item of a document to an object, with everything that is wrong with it.
+
+use serde_json::Value;
+
+use crate::kinds::Kind;
+use crate::list::Item;
+use crate::object::Object;
+use crate::policy::foreign;
+use crate::problem::{Extent, Note};
+
+/// Converts an item. With `None` the object can't be used at all.
+pub(crate) fn object(item: Item, notes: &mut Vec<Note>) -> Option<Object> {
+    if is_kustomization(&item.value) {
+        let message = format!(
+            "{}a kustomization, which must be rendered first: use the output of `kubectl kustomize`",
+            item.place()
+        );
+        notes.push(Note { extent: Extent::Unreadable, message });
+        return None;
+    }
+    let (place, hidden, doubts) = (item.place(), item.hidden(), item.doubts());
+    let (lost, unrendered) = (if_lost(&item.value), unrendered(&item.value));
+    let mut found = Vec::new();
+    let mut object = Object::from_value(item.value, &mut found);
+    let extent = object.as_ref().map_or(lost, Object::extent);
+    let mut add = |extent, message| notes.push(Note { extent, message: format!("{place}{message}") });
+    found.into_iter().for_each(|message| add(extent.clone(), message));
+    if let Some(why) = hidden.or(unrendered) {
+        add(Extent::Unreadable, why);
+    } else if let (Some(object), Some(doubts)) = (&mut object, doubts) {
+        let message = format!("{}: {doubts}", object.id);
+        object.doubt(&doubts);
+        add(object.extent_of_doubt(), message);
+    }
+    object
+}
+
+fn is_kustomization(value: &Value) -> bool {
+    let version = value["apiVersion"].as_str().unwrap_or_default();
+    version.starts_with("kustomize.config.k8s.io/")
+        && matches!(value["kind"].as_str(), Some("Kustomization" | "Component"))
+}
+
+/// Returns how much is lost with an object that can't be used. The API refuses it as well, so no verdict depends on it, but
+/// its author wants it applied.
+fn if_lost(value: &Value) -> Extent {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let Some(kind) = text("kind") else {
+        // Helm's values and the files of other programs have neither.
+        let is_manifest =
+            text("apiVersion").is_some() || (value.get("metadata").is_some() && value.get("spec").is_some());
+        return if is_manifest { Extent::Unjudged(arcstr::literal!("document")) } else { Extent::Object };
+    };
+    match kind.parse::<Kind>().is_ok() || kind.ends_with("List") || foreign::is_policy(value) {
+        true => Extent::Unjudged(kind.into()),
+        false => Extent::Object,
+    }
+}
+
+/// Returns why an object is not as it will be in the cluster: its name or its labels still have the marks of a template.
+fn unrendered(value: &Value) -> Option<String> {
+    let metadata = &value["metadata"];
+    let template = &value["spec"]["template"]["metadata"]["labels"];
+    let names = [&value["kind"], &metadata["name"], &metadata["namespace"], &metadata["labels"], template];
+    let marked = names.into_iter().flat_map(texts).find(|text| text.contains("{{") || text.contains("${"))?;
+    Some(format!("{} is the mark of a template, which must be rendered first", crate::text::shown(marked)))
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Object(map) => {
+            map.iter().flat_map(|(key, value)| [Some(key.as_str()), value.as_str()]).flatten().collect()
+        }
+        _ => Vec::new(),
+    }
+}
