@@ -12,7 +12,7 @@ use k8s_openapi::api::discovery::v1 as discovery;
 use serde_json::Value;
 
 use crate::announcers::{self, AnnouncerBody};
-use crate::convert::{self, PodBody, ServiceBody, SliceBody};
+use crate::convert::{self, PodBody, ServiceBody, SliceBody, TemplateBody};
 use crate::kinds::Kind;
 use crate::policy::{self, PolicyBody};
 use crate::values::{self, NAME_LABEL, typed};
@@ -31,8 +31,10 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     Pod(PodBody),
-    /// A ReplicaSet or a Job, of which only the controller matters.
-    Owner(Option<Workload>),
+    /// A ReplicaSet or a Job: its controller, and its template where the whole object was read.
+    Owner(Option<Workload>, Option<TemplateBody>),
+    /// A workload of another kind.
+    Template(TemplateBody),
     Service(ServiceBody),
     Slice(SliceBody),
     Node(Arc<Node>),
@@ -75,11 +77,14 @@ impl Object {
 }
 
 fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {
-    let Some(kind) = id.known_kind() else { return Ok(Body::Other) };
     let key = &id.object;
+    let Some(kind) = id.known_kind() else { return Ok(workload(id, value)) };
     Ok(match kind {
         Kind::Pod => Body::Pod(convert::pod(key, typed::<core::Pod>(value)?, notes)),
-        Kind::ReplicaSet | Kind::Job => Body::Owner(values::controller(&values::metadata(&mut value)?)),
+        Kind::ReplicaSet | Kind::Job => {
+            let template = convert::template(kind.name(), key, &mut value.clone()).unwrap_or_default();
+            Body::Owner(values::controller(&values::metadata(&mut value)?), template)
+        }
         Kind::Service => Body::Service(convert::service(key, typed::<core::Service>(value)?, notes)),
         Kind::EndpointSlice => {
             kind.check_version(&value)?;
@@ -95,6 +100,14 @@ fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body
             announcers::read(kind, key, value, notes)?.map_or(Body::Other, Body::Announcer)
         }
     })
+}
+
+/// Reads an object that is only counted, unless it makes pods: then questions may name it.
+fn workload(id: &ObjectId, mut value: Value) -> Body {
+    match convert::template(&id.kind, &id.object, &mut value) {
+        Ok(Some(template)) => Body::Template(template),
+        Ok(None) | Err(_) => Body::Other,
+    }
 }
 
 fn namespace(name: &ArcStr, value: &mut Value) -> Result<Namespace, String> {

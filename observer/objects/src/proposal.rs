@@ -39,6 +39,8 @@ pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
         broken: proposed(&policies.broken, |p| at(&p.kind, p.object_ref())),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
+        enforcer: inventory.enforcer,
+        local_dns: inventory.local_dns.clone(),
         bound: bound_accounts.into_iter().collect(),
         ..Change::default()
     };
@@ -106,5 +108,6 @@ fn pod(template: manifests::Template) -> Pod {
         start: None,
         workload: Workload { kind: template.kind, name: template.name },
         ports: template.ports,
+        ..Pod::default()
     }
 }

@@ -8,7 +8,9 @@ mod address;
 mod groups;
 mod intern;
 mod judge;
+mod kube_router;
 mod labels;
+mod names;
 mod nodes;
 mod policies;
 mod program;
@@ -48,6 +50,8 @@ pub struct Compiled {
     /// The group of each pod with a network of its own, by the pod's address in memory.
     pods: ByAddress<u32>,
     nodes: Nodes,
+    /// The rules of kube-router apply.
+    kube_router: bool,
     /// Holds, by direction, whether any policy could act on an unknown pod.
     acts: [bool; 2],
 }
@@ -71,9 +75,17 @@ impl Compiled {
                 Direction::Ingress => (&dst, &src),
                 Direction::Egress => (&src, &dst),
             };
-            self.direction(&View { direction, subject, peer, destination: &dst, protocol, port })
+            let kube_router = self.kube_router;
+            self.direction(&View { direction, subject, peer, destination: &dst, protocol, port, kube_router })
         };
         Ruling { ingress: decide(Direction::Ingress), egress: decide(Direction::Egress) }
+    }
+
+    /// Returns what the policies decide about a connection that changes on its way: egress as it leaves the client's node,
+    /// ingress as it arrives at the server's.
+    #[must_use]
+    pub fn rule_between(&self, leaving: &Connection<'_>, arriving: &Connection<'_>) -> Ruling {
+        Ruling { egress: self.rule(leaving).egress, ingress: self.rule(arriving).ingress }
     }
 
     /// Returns the inventory whose policies decide.

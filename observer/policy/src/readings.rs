@@ -32,6 +32,12 @@ pub(crate) fn is_protocol(port: &ContainerPort, protocol: Protocol) -> bool {
     port.protocol == protocol.as_str()
 }
 
+/// The ports that Services open on nodes, by the default of the API server. kube-router polices what pods send to the
+/// other ports of their own node (`pkg/controllers/netpol/npc_iptables.go`).
+pub(crate) fn is_node_port(protocol: Protocol, port: u16) -> bool {
+    protocol != Protocol::Sctp && (30_000..=32_767).contains(&port)
+}
+
 /// Is true for two versions of one pod, which may differ in their labels.
 pub(crate) fn is_same_pod(a: &Pod, b: &Pod) -> bool {
     (&a.name, &a.namespace, &a.uid) == (&b.name, &b.namespace, &b.uid)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Namespace, Pod, Service};
+use flow_model::network::{Enforcer, LocalDns};
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, TierPolicy};
 
@@ -22,6 +23,9 @@ pub struct Change {
     pub templates: Vec<Template>,
     /// The ServiceAccounts that a RoleBinding or ClusterRoleBinding names.
     pub bound: HashSet<ObjectRef>,
+    /// The enforcer and the DNS cache, where the manifests have them.
+    pub enforcer: Enforcer,
+    pub local_dns: Option<LocalDns>,
     /// The documents that can't be parsed, with the reason: a policy may be among them.
     pub unreadable: Vec<(Place, String)>,
     /// These are remarks for the reader.

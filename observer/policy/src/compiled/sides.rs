@@ -46,6 +46,19 @@ pub(super) struct View<'a> {
     pub(super) destination: &'a Side<'a>,
     pub(super) protocol: Protocol,
     pub(super) port: u16,
+    /// The rules of kube-router apply.
+    pub(super) kube_router: bool,
+}
+
+impl<'a> View<'a> {
+    /// Returns the same connection from its other side.
+    pub(super) fn reversed(&self) -> Self {
+        let direction = match self.direction {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        };
+        Self { direction, subject: self.peer, peer: self.subject, ..*self }
+    }
 }
 
 impl Compiled {
@@ -65,7 +78,7 @@ impl Compiled {
         Side { ip: party.ip, who }
     }
 
-    fn seen<'a>(&'a self, pod: &'a Pod) -> Seen<'a> {
+    pub(super) fn seen<'a>(&'a self, pod: &'a Pod) -> Seen<'a> {
         let known = self.pods.get(&std::ptr::from_ref(pod).addr()).and_then(|group| self.groups.get(*group));
         if let Some(group) = known {
             return Seen { pod, space: Some(group.space), labels: Some(group.labels), group: Some(group) };

@@ -129,6 +129,7 @@ fn pod_of(namespace: &ArcStr, labels: Labels) -> Pod {
         start: None,
         workload: Workload { kind: "Pod".into(), name: ArcStr::new() },
         ports: Vec::new(),
+        ..Pod::default()
     }
 }
 

@@ -228,7 +228,12 @@ fn cluster() -> Arc<Inventory> {
         host_network: true,
         ..pod("web", "agent", &[("app", "agent")], "192.168.0.1").on("node1").port("http", "TCP", 8080)
     };
-    let unnamed = flow_model::inventory::ContainerPort { name: None, protocol: "TCP".into(), port: 5432 };
+    let unnamed = flow_model::inventory::ContainerPort {
+        name: None,
+        protocol: "TCP".into(),
+        port: 5432,
+        ..flow_model::inventory::ContainerPort::default()
+    };
     let db = Pod { ports: vec![unnamed], ..pod("data", "db", &[("app", "db")], "10.42.0.9") };
     let mut named = policy("odd", "named")
         .on("a=b|c,d!=e,f,!g")
@@ -281,6 +286,7 @@ fn services() -> Vec<Arc<Service>> {
         port_name: name.map(Into::into),
         ready: true,
         pod: pod.map(Into::into),
+        node: None,
     };
     let db = Service {
         namespace: "data".into(),
@@ -293,6 +299,7 @@ fn services() -> Vec<Arc<Service>> {
         ports: vec![port(Some("sql"), 15_432)],
         external_local: true,
         backends: vec![backend(Some("sql"), Some("db"), 9), backend(Some("sql"), None, 10)],
+        ..Service::default()
     };
     let headless = Service {
         name: "bare".into(),
