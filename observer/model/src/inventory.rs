@@ -31,8 +31,10 @@ pub struct Inventory {
     /// The announcers of addresses, according to the API.
     #[serde(default)]
     pub announcers: Vec<Arc<Announcer>>,
-    /// The enforcer of the NetworkPolicies, as far as its objects show it.
+    /// The enforcer of the NetworkPolicies, as far as its objects show it: `spec` where none is known, `kube-router`,
+    /// `calico` or `cilium`.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub enforcer: Enforcer,
     /// The cache that answers DNS on every node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,7 +245,8 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub kubelet: Option<ArcStr>,
-    /// The way to pods of other nodes.
+    /// The way to pods of other nodes: `tunnel` or `direct`, and nothing where it isn't known.
+    #[schemars(with = "String")]
     #[serde(default, skip_serializing_if = "Route::is_unknown")]
     pub route: Route,
 }

@@ -11,7 +11,7 @@ use crate::names::{as_str, unknown_name};
 as_str!(Enforcer);
 
 /// The way from a node to the pods of other nodes, which decides under which address they see it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     #[default]
@@ -29,7 +29,7 @@ impl Route {
 }
 
 /// The enforcer of the NetworkPolicies, by which the verdicts differ from the specification.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]

@@ -98,14 +98,8 @@ fn pod(template: manifests::Template) -> Pod {
     Pod {
         namespace: template.namespace,
         name: template.name.clone(),
-        uid: ArcStr::new(),
         labels: template.labels,
-        node: None,
-        ips: Vec::new(),
         host_network: template.host_network,
-        finished: false,
-        deleting: false,
-        start: None,
         workload: Workload { kind: template.kind, name: template.name },
         ports: template.ports,
         ..Pod::default()

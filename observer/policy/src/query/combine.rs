@@ -39,20 +39,27 @@ pub(super) fn unknown(explanation: String) -> Verdict {
     Verdict { decision: Decision::Unknown, ingress: direction.clone(), egress: direction, explanation }
 }
 
+/// Makes an answer that needs no policy.
+pub(super) fn allowed(explanation: &str) -> Verdict {
+    let direction = DirectionVerdict { decision: Decision::Allow, ..unknown(explanation.to_owned()).ingress };
+    let explanation = format!("allowed: {explanation}");
+    Verdict { decision: Decision::Allow, ingress: direction.clone(), egress: direction, explanation }
+}
+
 /// Describes each case: "IPv4: allowed by ...; IPv6: refused by ...".
 pub(super) fn each(cases: &[Case]) -> String {
     let one = |case: &Case| format!("{}: {}", case.label, decided(&case.verdict));
     cases.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Counts the backends by their decisions: "2 of 3 backends refuse it, e.g. data/db-1: refused by ...; 1 admits it, e.g. data/db-0".
-pub(super) fn backends(cases: &[Case]) -> String {
+/// Counts the cases by their decisions: "2 of 3 backends refuse it (data/db-1: refused by ...); 1 admits it (data/db-0: ...)".
+pub(super) fn counted(cases: &[Case], what: &str) -> String {
     let mut parts = Vec::new();
     for decision in [Decision::Deny, Decision::Unknown, Decision::Allow] {
         let mut of = cases.iter().filter(|case| case.verdict.decision == decision);
         let Some(Case { label, verdict }) = of.next() else { continue };
         let count = 1 + of.count();
-        let total = if parts.is_empty() { format!(" of {} backends", cases.len()) } else { String::new() };
+        let total = if parts.is_empty() { format!(" of {} {what}", cases.len()) } else { String::new() };
         let verb = match (decision, count) {
             (Decision::Deny, 1) => "refuses it",
             (Decision::Deny, _) => "refuse it",
