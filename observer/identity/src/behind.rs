@@ -25,6 +25,8 @@ pub struct Behind<'a> {
     node: Option<(&'a ArcStr, IpAddr)>,
     /// The only backend that counts, where it was seen.
     seen: Option<(IpAddr, u16)>,
+    /// The client as the backend sees it, where that was seen.
+    source: Option<Party<'a>>,
     at: Timestamp,
 }
 
@@ -68,13 +70,23 @@ impl<'a> Behind<'a> {
         access: Access,
         at: Timestamp,
     ) -> Self {
-        Self { identity, known, port, access, node: None, seen: None, at }
+        Self { identity, known, port, access, node: None, seen: None, source: None, at }
     }
 
     /// Returns the port with the only backend that counts, as it was seen.
     #[must_use]
     pub(super) fn seen_at(self, backend: Option<(IpAddr, u16)>) -> Self {
         Self { seen: backend, ..self }
+    }
+
+    /// Returns the port with the only address under which the client arrives, as it was seen.
+    #[must_use]
+    pub(super) fn seen_from(self, source: Option<Party<'a>>) -> Self {
+        Self { source, ..self }
+    }
+
+    pub(super) fn seen_source(&self) -> Option<Party<'a>> {
+        self.source
     }
 
     /// Returns the port as a client reaches it that uses this address.

@@ -60,7 +60,7 @@ impl<'a> Possible<'a> {
         let host_port = if let Way::HostPort(host_port) = way { Some(host_port) } else { None };
         let all = straight
             .into_iter()
-            .chain(behind.into_iter().flat_map(move |behind| behind.passages(seen.src)))
+            .chain(behind.into_iter().flat_map(move |behind| behind.seen_from(source).passages(seen.src)))
             .chain(host_port.into_iter().flat_map(move |host_port| host_port.passages(seen.src)));
         all.map(move |passage| match source {
             Some(src) => Passage { arriving: Connection { src, ..passage.arriving }, ..passage },

@@ -77,7 +77,7 @@ impl Explainer {
                 let verdict = self.judge_route(side, route, notes);
                 clients.push(Case { label: side.label.clone(), verdict });
             }
-            let verdict = combine::agree(clients, |cases| combine::counted(cases, "pods of the client"));
+            let verdict = combine::agree(clients, combine::clients);
             let verdict = verdict.unwrap_or_else(|| combine::unknown("no client is known".to_owned()));
             let verdict = beyond(verdict, route);
             notes::of_way(notes, sides, route, verdict.decision);

@@ -82,7 +82,7 @@ fn side(text: &str) -> Result<(Target, Option<Port>), ParseError> {
         (_, Some((namespace, name))) => {
             Target::Named { namespace: self::name(namespace)?, name: self::name(name)? }
         }
-        (_, None) => Target::Host(host(name)?),
+        (_, None) => Target::Host(host(name).map_err(|_| bad())?),
     };
     Ok((target, after))
 }

@@ -73,7 +73,7 @@ impl Directory {
             None => None,
         };
         match (by_service, by_pod) {
-            (Some(Ok(service)), Some(pod)) => Ok(self.of_one_name(service, pod, notes)),
+            (Some(Ok(service)), Some(pod)) => self.of_one_name(service, pod, notes),
             (Some(Ok(service)), None) => Ok(vec![service]),
             (Some(Err(why)), Some(Ok(pod))) => {
                 notes.push(format!("{what} is a pod; there is also a Service {what}, but {why}"));
@@ -105,27 +105,29 @@ impl Directory {
         service: Route<'a>,
         pod: Result<Route<'a>, QueryError>,
         notes: &mut Vec<String>,
-    ) -> Vec<Route<'a>> {
+    ) -> Result<Vec<Route<'a>>, QueryError> {
         let name = &service.what;
         let leads = match (&*service.ends, &service.service) {
             ([], _) => "it has no backends".to_owned(),
             ([first, ..], Some(at)) => format!("{at} leads to port {} of its backends", first.port),
             ([_, ..], None) => "it is an alias".to_owned(),
         };
-        match pod {
+        Ok(match pod {
             Ok(pod) if service.ends.is_empty() => {
                 notes.push(format!("{} is a pod; there is also a {name}, but {leads}", pod.what));
                 vec![pod]
             }
             Ok(pod) => {
                 notes.push(format!("there is a pod {} and a {name}: {leads}", pod.what));
-                vec![service, pod]
+                vec![pod, service]
             }
+            // Which port of the pod is meant is not clear, so the Service may not be meant either.
+            Err(QueryError::WhichPort { what, has }) => return Err(QueryError::WhichPort { what, has }),
             Err(_) => {
                 notes.push(format!("the {name} is judged; there is also a pod of that name"));
                 vec![service]
             }
-        }
+        })
     }
 
     /// Reads `svc/NAME` as kubectl does, where there is no namespace of that name.

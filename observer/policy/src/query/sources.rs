@@ -97,13 +97,7 @@ impl Directory {
         let running = self.names.workload(namespace, name);
         if let [first, ..] = running {
             let kind = &first.workload.kind;
-            match running {
-                [only] => {
-                    notes.push(format!("{namespace}/{name} is a {kind}; {} is its only pod", only.name))
-                }
-                _ => notes
-                    .push(format!("{namespace}/{name} is a {kind}; its {} are judged", pods(running.len()))),
-            }
+            notes.push(format!("{namespace}/{name} is a {kind} with {}", pods(running.len())));
             return running.iter().map(|pod| Side::pod(pod)).collect();
         }
         match self.names.past(namespace, name) {
@@ -139,15 +133,10 @@ impl Directory {
         let mut behind: Vec<_> = service.backends().filter_map(|(_, pod)| pod).collect();
         behind.sort_by_key(|pod| &pod.name);
         behind.dedup_by_key(|pod| &pod.name);
-        match &*behind {
-            [] => return Err(QueryError::NoPodBehind(service.service().object_ref().to_string())),
-            [only] => notes
-                .push(format!("{namespace}/{name} is a Service; {} is the only pod behind it", only.name)),
-            all => notes.push(format!(
-                "{namespace}/{name} is a Service; the {} behind it are judged",
-                pods(all.len())
-            )),
+        if behind.is_empty() {
+            return Err(QueryError::NoPodBehind(service.service().object_ref().to_string()));
         }
+        notes.push(format!("{namespace}/{name} is a Service with {} behind it", pods(behind.len())));
         Ok(behind.into_iter().map(|pod| Side::pod(pod)).collect())
     }
 }
