@@ -1,5 +1,6 @@
 //! Verdicts with their reasons, in sentences.
 
+mod allowed;
 mod miss;
 mod names;
 mod nearest;

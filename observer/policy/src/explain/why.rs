@@ -1,5 +1,6 @@
 //! Sentences about what keeps a rule from matching.
 
+mod hints;
 mod ports;
 
 use std::net::IpAddr;
@@ -53,9 +54,13 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
     };
     // Of the other misses only that of the ports is named: a second selector of the peer matters only once the first is
     // corrected.
-    match candidate.misses.last() {
+    let text = match candidate.misses.last() {
         Some(port @ Miss::Port(_)) => format!("{text}, and {}", in_full(plain, view, candidate, port)),
         _ => text,
+    };
+    match hints::of(plain, candidate, first) {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
     }
 }
 

@@ -148,6 +148,11 @@ impl Explainer {
             let passages = self.passages(Party { ip: from, who: src.who }, (to, end), route);
             notes::of_passages(notes, (src, end), route, &passages);
             let verdict = self.judge_passages(&passages, src, route)?;
+            if let (Decision::Allow, Some(Passage { leaving, arriving })) =
+                (verdict.decision, passages.first())
+            {
+                self.plain.surprises(leaving, arriving).into_iter().for_each(|note| notes::add(notes, note));
+            }
             cases.push(Case { label: if is_v4 { "IPv4" } else { "IPv6" }.to_owned(), verdict });
         }
         combine::agree(cases, |cases| format!("it depends on the address family: {}", combine::each(cases)))
