@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Labels, Pod, Workload};
+use flow_model::network::Enforcer;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::BrokenPolicy;
 use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template};
@@ -39,7 +40,7 @@ pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
         broken: proposed(&policies.broken, |p| at(&p.kind, p.object_ref())),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
-        enforcer: inventory.enforcer,
+        enforcer: Some(inventory.enforcer).filter(|enforcer| *enforcer != Enforcer::Spec),
         local_dns: inventory.local_dns.clone(),
         bound: bound_accounts.into_iter().collect(),
         ..Change::default()

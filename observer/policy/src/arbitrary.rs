@@ -55,7 +55,7 @@ pub fn inventory() -> impl Strategy<Value = Inventory> {
 }
 
 pub(crate) fn enforcer() -> impl Strategy<Value = Enforcer> {
-    select(vec![Enforcer::Spec, Enforcer::KubeRouter])
+    select(vec![Enforcer::Spec, Enforcer::KubeRouter, Enforcer::KubeRouter, Enforcer::Cilium])
 }
 
 fn policies() -> impl Strategy<Value = Policies> {

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use flow_model::connection::Connection;
 use flow_model::decision::Ruling;
 use flow_model::inventory::Inventory;
+use flow_model::network::Enforcer;
 use flow_model::policies::Direction;
 
 use address::ByAddress;
@@ -50,8 +51,8 @@ pub struct Compiled {
     /// The group of each pod with a network of its own, by the pod's address in memory.
     pods: ByAddress<u32>,
     nodes: Nodes,
-    /// The rules of kube-router apply.
-    kube_router: bool,
+    /// The enforcer whose rules apply.
+    enforcer: Enforcer,
     /// Holds, by direction, whether any policy could act on an unknown pod.
     acts: [bool; 2],
 }
@@ -75,8 +76,8 @@ impl Compiled {
                 Direction::Ingress => (&dst, &src),
                 Direction::Egress => (&src, &dst),
             };
-            let kube_router = self.kube_router;
-            self.direction(&View { direction, subject, peer, destination: &dst, protocol, port, kube_router })
+            let enforcer = self.enforcer;
+            self.direction(&View { direction, subject, peer, destination: &dst, protocol, port, enforcer })
         };
         Ruling { ingress: decide(Direction::Ingress), egress: decide(Direction::Egress) }
     }

@@ -21,6 +21,7 @@ use flow_policy::audit::{Change, Report, audit};
 
 use crate::client::connect::ConnectArgs;
 use crate::client::print::{PrintArgs, is_broken_pipe};
+use crate::config::EnforcerChoice;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -41,6 +42,9 @@ pub struct AuditArgs {
     /// Agent whose observed flows are used
     #[arg(long)]
     url: Option<String>,
+    /// What enforces the policies: verdicts are what it does
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = EnforcerChoice::Auto)]
+    enforcer: EnforcerChoice,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -101,6 +105,7 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
         };
         change.extend(plan::change(&json).with_context(|| name)?);
     }
+    change.enforcer = args.enforcer.chosen().or(change.enforcer);
     Ok(change)
 }
 

@@ -23,8 +23,9 @@ pub struct Change {
     pub templates: Vec<Template>,
     /// The ServiceAccounts that a RoleBinding or ClusterRoleBinding names.
     pub bound: HashSet<ObjectRef>,
-    /// The enforcer and the DNS cache, where the manifests have them.
-    pub enforcer: Enforcer,
+    /// The enforcer, where the manifests have it or somebody chose it.
+    pub enforcer: Option<Enforcer>,
+    /// The DNS cache on nodes, where the manifests have it.
     pub local_dns: Option<LocalDns>,
     /// The documents that can't be parsed, with the reason: a policy may be among them.
     pub unreadable: Vec<(Place, String)>,
@@ -116,6 +117,8 @@ impl Change {
         self.unreadable.extend(other.unreadable);
         self.notes.extend(other.notes);
         self.removed.extend(other.removed);
+        self.enforcer = other.enforcer.or(self.enforcer);
+        self.local_dns = self.local_dns.take().or(other.local_dns);
     }
 
     /// Counts the policies of all kinds, including broken ones.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Labels, Pod, Service};
-use flow_model::network::Enforcer;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Policies;
 
@@ -42,10 +41,7 @@ pub(super) fn after(before: &Inventory, change: &Change) -> Inventory {
         policies: policies(&before.policies, change, &gone),
         objects: before.objects.clone(),
         // Manifests rarely hold the enforcer itself: then it is the one that is there.
-        enforcer: match change.enforcer {
-            Enforcer::Spec => before.enforcer,
-            changed => changed,
-        },
+        enforcer: change.enforcer.unwrap_or(before.enforcer),
         local_dns: change.local_dns.clone().or_else(|| before.local_dns.clone()),
         templates: Vec::new(),
     }

@@ -1,6 +1,7 @@
 //! The decisions, in the order of the specification.
 
 use flow_model::decision::Decision;
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, PortMatch, PortSet};
 
 use crate::compiled::Compiled;
@@ -24,7 +25,7 @@ impl Compiled {
     fn pod(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
         if matches!(&view.peer.who, Known::Pod(peer) if std::ptr::eq(peer.pod, seen.pod) || is_same_pod(peer.pod, seen.pod))
         {
-            return if view.kube_router { self.itself(view, seen) } else { Decision::Allow };
+            return if view.by_kube_router() { self.itself(view, seen) } else { Decision::Allow };
         }
         match (view.direction, own_node(view, seen)) {
             (Direction::Ingress, Truth::Yes) => Decision::Allow,
@@ -90,7 +91,7 @@ impl Compiled {
         let rules =
             self.selecting(view, seen).filter_map(|policy| policy.rules[direction].as_deref()).flatten();
         let mut admitted = Truth::any(rules.map(|rule| self.admits(rule, view)));
-        if view.kube_router && admitted != Truth::Yes {
+        if view.by_kube_router() && admitted != Truth::Yes {
             admitted = admitted.max(self.crosswise(view, seen));
         }
         match admitted.max(own_node) {
@@ -102,7 +103,7 @@ impl Compiled {
 
     /// Returns whether any peer and any port match. Ports go first because they cost less.
     pub(super) fn admits(&self, rule: &Rule, view: &View<'_>) -> Truth {
-        if view.kube_router
+        if view.by_kube_router()
             && let Some(names) = &rule.names
         {
             return self.admits_by_name(rule, names, view);
@@ -112,7 +113,7 @@ impl Compiled {
         if ports == Truth::No || rule.anybody {
             return ports;
         }
-        ports.min(self.by_selector(rule, view.peer).max(by_block(rule, view.peer)))
+        ports.min(self.by_selector(rule, view.peer).max(by_block(rule, view)))
     }
 
     pub(super) fn by_selector(&self, rule: &Rule, peer: &Side<'_>) -> Truth {
@@ -165,16 +166,21 @@ fn own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
 
 /// Returns whether the other side is the pod's node, and the enforcer lets every connection between the two pass.
 fn lets_own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
-    let policed = view.kube_router && view.direction == Direction::Egress;
+    let policed = view.by_kube_router() && view.direction == Direction::Egress;
     if policed && !is_node_port(view.protocol, view.port) { Truth::No } else { own_node(view, seen) }
 }
 
-/// Returns whether a block matches the address, whatever has it.
-pub(super) fn by_block(rule: &Rule, peer: &Side<'_>) -> Truth {
-    match peer.ip {
+/// Returns whether a block matches the address, whatever has it. Cilium's blocks are about what is outside the cluster.
+pub(super) fn by_block(rule: &Rule, view: &View<'_>) -> Truth {
+    let Side { ip, who } = view.peer;
+    match ip {
         _ if !rule.has_blocks => Truth::No,
         None => Truth::Maybe,
-        Some(ip) => rule.blocks.contains(ip).into(),
+        Some(ip) if !rule.blocks.contains(*ip) => Truth::No,
+        Some(_) if view.enforcer == Enforcer::Cilium && matches!(who, Known::Pod(_) | Known::Node(_)) => {
+            Truth::Maybe
+        }
+        Some(_) => Truth::Yes,
     }
 }
 
@@ -195,7 +201,7 @@ pub(super) fn named(name: &str, view: &View<'_>) -> Truth {
         Known::Pod(seen) => {
             let ports = seen.pod.ports.iter().filter(|port| port.port == view.port);
             let named = ports.filter(|port| port.name.as_deref() == Some(name));
-            let known = named.filter(|port| !(port.sidecar && view.kube_router));
+            let known = named.filter(|port| !(port.sidecar && view.by_kube_router()));
             known.into_iter().any(|port| is_protocol(port, view.protocol)).into()
         }
         Known::Node(_) | Known::External => Truth::No,

@@ -52,7 +52,7 @@ impl Compiled {
         let to_pods = if names.open { Truth::Yes } else { numbers.max(named) };
         let to_blocks = if view.direction == Direction::Ingress { numbers.max(named) } else { numbers };
         let by_pods = self.by_selector(rule, view.peer).min(to_pods);
-        by_pods.max(by_block(rule, view.peer).min(to_blocks))
+        by_pods.max(by_block(rule, view).min(to_blocks))
     }
 
     /// Is true where the policy selects the pod.

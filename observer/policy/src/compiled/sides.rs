@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::inventory::Pod;
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, Protocol};
 
 use crate::compiled::Compiled;
@@ -46,11 +47,15 @@ pub(super) struct View<'a> {
     pub(super) destination: &'a Side<'a>,
     pub(super) protocol: Protocol,
     pub(super) port: u16,
-    /// The rules of kube-router apply.
-    pub(super) kube_router: bool,
+    /// The enforcer whose rules apply.
+    pub(super) enforcer: Enforcer,
 }
 
 impl<'a> View<'a> {
+    pub(super) fn by_kube_router(&self) -> bool {
+        self.enforcer == Enforcer::KubeRouter
+    }
+
     /// Returns the same connection from its other side.
     pub(super) fn reversed(&self) -> Self {
         let direction = match self.direction {

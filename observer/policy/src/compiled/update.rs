@@ -33,8 +33,8 @@ impl Compiled {
         if !is_same(&old.pods, &new.pods) {
             self.update_pods(&new.pods);
         }
-        self.kube_router = new.enforcer == Enforcer::KubeRouter;
-        if self.kube_router {
+        self.enforcer = new.enforcer;
+        if self.enforcer == Enforcer::KubeRouter {
             self.resolve_names();
         }
         self.acts =
