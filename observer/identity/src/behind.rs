@@ -10,9 +10,9 @@ use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
 use crate::access::Access;
+use crate::entry::{Entry, node_of};
 use crate::identity::{Holder, Identity};
 use crate::known_service::KnownService;
-use crate::passage::{Entry, node_of};
 
 /// A port of a Service as a client uses it: where its connections can end, and from where they can come.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +115,20 @@ impl<'a> Behind<'a> {
     #[must_use]
     pub fn at_node(&self) -> Option<&'a ArcStr> {
         self.node.map(|(node, _)| node)
+    }
+
+    /// Returns where the client's connection enters kube-proxy.
+    pub(super) fn entry(&self, client: Party<'a>) -> Entry<'a> {
+        let own = node_of(client.who);
+        match (self.at_node(), client.who) {
+            // A node takes what its pods send to any load balancer's address, and to its own ports.
+            (Some(node), Who::External) => Entry::At(node),
+            (Some(node), Who::Pod(_) | Who::Node(_)) if self.is_node_port() && own != Some(node) => {
+                Entry::At(node)
+            }
+            (_, Who::Pod(_) | Who::Node(_)) => Entry::Own,
+            (_, Who::External | Who::Unknown(_)) => Entry::Anywhere,
+        }
     }
 
     pub(super) fn node_address(&self) -> Option<IpAddr> {

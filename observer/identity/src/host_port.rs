@@ -6,8 +6,9 @@ use flow_model::connection::{Connection, Party, Who};
 use flow_model::inventory::{ContainerPort, Pod};
 use flow_model::policies::Protocol;
 
+use crate::entry::node_of;
 use crate::identity::Identity;
-use crate::passage::{Passage, node_of};
+use crate::passage::{Passage, Sources};
 
 /// A port of a node's address that leads to a pod on that node.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,7 @@ impl<'a> HostPort<'a> {
         let leaving = if is_here { to_pod(client) } else { Connection { src: client, ..at } };
         let v4 = at.dst.ip.map(|ip| ip.is_ipv4());
         let sources = match is_here {
-            true => crate::passage::Sources::own(client),
+            true => Sources::own(client),
             false => self.identity.at_node(client, v4),
         };
         sources.parties().map(move |src| Passage { leaving, arriving: to_pod(src) })

@@ -8,6 +8,7 @@
 
 mod access;
 mod behind;
+mod entry;
 mod host_port;
 mod identity;
 mod known_service;

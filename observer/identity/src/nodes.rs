@@ -13,6 +13,9 @@ use ipnet::IpNet;
 /// name networks of nodes, not single ones.
 const MASQUERADES: usize = 64;
 
+/// A pod, and the place of one of its container ports.
+type PodPort = (Arc<Pod>, usize);
+
 /// Holds the node addresses of the newest snapshot. Nodes keep theirs, so no time is needed.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
@@ -26,7 +29,7 @@ pub(super) struct Nodes {
     /// The nodes' own addresses, outside the pod networks.
     own: HashMap<ArcStr, Vec<(ArcStr, IpAddr)>>,
     /// The pods behind ports of nodes, by node and port.
-    host_ports: HashMap<(ArcStr, u16), Vec<(Arc<Pod>, usize)>>,
+    host_ports: HashMap<(ArcStr, u16), Vec<PodPort>>,
 }
 
 impl Nodes {
@@ -55,14 +58,8 @@ impl Nodes {
             nodes.own.insert(node.name.clone(), node.ips.iter().copied().map(named).collect());
             nodes.toward_pods.insert(node.name.clone(), toward_pods(node).map(named).collect());
         }
-        nodes.masquerades = inventory
-            .nodes
-            .iter()
-            .filter_map(|n| nodes.toward_pods.get(&n.name))
-            .flatten()
-            .cloned()
-            .take(MASQUERADES)
-            .collect();
+        let of_nodes = inventory.nodes.iter().filter_map(|node| nodes.toward_pods.get(&node.name));
+        nodes.masquerades = of_nodes.flatten().take(MASQUERADES).cloned().collect();
         nodes
     }
 

@@ -11,6 +11,7 @@ use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
 
 use crate::behind::{Behind, End};
+use crate::entry::{Entry, node_of};
 use crate::identity::Identity;
 
 /// A connection as the policies meet it: egress as it leaves the client's node, ingress as it arrives at the server's.
@@ -46,17 +47,6 @@ pub(super) struct Sources<'a> {
     v4: Option<bool>,
     /// The node that is meant where no address of it is known.
     nowhere: Option<&'a ArcStr>,
-}
-
-/// The place where kube-proxy replaces the destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry<'a> {
-    /// On the client's own node.
-    Own,
-    /// On this node.
-    At(&'a ArcStr),
-    /// On a node that is not known.
-    Anywhere,
 }
 
 impl<'a> Sources<'a> {
@@ -132,20 +122,6 @@ impl Identity {
 }
 
 impl<'a> Behind<'a> {
-    /// Returns where the client's connection enters kube-proxy.
-    pub(super) fn entry(&self, client: Party<'a>) -> Entry<'a> {
-        let own = node_of(client.who);
-        match (self.at_node(), client.who) {
-            // A node takes what its pods send to any load balancer's address, and to its own ports.
-            (Some(node), Who::External) => Entry::At(node),
-            (Some(node), Who::Pod(_) | Who::Node(_)) if self.is_node_port() && own != Some(node) => {
-                Entry::At(node)
-            }
-            (_, Who::Pod(_) | Who::Node(_)) => Entry::Own,
-            (_, Who::External | Who::Unknown(_)) => Entry::Anywhere,
-        }
-    }
-
     /// Returns the passages of a client's connection to everything behind the port.
     pub fn passages(&self, client: Party<'a>) -> impl Iterator<Item = Passage<'a>> + use<'a> {
         let behind = *self;
@@ -195,14 +171,5 @@ impl<'a> Behind<'a> {
                 Sources { without: there, ..Sources::of(Some(client), identity.masquerades(), v4) }
             }
         }
-    }
-}
-
-/// Returns the node that a party is on.
-pub(super) fn node_of(who: Who<'_>) -> Option<&ArcStr> {
-    match who {
-        Who::Pod(pod) => pod.node.as_ref(),
-        Who::Node(node) => Some(node).filter(|node| !node.is_empty()),
-        Who::External | Who::Unknown(_) => None,
     }
 }

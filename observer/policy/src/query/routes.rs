@@ -65,13 +65,10 @@ impl Directory {
         let what = format!("{namespace}/{name}");
         let known = self.identity.service(namespace, name);
         let by_service = known.map(|known| self.route_to_service(known, asked, Access::ByName, notes));
-        let by_pod = match self.names.pod(namespace, name) {
-            Some(_) => Some(
-                self.named_pod(namespace, name, notes)
-                    .and_then(|side| route_to_pods(what.clone(), vec![side], asked)),
-            ),
-            None => None,
-        };
+        let by_pod = self.names.pod(namespace, name).map(|_| {
+            let side = self.named_pod(namespace, name, notes)?;
+            route_to_pods(what.clone(), vec![side], asked)
+        });
         match (by_service, by_pod) {
             (Some(Ok(service)), Some(pod)) => self.of_one_name(service, pod, notes),
             (Some(Ok(service)), None) => Ok(vec![service]),

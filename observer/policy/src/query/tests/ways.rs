@@ -47,7 +47,7 @@ fn world(policies: Vec<NetworkPolicy>) -> Inventory {
     };
     let nodes = [on("n1", "192.0.2.11", "10.42.0.0/24"), on("n2", "192.0.2.12", "10.42.1.0/24")];
     let cluster =
-        policies.into_iter().fold(cluster(pods, services, nodes), |cluster, one| cluster.policy(one));
+        policies.into_iter().fold(cluster(pods, services, nodes), flow_model::testing::Cluster::policy);
     cluster.inventory
 }
 
