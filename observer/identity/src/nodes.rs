@@ -88,6 +88,11 @@ impl Nodes {
         self.toward_pods.get(node).or_else(|| self.own.get(node)).map_or(&[], Vec::as_slice)
     }
 
+    /// Is true for a node whose object is known.
+    pub(super) fn has_object(&self, node: &ArcStr) -> bool {
+        self.toward_pods.contains_key(node)
+    }
+
     /// Returns the node's own addresses, outside the pod networks.
     pub(super) fn own(&self, node: &ArcStr) -> &[(ArcStr, IpAddr)] {
         self.own.get(node).map_or(&[], Vec::as_slice)

@@ -83,7 +83,9 @@ impl<'a> Sources<'a> {
 impl Identity {
     /// Returns the addresses under which a node's packets may arrive at pods of other nodes.
     fn sent_by<'a>(&'a self, node: &'a ArcStr, v4: Option<bool>) -> Sources<'a> {
-        Sources::of_node(node, self.nodes().toward_pods(node), v4)
+        let sources = Sources::of_node(node, self.nodes().toward_pods(node), v4);
+        // A node whose object is not known may send under the address of a tunnel, too.
+        Sources { nowhere: sources.nowhere.or((!self.nodes().has_object(node)).then_some(node)), ..sources }
     }
 
     /// Returns the passages of a connection straight to a pod or an address, from a client that is known by name. A node

@@ -55,8 +55,9 @@ pub struct ExplainArgs {
     /// What enforces the policies, with --cluster: the answer is what it does. Agents answer by their own setting
     #[arg(long, value_enum, value_name = "NAME", requires = "cluster", default_value_t = EnforcerChoice::Auto)]
     enforcer: EnforcerChoice,
-    /// Answer the questions of FILE (`-` for standard input), one JSON object per line, in the same order
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "output"])]
+    /// Answer the questions of FILE (`-` for standard input), one JSON object per line, in the same order. The answers are JSON,
+    /// with and without -o json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
     queries: Option<PathBuf>,
     #[command(flatten)]
     print: PrintArgs,

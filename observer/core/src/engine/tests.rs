@@ -1,5 +1,6 @@
 mod checks;
 mod lost;
+mod network;
 mod verdicts;
 
 use std::sync::Arc;

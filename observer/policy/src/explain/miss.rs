@@ -19,6 +19,8 @@ pub(super) enum Miss<'a> {
         meant: bool,
     },
     Port(&'a Rule),
+    /// By the specification the rule matches. kube-router takes the names of its ports otherwise.
+    Names(&'a Rule),
     /// A peer's podSelector doesn't match.
     Pods {
         peer: PodSelectors<'a>,
@@ -49,7 +51,7 @@ impl Miss<'_> {
     /// Returns a rank for the kind of miss. Of two rules that miss equally often, the one with the smaller rank is nearer.
     pub(super) fn class(&self) -> u8 {
         match self {
-            Self::Selection { meant: true, .. } => 0,
+            Self::Selection { meant: true, .. } | Self::Names(_) => 0,
             Self::Port(rule) if rule.peers.is_empty() => 5,
             Self::Port(_) => 1,
             Self::Pods { .. } => 2,
@@ -73,7 +75,7 @@ impl Miss<'_> {
                 }
             }
             Self::Block { cidr, .. } => view.peer.ip.map_or(0, |ip| shared_bits(cidr, ip)),
-            Self::Port(_) | Self::NoPod => 0,
+            Self::Port(_) | Self::Names(_) | Self::NoPod => 0,
         }
     }
 }
@@ -113,6 +115,9 @@ pub(super) fn misses<'a>(plain: &Plain, rule: RuleRef<'a>, view: &View<'a>) -> V
     let mut misses = peers.min_by_key(|misses| rank(plain, rule, misses, view)).unwrap_or_default();
     if ports_match(body, view) == Match::No {
         misses.push(Miss::Port(body));
+    }
+    if misses.is_empty() && plain.rule_matches(rule, view) == Match::No {
+        misses.push(Miss::Names(body));
     }
     misses
 }

@@ -38,6 +38,10 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
             let why = in_full(plain, view, candidate, first);
             return format!("{no_rule} the {other} on port {}; in the nearest, {why}", view.port);
         }
+        Miss::Names(rule) => {
+            let why = ports::by_kube_router(rule, view, candidate.rule.policy);
+            return format!("{no_rule} the {other} on port {}; in the nearest, {why}", view.port);
+        }
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
             let none = if matches_no_pod(plain, candidate, *peer) { ", which no pod has" } else { "" };
@@ -72,6 +76,7 @@ fn in_full(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>, miss: &Mis
             format!("its podSelector {selector} does not select the pod, which has {of}")
         }
         Miss::Port(rule) => ports::why(rule, view),
+        Miss::Names(rule) => ports::by_kube_router(rule, view, policy),
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
             match matches_no_pod(plain, candidate, *peer) {

@@ -40,7 +40,7 @@ pub(super) fn of_passages(
     }
     let seen: Vec<_> =
         passages.iter().filter(|p| p.is_masqueraded()).filter_map(|p| seen(&p.arriving.src)).collect();
-    if seen.is_empty() || !matches!(src.who, Who::Pod(_) | Who::Node(_)) {
+    if seen.is_empty() {
         return;
     }
     let why = match route.behind() {

@@ -32,9 +32,12 @@ pub(super) fn of(plain: &Plain, candidate: &Candidate<'_>, miss: &Miss<'_>) -> O
                 format!("pods with {selector} are in other namespaces only, which need a namespaceSelector")
             })
         }
-        Miss::Selection { .. } | Miss::Port(_) | Miss::Pods { .. } | Miss::Namespace { .. } | Miss::NoPod => {
-            None
-        }
+        Miss::Selection { .. }
+        | Miss::Port(_)
+        | Miss::Names(_)
+        | Miss::Pods { .. }
+        | Miss::Namespace { .. }
+        | Miss::NoPod => None,
     }
 }
 
