@@ -4,6 +4,7 @@ mod announcers;
 mod damage;
 mod manifests;
 mod mutations;
+mod network;
 mod objects;
 mod policies;
 mod reuse;

@@ -177,6 +177,7 @@ pub(super) fn by_block(rule: &Rule, view: &View<'_>) -> Truth {
         _ if !rule.has_blocks => Truth::No,
         None => Truth::Maybe,
         Some(ip) if !rule.blocks.contains(*ip) => Truth::No,
+        Some(ip) if view.by_kube_router() && rule.excepted.contains(*ip) => Truth::Maybe,
         Some(_) if view.enforcer == Enforcer::Cilium && matches!(who, Known::Pod(_) | Known::Node(_)) => {
             Truth::Maybe
         }

@@ -38,6 +38,8 @@ pub(super) struct Rule {
     pub(super) has_blocks: bool,
     /// The addresses of all blocks together.
     pub(super) blocks: Ranges,
+    /// The exceptions of all blocks together.
+    pub(super) excepted: Ranges,
     pub(super) ports: Box<[PortMatch]>,
     /// What kube-router makes of the names among the ports; `None` where there is none.
     pub(super) names: Option<Box<Names>>,
@@ -169,7 +171,7 @@ impl TierPolicy {
 
 impl Rule {
     fn memory(&self) -> usize {
-        size_of_val(&*self.pods) + self.blocks.memory() + size_of_val(&*self.ports)
+        size_of_val(&*self.pods) + self.blocks.memory() + self.excepted.memory() + size_of_val(&*self.ports)
     }
 }
 

@@ -4,12 +4,14 @@
 //! A rule consists of sets of addresses, which it fills from the pods that it knows. See `pkg/controllers/netpol/policy.go`
 //! and `pod.go` of kube-router 2.1 and of its fork in k3s.
 
+use std::net::IpAddr;
+
 use flow_model::connection::Who;
 use flow_model::decision::Decision;
 use flow_model::inventory::{ContainerPort, Pod};
 use flow_model::policies::{Direction, NetworkPolicy, Peer, PortMatch, PortSet, Protocol, Rule};
 
-use crate::plain::{Basis, Match, Plain, RuleRef, View, ports};
+use crate::plain::{Basis, Match, Plain, RuleRef, View, Why, ports};
 use crate::readings::is_protocol;
 
 impl Plain {
@@ -45,11 +47,21 @@ impl Plain {
 
     /// Matches one rule.
     pub(super) fn kube_router_rule(&self, rule: &Rule, policy: &NetworkPolicy, view: &View<'_>) -> Match {
+        let of = |wanted: fn(&Peer) -> bool| {
+            let peers = rule.peers.iter().filter(|peer| wanted(peer));
+            Match::any(peers.map(|peer| self.peer(peer, &policy.namespace, &view.peer)))
+        };
+        let blocks = || match of(|peer| !is_pods(peer)) {
+            Match::Yes if view.peer.ip.is_some_and(|ip| is_excepted(rule, ip)) => Match::Maybe(
+                Why::Borrowed("kube-router takes the exceptions of an ipBlock from all ipBlocks of its rule"),
+            ),
+            matched => matched,
+        };
         let numbers = Match::any(rule.ports.iter().filter(|p| !is_named(p)).map(|p| ports::port(p, view)));
         let names = || rule.ports.iter().filter_map(name);
         let on_destination = |(protocol, name)| ports::named_of_protocol(name, protocol, view);
         if rule.ports.is_empty() {
-            return self.peers_match(rule, policy, view);
+            return if rule.peers.is_empty() { Match::Yes } else { Match::any([of(is_pods), blocks()]) };
         }
         if rule.peers.is_empty() {
             let named = match view.direction {
@@ -60,11 +72,6 @@ impl Plain {
             };
             return Match::any([numbers, named]);
         }
-        let of = |wanted: fn(&Peer) -> bool| {
-            Match::any(
-                rule.peers.iter().filter(|p| wanted(p)).map(|p| self.peer(p, &policy.namespace, &view.peer)),
-            )
-        };
         let by_pods = of(is_pods).and(|| match names().next() {
             Some(_)
                 if rule.ports.iter().all(is_named) && !self.resolves_any(rule, policy, view.direction) =>
@@ -73,7 +80,7 @@ impl Plain {
             }
             _ => Match::any([numbers.clone(), Match::any(names().map(on_destination))]),
         });
-        let by_blocks = of(|peer| !is_pods(peer)).and(|| match view.direction {
+        let by_blocks = blocks().and(|| match view.direction {
             Direction::Ingress => Match::any([numbers, Match::any(names().map(on_destination))]),
             Direction::Egress => numbers,
         });
@@ -125,6 +132,14 @@ fn name(entry: &PortMatch) -> Option<(Protocol, &str)> {
         PortSet::Named(name) => Some((entry.protocol, name)),
         PortSet::All | PortSet::Range(..) => None,
     }
+}
+
+/// Is true for an address that some ipBlock of the rule excepts.
+fn is_excepted(rule: &Rule, ip: IpAddr) -> bool {
+    rule.peers.iter().any(|peer| match peer {
+        Peer::Block { except, .. } => except.iter().any(|hole| hole.contains(&ip)),
+        Peer::Pods { .. } => false,
+    })
 }
 
 fn is_pods(peer: &Peer) -> bool {

@@ -75,7 +75,12 @@ impl Compiler<'_> {
             Peer::Block { cidr, except } => Some((cidr, &except[..])),
             Peer::Pods { .. } => None,
         });
+        let excepted = rule.peers.iter().flat_map(|peer| match peer {
+            Peer::Block { except, .. } => &except[..],
+            Peer::Pods { .. } => &[],
+        });
         Rule {
+            excepted: Ranges::new(excepted.map(|net| (net, &[][..]))),
             anybody: rule.peers.is_empty(),
             has_blocks: rule.peers.iter().any(|peer| matches!(peer, Peer::Block { .. })),
             pods: pods.into(),
