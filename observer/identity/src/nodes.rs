@@ -113,7 +113,8 @@ impl Nodes {
     fn add_host_ips(&mut self, inventory: &Inventory) {
         for pod in &inventory.pods {
             let Some(node) = &pod.node else { continue };
-            for ip in pod.host_ips.iter().map(IpAddr::to_canonical) {
+            let own = if pod.host_network { &pod.ips[..] } else { &[] };
+            for ip in pod.host_ips.iter().chain(own).map(IpAddr::to_canonical) {
                 self.by_ip.entry(ip).or_insert_with(|| node.clone());
                 let own = self.own.entry(node.clone()).or_default();
                 if !own.iter().any(|(_, other)| *other == ip) {

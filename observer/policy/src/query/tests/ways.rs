@@ -169,3 +169,14 @@ fn an_answer_tells_where_the_specification_differs() {
     let (_, why) = decide(world, "web/c1", "192.0.2.12:22");
     assert!(!why.contains("specification"), "{why}");
 }
+
+/// Manifests leave the ClusterIP to the API server: a pod still uses it, and no load balancer's address.
+#[test]
+fn a_name_means_the_cluster_ip_also_where_it_is_not_known() {
+    let mut world = world(vec![ingress(&[CLIENTS])]);
+    for service in &mut world.services {
+        Arc::make_mut(service).cluster_ips.clear();
+    }
+    let (decision, why) = decide(world, "web/c2", "web/sv:80");
+    assert_eq!(decision, Decision::Allow, "{why}");
+}
