@@ -103,7 +103,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
     let (engine, look) = (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
-    let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
+    let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look))
+        .enforced_by(options.enforcer);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
     let open = probes::Open::new(&loaded)?;

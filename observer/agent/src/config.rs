@@ -26,7 +26,7 @@ use crate::sink::metrics::MetricsConfig;
 use crate::sink::tail::TailConfig;
 
 pub use self::file::{File, FileError};
-pub use self::values::{AuthMode, ClusterSource, ProbeLog};
+pub use self::values::{AuthMode, ClusterSource, EnforcerChoice, ProbeLog};
 
 /// Holds every setting of the agent. The keys of the file are the flags' names with underscores.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +35,10 @@ pub struct Options {
     /// changes) or `none`
     #[arg(long, value_name = "SOURCE", env = "FLOW_OBSERVER_CLUSTER", default_value_t = ClusterSource::None)]
     pub cluster: ClusterSource,
+    /// What enforces the NetworkPolicies: verdicts are what it does. `auto` knows k3s, kube-router, Calico and Cilium by their
+    /// nodes and pods
+    #[arg(long, value_enum, value_name = "NAME", env = "FLOW_OBSERVER_ENFORCER", default_value_t = EnforcerChoice::Auto)]
+    pub enforcer: EnforcerChoice,
     /// Kubeconfig for `--cluster kube` [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use flow_identity::{Possible, Resolved};
+use flow_identity::{Passage, Possible, Resolved};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, DirectionVerdict, REFUSED_BY, Verdict};
 use flow_model::inventory::Inventory;
@@ -35,9 +35,8 @@ pub(super) struct Judge {
 /// Identifies what an explanation was made for.
 #[derive(PartialEq, Eq, Hash)]
 struct Explained {
-    src: Name,
-    dst: Name,
-    port: u16,
+    leaving: (Name, Name, u16),
+    arriving: (Name, Name, u16),
     decision: Decision,
 }
 
@@ -88,19 +87,22 @@ impl Judge {
             return None;
         }
         let possible = flow.possible();
-        Some(match (self.agreed(&possible), possible.connections().next()) {
+        Some(match (self.agreed(&possible), possible.passages().next()) {
             (Some(decision), Some(first)) => self.explained(&first, decision),
             _ => unknown(why_unknown(&possible)),
         })
     }
 
     fn agreed(&self, possible: &Possible<'_>) -> Option<Decision> {
-        agreed(possible.connections().map(|connection| self.compiled.rule(&connection).decision()))
+        let decide =
+            |Passage { leaving, arriving }| self.compiled.rule_between(&leaving, &arriving).decision();
+        agreed(possible.passages().map(decide))
     }
 
-    fn explained(&mut self, connection: &Connection<'_>, decision: Decision) -> Arc<FlowVerdict> {
-        let Connection { src, dst, port, .. } = *connection;
-        let key = Explained { src: name(src), dst: name(dst), port, decision };
+    fn explained(&mut self, passage: &Passage<'_>, decision: Decision) -> Arc<FlowVerdict> {
+        let Passage { leaving, arriving } = passage;
+        let end = |connection: &Connection<'_>| (name(connection.src), name(connection.dst), connection.port);
+        let key = Explained { leaving: end(leaving), arriving: end(arriving), decision };
         if let Some(explained) = self.explained.get(&key) {
             return Arc::clone(explained);
         }
@@ -108,7 +110,7 @@ impl Judge {
             return Arc::new(bare(decision));
         }
         self.explanations_left -= 1;
-        let verdict = Arc::new(flow_verdict(self.plain.judge(connection)));
+        let verdict = Arc::new(flow_verdict(self.plain.judge_between(leaving, arriving)));
         self.explained.put(key, Arc::clone(&verdict));
         verdict
     }

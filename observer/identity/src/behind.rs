@@ -1,15 +1,16 @@
 //! The backends behind a port of a Service, and the clients in front of it.
 
-use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use flow_model::connection::{Party, Who};
 use flow_model::inventory::{Backend, Pod, Service, ServicePort};
 use flow_model::policies::Protocol;
 use jiff::Timestamp;
 
 use crate::access::Access;
+use crate::entry::{Entry, node_of};
 use crate::identity::{Holder, Identity};
 use crate::known_service::KnownService;
 
@@ -20,17 +21,27 @@ pub struct Behind<'a> {
     known: &'a KnownService,
     port: &'a ServicePort,
     access: Access,
+    /// The node whose address the client uses, with that address.
+    node: Option<(&'a ArcStr, IpAddr)>,
+    /// The only backend that counts, where it was seen.
+    seen: Option<(IpAddr, u16)>,
+    /// The client as the backend sees it, where that was seen.
+    source: Option<Party<'a>>,
     at: Timestamp,
 }
 
 /// A place where a connection to a Service can end.
 #[derive(Clone, Copy, Debug)]
 pub struct End<'a> {
-    pub backend: &'a Backend,
+    pub ip: IpAddr,
+    /// The number of the container port.
+    pub port: u16,
     /// The pod there, also one in its node's network.
     pub pod: Option<&'a Pod>,
     /// The backend as policies see it.
     pub party: Party<'a>,
+    /// The node that it is on.
+    pub node: Option<&'a ArcStr>,
 }
 
 impl Identity {
@@ -39,8 +50,13 @@ impl Identity {
     #[must_use]
     pub fn behind(&self, ip: IpAddr, port: u16, protocol: Protocol, at: Timestamp) -> Option<Behind<'_>> {
         let ip = ip.to_canonical();
-        let (known, port) = self.service_port(ip, port, protocol.as_str(), at)?;
-        Some(Behind::new(self, known, port, Access::at(&known.service, ip), at))
+        let (known, found) = self.service_port(ip, port, protocol.as_str(), at)?;
+        let access = match found.port == port {
+            true => Access::at(&known.service, ip),
+            false => Access::NodePort { v4: ip.is_ipv4() },
+        };
+        let node = self.nodes().node(ip).map(|node| (node, ip));
+        Some(Behind { node, ..Behind::new(self, known, found, access, at) })
     }
 }
 
@@ -54,7 +70,89 @@ impl<'a> Behind<'a> {
         access: Access,
         at: Timestamp,
     ) -> Self {
-        Self { identity, known, port, access, at }
+        Self { identity, known, port, access, node: None, seen: None, source: None, at }
+    }
+
+    /// Returns the port with the only backend that counts, as it was seen.
+    #[must_use]
+    pub(super) fn seen_at(self, backend: Option<(IpAddr, u16)>) -> Self {
+        Self { seen: backend, ..self }
+    }
+
+    /// Returns the port with the only address under which the client arrives, as it was seen.
+    #[must_use]
+    pub(super) fn seen_from(self, source: Option<Party<'a>>) -> Self {
+        Self { source, ..self }
+    }
+
+    pub(super) fn seen_source(&self) -> Option<Party<'a>> {
+        self.source
+    }
+
+    /// Returns the port as a client reaches it that uses this address.
+    #[must_use]
+    pub fn through(self, ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        Self { node: self.identity.nodes().node(ip).map(|node| (node, ip)), ..self }
+    }
+
+    /// Is true where only the backend counts that was seen.
+    pub(super) fn is_seen(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    pub(super) fn identity(&self) -> &'a Identity {
+        self.identity
+    }
+
+    /// Returns the way in which the client addresses the Service.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Returns the node whose address the client uses.
+    #[must_use]
+    pub fn at_node(&self) -> Option<&'a ArcStr> {
+        self.node.map(|(node, _)| node)
+    }
+
+    /// Returns where the client's connection enters kube-proxy.
+    pub(super) fn entry(&self, client: Party<'a>) -> Entry<'a> {
+        let own = node_of(client.who);
+        match (self.at_node(), client.who) {
+            // A node takes what its pods send to any load balancer's address, and to its own ports.
+            (Some(node), Who::External) => Entry::At(node),
+            (Some(node), Who::Pod(_) | Who::Node(_)) if self.is_node_port() && own != Some(node) => {
+                Entry::At(node)
+            }
+            (_, Who::Pod(_) | Who::Node(_)) => Entry::Own,
+            (_, Who::External | Who::Unknown(_)) => Entry::Anywhere,
+        }
+    }
+
+    pub(super) fn node_address(&self) -> Option<IpAddr> {
+        self.node.map(|(_, ip)| ip)
+    }
+
+    pub(super) fn is_node_port(&self) -> bool {
+        matches!(self.access, Access::NodePort { .. })
+    }
+
+    /// Is true for clients that use the ClusterIP, as those inside do who know only the name.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        match self.access {
+            // Manifests often leave the ClusterIP to the API server.
+            Access::Inside { .. } | Access::ByName => true,
+            Access::Outside { .. } | Access::NodePort { .. } => false,
+        }
+    }
+
+    /// Returns the port's protocol; TCP for one that policies don't know.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.port.protocol.parse().unwrap_or_default()
     }
 
     /// Returns the Service.
@@ -67,6 +165,23 @@ impl<'a> Behind<'a> {
     #[must_use]
     pub fn port(&self) -> &'a ServicePort {
         self.port
+    }
+
+    /// Is true when kube-proxy looks whether the client is in `loadBalancerSourceRanges`: at the load balancer's address.
+    #[must_use]
+    pub fn meets_source_ranges(&self, client: Party<'_>) -> bool {
+        match self.access {
+            Access::Outside { .. } => true,
+            Access::ByName => matches!(client.who, Who::External),
+            Access::Inside { .. } | Access::NodePort { .. } => false,
+        }
+    }
+
+    /// Is true for an end that is ready.
+    #[must_use]
+    pub fn is_ready(&self, end: &End<'_>) -> bool {
+        let same = |backend: &&Backend| backend.ip.to_canonical() == end.ip && backend.port == end.port;
+        self.backends().find(same).is_some_and(|backend| backend.ready)
     }
 
     /// Is true when a node may put its own address in place of a client's.
@@ -87,17 +202,36 @@ impl<'a> Behind<'a> {
             self.with_pods().filter(move |(backend, _)| behind.access.leads_to(behind.service(), backend.ip));
         let any_ready = reached.clone().any(|(backend, _)| backend.ready);
         let ends = reached.filter(move |(backend, _)| backend.ready || !any_ready);
-        ends.map(move |(backend, pod)| behind.end(backend, pod))
+        ends.map(move |(backend, pod)| behind.end((backend.ip, backend.port), pod, backend.node.as_ref()))
     }
 
-    /// Returns the addresses under which the client may arrive: its own, and those of nodes where they may masquerade
-    /// it.
-    pub fn sources(&self, client: Party<'a>) -> impl Iterator<Item = Party<'a>> + Clone + use<'a> {
-        let replaced = self.may_masquerade() && matches!(client.who, Who::External);
-        let nodes = if replaced { self.identity.masquerades() } else { &[] };
-        let same_family = move |ip: IpAddr| client.ip.is_none_or(|own| own.is_ipv4() == ip.is_ipv4());
-        let nodes = nodes.iter().filter(move |(_, ip)| same_family(*ip));
-        iter::once(client).chain(nodes.map(|(node, ip)| Party { ip: Some(*ip), who: Who::Node(node) }))
+    /// Returns the places where this client's connection can end. A traffic policy `Local` keeps it on one node; where no
+    /// backend is there, all places are returned, for what the policies would say.
+    pub fn ends_for(&self, client: Party<'a>) -> impl Iterator<Item = End<'a>> + Clone + use<'a> {
+        let only = self.local_to(client).filter(|node| self.ends().any(|end| end.node == Some(node)));
+        let seen = self.seen.map(|seen| self.seen_end(seen));
+        let all =
+            seen.is_none().then(|| self.ends().filter(move |end| only.is_none_or(|n| end.node == Some(n))));
+        seen.into_iter().chain(all.into_iter().flatten())
+    }
+
+    /// Returns the node whose backends alone this client reaches, where a traffic policy `Local` says so.
+    #[must_use]
+    pub fn local_to(&self, client: Party<'a>) -> Option<&'a ArcStr> {
+        match self.entry(client) {
+            Entry::Own if self.is_inside() && self.service().internal_local => node_of(client.who),
+            Entry::At(node) if self.service().external_local => Some(node),
+            Entry::Own | Entry::At(_) | Entry::Anywhere => None,
+        }
+    }
+
+    fn seen_end(&self, (ip, port): (IpAddr, u16)) -> End<'a> {
+        let found =
+            self.with_pods().find(|(backend, _)| backend.ip.to_canonical() == ip && backend.port == port);
+        match found {
+            Some((backend, pod)) => self.end((ip, port), pod, backend.node.as_ref()),
+            None => self.end((ip, port), None, None),
+        }
     }
 
     fn with_pods(&self) -> impl Iterator<Item = (&'a Backend, Option<&'a Arc<Pod>>)> + Clone + use<'a> {
@@ -108,15 +242,21 @@ impl<'a> Behind<'a> {
 
     /// The holder of the address goes first. The pod that the backend names takes its place where the address is not
     /// known yet.
-    fn end(&self, backend: &'a Backend, named: Option<&'a Arc<Pod>>) -> End<'a> {
-        let holder = self.identity.holder(backend.ip, self.at);
+    fn end(
+        &self,
+        (ip, port): (IpAddr, u16),
+        named: Option<&'a Arc<Pod>>,
+        node: Option<&'a ArcStr>,
+    ) -> End<'a> {
+        let holder = self.identity.holder(ip, self.at);
         let (pod, who) = match (holder, named) {
             (Holder::Pod(pod), _) => (Some(pod), holder.who()),
             (Holder::Node(_), Some(pod)) if pod.host_network => (Some(&**pod), holder.who()),
             (Holder::Node(_), _) | (_, None) => (None, holder.who()),
             (_, Some(pod)) => (Some(&**pod), as_party(pod)),
         };
-        End { backend, pod, party: Party { ip: Some(backend.ip.to_canonical()), who } }
+        let ip = ip.to_canonical();
+        End { ip, port, pod, party: Party { ip: Some(ip), who }, node: node_of(who).or(node) }
     }
 }
 

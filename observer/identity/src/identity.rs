@@ -106,7 +106,7 @@ impl Identity {
             Holder::Service
         } else if self.networks.contain(ip) {
             Holder::Unnamed
-        } else if self.is_empty() && self.nodes.is_empty() {
+        } else if self.is_empty() && self.nodes.is_empty() && !is_public(ip) {
             Holder::NothingKnown
         } else {
             Holder::External
@@ -157,6 +157,11 @@ impl Identity {
             Some(_) => self.services.node_port(port, at),
             None => self.services.only_one_at(ip, at),
         })
+    }
+
+    /// Returns the nodes.
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// Returns the addresses under which nodes may forward a client's connection, with the nodes' names.
@@ -211,5 +216,17 @@ impl Identity {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tenures.is_empty()
+    }
+}
+
+/// Is true for an address of the Internet, which no cluster gives to its pods.
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && (ip.octets()[1] & 0xc0) == 64;
+            let special = ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast();
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared || special)
+        }
+        IpAddr::V6(ip) => (ip.segments()[0] & 0xe000) == 0x2000,
     }
 }

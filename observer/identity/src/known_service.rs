@@ -66,10 +66,12 @@ impl KnownService {
         &self.service
     }
 
-    /// Returns each of its addresses once: one that a Service lists twice is not shared.
+    /// Returns each of its addresses once: one that a Service lists twice is not shared. Those are left out that nodes
+    /// don't take for the Service's own.
     pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
-        let Service { cluster_ips, external_ips, vips, .. } = &*self.service;
-        cluster_ips.iter().chain(external_ips).chain(vips).map(IpAddr::to_canonical).collect()
+        let Service { cluster_ips, external_ips, vips, proxied_ips, .. } = &*self.service;
+        let all = cluster_ips.iter().chain(external_ips).chain(vips).map(IpAddr::to_canonical);
+        all.filter(|ip| !proxied_ips.contains(ip)).collect()
     }
 
     /// Is true when it has not been seen to be gone.

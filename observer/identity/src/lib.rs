@@ -8,11 +8,14 @@
 
 mod access;
 mod behind;
+mod entry;
+mod host_port;
 mod identity;
 mod known_service;
 mod names;
 mod networks;
 mod nodes;
+mod passage;
 mod resolve;
 mod services;
 mod tenures;
@@ -23,7 +26,9 @@ mod tests;
 
 pub use access::Access;
 pub use behind::{Behind, End};
+pub use host_port::HostPort;
 pub use identity::{Holder, Identity};
 pub use known_service::KnownService;
+pub use passage::Passage;
 pub use resolve::{Possible, Resolved};
 pub use tenures::RETENTION;

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Node, Pod};
+use flow_model::network::Route;
 use ipnet::IpNet;
 
 /// Most addresses of nodes tried in place of a client's. Further nodes are taken to be like the first ones: policies
 /// name networks of nodes, not single ones.
 const MASQUERADES: usize = 64;
+
+/// A pod, and the place of one of its container ports.
+type PodPort = (Arc<Pod>, usize);
 
 /// Holds the node addresses of the newest snapshot. Nodes keep theirs, so no time is needed.
 #[derive(Debug, Default)]
@@ -20,6 +24,12 @@ pub(super) struct Nodes {
     listeners: HashMap<(IpAddr, u16), Option<Arc<Pod>>>,
     /// The addresses under which traffic that nodes masquerade arrives, with the nodes' names.
     masquerades: Vec<(ArcStr, IpAddr)>,
+    /// The same by node, of all nodes.
+    toward_pods: HashMap<ArcStr, Vec<(ArcStr, IpAddr)>>,
+    /// The nodes' own addresses, outside the pod networks.
+    own: HashMap<ArcStr, Vec<(ArcStr, IpAddr)>>,
+    /// The pods behind ports of nodes, by node and port.
+    host_ports: HashMap<(ArcStr, u16), Vec<PodPort>>,
 }
 
 impl Nodes {
@@ -42,7 +52,14 @@ impl Nodes {
             let node = pod.node.as_ref().and_then(|name| of_node.get(name));
             nodes.listen(pod, node.map(|node| &***node));
         }
-        nodes.masquerades = masquerades(inventory);
+        nodes.add_host_ips(inventory);
+        for node in &inventory.nodes {
+            let named = |ip: IpAddr| (node.name.clone(), ip.to_canonical());
+            nodes.own.insert(node.name.clone(), node.ips.iter().copied().map(named).collect());
+            nodes.toward_pods.insert(node.name.clone(), toward_pods(node).map(named).collect());
+        }
+        let of_nodes = inventory.nodes.iter().filter_map(|node| nodes.toward_pods.get(&node.name));
+        nodes.masquerades = of_nodes.flatten().take(MASQUERADES).cloned().collect();
         nodes
     }
 
@@ -66,6 +83,52 @@ impl Nodes {
         &self.masquerades
     }
 
+    /// Returns the addresses under which packets of the node may arrive at pods of other nodes.
+    pub(super) fn toward_pods(&self, node: &ArcStr) -> &[(ArcStr, IpAddr)] {
+        self.toward_pods.get(node).or_else(|| self.own.get(node)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Is true for a node whose object is known.
+    pub(super) fn has_object(&self, node: &ArcStr) -> bool {
+        self.toward_pods.contains_key(node)
+    }
+
+    /// Returns the node's own addresses, outside the pod networks.
+    pub(super) fn own(&self, node: &ArcStr) -> &[(ArcStr, IpAddr)] {
+        self.own.get(node).map_or(&[], Vec::as_slice)
+    }
+
+    /// Is true for one of the node's own addresses.
+    pub(super) fn is_own(&self, node: &ArcStr, ip: IpAddr) -> bool {
+        self.own(node).iter().any(|(_, own)| *own == ip)
+    }
+
+    /// Returns the pods behind a port of the node, each with the place of its container port.
+    pub(super) fn host_ports(&self, node: &ArcStr, port: u16) -> impl Iterator<Item = (&Arc<Pod>, usize)> {
+        let found = self.host_ports.get(&(node.clone(), port)).into_iter().flatten();
+        found.map(|(pod, at)| (pod, *at))
+    }
+
+    /// Adds what pods show of their nodes: addresses of those that are not known otherwise, and ports that lead to pods.
+    fn add_host_ips(&mut self, inventory: &Inventory) {
+        for pod in &inventory.pods {
+            let Some(node) = &pod.node else { continue };
+            let own = if pod.host_network { &pod.ips[..] } else { &[] };
+            for ip in pod.host_ips.iter().chain(own).map(IpAddr::to_canonical) {
+                self.by_ip.entry(ip).or_insert_with(|| node.clone());
+                let own = self.own.entry(node.clone()).or_default();
+                if !own.iter().any(|(_, other)| *other == ip) {
+                    own.push((node.clone(), ip));
+                }
+            }
+            if !pod.host_network && !pod.finished {
+                for (at, host) in pod.ports.iter().enumerate().filter_map(|(at, p)| Some((at, p.host?))) {
+                    self.host_ports.entry((node.clone(), host.port)).or_default().push((Arc::clone(pod), at));
+                }
+            }
+        }
+    }
+
     /// A pod in the node's network listens on all the node's addresses, not only on those in its status.
     fn listen(&mut self, pod: &Arc<Pod>, node: Option<&Node>) {
         let ips = pod.ips.iter().chain(node.iter().flat_map(|node| &node.ips)).map(IpAddr::to_canonical);
@@ -80,13 +143,13 @@ impl Nodes {
     }
 }
 
-fn masquerades(inventory: &Inventory) -> Vec<(ArcStr, IpAddr)> {
-    let of = |node: &Arc<Node>| {
-        let ips: Vec<_> = node.ips.iter().copied().chain(bridges(node)).collect();
-        let name = node.name.clone();
-        ips.into_iter().map(move |ip| (name.clone(), ip.to_canonical()))
-    };
-    inventory.nodes.iter().flat_map(of).take(MASQUERADES).collect()
+/// Returns the addresses with which a node sends to pods of other nodes: that of flannel's tunnel, which is the first of
+/// the pod network, or the node's own. Where the way is not known, it may be any of them.
+fn toward_pods(node: &Node) -> impl Iterator<Item = IpAddr> {
+    let tunnel = node.pod_cidrs.iter().filter_map(|cidr| own_addresses(cidr)).map(|[first, _]| first);
+    let tunnel: Vec<_> = tunnel.filter(|_| node.route != Route::Direct).collect();
+    let own = node.ips.iter().copied().filter(|_| node.route != Route::Tunnel || tunnel.is_empty());
+    own.collect::<Vec<_>>().into_iter().chain(tunnel)
 }
 
 /// Returns a node's own addresses in the pod networks that it hands out.

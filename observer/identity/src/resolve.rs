@@ -17,6 +17,7 @@ use crate::known_service::KnownService;
 use crate::names::{name_pod, name_service};
 
 pub use possible::Possible;
+use possible::Way;
 
 /// The meaning of a flow's addresses at one time. It borrows from [`Identity`] and allocates nothing; names are made on
 /// request.
@@ -26,8 +27,8 @@ pub struct Resolved<'a> {
     tuple: FlowTuple,
     at: Timestamp,
     client: Holder<'a>,
-    /// The client as the server sees it.
-    source: Party<'a>,
+    /// The client as the server sees it, where that was seen and is another address.
+    source: Option<Party<'a>>,
     /// The holder of the backend's address where a backend was seen, else of the address that the client used.
     server: Holder<'a>,
     /// The Service that the client addressed.
@@ -45,7 +46,7 @@ impl Identity {
             tuple: *tuple,
             at,
             client,
-            source: Party { ip: Some(tuple.src.to_canonical()), who: client.who() },
+            source: None,
             server: self.holder(ip, at),
             service: self.service_at(tuple.dst.to_canonical(), tuple.dport, at),
         }
@@ -57,9 +58,7 @@ impl<'a> Resolved<'a> {
     /// it; names don't.
     #[must_use]
     pub fn masqueraded_as(mut self, source: Option<IpAddr>) -> Self {
-        if let Some(ip) = source {
-            self.source = self.identity.party(ip, self.at);
-        }
+        self.source = source.map(|ip| self.identity.party(ip, self.at));
         self
     }
 
@@ -132,13 +131,26 @@ impl<'a> Resolved<'a> {
         self.identity.behind(self.tuple.dst, self.tuple.dport, Protocol::Tcp, self.at)
     }
 
-    /// Returns the connections that the flow may be after DNAT: the one that was seen, or any to the backends of the
-    /// Service.
+    /// Returns the connections that the flow may be after DNAT: to the backend that was seen, or to any of the Service's.
     #[must_use]
     pub fn possible(&self) -> Possible<'a> {
+        Possible::along(self.connection(), self.way(), self.source)
+    }
+
+    fn way(&self) -> Way<'a> {
+        let FlowTuple { dst, dport, backend, .. } = self.tuple;
         // A pod's own address may be in a Service too: there is no DNAT then.
-        let translated = self.tuple.backend.is_none() && self.server.pod().is_none();
-        Possible::new(self.connection(), if translated { self.service_port() } else { None })
+        let is_pod = self.identity.holder(dst, self.at).pod().is_some();
+        let backend = backend.map(|(ip, port)| (ip.to_canonical(), port));
+        if is_pod || backend == Some((dst.to_canonical(), dport)) {
+            return Way::Straight;
+        }
+        if let Some(behind) = self.service_port() {
+            return Way::Behind(behind.seen_at(backend));
+        }
+        let host_port = self.identity.host_port(dst, dport, Protocol::Tcp);
+        let host_port = host_port.filter(|found| backend.is_none_or(|(_, port)| port == found.port.port));
+        host_port.map_or(Way::Straight, Way::HostPort)
     }
 
     /// Returns the connection as far as it was seen: to the backend, or to the address that the client used.
@@ -146,7 +158,8 @@ impl<'a> Resolved<'a> {
     pub fn connection(&self) -> Connection<'a> {
         let (ip, port) = self.end();
         let dst = Party { ip: Some(ip), who: self.server.who() };
-        Connection { src: self.source, dst, protocol: Protocol::Tcp, port }
+        let src = Party { ip: Some(self.tuple.src.to_canonical()), who: self.client.who() };
+        Connection { src, dst, protocol: Protocol::Tcp, port }
     }
 
     /// Returns where on the node the flow passes, by which of its sides is a pod there.

@@ -42,11 +42,17 @@ fn mk_pod(name: &str, ips: &[&str], start: Option<f64>) -> Pod {
         start: start.map(t),
         workload: Workload { kind: "Deployment".into(), name: workload.into() },
         ports: Vec::new(),
+        ..Pod::default()
     }
 }
 
 fn mk_host_pod(name: &str, node_ip: &str, ports: &[u16]) -> Pod {
-    let port = |port: &u16| ContainerPort { name: None, protocol: "TCP".into(), port: *port };
+    let port = |port: &u16| ContainerPort {
+        name: None,
+        protocol: "TCP".into(),
+        port: *port,
+        ..ContainerPort::default()
+    };
     Pod { host_network: true, ports: ports.iter().map(port).collect(), ..mk_pod(name, &[node_ip], Some(0.0)) }
 }
 
@@ -56,7 +62,7 @@ fn mk_service(name: &str, ips: &[&str], port: u16, backends: &[&str]) -> Service
     let backend = |text: &&str| {
         let (address, pod) = text.split_once('=').map_or((*text, None), |(ip, pod)| (ip, Some(pod)));
         let (protocol, pod) = ("TCP".into(), pod.map(Into::into));
-        Backend { ip: ip(address), port: 5432, protocol, port_name: None, ready: true, pod }
+        Backend { ip: ip(address), port: 5432, protocol, port_name: None, ready: true, pod, node: None }
     };
     Service {
         vips: Vec::new(),
@@ -75,11 +81,18 @@ fn mk_service(name: &str, ips: &[&str], port: u16, backends: &[&str]) -> Service
             target_port: None,
         }],
         backends: backends.iter().map(backend).collect(),
+        ..Service::default()
     }
 }
 
 fn mk_node(name: &str, node_ip: &str, cidr: &str) -> Node {
-    Node { name: name.into(), labels: [].into(), ips: vec![ip(node_ip)], pod_cidrs: vec![cidr.into()] }
+    Node {
+        name: name.into(),
+        labels: [].into(),
+        ips: vec![ip(node_ip)],
+        pod_cidrs: vec![cidr.into()],
+        ..Node::default()
+    }
 }
 
 fn mk_inventory(

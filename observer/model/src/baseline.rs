@@ -165,6 +165,7 @@ impl BaselineEnd {
             start: None,
             workload,
             ports: self.ports.clone(),
+            ..Pod::default()
         })
     }
 }

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::network::{Enforcer, LocalDns, Route};
 use crate::object_ref::ObjectRef;
 use crate::policies::Policies;
 use crate::vip::ClaimSource;
@@ -29,13 +31,24 @@ pub struct Inventory {
     /// The announcers of addresses, according to the API.
     #[serde(default)]
     pub announcers: Vec<Arc<Announcer>>,
+    /// The enforcer of the NetworkPolicies, as far as its objects show it: `spec` where none is known, `kube-router`,
+    /// `calico` or `cilium`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub enforcer: Enforcer,
+    /// The cache that answers DNS on every node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_dns: Option<LocalDns>,
+    /// A pod as each workload would make it, without a node and without addresses. Only files have the workloads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<Arc<Pod>>,
     /// Objects per kind, for `cluster_objects`; kinds that are not read are counted too.
     #[schemars(with = "BTreeMap<String, u64>")]
     pub objects: BTreeMap<ArcStr, u64>,
 }
 
 /// A pod.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pod {
     #[schemars(with = "String")]
     pub namespace: ArcStr,
@@ -50,6 +63,9 @@ pub struct Pod {
     pub node: Option<ArcStr>,
     /// `status.podIPs`. A finished pod has none.
     pub ips: Vec<IpAddr>,
+    /// `status.hostIPs`: addresses of its node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_ips: Vec<IpAddr>,
     pub host_network: bool,
     /// The pod has succeeded or failed.
     pub finished: bool,
@@ -70,7 +86,7 @@ impl Pod {
 }
 
 /// The owner that people think of: the Deployment rather than its ReplicaSet, the CronJob rather than its Job.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Workload {
     #[schemars(with = "String")]
     pub kind: ArcStr,
@@ -79,7 +95,7 @@ pub struct Workload {
 }
 
 /// A port that a container declares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerPort {
     #[schemars(with = "Option<String>")]
     pub name: Option<ArcStr>,
@@ -87,10 +103,25 @@ pub struct ContainerPort {
     #[schemars(with = "String")]
     pub protocol: ArcStr,
     pub port: u16,
+    /// The port of the node that leads to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostPort>,
+    /// It is a port of an init container that keeps running.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sidecar: bool,
+}
+
+/// `hostPort` and `hostIP` of a container port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostPort {
+    pub port: u16,
+    /// `None`: on every address of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
 }
 
 /// A Service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     #[schemars(with = "String")]
     pub namespace: ArcStr,
@@ -112,6 +143,23 @@ pub struct Service {
     /// `spec.externalTrafficPolicy: Local`: clients from outside keep their address.
     #[serde(default)]
     pub external_local: bool,
+    /// `spec.internalTrafficPolicy: Local`: clients reach the backends of their own node only.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub internal_local: bool,
+    /// `spec.clusterIP: None`: its name stands for the backends' own addresses, and no port is replaced.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub headless: bool,
+    /// `spec.externalName` of a Service that is an alias for that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub external_name: Option<ArcStr>,
+    /// `spec.loadBalancerSourceRanges`, which kube-proxy applies at the load balancer's addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub source_ranges: Vec<IpNet>,
+    /// Those of `vips` with `ipMode: Proxy`. Nodes don't take what goes to them: it leaves for the load balancer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxied_ips: Vec<IpAddr>,
     /// The backends from EndpointSlices, else the pods that the selector finds.
     pub backends: Vec<Backend>,
 }
@@ -153,6 +201,10 @@ pub struct Backend {
     /// Pod named by `targetRef`, in the Service's namespace.
     #[schemars(with = "Option<String>")]
     pub pod: Option<ArcStr>,
+    /// The node that it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub node: Option<ArcStr>,
 }
 
 /// An object that names the node which announces a Service's address.
@@ -178,7 +230,7 @@ pub struct Announcer {
 }
 
 /// A node of the cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     #[schemars(with = "String")]
     pub name: ArcStr,
@@ -189,6 +241,19 @@ pub struct Node {
     /// `spec.podCIDRs`, as written.
     #[schemars(with = "Vec<String>")]
     pub pod_cidrs: Vec<ArcStr>,
+    /// `status.nodeInfo.kubeletVersion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub kubelet: Option<ArcStr>,
+    /// The way to pods of other nodes: `tunnel` or `direct`, and nothing where it isn't known.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Route::is_unknown")]
+    pub route: Route,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A namespace.

@@ -12,6 +12,7 @@ pub mod input;
 pub mod inventory;
 pub mod mac;
 pub mod names;
+pub mod network;
 pub mod object_ref;
 pub mod output;
 pub mod policies;

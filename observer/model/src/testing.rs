@@ -46,7 +46,13 @@ impl Cluster {
 
     pub fn node(mut self, name: &str, node_labels: &str, ip: &str) -> Self {
         let ips = vec![ip.parse().unwrap()];
-        let node = Node { name: name.into(), labels: labels(node_labels), ips, pod_cidrs: Vec::new() };
+        let node = Node {
+            name: name.into(),
+            labels: labels(node_labels),
+            ips,
+            pod_cidrs: Vec::new(),
+            ..Node::default()
+        };
         self.inventory.nodes.push(Arc::new(node));
         self
     }
@@ -115,6 +121,7 @@ pub fn pod(namespace: &str, name: &str, labels: &[(&str, &str)], ip: &str) -> Po
         start: None,
         workload: Workload { kind: "Deployment".into(), name: name.into() },
         ports: Vec::new(),
+        ..Pod::default()
     }
 }
 
@@ -126,7 +133,12 @@ impl Pod {
 
     /// A named container port: `port("http", "TCP", 8080)`.
     pub fn port(mut self, name: &str, protocol: &str, port: u16) -> Self {
-        self.ports.push(ContainerPort { name: Some(name.into()), protocol: protocol.into(), port });
+        self.ports.push(ContainerPort {
+            name: Some(name.into()),
+            protocol: protocol.into(),
+            port,
+            ..ContainerPort::default()
+        });
         self
     }
 }

@@ -2,6 +2,7 @@
 
 mod announcers;
 mod backends;
+mod network;
 mod reuse;
 mod services;
 mod workloads;
@@ -16,7 +17,7 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, Policies};
 use strum::IntoEnumIterator as _;
 
-use crate::convert::PodBody;
+use crate::convert::{PodBody, TemplateBody};
 use crate::kinds::{Kind, Purpose};
 use crate::object::{Body, Object};
 use crate::policy::{self, PolicyBody};
@@ -124,6 +125,13 @@ impl Index {
             policies: self.policies(),
             objects: self.counts(),
             pods: self.pods().map(|pod| self.resolve_workload(pod)).collect(),
+            enforcer: self.enforcer(),
+            local_dns: self.local_dns(),
+            templates: self
+                .templates()
+                .filter(|body| !body.controlled)
+                .map(|body| Arc::clone(&body.pod))
+                .collect(),
         }
     }
 
@@ -140,6 +148,14 @@ impl Index {
     fn pods(&self) -> impl Iterator<Item = &PodBody> {
         self.bodies(Kind::Pod).filter_map(|(_, body)| match body {
             Body::Pod(pod) => Some(pod),
+            _ => None,
+        })
+    }
+
+    /// Returns the workloads whose pod template was read.
+    fn templates(&self) -> impl Iterator<Item = &TemplateBody> {
+        self.kinds.values().flatten().filter_map(|(_, body)| match body {
+            Body::Template(template) | Body::Owner(_, Some(template)) => Some(template),
             _ => None,
         })
     }

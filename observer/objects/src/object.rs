@@ -12,7 +12,7 @@ use k8s_openapi::api::discovery::v1 as discovery;
 use serde_json::Value;
 
 use crate::announcers::{self, AnnouncerBody};
-use crate::convert::{self, PodBody, ServiceBody, SliceBody};
+use crate::convert::{self, PodBody, ServiceBody, SliceBody, TemplateBody};
 use crate::kinds::Kind;
 use crate::policy::{self, PolicyBody, foreign};
 use crate::problem::Extent;
@@ -32,8 +32,10 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     Pod(PodBody),
-    /// A ReplicaSet or a Job, of which only the controller matters.
-    Owner(Option<Workload>),
+    /// A ReplicaSet or a Job: its controller, and its template where the whole object was read.
+    Owner(Option<Workload>, Option<TemplateBody>),
+    /// A workload of another kind.
+    Template(TemplateBody),
     Service(ServiceBody),
     Slice(SliceBody),
     Node(Arc<Node>),
@@ -103,15 +105,18 @@ impl Object {
 }
 
 fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {
+    let key = &id.object;
     let Some(kind) = id.known_kind() else {
-        let Some(policy) = foreign::read(&id.kind, &id.object, &value) else { return Ok(Body::Other) };
+        let Some(policy) = foreign::read(&id.kind, key, &value) else { return Ok(workload(id, value)) };
         notes.push(format!("isn't judged: {}", policy.why));
         return Ok(Body::Policy(PolicyBody::Broken(Arc::new(policy))));
     };
-    let key = &id.object;
     Ok(match kind {
         Kind::Pod => Body::Pod(convert::pod(key, typed::<core::Pod>(value)?, notes)),
-        Kind::ReplicaSet | Kind::Job => Body::Owner(values::controller(&values::metadata(&mut value)?)),
+        Kind::ReplicaSet | Kind::Job => {
+            let template = convert::template(kind.name(), key, &mut value.clone()).unwrap_or_default();
+            Body::Owner(values::controller(&values::metadata(&mut value)?), template)
+        }
         Kind::Service => Body::Service(convert::service(key, typed::<core::Service>(value)?, notes)),
         Kind::EndpointSlice => {
             kind.check_version(&value)?;
@@ -127,6 +132,14 @@ fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body
             announcers::read(kind, key, value, notes)?.map_or(Body::Other, Body::Announcer)
         }
     })
+}
+
+/// Reads an object that is only counted, unless it makes pods: then questions may name it.
+fn workload(id: &ObjectId, mut value: Value) -> Body {
+    match convert::template(&id.kind, &id.object, &mut value) {
+        Ok(Some(template)) => Body::Template(template),
+        Ok(None) | Err(_) => Body::Other,
+    }
 }
 
 fn namespace(name: &ArcStr, value: &mut Value) -> Result<Namespace, String> {

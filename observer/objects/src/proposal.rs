@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Labels, Pod, Workload};
+use flow_model::network::Enforcer;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::BrokenPolicy;
 use flow_policy::audit::{Change, Notes, Place, Proposed, ProposedNamespace, Template, Unjudged};
@@ -46,6 +47,8 @@ pub fn change(manifests: Manifests, locate: Locate<'_>) -> Change {
         broken: proposed(&policies.broken, |p| at(&p.kind, p.object_ref())),
         services: inventory.services.clone(),
         pods: inventory.pods.clone(),
+        enforcer: Some(inventory.enforcer).filter(|enforcer| *enforcer != Enforcer::Spec),
+        local_dns: inventory.local_dns.clone(),
         bound: bound_accounts.into_iter().collect(),
         ..Change::default()
     };
@@ -106,15 +109,10 @@ fn pod(template: manifests::Template) -> Pod {
     Pod {
         namespace: template.namespace,
         name: template.name.clone(),
-        uid: ArcStr::new(),
         labels: template.labels,
-        node: None,
-        ips: Vec::new(),
         host_network: template.host_network,
-        finished: false,
-        deleting: false,
-        start: None,
         workload: Workload { kind: template.kind, name: template.name },
         ports: template.ports,
+        ..Pod::default()
     }
 }

@@ -6,6 +6,7 @@ mod encodings;
 mod foreign;
 mod manifests;
 mod mutations;
+mod network;
 mod objects;
 mod policies;
 mod reuse;

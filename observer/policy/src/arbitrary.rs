@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
+use flow_model::network::Enforcer;
 use flow_model::policies::{NetworkPolicy, Policies};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -36,19 +37,25 @@ pub fn inventory() -> impl Strategy<Value = Inventory> {
     let pods = prop::collection::vec(pod(), 1..9);
     let namespaces = prop::collection::vec(prop::option::weighted(0.85, labels()), NAMESPACES.len());
     let nodes = prop::collection::vec(labels(), 0..3);
-    (pods, namespaces, nodes, policies()).prop_map(|(pods, namespaces, nodes, policies)| {
-        let mut inventory = Inventory { policies, ..Inventory::default() };
-        for pod in pods {
-            put_pod(&mut inventory, pod);
-        }
-        for (name, labels) in NAMESPACES.into_iter().zip(namespaces) {
-            put_namespace(&mut inventory, name, labels);
-        }
-        for (n, labels) in nodes.into_iter().enumerate() {
-            inventory.nodes.push(Arc::new(node(n, labels)));
-        }
-        inventory
-    })
+    (pods, namespaces, nodes, policies(), enforcer()).prop_map(
+        |(pods, namespaces, nodes, policies, enforcer)| {
+            let mut inventory = Inventory { policies, enforcer, ..Inventory::default() };
+            for pod in pods {
+                put_pod(&mut inventory, pod);
+            }
+            for (name, labels) in NAMESPACES.into_iter().zip(namespaces) {
+                put_namespace(&mut inventory, name, labels);
+            }
+            for (n, labels) in nodes.into_iter().enumerate() {
+                inventory.nodes.push(Arc::new(node(n, labels)));
+            }
+            inventory
+        },
+    )
+}
+
+pub(crate) fn enforcer() -> impl Strategy<Value = Enforcer> {
+    select(vec![Enforcer::Spec, Enforcer::KubeRouter, Enforcer::KubeRouter, Enforcer::Cilium])
 }
 
 fn policies() -> impl Strategy<Value = Policies> {
@@ -110,7 +117,7 @@ fn word<const N: usize>(words: &'static [&'static str; N]) -> impl Strategy<Valu
 
 fn node(n: usize, labels: Labels) -> Node {
     let ip = IpAddr::from([192, 168, 1, n as u8 + 1]);
-    Node { name: NODES[n].into(), labels, ips: vec![ip], pod_cidrs: Vec::new() }
+    Node { name: NODES[n].into(), labels, ips: vec![ip], pod_cidrs: Vec::new(), ..Node::default() }
 }
 
 pub(crate) fn pod() -> impl Strategy<Value = Pod> {
@@ -132,12 +139,15 @@ pub(crate) fn pod() -> impl Strategy<Value = Pod> {
             start: None,
             workload: Workload { kind: "Deployment".into(), name: arcstr::format!("w{n}") },
             ports,
+            ..Pod::default()
         },
     )
 }
 
 fn container_port() -> impl Strategy<Value = ContainerPort> {
     let protocol = word(&["TCP", "UDP", "SCTP"]);
-    (prop::option::weighted(0.8, word(&PORT_NAMES)), protocol, select(&PORTS[..]))
-        .prop_map(|(name, protocol, port)| ContainerPort { name, protocol, port })
+    let name = prop::option::weighted(0.8, word(&PORT_NAMES));
+    (name, protocol, select(&PORTS[..]), prop::bool::weighted(0.2)).prop_map(
+        |(name, protocol, port, sidecar)| ContainerPort { name, protocol, port, host: None, sidecar },
+    )
 }

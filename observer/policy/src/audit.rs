@@ -28,7 +28,10 @@ pub use report::{AuditFinding, FlowGroup, Ignored, Judged, Level, NotRun, Report
 /// Audits a change. Without baselines no flows are judged, and the change alone is the cluster.
 #[must_use]
 pub fn audit(change: &Change, baselines: &[Baseline]) -> Report {
-    let merge::Merged { inventory: before, flows } = merge::merge(baselines);
+    let merge::Merged { inventory: mut before, flows } = merge::merge(baselines);
+    if let Some(enforcer) = change.enforcer {
+        Arc::make_mut(&mut before).enforcer = enforcer;
+    }
     let after = Arc::new(effective::after(&before, change));
     let view = View::new(change, &after, !before.pods.is_empty());
     let judge = Judge::new(&after);

@@ -1,12 +1,14 @@
 //! Verdicts with their reasons, in sentences.
 
+mod allowed;
 mod miss;
 mod names;
 mod nearest;
 mod why;
 
 use flow_model::connection::{Connection, Who};
-use flow_model::decision::{Decision, DirectionVerdict, Nearest, REFUSED_BY, Verdict};
+use flow_model::decision::{Decision, DirectionVerdict, Nearest, REFUSED_BY, Ruling, Verdict};
+use flow_model::network::Enforcer;
 use flow_model::policies::{Action, Direction, TierPeer};
 
 use crate::plain::{Basis, Judgement, Plain, TierRef, View};
@@ -18,13 +20,45 @@ impl Plain {
     /// Judges a connection in both directions and explains the decisions.
     #[must_use]
     pub fn judge(&self, connection: &Connection<'_>) -> Verdict {
-        let ingress = direction(self, &View::new(connection, Direction::Ingress));
-        let egress = direction(self, &View::new(connection, Direction::Egress));
+        self.judge_between(connection, connection)
+    }
+
+    /// Judges a connection that changes on its way: egress as it leaves the client's node, ingress as it arrives at the
+    /// server's.
+    #[must_use]
+    pub fn judge_between(&self, leaving: &Connection<'_>, arriving: &Connection<'_>) -> Verdict {
+        let ingress = direction(self, &self.view(arriving, Direction::Ingress));
+        let egress = direction(self, &self.view(leaving, Direction::Egress));
         let mut verdict =
             Verdict { decision: Decision::Unknown, ingress, egress, explanation: String::new() };
         verdict.decision = verdict.ruling().decision();
         verdict.explanation = whole(&verdict);
+        if let Some(other) = self.by_specification(leaving, arriving).filter(|d| *d != verdict.decision) {
+            let name = self.enforcer();
+            verdict.explanation.push_str(&format!(" (by {name}; {})", by_specification(other)));
+        }
         verdict
+    }
+
+    /// Returns the decision of the specification, where the enforcer has rules of its own.
+    fn by_specification(&self, leaving: &Connection<'_>, arriving: &Connection<'_>) -> Option<Decision> {
+        let decide = |connection, direction| {
+            let view = View::new(connection, direction, Enforcer::Spec);
+            self.direction(&view).basis.decision()
+        };
+        (self.enforcer() == Enforcer::KubeRouter).then(|| {
+            let (ingress, egress) =
+                (decide(arriving, Direction::Ingress), decide(leaving, Direction::Egress));
+            Ruling { ingress, egress }.decision()
+        })
+    }
+}
+
+fn by_specification(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "the specification says that it is allowed",
+        Decision::Deny => "the specification says that it is refused",
+        Decision::Unknown => "what the specification says is not known",
     }
 }
 
@@ -98,13 +132,28 @@ fn sentence(
             _ => format!("no policy isolates any pod for {}", view.direction.as_str()),
         },
         Basis::Outside => format!("the {} is outside the cluster", side(view.direction)),
+        Basis::Crosswise => {
+            let other = match view.direction {
+                Direction::Ingress => Direction::Egress,
+                Direction::Egress => Direction::Ingress,
+            };
+            format!(
+                "kube-router takes {} rules of {} for {} too, as it selects both sides",
+                other.as_str(),
+                isolating(judgement),
+                view.direction.as_str()
+            )
+        }
         Basis::HostNetwork => {
             format!("the {} is a node or in its network, which no policy selects", side(view.direction))
         }
         Basis::Itself => "a pod can't block itself".to_owned(),
         Basis::OwnNode => match view.direction {
             Direction::Ingress => "a node may always reach its own pods".to_owned(),
-            // kube-router jumps to the pod chains from INPUT too: pkg/controllers/netpol/pod.go.
+            // kube-router jumps to the pod chains from INPUT too, except for node ports: pkg/controllers/netpol.
+            Direction::Egress if view.by_kube_router() => {
+                "kube-router lets a pod reach the node ports of its own node".to_owned()
+            }
             Direction::Egress => {
                 "a pod may reach its own node by the Kubernetes documentation, though k3s applies \
                                   egress rules there too"

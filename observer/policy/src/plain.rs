@@ -5,6 +5,7 @@
 
 mod broken;
 mod judgement;
+mod kube_router;
 mod matching;
 mod namespaced;
 mod peers;
@@ -20,6 +21,7 @@ use arcstr::ArcStr;
 use flow_model::connection::{Connection, Who};
 use flow_model::decision::{Decision, Ruling};
 use flow_model::inventory::{Inventory, Labels, Pod};
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, NetworkPolicy, Tier, TierPolicy};
 
 use crate::readings;
@@ -40,6 +42,7 @@ pub struct Plain {
     nodes: HashMap<ArcStr, Labels>,
     node_of: HashMap<IpAddr, ArcStr>,
     policies: HashMap<ArcStr, Vec<Arc<NetworkPolicy>>>,
+    enforcer: Enforcer,
     /// Policies of the Admin tier, sorted by priority, then by name.
     admin: Vec<Arc<TierPolicy>>,
     baseline: Vec<Arc<TierPolicy>>,
@@ -68,21 +71,40 @@ impl Plain {
             policies,
             admin: of_tier(&inventory, Tier::Admin),
             baseline: of_tier(&inventory, Tier::Baseline),
+            enforcer: inventory.enforcer,
             inventory,
         }
+    }
+
+    /// Judges as this enforcer does, whatever the inventory shows.
+    #[must_use]
+    pub fn enforced_by(mut self, enforcer: Enforcer) -> Self {
+        self.enforcer = enforcer;
+        self
     }
 
     /// Returns the decisions alone. [`Plain::judge`] adds the reasons.
     #[must_use]
     pub fn rule(&self, connection: &Connection<'_>) -> Ruling {
-        let decide = |direction| self.direction(&View::new(connection, direction)).basis.decision();
+        let decide = |direction| self.direction(&self.view(connection, direction)).basis.decision();
         Ruling { ingress: decide(Direction::Ingress), egress: decide(Direction::Egress) }
+    }
+
+    /// Returns the enforcer by whose rules it judges.
+    #[must_use]
+    pub fn enforcer(&self) -> Enforcer {
+        self.enforcer
     }
 
     /// Returns the inventory whose policies decide.
     #[must_use]
     pub fn inventory(&self) -> &Arc<Inventory> {
         &self.inventory
+    }
+
+    /// Returns one direction of a connection.
+    pub(crate) fn view<'a>(&self, connection: &Connection<'a>, direction: Direction) -> View<'a> {
+        View::new(connection, direction, self.enforcer)
     }
 
     /// Judges one direction.
@@ -111,7 +133,7 @@ impl Plain {
     /// Judges a pod. Traffic from itself and (for ingress) from its own node is always allowed; then the tiers decide.
     fn pod<'a>(&'a self, view: &View<'a>, pod: &'a Pod) -> Basis<'a> {
         if view.is_itself(pod) {
-            return Basis::Itself;
+            return if view.by_kube_router() { self.kube_router_itself(view, pod) } else { Basis::Itself };
         }
         match (view.direction, view.own_node(pod)) {
             (Direction::Ingress, Match::Yes) => Basis::OwnNode,

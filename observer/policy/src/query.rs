@@ -5,14 +5,20 @@
 
 mod combine;
 mod directory;
+mod dns_name;
 mod error;
 mod explainer;
+mod headless;
+mod local_dns;
 mod names;
+mod notes;
 mod parse;
 mod question;
 mod route;
+mod routes;
 mod service;
 mod side;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -3,10 +3,13 @@
 //! This module uses only the model. Everything that the two evaluators decide for themselves stays out of it, so that
 //! the property tests compare two independent readings of the specification.
 
+use std::net::IpAddr;
+
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::inventory::{ContainerPort, Pod};
 use flow_model::policies::{Direction, NetworkPolicy, Protocol, Rule, TierPolicy, TierRule};
+use ipnet::IpNet;
 
 /// Stands for a node whose name isn't known.
 static UNKNOWN_NODE: ArcStr = arcstr::literal!("");
@@ -30,6 +33,24 @@ fn settle(who: Who<'_>) -> Who<'_> {
 /// Is true for a container port of this protocol.
 pub(crate) fn is_protocol(port: &ContainerPort, protocol: Protocol) -> bool {
     port.protocol == protocol.as_str()
+}
+
+/// The ports that Services open on nodes, by the default of the API server. kube-router polices what pods send to the
+/// other ports of their own node (`pkg/controllers/netpol/npc_iptables.go`).
+pub(crate) fn is_node_port(protocol: Protocol, port: u16) -> bool {
+    protocol != Protocol::Sctp && (30_000..=32_767).contains(&port)
+}
+
+/// Explains a block like 0.0.0.0/24, in which no host has an address: its author meant every address.
+pub(crate) fn zero_network(cidr: &IpNet) -> Option<String> {
+    let (zero, least) = match cidr.network() {
+        IpAddr::V4(ip) => (ip.is_unspecified(), 8),
+        IpAddr::V6(ip) => (ip.is_unspecified(), 8),
+    };
+    let all = if cidr.network().is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+    // A single unspecified address is no host's either.
+    (zero && cidr.prefix_len() >= least)
+        .then(|| format!("no host has an address in {cidr}; {all} is every address"))
 }
 
 /// Is true for two versions of one pod, which may differ in their labels.

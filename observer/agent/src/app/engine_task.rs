@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::error;
 
+use crate::config::EnforcerChoice;
 use crate::sink::Sinks;
 
 /// Time between ticks, and so the longest delay of a record that the engine holds back.
@@ -69,16 +70,22 @@ pub(super) struct Stage {
     /// Wakes the reader of open connections: new policies may deny some of them.
     look: Arc<Notify>,
     policies: Policies,
+    enforcer: EnforcerChoice,
 }
 
 impl Stage {
     /// Returns a stage that has no policies yet.
     pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
-        Self { engine, sinks, recorder, look, policies: Policies::default() }
+        Self { engine, sinks, recorder, look, policies: Policies::default(), enforcer: EnforcerChoice::Auto }
+    }
+
+    /// Judges by this enforcer.
+    pub(super) fn enforced_by(self, enforcer: EnforcerChoice) -> Self {
+        Self { enforcer, ..self }
     }
 
     fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
-        let inventory = Arc::clone(&inventories.borrow_and_update());
+        let inventory = self.enforcer.over(Arc::clone(&inventories.borrow_and_update()));
         if inventory.policies != self.policies {
             self.policies = inventory.policies.clone();
             self.look.notify_one();

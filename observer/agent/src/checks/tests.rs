@@ -182,6 +182,7 @@ fn cluster(port: u16) -> Arc<Inventory> {
         ports: vec![tcp],
         external_local: false,
         backends: vec![],
+        ..Service::default()
     };
     Arc::new(Inventory { services: vec![Arc::new(service)], ..Inventory::default() })
 }

@@ -22,6 +22,7 @@ use flow_policy::audit::{Change, Report, audit};
 use crate::client::connect::ConnectArgs;
 use crate::client::print::{PrintArgs, is_broken_pipe};
 use crate::commands::exit::EXIT_USAGE;
+use crate::config::EnforcerChoice;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -56,6 +57,9 @@ pub struct AuditArgs {
     /// Accept what can't be read or judged: it is listed, but does not change the exit code
     #[arg(long)]
     allow_unjudged: bool,
+    /// What enforces the policies: verdicts are what it does
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = EnforcerChoice::Auto)]
+    enforcer: EnforcerChoice,
     #[command(flatten)]
     connect: ConnectArgs,
     #[command(flatten)]
@@ -124,6 +128,7 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
         };
         change.extend(plan::change(&json).with_context(|| name)?);
     }
+    change.enforcer = args.enforcer.chosen().or(change.enforcer);
     Ok(change)
 }
 

@@ -23,7 +23,7 @@ use crate::client::print::answer_text::AnswerText;
 use crate::client::print::{Format, Notes, PrintArgs, Printer, plural, printable, unless_closed};
 use crate::client::questions::Agent;
 use crate::commands::exit::EXIT_USAGE;
-use crate::config::ClusterSource;
+use crate::config::{ClusterSource, EnforcerChoice};
 use crate::kube::{api, server};
 
 const AFTER: &str = "\
@@ -31,9 +31,11 @@ Examples:
   flow-observer explain web/front-5d-x1 data/valkey:6379
   flow-observer explain --all-nodes web/front-5d-x1 data/valkey:6379
   flow-observer explain --cluster dir:cluster.yaml 10.42.0.9 data/db-0:pg/TCP
+  flow-observer explain web/front-5d-x1 postgres://db.prod:5432/app
   flow-observer explain --queries questions.ndjson > answers.ndjson
 
-Questions are JSON objects, one per line. A side may also be an {\"ip\"} or a {\"ns\",\"service\"}:
+Questions are JSON objects, one per line. A side may also be an {\"ip\"}, a {\"ns\",\"service\"} or a DNS
+name {\"host\"}:
   {\"id\":1,\"src\":{\"ns\":\"web\",\"pod\":\"a\"},\"dst\":{\"ns\":\"data\",\"pod\":\"db\"},\"port\":5432}
 Documents that can't be read, charts and kustomizations that aren't rendered, and policies of network plugins are named as
 warnings; an answer that may depend on one is unknown, and names it.
@@ -52,17 +54,21 @@ pub struct ExplainArgs {
     /// Judge by the objects of a directory or file, `dir:PATH`, or of the API server, `kube`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
-    /// Answer the questions of FILE (`-` for standard input), one JSON object per line, in the same order
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "output"])]
+    /// What enforces the policies, with --cluster: the answer is what it does. Agents answer by their own setting
+    #[arg(long, value_enum, value_name = "NAME", requires = "cluster", default_value_t = EnforcerChoice::Auto)]
+    enforcer: EnforcerChoice,
+    /// Answer the questions of FILE (`-` for standard input), one JSON object per line, in the same order. The answers are JSON,
+    /// with and without -o json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
     queries: Option<PathBuf>,
     #[command(flatten)]
     print: PrintArgs,
     #[command(flatten)]
     pub(super) agents: AgentArgs,
-    /// The client: NS/POD, NS/WORKLOAD, NS/SERVICE (a pod behind it) or an IP address
+    /// The client: NS/POD, NS/WORKLOAD, NS/SERVICE (the pods behind it), a DNS name or an IP address
     #[arg(required_unless_present = "queries")]
     from: Option<String>,
-    /// The server: NS/POD, NS/SERVICE, NS/WORKLOAD or an IP address. The port is a number or a name, and may be left out
+    /// The server: NS/POD, NS/SERVICE, NS/WORKLOAD, a DNS name (db.prod.svc.cluster.local), a URL or an IP address. The port is a number or a name, and may be left out
     /// where there is only one. An IPv6 address with a port is written in brackets
     #[arg(required_unless_present = "queries", value_name = "TO[:PORT][/PROTO]")]
     to: Option<String>,
@@ -127,12 +133,16 @@ impl Source {
             Some(ClusterSource::Dir(path)) => {
                 let loaded = flow_objects::directory::load(path)
                     .with_context(|| format!("--cluster dir:{}", path.display()))?;
-                Ok(Self::Directory(Box::new(explainer(loaded, notes)?)))
+                Ok(Self::Directory(Box::new(explainer(loaded, args.enforcer, notes)?)))
             }
             Some(ClusterSource::Kube) => {
                 let client =
                     api::client(args.agents.kubeconfig.as_deref()).await.context("--cluster kube")?;
-                Ok(Self::Directory(Box::new(explainer(server::load(&client, API_LIMIT).await?, notes)?)))
+                Ok(Self::Directory(Box::new(explainer(
+                    server::load(&client, API_LIMIT).await?,
+                    args.enforcer,
+                    notes,
+                )?)))
             }
             Some(ClusterSource::None) => bail!("with --cluster none there is nothing to judge by"),
         }
@@ -140,7 +150,7 @@ impl Source {
 }
 
 /// Warns of objects that can't be read: an answer may depend on them.
-fn explainer(loaded: Loaded, mut notes: impl Write) -> anyhow::Result<Explainer> {
+fn explainer(loaded: Loaded, enforcer: EnforcerChoice, mut notes: impl Write) -> anyhow::Result<Explainer> {
     for problem in &loaded.problems {
         writeln!(notes, "warning: {}", printable(&problem.to_string()))?;
     }
@@ -153,7 +163,7 @@ fn explainer(loaded: Loaded, mut notes: impl Write) -> anyhow::Result<Explainer>
             plural(open, "object")
         )?;
     }
-    Ok(Explainer::new(loaded.inventory))
+    Ok(Explainer::new(enforcer.over(loaded.inventory)))
 }
 
 fn input(path: &Path) -> anyhow::Result<BufReader<Box<dyn Read>>> {

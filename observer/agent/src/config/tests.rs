@@ -48,6 +48,7 @@ auth = 'token'
 burst_floor = 6
 burst_window = '11s'
 cluster = 'dir:/objects'
+enforcer = 'kube-router'
 enforcement_grace = '16s'
 flap_moves = 4
 flap_window = '6m'

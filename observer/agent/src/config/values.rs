@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use flow_model::inventory::Inventory;
+use flow_model::network::Enforcer;
 use jiff::SignedDuration;
 
 use crate::duration;
@@ -40,6 +43,41 @@ impl fmt::Display for ClusterSource {
             Self::Kube => f.write_str("kube"),
             Self::Dir(path) => write!(f, "dir:{}", path.display()),
             Self::None => f.write_str("none"),
+        }
+    }
+}
+
+/// Names the enforcer by whose rules verdicts are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EnforcerChoice {
+    /// The one that the cluster's objects show; the specification where they show none
+    #[default]
+    Auto,
+    /// None: the specification of NetworkPolicy decides
+    Spec,
+    /// kube-router, which is part of k3s
+    KubeRouter,
+}
+
+impl EnforcerChoice {
+    /// Returns the enforcer, unless the objects are to show it.
+    #[must_use]
+    pub fn chosen(self) -> Option<Enforcer> {
+        match self {
+            Self::Auto => None,
+            Self::Spec => Some(Enforcer::Spec),
+            Self::KubeRouter => Some(Enforcer::KubeRouter),
+        }
+    }
+
+    /// Returns the inventory with the enforcer that was chosen.
+    #[must_use]
+    pub fn over(self, inventory: Arc<Inventory>) -> Arc<Inventory> {
+        match self.chosen() {
+            Some(enforcer) if enforcer != inventory.enforcer => {
+                Arc::new(Inventory { enforcer, ..Inventory::clone(&inventory) })
+            }
+            _ => inventory,
         }
     }
 }

@@ -1,5 +1,6 @@
 mod checks;
 mod lost;
+mod network;
 mod verdicts;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ fn pod(ns: &str, name: &str, ip: &str, workload: &str) -> Arc<Pod> {
         start: Some(at(-60_000)),
         workload: Workload { kind: "Deployment".into(), name: workload.into() },
         ports: vec![],
+        ..Pod::default()
     })
 }
 
@@ -39,6 +41,7 @@ fn cluster() -> Input {
         port_name: None,
         ready: true,
         pod: Some("pg-0".into()),
+        node: None,
     };
     let port = ServicePort {
         name: None,
@@ -58,6 +61,7 @@ fn cluster() -> Input {
         external_ips: vec![],
         ports: vec![port],
         backends: vec![backend],
+        ..Service::default()
     };
     let inventory = Inventory {
         pods: vec![pod("docs", "docs-1", "10.42.0.10", "docs"), pod("postgres", "pg-0", "10.42.0.12", "pg")],

@@ -42,6 +42,7 @@ fn node(host: char) -> Arc<Node> {
         labels: BTreeMap::new(),
         ips: vec![node_ip(host)],
         pod_cidrs: vec![],
+        ..Node::default()
     })
 }
 
@@ -68,6 +69,7 @@ fn service(name: &str, vips: &[&str]) -> Arc<Service> {
         }],
         external_local: false,
         backends: vec![],
+        ..Service::default()
     })
 }
 

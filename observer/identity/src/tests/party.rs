@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flow_model::connection::Who;
-use flow_model::inventory::Inventory;
+use flow_model::inventory::{Inventory, Pod};
 use flow_model::testing::clusters::{cluster, node, pod, service};
 use jiff::Timestamp;
 use rstest::rstest;
@@ -75,7 +75,22 @@ fn owners(#[case] ip: &str, #[case] who: &str) {
 }
 
 #[test]
-fn nothing_known_is_no_outside() {
+fn nothing_known_is_no_outside_except_for_addresses_of_the_internet() {
     let nobody = known(Arc::default());
-    assert_eq!(holder(&nobody, "8.8.8.8"), NOTHING);
+    for ip in ["10.42.0.9", "192.168.1.7", "100.64.0.1", "fd42::9", "fe80::1"] {
+        assert_eq!(holder(&nobody, ip), NOTHING, "{ip}");
+    }
+    for ip in ["8.8.8.8", "203.0.113.9", "2001:db8::1"] {
+        assert_eq!(holder(&nobody, ip), "external", "{ip}");
+    }
+}
+
+#[test]
+fn pods_show_the_addresses_of_their_nodes() {
+    let host_ips = vec!["192.168.7.1".parse().unwrap(), "fd00:7::1".parse().unwrap()];
+    let pod = Pod { host_ips, ..pod("web", "a", &["10.42.0.5"]).on("n7") };
+    let identity = known(cluster([pod], [], []).inventory());
+    for ip in ["192.168.7.1", "fd00:7::1"] {
+        assert_eq!(holder(&identity, ip), "node n7");
+    }
 }

@@ -25,7 +25,7 @@ pub fn pod(namespace: &str, name: &str, ips: &[&str]) -> Pod {
 
 pub fn node(name: &str, ips: &[&str]) -> Node {
     let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-    Node { name: name.into(), labels: Labels::new(), ips, pod_cidrs: Vec::new() }
+    Node { name: name.into(), labels: Labels::new(), ips, pod_cidrs: Vec::new(), ..Node::default() }
 }
 
 /// Returns a Service without ports and backends.
@@ -41,6 +41,7 @@ pub fn service(namespace: &str, name: &str, ips: &[&str]) -> Service {
         ports: Vec::new(),
         external_local: false,
         backends: Vec::new(),
+        ..Service::default()
     }
 }
 
@@ -72,6 +73,7 @@ impl Service {
             port_name: port.name.clone(),
             ready,
             pod: (!pod.is_empty()).then(|| pod.into()),
+            node: None,
         });
         self
     }

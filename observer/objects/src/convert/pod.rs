@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow_model::inventory::{ContainerPort, Labels, Pod, Workload};
+use flow_model::inventory::{ContainerPort, HostPort, Labels, Pod, Workload};
 use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 
+use crate::convert::role::{Role, role};
 use crate::names::shared;
 use crate::values::{controller, ips, labels, port, protocol};
 
@@ -19,6 +20,8 @@ pub(crate) struct PodBody {
     pub(crate) owner: Option<Workload>,
     /// Is true when Services send it traffic.
     pub(crate) ready: bool,
+    /// What it does for the cluster's network.
+    pub(crate) role: Option<Role>,
 }
 
 /// Reads a pod.
@@ -31,6 +34,7 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
     let deleting = meta.deletion_timestamp.is_some();
     let ready = !finished && !deleting && is_ready(&status);
     let labels = labels(meta.labels);
+    let role = role(&labels, &spec).filter(|_| !finished);
     let start = status.start_time.as_ref().or(meta.creation_timestamp.as_ref());
     let pod = Pod {
         namespace: key.namespace.clone(),
@@ -40,19 +44,26 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
         labels,
         node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(shared),
         ips: if finished { Vec::new() } else { addresses(&status, notes) },
+        host_ips: host_addresses(&status, notes),
         host_network: spec.host_network == Some(true),
         finished,
         deleting,
         start: start.map(|time| time.0),
         ports: ports(&spec, notes),
     };
-    PodBody { pod: pod.into(), owner, ready }
+    PodBody { pod: pod.into(), owner, ready, role }
 }
 
 fn addresses(status: &core::PodStatus, notes: &mut Vec<String>) -> Vec<IpAddr> {
     let first = status.pod_ip.as_deref();
     let all = status.pod_ips.iter().flatten().map(|pod_ip| &*pod_ip.ip);
     ips("status.podIPs", first.into_iter().chain(all), notes)
+}
+
+fn host_addresses(status: &core::PodStatus, notes: &mut Vec<String>) -> Vec<IpAddr> {
+    let first = status.host_ip.as_deref();
+    let all = status.host_ips.iter().flatten().map(|host_ip| &*host_ip.ip);
+    ips("status.hostIPs", first.into_iter().chain(all), notes)
 }
 
 /// A pod without conditions, as in hand-written objects, counts as ready unless it is pending.
@@ -67,15 +78,25 @@ fn is_ready(status: &core::PodStatus) -> bool {
 pub(crate) fn ports(spec: &core::PodSpec, notes: &mut Vec<String>) -> Vec<ContainerPort> {
     let sidecars =
         spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
-    let containers = spec.containers.iter().chain(sidecars);
-    let ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let ordinary = spec.containers.iter().map(|container| (container, false));
+    let containers = ordinary.chain(sidecars.map(|container| (container, true)));
+    let ports = containers
+        .flat_map(|(container, sidecar)| container.ports.iter().flatten().map(move |port| (port, sidecar)));
     ports
-        .filter_map(|p| {
+        .filter_map(|(p, sidecar)| {
             let name = p.name.as_deref().map(shared);
             let port = port("containerPort", p.container_port, notes)?;
-            Some(ContainerPort { name, protocol: protocol(p.protocol.clone()), port })
+            let host = host_port(p, notes);
+            Some(ContainerPort { name, protocol: protocol(p.protocol.clone()), port, host, sidecar })
         })
         .collect()
+}
+
+fn host_port(p: &core::ContainerPort, notes: &mut Vec<String>) -> Option<HostPort> {
+    let port = port("hostPort", p.host_port.filter(|port| *port != 0)?, notes)?;
+    // The unspecified address stands for every address of the node.
+    let ip = ips("hostIP", p.host_ip.as_deref(), notes).into_iter().find(|ip| !ip.is_unspecified());
+    Some(HostPort { port, ip })
 }
 
 /// Returns the workload as far as the pod alone shows it. The index looks further if it has the owner.

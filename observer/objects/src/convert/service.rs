@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use flow_model::inventory::{Service, ServicePort};
 use flow_model::object_ref::ObjectRef;
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::convert::vips::vips;
+use crate::text::shown;
 use crate::values::{ips, labels, port, protocol};
 
 /// A Service without its backends.
@@ -29,9 +31,20 @@ pub(crate) fn service(key: &ObjectRef, service: core::Service, notes: &mut Vec<S
     let external = spec.external_ips.iter().flatten().map(|ip| &**ip);
     let external = external.chain(spec.load_balancer_ip.as_deref());
     let ingress = || balancer.iter().filter_map(|ingress| ingress.ip.as_deref());
-    let external_ips = ips("external IP", external.chain(ingress()), notes);
+    let mut external_ips = ips("external IP", external.chain(ingress()), notes);
+    let proxied = balancer.iter().filter(|ingress| ingress.ip_mode.as_deref() == Some("Proxy"));
+    let proxied_ips = ips("ingress", proxied.filter_map(|ingress| ingress.ip.as_deref()), &mut Vec::new());
+    let vips = vips(&external_ips, service.metadata.annotations.as_ref(), notes);
+    external_ips.retain(|ip| !proxied_ips.contains(ip));
+    let external_name =
+        (spec.type_.as_deref() == Some("ExternalName")).then_some(spec.external_name).flatten();
     let service = Service {
-        vips: vips(&external_ips, service.metadata.annotations.as_ref(), notes),
+        vips,
+        proxied_ips,
+        headless: spec.cluster_ip.as_deref() == Some("None"),
+        internal_local: spec.internal_traffic_policy.as_deref() == Some("Local"),
+        external_name: external_name.map(Into::into),
+        source_ranges: ranges(spec.load_balancer_source_ranges.unwrap_or_default(), notes),
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         labels: labels(service.metadata.labels),
@@ -44,6 +57,17 @@ pub(crate) fn service(key: &ObjectRef, service: core::Service, notes: &mut Vec<S
     };
     // Addresses that don't parse were noted above.
     ServiceBody { service: service.into(), ingress: ips("ingress", ingress(), &mut Vec::new()) }
+}
+
+fn ranges(texts: Vec<String>, notes: &mut Vec<String>) -> Vec<IpNet> {
+    let mut range = |text: String| {
+        let range = text.trim().parse().ok();
+        if range.is_none() {
+            notes.push(format!("loadBalancerSourceRanges {} is not a network", shown(&text)));
+        }
+        range
+    };
+    texts.into_iter().filter_map(&mut range).collect()
 }
 
 fn service_port(p: core::ServicePort, notes: &mut Vec<String>) -> Option<ServicePort> {

@@ -24,7 +24,8 @@ pub(crate) fn slice(slice: &discovery::EndpointSlice, notes: &mut Vec<String>) -
     let mut backends = Vec::new();
     if slice.address_type != "FQDN" {
         for endpoint in slice.endpoints.iter().flatten() {
-            let addresses = ips("endpoint address", endpoint.addresses.iter().map(|a| &**a), notes);
+            // The API gives no meaning to further addresses, and kube-proxy doesn't read them.
+            let addresses = ips("endpoint address", endpoint.addresses.first().map(|a| &**a), notes);
             let ready = endpoint.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true);
             for p in slice.ports.iter().flatten() {
                 let Some(port) = p.port.and_then(|number| port("endpoint port", number, notes)) else {
@@ -37,6 +38,7 @@ pub(crate) fn slice(slice: &discovery::EndpointSlice, notes: &mut Vec<String>) -
                     port_name: name(p.name.as_deref()),
                     ready,
                     pod: target(endpoint.target_ref.as_ref()),
+                    node: endpoint.node_name.as_deref().map(shared),
                 }));
             }
         }

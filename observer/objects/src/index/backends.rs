@@ -39,6 +39,7 @@ pub(super) fn pod_backends<'a>(
             port_name: p.name.clone(),
             ready: body.ready,
             pod: Some(pod.name.clone()),
+            node: pod.node.clone(),
         };
         let ips = ips.clone();
         port.into_iter().flat_map(move |port| ips.clone().into_iter().map(move |ip| backend(port, ip)))

@@ -16,6 +16,8 @@ pub(super) fn reuse(new: &mut Inventory, old: &Inventory) -> bool {
         policies(&mut new.policies, &old.policies),
         list(&mut new.announcers, &old.announcers, |a| [&a.kind, &a.namespace, &a.name]),
         new.objects == old.objects,
+        (new.enforcer, &new.local_dns) == (old.enforcer, &old.local_dns),
+        list(&mut new.templates, &old.templates, |pod| [&pod.workload.kind, &pod.namespace, &pod.name]),
     ];
     same.iter().all(|same| *same)
 }

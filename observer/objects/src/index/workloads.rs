@@ -26,7 +26,7 @@ impl Index {
     fn owner_of(&self, pod: &Pod, owner: &Workload) -> Option<Workload> {
         let key = ObjectRef { namespace: pod.namespace.clone(), name: owner.name.clone() };
         match self.kinds.get(&owner.kind)?.get(&key)? {
-            Body::Owner(above) => Some(above.as_ref().unwrap_or(owner).clone()),
+            Body::Owner(above, _) => Some(above.as_ref().unwrap_or(owner).clone()),
             _ => None,
         }
     }

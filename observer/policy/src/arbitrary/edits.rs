@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Inventory, Labels, Pod};
+use flow_model::network::Enforcer;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, Policies, TierPolicy};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::arbitrary::{
-    NAMESPACES, NODES, broken, labels, network_policy, node, pod, put_namespace, put_pod, put_policy,
-    tier_policy, word,
+    NAMESPACES, NODES, broken, enforcer, labels, network_policy, node, pod, put_namespace, put_pod,
+    put_policy, tier_policy, word,
 };
 
 /// Describes one change of a cluster.
@@ -27,6 +28,7 @@ pub enum Edit {
     Namespace(ArcStr, Option<Labels>),
     Node(usize, Labels),
     RemoveNode(Index),
+    Enforcer(Enforcer),
     /// The same objects, read again.
     ReadAgain,
 }
@@ -45,6 +47,7 @@ pub fn edit() -> impl Strategy<Value = Edit> {
         3 => (word(&NAMESPACES), prop::option::weighted(0.8, labels())).prop_map(|(name, l)| Edit::Namespace(name, l)),
         1 => (0..NODES.len(), labels()).prop_map(|(n, labels)| Edit::Node(n, labels)),
         1 => any::<Index>().prop_map(Edit::RemoveNode),
+        1 => enforcer().prop_map(Edit::Enforcer),
         1 => Just(Edit::ReadAgain),
     ]
 }
@@ -52,7 +55,7 @@ pub fn edit() -> impl Strategy<Value = Edit> {
 impl Edit {
     /// Applies the change.
     pub fn apply(&self, inventory: &mut Inventory) {
-        let Inventory { policies, pods, nodes, .. } = inventory;
+        let Inventory { policies, pods, nodes, enforcer, .. } = inventory;
         match self {
             Self::PutPolicy(n, policy) => {
                 put_policy(policies, NetworkPolicy { name: arcstr::format!("p{n}"), ..policy.clone() });
@@ -72,6 +75,7 @@ impl Edit {
                 nodes.push(Arc::new(node(*n, labels.clone())));
             }
             Self::RemoveNode(n) => remove(nodes, *n),
+            Self::Enforcer(other) => *enforcer = *other,
             Self::ReadAgain => *inventory = read_again(inventory),
         }
     }

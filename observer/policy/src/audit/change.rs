@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Namespace, Pod, Service};
+use flow_model::network::{Enforcer, LocalDns};
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{BrokenPolicy, NetworkPolicy, TierPolicy};
 
@@ -22,6 +23,10 @@ pub struct Change {
     pub templates: Vec<Template>,
     /// The ServiceAccounts that a RoleBinding or ClusterRoleBinding names.
     pub bound: HashSet<ObjectRef>,
+    /// The enforcer, where the manifests have it or somebody chose it.
+    pub enforcer: Option<Enforcer>,
+    /// The DNS cache on nodes, where the manifests have it.
+    pub local_dns: Option<LocalDns>,
     /// The documents that can't be parsed, with the reason: a policy may be among them.
     pub unreadable: Vec<(Place, String)>,
     /// What is there but can't be judged.
@@ -124,6 +129,8 @@ impl Change {
         self.unjudged.extend(other.unjudged);
         self.notes.extend(other.notes);
         self.removed.extend(other.removed);
+        self.enforcer = other.enforcer.or(self.enforcer);
+        self.local_dns = self.local_dns.take().or(other.local_dns);
     }
 
     /// Makes documents that can't be read something that is only not judged, and no finding.

@@ -40,6 +40,10 @@ pub(super) fn after(before: &Inventory, change: &Change) -> Inventory {
         namespaces,
         policies: policies(&before.policies, change, &gone),
         objects: before.objects.clone(),
+        // Manifests rarely hold the enforcer itself: then it is the one that is there.
+        enforcer: change.enforcer.unwrap_or(before.enforcer),
+        local_dns: change.local_dns.clone().or_else(|| before.local_dns.clone()),
+        templates: Vec::new(),
     }
 }
 

@@ -165,11 +165,11 @@ fn group(flow: &BaselineFlow, after: Decision, before: Decision) -> FlowGroup {
 }
 
 fn explained(mut group: FlowGroup, judge: &Judge, possible: &Possible<'_>) -> FlowGroup {
-    let (Some(_), Some(first)) = (judge.agreed(possible), possible.connections().next()) else {
+    let (Some(_), Some(first)) = (judge.agreed(possible), possible.passages().next()) else {
         group.explanation = why_unknown(possible);
         return group;
     };
-    let verdict = judge.explain(&first);
+    let verdict = judge.explain_passage(&first);
     group.direction = verdict.denied_in();
     let direction = match group.direction {
         Some(Direction::Egress) => verdict.egress,

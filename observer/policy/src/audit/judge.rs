@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow_identity::Possible;
+use flow_identity::{Passage, Possible};
 use flow_model::connection::Connection;
 use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::Inventory;
@@ -24,7 +24,9 @@ impl Judge {
 
     /// Decides on a flow; `None` when the connections that it may be are judged differently, or when there is none.
     pub(super) fn agreed(&self, possible: &Possible<'_>) -> Option<Decision> {
-        agreed(possible.connections().map(|connection| self.decide(&connection)))
+        let decide =
+            |Passage { leaving, arriving }| self.compiled.rule_between(&leaving, &arriving).decision();
+        agreed(possible.passages().map(decide))
     }
 
     /// Decides on a connection.
@@ -35,5 +37,10 @@ impl Judge {
     /// Explains the decision on a connection.
     pub(super) fn explain(&self, connection: &Connection<'_>) -> Verdict {
         self.plain.judge(connection)
+    }
+
+    /// Explains the decision on a connection that changes on its way.
+    pub(super) fn explain_passage(&self, passage: &Passage<'_>) -> Verdict {
+        self.plain.judge_between(&passage.leaving, &passage.arriving)
     }
 }

@@ -65,6 +65,9 @@ fn union(newest: &Inventory, all: &[&Baseline]) -> Inventory {
         namespaces: newest.namespaces.clone(),
         policies: newest.policies.clone(),
         objects: newest.objects.clone(),
+        enforcer: newest.enforcer,
+        local_dns: newest.local_dns.clone(),
+        templates: newest.templates.clone(),
     }
 }
 

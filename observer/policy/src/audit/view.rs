@@ -51,6 +51,8 @@ pub(super) struct Group {
 pub(super) enum Found {
     Some,
     NoNamespace,
+    /// Only pods in their node's network, which no selector matches.
+    OnlyHostNetwork,
     /// No pod in these namespaces matches.
     NoPod(Rc<Vec<ArcStr>>),
     /// Information is missing; the text names it.
@@ -160,16 +162,27 @@ impl<'a> View<'a> {
                 false => Found::CantTell("no Namespace is known".to_owned()),
             };
         }
-        let Some(pods) = pods.as_ref().filter(|pods| !pods.requirements.is_empty()) else {
+        if self.peer_groups(&within, pods.as_ref()).next().is_some() {
             return Found::Some;
-        };
-        if self.peer_groups(&within, Some(pods)).next().is_some() {
+        }
+        if self.any_host_pod(&within, pods.as_ref()) {
+            return Found::OnlyHostNetwork;
+        }
+        if pods.as_ref().is_none_or(|pods| pods.requirements.is_empty()) {
             return Found::Some;
         }
         match within.iter().find(|namespace| !self.knows_pods_of(namespace)) {
             Some(namespace) => Found::CantTell(format!("no pod of namespace {namespace} is known")),
             None => Found::NoPod(within),
         }
+    }
+
+    /// Is true when a pod in its node's network is in one of the namespaces and has the labels.
+    fn any_host_pod(&self, namespaces: &[ArcStr], pods: Option<&Selector>) -> bool {
+        let mut host = self.after.pods.iter().filter(|pod| pod.host_network && !pod.finished);
+        host.any(|pod| {
+            namespaces.contains(&pod.namespace) && pods.is_none_or(|selector| selector.matches(&pod.labels))
+        })
     }
 
     /// Returns the pods that the policy selects.

@@ -1,6 +1,7 @@
 //! The decisions, in the order of the specification.
 
 use flow_model::decision::Decision;
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, PortMatch, PortSet};
 
 use crate::compiled::Compiled;
@@ -8,7 +9,7 @@ use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};
 use crate::compiled::sides::{Known, Seen, Side, View};
 use crate::compiled::tiers::TierOutcome;
 use crate::compiled::truth::Truth;
-use crate::readings::{is_protocol, is_same_pod};
+use crate::readings::{is_node_port, is_protocol, is_same_pod};
 
 impl Compiled {
     pub(super) fn direction(&self, view: &View<'_>) -> Decision {
@@ -24,7 +25,7 @@ impl Compiled {
     fn pod(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
         if matches!(&view.peer.who, Known::Pod(peer) if std::ptr::eq(peer.pod, seen.pod) || is_same_pod(peer.pod, seen.pod))
         {
-            return Decision::Allow;
+            return if view.by_kube_router() { self.itself(view, seen) } else { Decision::Allow };
         }
         match (view.direction, own_node(view, seen)) {
             (Direction::Ingress, Truth::Yes) => Decision::Allow,
@@ -33,7 +34,7 @@ impl Compiled {
         }
     }
 
-    fn in_tiers(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
+    pub(super) fn in_tiers(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
         if self.is_broken(Stage::Admin, view, seen) {
             return Decision::Unknown;
         }
@@ -55,7 +56,7 @@ impl Compiled {
             (true, false) => self.admitted(view, seen),
             (true, true) => unless_denied(self.admitted(view, seen)),
             // The broken policy may isolate the pod, and then admit or not. Its own node is let through in any case.
-            (false, true) if own_node(view, seen) == Truth::Yes => {
+            (false, true) if lets_own_node(view, seen) == Truth::Yes => {
                 unless_denied(self.below_network_policies(view, seen))
             }
             (false, true) => Decision::Unknown,
@@ -63,7 +64,11 @@ impl Compiled {
     }
 
     /// Returns the policies that isolate the pod in this direction.
-    fn selecting<'a>(&'a self, view: &View<'_>, seen: &Seen<'a>) -> impl Iterator<Item = &'a Policy> {
+    pub(super) fn selecting<'a>(
+        &'a self,
+        view: &View<'_>,
+        seen: &Seen<'a>,
+    ) -> impl Iterator<Item = &'a Policy> {
         let (direction, seen) = (view.direction as usize, *seen);
         let of_group = seen.group.map(|group| &group.selecting[direction]);
         let of_space = || Some(&self.tables.spaces.get(seen.space?)?.policies);
@@ -78,14 +83,18 @@ impl Compiled {
 
     /// Judges an isolated pod.
     fn admitted(&self, view: &View<'_>, seen: &Seen<'_>) -> Decision {
-        let own_node = own_node(view, seen);
+        let own_node = lets_own_node(view, seen);
         if own_node == Truth::Yes {
             return Decision::Allow;
         }
         let direction = view.direction as usize;
         let rules =
             self.selecting(view, seen).filter_map(|policy| policy.rules[direction].as_deref()).flatten();
-        match Truth::any(rules.map(|rule| self.admits(rule, view))).max(own_node) {
+        let mut admitted = Truth::any(rules.map(|rule| self.admits(rule, view)));
+        if view.by_kube_router() && admitted != Truth::Yes {
+            admitted = admitted.max(self.crosswise(view, seen));
+        }
+        match admitted.max(own_node) {
             Truth::Yes => Decision::Allow,
             Truth::Maybe => Decision::Unknown,
             Truth::No => Decision::Deny,
@@ -93,16 +102,21 @@ impl Compiled {
     }
 
     /// Returns whether any peer and any port match. Ports go first because they cost less.
-    fn admits(&self, rule: &Rule, view: &View<'_>) -> Truth {
+    pub(super) fn admits(&self, rule: &Rule, view: &View<'_>) -> Truth {
+        if view.by_kube_router()
+            && let Some(names) = &rule.names
+        {
+            return self.admits_by_name(rule, names, view);
+        }
         let ports = || Truth::any(rule.ports.iter().map(|entry| port(entry, view)));
         let ports = if rule.ports.is_empty() { Truth::Yes } else { ports() };
         if ports == Truth::No || rule.anybody {
             return ports;
         }
-        ports.min(self.by_selector(rule, view.peer).max(by_block(rule, view.peer)))
+        ports.min(self.by_selector(rule, view.peer).max(by_block(rule, view)))
     }
 
-    fn by_selector(&self, rule: &Rule, peer: &Side<'_>) -> Truth {
+    pub(super) fn by_selector(&self, rule: &Rule, peer: &Side<'_>) -> Truth {
         match &peer.who {
             Known::Pod(seen) => Truth::any(rule.pods.iter().map(|peer| self.matches_pod(*peer, seen))),
             Known::Node(_) | Known::External => Truth::No,
@@ -150,16 +164,28 @@ fn own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
     }
 }
 
-/// Returns whether a block matches the address, whatever has it.
-fn by_block(rule: &Rule, peer: &Side<'_>) -> Truth {
-    match peer.ip {
+/// Returns whether the other side is the pod's node, and the enforcer lets every connection between the two pass.
+fn lets_own_node(view: &View<'_>, seen: &Seen<'_>) -> Truth {
+    let policed = view.by_kube_router() && view.direction == Direction::Egress;
+    if policed && !is_node_port(view.protocol, view.port) { Truth::No } else { own_node(view, seen) }
+}
+
+/// Returns whether a block matches the address, whatever has it. Cilium's blocks are about what is outside the cluster.
+pub(super) fn by_block(rule: &Rule, view: &View<'_>) -> Truth {
+    let Side { ip, who } = view.peer;
+    match ip {
         _ if !rule.has_blocks => Truth::No,
         None => Truth::Maybe,
-        Some(ip) => rule.blocks.contains(ip).into(),
+        Some(ip) if !rule.blocks.contains(*ip) => Truth::No,
+        Some(ip) if view.by_kube_router() && rule.excepted.contains(*ip) => Truth::Maybe,
+        Some(_) if view.enforcer == Enforcer::Cilium && matches!(who, Known::Pod(_) | Known::Node(_)) => {
+            Truth::Maybe
+        }
+        Some(_) => Truth::Yes,
     }
 }
 
-fn port(entry: &PortMatch, view: &View<'_>) -> Truth {
+pub(super) fn port(entry: &PortMatch, view: &View<'_>) -> Truth {
     if entry.protocol != view.protocol {
         return Truth::No;
     }
@@ -176,7 +202,8 @@ pub(super) fn named(name: &str, view: &View<'_>) -> Truth {
         Known::Pod(seen) => {
             let ports = seen.pod.ports.iter().filter(|port| port.port == view.port);
             let named = ports.filter(|port| port.name.as_deref() == Some(name));
-            named.into_iter().any(|port| is_protocol(port, view.protocol)).into()
+            let known = named.filter(|port| !(port.sidecar && view.by_kube_router()));
+            known.into_iter().any(|port| is_protocol(port, view.protocol)).into()
         }
         Known::Node(_) | Known::External => Truth::No,
         Known::Unknown => Truth::Maybe,

@@ -80,6 +80,15 @@ impl Policies {
         self.slots.get(slot as usize)?.as_ref()
     }
 
+    /// Lists the slots that are in use.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (u32, &Policy)> {
+        (0..).zip(&self.slots).filter_map(|(slot, policy)| Some((slot, policy.as_ref()?)))
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Policy> {
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.slots.iter().flatten()
     }

@@ -4,7 +4,7 @@ mod compiler;
 
 use std::sync::Arc;
 
-use flow_model::policies::{self, Action, NetworkPolicy, PortMatch, Selector, TierPort};
+use flow_model::policies::{self, Action, NetworkPolicy, PortMatch, Protocol, Selector, TierPort};
 
 use crate::compiled::labels::LabelSets;
 use crate::compiled::ranges::Ranges;
@@ -38,7 +38,20 @@ pub(super) struct Rule {
     pub(super) has_blocks: bool,
     /// The addresses of all blocks together.
     pub(super) blocks: Ranges,
+    /// The exceptions of all blocks together.
+    pub(super) excepted: Ranges,
     pub(super) ports: Box<[PortMatch]>,
+    /// What kube-router makes of the names among the ports; `None` where there is none.
+    pub(super) names: Option<Box<Names>>,
+}
+
+/// Holds what names of ports stand for by the pods that there are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// All ports are names, and no pod has one of them.
+    pub(super) open: bool,
+    /// The numbers that the namespace's pods give to the names.
+    pub(super) numbers: Vec<(Protocol, u16)>,
 }
 
 /// Selects pods by namespace and by label.
@@ -158,7 +171,7 @@ impl TierPolicy {
 
 impl Rule {
     fn memory(&self) -> usize {
-        size_of_val(&*self.pods) + self.blocks.memory() + size_of_val(&*self.ports)
+        size_of_val(&*self.pods) + self.blocks.memory() + self.excepted.memory() + size_of_val(&*self.ports)
     }
 }
 

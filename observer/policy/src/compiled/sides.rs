@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::inventory::Pod;
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, Protocol};
 
 use crate::compiled::Compiled;
@@ -46,6 +47,23 @@ pub(super) struct View<'a> {
     pub(super) destination: &'a Side<'a>,
     pub(super) protocol: Protocol,
     pub(super) port: u16,
+    /// The enforcer whose rules apply.
+    pub(super) enforcer: Enforcer,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn by_kube_router(&self) -> bool {
+        self.enforcer == Enforcer::KubeRouter
+    }
+
+    /// Returns the same connection from its other side.
+    pub(super) fn reversed(&self) -> Self {
+        let direction = match self.direction {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        };
+        Self { direction, subject: self.peer, peer: self.subject, ..*self }
+    }
 }
 
 impl Compiled {
@@ -65,7 +83,7 @@ impl Compiled {
         Side { ip: party.ip, who }
     }
 
-    fn seen<'a>(&'a self, pod: &'a Pod) -> Seen<'a> {
+    pub(super) fn seen<'a>(&'a self, pod: &'a Pod) -> Seen<'a> {
         let known = self.pods.get(&std::ptr::from_ref(pod).addr()).and_then(|group| self.groups.get(*group));
         if let Some(group) = known {
             return Seen { pod, space: Some(group.space), labels: Some(group.labels), group: Some(group) };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow_model::decision::Decision;
+use flow_model::decision::{Decision, Ruling};
 use flow_model::inventory::Inventory;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,6 +19,12 @@ fn agrees(compiled: &Compiled, inventory: &Inventory, questions: &[Question]) ->
     for question in questions {
         let connection = question.of(inventory);
         prop_assert_eq!(compiled.rule(&connection), plain.rule(&connection), "{:#?}", connection);
+    }
+    // Connections that change on their way.
+    for pair in questions.windows(2) {
+        let (leaving, arriving) = (pair[0].of(inventory), pair[1].of(inventory));
+        let expected = Ruling { egress: plain.rule(&leaving).egress, ingress: plain.rule(&arriving).ingress };
+        prop_assert_eq!(compiled.rule_between(&leaving, &arriving), expected);
     }
     Ok(())
 }

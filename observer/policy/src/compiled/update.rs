@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use flow_model::inventory::{Inventory, Pod};
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, Tier};
 
 use crate::compiled::Compiled;
@@ -31,6 +32,10 @@ impl Compiled {
         self.refill(tiered, &relabelled);
         if !is_same(&old.pods, &new.pods) {
             self.update_pods(&new.pods);
+        }
+        self.enforcer = new.enforcer;
+        if self.enforcer == Enforcer::KubeRouter {
+            self.resolve_names();
         }
         self.acts =
             [Direction::Ingress, Direction::Egress].map(|direction| self.could_act(direction as usize));

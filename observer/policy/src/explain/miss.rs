@@ -2,10 +2,13 @@
 
 use flow_model::connection::Who;
 use flow_model::inventory::{Labels, Pod};
-use flow_model::policies::{Operator, Peer, Rule, Selector};
+use flow_model::policies::{Operator, Peer, PortSet, Rule, Selector};
 use ipnet::IpNet;
 
 use crate::plain::{Match, Plain, RuleRef, View, ports_match};
+
+/// The port of DNS.
+const DNS: u16 = 53;
 
 /// Names one condition that doesn't hold.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +19,8 @@ pub(super) enum Miss<'a> {
         meant: bool,
     },
     Port(&'a Rule),
+    /// By the specification the rule matches. kube-router takes the names of its ports otherwise.
+    Names(&'a Rule),
     /// A peer's podSelector doesn't match.
     Pods {
         peer: PodSelectors<'a>,
@@ -46,13 +51,14 @@ impl Miss<'_> {
     /// Returns a rank for the kind of miss. Of two rules that miss equally often, the one with the smaller rank is nearer.
     pub(super) fn class(&self) -> u8 {
         match self {
-            Self::Selection { meant: true, .. } => 0,
+            Self::Selection { meant: true, .. } | Self::Names(_) => 0,
+            Self::Port(rule) if rule.peers.is_empty() => 5,
             Self::Port(_) => 1,
             Self::Pods { .. } => 2,
             Self::Namespace { .. } => 3,
             Self::Block { .. } => 4,
-            Self::Selection { meant: false, .. } => 5,
-            Self::NoPod => 6,
+            Self::Selection { meant: false, .. } => 6,
+            Self::NoPod => 7,
         }
     }
 
@@ -69,13 +75,13 @@ impl Miss<'_> {
                 }
             }
             Self::Block { cidr, .. } => view.peer.ip.map_or(0, |ip| shared_bits(cidr, ip)),
-            Self::Port(_) | Self::NoPod => 0,
+            Self::Port(_) | Self::Names(_) | Self::NoPod => 0,
         }
     }
 }
 
-/// Ranks how near a rule is; the smallest rank is nearest. It compares the number of failing conditions, then their kind,
-/// then how similar the names look.
+/// Ranks how near a rule is; the smallest rank is nearest. A rule for DNS is far from any other connection. Then it
+/// compares the number of failing conditions, their kind, and how similar the names look.
 pub(super) fn rank(
     plain: &Plain,
     rule: RuleRef<'_>,
@@ -83,7 +89,17 @@ pub(super) fn rank(
     view: &View<'_>,
 ) -> impl Ord + use<> {
     let unlike: u32 = misses.iter().map(|miss| 1000 - miss.likeness(plain, rule, view)).sum();
-    (misses.len(), misses.iter().map(Miss::class).min(), unlike)
+    let for_dns = misses.iter().any(|miss| matches!(miss, Miss::Port(rule) if is_for_dns(rule)));
+    (for_dns && view.port != DNS, misses.len(), misses.iter().map(Miss::class).min(), unlike)
+}
+
+/// Is true for a rule whose only purpose is DNS, as nearly every policy of egress has one.
+fn is_for_dns(rule: &Rule) -> bool {
+    rule.ports.iter().all(|entry| match &entry.port {
+        PortSet::Range(first, last) => (*first, *last) == (DNS, DNS),
+        PortSet::Named(name) => name.starts_with("dns"),
+        PortSet::All => false,
+    })
 }
 
 /// Is true if a podSelector was most likely meant for this pod: it nearly selects it, and it selects no other pod.
@@ -99,6 +115,9 @@ pub(super) fn misses<'a>(plain: &Plain, rule: RuleRef<'a>, view: &View<'a>) -> V
     let mut misses = peers.min_by_key(|misses| rank(plain, rule, misses, view)).unwrap_or_default();
     if ports_match(body, view) == Match::No {
         misses.push(Miss::Port(body));
+    }
+    if misses.is_empty() && plain.rule_matches(rule, view) == Match::No {
+        misses.push(Miss::Names(body));
     }
     misses
 }

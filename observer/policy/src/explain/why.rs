@@ -1,5 +1,6 @@
 //! Sentences about what keeps a rule from matching.
 
+mod hints;
 mod ports;
 
 use std::net::IpAddr;
@@ -37,6 +38,10 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
             let why = in_full(plain, view, candidate, first);
             return format!("{no_rule} the {other} on port {}; in the nearest, {why}", view.port);
         }
+        Miss::Names(rule) => {
+            let why = ports::by_kube_router(rule, view, candidate.rule.policy);
+            return format!("{no_rule} the {other} on port {}; in the nearest, {why}", view.port);
+        }
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
             let none = if matches_no_pod(plain, candidate, *peer) { ", which no pod has" } else { "" };
@@ -53,9 +58,13 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
     };
     // Of the other misses only that of the ports is named: a second selector of the peer matters only once the first is
     // corrected.
-    match candidate.misses.last() {
+    let text = match candidate.misses.last() {
         Some(port @ Miss::Port(_)) => format!("{text}, and {}", in_full(plain, view, candidate, port)),
         _ => text,
+    };
+    match hints::of(plain, candidate, first) {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
     }
 }
 
@@ -67,6 +76,7 @@ fn in_full(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>, miss: &Mis
             format!("its podSelector {selector} does not select the pod, which has {of}")
         }
         Miss::Port(rule) => ports::why(rule, view),
+        Miss::Names(rule) => ports::by_kube_router(rule, view, policy),
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
             match matches_no_pod(plain, candidate, *peer) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::Decision;
 use flow_model::inventory::{Inventory, Namespace, Pod};
+use flow_model::network::Enforcer;
 use flow_model::policies::Policies;
 
 use crate::Plain;
@@ -34,7 +35,14 @@ impl<'a> Scene<'a> {
             tiered: all.tiered.clone(),
             broken: all.broken.iter().filter(|p| p.tier.is_some() || near(&p.namespace)).cloned().collect(),
         };
+        // kube-router looks at other pods to find what a name of a port means.
+        let pods = match inventory.enforcer {
+            Enforcer::KubeRouter => inventory.pods.clone(),
+            Enforcer::Spec | Enforcer::Calico | Enforcer::Cilium => Vec::new(),
+        };
         let inventory = Inventory {
+            enforcer: inventory.enforcer,
+            pods,
             nodes: inventory.nodes.clone(),
             namespaces: inventory.namespaces.iter().filter(|n| near(&n.name)).cloned().collect(),
             policies,

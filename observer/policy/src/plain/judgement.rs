@@ -27,6 +27,8 @@ pub(crate) enum Basis<'a> {
     Itself,
     /// Allow: the two sides are a pod and its own node.
     OwnNode,
+    /// Allow by kube-router only: a policy selects both sides, and a rule of its other direction admits.
+    Crosswise,
     /// Allow: no policy selects the pod.
     NotIsolated,
     /// Allow: these rules of NetworkPolicies match.
@@ -50,7 +52,7 @@ impl<'a> Basis<'a> {
     pub(crate) fn decision(&self) -> Decision {
         match self {
             Self::Outside | Self::HostNetwork | Self::Itself | Self::OwnNode => Decision::Allow,
-            Self::NotIsolated | Self::Rules(_) => Decision::Allow,
+            Self::NotIsolated | Self::Crosswise | Self::Rules(_) => Decision::Allow,
             Self::Tier(rule) => rule.decision(),
             Self::Isolated => Decision::Deny,
             Self::Unknown(_) => Decision::Unknown,

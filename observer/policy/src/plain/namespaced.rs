@@ -34,14 +34,16 @@ impl Plain {
             // Policies are ORed: one more can only add rules.
             (true, Some(why)) => self.admitted(view, pod).unless_denied(why),
             // The broken policy may isolate the pod, and then admit or not. Its own node is let through in any case.
-            (false, Some(why)) if view.own_node(pod) == Match::Yes => Basis::OwnNode.either(below(), why),
+            (false, Some(why)) if view.lets_own_node(pod) == Match::Yes => {
+                Basis::OwnNode.either(below(), why)
+            }
             (false, Some(why)) => Basis::Unknown(why),
         }
     }
 
     /// Judges an isolated pod.
     fn admitted<'a>(&'a self, view: &View<'a>, pod: &'a Pod) -> Basis<'a> {
-        let own_node = view.own_node(pod);
+        let own_node = view.lets_own_node(pod);
         if own_node == Match::Yes {
             return Basis::OwnNode;
         }
@@ -51,6 +53,12 @@ impl Plain {
             match self.rule_matches(rule, view) {
                 Match::Yes => allowing.push(rule),
                 other => maybe = Match::any([maybe, other]),
+            }
+        }
+        if allowing.is_empty() && view.by_kube_router() {
+            maybe = Match::any([maybe, self.kube_router_crosswise(view, pod)]);
+            if maybe == Match::Yes {
+                return Basis::Crosswise;
             }
         }
         match Match::any([maybe, own_node]) {
@@ -73,6 +81,9 @@ impl Plain {
     /// Matches where any peer and any port match.
     pub(crate) fn rule_matches(&self, rule: RuleRef<'_>, view: &View<'_>) -> Match {
         let Some(body) = rule.body(view.direction) else { return Match::No };
+        if view.by_kube_router() {
+            return self.kube_router_rule(body, rule.policy, view);
+        }
         self.peers_match(body, rule.policy, view).and(|| ports_match(body, view))
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use flow_model::connection::{Party, Who};
 use flow_model::inventory::{Labels, Pod};
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, Peer, PodsPeer, Selector, TierPeer};
 use flow_model::selector::METADATA_NAME;
 use ipnet::IpNet;
@@ -15,7 +16,10 @@ impl Plain {
     /// Matches an entry of a NetworkPolicy in this namespace.
     pub(crate) fn peer(&self, peer: &Peer, namespace: &ArcStr, party: &Party<'_>) -> Match {
         match peer {
-            Peer::Block { cidr, except } => at_address(party, |ip| in_block(cidr, except, ip)),
+            Peer::Block { cidr, except } => {
+                let matched = at_address(party, |ip| in_block(cidr, except, ip));
+                if matched == Match::Yes { self.block_applies(party) } else { matched }
+            }
             Peer::Pods { namespaces, pods } => of_pod(party, |pod| {
                 let in_namespace = match namespaces {
                     None => (pod.namespace == *namespace).into(),
@@ -23,6 +27,17 @@ impl Plain {
                 };
                 in_namespace.and(|| by_labels(pods.as_ref(), pod))
             }),
+        }
+    }
+
+    /// Matches where the enforcer applies blocks to such a party. Cilium's are about what is outside the cluster, unless it
+    /// is told otherwise.
+    fn block_applies(&self, party: &Party<'_>) -> Match {
+        match (self.enforcer, party.who) {
+            (Enforcer::Cilium, Who::Pod(_) | Who::Node(_)) => Match::Maybe(Why::Borrowed(
+                "Cilium applies an ipBlock to pods and nodes only if it is set up so",
+            )),
+            _ => Match::Yes,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::inventory::Pod;
+use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, Protocol};
 
 use crate::plain::{Match, Why};
@@ -17,16 +18,33 @@ pub(crate) struct View<'a> {
     pub(crate) peer: Party<'a>,
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
+    /// The enforcer by whose rules it is judged.
+    pub(crate) enforcer: Enforcer,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(connection: &Connection<'a>, direction: Direction) -> Self {
+    pub(crate) fn new(connection: &Connection<'a>, direction: Direction, enforcer: Enforcer) -> Self {
         let Connection { src, dst, protocol, port } = readings::settled(connection);
         let (subject, peer) = match direction {
             Direction::Ingress => (dst, src),
             Direction::Egress => (src, dst),
         };
-        Self { direction, subject, peer, protocol, port }
+        Self { direction, subject, peer, protocol, port, enforcer }
+    }
+
+    /// Returns the same connection from its other side.
+    pub(super) fn reversed(self) -> Self {
+        let Self { subject, peer, direction, .. } = self;
+        let direction = match direction {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        };
+        Self { direction, subject: peer, peer: subject, ..self }
+    }
+
+    /// Is true where kube-router's own rules apply.
+    pub(crate) fn by_kube_router(&self) -> bool {
+        self.enforcer == Enforcer::KubeRouter
     }
 
     pub(crate) fn destination(&self) -> Who<'a> {
@@ -38,6 +56,18 @@ impl<'a> View<'a> {
 
     pub(super) fn is_itself(&self, pod: &Pod) -> bool {
         matches!(self.peer.who, Who::Pod(peer) if readings::is_same_pod(peer, pod))
+    }
+
+    /// Matches if the other side is the pod's node, and the enforcer lets every connection between the two pass.
+    pub(super) fn lets_own_node(&self, pod: &Pod) -> Match {
+        match (self.direction, self.enforcer) {
+            (Direction::Egress, Enforcer::KubeRouter)
+                if !readings::is_node_port(self.protocol, self.port) =>
+            {
+                Match::No
+            }
+            _ => self.own_node(pod),
+        }
     }
 
     /// Matches if the other side is the node that the pod runs on.

@@ -39,29 +39,51 @@ pub(super) fn unknown(explanation: String) -> Verdict {
     Verdict { decision: Decision::Unknown, ingress: direction.clone(), egress: direction, explanation }
 }
 
+/// Makes an answer that needs no policy.
+pub(super) fn allowed(explanation: &str) -> Verdict {
+    let direction = DirectionVerdict { decision: Decision::Allow, ..unknown(explanation.to_owned()).ingress };
+    let explanation = format!("allowed: {explanation}");
+    Verdict { decision: Decision::Allow, ingress: direction.clone(), egress: direction, explanation }
+}
+
 /// Describes each case: "IPv4: allowed by ...; IPv6: refused by ...".
 pub(super) fn each(cases: &[Case]) -> String {
     let one = |case: &Case| format!("{}: {}", case.label, decided(&case.verdict));
     cases.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Counts the backends by their decisions: "2 of 3 backends refuse it, e.g. data/db-1: refused by ...; 1 admits it, e.g. data/db-0".
-pub(super) fn backends(cases: &[Case]) -> String {
+/// Counts the cases by their decisions: "2 of 3 backends refuse it (data/db-1: refused by ...); 1 admits it (data/db-0: ...)".
+pub(super) fn counted(cases: &[Case], what: &str) -> String {
+    count(cases, what, |decision, one| match (decision, one) {
+        (Decision::Deny, true) => "refuses it",
+        (Decision::Deny, false) => "refuse it",
+        (Decision::Allow, true) => "admits it",
+        (Decision::Allow, false) => "admit it",
+        (Decision::Unknown, true) => "is not known",
+        (Decision::Unknown, false) => "are not known",
+    })
+}
+
+/// Counts the clients by their decisions: "2 of 3 pods are refused (web/a-1: refused by ...); 1 is allowed (web/a-0: ...)".
+pub(super) fn clients(cases: &[Case]) -> String {
+    count(cases, "pods", |decision, one| match (decision, one) {
+        (Decision::Deny, true) => "is refused",
+        (Decision::Deny, false) => "are refused",
+        (Decision::Allow, true) => "is allowed",
+        (Decision::Allow, false) => "are allowed",
+        (Decision::Unknown, true) => "is not known",
+        (Decision::Unknown, false) => "are not known",
+    })
+}
+
+fn count(cases: &[Case], what: &str, verb: impl Fn(Decision, bool) -> &'static str) -> String {
     let mut parts = Vec::new();
     for decision in [Decision::Deny, Decision::Unknown, Decision::Allow] {
         let mut of = cases.iter().filter(|case| case.verdict.decision == decision);
         let Some(Case { label, verdict }) = of.next() else { continue };
         let count = 1 + of.count();
-        let total = if parts.is_empty() { format!(" of {} backends", cases.len()) } else { String::new() };
-        let verb = match (decision, count) {
-            (Decision::Deny, 1) => "refuses it",
-            (Decision::Deny, _) => "refuse it",
-            (Decision::Allow, 1) => "admits it",
-            (Decision::Allow, _) => "admit it",
-            (Decision::Unknown, 1) => "is not known",
-            (Decision::Unknown, _) => "are not known",
-        };
-        parts.push(format!("{count}{total} {verb} ({label}: {})", decided(verdict)));
+        let total = if parts.is_empty() { format!(" of {} {what}", cases.len()) } else { String::new() };
+        parts.push(format!("{count}{total} {} ({label}: {})", verb(decision, count == 1), decided(verdict)));
     }
     parts.join("; ")
 }

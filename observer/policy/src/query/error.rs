@@ -14,8 +14,12 @@ pub enum QueryError {
         /// The objects that exist instead.
         hint: String,
     },
-    #[error("pod {0} has finished: it owns no address, opens no connection and takes none")]
-    Finished(String),
+    #[error(
+        "`{name}` is no DNS name of the cluster: there is no Service {candidate}; write NAMESPACE/NAME, or ask by address"
+    )]
+    NoHost { name: String, candidate: String },
+    #[error("Service {0} is an alias that leads back to itself")]
+    AliasLoop(String),
     #[error("Service {0} has no pod behind it that could open a connection")]
     NoPodBehind(String),
     #[error("Service {service} has no port {port}; it has {has}")]
@@ -28,4 +32,11 @@ pub enum QueryError {
     NoNames(String),
     #[error("give a port: that of {0} is not known")]
     NoPort(String),
+}
+
+impl QueryError {
+    /// Is true where the object exists, and only its port is not clear.
+    pub(super) fn is_about_ports(&self) -> bool {
+        matches!(self, Self::NotOfService { .. } | Self::NotOfPod { .. } | Self::NoPort(_) | Self::NoNames(_))
+    }
 }

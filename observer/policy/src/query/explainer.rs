@@ -3,23 +3,28 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use flow_identity::{End as Backend, Passage};
 use flow_model::connection::{Connection, Party, Who};
-use flow_model::decision::Verdict;
+use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::Inventory;
+use flow_model::network::Enforcer;
 
 use crate::Plain;
 use crate::query::combine::{self, Case};
 use crate::query::directory::Directory;
 use crate::query::error::QueryError;
+use crate::query::notes;
 use crate::query::question::{Answer, Query};
-use crate::query::route::{End, Route};
-use crate::query::side::Side;
+use crate::query::route::{End, Route, Way};
+use crate::query::side::{self, Side};
+use crate::query::sources;
+use crate::readings::is_same_pod;
 
 /// Answers questions by one inventory.
 #[derive(Debug)]
 pub struct Explainer {
     plain: Plain,
-    directory: Directory,
+    pub(super) directory: Directory,
 }
 
 impl Explainer {
@@ -38,74 +43,182 @@ impl Explainer {
     /// Answers a question by the policies.
     ///
     /// # Errors
-    /// Fails when one side does not exist or has finished, or when the port is not clear. A side that exists, but is
-    /// not known well enough to judge, gives an unknown verdict.
+    /// Fails when one side does not exist, or when the port is not clear. A side that exists, but is not known well enough
+    /// to judge, gives an unknown verdict.
     pub fn answer(&self, query: &Query) -> Result<Answer, QueryError> {
         let mut notes = Vec::new();
-        let src = self.directory.source(&query.src, &mut notes)?;
-        let route = self.directory.route(query, &mut notes)?;
-        let verdict = self.judge_route(&src, &route, &mut notes);
-        let (dst, service) = (route.label(), route.service_label());
+        let sides = self.directory.sources(&query.src, &mut notes)?;
+        let own = sources::namespace(&sides);
+        let routes = self.directory.routes(query, own, &mut notes)?;
+        let verdict = self.judge(&sides, &routes, &mut notes);
+        let [first, ..] = &*routes else { return Err(QueryError::NoPort(String::new())) };
+        let what = match (&query.src, &*sides) {
+            (crate::query::Target::Named { namespace, name }, _)
+            | (crate::query::Target::Service { namespace, name }, _) => format!("{namespace}/{name}"),
+            (crate::query::Target::Host(name), _) => name.to_string(),
+            (_, [side, ..]) => side.label.clone(),
+            (_, []) => String::new(),
+        };
         Ok(Answer {
-            src: src.to_string().into(),
-            dst: dst.into(),
-            service: service.map(Into::into),
+            src: side::label(&what, &sides).into(),
+            dst: first.label().into(),
+            service: first.service.as_ref().map(Into::into),
             verdict,
             notes,
         })
     }
 
+    /// Judges every way of every client.
+    fn judge(&self, sides: &[Side<'_>], routes: &[Route<'_>], notes: &mut Vec<String>) -> Verdict {
+        let mut ways = Vec::new();
+        for route in routes {
+            let mut clients = Vec::new();
+            for side in sides {
+                let verdict = self.judge_route(side, route, notes);
+                clients.push(Case { label: side.label.clone(), verdict });
+            }
+            let verdict = combine::agree(clients, combine::clients);
+            let verdict = verdict.unwrap_or_else(|| combine::unknown("no client is known".to_owned()));
+            let verdict = beyond(verdict, route);
+            notes::of_way(notes, sides, route, verdict.decision);
+            ways.push(Case { label: route.what.clone(), verdict });
+        }
+        let differ = |cases: &[Case]| format!("it depends on what is meant: {}", combine::each(cases));
+        combine::agree(ways, differ).unwrap_or_else(|| combine::unknown("nothing is there".to_owned()))
+    }
+
     fn judge_route(&self, src: &Side<'_>, route: &Route<'_>, notes: &mut Vec<String>) -> Verdict {
-        let judged = route.ends.iter().filter_map(|end| {
-            let verdict = self.judge_end(src, end, route)?;
+        if let Some(verdict) = self.judge_local_dns(src, route, notes) {
+            return verdict;
+        }
+        self.judge_ends(src, route, notes)
+    }
+
+    pub(super) fn judge_ends(&self, src: &Side<'_>, route: &Route<'_>, notes: &mut Vec<String>) -> Verdict {
+        let ends = self.ends_for(src, route);
+        let judged = ends.iter().filter_map(|end| {
+            let verdict = self.judge_end(src, end, route, notes)?;
             Some(Case { label: end.side.label.clone(), verdict })
         });
         let cases: Vec<_> = judged.collect();
+        let what = if route.service.is_some() { "backends" } else { "pods" };
         if let [first, _, ..] = &*cases {
-            notes.push(format!(
-                "{} backends were judged; where they agree, the explanation is that of {}",
-                cases.len(),
-                first.label
-            ));
+            notes::add(
+                notes,
+                format!(
+                    "{} {what} were judged; where they agree, the explanation is that of {}",
+                    cases.len(),
+                    first.label
+                ),
+            );
         }
-        combine::agree(cases, combine::backends).unwrap_or_else(|| combine::unknown(no_way(src, route)))
+        combine::agree(cases, |cases| combine::counted(cases, what))
+            .unwrap_or_else(|| combine::unknown(no_way(src, route)))
     }
 
-    /// Judges a connection to one end, from each address under which the client may arrive. Returns `None` when the two
-    /// sides have no address family in common.
-    fn judge_end(&self, src: &Side<'_>, end: &End<'_>, route: &Route<'_>) -> Option<Verdict> {
-        let direct = self.judge_families(src, end)?;
-        let Some(behind) = route.behind else { return Some(direct) };
-        let mut cases = vec![Case { label: "from the client's own address".to_owned(), verdict: direct }];
-        for source in behind.sources(Party { ip: src.ips.first().copied(), who: src.who }).skip(1) {
-            let Who::Node(node) = source.who else { continue };
-            let node = Side::node(node, source.ip);
-            let Some(verdict) = self.judge_families(&node, end) else { continue };
+    /// Returns the places where this client's connection may end, in the order of the route.
+    fn ends_for<'r>(&self, src: &Side<'_>, route: &'r Route<'_>) -> Vec<&'r End<'r>> {
+        let Some(behind) = route.behind() else { return route.ends.iter().collect() };
+        let client = Party { ip: src.ips.first().copied(), who: src.who };
+        let reached: Vec<_> = behind.ends_for(client).map(|end| (end.ip, end.port)).collect();
+        let is_reached = |end: &&End<'_>| end.side.ips.iter().any(|ip| reached.contains(&(*ip, end.port)));
+        route.ends.iter().filter(is_reached).collect()
+    }
+
+    /// Judges the connections to one end. Returns `None` when the two sides have no address family in common.
+    fn judge_end(
+        &self,
+        src: &Side<'_>,
+        end: &End<'_>,
+        route: &Route<'_>,
+        notes: &mut Vec<String>,
+    ) -> Option<Verdict> {
+        if let (Way::Straight, Some(a), Some(b)) = (route.way, src.pod, end.side.pod)
+            && is_same_pod(a, b)
+        {
+            return Some(combine::allowed("a pod can't block itself"));
+        }
+        let v4 = route.address.map(|ip| ip.is_ipv4());
+        let mut cases = Vec::new();
+        for (from, to) in families(&src.ips, &end.side.ips) {
+            let is_v4 = to.or(from).is_none_or(|ip| ip.is_ipv4());
+            if v4.is_some_and(|v4| v4 != is_v4) {
+                continue;
+            }
+            let passages = self.passages(Party { ip: from, who: src.who }, (to, end), route);
+            notes::of_passages(notes, (src, end), route, &passages);
+            let verdict = self.judge_passages(&passages, src, route)?;
+            if let (Decision::Allow, Some(Passage { leaving, arriving })) =
+                (verdict.decision, passages.first())
+            {
+                self.plain.surprises(leaving, arriving).into_iter().for_each(|note| notes::add(notes, note));
+            }
+            cases.push(Case { label: if is_v4 { "IPv4" } else { "IPv6" }.to_owned(), verdict });
+        }
+        combine::agree(cases, |cases| format!("it depends on the address family: {}", combine::each(cases)))
+    }
+
+    fn passages<'a>(
+        &'a self,
+        client: Party<'a>,
+        (to, end): (Option<IpAddr>, &End<'a>),
+        route: &Route<'a>,
+    ) -> Vec<Passage<'a>> {
+        let dst = Party { ip: to, who: end.side.who };
+        let straight = Connection { src: client, dst, protocol: end.protocol, port: end.port };
+        match (route.way, to) {
+            (Way::Behind(behind), Some(ip)) => {
+                let known = behind.ends().find(|known| known.ip == ip && known.port == end.port);
+                let node = known.and_then(|known| known.node).or(end.side.node());
+                let end = Backend { ip, port: end.port, pod: end.side.pod, party: dst, node };
+                behind.passages_to(client, end).collect()
+            }
+            (Way::HostPort(host_port), _) => host_port.passages(client).collect(),
+            (Way::Straight | Way::Behind(_), _) => self.directory.identity.straight(straight).collect(),
+        }
+    }
+
+    /// Judges a connection from each address under which the client may arrive.
+    fn judge_passages(&self, passages: &[Passage<'_>], src: &Side<'_>, route: &Route<'_>) -> Option<Verdict> {
+        let mut cases: Vec<Case> = Vec::new();
+        for Passage { leaving, arriving } in passages {
+            let verdict = self.plain.judge_between(leaving, arriving);
+            let label = match arriving.src.who {
+                Who::Node(node) if !matches!(src.who, Who::Node(_)) => format!("from node {node}"),
+                Who::Node(_) => {
+                    arriving.src.ip.map_or_else(|| "from its node".to_owned(), |ip| format!("from {ip}"))
+                }
+                _ => "from the client's own address".to_owned(),
+            };
             // One different decision is enough.
-            if verdict.decision != cases[0].verdict.decision {
-                cases.push(Case { label: format!("from {}", node.label), verdict });
-                break;
+            if cases.iter().all(|case| case.verdict.decision != verdict.decision) {
+                cases.push(Case { label, verdict });
             }
         }
-        combine::agree(cases, |cases| {
-            format!(
+        combine::agree(cases, |cases| match route.behind() {
+            Some(behind) if behind.may_masquerade() => format!(
                 "a node may put its own address in place of the client's (externalTrafficPolicy of Service {} is Cluster): {}",
                 behind.service().object_ref(),
                 combine::each(cases)
-            )
+            ),
+            _ => format!("the client's node may send under several addresses: {}", combine::each(cases)),
         })
     }
 
-    fn judge_families(&self, src: &Side<'_>, end: &End<'_>) -> Option<Verdict> {
-        let cases = families(&src.ips, &end.side.ips).into_iter().map(|(from, to)| {
-            let (src, dst) = (Party { ip: from, who: src.who }, Party { ip: to, who: end.side.who });
-            let verdict = self.plain.judge(&Connection { src, dst, protocol: end.protocol, port: end.port });
-            let v4 = to.or(from).is_none_or(|ip| ip.is_ipv4());
-            Case { label: if v4 { "IPv4" } else { "IPv6" }.to_owned(), verdict }
-        });
-        combine::agree(cases.collect(), |cases| {
-            format!("it depends on the address family: {}", combine::each(cases))
-        })
+    pub(super) fn enforcer(&self) -> Enforcer {
+        self.plain.enforcer()
+    }
+
+    pub(super) fn plain(&self) -> &Plain {
+        &self.plain
+    }
+}
+
+/// Makes an allowed connection unknown that goes on to a place that nothing here knows.
+fn beyond(verdict: Verdict, route: &Route<'_>) -> Verdict {
+    match (&route.beyond, verdict.decision) {
+        (Some(why), Decision::Allow) => combine::unknown(format!("not known: {why}")),
+        _ => verdict,
     }
 }
 

@@ -22,9 +22,22 @@ pub(super) struct Names {
 #[derive(Clone, Debug, Default)]
 struct Members {
     pods: BTreeMap<ArcStr, Arc<Pod>>,
+    /// Holds the pods that have finished, as they were when they ran.
+    finished: BTreeMap<ArcStr, Arc<Pod>>,
     services: BTreeSet<ArcStr>,
-    /// Holds, by workload, the pod that stands for it, and the number of its pods.
-    workloads: BTreeMap<ArcStr, (Arc<Pod>, usize)>,
+    /// Holds the running pods of each workload, in the order of their names.
+    workloads: BTreeMap<ArcStr, Vec<Arc<Pod>>>,
+    /// Holds what stands for workloads without a running pod: one that has finished, or one of their template.
+    past: BTreeMap<ArcStr, Past>,
+}
+
+/// Stands for a workload of which no pod runs.
+#[derive(Clone, Debug)]
+pub(super) enum Past {
+    /// A pod that has finished, as it was when it ran.
+    Finished(Arc<Pod>),
+    /// A pod of the workload's template.
+    Template(Arc<Pod>),
 }
 
 impl Names {
@@ -41,6 +54,13 @@ impl Names {
         for pod in &inventory.pods {
             names.namespaces.entry(pod.namespace.clone()).or_default().add(pod);
         }
+        for pod in &inventory.templates {
+            let members = names.namespaces.entry(pod.namespace.clone()).or_default();
+            members.past.insert(pod.workload.name.clone(), Past::Template(Arc::clone(pod)));
+        }
+        for members in names.namespaces.values_mut() {
+            members.workloads.values_mut().for_each(|pods| pods.sort_by(|a, b| a.name.cmp(&b.name)));
+        }
         names
     }
 
@@ -49,9 +69,31 @@ impl Names {
         self.namespaces.get(namespace)?.pods.get(name)
     }
 
-    /// Returns the first of a workload's running pods by name, and the number of them.
-    pub(super) fn workload(&self, namespace: &str, name: &str) -> Option<(&Arc<Pod>, usize)> {
-        self.namespaces.get(namespace)?.workloads.get(name).map(|(pod, count)| (pod, *count))
+    /// Returns the pod of this name that has finished, as it was when it ran.
+    pub(super) fn finished(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
+        self.namespaces.get(namespace)?.finished.get(name)
+    }
+
+    /// Is true for a namespace that an object or a part of one names.
+    pub(super) fn has_namespace(&self, namespace: &str) -> bool {
+        self.namespaces.contains_key(namespace)
+    }
+
+    /// Returns a workload's running pods by name; none for a workload that is not known.
+    pub(super) fn workload(&self, namespace: &str, name: &str) -> &[Arc<Pod>] {
+        let members = self.namespaces.get(namespace);
+        members.and_then(|members| members.workloads.get(name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what stands for a workload that has no running pod.
+    pub(super) fn past(&self, namespace: &str, name: &str) -> Option<&Past> {
+        self.namespaces.get(namespace)?.past.get(name)
+    }
+
+    /// Returns the running pods of a namespace.
+    pub(super) fn running(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        let members = self.namespaces.get(namespace);
+        members.into_iter().flat_map(|members| members.workloads.values().flatten())
     }
 
     /// Makes the error for an object of the kind `what` that does not exist, with a hint.
@@ -72,16 +114,15 @@ impl Names {
 
 impl Members {
     fn add(&mut self, pod: &Arc<Pod>) {
-        self.pods.insert(pod.name.clone(), Arc::clone(pod));
         if pod.finished {
-            return;
+            // It owns no address; its labels and its node are those that it had.
+            let as_it_ran = Arc::new(Pod { finished: false, ips: Vec::new(), ..Pod::clone(pod) });
+            self.past.insert(pod.workload.name.clone(), Past::Finished(Arc::clone(&as_it_ran)));
+            self.finished.insert(pod.name.clone(), as_it_ran);
+        } else {
+            self.workloads.entry(pod.workload.name.clone()).or_default().push(Arc::clone(pod));
         }
-        let (first, count) =
-            self.workloads.entry(pod.workload.name.clone()).or_insert_with(|| (Arc::clone(pod), 0));
-        *count += 1;
-        if pod.name < first.name {
-            *first = Arc::clone(pod);
-        }
+        self.pods.insert(pod.name.clone(), Arc::clone(pod));
     }
 
     fn hint<'a>(

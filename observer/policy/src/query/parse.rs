@@ -13,7 +13,7 @@ const MAX_NAME: usize = 253;
 /// Names the part of a question that can't be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    #[error("`{0}` is neither NAMESPACE/NAME nor an IP address")]
+    #[error("`{0}` is neither NAMESPACE/NAME nor a DNS name nor an IP address")]
     Target(String),
     #[error("`{0}`: a source has no port; policies look at the destination's only")]
     SourcePort(String),
@@ -27,26 +27,33 @@ pub enum ParseError {
 }
 
 impl Query {
-    /// Reads the two sides: `ns/name` or an address each, with `:PORT` (number or name) and `/PROTO` after the second.
-    /// An IPv6 address with a port stands in brackets.
+    /// Reads the two sides: `ns/name`, a DNS name or an address each, with `:PORT` (number or name) and `/PROTO` after the
+    /// second. An IPv6 address with a port stands in brackets. A URL is read by its host and its port.
     ///
     /// # Errors
     /// Fails when a part can't be understood; the error names the part.
     pub fn parse(from: &str, to: &str) -> Result<Self, ParseError> {
+        let (from, _) = url::place(from);
         let (src, port) = side(from)?;
         if port.is_some() {
             return Err(ParseError::SourcePort(excerpt(from)));
         }
+        if matches!(&src, Target::Host(name) if !name.contains('.')) {
+            // Only the client's own namespace could complete it.
+            return Err(ParseError::Target(excerpt(from)));
+        }
+        let (to, usual) = url::place(to);
         let (rest, protocol) = split_protocol(to)?;
         let (dst, port) = side(rest)?;
-        Ok(Self { src, dst, port, protocol })
+        Ok(Self { src, dst, port: port.or(usual.map(Port::Number)), protocol })
     }
 }
 
-/// Splits off the protocol: `web/x/UDP` and `10.0.0.1/UDP` name a protocol; `web/udp` is an object.
+/// Splits off the protocol: `web/x/UDP`, `db.web/UDP` and `10.0.0.1/UDP` name a protocol; `web/udp` is an object.
 fn split_protocol(text: &str) -> Result<(&str, Option<Protocol>), ParseError> {
     let Some((rest, last)) = text.rsplit_once('/') else { return Ok((text, None)) };
-    if rest.contains('/') || matches!(side(rest), Ok((Target::Ip(_), _))) {
+    // No namespace has a dot or a colon.
+    if rest.contains(['/', '.', ':']) {
         return Ok((rest, Some(protocol(last)?)));
     }
     Ok((text, None))
@@ -75,9 +82,24 @@ fn side(text: &str) -> Result<(Target, Option<Port>), ParseError> {
         (_, Some((namespace, name))) => {
             Target::Named { namespace: self::name(namespace)?, name: self::name(name)? }
         }
-        (_, None) => return Err(bad()),
+        (_, None) => Target::Host(host(name).map_err(|_| bad())?),
     };
     Ok((target, after))
+}
+
+/// Reads a DNS name.
+pub(super) fn host(text: &str) -> Result<ArcStr, ParseError> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let fits = |label: &str| {
+        let is_text = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(is_text)
+    };
+    // No top-level domain is a number: this is an address with a mistake.
+    let is_number = name.rsplit('.').next().is_none_or(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    match name.len() <= MAX_NAME && !is_number && name.split('.').all(fits) {
+        true => Ok(name.to_ascii_lowercase().into()),
+        false => Err(ParseError::Target(excerpt(text))),
+    }
 }
 
 /// Reads the name of an object, which may not exist.
@@ -119,6 +141,8 @@ pub(super) fn excerpt(text: &str) -> String {
     }
     out
 }
+
+mod url;
 
 #[cfg(test)]
 mod tests;

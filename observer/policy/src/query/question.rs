@@ -21,7 +21,7 @@ pub struct Query {
 /// Names one side of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// A pod; else, as a destination, a Service; else a workload; else a Service.
+    /// As a source a pod, else a workload, else a Service. As a destination everything of this name.
     Named {
         namespace: ArcStr,
         name: ArcStr,
@@ -34,6 +34,8 @@ pub enum Target {
         namespace: ArcStr,
         name: ArcStr,
     },
+    /// A DNS name, without the dot at its end.
+    Host(ArcStr),
     Ip(IpAddr),
 }
 

@@ -1,8 +1,9 @@
 //! The connections that a question stands for.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use flow_identity::Behind;
+use flow_identity::{Behind, HostPort};
 use flow_model::policies::Protocol;
 
 use crate::query::side::Side;
@@ -15,39 +16,71 @@ pub(super) struct End<'a> {
     pub(super) protocol: Protocol,
 }
 
+/// The way to the places where it may end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way<'a> {
+    Straight,
+    /// Through a port of a Service.
+    Behind(Behind<'a>),
+    /// Through a port of a node.
+    HostPort(HostPort<'a>),
+}
+
 /// Lists all places where it may end.
 #[derive(Clone, Debug)]
 pub(super) struct Route<'a> {
-    /// The Service port on the way.
-    pub(super) behind: Option<Behind<'a>>,
+    pub(super) way: Way<'a>,
+    /// What was asked for, with its kind: `Service data/db`.
+    pub(super) what: String,
+    /// The Service on the way, with its port.
+    pub(super) service: Option<String>,
     pub(super) ends: Vec<End<'a>>,
+    /// What the connection meets further on, which nothing here can judge.
+    pub(super) beyond: Option<String>,
+    /// The address that the client uses, where the question names one.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl<'a> Route<'a> {
-    /// Leads straight to one side.
-    pub(super) fn direct(side: Side<'a>, port: u16, protocol: Protocol) -> Self {
-        Self { behind: None, ends: vec![End { side, port, protocol }] }
+    /// Leads straight to these ends.
+    pub(super) fn straight(what: String, ends: Vec<End<'a>>) -> Self {
+        Self { way: Way::Straight, what, service: None, ends, beyond: None, address: None }
     }
 
-    /// Returns the only end there is, else the Service, for a sentence.
-    pub(super) fn label(&self) -> String {
-        match (&*self.ends, self.behind) {
-            ([end], _) => end.to_string(),
-            (ends, Some(behind)) => {
-                let at = format!("{}/{}", at(&behind), behind.port().protocol);
-                if ends.is_empty() { at } else { format!("{at} ({} backends)", ends.len()) }
-            }
-            (_, None) => String::new(),
+    /// Returns the Service port on the way, unless a name leads past it.
+    pub(super) fn behind(&self) -> Option<Behind<'a>> {
+        match self.way {
+            Way::Behind(behind) => Some(behind),
+            Way::Straight | Way::HostPort(_) => None,
         }
     }
 
-    /// Returns the Service and its port, for a sentence.
-    pub(super) fn service_label(&self) -> Option<String> {
-        self.behind.as_ref().map(at)
+    /// Returns the only end there is, else what they are behind, for a sentence.
+    pub(super) fn label(&self) -> String {
+        match &*self.ends {
+            [end] => end.to_string(),
+            [] => match self.behind() {
+                Some(behind) => format!("{}/{}", at(&behind), behind.port().protocol),
+                None => self.what.clone(),
+            },
+            [first, ..] => {
+                let (at, kind) = match (&self.service, self.behind()) {
+                    (Some(service), Some(behind)) => {
+                        (format!("{service}/{}", behind.port().protocol), "backends")
+                    }
+                    (Some(service), None) => (format!("{service}/{}", first.protocol.as_str()), "backends"),
+                    (None, _) => {
+                        (format!("{}:{}/{}", self.what, first.port, first.protocol.as_str()), "pods")
+                    }
+                };
+                format!("{at} ({} {kind})", self.ends.len())
+            }
+        }
     }
 }
 
-fn at(behind: &Behind<'_>) -> String {
+/// Names the Service and the port.
+pub(super) fn at(behind: &Behind<'_>) -> String {
     format!("{}:{}", behind.service().object_ref(), behind.port().port)
 }
 

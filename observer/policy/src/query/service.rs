@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
-use flow_identity::{Behind, End};
+use flow_identity::End;
 use flow_model::inventory::{ContainerPort, Pod, Service, ServicePort};
 use flow_model::policies::Protocol;
 
@@ -61,15 +61,14 @@ pub(super) fn port<'a>(
 
 /// Returns the ends behind a Service port, with the addresses of one pod taken together, in the order of the pods'
 /// namespaces and names. Hand-made slices may lead to pods of other namespaces, which may have equal names.
-pub(super) fn groups<'a>(behind: &Behind<'a>) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(ends: impl Iterator<Item = End<'a>>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places: HashMap<(&ArcStr, &ArcStr, u16), usize> = HashMap::new();
-    for End { backend, pod, .. } in behind.ends() {
-        let place =
-            pod.map(|pod| *places.entry((&pod.namespace, &pod.name, backend.port)).or_insert(groups.len()));
+    for End { ip, port, pod, .. } in ends {
+        let place = pod.map(|pod| *places.entry((&pod.namespace, &pod.name, port)).or_insert(groups.len()));
         match place.and_then(|n| groups.get_mut(n)) {
-            Some(group) => group.ips.push(backend.ip),
-            None => groups.push(Group { pod, port: backend.port, ips: vec![backend.ip] }),
+            Some(group) => group.ips.push(ip),
+            None => groups.push(Group { pod, port, ips: vec![ip] }),
         }
     }
     groups.sort_by_key(|group| group.pod.map(|pod| (&pod.namespace, &pod.name)));

@@ -39,10 +39,19 @@ impl<'a> Side<'a> {
         Self { label, remark, who, pod: Some(pod), ips }
     }
 
-    /// Describes a node by one of its addresses.
-    pub(super) fn node(node: &'a ArcStr, ip: Option<IpAddr>) -> Self {
-        let ips = ip.into_iter().collect();
-        Self { label: format!("node {node}"), remark: None, who: Who::Node(node), pod: None, ips }
+    /// Describes a name outside the cluster.
+    pub(super) fn outside(name: &str) -> Self {
+        let remark = Some("outside the cluster".to_owned());
+        Self { label: name.to_owned(), remark, who: Who::External, pod: None, ips: Vec::new() }
+    }
+
+    /// Returns the node that it is on.
+    pub(super) fn node(&self) -> Option<&'a ArcStr> {
+        match (self.pod, self.who) {
+            (Some(pod), _) => pod.node.as_ref(),
+            (None, Who::Node(node)) => Some(node),
+            (None, _) => None,
+        }
     }
 }
 
@@ -50,6 +59,14 @@ impl fmt::Display for Side<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.label)?;
         self.remark.iter().try_for_each(|remark| write!(f, " ({remark})"))
+    }
+}
+
+/// Describes several sides in a few words: the only one, or what they have in common and their number.
+pub(super) fn label(of: &str, sides: &[Side<'_>]) -> String {
+    match sides {
+        [only] => only.to_string(),
+        several => format!("{of} ({} pods)", several.len()),
     }
 }
 

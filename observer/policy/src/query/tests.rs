@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod meanings;
+mod ways;
+
 fn explainer() -> Explainer {
     let db = |name: &str, ips: &[&str]| {
         let mut pod = pod("data", name, ips).port("pg", "TCP", 5432);
@@ -23,6 +26,7 @@ fn explainer() -> Explainer {
         pod("web", "front", &["10.42.0.5", "fd42::5"]).on("n1"),
         pod("web", "dns", &["10.42.0.6"]).port("dns", "UDP", 53).port("dns-tcp", "TCP", 53),
         pod("web", "young", &[]),
+        pod("web", "batch", &["10.42.1.7"]).on("n2"),
         pod("web", "six", &["fd42::6"]),
         // Both a pod and a Service: the pod comes first.
         pod("data", "twin", &["10.42.0.20"]).port("", "TCP", 81),
@@ -41,8 +45,12 @@ fn explainer() -> Explainer {
     let mut local =
         service("data", "local", &["10.43.0.6"]).serving(":90/TCP").backed_by("db-1=10.42.1.10:5432");
     (local.external_ips, local.external_local) = (vec!["203.0.113.10".parse().unwrap()], true);
+    let mut edge =
+        service("data", "edge", &["10.43.0.7"]).serving(":80/TCP").backed_by("db-0=10.42.0.10:6000");
+    edge.external_ips = vec!["203.0.113.11".parse().unwrap()];
     let services = [
         shop,
+        edge,
         local,
         service("data", "twin", &["10.43.0.2"]).serving(":82/TCP"),
         service("data", "both", &["10.43.0.3", "fd43::3"])
@@ -59,8 +67,11 @@ fn explainer() -> Explainer {
     nodes[1].pod_cidrs = vec!["10.42.1.0/24".into()];
     let cluster = cluster(pods, services, nodes)
         .policy(
-            policy("data", "db-0").on("app=db-0").ingress(&["ns(kubernetes.io/metadata.name=web) : 5432"]),
+            policy("data", "db-0")
+                .on("app=db-0")
+                .ingress(&["ns(kubernetes.io/metadata.name=web) : 5432", "192.168.1.2/32 : 6000"]),
         )
+        .policy(policy("web", "batch").on("app=batch").ingress(&["ns()&pods(app=db-1)"]))
         .policy(policy("data", "db-1").on("app=db-1").ingress(&["10.42.0.6/32 203.0.113.77/32 fd42::/64"]));
     Explainer::new(cluster.inventory())
 }
@@ -90,7 +101,7 @@ fn short(answer: Result<Answer, QueryError>) -> String {
 #[case::without_addresses("web/young", "data/db-0", "allow data/db-0:5432/TCP")]
 #[case::to_no_address("web/front", "web/young:80", "allow web/young:80/TCP")]
 #[case::pods_go_first("web/front", "data/twin", "allow data/twin:81/TCP")]
-#[case::workload("web/front", "data/db", "allow data/db-0:5432/TCP")]
+#[case::workload("web/front", "data/db", "unknown data/db:5432/TCP (2 pods)")]
 #[case::address_of_a_pod("10.42.0.5", "10.42.0.10:5432", "allow data/db-0:5432/TCP")]
 #[case::v6("fd42::5", "[fd42::10]:5432", "allow data/db-0:5432/TCP")]
 #[case::own_node("192.168.1.1", "data/db-0:80", "allow data/db-0:80/TCP")]
@@ -108,7 +119,22 @@ fn short(answer: Result<Answer, QueryError>) -> String {
 #[case::only_those_ready("8.8.8.8", "10.43.0.5:80", "deny data/db-0:5432/TCP via data/shop:80")]
 #[case::cluster_ip("web/front", "10.43.0.5:80", "allow data/db-0:5432/TCP via data/shop:80")]
 #[case::external_ip("web/front", "203.0.113.9:80", "allow data/db-0:5432/TCP via data/shop:80")]
-#[case::node_port("web/front", "192.168.1.2:30080", "allow data/db-0:5432/TCP via data/shop:80")]
+#[case::node_port_of_another_node(
+    "web/front",
+    "192.168.1.2:30080",
+    "deny data/db-0:5432/TCP via data/shop:80"
+)]
+#[case::node_port_of_its_own_node(
+    "web/front",
+    "192.168.1.1:30080",
+    "allow data/db-0:5432/TCP via data/shop:80"
+)]
+#[case::outside_through_any_node("203.0.113.5", "203.0.113.9:80", "deny data/db-0:5432/TCP via data/shop:80")]
+#[case::outside_through_a_node(
+    "203.0.113.5",
+    "192.168.1.2:30080",
+    "deny data/db-0:5432/TCP via data/shop:80"
+)]
 #[case::node_port_of_another_protocol(
     "web/front",
     "192.168.1.2:30080/UDP",
@@ -123,20 +149,12 @@ fn short(answer: Result<Answer, QueryError>) -> String {
 )]
 #[case::only_port_brings_its_protocol("web/front", "10.43.0.10", "allow web/dns:53/UDP via web/dns:53")]
 #[case::from_a_service("web/dns", "data/db-1:80", "allow data/db-1:80/TCP")]
-#[case::finished(
-    "web/done",
-    "data/db-0",
-    "pod web/done has finished: it owns no address, opens no connection and takes none"
-)]
-#[case::to_finished(
-    "web/front",
-    "web/done:80",
-    "pod web/done has finished: it owns no address, opens no connection and takes none"
-)]
+#[case::finished("web/done", "data/db-0", "allow data/db-0:5432/TCP")]
+#[case::to_finished("web/front", "web/done:80", "allow web/done:80/TCP")]
 #[case::no_pod(
     "web/fron",
     "data/db-0",
-    "pod web/fron does not exist; pods of web: dns, done, front, host, young and 1 more"
+    "pod web/fron does not exist; pods of web: batch, done, front, host, young and 2 more"
 )]
 #[case::no_target(
     "web/front",
@@ -221,15 +239,15 @@ fn backends_of_equal_names_are_judged_each() {
 #[case::only_six("web/dns", "data/six", "no address family is common to both")]
 #[case::masquerade(
     "203.0.113.5",
-    "data/shop:80",
-    "a node may put its own address in place of the client's (externalTrafficPolicy of Service data/shop is Cluster): from the client's own address: refused"
+    "data/edge:80",
+    "a node may put its own address in place of the client's (externalTrafficPolicy of Service data/edge is Cluster): from the client's own address: refused"
 )]
-#[case::masquerade_at(
-    "203.0.113.5",
-    "203.0.113.9:80",
-    "from node n1: allowed: a node may always reach its own pods"
+#[case::masquerade_at("203.0.113.5", "203.0.113.11:80", "from node n2: allowed by data/db-0#ingress[1]")]
+#[case::workload_as_a_client(
+    "data/db",
+    "web/batch:80",
+    "1 of 2 pods is refused (data/db-0: refused by NetworkPolicy web/batch"
 )]
-#[case::masquerade_port("203.0.113.5", "192.168.1.2:30080", "from node n1: allowed")]
 fn unknown_says_why(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
     let verdict = ask(from, to).unwrap().verdict;
     assert_eq!(verdict.decision, Decision::Unknown, "{verdict:?}");
@@ -247,11 +265,15 @@ fn clients_keep_their_address_where_the_policy_is_local() {
 fn what_was_assumed_is_said() {
     let notes = |from: &str, to: &str| ask(from, to).unwrap().notes.join("; ");
     assert_eq!(notes("web/front", "data/db-0"), "");
-    assert_eq!(notes("web/front", "data/db"), "data/db is a StatefulSet; db-0 stands for its 2 pods");
+    assert_eq!(
+        notes("web/front", "data/db"),
+        "data/db is a StatefulSet with 2 pods; 2 pods were judged; where they agree, the explanation is that of data/db-0"
+    );
     assert_eq!(
         notes("data/local", "data/twin"),
-        "data/local is a Service; db-1 stands for the one pod behind it"
+        "data/local is a Service with one pod behind it; data/twin is a pod; there is also a Service data/twin, but it has no backends"
     );
+    assert!(notes("web/done", "data/db-0").starts_with("pod web/done has finished: it owns no address"));
     assert!(notes("web/front", "data/both").starts_with("2 backends were judged"));
 }
 

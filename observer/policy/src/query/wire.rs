@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::query::combine;
 use crate::query::error::QueryError;
 use crate::query::explainer::Explainer;
-use crate::query::parse::{ParseError, excerpt, name, port, protocol};
+use crate::query::parse::{ParseError, excerpt, host, name, port, protocol};
 use crate::query::question::{Answer, Port, Query, Target};
 
 /// The longest question, in bytes.
@@ -122,6 +122,14 @@ fn target(fields: &Map<String, Value>, side: &str) -> Result<Target, ParseError>
         let namespace = text("ns")?.map_or_else(|| text("namespace"), |ns| Ok(Some(ns)))?;
         name(namespace.ok_or_else(|| json(format!("`{side}` has no `ns`")))?)
     };
+    if let Some(name) = text("host")? {
+        return match ["ip", "pod", "service", "name"].iter().all(|field| !target.contains_key(*field)) {
+            true => Ok(Target::Host(host(name)?)),
+            false => Err(json(format!(
+                "`{side}` must have exactly one of `pod`, `service`, `name`, `host` and `ip`"
+            ))),
+        };
+    }
     match (text("ip")?, text("pod")?, text("service")?, text("name")?) {
         (Some(ip), None, None, None) => {
             let ip: IpAddr =
@@ -133,7 +141,9 @@ fn target(fields: &Map<String, Value>, side: &str) -> Result<Target, ParseError>
             Ok(Target::Service { namespace: namespace()?, name: name(service)? })
         }
         (None, None, None, Some(any)) => Ok(Target::Named { namespace: namespace()?, name: name(any)? }),
-        _ => Err(json(format!("`{side}` must have exactly one of `pod`, `service`, `name` and `ip`"))),
+        _ => {
+            Err(json(format!("`{side}` must have exactly one of `pod`, `service`, `name`, `host` and `ip`")))
+        }
     }
 }
 

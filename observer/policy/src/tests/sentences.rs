@@ -361,3 +361,53 @@ fn not_known() {
     let verdict = lost.judge("lost/client", "data/cache", "1");
     assert_eq!(verdict.explanation, "not known: namespace lost is not known");
 }
+
+/// A rule for DNS is never meant for another port, whatever its peers are.
+#[rstest]
+#[case::without_peers("", &["udp/53 53"])]
+#[case::for_all_pods("ns()", &["udp/53", "53"])]
+#[case::by_name("", &["dns"])]
+fn rules_for_dns_are_far_from_other_ports(#[case] peers: &str, #[case] ports: &[&str]) {
+    let dns = format!("{peers} : {}", ports.join(" "));
+    let rules = [&*dns, "ns(team=x)&pods(app=y) : 9090"];
+    let verdict = shop().policy(ingress(&rules)).judge("web/storefront", "data/cache", "9090");
+    assert_eq!(verdict.ingress.nearest.unwrap().rule, "data/cache-ingress#ingress[1]");
+}
+
+/// Hints on what people often get wrong.
+#[rstest]
+#[case::label_of_the_namespace(
+    "ns(name=web)",
+    "namespace web has no label name=web, but kubernetes.io/metadata.name=web, as every namespace has"
+)]
+#[case::zero_network("0.0.0.0/24", "no host has an address in 0.0.0.0/24; 0.0.0.0/0 is every address")]
+#[case::selector_of_another_namespace(
+    "pods(app=storefront)",
+    "a podSelector without a namespaceSelector means pods of the policy's own namespace"
+)]
+fn hints(#[case] rule: &str, #[case] expected: &str) {
+    let verdict = shop().policy(ingress(&[rule])).judge("web/storefront", "data/cache", "9090");
+    assert!(verdict.explanation.ends_with(expected), "{}", verdict.explanation);
+}
+
+#[test]
+fn networks_that_hosts_are_in_get_no_hint() {
+    for net in ["0.0.0.0/0", "0.0.0.0/1", "10.0.0.0/24", "::/0"] {
+        assert_eq!(crate::readings::zero_network(&net.parse().unwrap()), None, "{net}");
+    }
+    assert!(crate::readings::zero_network(&"::/64".parse().unwrap()).is_some());
+}
+
+#[test]
+fn an_allowed_connection_may_surprise() {
+    let surprises = |rules: &[&str]| {
+        let cluster = shop().policy(ingress(rules));
+        let connection = cluster.connection("web/storefront", "data/cache", "9090");
+        cluster.plain().surprises(&connection, &connection).join("; ")
+    };
+    let split = surprises(&["ns(team=a) pods(app=prometheus)"]);
+    assert!(split.contains("podSelector app=prometheus are two entries, of which either admits"), "{split}");
+    let hole = surprises(&["10.42.0.0/16!10.42.0.0/24", "ns(team=a)"]);
+    assert!(hole.contains("takes 10.42.0") && hole.contains("only from its own ipBlock"), "{hole}");
+    assert_eq!(surprises(&["ns(team=a)&pods(app=storefront)"]), "");
+}

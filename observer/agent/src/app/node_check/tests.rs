@@ -6,7 +6,13 @@ use super::*;
 fn names_are_listed_where_ours_is_missing() {
     let listed = |names: &[&str]| {
         let node = |name: &&str| {
-            Arc::new(Node { name: (*name).into(), labels: [].into(), ips: vec![], pod_cidrs: vec![] })
+            Arc::new(Node {
+                name: (*name).into(),
+                labels: [].into(),
+                ips: vec![],
+                pod_cidrs: vec![],
+                ..Node::default()
+            })
         };
         let inventory = Inventory { nodes: names.iter().map(node).collect(), ..Inventory::default() };
         other_names("n1", &inventory)

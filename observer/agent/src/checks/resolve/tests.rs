@@ -22,6 +22,7 @@ fn service(name: &str, cluster_ips: &[&str], vips: &[&str], ports: Vec<ServicePo
         ports,
         external_local: false,
         backends: vec![],
+        ..Service::default()
     })
 }
 

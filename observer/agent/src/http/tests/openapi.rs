@@ -215,13 +215,14 @@ async fn explanations(agent: &Agent, document: &Document) -> Vec<Sample> {
         json!({"src": {"ip": "10.42.0.6"}, "dst": {"ns": "data", "service": "pg"}, "port": "sql"}),
         json!({"src": {"ns": "web", "name": "front"}, "dst": {"ip": "fd00::1"}, "port": 53, "protocol": "UDP"}),
         json!({"src": front, "dst": db, "port": 9, "protocol": "SCTP"}),
+        json!({"src": front, "dst": {"host": "pg.data.svc.cluster.local"}, "port": "sql"}),
     ];
     let gone = json!({"src": front, "dst": {"ns": "data", "pod": "gone"}, "port": 1});
     let lines: Vec<_> = questions.iter().chain([&gone]).map(Value::to_string).collect();
     let operation = document.operation("POST", "/api/v1/explain");
     let answers = operation.samples(&agent.post("/api/v1/explain", lines.join("\n")).await);
     let errors: Vec<_> = answers.iter().filter(|answer| answer.json.get("error").is_some()).collect();
-    assert_eq!((answers.len(), errors.len()), (6, 1), "{errors:?}");
+    assert_eq!((answers.len(), errors.len()), (7, 1), "{errors:?}");
     let schema = json!({"$ref": "#/components/schemas/Question"});
     let questions = questions.into_iter().map(|json| Sample { schema: schema.clone(), json });
     questions.chain(answers).collect()

@@ -51,6 +51,7 @@ fn pod(namespace: &str, name: &str, node: &str) -> Arc<Pod> {
         start: None,
         workload: Workload { kind: "Pod".into(), name: name.into() },
         ports: vec![],
+        ..Pod::default()
     })
 }
 
@@ -66,6 +67,7 @@ fn service() -> Service {
         ports: vec![],
         external_local: false,
         backends: vec![],
+        ..Service::default()
     }
 }
 

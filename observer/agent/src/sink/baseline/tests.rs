@@ -28,6 +28,7 @@ fn with_pod(namespace: &str, name: &str, label: &str) -> Inventory {
         start: None,
         workload: Workload { kind: "Deployment".into(), name: "front".into() },
         ports: Vec::new(),
+        ..Pod::default()
     };
     Inventory { pods: vec![pod.into()], ..Inventory::default() }
 }

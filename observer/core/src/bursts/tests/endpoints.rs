@@ -23,6 +23,7 @@ fn pod(name: &str) -> Arc<Pod> {
         start: None,
         workload: Workload { kind: "StatefulSet".into(), name: "cache".into() },
         ports: Vec::new(),
+        ..Pod::default()
     })
 }
 
@@ -41,6 +42,7 @@ fn cluster(backends: &[&str]) -> Inventory {
             port_name: None,
             ready: !name.starts_with('!'),
             pod: Some(pod.into()),
+            node: None,
         })
     };
     let service = Service {
@@ -54,6 +56,7 @@ fn cluster(backends: &[&str]) -> Inventory {
         ports: Vec::new(),
         external_local: false,
         backends: backends.iter().flat_map(backend).collect(),
+        ..Service::default()
     };
     let pods = backends.iter().map(|name| pod(name.trim_start_matches('!'))).collect();
     Inventory { pods, services: vec![Arc::new(service)], ..Inventory::default() }

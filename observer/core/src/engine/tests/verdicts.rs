@@ -199,6 +199,7 @@ fn behind_a_masquerade_the_client_may_be_a_node() {
         labels: Default::default(),
         ips: vec!["10.0.20.2".parse().unwrap()],
         pod_cidrs: vec![],
+        ..flow_model::inventory::Node::default()
     };
     inventory.nodes = vec![Arc::new(node)];
     let mut engine = Engine::new("n1");

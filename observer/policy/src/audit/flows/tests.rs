@@ -58,7 +58,7 @@ fn flow(src: &str, dst: &str) -> BaselineFlow {
 fn unnamed_addresses(#[case] ip: &str, #[case] expected: &str) {
     let flow = flow(ip, "10.42.0.10");
     let parties = Parties::new(&inventory(), std::slice::from_ref(&flow));
-    let connections: Vec<_> = parties.possible(&flow).connections().collect();
+    let connections: Vec<_> = parties.possible(&flow).passages().map(|passage| passage.arriving).collect();
     let [connection] = &*connections else { panic!("{connections:?}") };
     let who = match connection.src.who {
         Who::Unknown(_) => "unknown".to_owned(),
@@ -101,7 +101,7 @@ fn service_names_without_a_pod(
     flow.dst.node = node.map(ArcStr::from);
     (flow.dst.namespace, flow.dst.service) = (Some("data".into()), Some(service.into()));
     let parties = Parties::new(&inventory(), std::slice::from_ref(&flow));
-    let connections: Vec<_> = parties.possible(&flow).connections().collect();
+    let connections: Vec<_> = parties.possible(&flow).passages().map(|passage| passage.arriving).collect();
     let [connection] = &*connections else { panic!("{connections:?}") };
     assert_eq!(shown(connection.dst.who), expected);
 }

@@ -51,6 +51,8 @@ pub(super) struct Ranges {
     services: Vec<IpNet>,
     services_known: bool,
     cluster_ips: BTreeSet<IpAddr>,
+    /// The addresses of Services at which a DNS cache on each node may answer.
+    caches: Vec<IpAddr>,
 }
 
 impl Ranges {
@@ -69,6 +71,7 @@ impl Ranges {
             pods: or_default(pods, K3S_PODS),
             services_known: !services.is_empty(),
             services: or_default(services, K3S_SERVICES),
+            caches: caches(inventory, &cluster_ips),
             cluster_ips,
         }
     }
@@ -88,8 +91,13 @@ impl Ranges {
         self.pods.iter().any(|pods| pods.contains(&cidr.trunc()) || cidr.contains(pods))
     }
 
+    /// Is true when a DNS cache on the node may answer at such an address: nobody replaces the destination then.
+    pub(super) fn has_cache(&self, cidr: IpNet) -> bool {
+        self.caches.iter().any(|ip| cidr.contains(ip))
+    }
+
     fn problem(&self, cidr: IpNet) -> Option<String> {
-        if self.is_service(cidr) {
+        if self.is_service(cidr) && !self.has_cache(cidr) {
             let what = match self.cluster_ips.contains(&cidr.addr()) && is_host(cidr) {
                 true => "is the address of a Service",
                 false => "is among the addresses of Services",
@@ -104,6 +112,16 @@ impl Ranges {
             )
         })
     }
+}
+
+/// Returns the addresses at which the cache is known to listen; those of DNS Services, if its arguments aren't known.
+fn caches(inventory: &Inventory, cluster_ips: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
+    let Some(cache) = &inventory.local_dns else { return Vec::new() };
+    if !cache.ips.is_empty() {
+        return cache.ips.iter().copied().filter(|ip| cluster_ips.contains(ip)).collect();
+    }
+    let dns = inventory.services.iter().filter(|service| service.ports.iter().any(|port| port.port == 53));
+    dns.flat_map(|service| service.cluster_ips.iter().copied()).collect()
 }
 
 fn assumed(known: bool, default: &str) -> String {

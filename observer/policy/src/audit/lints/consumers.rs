@@ -118,17 +118,9 @@ fn annotated(annotation: &str, place: &Place, out: &mut Drafts) -> BTreeMap<Use,
 fn pod_of(namespace: &ArcStr, labels: Labels) -> Pod {
     Pod {
         namespace: namespace.clone(),
-        name: ArcStr::new(),
-        uid: ArcStr::new(),
         labels,
-        node: None,
-        ips: Vec::new(),
-        host_network: false,
-        finished: false,
-        deleting: false,
-        start: None,
         workload: Workload { kind: "Pod".into(), name: ArcStr::new() },
-        ports: Vec::new(),
+        ..Pod::default()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::audit::lints::rules;
 use crate::audit::report::RuleId;
 use crate::audit::selector::contradiction;
 use crate::audit::view::View;
+use crate::readings::zero_network;
 
 pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
     for proposed in view.proposed() {
@@ -30,7 +31,9 @@ fn never(peer: &Peer) -> Option<String> {
             Some(format!("nothing has both {a} and {b}"))
         }
         Peer::Block { cidr, except } => {
-            covered(*cidr, except).then(|| format!("except takes away all of {}", cidr.trunc()))
+            let covered =
+                || covered(*cidr, except).then(|| format!("except takes away all of {}", cidr.trunc()));
+            zero_network(cidr).or_else(covered)
         }
     }
 }

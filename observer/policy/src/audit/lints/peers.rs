@@ -26,6 +26,13 @@ pub(super) fn check(view: &View<'_>, out: &mut Drafts) {
                         let message = no_namespace(view, policy, placed, index);
                         out.push(Draft::policy(RULE, policy, &proposed.place, message));
                     }
+                    Found::OnlyHostNetwork => {
+                        let message = format!(
+                            "{}: it matches only pods in the network of their node (hostNetwork), which no selector matches; name the nodes' addresses by ipBlock",
+                            placed.peer(index)
+                        );
+                        out.push(Draft::policy(RULE, policy, &proposed.place, message));
+                    }
                     Found::NoPod(within) => {
                         let message = no_pod(view, placed, index, &within);
                         out.push(Draft::policy(RULE, policy, &proposed.place, message));
@@ -46,7 +53,10 @@ fn no_namespace(view: &View<'_>, policy: &NetworkPolicy, placed: Placed<'_>, ind
         view.namespace_labels().filter(|labels| !labels.get(NAME).is_some_and(|n| named.contains(n)));
     let near: Vec<_> = suggest::labels(selector, others)
         .into_iter()
-        .map(|(key, value)| if key == NAME { value.to_string() } else { format!("{key}={value}") })
+        .map(|(key, value)| match key == NAME && selector.requirements.iter().any(|r| r.key == NAME) {
+            true => value.to_string(),
+            false => format!("{key}={value}"),
+        })
         .collect();
     let question = suggest::question(&near);
     format!("{}: no namespace has {}{question}", placed.peer(index), selector)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::policies::{self, BrokenPolicy, NetworkPolicy, Peer, Selector, Tier, TierPeer};
+use flow_model::policies::{self, BrokenPolicy, NetworkPolicy, Peer, PortSet, Selector, Tier, TierPeer};
 
 use crate::compiled::program::{
     AnyPeer, Broken, PodsPeer, Policy, Rule, Stage, Tables, TierPeers, TierPolicy, TierRule, Uses, Where,
@@ -75,11 +75,17 @@ impl Compiler<'_> {
             Peer::Block { cidr, except } => Some((cidr, &except[..])),
             Peer::Pods { .. } => None,
         });
+        let excepted = rule.peers.iter().flat_map(|peer| match peer {
+            Peer::Block { except, .. } => &except[..],
+            Peer::Pods { .. } => &[],
+        });
         Rule {
+            excepted: Ranges::new(excepted.map(|net| (net, &[][..]))),
             anybody: rule.peers.is_empty(),
             has_blocks: rule.peers.iter().any(|peer| matches!(peer, Peer::Block { .. })),
             pods: pods.into(),
             blocks: Ranges::new(blocks),
+            names: rule.ports.iter().any(|p| matches!(p.port, PortSet::Named(_))).then(Box::default),
             ports: rule.ports.clone().into(),
         }
     }

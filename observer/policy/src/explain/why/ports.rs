@@ -1,7 +1,7 @@
 //! Sentences about why no port of a rule matches.
 
 use flow_model::connection::Who;
-use flow_model::policies::{PortMatch, PortSet, Protocol, Rule};
+use flow_model::policies::{Direction, NetworkPolicy, PortMatch, PortSet, Protocol, Rule};
 
 use crate::plain::View;
 use crate::readings::is_protocol;
@@ -16,6 +16,18 @@ pub(super) fn why(rule: &Rule, view: &View<'_>) -> String {
             let ports: Vec<_> = several.iter().map(|entry| text(&entry.port, view)).collect();
             format!("port {} is not among {}", view.port, ports.join(", "))
         }
+    }
+}
+
+/// Describes why kube-router does not match a rule that matches by the specification.
+pub(super) fn by_kube_router(rule: &Rule, view: &View<'_>, policy: &NetworkPolicy) -> String {
+    match view.direction {
+        Direction::Egress if rule.peers.is_empty() => format!(
+            "kube-router takes named ports for the numbers that pods of namespace {} give them",
+            policy.namespace
+        ),
+        Direction::Egress => "kube-router matches no named port together with an ipBlock".to_owned(),
+        Direction::Ingress => "kube-router does not know the names of these ports".to_owned(),
     }
 }
 
@@ -38,6 +50,9 @@ fn other_protocols(rule: &Rule, view: &View<'_>) -> String {
 fn named(name: &str, view: &View<'_>) -> String {
     let numbers = resolved(name, view);
     match view.destination() {
+        Who::Pod(_) if numbers.is_empty() && is_sidecar(name, view) => {
+            format!("named port {name} is that of a sidecar, which kube-router does not know")
+        }
         Who::Pod(_) if numbers.is_empty() => {
             format!("named port {name} is no {} port of the destination", view.protocol.as_str())
         }
@@ -56,6 +71,7 @@ fn text(port: &PortSet, view: &View<'_>) -> String {
         PortSet::Range(first, last) if first == last => first.to_string(),
         PortSet::Range(first, last) => format!("{first}-{last}"),
         PortSet::Named(name) => match resolved(name, view).as_slice() {
+            [] if is_sidecar(name, view) => format!("{name} (a sidecar's, which kube-router does not know)"),
             [] => format!("{name} (not a port of the destination)"),
             numbers => format!("{name} ({})", numbers.join(", ")),
         },
@@ -66,5 +82,12 @@ fn text(port: &PortSet, view: &View<'_>) -> String {
 fn resolved(name: &str, view: &View<'_>) -> Vec<String> {
     let Who::Pod(pod) = view.destination() else { return Vec::new() };
     let ports = pod.ports.iter().filter(|port| port.name.as_deref() == Some(name));
-    ports.filter(|port| is_protocol(port, view.protocol)).map(|port| port.port.to_string()).collect()
+    let known = ports.filter(|port| !(port.sidecar && view.by_kube_router()));
+    known.filter(|port| is_protocol(port, view.protocol)).map(|port| port.port.to_string()).collect()
+}
+
+/// Is true for a name that only kube-router does not know.
+fn is_sidecar(name: &str, view: &View<'_>) -> bool {
+    let Who::Pod(pod) = view.destination() else { return false };
+    view.by_kube_router() && pod.ports.iter().any(|port| port.sidecar && port.name.as_deref() == Some(name))
 }

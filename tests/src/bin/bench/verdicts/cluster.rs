@@ -72,7 +72,13 @@ impl Shape {
             deleting: false,
             start: None,
             workload: Workload { kind: "Deployment".into(), name: app.into() },
-            ports: vec![ContainerPort { name: Some("http".into()), protocol: "TCP".into(), port: PORT }],
+            ports: vec![ContainerPort {
+                name: Some("http".into()),
+                protocol: "TCP".into(),
+                port: PORT,
+                ..ContainerPort::default()
+            }],
+            ..Pod::default()
         }
     }
 
@@ -102,7 +108,13 @@ fn pod_ip(n: usize) -> IpAddr {
 
 fn node(n: usize) -> Node {
     let ips = vec![IpAddr::from([192, 168, 1, n as u8 + 1])];
-    Node { name: format!("node-{n}").into(), labels: Labels::new(), ips, pod_cidrs: Vec::new() }
+    Node {
+        name: format!("node-{n}").into(),
+        labels: Labels::new(),
+        ips,
+        pod_cidrs: Vec::new(),
+        ..Node::default()
+    }
 }
 
 pub(super) fn namespace(n: usize) -> Namespace {

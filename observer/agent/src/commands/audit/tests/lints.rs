@@ -370,36 +370,91 @@ fn a_namespace_opts_out_for_what_is_in_it() {
     check(&[of("db"), deny], &["egress-without-dns"]);
 }
 
-#[test]
-fn dns_servers_that_listen_on_another_port_are_asked_there() {
-    let servers = deployment(
-        "dns",
-        "dns",
-        "app: dns",
-        ", ports: [{name: dns, containerPort: 5353, protocol: UDP}, {name: dns-tcp, containerPort: 5353}]",
+fn dns_on(target_port: &str) -> String {
+    let port = |name: &str, protocol: &str| {
+        format!("{{name: {name}, port: 53, targetPort: {target_port}, protocol: {protocol}}}")
+    };
+    let (udp, tcp) = (port("dns", "UDP"), port("dns-tcp", "TCP"));
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: kube-dns, namespace: kube-system}}\n\
+         spec: {{clusterIP: 10.43.0.10, selector: {{k8s-app: kube-dns}}, ports: [{udp}, {tcp}]}}\n"
+    )
+}
+
+/// Policies see the port on which the servers listen.
+#[rstest]
+#[case::usual("53", 53, &[])]
+#[case::another("5353", 5353, &[])]
+#[case::the_port_of_the_service("5353", 53, &["egress-without-dns"])]
+fn dns_servers_may_listen_on_another_port(
+    #[case] listens: &str,
+    #[case] admitted: u16,
+    #[case] expect: &[&str],
+) {
+    let to = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}";
+    let spec = format!(
+        "{{podSelector: {{}}, policyTypes: [Egress], egress: [{{to: [{{{to}}}], \
+         ports: [{{port: {admitted}, protocol: UDP}}, {{port: {admitted}}}]}}]}}"
     );
-    let service = |tcp: &str| {
+    let web = deployment("web", "w", "app: web", "");
+    let servers = deployment("kube-system", "coredns", "k8s-app: kube-dns", "");
+    let report = check(&[policy("web", "p", &spec), web, servers, dns_on(listens)], expect);
+    if let [finding] = &report.findings[..] {
+        assert!(finding.message.contains("port 5353, which is behind port 53"), "{}", finding.message);
+    }
+}
+
+#[test]
+fn a_dns_cache_on_the_nodes_may_answer_at_the_service_s_address() {
+    let spec = format!(
+        "{{podSelector: {{}}, policyTypes: [Egress], egress: [{{to: [{{ipBlock: {{cidr: 10.43.0.10/32}}}}], ports: {}}}]}}",
+        "[{port: 53, protocol: UDP}, {port: 53}]"
+    );
+    let cache = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: node-local-dns, namespace: kube-system}\n\
+         spec: {template: {metadata: {labels: {k8s-app: node-local-dns}}, spec: {hostNetwork: true, \
+         containers: [{name: node-cache, image: i, args: [-localip, '169.254.20.10,10.43.0.10']}]}}}\n";
+    let all = |more: &str| {
+        [policy("web", "p", &spec), deployment("web", "w", "app: web", ""), dns_on("53"), more.to_owned()]
+    };
+    check(&all(cache), &[]);
+    check(&all(""), &["egress-without-dns", "ipblock-in-cluster"]);
+}
+
+#[rstest]
+#[case::typo("0.0.0.0/24", &["rule-empty"])]
+#[case::every_address("0.0.0.0/0", &[])]
+fn networks_without_hosts(#[case] cidr: &str, #[case] expect: &[&str]) {
+    let report = check(&[from(&format!("{{ipBlock: {{cidr: {cidr}}}}}"))], expect);
+    if let [finding] = &report.findings[..] {
+        assert!(finding.message.contains("0.0.0.0/0 is every address"), "{}", finding.message);
+    }
+}
+
+#[test]
+fn a_peer_that_matches_only_pods_of_the_node_s_network_matches_nobody() {
+    let pod = |name: &str, host: bool| {
         format!(
-            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: dns, namespace: dns}}\n\
-             spec: {{selector: {{app: dns}}, ports: [{{name: u, port: 53, protocol: UDP, targetPort: dns}}, {{name: t, port: 53, targetPort: {tcp}}}]}}\n"
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: edge, labels: {{app: {name}}}}}\n\
+             spec: {{hostNetwork: {host}, containers: [{{name: c, image: i}}]}}\n"
         )
     };
-    let asks = |port: &str, tcp: &str| {
-        let egress = format!(
-            "{{podSelector: {{}}, policyTypes: [Egress], egress: [{{to: [{{namespaceSelector: {{}}}}], ports: [{{port: {port}, protocol: UDP}}, {{port: {port}}}]}}]}}"
-        );
-        let all = [
-            namespace("a"),
-            namespace("dns"),
-            deployment("a", "web", "app: web", ""),
-            servers.clone(),
-            service(tcp),
-            policy("a", "p", &egress),
-        ];
-        report(&all.concat(), &[])
+    let of = |app: &str| {
+        from(&format!(
+            "{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: edge}}}}, podSelector: {{matchLabels: {{app: {app}}}}}}}"
+        ))
     };
-    let denied = asks("53", "5353");
-    let message = &only(&denied, "egress-without-dns").message;
-    assert!(message.contains("UDP and TCP port 5353 (behind port 53 of the Service)"), "{message}");
-    assert_eq!(asks("5353", "dns-tcp").findings, []);
+    let pods = || [pod("proxy", true), pod("web", false), namespace("edge")].concat();
+    let report = check(&[of("proxy"), pods()], &["peer-matches-nothing"]);
+    assert!(report.findings[0].message.contains("(hostNetwork)"), "{}", report.findings[0].message);
+    check(&[of("web"), pods()], &[]);
+}
+
+#[test]
+fn the_label_that_every_namespace_has_is_suggested() {
+    let manifests =
+        [from("{namespaceSelector: {matchLabels: {name: edge}}}"), namespace("edge"), namespace("db")];
+    let others = ["default", "kube-node-lease", "kube-public", "kube-system"].map(namespace).concat();
+    let report = check(&[manifests.concat(), others], &["peer-matches-nothing"]);
+    let message = &report.findings[0].message;
+    assert!(message.ends_with("did you mean kubernetes.io/metadata.name=edge?"), "{message}");
 }

@@ -6,8 +6,11 @@ use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, Finding, FindingKind, Severity};
 use flow_model::flow::{Counts, Outcome, Phase, Side, Vantage};
 use flow_model::input::{Announced, CheckStep};
-use flow_model::inventory::{Announcer, Backend, Inventory, Pod, Service, ServicePort};
+use flow_model::inventory::{
+    Announcer, Backend, ContainerPort, HostPort, Inventory, Pod, Service, ServicePort,
+};
 use flow_model::mac::Mac;
+use flow_model::network::{LocalDns, Route};
 use flow_model::output::{OpenFlow, Output};
 use flow_model::policies::{Action, BrokenPolicy, Direction, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
@@ -228,8 +231,11 @@ fn cluster() -> Arc<Inventory> {
         host_network: true,
         ..pod("web", "agent", &[("app", "agent")], "192.168.0.1").on("node1").port("http", "TCP", 8080)
     };
-    let unnamed = flow_model::inventory::ContainerPort { name: None, protocol: "TCP".into(), port: 5432 };
-    let db = Pod { ports: vec![unnamed], ..pod("data", "db", &[("app", "db")], "10.42.0.9") };
+    let host = HostPort { port: 15_432, ip: Some([192, 168, 0, 1].into()) };
+    let unnamed =
+        ContainerPort { name: None, protocol: "TCP".into(), port: 5432, host: Some(host), sidecar: true };
+    let host_ips = vec![[192, 168, 0, 1].into()];
+    let db = Pod { ports: vec![unnamed], host_ips, ..pod("data", "db", &[("app", "db")], "10.42.0.9") };
     let mut named = policy("odd", "named")
         .on("a=b|c,d!=e,f,!g")
         .ingress(&["ns(team=a) pods(app=web) 10.0.0.0/8!10.1.0.0/16 : 80 udp/53 8000-8080 http sctp/*", ""]);
@@ -259,7 +265,11 @@ fn cluster() -> Arc<Inventory> {
         .broken(BrokenPolicy { selector: elsewhere, ..broken_tier(Tier::Baseline, "torn", "spec") })
         .inventory;
     let node = &mut cluster.nodes[0];
-    Arc::make_mut(node).pod_cidrs = vec!["10.42.0.0/24".into()];
+    let node = Arc::make_mut(node);
+    node.pod_cidrs = vec!["10.42.0.0/24".into()];
+    (node.route, node.kubelet) = (Route::Tunnel, Some("v1.34.1+k3s1".into()));
+    cluster.local_dns = Some(LocalDns { ips: vec![[169, 254, 20, 10].into()] });
+    cluster.templates = vec![pod("web", "front", &[("app", "front")], "10.42.0.5").into()];
     cluster.services = services();
     cluster.announcers = API.map(announcer).into();
     cluster.objects.insert("Secret".into(), 7);
@@ -281,6 +291,7 @@ fn services() -> Vec<Arc<Service>> {
         port_name: name.map(Into::into),
         ready: true,
         pod: pod.map(Into::into),
+        node: Some("node1".into()),
     };
     let db = Service {
         namespace: "data".into(),
@@ -293,11 +304,17 @@ fn services() -> Vec<Arc<Service>> {
         ports: vec![port(Some("sql"), 15_432)],
         external_local: true,
         backends: vec![backend(Some("sql"), Some("db"), 9), backend(Some("sql"), None, 10)],
+        ..Service::default()
     };
     let headless = Service {
         name: "bare".into(),
         ports: vec![port(None, 5432)],
         backends: vec![backend(None, Some("db"), 9)],
+        headless: true,
+        internal_local: true,
+        external_name: Some("db.example.org".into()),
+        source_ranges: vec!["203.0.113.0/24".parse().unwrap()],
+        proxied_ips: vec![[10, 0, 20, 201].into()],
         ..db.clone()
     };
     vec![db.into(), headless.into()]

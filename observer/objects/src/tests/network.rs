@@ -1,0 +1,147 @@
+//! What objects show of the network: ports of nodes, addresses of load balancers, enforcers, caches, templates.
+
+use flow_model::inventory::HostPort;
+use flow_model::network::{Enforcer, LocalDns, Route};
+use rstest::rstest;
+
+use super::*;
+
+#[test]
+fn a_pod_shows_ports_of_its_node_and_which_of_its_ports_are_sidecars() {
+    let inventory = inventory(
+        "apiVersion: v1
+kind: Pod
+metadata: {name: edge, namespace: web}
+spec:
+  containers:
+  - {name: a, ports: [{containerPort: 8443, hostPort: 443}, {containerPort: 53, hostPort: 53, hostIP: 192.0.2.1}, {containerPort: 80, hostPort: 80, hostIP: 0.0.0.0}, {containerPort: 81}]}
+  initContainers:
+  - {name: b, restartPolicy: Always, ports: [{name: metrics, containerPort: 9187}]}
+status: {phase: Running, podIP: 10.42.0.5, hostIP: 192.0.2.11, hostIPs: [{ip: 192.0.2.11}, {ip: 'fd00::11'}]}
+",
+    );
+    let edge = pod(&inventory, "edge");
+    let ports: Vec<_> = edge.ports.iter().map(|port| (port.port, port.host, port.sidecar)).collect();
+    let on = |port, ip: Option<&str>| Some(HostPort { port, ip: ip.map(|ip| ip.parse().unwrap()) });
+    assert_eq!(
+        ports,
+        [
+            (8443, on(443, None), false),
+            (53, on(53, Some("192.0.2.1")), false),
+            (80, on(80, None), false),
+            (81, None, false),
+            (9187, None, true)
+        ]
+    );
+    assert_eq!(
+        edge.host_ips,
+        ["192.0.2.11".parse::<std::net::IpAddr>().unwrap(), "fd00::11".parse().unwrap()]
+    );
+}
+
+#[test]
+fn a_service_shows_how_nodes_treat_it() {
+    let inventory = inventory(
+        "apiVersion: v1
+kind: Service
+metadata: {name: edge, namespace: web}
+spec: {type: LoadBalancer, clusterIP: 10.43.0.5, internalTrafficPolicy: Local, loadBalancerSourceRanges: [203.0.113.0/28, ' 198.51.100.0/24'], ports: [{port: 80}]}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.200, ipMode: VIP}, {ip: 192.0.2.201, ipMode: Proxy}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless, namespace: web}
+spec: {clusterIP: None, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: web}
+spec: {type: ExternalName, externalName: db.example.org}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: headless-1, namespace: web, labels: {kubernetes.io/service-name: headless}}
+addressType: IPv4
+ports: [{port: 80}]
+endpoints: [{addresses: [198.51.100.9, 198.51.100.10], nodeName: n1}]
+",
+    );
+    let edge = service(&inventory, "edge");
+    let ips = |ips: &[std::net::IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        (ips(&edge.external_ips), ips(&edge.proxied_ips)),
+        ("192.0.2.200".into(), "192.0.2.201".into())
+    );
+    assert_eq!(ips(&edge.vips), "192.0.2.200 192.0.2.201");
+    assert_eq!((edge.internal_local, edge.headless, edge.source_ranges.len()), (true, false, 2));
+    let headless = service(&inventory, "headless");
+    assert!(headless.headless);
+    let backends: Vec<_> = headless.backends.iter().map(|b| (b.ip.to_string(), b.node.as_deref())).collect();
+    assert_eq!(backends, [("198.51.100.9".to_owned(), Some("n1"))], "only the first address counts");
+    assert_eq!(service(&inventory, "alias").external_name.as_deref(), Some("db.example.org"));
+}
+
+fn daemon(name: &str, args: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: {name}, namespace: kube-system}}\n\
+         spec: {{template: {{metadata: {{labels: {{k8s-app: {name}}}}}, spec: {{hostNetwork: true, \
+         containers: [{{name: main, args: [{args}]}}]}}}}}}\n"
+    )
+}
+
+fn node(version: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n1, annotations: {{flannel.alpha.coreos.com/backend-type: vxlan}}}}\n\
+         status: {{nodeInfo: {{kubeletVersion: {version}}}}}\n"
+    )
+}
+
+#[rstest]
+#[case::nothing(&[node("v1.34.1")], Enforcer::Spec)]
+#[case::k3s(&[node("v1.34.1+k3s1")], Enforcer::KubeRouter)]
+#[case::kube_router(&[daemon("kube-router", "--run-router=true")], Enforcer::KubeRouter)]
+#[case::kube_router_without_a_firewall(&[daemon("kube-router", "--run-firewall=false")], Enforcer::Spec)]
+#[case::calico(&[daemon("calico-node", "")], Enforcer::Calico)]
+#[case::calico_on_k3s(&[node("v1.34.1+k3s1"), daemon("calico-node", "")], Enforcer::Calico)]
+#[case::cilium(&[daemon("cilium", "")], Enforcer::Cilium)]
+fn enforcers(#[case] objects: &[String], #[case] expected: Enforcer) {
+    assert_eq!(inventory(&objects.concat()).enforcer, expected);
+}
+
+#[rstest]
+#[case::separate("-localip, '169.254.20.10,10.43.0.10', -conf, /etc/Corefile", &["169.254.20.10", "10.43.0.10"])]
+#[case::joined("'-localip=169.254.20.10'", &["169.254.20.10"])]
+#[case::not_known("", &[])]
+fn a_dns_cache(#[case] args: &str, #[case] ips: &[&str]) {
+    let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+    assert_eq!(inventory(&daemon("node-local-dns", args)).local_dns, Some(LocalDns { ips }));
+}
+
+#[test]
+fn a_node_shows_its_way_to_other_nodes() {
+    assert_eq!(inventory(&node("v1.34.1")).nodes[0].route, Route::Tunnel);
+}
+
+#[test]
+fn workloads_are_kept_by_the_pods_that_they_would_make() {
+    let inventory = inventory(
+        "apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: ops}
+spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: nightly}}, spec: {containers: [{name: c}]}}}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: nightly-1, namespace: ops, ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: nightly, uid: u, controller: true}]}
+spec: {template: {metadata: {labels: {app: nightly}}, spec: {containers: [{name: c}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: idle, namespace: ops}
+spec: {replicas: 0, template: {metadata: {labels: {app: idle}}, spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}}}
+",
+    );
+    let templates: Vec<_> = inventory.templates.iter().map(|pod| (&*pod.workload.kind, &*pod.name)).collect();
+    assert_eq!(templates, [("CronJob", "nightly"), ("Deployment", "idle")]);
+    assert_eq!(inventory.objects.get("Deployment"), Some(&1), "they are counted as before");
+}
