@@ -24,6 +24,7 @@ use flow_core::vips::VipConfig;
 use flow_model::inventory::Inventory;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -106,13 +107,16 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look));
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
+    follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     let open = probes::Open::new(&loaded)?;
+    let lasting = Arc::new(Mutex::new(probes::Lasting::new(&mut loaded)?));
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
-    probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
+    let attached = hooks(&shared, attaching);
+    probes::spawn(loaded, mode, link_rx, &engine_tx, Arc::clone(&lasting), attached, tasks, cancel)?;
     follow::links(&options, link_tx, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
-    follow::connections(open, look, engine_tx, tasks, cancel);
+    follow::connections(open, lasting, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
     let server = crate::http::serve_with(listener, shared, access, cancel.clone());

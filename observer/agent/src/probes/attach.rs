@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aya::Ebpf;
-use aya::maps::{Array, MapData};
+use aya::maps::{HashMap as KernelMap, MapData, MapError};
 use aya::programs::tc::{
     NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
 };
@@ -50,7 +50,7 @@ struct Attached {
 /// Owns the attachments. It has one writer: the task that follows the links.
 pub struct Attacher {
     ebpf: Ebpf,
-    ifaces: Array<MapData, u8>,
+    ifaces: KernelMap<MapData, u32, u8>,
     mode: AttachMode,
     attached: HashMap<u32, Attached>,
     pod_links: BTreeSet<u32>,
@@ -58,7 +58,7 @@ pub struct Attacher {
 
 impl Attacher {
     pub(super) fn new(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
-        let ifaces = maps::array(&mut ebpf, "IFACES")?;
+        let ifaces = maps::hash(&mut ebpf, "IFACES")?;
         Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new() })
     }
 
@@ -119,9 +119,13 @@ impl Attacher {
         } else {
             self.pod_links.remove(&ifindex);
         }
-        if ifindex < iface::MAX
-            && let Err(error) = self.ifaces.set(ifindex, role, 0)
-        {
+        let set = if role == iface::UNKNOWN {
+            // An interface that never had a role has no entry.
+            self.ifaces.remove(&ifindex).or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })
+        } else {
+            self.ifaces.insert(ifindex, role, 0)
+        };
+        if let Err(error) = set {
             warn!(ifindex, %error, "the role of an interface could not be set");
         }
     }
@@ -185,6 +189,11 @@ fn remove_stale(interface: &str) {
             }
         }
     }
+}
+
+fn is_absent(error: &MapError) -> bool {
+    let MapError::SyscallError(call) = error else { return matches!(error, MapError::KeyNotFound) };
+    call.io_error.raw_os_error() == Some(libc::ENOENT)
 }
 
 fn vanished(error: &ProgramError) -> bool {

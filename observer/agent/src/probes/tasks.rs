@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_model::input::Input;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +17,8 @@ use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
 use crate::probes::hooks::{Complete, Hooks};
 use crate::probes::load::Loaded;
-use crate::probes::ring;
-use crate::probes::seed::Seed;
+use crate::probes::seed::Lasting;
+use crate::probes::{ring, seed};
 
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
 
@@ -30,16 +31,16 @@ pub fn spawn(
     mode: AttachMode,
     links: mpsc::Receiver<LinkEvent>,
     engine: &mpsc::Sender<Input>,
+    lasting: Arc<Mutex<Lasting>>,
     hooks: Hooks,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
     let collector = Collector::new(&mut loaded)?;
-    let seed = Seed::new(&mut loaded.ebpf)?;
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
     let Hooks { synced, attached, followed, complete, entries, unattributed } = hooks;
-    let first = First { drops, seed, synced };
+    let first = First { drops, lasting, synced };
     tasks.spawn(follow(attacher, links, first, attached, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();
@@ -56,7 +57,7 @@ pub fn spawn(
 /// What waits for the first dump of links.
 struct First {
     drops: Result<(), String>,
-    seed: Seed,
+    lasting: Arc<Mutex<Lasting>>,
     synced: Box<dyn FnOnce() + Send>,
 }
 
@@ -70,7 +71,7 @@ impl First {
 
     /// Fills in older connections. It does so in a task of its own, so that a long table does not hold up new interfaces.
     fn seed(self, attacher: &Attacher) {
-        let seeding = self.seed.run(attacher.pod_links());
+        let seeding = seed::run(self.lasting, attacher.pod_links());
         tokio::spawn(async move {
             seeding.await;
             (self.synced)();
