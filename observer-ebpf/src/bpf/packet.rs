@@ -50,7 +50,8 @@ pub(super) struct Tcp {
 }
 
 impl Ip {
-    pub(super) const EMPTY: Self = Self { src: [0; 16], dst: [0; 16], header: 0, payload: 0, end: 0, protocol: 0 };
+    pub(super) const EMPTY: Self =
+        Self { src: [0; 16], dst: [0; 16], header: 0, payload: 0, end: 0, protocol: 0 };
 }
 
 impl Tcp {

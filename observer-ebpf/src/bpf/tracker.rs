@@ -247,8 +247,8 @@ pub(super) fn note_answer(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValu
 #[inline(always)]
 pub(super) fn is_delivered(seen: &Segment<'_>, conn: &ConnValue) -> bool {
     let egress = conn.place & 1 != 0;
-    let by_uplink = conn.vantage == Vantage::Transit.byte()
-        || (conn.vantage == Vantage::Destination.byte() && !egress);
+    let by_uplink =
+        conn.vantage == Vantage::Transit.byte() || (conn.vantage == Vantage::Destination.byte() && !egress);
     match (by_uplink, egress) {
         (true, false) => seen.hook == hook::UPLINK_OUT,
         (true, true) => seen.hook == hook::UPLINK_IN,

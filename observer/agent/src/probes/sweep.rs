@@ -81,10 +81,11 @@ impl Sweep {
         let lost = self.turnover.lost(begun, entries.len())?;
         let over: Vec<_> = entries.into_iter().filter(|(_, conn)| is_over(conn, now_ns)).collect();
         let over: Vec<_> = over.into_iter().filter(|(key, conn)| self.end(key, conn)).collect();
-        let attempts = over.iter().filter(|(_, conn)| conn.flags & ConnValue::FOREIGN == 0).map(|(key, conn)| {
-            let how = outcome(conn);
-            (counts(how), convert::ended(key, conn, how, now_ns, clock, reasons))
-        });
+        let attempts =
+            over.iter().filter(|(_, conn)| conn.flags & ConnValue::FOREIGN == 0).map(|(key, conn)| {
+                let how = outcome(conn);
+                (counts(how), convert::ended(key, conn, how, now_ns, clock, reasons))
+            });
         let mut inputs = convert::once(attempts, &mut self.faults);
         inputs.extend((lost > 0).then_some(Input::Lost { stage: LostStage::Handshakes, count: lost }));
         Ok(inputs)
