@@ -7,7 +7,9 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_abi::{ConnKey, ConnValue, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost, unattributed};
+use observer_abi::{
+    ConnKey, ConnValue, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost, unattributed,
+};
 
 use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, mapped};
 use super::tables::{self, CLOSED, CONNS, ENDED, EVENTS, count_drop, count_unattributed, lose};

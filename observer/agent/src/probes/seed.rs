@@ -63,7 +63,7 @@ impl Lasting {
 
 /// Reads the connection table once, when programs are attached to every interface. The addresses behind `pod_links` are
 /// those of local pods.
-pub(super) async fn run(lasting: Arc<Mutex<Lasting>>, pod_links: BTreeSet<u32>) {
+pub async fn seed(lasting: Arc<Mutex<Lasting>>, pod_links: BTreeSet<u32>) {
     let local = pod_facing_prefixes(&pod_links).await.unwrap_or_else(|error| {
         warn!(%error, "routes to pods can't be read: resets of older connections may be counted as transit");
         BTreeSet::new()
