@@ -36,10 +36,13 @@ const PACKET_OTHERHOST: u32 = 3;
 /// Is true for a frame that came in for another host. Pods are left out: their frames are for the bridge or the node, not
 /// for the veth.
 #[inline(always)]
-pub(super) fn is_foreign(skb: *mut __sk_buff, hook: u8) -> bool {
+pub(super) fn is_foreign(skb: *mut __sk_buff, hook: u8, ethernet: bool) -> bool {
     // SAFETY: the context is valid for the program's run.
     let (kind, ifindex) = unsafe { ((*skb).pkt_type, (*skb).ifindex) };
-    hook == hook::UPLINK_IN && kind == PACKET_OTHERHOST && tables::role(ifindex) != iface::UPLINK_PORT
+    ethernet
+        && hook == hook::UPLINK_IN
+        && kind == PACKET_OTHERHOST
+        && tables::role(ifindex) != iface::UPLINK_PORT
 }
 
 impl Sighting {

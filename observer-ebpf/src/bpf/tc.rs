@@ -119,12 +119,12 @@ fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
             // SAFETY: the context is valid for the program's run.
             place: observer_abi::place(unsafe { (*skb).ifindex }, hook),
             sighting: Sighting::of(skb, hook),
-            foreign: segment::is_foreign(skb, hook),
+            foreign: segment::is_foreign(skb, hook, ethernet),
             ip: &ip,
             tcp: &tcp,
         }),
         Found::Icmp if announces(hook, ethernet) && announce::advertisement(skb, ip.header, hook) => {}
-        Found::Icmp if segment::is_foreign(skb, hook) => {}
+        Found::Icmp if segment::is_foreign(skb, hook, ethernet) => {}
         Found::Icmp => icmp::error(skb, &ip),
         Found::Arp if announces(hook, ethernet) => announce::arp(skb, ip.header, hook),
         Found::Arp | Found::Nothing => {}
