@@ -12,12 +12,15 @@ mod record;
 mod values;
 
 pub use decode::DecodeError;
-pub use maps::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue};
+pub use maps::{
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue, place,
+};
 pub use netns::{NamespaceCheck, NamespaceKey, NamespaceLayout};
 pub use record::*;
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
-/// The places where a program can be attached. An attempt's vantage follows from the place where it is seen.
+/// The places where a program can be attached. An attempt's vantage follows from the place where it is seen. The lowest
+/// bit is the direction: the hook of the other direction is the number with that bit flipped.
 pub mod hook {
     /// Host side of a pod's veth, ingress: the pod sends.
     pub const POD_OUT: u8 = 0;
@@ -29,9 +32,10 @@ pub mod hook {
     pub const UPLINK_OUT: u8 = 3;
 }
 
-/// Roles of an interface in the `IFACES` map, which is indexed by ifindex.
+/// Roles of an interface in the `IFACES` map, whose key is the ifindex.
 pub mod iface {
-    /// No program of ours is attached: packets that it receives have not been counted yet.
+    /// No program of ours is attached: packets that it receives have not been counted yet. Such an interface has no
+    /// entry.
     pub const UNKNOWN: u8 = 0;
     /// A pod's veth, or a bridge that has one as a port.
     pub const POD: u8 = 1;
@@ -39,8 +43,11 @@ pub mod iface {
     pub const UPLINK: u8 = 2;
     /// A veth that was an uplink and is followed like a pod's since it lost that role. Its other end is no pod's.
     pub const FORMER_UPLINK: u8 = 3;
-    /// Size of the map; an ifindex past it reads as unknown.
-    pub const MAX: u32 = 65_536;
+    /// An uplink that is a port of a bridge. It takes frames for the bridge's address, which is not its own.
+    pub const UPLINK_PORT: u8 = 4;
+    /// Interfaces that can have a role. Indexes only grow, so the map is a hash map: a node that has made and removed
+    /// many pods has large ones.
+    pub const MAX: u32 = 8_192;
 }
 
 /// Slots of the per-CPU `CLAIMS` array, which counts announcements without a record.
@@ -59,6 +66,19 @@ pub mod claims {
 pub const MAX_VIPS: u32 = 4_096;
 /// Capacity of the map of [`TransitReset`].
 pub const MAX_TRANSIT_RESETS: u32 = 4_096;
+
+/// Number of words of the `PORTS` array, a set of TCP ports: one bit each.
+pub const PORT_WORDS: u32 = 65_536 / 64;
+
+/// Slots of the per-CPU `TURNOVER` array, which counts the handshakes of `CONNS`.
+pub mod turnover {
+    /// Entries made.
+    pub const BEGUN: u32 = 0;
+    /// Entries that the programs removed.
+    pub const ENDED: u32 = 1;
+    /// Number of slots.
+    pub const COUNT: u32 = 2;
+}
 
 /// Slots of the per-CPU `LOST` array, which counts increments and records that found no room.
 pub mod lost {

@@ -48,7 +48,7 @@ pub struct ConnKey {
     pub _pad: [u8; 2],
 }
 
-/// Holds the state of a handshake. It stays in the map while pending, and for a while after a reject or no answer.
+/// Holds the state of a handshake: of a pending one in `CONNS`, of one that had no success in `ENDED`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnValue {
@@ -68,11 +68,25 @@ pub struct ConnValue {
     pub syns: u32,
     /// Last drop reason of a SYN of this attempt plus one; 0 if there was no drop.
     pub drop_reason: u32,
+    /// The place that saw the first SYN, see [`place`]. Only the same place can see the same SYN again.
+    pub place: u32,
+    /// The place that saw the first answer, 0 before it.
+    pub answer_place: u32,
     /// A [`crate::Outcome`], or [`ConnValue::PENDING`].
     pub outcome: u8,
     /// A [`crate::Vantage`].
     pub vantage: u8,
-    pub _pad: [u8; 2],
+    /// Answers that the place of the first one saw, at most 255.
+    pub answers: u8,
+    /// Bits, named by the constants of this type.
+    pub flags: u8,
+}
+
+/// Names the place where a hook is: its interface and its direction. 0 is no place.
+#[inline(always)]
+#[must_use]
+pub const fn place(ifindex: u32, hook: u8) -> u32 {
+    ifindex << 1 | (hook & 1) as u32
 }
 
 /// Identifies a connection, open or ended recently, as one hook sees it, in the client's direction.
@@ -103,6 +117,10 @@ pub struct FlowValue {
     pub dport: u16,
     /// Backend port.
     pub backend_port: u16,
+    /// The place that saw the RST that ended it, 0 before.
+    pub rst_place: u32,
+    /// The sequence number of that RST.
+    pub rst_seq: u32,
     /// Bits, named by the constants of this type.
     pub flags: u8,
     /// A [`crate::Vantage`].
@@ -123,22 +141,24 @@ impl Counters {
 impl ConnValue {
     /// Stands in `outcome` while there is none.
     pub const PENDING: u8 = 0;
+    /// The answer that a place saw was a RST.
+    pub const REFUSED: u8 = 1;
+    /// Only a frame for another host speaks of this attempt. It is not counted while this is so.
+    pub const FOREIGN: u8 = 2;
+    /// The client has sent a RST for its own SYN.
+    pub const GAVE_UP: u8 = 4;
 }
 
 impl FlowValue {
-    /// A pod's veth counts this flow, so uplinks don't.
-    pub const LOCAL: u8 = 1;
     /// The client's FIN was seen.
-    pub const FIN_CLIENT: u8 = 2;
+    pub const FIN_CLIENT: u8 = 1;
     /// The server's FIN was seen.
-    pub const FIN_SERVER: u8 = 4;
-    /// The flow was seeded from conntrack at the agent's start.
-    pub const SEEDED: u8 = 8;
-    /// The entry stands for a flow whose source was rewritten on its way out: the client used another tuple.
-    pub const ALIAS: u8 = 16;
+    pub const FIN_SERVER: u8 = 2;
+    /// The flow was not seen opening: it is from the kernel's connection table.
+    pub const SEEDED: u8 = 4;
 }
 
-/// Describes a server's RST of an unknown connection on its way through the node, from its first hook to the one by which it
+/// Describes a RST of an unknown connection on its way through the node, from its first hook to the one by which it
 /// leaves. The key is its sequence number (upper half) and acknowledgement number, because NAT does not change them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,13 +167,19 @@ pub struct TransitReset {
     pub time_ns: u64,
     /// The client, as the first hook saw it.
     pub src: [u8; 16],
-    /// The server, which sent it.
+    /// The server, as the first hook saw it.
     pub dst: [u8; 16],
     pub sport: u16,
     pub dport: u16,
+    /// The place that saw it first.
+    pub place: u32,
     /// A [`crate::Vantage`].
     pub vantage: u8,
-    pub _pad: [u8; 3],
+    /// The [`Side`] that sent it.
+    pub by: u8,
+    /// Is 1 when it was reported already, else 0: it stays a while, so that a further hook doesn't report it again.
+    pub reported: u8,
+    pub _pad: [u8; 5],
 }
 
 /// Identifies what drops are counted by: the pair and the reason.
@@ -215,13 +241,13 @@ impl VipValue {
     }
 }
 
-const _: () = assert!(size_of::<TransitReset>() == 48);
+const _: () = assert!(size_of::<TransitReset>() == 56);
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
 const _: () = assert!(size_of::<ConnKey>() == 24);
-const _: () = assert!(size_of::<ConnValue>() == 64);
+const _: () = assert!(size_of::<ConnValue>() == 72);
 const _: () = assert!(size_of::<FlowKey>() == 36);
-const _: () = assert!(size_of::<FlowValue>() == 44);
+const _: () = assert!(size_of::<FlowValue>() == 52);
 const _: () = assert!(size_of::<DropKey>() == 40);
 const _: () = assert!(size_of::<VipValue>() == 40);
 

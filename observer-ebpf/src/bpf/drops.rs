@@ -7,11 +7,13 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_abi::{ConnKey, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost, unattributed};
+use observer_abi::{
+    ConnKey, ConnValue, DropKey, DropRecord, FlowKey, Kind, REASON_NONE, Tuple, lost, unattributed,
+};
 
 use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, mapped};
-use super::tables::{CLOSED, CONNS, EVENTS, FLOWS, count_drop, count_unattributed, lose};
-use super::{emit, netns, settings};
+use super::tables::{self, CLOSED, CONNS, ENDED, EVENTS, count_drop, count_unattributed, lose};
+use super::{emit, netns, settings, tracker};
 
 #[raw_tracepoint(tracepoint = "kfree_skb")]
 pub(super) fn flow_obs_drops(ctx: RawTracePointContext) -> i32 {
@@ -107,12 +109,16 @@ fn freed(skb: u64, receiver: u64, reason: u32) -> Option<()> {
             return None;
         }
     }
-    if is_syn {
-        join(&packet, reason);
+    let joined = is_syn && join(&packet, reason);
+    if is_syn && !joined && reason == REASON_NONE && is_foreign(&packet) {
+        return None;
     }
     let oriented = orient(&mut packet, is_syn);
-    count(&packet, reason);
-    report(&packet, oriented, reason);
+    let count = count(&packet, reason);
+    // The drop of an attempt's SYN belongs to its record. Of others a storm must leave room for the rest.
+    if joined || count.is_power_of_two() {
+        report(&packet, oriented, reason);
+    }
     Some(())
 }
 
@@ -174,8 +180,7 @@ fn orient(p: &mut Freed, is_syn: bool) -> bool {
     let answer = tcp && p.flags & SYN != 0;
     let reverse = FlowKey { src: p.dst, dst: p.src, sport: p.dport, dport: p.sport };
     let oriented = answer || (tcp && known(&reverse));
-    // Servers listen on the lower port.
-    if oriented || p.sport < p.dport {
+    if oriented || tables::from_server(p.sport, p.dport) {
         p.src = reverse.src;
         p.dst = reverse.dst;
         p.sport = reverse.sport;
@@ -184,9 +189,10 @@ fn orient(p: &mut Freed, is_syn: bool) -> bool {
     oriented
 }
 
+/// Counts the drop. Returns the count of its pair and reason since the last drain.
 #[inline(never)]
-fn count(p: &Freed, reason: u32) {
-    count_drop(&DropKey { src: p.src, dst: p.dst, reason, dport: p.dport, _pad: [0; 2] });
+fn count(p: &Freed, reason: u32) -> u64 {
+    count_drop(&DropKey { src: p.src, dst: p.dst, reason, dport: p.dport, _pad: [0; 2] })
 }
 
 #[inline(never)]
@@ -216,19 +222,40 @@ fn report(p: &Freed, oriented: bool, reason: u32) {
 
 #[inline(always)]
 fn known(key: &FlowKey) -> bool {
-    FLOWS.get_ptr(key).is_some() || CLOSED.get_ptr(key).is_some()
+    tables::opened(key).is_some() || CLOSED.get_ptr(key).is_some()
 }
 
-/// Notes the drop at its attempt. The dropped SYN has the destination after DNAT, which names the backend.
+/// Notes the drop at its attempt, which a firewall's error may have ended before. The dropped SYN has the destination
+/// after DNAT, which names the backend. False if there is no such attempt.
 #[inline(never)]
-fn join(p: &Freed, reason: u32) {
-    let key = ConnKey { src: p.src, isn: p.seq, sport: p.sport, _pad: [0; 2] };
-    let Some(conn) = CONNS.get_ptr_mut(&key) else { return };
+fn join(p: &Freed, reason: u32) -> bool {
+    let key = attempt(p);
+    let Some(conn) = CONNS.get_ptr_mut(&key).or_else(|| ENDED.get_ptr_mut(&key)) else { return false };
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
+    if conn.flags & ConnValue::FOREIGN != 0 {
+        if reason == REASON_NONE {
+            return false;
+        }
+        tracker::confirm(&key, conn);
+    }
     if conn.dst != p.dst || conn.dport != p.dport {
         conn.backend = p.dst;
         conn.backend_port = p.dport;
     }
     conn.drop_reason = reason.wrapping_add(1);
+    true
+}
+
+/// Is true for the SYN of a frame for another host: a kernel that gives no reasons frees it like any other.
+#[inline(never)]
+fn is_foreign(p: &Freed) -> bool {
+    let Some(conn) = CONNS.get_ptr(&attempt(p)) else { return false };
+    // SAFETY: map values stay valid while the program runs.
+    unsafe { (*conn).flags & ConnValue::FOREIGN != 0 }
+}
+
+#[inline(always)]
+fn attempt(syn: &Freed) -> ConnKey {
+    ConnKey { src: syn.src, isn: syn.seq, sport: syn.sport, _pad: [0; 2] }
 }

@@ -1,11 +1,11 @@
 //! ICMP and ICMPv6 destination-unreachable errors that quote a SYN: the attempt was rejected.
 
 use aya_ebpf::bindings::__sk_buff;
-use observer_abi::{ConnKey, ConnValue, Outcome};
+use observer_abi::{ConnKey, Outcome};
 
 use super::packet::{ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, Ip, ip, load};
 use super::tables::CONNS;
-use super::{emit, tracker};
+use super::tracker;
 
 const HEADER_LEN: u32 = 8;
 const DEST_UNREACH: u8 = 3;
@@ -37,12 +37,6 @@ pub(super) fn error(skb: *mut __sk_buff, outer: &Ip) {
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return };
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
-    if conn.outcome != ConnValue::PENDING {
-        return;
-    }
-    // The entry stays for a while, because a client that ignores the error repeats its SYN. That is no new attempt.
-    conn.outcome = Outcome::Rejected.byte();
-    conn.last_ns = emit::now();
-    tracker::count_outcome(&tracker::pair(&key, conn), Outcome::Rejected);
-    emit::attempt(&key, conn, Outcome::Rejected, u16::from_be_bytes([kind, code]));
+    tracker::confirm(&key, conn);
+    tracker::finish(&key, conn, Outcome::Rejected, u16::from_be_bytes([kind, code]));
 }

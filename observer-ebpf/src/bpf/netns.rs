@@ -148,9 +148,7 @@ fn peer_role(device: u64) -> Option<u32> {
     let index: u32 = read(peer + layout::dev_index())?;
     Some(match role(index) {
         iface::POD => OURS,
-        iface::UPLINK | iface::FORMER_UPLINK => OTHER,
-        // The map of roles ends there. An uplink with such a number is rare: pods come and go, uplinks stay.
-        _ if index >= iface::MAX => OURS,
+        iface::UPLINK | iface::UPLINK_PORT | iface::FORMER_UPLINK => OTHER,
         // Userspace has not reported it yet.
         _ => UNKNOWN,
     })

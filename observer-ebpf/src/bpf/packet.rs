@@ -32,6 +32,8 @@ pub(super) struct Ip {
     pub(super) header: u32,
     /// Offset of the payload from the skb's start.
     pub(super) payload: u32,
+    /// Offset of the packet's end from the skb's start, by the length in the header.
+    pub(super) end: u32,
     pub(super) protocol: u8,
 }
 
@@ -43,14 +45,17 @@ pub(super) struct Tcp {
     pub(super) seq: u32,
     pub(super) ack: u32,
     pub(super) flags: u8,
+    /// Length of the header, bytes.
+    pub(super) header_len: u8,
 }
 
 impl Ip {
-    pub(super) const EMPTY: Self = Self { src: [0; 16], dst: [0; 16], header: 0, payload: 0, protocol: 0 };
+    pub(super) const EMPTY: Self =
+        Self { src: [0; 16], dst: [0; 16], header: 0, payload: 0, end: 0, protocol: 0 };
 }
 
 impl Tcp {
-    pub(super) const EMPTY: Self = Self { sport: 0, dport: 0, seq: 0, ack: 0, flags: 0 };
+    pub(super) const EMPTY: Self = Self { sport: 0, dport: 0, seq: 0, ack: 0, flags: 0, header_len: 0 };
 }
 
 /// Copies `N` bytes out of the skb, in its linear part or not; `None` past its end.
@@ -105,6 +110,7 @@ fn ipv4(skb: *mut __sk_buff, offset: u32) -> Option<Ip> {
         dst: mapped([header[16], header[17], header[18], header[19]]),
         header: offset,
         payload: offset + header_len,
+        end: offset + u32::from(u16::from_be_bytes([header[2], header[3]])),
         protocol: header[9],
     })
 }
@@ -120,6 +126,7 @@ fn ipv6(skb: *mut __sk_buff, offset: u32) -> Option<Ip> {
         dst: load(skb, offset + 24)?,
         header: offset,
         payload: offset + 40,
+        end: offset + 40 + u32::from(u16::from_be_bytes([header[4], header[5]])),
         protocol: header[6],
     };
     for _ in 0..MAX_EXTENSIONS {
@@ -157,6 +164,7 @@ pub(super) fn tcp(skb: *mut __sk_buff, offset: u32) -> Option<Tcp> {
         seq: u32::from_be_bytes([h[4], h[5], h[6], h[7]]),
         ack: u32::from_be_bytes([h[8], h[9], h[10], h[11]]),
         flags: h[13],
+        header_len: (h[12] >> 4) * 4,
     })
 }
 

@@ -1,77 +1,53 @@
 //! RST segments: an answer to a SYN, the end of a connection, or an orphan.
 
 use observer_abi::{
-    ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
+    ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
 };
 
 use super::packet::ACK;
 use super::segment::{Segment, Sighting};
-use super::tables::{CLOSED, CONNS, FLOWS, RESETS, add, counters};
+use super::tables::{self, CLOSED, CONNS, ENDED, RESETS, add, counters};
 use super::{emit, tracker};
-
-const NOEXIST: u64 = 1;
 
 /// Counts a RST once per node, with the side that sent it and how far its connection was.
 #[inline(never)]
 pub(super) fn rst(seen: &Segment<'_>) {
-    if seen.tcp.flags & ACK != 0 && refused(seen) {
+    if (seen.tcp.flags & ACK != 0 && refused(seen)) || gave_up(seen) || of_flow(seen) {
         return;
     }
-    match seen.sighting {
-        Sighting::First => first(seen),
-        _ => again(seen),
+    match passage(seen) {
+        Passage::Held if seen.hook & 1 != 0 => released(seen),
+        Passage::None if seen.sighting == Sighting::First => orphan(seen),
+        // The same hook saw one like it before: that one was another packet.
+        Passage::Repeated => orphan(seen),
+        _ => {}
     }
 }
 
-#[inline(always)]
-fn first(seen: &Segment<'_>) {
-    if !gave_up(seen) && !of_flow(seen, false) {
-        orphan(seen);
-    }
-}
-
-/// Handles a RST that another hook saw before. That hook counted it, held it for this one, or is an uplink, which leaves
-/// the RST of a connection of a local pod to the pod's veth.
-#[inline(always)]
-fn again(seen: &Segment<'_>) {
-    let was_held = is_held(seen);
-    if !was_held && seen.sighting == Sighting::AfterPod {
-        return;
-    }
-    if !of_flow(seen, was_held) && was_held {
-        released(seen);
-    }
+/// What is known of this RST from hooks that it has passed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Passage {
+    /// No hook has seen it, or the one that did counted it for its connection.
+    None,
+    /// Another hook holds it for the one through which it leaves.
+    Held,
+    /// Another hook has reported it.
+    Reported,
+    /// This hook saw it: this is another packet.
+    Repeated,
 }
 
 #[inline(never)]
-fn is_held(seen: &Segment<'_>) -> bool {
-    RESETS.get_ptr(&mark(seen)).is_some()
-}
-
-#[inline(never)]
-fn unhold(seen: &Segment<'_>) -> bool {
-    RESETS.remove(&mark(seen)).is_ok()
-}
-
-/// Counts the RST of a known flow. False if there is none. The stack is small: no frame of this chain may hold what the
-/// next one builds.
-#[inline(always)]
-fn of_flow(seen: &Segment<'_>, was_held: bool) -> bool {
-    let mut by = Side::Client;
-    let mut found = flow(seen, by);
-    if found.is_null() {
-        by = Side::Server;
-        found = flow(seen, by);
+fn passage(seen: &Segment<'_>) -> Passage {
+    let Some(held) = RESETS.get_ptr(&mark(seen)) else { return Passage::None };
+    // SAFETY: map values stay valid while the program runs; each field is a single word.
+    let (place, reported) = unsafe { ((*held).place, (*held).reported) };
+    match reported {
+        _ if place == seen.place => Passage::Repeated,
+        0 => Passage::Held,
+        _ => Passage::Reported,
     }
-    if found.is_null() {
-        return false;
-    }
-    // If it was held and is gone, userspace or another hook has reported it meanwhile.
-    if !was_held || unhold(seen) {
-        // SAFETY: it is not null, and map values stay valid while the program runs.
-        known(seen, unsafe { &*found }, by, was_held);
-    }
-    true
 }
 
 /// Identifies a RST by what NAT does not change.
@@ -80,74 +56,44 @@ fn mark(seen: &Segment<'_>) -> u64 {
     (u64::from(seen.tcp.seq) << 32) | u64::from(seen.tcp.ack)
 }
 
-/// Reports a held orphan of a server, under the addresses that its client knows.
-#[inline(never)]
-fn released(seen: &Segment<'_>) {
-    let key = tracker::reversed(seen);
-    let Some(held) = RESETS.get_ptr(&mark(seen)) else { return };
-    // SAFETY: see `refused`. If another removes it meanwhile, `unhold` fails and what was read here is not used.
-    let held = unsafe { &*held };
-    let of_pod = held.vantage == Vantage::Transit.byte() && seen.hook == hook::POD_IN;
-    let vantage = if of_pod { Vantage::Source.byte() } else { held.vantage };
-    let mut tuple = Tuple {
-        src: key.src,
-        dst: key.dst,
-        backend: [0; 16],
-        sport: key.sport,
-        dport: key.dport,
-        backend_port: 0,
-        _pad: [0; 2],
-    };
-    if held.dst != key.dst || held.dport != key.dport {
-        tuple.backend = held.dst;
-        tuple.backend_port = held.dport;
-    }
-    if !unhold(seen) {
-        return;
-    }
-    count(
-        &PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 },
-        Side::Server,
-        Phase::Orphan,
-    );
-    emit::reset(&tuple, vantage, Side::Server, Phase::Orphan);
-}
-
 /// Handles a server's answer to a SYN. False if no such SYN is known.
 #[inline(never)]
 fn refused(seen: &Segment<'_>) -> bool {
-    let key = tracker::answered(seen);
-    let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
-    // SAFETY: map values stay valid while the program runs.
+    let mut key = tracker::answered(seen);
+    let conn = tracker::pending(&mut key);
+    if conn.is_null() {
+        return late(seen, &key);
+    }
+    // SAFETY: it is not null; see `passage`.
     let conn = unsafe { &mut *conn };
-    if conn.outcome != ConnValue::PENDING {
-        late(seen, &key, conn);
-        return true;
+    if tracker::note_answer(seen, &key, conn) {
+        count(&tracker::pair(&key, conn), Side::Server, Phase::Handshake);
     }
-    conn.outcome = Outcome::Refused.byte();
-    if seen.hook == hook::POD_OUT && conn.dst != seen.ip.src {
-        conn.backend = seen.ip.src;
-        conn.backend_port = seen.tcp.sport;
+    conn.flags |= ConnValue::REFUSED;
+    if tracker::is_delivered(seen, conn) {
+        tracker::finish(&key, conn, Outcome::Refused, 0);
     }
-    let pair = tracker::pair(&key, conn);
-    tracker::count_outcome(&pair, Outcome::Refused);
-    count(&pair, Side::Server, Phase::Handshake);
-    emit::attempt(&key, conn, Outcome::Refused, 0);
-    let _ = CONNS.remove(&key);
     true
 }
 
 /// Handles an answer to an attempt whose outcome was reported: it is a RST of the handshake, and no second outcome.
-#[inline(always)]
-fn late(seen: &Segment<'_>, key: &ConnKey, conn: &ConnValue) {
-    if seen.sighting == Sighting::First {
+#[inline(never)]
+fn late(seen: &Segment<'_>, key: &observer_abi::ConnKey) -> bool {
+    let Some(conn) = ENDED.get_ptr_mut(key) else { return false };
+    // SAFETY: see `passage`.
+    let conn = unsafe { &mut *conn };
+    if conn.answer_place == 0 {
+        conn.answer_place = seen.place;
+    }
+    if conn.answer_place == seen.place {
         count(&tracker::pair(key, conn), Side::Server, Phase::Handshake);
         emit::reset(&handshake_tuple(key, conn), conn.vantage, Side::Server, Phase::Handshake);
     }
+    true
 }
 
 #[inline(always)]
-fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
+fn handshake_tuple(key: &observer_abi::ConnKey, conn: &ConnValue) -> Tuple {
     Tuple {
         src: key.src,
         dst: conn.dst,
@@ -162,24 +108,42 @@ fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
 /// Handles a client's RST for its own SYN that has no answer yet. False if it is no such RST.
 #[inline(never)]
 fn gave_up(seen: &Segment<'_>) -> bool {
-    let key =
-        ConnKey { src: seen.ip.src, isn: seen.tcp.seq.wrapping_sub(1), sport: seen.tcp.sport, _pad: [0; 2] };
+    let key = tracker::given_up(seen);
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
-    // SAFETY: see `refused`.
-    let conn = unsafe { &*conn };
-    if conn.outcome != ConnValue::PENDING {
+    // SAFETY: see `passage`.
+    let conn = unsafe { &mut *conn };
+    if conn.flags & ConnValue::GAVE_UP == 0 {
+        conn.flags |= ConnValue::GAVE_UP;
+        count(&tracker::pair(&key, conn), Side::Client, Phase::Handshake);
+        emit::reset(&handshake_tuple(&key, conn), conn.vantage, Side::Client, Phase::Handshake);
+    }
+    true
+}
+
+/// Counts the RST of a known flow. False if there is none. The stack is small: no frame of this chain may hold what the
+/// next one builds.
+#[inline(always)]
+fn of_flow(seen: &Segment<'_>) -> bool {
+    let mut by = Side::Client;
+    let mut found = flow(seen, by);
+    if found.is_null() {
+        by = Side::Server;
+        found = flow(seen, by);
+    }
+    if found.is_null() {
         return false;
     }
-    count(&tracker::pair(&key, conn), Side::Client, Phase::Handshake);
-    emit::reset(&handshake_tuple(&key, conn), conn.vantage, Side::Client, Phase::Handshake);
+    if is_new(seen, found) {
+        known(seen, found, by);
+    }
     true
 }
 
 /// Returns the flow, open or ended recently, if the client or the server of it sent this RST. Null if there is none.
 #[inline(never)]
-fn flow(seen: &Segment<'_>, by: Side) -> *const FlowValue {
+fn flow(seen: &Segment<'_>, by: Side) -> *mut FlowValue {
     let key = key(seen, by);
-    FLOWS.get_ptr(&key).or_else(|| CLOSED.get_ptr(&key)).unwrap_or(core::ptr::null())
+    tables::opened(&key).or_else(|| CLOSED.get_ptr_mut(&key)).unwrap_or(core::ptr::null_mut())
 }
 
 #[inline(always)]
@@ -187,22 +151,42 @@ fn key(seen: &Segment<'_>, by: Side) -> FlowKey {
     if by == Side::Client { tracker::tuple(seen) } else { tracker::reversed(seen) }
 }
 
-/// Counts the RST of a flow, unless another hook does.
+/// Is true when no other hook has counted this RST. One that a hook held as an orphan, because it could not know the
+/// connection by the addresses there, is new.
 #[inline(never)]
-fn known(seen: &Segment<'_>, flow: &FlowValue, by: Side, was_held: bool) {
-    let key = key(seen, by);
-    let local = flow.flags & FlowValue::LOCAL != 0;
-    // A pod's veth counts what is local; an uplink has counted what is not.
-    let counted = seen.sighting == Sighting::AfterUplink && !was_held;
-    if (local && seen.hook == hook::UPLINK_IN) || (!local && counted) {
-        return;
+fn is_new(seen: &Segment<'_>, flow: *const FlowValue) -> bool {
+    // SAFETY: `of_flow` has checked that it is not null; see `passage`.
+    let flow = unsafe { &*flow };
+    if flow.rst_place != 0 && flow.rst_seq == seen.tcp.seq {
+        return flow.rst_place == seen.place;
     }
+    match passage(seen) {
+        Passage::None | Passage::Repeated => true,
+        Passage::Held => RESETS.remove(&mark(seen)).is_ok(),
+        Passage::Reported => false,
+    }
+}
+
+/// Counts the RST of a flow, and closes the flow.
+#[inline(never)]
+fn known(seen: &Segment<'_>, flow: *mut FlowValue, by: Side) {
+    // SAFETY: see `is_new`.
+    let flow = unsafe { &mut *flow };
+    let key = key(seen, by);
     // A client that sent nothing after its SYN, and whose RST acknowledges nothing, never completed the handshake.
     let bare = by == Side::Client && seen.tcp.flags & ACK == 0 && seen.tcp.seq == flow.isn.wrapping_add(1);
     let phase =
         if bare && flow.flags & FlowValue::SEEDED == 0 { Phase::Handshake } else { Phase::Established };
+    flow.rst_place = seen.place;
+    flow.rst_seq = seen.tcp.seq;
     let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
     count(&pair, by, phase);
+    report(&key, flow, by, phase);
+    tracker::end_both(&key, flow);
+}
+
+#[inline(always)]
+fn report(key: &FlowKey, flow: &FlowValue, by: Side, phase: Phase) {
     let tuple = Tuple {
         src: key.src,
         dst: flow.dst,
@@ -213,14 +197,12 @@ fn known(seen: &Segment<'_>, flow: &FlowValue, by: Side, was_held: bool) {
         _pad: [0; 2],
     };
     emit::reset(&tuple, flow.vantage, by, phase);
-    tracker::close(&key, flow);
 }
 
-/// Handles a RST whose SYN was not seen here. The client is then a guess from the ports: servers listen on the lower
-/// one.
+/// Handles a RST whose SYN was not seen here. Which side sent it follows from the ports.
 #[inline(never)]
 fn orphan(seen: &Segment<'_>) {
-    let by = if seen.tcp.sport < seen.tcp.dport { Side::Server } else { Side::Client };
+    let by = if tables::from_server(seen.tcp.sport, seen.tcp.dport) { Side::Server } else { Side::Client };
     let key = key(seen, by);
     let vantage = match (seen.hook, by) {
         (hook::POD_OUT, Side::Client) | (hook::POD_IN, Side::Server) => Vantage::Source,
@@ -228,8 +210,9 @@ fn orphan(seen: &Segment<'_>) {
         _ => Vantage::Transit,
     }
     .byte();
-    let entering = seen.hook == hook::POD_OUT || seen.hook == hook::UPLINK_IN;
-    if entering && by == Side::Server && hold(seen, &key, vantage) {
+    // One that enters waits for the hook through which it leaves, which knows the other side of NAT.
+    let held = hold(seen, &key, vantage, by);
+    if held && seen.hook & 1 == 0 {
         return;
     }
     count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, Phase::Orphan);
@@ -245,20 +228,65 @@ fn orphan(seen: &Segment<'_>) {
     emit::reset(&tuple, vantage, by, Phase::Orphan);
 }
 
-/// Leaves the RST to the hook through which it leaves the node. Userspace reports those that reach none. False if there
-/// is no room, or one like it waits already.
+/// Leaves a RST that enters to the hook through which it leaves the node; userspace reports those that reach none. Of one
+/// that leaves it is only noted that it was reported. False if there is no room, or one like it is there already.
 #[inline(never)]
-fn hold(seen: &Segment<'_>, key: &FlowKey, vantage: u8) -> bool {
+fn hold(seen: &Segment<'_>, key: &FlowKey, vantage: u8, by: Side) -> bool {
+    const NOEXIST: u64 = 1;
     let held = TransitReset {
         time_ns: emit::now(),
         src: key.src,
         dst: key.dst,
         sport: key.sport,
         dport: key.dport,
+        place: seen.place,
         vantage,
-        _pad: [0; 3],
+        by: by.byte(),
+        reported: seen.hook & 1,
+        _pad: [0; 5],
     };
     RESETS.insert(&mark(seen), &held, NOEXIST).is_ok()
+}
+
+/// Reports a held orphan under the addresses that its client knows: those of the hook where a server's leaves, or where a
+/// client's entered.
+#[inline(never)]
+fn released(seen: &Segment<'_>) {
+    let Some(held) = RESETS.get_ptr_mut(&mark(seen)) else { return };
+    // SAFETY: see `passage`.
+    let held = unsafe { &mut *held };
+    held.reported = 1;
+    let to_pod = seen.hook == hook::POD_IN;
+    if held.by == Side::Server.byte() {
+        let vantage = if to_pod { Vantage::Source.byte() } else { held.vantage };
+        let key = tracker::reversed(seen);
+        passed(&key, held.dst, held.dport, vantage, Side::Server);
+    } else {
+        let arrived = to_pod && held.vantage == Vantage::Transit.byte();
+        let vantage = if arrived { Vantage::Destination.byte() } else { held.vantage };
+        let key = FlowKey { src: held.src, dst: held.dst, sport: held.sport, dport: held.dport };
+        passed(&key, seen.ip.dst, seen.tcp.dport, vantage, Side::Client);
+    }
+}
+
+/// Reports an orphan whose server's other address is known.
+#[inline(never)]
+fn passed(key: &FlowKey, backend: [u8; 16], backend_port: u16, vantage: u8, by: Side) {
+    let mut tuple = Tuple {
+        src: key.src,
+        dst: key.dst,
+        backend: [0; 16],
+        sport: key.sport,
+        dport: key.dport,
+        backend_port: 0,
+        _pad: [0; 2],
+    };
+    if backend != key.dst || backend_port != key.dport {
+        tuple.backend = backend;
+        tuple.backend_port = backend_port;
+    }
+    count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, Phase::Orphan);
+    emit::reset(&tuple, vantage, by, Phase::Orphan);
 }
 
 #[inline(always)]

@@ -9,7 +9,12 @@ use super::tables;
 /// A TCP segment at a hook.
 pub(super) struct Segment<'a> {
     pub(super) hook: u8,
+    /// The hook's interface and direction, see [`observer_abi::place`].
+    pub(super) place: u32,
     pub(super) sighting: Sighting,
+    /// Is true for a frame whose destination address is another host's: flooded by a switch, mirrored, or for an
+    /// interface below this one.
+    pub(super) foreign: bool,
     pub(super) ip: &'a Ip,
     pub(super) tcp: &'a Tcp,
 }
@@ -23,6 +28,21 @@ pub(super) enum Sighting {
     AfterPod,
     /// An uplink.
     AfterUplink,
+}
+
+/// `PACKET_OTHERHOST` of <https://github.com/torvalds/linux/blob/v5.10/include/uapi/linux/if_packet.h>.
+const PACKET_OTHERHOST: u32 = 3;
+
+/// Is true for a frame that came in for another host. Pods are left out: their frames are for the bridge or the node, not
+/// for the veth.
+#[inline(always)]
+pub(super) fn is_foreign(skb: *mut __sk_buff, hook: u8, ethernet: bool) -> bool {
+    // SAFETY: the context is valid for the program's run.
+    let (kind, ifindex) = unsafe { ((*skb).pkt_type, (*skb).ifindex) };
+    ethernet
+        && hook == hook::UPLINK_IN
+        && kind == PACKET_OTHERHOST
+        && tables::role(ifindex) != iface::UPLINK_PORT
 }
 
 impl Sighting {
@@ -40,7 +60,7 @@ impl Sighting {
         }
         match tables::role(ingress) {
             iface::POD | iface::FORMER_UPLINK => Self::AfterPod,
-            iface::UPLINK => Self::AfterUplink,
+            iface::UPLINK | iface::UPLINK_PORT => Self::AfterUplink,
             _ => Self::First,
         }
     }

@@ -7,15 +7,32 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
     ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck,
-    NamespaceKey, PairKey, TransitReset, Vantage, VipValue, claims, iface, lost, unattributed,
+    NamespaceKey, PORT_WORDS, PairKey, TransitReset, Vantage, VipValue, claims, iface, lost, turnover,
+    unattributed,
 };
 
-/// Handshakes: pending ones, and for a while those that were rejected or got no answer.
+/// Pending handshakes. When there are too many, the oldest yields, and [`TURNOVER`] tells how many did.
 #[map]
-pub(super) static CONNS: HashMap<ConnKey, ConnValue> = HashMap::with_max_entries(65_536, 0);
-/// Open connections, by the tuple that a hook sees.
+pub(super) static CONNS: LruHashMap<ConnKey, ConnValue> = LruHashMap::with_max_entries(65_536, 0);
+/// Handshakes that ended without a connection: packets that repeat their SYN or their answer are nothing new.
 #[map]
-pub(super) static FLOWS: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(131_072, 0);
+pub(super) static ENDED: LruHashMap<ConnKey, ConnValue> = LruHashMap::with_max_entries(16_384, 0);
+/// SYNs that carry data (TCP Fast Open, RFC 7413), by the sequence number after it: an answer may acknowledge that. The
+/// value is the initial sequence number.
+#[map]
+static FAST_OPEN: LruHashMap<ConnKey, u32> = LruHashMap::with_max_entries(1_024, 0);
+/// Handshakes that began, and those that ended.
+#[map]
+static TURNOVER: PerCpuArray<u64> = PerCpuArray::with_max_entries(turnover::COUNT, 0);
+/// Connections that opened lately, by the tuple that a hook sees. A flood of half-open ones can only push out its like.
+#[map]
+pub(super) static OPENED: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(65_536, 0);
+/// Open connections that the kernel's connection table lists. Userspace makes the entries.
+#[map]
+pub(super) static LASTING: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(131_072, 0);
+/// The TCP ports that servers are known to listen on, one bit each.
+#[map]
+static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
 /// Resets on their way through the node; userspace reports those that don't leave.
 #[map]
 pub(super) static RESETS: HashMap<u64, TransitReset> = HashMap::with_max_entries(MAX_TRANSIT_RESETS, 0);
@@ -41,9 +58,9 @@ static REMAINDER: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Vantage:
 /// See [`lost`].
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
-/// Role of each interface, by ifindex.
+/// Role of each interface that has one, by ifindex.
 #[map]
-static IFACES: Array<u8> = Array::with_max_entries(iface::MAX, 0);
+static IFACES: HashMap<u32, u8> = HashMap::with_max_entries(iface::MAX, BPF_F_NO_PREALLOC);
 /// The known VIPs. Only userspace makes entries, so that no claim can take memory.
 #[map]
 pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(MAX_VIPS, BPF_F_NO_PREALLOC);
@@ -98,18 +115,22 @@ pub(super) fn counters(key: &PairKey) -> *mut Counters {
     REMAINDER.get_ptr_mut(u32::from(key.vantage)).unwrap_or(core::ptr::null_mut())
 }
 
-/// Counts one drop.
+/// Counts one drop. Returns the pair's count since the last drain, 0 when there is no room for the pair.
 #[inline(always)]
-pub(super) fn count_drop(key: &DropKey) {
+pub(super) fn count_drop(key: &DropKey) -> u64 {
     let map = if active() == 0 { &DROPS_0 } else { &DROPS_1 };
-    if let Some(found) = map.get_ptr_mut(key) {
-        return add(found, 1);
+    let mut found = map.get_ptr_mut(key);
+    if found.is_none() {
+        let _ = map.insert(key, &0, NOEXIST);
+        found = map.get_ptr_mut(key);
     }
-    let _ = map.insert(key, &0, NOEXIST);
-    match map.get_ptr_mut(key) {
-        Some(found) => add(found, 1),
-        None => lose(lost::DROPS),
-    }
+    let Some(count) = found else {
+        lose(lost::DROPS);
+        return 0;
+    };
+    add(count, 1);
+    // SAFETY: it points into a map value, and is one word. Another CPU may add at the same time.
+    unsafe { core::ptr::read_volatile(count) }
 }
 
 /// Counts a loss.
@@ -139,5 +160,71 @@ pub(super) fn count_unattributed(slot: u32) {
 /// Returns the role of an interface.
 #[inline(always)]
 pub(super) fn role(ifindex: u32) -> u8 {
-    IFACES.get(ifindex).copied().unwrap_or(iface::UNKNOWN)
+    // SAFETY: the value is one byte, which is read whole.
+    unsafe { IFACES.get(&ifindex) }.copied().unwrap_or(iface::UNKNOWN)
+}
+
+/// Makes an entry for a handshake that begins.
+#[inline(always)]
+pub(super) fn begin(key: &ConnKey, conn: &ConnValue) {
+    if CONNS.insert(key, conn, NOEXIST).is_ok() {
+        turn(turnover::BEGUN);
+    } else {
+        lose(lost::CONNS);
+    }
+}
+
+/// Removes the entry of a handshake that has ended. False if another CPU was first.
+#[inline(always)]
+pub(super) fn end(key: &ConnKey) -> bool {
+    let removed = CONNS.remove(key).is_ok();
+    if removed {
+        turn(turnover::ENDED);
+    }
+    removed
+}
+
+#[inline(always)]
+fn turn(slot: u32) {
+    if let Some(n) = TURNOVER.get_ptr_mut(slot) {
+        add(n, 1);
+    }
+}
+
+/// Remembers that an answer to this SYN may acknowledge `len` bytes of data too.
+#[inline(always)]
+pub(super) fn remember_data(key: &ConnKey, len: u32) {
+    let after = ConnKey { isn: key.isn.wrapping_add(len), ..*key };
+    let _ = FAST_OPEN.insert(&after, &key.isn, 0);
+}
+
+/// Returns the key of the SYN whose data ends here.
+#[inline(always)]
+pub(super) fn with_data(after: &ConnKey) -> Option<ConnKey> {
+    // SAFETY: the value is one word, which is read whole.
+    let isn = unsafe { FAST_OPEN.get(after) }?;
+    Some(ConnKey { isn: *isn, ..*after })
+}
+
+/// Is true for the port of a known server.
+#[inline(always)]
+fn listens(port: u16) -> bool {
+    PORTS.get(u32::from(port) / 64).is_some_and(|word| word >> (port % 64) & 1 != 0)
+}
+
+/// Guesses whether the sender of a packet, from port `sport`, is the server. What listens is known of many ports; of the
+/// others the lower one is taken.
+#[inline(always)]
+pub(super) fn from_server(sport: u16, dport: u16) -> bool {
+    match (listens(sport), listens(dport)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => sport < dport,
+    }
+}
+
+/// Returns an open connection, by the tuple that the hook sees.
+#[inline(always)]
+pub(super) fn opened(key: &FlowKey) -> Option<*mut FlowValue> {
+    OPENED.get_ptr_mut(key).or_else(|| LASTING.get_ptr_mut(key))
 }

@@ -3,7 +3,7 @@
 //!
 //! Every path returns `TC_ACT_UNSPEC`: any other verdict would end the chain for the programs behind us.
 
-use aya_ebpf::bindings::{__sk_buff, TC_ACT_UNSPEC};
+use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use observer_abi::hook;
@@ -13,7 +13,7 @@ use super::packet::{
     IPPROTO_ICMPV6, IPPROTO_TCP, Ip, RST, SYN, Tcp,
 };
 use super::segment::{Segment, Sighting};
-use super::{announce, icmp, reset, tracker};
+use super::{announce, icmp, reset, segment, tracker};
 
 const ICMP_DEST_UNREACH: u8 = 3;
 const ICMPV6_DEST_UNREACH: u8 = 1;
@@ -114,8 +114,17 @@ fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
     let found = parse(ctx, ethernet, &mut ip, &mut tcp);
     let skb = ctx.skb.skb;
     match found {
-        Found::Tcp => segment(&Segment { hook, sighting: Sighting::of(skb, hook), ip: &ip, tcp: &tcp }),
+        Found::Tcp => segment(&Segment {
+            hook,
+            // SAFETY: the context is valid for the program's run.
+            place: observer_abi::place(unsafe { (*skb).ifindex }, hook),
+            sighting: Sighting::of(skb, hook),
+            foreign: segment::is_foreign(skb, hook, ethernet),
+            ip: &ip,
+            tcp: &tcp,
+        }),
         Found::Icmp if announces(hook, ethernet) && announce::advertisement(skb, ip.header, hook) => {}
+        Found::Icmp if segment::is_foreign(skb, hook, ethernet) => {}
         Found::Icmp => icmp::error(skb, &ip),
         Found::Arp if announces(hook, ethernet) => announce::arp(skb, ip.header, hook),
         Found::Arp | Found::Nothing => {}
@@ -167,6 +176,10 @@ fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> Found {
 #[inline(always)]
 fn segment(seen: &Segment<'_>) {
     let flags = seen.tcp.flags;
+    // Of what is for others only a SYN is noted: an answer that this node sends makes it its own.
+    if seen.foreign && flags & (SYN | ACK | RST) != SYN {
+        return;
+    }
     if flags & RST != 0 {
         reset::rst(seen);
     } else if flags & (SYN | ACK) == SYN {

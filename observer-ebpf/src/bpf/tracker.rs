@@ -1,13 +1,15 @@
 //! The handshake tracker: SYN, SYN-ACK and FIN.
 
-use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Vantage, hook, lost};
+use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Vantage, hook};
 
 use super::emit::{self, now};
 use super::segment::{Segment, Sighting};
-use super::tables::{CLOSED, CONNS, FLOWS, add, counters, lose};
+use super::tables::{self, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
 
 const ANY: u64 = 0;
-const NOEXIST: u64 = 1;
+/// A packet reaches its next hook much sooner than a host repeats a SYN: after 1 s, or 200 ms where an administrator has
+/// set the smallest time that Linux allows.
+const PASSAGE_NS: u64 = 150_000_000;
 
 /// Handles a SYN: a new attempt, a repetition, or a further sighting of one.
 #[inline(never)]
@@ -17,75 +19,119 @@ pub(super) fn syn(seen: &Segment<'_>) {
         // SAFETY: map values stay valid while the program runs; other CPUs may write the same fields, and
         // each field is a single word.
         Some(conn) => known(seen, &key, unsafe { &mut *conn }),
-        None => unknown(seen, &key),
+        // What entered through another hook was counted there, under an address that was rewritten since.
+        None if seen.sighting == Sighting::First => unknown(seen, &key),
+        None => {}
     }
+}
+
+/// Is true when the SYN was sent again: the hook that saw the first one sees another, or packets take another way now.
+#[inline(always)]
+fn is_repeated(seen: &Segment<'_>, conn: &ConnValue) -> bool {
+    conn.place == seen.place
+        || (seen.sighting == Sighting::First && now().saturating_sub(conn.last_ns) > PASSAGE_NS)
 }
 
 #[inline(always)]
 fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
-    let same = conn.dst == seen.ip.dst && conn.dport == seen.tcp.dport;
-    match seen.sighting {
-        Sighting::First if same => {
-            conn.syns += 1;
-            conn.last_ns = now();
+    if !is_repeated(seen, conn) {
+        return further(seen, key, conn);
+    }
+    if conn.dst == seen.ip.dst && conn.dport == seen.tcp.dport {
+        conn.syns += 1;
+        conn.last_ns = now();
+        conn.place = seen.place;
+        if conn.flags & ConnValue::FOREIGN == 0 {
             count_syn(&pair(key, conn), true);
         }
-        // Another destination with the same source and sequence number is another attempt. An answer to the old one
-        // could no longer be distinguished from an answer to the new one.
-        Sighting::First => {
-            if conn.outcome == ConnValue::PENDING {
-                count_outcome(&pair(key, conn), Outcome::Unanswered);
-                emit::attempt(key, conn, Outcome::Unanswered, 0);
-            }
-            *conn = fresh(seen);
-            count_syn(&pair(key, conn), false);
-        }
-        Sighting::AfterPod | Sighting::AfterUplink if seen.hook == hook::POD_IN => {
-            arrived(seen, key, conn, same)
-        }
-        Sighting::AfterPod | Sighting::AfterUplink => {}
+        return;
+    }
+    // Another destination with the same source and sequence number is another attempt. An answer to the old one could
+    // no longer be distinguished from an answer to the new one.
+    confirm(key, conn);
+    count_outcome(&pair(key, conn), Outcome::Unanswered);
+    emit::attempt(key, conn, Outcome::Unanswered, 0);
+    *conn = fresh(seen);
+    count_first(seen, key, conn);
+}
+
+/// Handles a SYN at another hook than its first.
+#[inline(always)]
+fn further(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
+    if !seen.foreign {
+        confirm(key, conn);
+    }
+    if seen.hook == hook::POD_IN {
+        arrived(seen, key, conn);
+    }
+}
+
+/// Counts the SYNs of an attempt that turns out to be this node's.
+#[inline(always)]
+pub(super) fn confirm(key: &ConnKey, conn: &mut ConnValue) {
+    if conn.flags & ConnValue::FOREIGN != 0 {
+        conn.flags &= !ConnValue::FOREIGN;
+        add_syns(&pair(key, conn), i64::from(conn.syns));
     }
 }
 
 /// Handles a SYN that reached a local pod. That names the backend, and moves what an uplink counted as transit to the
 /// pod.
 #[inline(always)]
-fn arrived(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue, same: bool) {
-    if !same {
+fn arrived(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
+    if conn.dst != seen.ip.dst || conn.dport != seen.tcp.dport {
         conn.backend = seen.ip.dst;
         conn.backend_port = seen.tcp.dport;
     }
     if conn.vantage == Vantage::Transit.byte() {
         let syns = i64::from(conn.syns);
-        move_syns(&pair(key, conn), -syns);
+        add_syns(&pair(key, conn), -syns);
         conn.vantage = Vantage::Destination.byte();
-        move_syns(&pair(key, conn), syns);
+        add_syns(&pair(key, conn), syns);
     }
 }
 
 #[inline(always)]
 fn unknown(seen: &Segment<'_>, key: &ConnKey) {
-    if seen.sighting != Sighting::First {
-        // It was counted under an address that was rewritten since. Remember the rewritten tuple, so that the uplink
-        // leaves its answers to the pod's veth.
-        if seen.hook == hook::UPLINK_OUT && seen.sighting == Sighting::AfterPod {
-            alias(seen);
-        }
+    if ended_before(seen, key) || opened_before(seen, key) {
         return;
     }
     let conn = fresh(seen);
-    let pair = pair(key, &conn);
-    if let Some(flow) = FLOWS.get_ptr(&tuple(seen)) {
-        // SAFETY: see `syn`.
-        let flow = unsafe { &*flow };
-        if flow.isn == key.isn && flow.flags & FlowValue::ALIAS == 0 {
-            return count_syn(&pair, true);
-        }
+    count_first(seen, key, &conn);
+    tables::begin(key, &conn);
+}
+
+/// Handles a SYN whose attempt ended without a connection. False if there is none.
+#[inline(never)]
+fn ended_before(seen: &Segment<'_>, key: &ConnKey) -> bool {
+    let Some(conn) = ENDED.get_ptr_mut(key) else { return false };
+    // SAFETY: see `syn`.
+    let conn = unsafe { &mut *conn };
+    if !is_repeated(seen, conn) {
+        return true;
     }
-    count_syn(&pair, false);
-    if CONNS.insert(key, &conn, NOEXIST).is_err() {
-        lose(lost::CONNS);
+    if conn.dst != seen.ip.dst || conn.dport != seen.tcp.dport {
+        return false;
     }
+    conn.syns += 1;
+    conn.last_ns = now();
+    conn.place = seen.place;
+    count_syn(&pair(key, conn), true);
+    true
+}
+
+/// Handles a SYN whose connection is open: its sender has not seen the answer. False if there is none.
+#[inline(never)]
+fn opened_before(seen: &Segment<'_>, key: &ConnKey) -> bool {
+    let Some(flow) = tables::opened(&tuple(seen)) else { return false };
+    // SAFETY: see `syn`.
+    let flow = unsafe { &*flow };
+    if flow.isn != key.isn {
+        return false;
+    }
+    let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
+    count_syn(&pair, true);
+    true
 }
 
 #[inline(always)]
@@ -100,6 +146,8 @@ fn fresh(seen: &Segment<'_>) -> ConnValue {
         backend_port: 0,
         syns: 1,
         drop_reason: 0,
+        place: seen.place,
+        answer_place: 0,
         outcome: ConnValue::PENDING,
         vantage: match seen.hook {
             hook::POD_OUT => Vantage::Source,
@@ -107,45 +155,119 @@ fn fresh(seen: &Segment<'_>) -> ConnValue {
             _ => Vantage::Transit,
         }
         .byte(),
-        _pad: [0; 2],
+        answers: 0,
+        flags: if seen.foreign { ConnValue::FOREIGN } else { 0 },
     }
 }
 
+/// Counts the first SYN of an attempt, and remembers the data that it carries.
 #[inline(always)]
-fn alias(seen: &Segment<'_>) {
-    let value = FlowValue {
-        dst: seen.ip.dst,
-        backend: [0; 16],
-        isn: seen.tcp.seq,
-        dport: seen.tcp.dport,
-        backend_port: 0,
-        flags: FlowValue::LOCAL | FlowValue::ALIAS,
-        vantage: Vantage::Source.byte(),
-        _pad: [0; 2],
-    };
-    let _ = FLOWS.insert(&tuple(seen), &value, ANY);
+fn count_first(seen: &Segment<'_>, key: &ConnKey, conn: &ConnValue) {
+    if !seen.foreign {
+        count_syn(&pair(key, conn), false);
+    }
+    let data = seen.ip.end.wrapping_sub(seen.ip.payload + u32::from(seen.tcp.header_len));
+    if data != 0 && data < 65_536 {
+        tables::remember_data(key, data);
+    }
 }
 
-/// Handles a SYN-ACK: the attempt it answers is established.
+/// Handles a SYN-ACK. The attempt that it answers is established when it leaves towards the client.
 #[inline(never)]
 pub(super) fn syn_ack(seen: &Segment<'_>) {
-    let key = answered(seen);
-    let Some(conn) = CONNS.get_ptr_mut(&key) else { return };
+    let mut key = answered(seen);
+    let conn = pending(&mut key);
+    if conn.is_null() {
+        return late(seen, &key);
+    }
+    // SAFETY: it is not null; see `syn`.
+    let conn = unsafe { &mut *conn };
+    note_answer(seen, &key, conn);
+    conn.flags &= !ConnValue::REFUSED;
+    if !is_delivered(seen, conn) {
+        return;
+    }
+    // The one that removes the entry reports it.
+    let ended = *conn;
+    if tables::end(&key) {
+        open(&key, &ended);
+        count_outcome(&pair(&key, &ended), Outcome::Established);
+        emit::attempt(&key, &ended, Outcome::Established, 0);
+    }
+}
+
+/// Handles a SYN-ACK that comes after its attempt was reported as unanswered or rejected. An attempt has one outcome, but
+/// the connection is open now.
+#[inline(never)]
+fn late(seen: &Segment<'_>, key: &ConnKey) {
+    let Some(conn) = ENDED.get_ptr_mut(key) else { return };
     // SAFETY: see `syn`.
     let conn = unsafe { &mut *conn };
-    let reported = conn.outcome != ConnValue::PENDING;
-    conn.outcome = Outcome::Established.byte();
-    if seen.hook == hook::POD_OUT && conn.dst != seen.ip.src {
+    if is_delivered(seen, conn) {
+        open(key, conn);
+        let _ = ENDED.remove(key);
+    }
+}
+
+/// Returns the attempt that an answer belongs to, and corrects its key if the SYN carried data. Null if there is none.
+#[inline(never)]
+pub(super) fn pending(key: &mut ConnKey) -> *mut ConnValue {
+    if let Some(conn) = CONNS.get_ptr_mut(&*key) {
+        return conn;
+    }
+    if let Some(with_data) = tables::with_data(key)
+        && let Some(conn) = CONNS.get_ptr_mut(&with_data)
+    {
+        *key = with_data;
+        return conn;
+    }
+    core::ptr::null_mut()
+}
+
+/// Notes who answered, and counts the answers where the first was seen. True if this hook is that place.
+#[inline(always)]
+pub(super) fn note_answer(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) -> bool {
+    confirm(key, conn);
+    if seen.hook == hook::POD_OUT && (conn.dst != seen.ip.src || conn.dport != seen.tcp.sport) {
         conn.backend = seen.ip.src;
         conn.backend_port = seen.tcp.sport;
     }
-    open(&key, conn);
-    // An answer may come after the attempt was reported as unanswered or rejected. An attempt has one outcome.
-    if !reported {
-        count_outcome(&pair(&key, conn), Outcome::Established);
-        emit::attempt(&key, conn, Outcome::Established, 0);
+    if conn.answer_place == 0 {
+        conn.answer_place = seen.place;
     }
-    let _ = CONNS.remove(&key);
+    let first = conn.answer_place == seen.place;
+    if first {
+        conn.answers = conn.answers.saturating_add(1);
+    }
+    first
+}
+
+/// Is true where an answer leaves towards the client: at the hook through which the SYN came. Firewalls drop answers
+/// too, so that one that was only sent proves nothing. The way back may lead through another uplink.
+#[inline(always)]
+pub(super) fn is_delivered(seen: &Segment<'_>, conn: &ConnValue) -> bool {
+    let egress = conn.place & 1 != 0;
+    let by_uplink =
+        conn.vantage == Vantage::Transit.byte() || (conn.vantage == Vantage::Destination.byte() && !egress);
+    match (by_uplink, egress) {
+        (true, false) => seen.hook == hook::UPLINK_OUT,
+        (true, true) => seen.hook == hook::UPLINK_IN,
+        (false, _) => seen.place == conn.place ^ 1,
+    }
+}
+
+/// Ends an attempt without a connection. The entry moves to those that ended, because a client that ignores a refusal
+/// repeats its SYN, and other hooks see the same answer: neither is new. The one that removes the entry reports it.
+#[inline(never)]
+pub(super) fn finish(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u16) {
+    let mut ended = *conn;
+    if !tables::end(key) {
+        return;
+    }
+    ended.outcome = outcome.byte();
+    let _ = ENDED.insert(key, &ended, ANY);
+    count_outcome(&pair(key, &ended), outcome);
+    emit::attempt(key, &ended, outcome, icmp);
 }
 
 /// Remembers the connection under both tuples that the hooks see of it.
@@ -157,16 +279,18 @@ fn open(key: &ConnKey, conn: &ConnValue) {
         isn: key.isn,
         dport: conn.dport,
         backend_port: conn.backend_port,
-        flags: if conn.vantage == Vantage::Transit.byte() { 0 } else { FlowValue::LOCAL },
+        rst_place: 0,
+        rst_seq: 0,
+        flags: 0,
         vantage: conn.vantage,
         _pad: [0; 2],
     };
     let mut tuple = FlowKey { src: key.src, dst: conn.dst, sport: key.sport, dport: conn.dport };
-    let _ = FLOWS.insert(&tuple, &flow, ANY);
+    let _ = OPENED.insert(&tuple, &flow, ANY);
     if conn.backend_port != 0 {
         tuple.dst = conn.backend;
         tuple.dport = conn.backend_port;
-        let _ = FLOWS.insert(&tuple, &flow, ANY);
+        let _ = OPENED.insert(&tuple, &flow, ANY);
     }
 }
 
@@ -175,11 +299,11 @@ fn open(key: &ConnKey, conn: &ConnValue) {
 pub(super) fn fin(seen: &Segment<'_>) {
     let mut key = tuple(seen);
     let mut bit = FlowValue::FIN_CLIENT;
-    let mut found = FLOWS.get_ptr_mut(&key);
+    let mut found = tables::opened(&key);
     if found.is_none() {
         key = reversed(seen);
         bit = FlowValue::FIN_SERVER;
-        found = FLOWS.get_ptr_mut(&key);
+        found = tables::opened(&key);
     }
     let Some(flow) = found else { return };
     // SAFETY: see `syn`.
@@ -191,12 +315,31 @@ pub(super) fn fin(seen: &Segment<'_>) {
     }
 }
 
-/// Moves a connection to the table of those that ended.
-#[inline(always)]
-pub(super) fn close(key: &FlowKey, flow: &FlowValue) {
+/// Moves a connection to the table of those that ended, under this tuple.
+#[inline(never)]
+fn close(key: &FlowKey, flow: &FlowValue) {
     let copy = *flow;
     let _ = CLOSED.insert(key, &copy, ANY);
-    let _ = FLOWS.remove(key);
+    let _ = OPENED.remove(key);
+    let _ = LASTING.remove(key);
+}
+
+/// Closes a connection that a RST has ended, under both tuples that the hooks see of it: each hook finds that the RST was
+/// counted.
+#[inline(always)]
+pub(super) fn end_both(key: &FlowKey, flow: &FlowValue) {
+    let mut other = *key;
+    if key.dst == flow.dst && key.dport == flow.dport {
+        other.dst = flow.backend;
+        other.dport = flow.backend_port;
+    } else {
+        other.dst = flow.dst;
+        other.dport = flow.dport;
+    }
+    close(key, flow);
+    if flow.backend_port != 0 {
+        close(&other, flow);
+    }
 }
 
 /// Returns the packet's tuple if its sender opened the connection.
@@ -215,6 +358,12 @@ pub(super) fn reversed(seen: &Segment<'_>) -> FlowKey {
 #[inline(always)]
 pub(super) fn answered(seen: &Segment<'_>) -> ConnKey {
     ConnKey { src: seen.ip.dst, isn: seen.tcp.ack.wrapping_sub(1), sport: seen.tcp.dport, _pad: [0; 2] }
+}
+
+/// Returns the key of the attempt that this segment's sender began with the SYN before it.
+#[inline(always)]
+pub(super) fn given_up(seen: &Segment<'_>) -> ConnKey {
+    ConnKey { src: seen.ip.src, isn: seen.tcp.seq.wrapping_sub(1), sport: seen.tcp.sport, _pad: [0; 2] }
 }
 
 /// Returns the pair that an attempt is counted under.
@@ -247,8 +396,9 @@ fn count_syn(pair: &PairKey, again: bool) {
     }
 }
 
+/// Adds the SYNs of one attempt at once: all but the first are repetitions.
 #[inline(always)]
-fn move_syns(pair: &PairKey, n: i64) {
+fn add_syns(pair: &PairKey, n: i64) {
     let again = if n < 0 { n + 1 } else { n - 1 };
     let c = counters(pair);
     if !c.is_null() {

@@ -22,6 +22,7 @@ use flow_core::engine::{Engine, EngineConfig};
 use flow_core::findings::FindingsConfig;
 use flow_core::vips::VipConfig;
 use flow_model::inventory::Inventory;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -32,6 +33,7 @@ use tracing::{error, info, warn};
 use crate::config::Options;
 use crate::probes::{self, Hooks, btf, host};
 use crate::sink::metrics::MetricsConfig;
+use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 use crate::sink::tail::TailConfig;
 use crate::sink::{SinkConfig, Sinks};
@@ -107,13 +109,16 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
         .enforced_by(options.enforcer);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
+    follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     let open = probes::Open::new(&loaded)?;
+    let lasting = Arc::new(Mutex::new(probes::Lasting::new(&mut loaded)?));
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
-    probes::spawn(loaded, mode, link_rx, &engine_tx, hooks(&shared, attaching), tasks, cancel)?;
+    let hooks = hooks(&shared, attaching, Arc::clone(&lasting), inventories.clone());
+    probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     follow::links(&options, link_tx, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
-    follow::connections(open, look, engine_tx, tasks, cancel);
+    follow::connections(open, lasting, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
     let server = crate::http::serve_with(listener, shared, access, cancel.clone());
@@ -182,13 +187,25 @@ fn engine_config(options: &Options) -> EngineConfig {
     }
 }
 
-fn hooks(shared: &Arc<Shared>, attaching: crate::sink::readiness::ReadinessGuard) -> Hooks {
-    let [attached, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
+fn hooks(
+    shared: &Arc<Shared>,
+    attaching: ReadinessGuard,
+    lasting: Arc<Mutex<probes::Lasting>>,
+    inventories: watch::Receiver<Arc<Inventory>>,
+) -> Hooks {
+    let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
-        synced: Box::new(move || drop(attaching)),
+        synced: Box::new(move |pod_links| {
+            // In a task of its own, so that a long table does not hold up new interfaces.
+            tokio::spawn(async move {
+                probes::seed(lasting, pod_links).await;
+                drop(attaching);
+            });
+        }),
         attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
+        blind: Arc::new(move |reason, place, why| blind.set_blind(reason, place, why)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
-        complete: translate::completer(),
+        complete: translate::completer(inventories),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
         unattributed: Arc::new(move |namespace, n| unattributed.metrics.add_unattributed_drops(namespace, n)),
     }

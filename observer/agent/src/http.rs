@@ -222,15 +222,19 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 async fn readyz(State(app): State<App>) -> Response {
     let pending = app.shared.readiness.pending();
     let stale = app.shared.readiness.stale();
-    match (pending.is_empty(), stale.is_empty()) {
-        (true, true) => "ready\n".into_response(),
-        (true, false) => Json(json!({ "ready": true, "stale": stale })).into_response(),
-        (false, true) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "pending": pending }))).into_response()
-        }
-        (false, false) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "pending": pending, "stale": stale })))
-                .into_response()
-        }
+    let blind = app.shared.sight.list();
+    let ready = pending.is_empty();
+    if ready && stale.is_empty() && blind.is_empty() {
+        return "ready\n".into_response();
     }
+    let mut body = if ready { json!({ "ready": true }) } else { json!({ "pending": pending }) };
+    if !stale.is_empty() {
+        body["stale"] = json!(stale);
+    }
+    if !blind.is_empty() {
+        body["blind_spots"] = json!(blind);
+    }
+    // A restart would not mend what can't be seen or is out of date.
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
 }

@@ -15,6 +15,7 @@ pub mod sock_diag;
 mod socket;
 #[cfg(test)]
 mod testing;
+pub mod traffic_control;
 mod wire;
 
 pub use error::NetlinkError;

@@ -8,6 +8,7 @@ pub mod findings;
 pub mod metrics;
 pub mod pairs;
 pub mod readiness;
+pub mod sight;
 pub mod state;
 pub mod tail;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! one uses none of them.
 
 pub mod baseline;
+pub mod blind_spot;
 pub mod connection;
 pub mod decision;
 pub mod finding;

@@ -5,8 +5,7 @@
 
 mod announcements;
 
-use flow_model::flow::Counts;
-use flow_model::flow::Vantage;
+use flow_model::flow::{Counts, Side, Vantage};
 use flow_model::input::Input;
 use lab::test_bed::{Classifier, TestBed};
 use observer::probes::Settings;
@@ -223,7 +222,11 @@ fn a_rst_that_nobody_knows_is_an_orphan_by_its_port() {
     assert_eq!(deltas.len(), 1);
     let pair = deltas[0].pair.unwrap();
     assert_eq!((pair.dport, pair.vantage), (5432, Vantage::Source));
-    assert_eq!(deltas[0].counts.rst, [[0, 0, 3], [0, 0, 0]], "by the client, which has the higher port");
+    assert_eq!(deltas[0].counts.rst, [[0, 0, 2], [0, 0, 0]], "by the client, which has the higher port");
+    let stranded = bed.stranded().unwrap();
+    let [Input::Pairs { deltas }, Input::Reset(seen)] = stranded.as_slice() else { panic!("{stranded:?}") };
+    assert_eq!((seen.tuple.dport, seen.by), (5432, Side::Client));
+    assert_eq!(deltas[0].counts.rst, [[0, 0, 1], [0, 0, 0]], "the first was on its way");
 }
 
 /// A RST of a server may be rewritten on its way. It is reported where it leaves, or when it does not leave, and once.
@@ -241,7 +244,7 @@ fn an_orphan_of_a_server_is_held_until_it_leaves() {
     assert_eq!(total(&mut bed).rst, [[0, 0, 0], [0, 0, 2]]);
 
     let stranded = bed.stranded().unwrap();
-    let [Input::Reset(seen), Input::Pairs { deltas }] = stranded.as_slice() else { panic!("{stranded:?}") };
+    let [Input::Pairs { deltas }, Input::Reset(seen)] = stranded.as_slice() else { panic!("{stranded:?}") };
     assert_eq!((seen.tuple.sport, seen.tuple.dport, seen.vantage), (40_000, 5432, Vantage::Destination));
     assert_eq!(deltas[0].counts.rst, [[0, 0, 0], [0, 0, 1]]);
     assert_eq!(bed.stranded().unwrap(), [], "reported once");

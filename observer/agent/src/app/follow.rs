@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use flow_model::flow::FlowTuple;
 use flow_model::input::Input;
 use flow_model::inventory::Inventory;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +20,7 @@ use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
-use crate::probes::{Open, Vips};
+use crate::probes::{Lasting, Open, Ports, Vips};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 
@@ -108,6 +110,47 @@ pub(super) fn vips(
     });
 }
 
+/// Keeps the kernel's set of the ports that servers listen on up to date.
+pub(super) fn ports(
+    mut kernel: Ports,
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        loop {
+            let known = server_ports(&inventories.borrow_and_update());
+            if let Err(error) = kernel.set(known) {
+                warn!(%error, "which side sent an orphaned reset may be guessed from its ports");
+            }
+            let changed = tokio::select! {
+                changed = inventories.changed() => changed.is_ok(),
+                () = cancel.cancelled() => false,
+            };
+            if !changed {
+                return;
+            }
+        }
+    });
+}
+
+/// Returns the TCP ports of Services, their backends and containers.
+fn server_ports(inventory: &Inventory) -> BTreeSet<u16> {
+    let tcp = |protocol: &str| protocol.eq_ignore_ascii_case("TCP");
+    let services = inventory.services.iter();
+    let services = services.flat_map(|service| {
+        let ports = service.ports.iter().filter(move |port| tcp(&port.protocol));
+        let backends = service.backends.iter().filter(move |backend| tcp(&backend.protocol));
+        ports
+            .flat_map(|port| std::iter::once(port.port).chain(port.node_port))
+            .chain(backends.map(|backend| backend.port))
+    });
+    let containers = inventory.pods.iter().flat_map(|pod| pod.ports.iter());
+    let containers = containers.filter(|port| tcp(&port.protocol)).map(|port| port.port);
+    services.chain(containers).collect()
+}
+
 fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
     inventory.services.iter().flat_map(|service| service.vips.iter().copied()).collect()
 }
@@ -146,6 +189,7 @@ pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &
 /// Follows the open connections. Without them there are no latent denials; everything else works.
 pub(super) fn connections(
     tracker: Open,
+    lasting: Arc<Mutex<Lasting>>,
     look: Arc<Notify>,
     to: mpsc::Sender<Input>,
     tasks: &TaskTracker,
@@ -157,7 +201,8 @@ pub(super) fn connections(
         Err(_) => tracker.read().map(|open| Listing { open, all: false }),
     };
     let source = Source::Conntrack { otherwise: Some(Box::new(otherwise)) };
-    let following = open_connections::follow(source, Default::default(), look, to, cancel.clone());
+    let keep = Box::new(move |tuple: &FlowTuple| lasting.lock().keep(tuple));
+    let following = open_connections::follow(source, Default::default(), keep, look, to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {
             warn!(%error, "open connections can't be read: latent denials are not reported");

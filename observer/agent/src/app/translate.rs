@@ -1,12 +1,15 @@
 //! Adds what NAT did to a connection. Hooks see packets before or after NAT; connection tracking knows both sides.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow_model::flow::{FlowTuple, Vantage};
 use flow_model::input::Input;
+use flow_model::inventory::Inventory;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::netlink::NetlinkError;
@@ -17,13 +20,16 @@ use crate::probes::Complete;
 const RATE: u32 = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Returns a function that adds the backend to attempts which only the uplinks saw, and the address under which the backend
-/// sees the client.
-pub(super) fn completer() -> Complete {
+/// Returns a function that adds the backend to attempts whose backend no hook has seen, and the address under which the
+/// backend sees the client: attempts that only the uplinks saw, and those to addresses that lead to others. These are the
+/// addresses of Services and of nodes.
+pub(super) fn completer(mut inventories: watch::Receiver<Arc<Inventory>>) -> Complete {
+    inventories.mark_changed();
     match Lookup::new() {
         Ok(lookup) => {
+            let fronts = Fronts { inventories, addresses: HashSet::new() };
             let translator =
-                Translator { lookup: Some(lookup), since: Instant::now(), asked: 0, warned: false };
+                Translator { lookup: Some(lookup), fronts, since: Instant::now(), asked: 0, warned: false };
             let translator = Mutex::new(translator);
             Arc::new(move |input| translator.lock().complete(input))
         }
@@ -37,6 +43,7 @@ pub(super) fn completer() -> Complete {
 struct Translator {
     /// Is `None` after the kernel has denied access.
     lookup: Option<Lookup>,
+    fronts: Fronts,
     since: Instant,
     asked: u32,
     warned: bool,
@@ -45,12 +52,15 @@ struct Translator {
 impl Translator {
     fn complete(&mut self, input: &mut Input) {
         if let Input::Attempt(seen) = input
-            && seen.vantage == Vantage::Transit
             && seen.tuple.backend.is_none()
+            && (seen.vantage == Vantage::Transit || self.fronts.contain(seen.tuple.dst))
             && let Some(conn) = self.find(&seen.tuple)
         {
             seen.tuple.backend = conn.backend();
-            seen.masqueraded = masqueraded(&conn);
+            // The node of a pod judges its connections before it masquerades them.
+            if seen.vantage == Vantage::Transit {
+                seen.masqueraded = masqueraded(&conn);
+            }
         }
     }
 
@@ -90,4 +100,28 @@ impl Translator {
 
 fn masqueraded(conn: &Conn) -> Option<IpAddr> {
     (conn.reply_dst != conn.orig_src).then_some(conn.reply_dst)
+}
+
+/// Knows the addresses that stand for others.
+struct Fronts {
+    inventories: watch::Receiver<Arc<Inventory>>,
+    addresses: HashSet<IpAddr>,
+}
+
+impl Fronts {
+    fn contain(&mut self, address: IpAddr) -> bool {
+        if self.inventories.has_changed().unwrap_or(false) {
+            self.addresses = fronts(&self.inventories.borrow_and_update());
+        }
+        self.addresses.contains(&address)
+    }
+}
+
+/// Returns the addresses of Services, and those of nodes, where node ports are.
+fn fronts(inventory: &Inventory) -> HashSet<IpAddr> {
+    let services = inventory.services.iter();
+    let services = services
+        .flat_map(|service| service.cluster_ips.iter().chain(&service.external_ips).chain(&service.vips));
+    let nodes = inventory.nodes.iter().flat_map(|node| node.ips.iter());
+    services.chain(nodes).copied().collect()
 }

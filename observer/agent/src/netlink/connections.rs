@@ -32,6 +32,9 @@ use crate::netlink::error::NetlinkError;
 /// Connections in one input, so that no input is as large as the table.
 const CHUNK: usize = 4_096;
 
+/// Is told of each connection that opened, on a thread that may block.
+pub type Keep = Box<dyn FnMut(&FlowTuple) + Send>;
+
 /// Limits what is followed.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -45,7 +48,7 @@ impl Default for Config {
     }
 }
 
-/// Sends the established TCP connections to `tx`, then those that opened and closed, until `cancel` or until the
+/// Sends the established TCP connections to `tx`, then those that opened and closed, and tells `keep` of the opened, until `cancel` or until the
 /// receiver is closed. Half-closed connections are left out, and those of the node with itself over loopback.
 ///
 /// The table is read every 2 s. The interval grows up to a minute so that reading takes at most 1 % of a core.
@@ -56,11 +59,12 @@ impl Default for Config {
 pub async fn follow(
     source: Source,
     config: Config,
+    keep: Keep,
     at_once: Arc<Notify>,
     tx: mpsc::Sender<Input>,
     cancel: CancellationToken,
 ) -> Result<(), NetlinkError> {
-    let looker = Looker { reader: Reader::new(source), set: Set::new(config.max) };
+    let looker = Looker { reader: Reader::new(source), set: Set::new(config.max), keep };
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
         ended = run(looker, &at_once, &tx) => ended,
@@ -114,6 +118,7 @@ impl Once {
 struct Looker {
     reader: Reader,
     set: Set,
+    keep: Keep,
 }
 
 /// The result of reading the table once.
@@ -129,6 +134,7 @@ impl Looker {
         self.set.begin();
         let read = runtime.block_on(self.reader.read(|tuple| self.set.see(tuple)));
         let delta = self.set.end(read.is_ok());
+        delta.opened.iter().for_each(&mut self.keep);
         Look { delta, read, cpu: pace::thread_cpu_time().saturating_sub(before) }
     }
 }

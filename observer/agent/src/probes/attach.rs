@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aya::Ebpf;
-use aya::maps::{Array, MapData};
+use aya::maps::{HashMap as KernelMap, MapData, MapError};
 use aya::programs::tc::{
     NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
 };
@@ -12,6 +12,7 @@ use observer_abi::iface;
 use tracing::{debug, info, warn};
 
 use crate::netlink::links::{Link, Role};
+use crate::netlink::traffic_control::TrafficControl;
 use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
 use crate::probes::{drops, maps};
@@ -50,23 +51,25 @@ struct Attached {
 /// Owns the attachments. It has one writer: the task that follows the links.
 pub struct Attacher {
     ebpf: Ebpf,
-    ifaces: Array<MapData, u8>,
+    ifaces: KernelMap<MapData, u32, u8>,
     mode: AttachMode,
     attached: HashMap<u32, Attached>,
     pod_links: BTreeSet<u32>,
+    warned: bool,
 }
 
 impl Attacher {
     pub(super) fn new(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
-        let ifaces = maps::array(&mut ebpf, "IFACES")?;
-        Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new() })
+        let ifaces = maps::hash(&mut ebpf, "IFACES")?;
+        Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new(), warned: false })
     }
 
     /// Handles a new or changed link. Its role decides whether and which programs are attached.
     ///
     /// # Errors
-    /// Fails when the kernel refuses to attach. An interface that has gone meanwhile is no error.
-    pub fn up(&mut self, link: &Link) -> Result<(), ProbeError> {
+    /// Fails when the kernel refuses to attach, or another qdisc has the place of clsact. An interface that has gone
+    /// meanwhile is no error.
+    pub async fn up(&mut self, link: &Link) -> Result<(), ProbeError> {
         let role = match link.role {
             Role::Pod if link.was_uplink => iface::FORMER_UPLINK,
             Role::Pod | Role::Bridge => iface::POD,
@@ -81,7 +84,7 @@ impl Attacher {
             }
             self.attached.remove(&link.ifindex);
         }
-        if matches!(link.role, Role::Pod | Role::Uplink) { self.attach(link) } else { Ok(()) }
+        if matches!(link.role, Role::Pod | Role::Uplink) { self.attach(link).await } else { Ok(()) }
     }
 
     /// Handles a link that has gone. The kernel has removed the programs with it.
@@ -98,6 +101,14 @@ impl Attacher {
     /// Fails when the kernel refuses to attach it.
     pub(super) fn attach_drops(&mut self) -> Result<(), ProbeError> {
         drops::attach(&mut self.ebpf)
+    }
+
+    /// Returns the names of the interfaces that are followed in a role.
+    pub(super) fn names(&self, role: Role) -> impl Iterator<Item = &str> {
+        self.attached
+            .values()
+            .filter(move |attached| attached.role == role)
+            .map(|attached| attached.name.as_str())
     }
 
     /// Returns the number of interfaces followed: pods, then uplinks.
@@ -119,14 +130,18 @@ impl Attacher {
         } else {
             self.pod_links.remove(&ifindex);
         }
-        if ifindex < iface::MAX
-            && let Err(error) = self.ifaces.set(ifindex, role, 0)
-        {
+        let set = if role == iface::UNKNOWN {
+            // An interface that never had a role has no entry.
+            self.ifaces.remove(&ifindex).or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })
+        } else {
+            self.ifaces.insert(ifindex, role, 0)
+        };
+        if let Err(error) = set {
             warn!(ifindex, %error, "the role of an interface could not be set");
         }
     }
 
-    fn attach(&mut self, link: &Link) -> Result<(), ProbeError> {
+    async fn attach(&mut self, link: &Link) -> Result<(), ProbeError> {
         let (ingress, egress) = match (link.role, link.ethernet) {
             (Role::Pod, _) => (Classifier::PodOut, Classifier::PodIn),
             (_, true) => (Classifier::UplinkIn, Classifier::UplinkOut),
@@ -134,10 +149,7 @@ impl Attacher {
         };
         remove_stale(&link.name);
         if self.mode == AttachMode::Clsact {
-            // EEXIST is the usual case. The qdisc may belong to another program, and stays when the agent ends.
-            if let Err(error) = qdisc_add_clsact(&link.name) {
-                debug!(interface = link.name, %error, "clsact not added");
-            }
+            self.prepare(link).await?;
         }
         let mut links = Vec::with_capacity(2);
         for (direction, program) in [(TcAttachType::Ingress, ingress), (TcAttachType::Egress, egress)] {
@@ -168,11 +180,55 @@ impl Attacher {
         let options = match self.mode {
             // First, so that packets that a later program redirects are seen too.
             AttachMode::Tcx | AttachMode::Auto => TcAttachOptions::TcxOrder(LinkOrder::first()),
-            AttachMode::Clsact => TcAttachOptions::Netlink(NlOptions::default()),
+            // The first priority. Of the programs there the newest runs first, and none is replaced.
+            AttachMode::Clsact => TcAttachOptions::Netlink(NlOptions { priority: 1, ..NlOptions::default() }),
         };
         let program = classifier::program(&mut self.ebpf, name).map_err(|_| ProgramError::NotLoaded)?;
-        let id = program.attach_with_options(interface, direction, options)?;
+        let id = match program.attach_with_options(interface, direction, options) {
+            // A filter of another kind or for one protocol has the first priority. The kernel finds the next best.
+            Err(error) if self.mode == AttachMode::Clsact && !vanished(&error) => {
+                let options = TcAttachOptions::Netlink(NlOptions::default());
+                program.attach_with_options(interface, direction, options)?
+            }
+            attached => attached?,
+        };
         program.take_link(id)
+    }
+
+    /// Makes the clsact qdisc if there is none. It may belong to another program, and stays when the agent ends.
+    async fn prepare(&mut self, link: &Link) -> Result<(), ProbeError> {
+        let qdisc = TrafficControl::read(link.ifindex).await.map(|control| control.qdisc);
+        match qdisc.as_ref().map(Option::as_deref) {
+            Ok(Some("clsact")) => return Ok(()),
+            Ok(Some(_)) => return Err(ProbeError::PlaceTaken { interface: link.name.clone() }),
+            Ok(None) | Err(_) => {}
+        }
+        match qdisc_add_clsact(&link.name) {
+            Ok(()) if link.role == Role::Pod && !std::mem::replace(&mut self.warned, true) => warn!(
+                interface = link.name,
+                "added a clsact qdisc to this and further pod interfaces. The CNI bandwidth plugin can't add its ingress \
+                 qdisc beside it: a pod with the annotation kubernetes.io/egress-bandwidth fails to start. Linux 6.6 \
+                 needs no such qdisc; this is logged once"
+            ),
+            Ok(()) => {}
+            Err(error) => debug!(interface = link.name, %error, "clsact not added"),
+        }
+        Ok(())
+    }
+
+    /// Returns the interfaces on which another program runs before ours, each with the name of that program. With TCX
+    /// ours was put first.
+    pub async fn in_front(&self) -> Vec<(String, Option<String>)> {
+        let mut found = Vec::new();
+        if self.mode == AttachMode::Clsact {
+            for (ifindex, attached) in &self.attached {
+                let control = TrafficControl::read(*ifindex).await.unwrap_or_default();
+                let first = control.in_front(|name| name.starts_with(Classifier::PREFIX));
+                let name = first.map(|filter| filter.program.clone().unwrap_or_else(|| filter.kind.clone()));
+                found.push((attached.name.clone(), name));
+            }
+        }
+        found
     }
 }
 
@@ -185,6 +241,11 @@ fn remove_stale(interface: &str) {
             }
         }
     }
+}
+
+fn is_absent(error: &MapError) -> bool {
+    let MapError::SyscallError(call) = error else { return matches!(error, MapError::KeyNotFound) };
+    call.io_error.raw_os_error() == Some(libc::ENOENT)
 }
 
 fn vanished(error: &ProgramError) -> bool {

@@ -23,6 +23,9 @@ pub enum Classifier {
 }
 
 impl Classifier {
+    /// Begins the names of all.
+    pub(super) const PREFIX: &str = "flow_obs_";
+
     /// Holds every classifier.
     pub const ALL: [Self; 6] =
         [Self::PodOut, Self::PodIn, Self::UplinkIn, Self::UplinkOut, Self::L3UplinkIn, Self::L3UplinkOut];

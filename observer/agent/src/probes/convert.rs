@@ -13,7 +13,7 @@ use flow_model::mac::Mac;
 use observer_abi::{self as abi, AnnouncementRecord, AttemptRecord, DropRecord, Record, ResetRecord, Tuple};
 
 pub(super) use self::entries::{
-    counts, drop_delta, drop_remainder, newest_claim, pair_delta, remainder, stranded, unanswered,
+    counts, drop_delta, drop_remainder, ended, newest_claim, pair_delta, remainder, stranded,
 };
 pub(super) use self::once::once;
 use crate::probes::clock::Clock;

@@ -12,12 +12,9 @@ use observer_abi::{Counters, DropKey, PairKey, Vantage, lost};
 use crate::probes::batch::Batches;
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
+use crate::probes::grace::Grace;
 use crate::probes::reasons::Reasons;
 use crate::probes::{convert, maps};
-
-/// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()`:
-/// <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>.
-const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
 
 /// Holds one of the two sets of counter maps.
 struct Generation {
@@ -39,6 +36,7 @@ impl Generation {
 pub(super) struct Drain {
     generations: [Generation; 2],
     active: Array<MapData, u32>,
+    grace: Grace,
     current: u32,
     remainder: PerCpuArray<MapData, Counters>,
     lost: PerCpuArray<MapData, u64>,
@@ -58,6 +56,7 @@ impl Drain {
                 Generation::new(ebpf, "PAIRS_1", "DROPS_1")?,
             ],
             active: maps::array(ebpf, "ACTIVE")?,
+            grace: Grace::new().map_err(ProbeError::system("an array of maps"))?,
             current: 0,
             remainder: maps::per_cpu(ebpf, "REMAINDER")?,
             lost: maps::per_cpu(ebpf, "LOST")?,
@@ -73,7 +72,7 @@ impl Drain {
         let old = self.current;
         self.current = 1 - old;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
-        membarrier().map_err(ProbeError::system("membarrier"))?;
+        self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
         let Generation { pairs, drops, .. } = &self.generations[old as usize];
         let pairs = pairs.take().map_err(ProbeError::system("reading the pair map"))?;
         let drops = drops.take::<DropKey, u64>().map_err(ProbeError::system("reading the drop map"))?;
@@ -148,14 +147,6 @@ fn inputs(
         inputs.push(Input::Drops { deltas: drops });
     }
     inputs
-}
-
-/// Waits until every program that ran at the call has ended.
-fn membarrier() -> std::io::Result<()> {
-    #![expect(unsafe_code, reason = "membarrier(2) has no safe wrapper")]
-    // SAFETY: the call takes integers only.
-    let rc = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
-    if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 fn add(a: &Counters, b: &Counters) -> Counters {

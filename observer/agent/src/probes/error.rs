@@ -30,6 +30,15 @@ pub enum ProbeError {
         #[source]
         source: Box<aya::programs::ProgramError>,
     },
+    /// Another qdisc has the place of clsact.
+    #[error(
+        "{interface} has an `ingress` qdisc, as of the CNI bandwidth plugin, in the place of clsact: connections of its \
+         pod are not seen there. Linux 6.6 and later need no such place (--attach tcx)"
+    )]
+    PlaceTaken {
+        /// Name of the interface.
+        interface: String,
+    },
     /// A map operation failed.
     #[error("map {name}: {source}")]
     Map {

@@ -1,18 +1,26 @@
 //! Callbacks from the probes' tasks to the rest of the agent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use flow_model::blind_spot::BlindSpot;
 use flow_model::input::Input;
 
 /// Completes an input before the engine gets it, see [`Hooks::complete`].
 pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
 
-/// Holds the callbacks. Each is called from one task.
+/// Records a blind spot, see [`Hooks::blind`].
+pub type Blind = Arc<dyn Fn(BlindSpot, &str, Option<String>) + Send + Sync>;
+
+/// Holds the callbacks. Each is called from one task at a time.
 pub struct Hooks {
-    /// Called when the first dump of links is done and every program is attached that can be.
-    pub synced: Box<dyn FnOnce() + Send>,
+    /// Called when the first dump of links is done and every program is attached that can be, with the interfaces that
+    /// lead to pods.
+    pub synced: Box<dyn FnOnce(BTreeSet<u32>) + Send>,
     /// Called with a probe's name (`pods`, `uplinks`, `drops`) and whether it works.
     pub attached: Box<dyn Fn(&'static str, bool) + Send>,
+    /// Called with a reason, a place, and why it can't be seen; with `None` when it can be seen again.
+    pub blind: Blind,
     /// Called with a role and the number of interfaces followed in it.
     pub followed: Box<dyn Fn(&'static str, usize) + Send>,
     /// Adds to a record what the kernel's hooks alone don't know. Called for each record, and must not block.

@@ -12,19 +12,22 @@ use crate::probes::convert;
 use crate::probes::error::ProbeError;
 use crate::probes::load::Loaded;
 
-/// Reads the tracker's table of open connections.
+/// Reads the tracker's tables of open connections.
 pub struct Open {
-    flows: Batches,
+    tables: [Batches; 2],
 }
 
 impl Open {
-    /// Opens the table of a loaded object, before its maps are given to the tasks.
+    /// Opens the tables of a loaded object, before its maps are given to the tasks.
     ///
     /// # Errors
     /// Fails when the object has no such map.
     pub fn new(loaded: &Loaded) -> Result<Self, ProbeError> {
-        let map = loaded.ebpf.map("FLOWS").ok_or(ProbeError::NoMap("FLOWS"))?;
-        Ok(Self { flows: Batches::of(map).map_err(ProbeError::system("the flow table"))? })
+        let table = |name| {
+            let map = loaded.ebpf.map(name).ok_or(ProbeError::NoMap(name))?;
+            Batches::of(map).map_err(ProbeError::system("a table of connections"))
+        };
+        Ok(Self { tables: [table("OPENED")?, table("LASTING")?] })
     }
 
     /// Returns the connections that no side has begun to close.
@@ -32,15 +35,19 @@ impl Open {
     /// # Errors
     /// Fails when the kernel does not let the map be read in batches.
     pub fn read(&self) -> io::Result<Vec<FlowTuple>> {
-        let entries = self.flows.read::<FlowKey, FlowValue>()?;
-        Ok(entries.iter().filter_map(|(key, flow)| tuple(key, flow)).collect())
+        let mut open = Vec::new();
+        for table in &self.tables {
+            let entries = table.read::<FlowKey, FlowValue>()?;
+            open.extend(entries.iter().filter_map(|(key, flow)| tuple(key, flow)));
+        }
+        Ok(open)
     }
 }
 
 /// Returns the connection of an entry. A connection has an entry for each destination it is seen with; only the one
 /// that the client used stands for it.
 fn tuple(key: &FlowKey, flow: &FlowValue) -> Option<FlowTuple> {
-    const NOT_OPEN: u8 = FlowValue::FIN_CLIENT | FlowValue::FIN_SERVER | FlowValue::ALIAS;
+    const NOT_OPEN: u8 = FlowValue::FIN_CLIENT | FlowValue::FIN_SERVER;
     let as_addressed = (key.dst, key.dport) == (flow.dst, flow.dport);
     (as_addressed && flow.flags & NOT_OPEN == 0).then(|| FlowTuple {
         src: convert::ip(key.src),

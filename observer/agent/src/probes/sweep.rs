@@ -1,64 +1,64 @@
-//! Ends attempts that get no answer. No packet ends them, so a sweep over the handshake map does.
+//! Ends attempts that no packet ends: those without an answer, and those whose answer left by a way that no hook sees.
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
-use flow_model::flow::Counts;
-use flow_model::input::Input;
-use observer_abi::{ConnKey, ConnValue, Outcome};
+use flow_model::flow::{Counts, Outcome};
+use flow_model::input::{Input, LostStage};
+use observer_abi::{self as abi, ConnKey, ConnValue};
 
 use crate::probes::batch::Batches;
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
 use crate::probes::reasons::Reasons;
+use crate::probes::turnover::Turnover;
 use crate::probes::{convert, maps};
 
 /// An attempt without an answer this long after the last SYN is reported as unanswered.
 const UNANSWERED_NS: u64 = 5_000_000_000;
-/// Reported attempts stay in the map this long after their last SYN, so that a repeated SYN is no new attempt. Linux
-/// doubles the time between SYNs up to 64 s (`tcp_syn_retries`).
-const LINGER_NS: u64 = 70_000_000_000;
-/// Rejected attempts stay this long: the client gives up at once, or repeats its SYN within the first few steps.
-const REJECTED_LINGER_NS: u64 = 10_000_000_000;
-/// Above this many entries, reported attempts are removed at once.
-const CROWDED: usize = 32_768;
 
 /// Owns the map of handshakes.
 pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
+    ended: HashMap<MapData, ConnKey, ConnValue>,
     all: Batches,
+    turnover: Turnover,
     faults: Faults,
     /// Entries found by the last sweep.
     pub(super) entries: usize,
 }
 
-/// The next step for an entry.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Keep,
-    Report,
-    Remove,
+/// Is true for an attempt that waits for an answer no longer.
+fn is_over(conn: &ConnValue, now_ns: u64) -> bool {
+    conn.outcome == ConnValue::PENDING && now_ns.saturating_sub(conn.last_ns) >= UNANSWERED_NS
 }
 
-/// Returns the counts of an attempt without an answer.
-fn one() -> Counts {
-    Counts { outcomes: [0, 0, 0, 1], ..Counts::default() }
-}
-
-fn step(conn: &ConnValue, now_ns: u64, crowded: bool) -> Step {
-    let idle = now_ns.saturating_sub(conn.last_ns);
-    if conn.outcome == ConnValue::PENDING {
-        return if idle >= UNANSWERED_NS { Step::Report } else { Step::Keep };
+/// Returns how the attempt ended. An answer that was seen on its way, but not where it leaves towards the client, may
+/// have left by an interface that is not followed. Then the client had it, and neither side repeated anything. Where one
+/// did, the answer was lost.
+fn outcome(conn: &ConnValue) -> Outcome {
+    match conn.answers {
+        1 if conn.syns == 1 && conn.flags & ConnValue::REFUSED != 0 => Outcome::Refused,
+        1 if conn.syns == 1 => Outcome::Established,
+        _ => Outcome::Unanswered,
     }
-    let linger = match Outcome::from_byte(conn.outcome) {
-        Some(Outcome::Rejected) if crowded => 0,
-        Some(Outcome::Rejected) => REJECTED_LINGER_NS,
-        Some(Outcome::Unanswered) if crowded => 0,
-        Some(Outcome::Unanswered) => LINGER_NS,
-        // The program that ended it removes it in the same run.
-        Some(Outcome::Established | Outcome::Refused) | None => UNANSWERED_NS,
-    };
-    if idle >= linger { Step::Remove } else { Step::Keep }
+}
+
+/// Returns the counts of an attempt that ended so.
+fn counts(outcome: Outcome) -> Counts {
+    let mut counts = Counts::default();
+    counts.outcomes[outcome as usize] = 1;
+    counts
+}
+
+fn byte(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Established => abi::Outcome::Established,
+        Outcome::Refused => abi::Outcome::Refused,
+        Outcome::Rejected => abi::Outcome::Rejected,
+        Outcome::Unanswered => abi::Outcome::Unanswered,
+    }
+    .byte()
 }
 
 impl Sweep {
@@ -66,40 +66,46 @@ impl Sweep {
         let map = maps::take(ebpf, "CONNS")?;
         let all = Batches::of(&map).map_err(ProbeError::system("the handshake map"))?;
         let conns = HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?;
-        Ok(Self { conns, all, faults: Faults::default(), entries: 0 })
+        let (ended, turnover) = (maps::hash(ebpf, "ENDED")?, Turnover::new(ebpf)?);
+        Ok(Self { conns, ended, all, turnover, faults: Faults::default(), entries: 0 })
     }
 
-    /// Returns the attempts that became unanswered since the last sweep, and their counts.
+    /// Returns the attempts that ended without a packet since the last sweep, their counts, and how many handshakes were
+    /// lost because there were too many.
     pub(super) fn run(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let now_ns = monotonic_ns();
+        let begun = self.turnover.begun()?;
         let entries = self.all.read::<ConnKey, ConnValue>();
         let entries = entries.map_err(ProbeError::system("reading the handshake map"))?;
         self.entries = entries.len();
-        let crowded = entries.len() > CROWDED;
-        let mut reported = Vec::new();
-        for (key, conn) in entries {
-            match step(&conn, now_ns, crowded) {
-                Step::Report if self.mark_reported(&key, conn) => reported.push((key, conn)),
-                // An entry that has gone already is no error.
-                Step::Remove => drop(self.conns.remove(&key)),
-                Step::Report | Step::Keep => {}
-            }
-        }
+        let lost = self.turnover.lost(begun, entries.len())?;
+        let over: Vec<_> = entries.into_iter().filter(|(_, conn)| is_over(conn, now_ns)).collect();
+        let over: Vec<_> = over.into_iter().filter(|(key, conn)| self.end(key, conn)).collect();
         let attempts =
-            reported.iter().map(|(key, conn)| convert::unanswered(key, conn, now_ns, clock, reasons));
-        Ok(convert::once(attempts, one(), &mut self.faults))
+            over.iter().filter(|(_, conn)| conn.flags & ConnValue::FOREIGN == 0).map(|(key, conn)| {
+                let how = outcome(conn);
+                (counts(how), convert::ended(key, conn, how, now_ns, clock, reasons))
+            });
+        let mut inputs = convert::once(attempts, &mut self.faults);
+        inputs.extend((lost > 0).then_some(Input::Lost { stage: LostStage::Handshakes, count: lost }));
+        Ok(inputs)
     }
 
-    /// Marks the entry as reported. Returns false if an answer or another SYN came first.
-    fn mark_reported(&mut self, key: &ConnKey, conn: ConnValue) -> bool {
-        const EXIST: u64 = 2;
-        let now = self.conns.get(key, 0);
-        let pending = now.is_ok_and(|now| now.outcome == ConnValue::PENDING && now.last_ns == conn.last_ns);
-        pending
-            && self
-                .conns
-                .insert(key, ConnValue { outcome: Outcome::Unanswered.byte(), ..conn }, EXIST)
-                .is_ok()
+    /// Moves the entry to those that ended, so that a repeated SYN is no new attempt. Returns false if an answer or
+    /// another SYN came first.
+    fn end(&mut self, key: &ConnKey, conn: &ConnValue) -> bool {
+        if !self.conns.get(key, 0).is_ok_and(|now| now == *conn) {
+            return false;
+        }
+        // Entered there first: the programs find it in one of the two.
+        let ended = ConnValue { outcome: byte(outcome(conn)), ..*conn };
+        let entered = self.ended.insert(key, ended, 0);
+        if self.conns.remove(key).is_err() {
+            drop(entered.and_then(|()| self.ended.remove(key)));
+            return false;
+        }
+        self.turnover.removed();
+        true
     }
 }
 

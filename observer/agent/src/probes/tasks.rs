@@ -1,8 +1,10 @@
 //! The probes' tasks: follow links, read the ring, collect from the maps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flow_model::blind_spot::BlindSpot;
 use flow_model::input::Input;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -10,16 +12,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use crate::netlink::links::{LinkEvent, Role};
+use crate::netlink::links::LinkEvent;
 use crate::probes::attach::{AttachMode, Attacher};
 use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
-use crate::probes::hooks::{Complete, Hooks};
+use crate::probes::following::Following;
+use crate::probes::hooks::{Blind, Complete, Hooks};
 use crate::probes::load::Loaded;
 use crate::probes::ring;
-use crate::probes::seed::Seed;
 
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
+/// Time between two tries to attach where it failed, and two looks at who else is attached.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts the tasks. They end when cancelled, and every program is detached when they have ended.
 ///
@@ -35,12 +39,12 @@ pub fn spawn(
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
     let collector = Collector::new(&mut loaded)?;
-    let seed = Seed::new(&mut loaded.ebpf)?;
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
-    let Hooks { synced, attached, followed, complete, entries, unattributed } = hooks;
-    let first = First { drops, seed, synced };
-    tasks.spawn(follow(attacher, links, first, attached, followed, cancel.clone()));
+    let Hooks { synced, attached, blind, followed, complete, entries, unattributed } = hooks;
+    let first = First { drops, synced };
+    let following = Following::new(attacher, attached, Arc::clone(&blind));
+    tasks.spawn(follow(following, links, first, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();
     tasks.spawn(async move {
@@ -49,70 +53,58 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    tasks.spawn(collect(collector, complete, engine.clone(), entries, unattributed, cancel.clone()));
+    tasks.spawn(collect(collector, complete, engine.clone(), entries, unattributed, blind, cancel.clone()));
     Ok(())
 }
 
 /// What waits for the first dump of links.
 struct First {
     drops: Result<(), String>,
-    seed: Seed,
-    synced: Box<dyn FnOnce() + Send>,
+    synced: Box<dyn FnOnce(BTreeSet<u32>) + Send>,
 }
 
 impl First {
     /// Attaches the drop probe: the role of every interface is known now, by which it tells this node's drops from others.
-    /// Returns whether it is attached.
-    fn attach_drops(&mut self, attacher: &mut Attacher) -> bool {
-        let attached = self.drops.clone().and_then(|()| attacher.attach_drops().map_err(|e| e.to_string()));
-        attached.inspect_err(|why| warn!("drops are not reported: {why}")).is_ok()
-    }
-
-    /// Fills in older connections. It does so in a task of its own, so that a long table does not hold up new interfaces.
-    fn seed(self, attacher: &Attacher) {
-        let seeding = self.seed.run(attacher.pod_links());
-        tokio::spawn(async move {
-            seeding.await;
-            (self.synced)();
-        });
+    fn attach_drops(&self, attacher: &mut Attacher) -> Result<(), String> {
+        self.drops.clone().and_then(|()| attacher.attach_drops().map_err(|e| e.to_string()))
     }
 }
 
 async fn follow(
-    mut attacher: Attacher,
+    mut following: Following,
     mut links: mpsc::Receiver<LinkEvent>,
     first: First,
-    attached: Box<dyn Fn(&'static str, bool) + Send>,
     followed: Box<dyn Fn(&'static str, usize) + Send>,
     cancel: CancellationToken,
 ) {
     let mut first = Some(first);
-    attached("pods", true);
-    attached("uplinks", true);
+    let mut tick = tokio::time::interval(CHECK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    following.report();
     loop {
-        let event = tokio::select! {
-            event = links.recv() => event,
-            () = cancel.cancelled() => None,
-        };
-        match event {
-            None => break,
-            Some(LinkEvent::Up(link)) => {
-                if let Err(error) = attacher.up(&link) {
-                    warn!(%error, "interface not followed");
-                    attached(if link.role == Role::Uplink { "uplinks" } else { "pods" }, false);
+        tokio::select! {
+            event = links.recv() => match event {
+                None => break,
+                Some(LinkEvent::Up(link)) => following.up(link).await,
+                Some(LinkEvent::Gone { ifindex, .. }) => following.gone(ifindex),
+                Some(LinkEvent::Synced) => {
+                    if let Some(first) = first.take() {
+                        let drops = first.attach_drops(&mut following.attacher);
+                        following.drops(&drops);
+                        following.check().await;
+                        (first.synced)(following.attacher.pod_links());
+                    }
                 }
-            }
-            Some(LinkEvent::Gone { ifindex, .. }) => attacher.gone(ifindex),
-            Some(LinkEvent::Synced) => {
-                if let Some(mut first) = first.take() {
-                    attached("drops", first.attach_drops(&mut attacher));
-                    first.seed(&attacher);
-                }
-            }
+            },
+            _ = tick.tick(), if first.is_none() => following.check().await,
+            () = cancel.cancelled() => break,
         }
-        let (pods, uplinks) = attacher.followed();
+        let (pods, uplinks) = following.attacher.followed();
         followed("pod", pods);
         followed("uplink", uplinks);
+        if first.is_none() {
+            following.uplinks(uplinks);
+        }
     }
 }
 
@@ -123,6 +115,7 @@ async fn collect(
     engine: mpsc::Sender<Input>,
     entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    blind: Blind,
     cancel: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(COLLECT_EVERY);
@@ -140,6 +133,8 @@ async fn collect(
         collector = back;
         collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
         drops.into_iter().for_each(|(namespace, count)| unattributed(namespace, count));
+        let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
+        blind(BlindSpot::Counters, "maps", failed);
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {

@@ -39,20 +39,23 @@ impl TransitResets {
         let mut stranded = Vec::new();
         for (mark, reset) in entries {
             let late = end || now_ns.saturating_sub(reset.time_ns) >= PASSAGE_NS;
-            // The one that removes the entry reports it: this, or the hook through which the packet leaves after all.
-            if late && self.map.remove(&mark).is_ok() {
+            // It may have left since it was read.
+            let reported = reset.reported != 0 || self.map.get(&mark, 0).is_ok_and(|now| now.reported != 0);
+            // The one that removes the entry reports it: this, or a hook that knows the connection after all.
+            if late && self.map.remove(&mark).is_ok() && !reported {
                 stranded.push(reset);
             }
         }
-        let resets = stranded.iter().map(|reset| convert::stranded(reset, clock));
-        Ok(convert::once(resets, one(), &mut self.faults))
+        let resets = stranded.iter().map(|reset| (counts(reset), convert::stranded(reset, clock)));
+        Ok(convert::once(resets, &mut self.faults))
     }
 }
 
-/// Returns the counts of a stranded reset: only a server's orphan waits in the map.
-fn one() -> Counts {
+/// Returns the counts of a stranded reset: only orphans wait in the map.
+fn counts(reset: &TransitReset) -> Counts {
     let mut counts = Counts::default();
-    counts.rst[Side::Server as usize][Phase::Orphan as usize] = 1;
+    let by = if reset.by == observer_abi::Side::Client.byte() { Side::Client } else { Side::Server };
+    counts.rst[by as usize][Phase::Orphan as usize] = 1;
     counts
 }
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arcstr::ArcStr;
+use flow_model::blind_spot::BlindSpot;
 use flow_model::finding::FindingKind;
 use flow_model::flow::Vantage;
 use flow_model::input::{CheckStep, LostStage};
@@ -124,6 +125,11 @@ impl Metrics {
     /// Publishes whether a probe is attached.
     pub fn set_probe_attached(&self, probe: &str, attached: bool) {
         self.agent.set_probe_attached(probe, attached);
+    }
+
+    /// Publishes the number of places that can't be seen for a reason.
+    pub fn set_blind_spots(&self, reason: BlindSpot, places: usize) {
+        self.agent.set_blind_spots(reason, places);
     }
 
     /// Publishes the number of interfaces observed in a role: `pod` or `uplink`.

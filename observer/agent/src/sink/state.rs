@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arcstr::ArcStr;
+use flow_model::blind_spot::BlindSpot;
 use flow_model::inventory::Inventory;
 use flow_policy::query::Explainer;
 use parking_lot::Mutex;
@@ -14,6 +15,7 @@ use crate::sink::findings::FindingStore;
 use crate::sink::metrics::Metrics;
 use crate::sink::pairs::PairTable;
 use crate::sink::readiness::Readiness;
+use crate::sink::sight::Sight;
 use crate::sink::tail::Tail;
 use crate::sink::vips::VipStore;
 
@@ -27,6 +29,7 @@ pub struct Shared {
     pub findings: FindingStore,
     pub vips: VipStore,
     pub readiness: Readiness,
+    pub sight: Sight,
     node: ArcStr,
     cluster: Mutex<Arc<Cluster>>,
     info: Mutex<BTreeMap<String, String>>,
@@ -40,6 +43,12 @@ struct Cluster {
 }
 
 impl Shared {
+    /// Records a blind spot, and its number in the metrics; `None` when the place can be seen again.
+    pub fn set_blind(&self, reason: BlindSpot, place: &str, why: Option<String>) {
+        let places = self.sight.set(reason, place, why);
+        self.metrics.set_blind_spots(reason, places);
+    }
+
     pub(super) fn new(config: &SinkConfig) -> Self {
         let findings = FindingStore::new(config.max_findings);
         let mut metrics = Metrics::new(&config.metrics);
@@ -53,6 +62,7 @@ impl Shared {
             findings,
             vips: VipStore::default(),
             readiness: Readiness::default(),
+            sight: Sight::default(),
             node: config.node.clone(),
             cluster: Mutex::default(),
             info: Mutex::default(),

@@ -30,7 +30,8 @@ impl Followed {
     fn new(source: Source, config: Config) -> Self {
         let (tx, inputs) = mpsc::channel(16);
         let (at_once, cancel) = (Arc::new(Notify::new()), CancellationToken::new());
-        let task = tokio::spawn(follow(source, config, Arc::clone(&at_once), tx, cancel.clone()));
+        let task =
+            tokio::spawn(follow(source, config, Box::new(|_| {}), Arc::clone(&at_once), tx, cancel.clone()));
         Self { inputs, at_once, task, cancel }
     }
 

@@ -4,14 +4,14 @@
 //! [`crate::probes::faults`].
 
 use arcstr::ArcStr;
-use flow_model::flow::{self, Counts, FlowTuple, Outcome, Pair, Phase, Side};
+use flow_model::flow::{self, Counts, FlowTuple, Outcome, Pair, Phase};
 use flow_model::input::{AnnouncementSeen, AttemptSeen, DropDelta, Input, PairDelta, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{
     self as abi, ConnKey, ConnValue, Counters, DecodeError, DropKey, PairKey, TransitReset, Vantage, VipValue,
 };
 
-use super::{announced, ip, vantage};
+use super::{announced, ip, side, vantage};
 use crate::probes::clock::Clock;
 use crate::probes::reasons::Reasons;
 
@@ -26,10 +26,11 @@ pub(in crate::probes) fn newest_claim(
     Ok(AnnouncementSeen { time: clock.wall(vip.newest_ns), ip: ip(key), mac: Mac(mac), how, outbound })
 }
 
-/// Returns an attempt that nobody answered and the pair that it is counted under, from its map entry.
-pub(in crate::probes) fn unanswered(
+/// Returns an attempt that no packet ended and the pair that it is counted under, from its map entry.
+pub(in crate::probes) fn ended(
     key: &ConnKey,
     conn: &ConnValue,
+    outcome: Outcome,
     now_ns: u64,
     clock: Clock,
     reasons: &Reasons,
@@ -44,7 +45,7 @@ pub(in crate::probes) fn unanswered(
             backend: (conn.backend_port != 0).then(|| (ip(conn.backend), conn.backend_port)),
         },
         vantage: known_vantage(conn.vantage)?,
-        outcome: Outcome::Unanswered,
+        outcome,
         icmp: None,
         latency_ns: 0,
         syns: conn.syns,
@@ -65,7 +66,7 @@ pub(in crate::probes) fn stranded(reset: &TransitReset, clock: Clock) -> Result<
         backend: None,
     };
     let vantage = known_vantage(reset.vantage)?;
-    let (by, phase) = (Side::Server, Phase::Orphan);
+    let (by, phase) = (side(decoded("by", reset.by, abi::Side::from_byte)?), Phase::Orphan);
     let seen = ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase };
     Ok((pair(&tuple, vantage), Input::Reset(seen)))
 }

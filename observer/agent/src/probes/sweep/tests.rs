@@ -1,37 +1,47 @@
-//! Tests of when an entry is reported, when it is removed, and what it counts.
+//! Tests of when an attempt is over, how it ended, and what it counts.
 
 use super::*;
 
-fn conn(outcome: u8, last_s: u64) -> ConnValue {
+const S: u64 = 1_000_000_000;
+
+fn conn(last_s: u64) -> ConnValue {
     ConnValue {
         first_ns: 0,
-        last_ns: last_s * 1_000_000_000,
+        last_ns: last_s * S,
         dst: [0; 16],
         backend: [0; 16],
         dport: 0,
         backend_port: 0,
         syns: 1,
         drop_reason: 0,
-        outcome,
+        place: 0,
+        answer_place: 0,
+        outcome: ConnValue::PENDING,
         vantage: 0,
-        _pad: [0; 2],
+        answers: 0,
+        flags: 0,
     }
 }
 
 #[test]
-fn unanswered_five_seconds_after_the_last_syn() {
-    let at = |s: u64| s * 1_000_000_000;
-    assert_eq!(step(&conn(ConnValue::PENDING, 10), at(14), false), Step::Keep);
-    assert_eq!(step(&conn(ConnValue::PENDING, 10), at(15), false), Step::Report);
-    assert_eq!(step(&conn(Outcome::Unanswered.byte(), 10), at(74), false), Step::Keep);
-    assert_eq!(step(&conn(Outcome::Unanswered.byte(), 10), at(80), false), Step::Remove);
-    assert_eq!(step(&conn(Outcome::Unanswered.byte(), 10), at(16), true), Step::Remove);
-    assert_eq!(step(&conn(Outcome::Rejected.byte(), 10), at(19), false), Step::Keep);
-    assert_eq!(step(&conn(Outcome::Rejected.byte(), 10), at(20), false), Step::Remove);
-    assert_eq!(step(&conn(ConnValue::PENDING, 10), at(9), false), Step::Keep, "a clock behind the entry's");
+fn over_five_seconds_after_the_last_syn() {
+    assert!(!is_over(&conn(10), 14 * S));
+    assert!(is_over(&conn(10), 15 * S));
+    assert!(!is_over(&conn(10), 9 * S), "a clock behind the entry's");
+}
+
+#[test]
+fn an_answer_that_nobody_repeats_has_reached_its_client() {
+    let answered = |answers, syns, flags| outcome(&ConnValue { answers, syns, flags, ..conn(1) });
+    assert_eq!(answered(0, 1, 0), Outcome::Unanswered);
+    assert_eq!(answered(1, 1, 0), Outcome::Established);
+    assert_eq!(answered(1, 1, ConnValue::REFUSED), Outcome::Refused);
+    assert_eq!(answered(1, 2, 0), Outcome::Unanswered, "the client repeated its SYN");
+    assert_eq!(answered(2, 1, 0), Outcome::Unanswered, "the server repeated its answer");
+    assert_eq!(answered(3, 3, ConnValue::REFUSED), Outcome::Unanswered);
 }
 
 #[test]
 fn one_that_is_unanswered_counts_as_such() {
-    assert_eq!(one().outcomes, [0, 0, 0, 1]);
+    assert_eq!(counts(Outcome::Unanswered).outcomes, [0, 0, 0, 1]);
 }

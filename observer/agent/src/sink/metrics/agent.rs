@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use arcstr::ArcStr;
+use flow_model::blind_spot::BlindSpot;
 use flow_model::finding::FindingKind;
 use flow_model::input::LostStage;
 use parking_lot::Mutex;
@@ -41,6 +42,15 @@ const PROBE_ATTACHED: Spec = Spec {
     unit: "1 or 0",
     changes: "when a probe is attached, or can't be attached to one of its interfaces",
     bound: "one series per probe",
+};
+const BLIND_SPOTS: Spec = Spec {
+    name: "blind_spots",
+    kind: Kind::Gauge,
+    help: "Places that the agent can't see, by reason",
+    labels: &[&[Label::one_of("reason", <BlindSpot as VariantNames>::VARIANTS)]],
+    unit: "places",
+    changes: "when a place becomes blind or can be seen again; `/readyz` says which and why. 0 where all is well.",
+    bound: "one series per reason",
 };
 const INTERFACES: Spec = Spec {
     name: "interfaces_followed",
@@ -110,10 +120,11 @@ const BUILD_INFO: Spec = Spec {
 };
 
 pub(super) const FINDINGS: [Spec; 1] = [FINDINGS_BY_KIND];
-pub(super) const FAMILIES: [Spec; 9] = [
+pub(super) const FAMILIES: [Spec; 10] = [
     EVENTS_LOST,
     UNATTRIBUTED,
     PROBE_ATTACHED,
+    BLIND_SPOTS,
     INTERFACES,
     MAP_ENTRIES,
     OBJECTS,
@@ -130,6 +141,7 @@ pub(super) struct AgentSeries {
     unattributed: Family<LabelSet, Counter>,
     pub(super) tail: TailCounters,
     probes: Gauges,
+    blind: Gauges,
     interfaces: Gauges,
     maps: Gauges,
     objects: Gauges,
@@ -145,6 +157,7 @@ impl AgentSeries {
             drop(series.lost.get_or_create(&label("stage", stage.as_str())));
         }
         ["other", "unknown"].iter().for_each(|namespace| series.add_unattributed_drops(namespace, 0));
+        <BlindSpot as VariantArray>::VARIANTS.iter().for_each(|reason| series.set_blind_spots(*reason, 0));
         series.set_findings(<FindingKind as VariantArray>::VARIANTS.iter().map(|kind| (*kind, 0)));
         series.tail.lost = series.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
         series
@@ -155,6 +168,7 @@ impl AgentSeries {
         EVENTS_LOST.register(registry, self.lost.clone());
         UNATTRIBUTED.register(registry, self.unattributed.clone());
         PROBE_ATTACHED.register(registry, self.probes.clone());
+        BLIND_SPOTS.register(registry, self.blind.clone());
         INTERFACES.register(registry, self.interfaces.clone());
         MAP_ENTRIES.register(registry, self.maps.clone());
         OBJECTS.register(registry, self.objects.clone());
@@ -181,6 +195,10 @@ impl AgentSeries {
 
     pub(super) fn set_probe_attached(&self, probe: &str, attached: bool) {
         self.probes.get_or_create(&label("probe", probe)).set(attached.into());
+    }
+
+    pub(super) fn set_blind_spots(&self, reason: BlindSpot, places: usize) {
+        self.blind.get_or_create(&label("reason", reason.as_str())).set(gauge(places));
     }
 
     pub(super) fn set_interfaces_followed(&self, role: &str, count: usize) {

@@ -18,9 +18,12 @@ fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
         backend_port: 0,
         syns: 1,
         drop_reason: 0,
+        place: 0,
+        answer_place: 0,
         outcome: ConnValue::PENDING,
         vantage,
-        _pad: [0; 2],
+        answers: 0,
+        flags: 0,
     };
     let key = ConnKey { src: [1; 16], isn: 1, sport: 1, _pad: [0; 2] };
     let reset = |vantage| TransitReset {
@@ -29,18 +32,24 @@ fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
         dst: [2; 16],
         sport: 1,
         dport: 80,
+        place: 0,
         vantage,
-        _pad: [0; 3],
+        by: abi::Side::Server.byte(),
+        reported: 0,
+        _pad: [0; 5],
     };
     for known in Vantage::ALL.iter().map(|v| v.byte()) {
         assert!(pair_delta(&pair_key(known), &Counters::default()).is_ok());
-        assert!(unanswered(&key, &conn(known), 0, clock, &Reasons::default()).is_ok());
+        assert!(ended(&key, &conn(known), Outcome::Unanswered, 0, clock, &Reasons::default()).is_ok());
         assert!(stranded(&reset(known), clock).is_ok());
     }
     for unknown in [3, 255] {
         let error = DecodeError::UnknownValue { field: "vantage", value: unknown };
         assert_eq!(pair_delta(&pair_key(unknown), &Counters::default()), Err(error));
-        assert_eq!(unanswered(&key, &conn(unknown), 0, clock, &Reasons::default()), Err(error));
+        assert_eq!(
+            ended(&key, &conn(unknown), Outcome::Unanswered, 0, clock, &Reasons::default()),
+            Err(error)
+        );
         assert_eq!(stranded(&reset(unknown), clock), Err(error));
     }
 }

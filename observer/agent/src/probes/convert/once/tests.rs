@@ -17,13 +17,16 @@ fn an_entry_that_cannot_be_decoded_is_counted_in_the_remainder() {
         dst: [2; 16],
         sport: 40_000,
         dport: 80,
+        place: 0,
         vantage,
-        _pad: [0; 3],
+        by: observer_abi::Side::Server.byte(),
+        reported: 0,
+        _pad: [0; 5],
     });
     let clock = Clock::read();
-    let resets = entries.iter().map(|reset| stranded(reset, clock));
-    let inputs = once(resets, COUNTS, &mut Faults::default());
-    let [Input::Reset(_), lost, Input::Pairs { deltas }] = &inputs[..] else { panic!("{inputs:?}") };
+    let resets = entries.iter().map(|reset| (COUNTS, stranded(reset, clock)));
+    let inputs = once(resets, &mut Faults::default());
+    let [Input::Pairs { deltas }, lost, Input::Reset(_)] = &inputs[..] else { panic!("{inputs:?}") };
     assert_eq!(*lost, Input::Lost { stage: LostStage::Decode, count: 1 });
     assert!(deltas[0].pair.is_some());
     assert_eq!(deltas[1], PairDelta { pair: None, counts: COUNTS });
@@ -32,5 +35,5 @@ fn an_entry_that_cannot_be_decoded_is_counted_in_the_remainder() {
 
 #[test]
 fn no_entry_is_no_input() {
-    assert_eq!(once([], COUNTS, &mut Faults::default()), []);
+    assert_eq!(once([], &mut Faults::default()), []);
 }

@@ -1,0 +1,59 @@
+//! Messages, and the kernel's own answer.
+
+use super::*;
+use crate::netlink::testing::Namespace;
+
+fn filters(names: &[&str]) -> Vec<Filter> {
+    names.iter().map(|name| Filter { kind: "bpf".into(), program: Some((*name).to_owned()) }).collect()
+}
+
+#[test]
+fn whoever_runs_first_stands_in_front() {
+    let ours = |name: &str| name.starts_with("ours");
+    let of = |ingress: &[&str], egress: &[&str]| TrafficControl {
+        qdisc: Some("clsact".into()),
+        filters: [filters(ingress), filters(egress)],
+    };
+    assert_eq!(of(&["ours_in", "theirs"], &["ours_out"]).in_front(ours), None);
+    assert_eq!(of(&[], &[]).in_front(ours), None);
+    assert_eq!(of(&["ours_in"], &["theirs", "ours_out"]).in_front(ours), filters(&["theirs"]).first());
+    let other = Filter { kind: "flower".into(), program: None };
+    let control = TrafficControl { qdisc: None, filters: [vec![other.clone()], vec![]] };
+    assert_eq!(control.in_front(ours), Some(&other));
+}
+
+#[test]
+fn a_message_cut_anywhere_is_nothing() {
+    let whole = message(7, INGRESS);
+    for end in 0..whole.len() {
+        assert_eq!(qdisc(&whole[..end], 7), None);
+        assert_eq!(filter(&whole[..end]), None);
+    }
+}
+
+#[test]
+fn the_kernel_lists_the_qdisc_in_the_place_of_clsact() {
+    let namespace = Namespace::new();
+    for name in ["fo0", "fo1", "fo2"] {
+        namespace.ip(&format!("link add {name} type dummy"));
+    }
+    for line in [
+        "qdisc add dev fo1 handle ffff: ingress",
+        "qdisc add dev fo2 clsact",
+        "filter add dev fo2 egress matchall action ok",
+    ] {
+        let run = || std::process::Command::new("tc").args(line.split_whitespace()).status().unwrap();
+        assert!(namespace.inside(run).success(), "tc {line}");
+    }
+    let read = |name: &'static str| {
+        namespace.block_on(async move {
+            let ifindex = nix::net::if_::if_nametoindex(name).unwrap();
+            TrafficControl::read(ifindex).await.unwrap()
+        })
+    };
+    assert_ne!(read("fo0").qdisc.as_deref(), Some("clsact"));
+    assert_eq!(read("fo1").qdisc.as_deref(), Some("ingress"));
+    let clsact = read("fo2");
+    assert_eq!(clsact.qdisc.as_deref(), Some("clsact"));
+    assert_eq!(clsact.filters, [vec![], vec![Filter { kind: "matchall".into(), program: None }]]);
+}

@@ -1,0 +1,120 @@
+//! Follows the interfaces: attaches to each as it comes, tries again where that failed, and reports what can't be seen.
+
+use std::collections::HashMap;
+
+use flow_model::blind_spot::BlindSpot;
+use tracing::{info, warn};
+
+use crate::netlink::links::{Link, Role};
+use crate::probes::attach::Attacher;
+use crate::probes::error::ProbeError;
+use crate::probes::hooks::Blind;
+
+type Attached = Box<dyn Fn(&'static str, bool) + Send>;
+
+/// The place of blind spots that are about the node as a whole.
+const NODE: &str = "node";
+
+/// Owns the attacher, and knows where it failed.
+pub(super) struct Following {
+    pub(super) attacher: Attacher,
+    attached: Attached,
+    blind: Blind,
+    failed: HashMap<u32, (Link, BlindSpot)>,
+    in_front: HashMap<String, String>,
+}
+
+impl Following {
+    pub(super) fn new(attacher: Attacher, attached: Attached, blind: Blind) -> Self {
+        Self { attacher, attached, blind, failed: HashMap::new(), in_front: HashMap::new() }
+    }
+
+    /// Handles a new or changed link.
+    pub(super) async fn up(&mut self, link: Link) {
+        match self.attacher.up(&link).await {
+            Ok(()) => self.seen(link.ifindex),
+            Err(error) => self.unseen(link, &error),
+        }
+    }
+
+    /// Handles a link that has gone.
+    pub(super) fn gone(&mut self, ifindex: u32) {
+        self.attacher.gone(ifindex);
+        self.seen(ifindex);
+    }
+
+    /// Tries again where attaching failed, and looks who runs before our programs.
+    pub(super) async fn check(&mut self) {
+        let failed: Vec<Link> = self.failed.values().map(|(link, _)| link.clone()).collect();
+        for link in failed {
+            self.up(link).await;
+        }
+        let found = self.attacher.in_front().await;
+        let found: HashMap<_, _> =
+            found.into_iter().filter_map(|(interface, program)| Some((interface, program?))).collect();
+        for interface in self.in_front.keys().filter(|interface| !found.contains_key(*interface)) {
+            (self.blind)(BlindSpot::InFront, interface, None);
+        }
+        for (interface, program) in &found {
+            if self.in_front.get(interface) != Some(program) {
+                let why = format!(
+                    "`{program}` runs before the agent's program on {interface}: what it takes or passes on is not seen"
+                );
+                warn!("{why}");
+                (self.blind)(BlindSpot::InFront, interface, Some(why));
+            }
+        }
+        self.in_front = found;
+        self.report();
+    }
+
+    /// Reports whether each probe sees what it should.
+    pub(super) fn report(&self) {
+        let failed = |role| self.failed.values().any(|(link, _)| link.role == role);
+        let hidden = |role| self.attacher.names(role).any(|name| self.in_front.contains_key(name));
+        for (probe, role) in [("pods", Role::Pod), ("uplinks", Role::Uplink)] {
+            (self.attached)(probe, !failed(role) && !hidden(role));
+        }
+    }
+
+    /// Reports whether an uplink is followed, once the interfaces are known.
+    pub(super) fn uplinks(&self, count: usize) {
+        let why = "no interface is known to lead to other machines: their connections and announcements are not seen; \
+                   --uplink names one";
+        (self.blind)(BlindSpot::NoUplink, NODE, (count == 0).then(|| why.to_owned()));
+    }
+
+    /// Reports whether drops are seen.
+    pub(super) fn drops(&self, attached: &Result<(), String>) {
+        (self.attached)("drops", attached.is_ok());
+        if let Err(why) = attached {
+            warn!("drops are not reported: {why}");
+            (self.blind)(BlindSpot::NoDrops, NODE, Some(why.clone()));
+        }
+    }
+
+    fn unseen(&mut self, link: Link, error: &ProbeError) {
+        let reason = match error {
+            ProbeError::PlaceTaken { .. } => BlindSpot::PlaceTaken,
+            _ => BlindSpot::AttachFailed,
+        };
+        if !self.failed.contains_key(&link.ifindex) {
+            warn!(%error, "interface not followed; the agent tries again");
+        }
+        (self.blind)(reason, &link.name, Some(error.to_string()));
+        if let Some((before, other)) = self.failed.insert(link.ifindex, (link, reason))
+            && other != reason
+        {
+            (self.blind)(other, &before.name, None);
+        }
+        self.report();
+    }
+
+    fn seen(&mut self, ifindex: u32) {
+        if let Some((link, reason)) = self.failed.remove(&ifindex) {
+            info!(interface = link.name, "the interface that was not followed is seen to");
+            (self.blind)(reason, &link.name, None);
+            self.report();
+        }
+    }
+}
