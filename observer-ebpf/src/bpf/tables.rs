@@ -174,14 +174,12 @@ pub(super) fn begin(key: &ConnKey, conn: &ConnValue) {
     }
 }
 
-/// Removes the entry of a handshake that has ended. False if another CPU was first.
+/// Removes the entry of a handshake that has ended.
 #[inline(always)]
-pub(super) fn end(key: &ConnKey) -> bool {
-    let removed = CONNS.remove(key).is_ok();
-    if removed {
+pub(super) fn end(key: &ConnKey) {
+    if CONNS.remove(key).is_ok() {
         turn(turnover::ENDED);
     }
-    removed
 }
 
 #[inline(always)]

@@ -67,7 +67,7 @@ fn further(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
 }
 
 /// Counts the SYNs of an attempt that turns out to be this node's.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn confirm(key: &ConnKey, conn: &mut ConnValue) {
     if conn.flags & ConnValue::FOREIGN != 0 {
         conn.flags &= !ConnValue::FOREIGN;
@@ -187,13 +187,14 @@ pub(super) fn syn_ack(seen: &Segment<'_>) {
     if !is_delivered(seen, conn) {
         return;
     }
-    // The one that removes the entry reports it.
-    let ended = *conn;
-    if tables::end(&key) {
-        open(&key, &ended);
-        count_outcome(&pair(&key, &ended), Outcome::Established);
-        emit::attempt(&key, &ended, Outcome::Established, 0);
+    if conn.outcome != ConnValue::PENDING {
+        return;
     }
+    conn.outcome = Outcome::Established.byte();
+    open(&key, conn);
+    count_outcome(&pair(&key, conn), Outcome::Established);
+    emit::attempt(&key, conn, Outcome::Established, 0);
+    tables::end(&key);
 }
 
 /// Handles a SYN-ACK that comes after its attempt was reported as unanswered or rejected. An attempt has one outcome, but
@@ -225,7 +226,7 @@ pub(super) fn pending(key: &mut ConnKey) -> *mut ConnValue {
 }
 
 /// Notes who answered, and counts the answers where the first was seen. True if this hook is that place.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn note_answer(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) -> bool {
     confirm(key, conn);
     if seen.hook == hook::POD_OUT && (conn.dst != seen.ip.src || conn.dport != seen.tcp.sport) {
@@ -257,21 +258,22 @@ pub(super) fn is_delivered(seen: &Segment<'_>, conn: &ConnValue) -> bool {
 }
 
 /// Ends an attempt without a connection. The entry moves to those that ended, because a client that ignores a refusal
-/// repeats its SYN, and other hooks see the same answer: neither is new. The one that removes the entry reports it.
-#[inline(never)]
-pub(super) fn finish(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u16) {
-    let mut ended = *conn;
-    if !tables::end(key) {
+/// repeats its SYN, and other hooks see the same answer: neither is new. It works on the entry itself, since the stack is
+/// too small for a copy.
+#[inline(always)]
+pub(super) fn finish(key: &ConnKey, conn: &mut ConnValue, outcome: Outcome, icmp: u16) {
+    if conn.outcome != ConnValue::PENDING {
         return;
     }
-    ended.outcome = outcome.byte();
-    let _ = ENDED.insert(key, &ended, ANY);
-    count_outcome(&pair(key, &ended), outcome);
-    emit::attempt(key, &ended, outcome, icmp);
+    conn.outcome = outcome.byte();
+    let _ = ENDED.insert(key, &*conn, ANY);
+    count_outcome(&pair(key, conn), outcome);
+    emit::attempt(key, conn, outcome, icmp);
+    tables::end(key);
 }
 
 /// Remembers the connection under both tuples that the hooks see of it.
-#[inline(always)]
+#[inline(never)]
 fn open(key: &ConnKey, conn: &ConnValue) {
     let flow = FlowValue {
         dst: conn.dst,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step ends the test at its line")]
 
 mod announcements;
+mod answers;
 
 use flow_model::flow::{Counts, Side, Vantage};
 use flow_model::input::Input;
@@ -20,7 +21,8 @@ fn bed() -> TestBed {
 }
 
 fn ethernet(tags: &[u16], ethertype: u16, payload: &[u8]) -> Vec<u8> {
-    let mut p = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    // To the address of loopback, where the kernel runs the programs.
+    let mut p = vec![0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2];
     for tag in tags {
         p.extend(tag.to_be_bytes());
         p.extend([0, 42]);
