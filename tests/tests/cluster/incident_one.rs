@@ -17,8 +17,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     .known_to_fail(COUNTED_APART),
     scenario("a_refusal_names_the_change_also_on_a_node_without_open_connections", |cluster| {
         told(cluster)?.blamed.clone().map_err(|error| anyhow!(error))
-    })
-    .known_to_fail(NO_CAUSE),
+    }),
 ];
 
 const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
@@ -26,7 +25,6 @@ const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenar
 }
 
 const COUNTED_APART: KnownFault = KnownFault { name: "F5", shows: "two connections are not one finding" };
-const NO_CAUSE: KnownFault = KnownFault { name: "F1", shows: "a refusal without the change" };
 
 const MANIFEST: &str = include_str!("manifests/postgres.yaml");
 const POLICY: &str = include_str!("manifests/policy.yaml");
