@@ -21,15 +21,14 @@ const RATE: u32 = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Returns a function that adds the backend to attempts whose backend no hook has seen, and the address under which the
-/// backend sees the client: attempts that only the uplinks saw, and those to addresses that lead to others. These are the
-/// addresses of Services and of nodes.
+/// backend sees the client: attempts that only the uplinks saw, and those to addresses that may lead to others.
 pub(super) fn completer(mut inventories: watch::Receiver<Arc<Inventory>>) -> Complete {
     inventories.mark_changed();
     match Lookup::new() {
         Ok(lookup) => {
-            let fronts = Fronts { inventories, addresses: HashSet::new() };
+            let pods = Pods { inventories, addresses: HashSet::new() };
             let translator =
-                Translator { lookup: Some(lookup), fronts, since: Instant::now(), asked: 0, warned: false };
+                Translator { lookup: Some(lookup), pods, since: Instant::now(), asked: 0, warned: false };
             let translator = Mutex::new(translator);
             Arc::new(move |input| translator.lock().complete(input))
         }
@@ -43,7 +42,7 @@ pub(super) fn completer(mut inventories: watch::Receiver<Arc<Inventory>>) -> Com
 struct Translator {
     /// Is `None` after the kernel has denied access.
     lookup: Option<Lookup>,
-    fronts: Fronts,
+    pods: Pods,
     since: Instant,
     asked: u32,
     warned: bool,
@@ -53,7 +52,7 @@ impl Translator {
     fn complete(&mut self, input: &mut Input) {
         if let Input::Attempt(seen) = input
             && seen.tuple.backend.is_none()
-            && (seen.vantage == Vantage::Transit || self.fronts.contain(seen.tuple.dst))
+            && (seen.vantage == Vantage::Transit || !self.pods.have(seen.tuple.dst))
             && let Some(conn) = self.find(&seen.tuple)
         {
             seen.tuple.backend = conn.backend();
@@ -102,26 +101,23 @@ fn masqueraded(conn: &Conn) -> Option<IpAddr> {
     (conn.reply_dst != conn.orig_src).then_some(conn.reply_dst)
 }
 
-/// Knows the addresses that stand for others.
-struct Fronts {
+/// Knows the addresses of pods. Every other address may lead to another: a Service's, a node's, or one that only a firewall
+/// knows.
+struct Pods {
     inventories: watch::Receiver<Arc<Inventory>>,
     addresses: HashSet<IpAddr>,
 }
 
-impl Fronts {
-    fn contain(&mut self, address: IpAddr) -> bool {
+impl Pods {
+    fn have(&mut self, address: IpAddr) -> bool {
         if self.inventories.has_changed().unwrap_or(false) {
-            self.addresses = fronts(&self.inventories.borrow_and_update());
+            self.addresses = pod_addresses(&self.inventories.borrow_and_update());
         }
         self.addresses.contains(&address)
     }
 }
 
-/// Returns the addresses of Services, and those of nodes, where node ports are.
-fn fronts(inventory: &Inventory) -> HashSet<IpAddr> {
-    let services = inventory.services.iter();
-    let services = services
-        .flat_map(|service| service.cluster_ips.iter().chain(&service.external_ips).chain(&service.vips));
-    let nodes = inventory.nodes.iter().flat_map(|node| node.ips.iter());
-    services.chain(nodes).copied().collect()
+fn pod_addresses(inventory: &Inventory) -> HashSet<IpAddr> {
+    let pods = inventory.pods.iter().filter(|pod| !pod.host_network && !pod.finished);
+    pods.flat_map(|pod| pod.ips.iter().copied()).collect()
 }

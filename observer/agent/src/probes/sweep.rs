@@ -16,6 +16,8 @@ use crate::probes::{convert, maps};
 
 /// An attempt without an answer this long after the last SYN is reported as unanswered.
 const UNANSWERED_NS: u64 = 5_000_000_000;
+/// Attempts that one sweep reports. The others are counted, and counted as lost records.
+const MAX_REPORTS: usize = 1_000;
 
 /// Owns the map of handshakes.
 pub(super) struct Sweep {
@@ -61,6 +63,20 @@ fn byte(outcome: Outcome) -> u8 {
     .byte()
 }
 
+/// Leaves as many attempts as one sweep may report, and returns the number of those left out. A flood or a scan makes tens
+/// of thousands at once; they are counted, but the engine would be busy with them for seconds.
+fn limit(inputs: &mut Vec<Input>) -> u64 {
+    let (mut attempts, mut untold) = (0, 0);
+    inputs.retain(|input| {
+        let is_attempt = matches!(input, Input::Attempt(_));
+        attempts += usize::from(is_attempt);
+        let told = !is_attempt || attempts <= MAX_REPORTS;
+        untold += u64::from(!told);
+        told
+    });
+    untold
+}
+
 impl Sweep {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
         let map = maps::take(ebpf, "CONNS")?;
@@ -70,8 +86,8 @@ impl Sweep {
         Ok(Self { conns, ended, all, turnover, faults: Faults::default(), entries: 0 })
     }
 
-    /// Returns the attempts that ended without a packet since the last sweep, their counts, and how many handshakes were
-    /// lost because there were too many.
+    /// Returns the attempts that ended without a packet since the last sweep, their counts, and how many handshakes and
+    /// records were lost because there were too many.
     pub(super) fn run(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let now_ns = monotonic_ns();
         let begun = self.turnover.begun()?;
@@ -87,6 +103,8 @@ impl Sweep {
                 (counts(how), convert::ended(key, conn, how, now_ns, clock, reasons))
             });
         let mut inputs = convert::once(attempts, &mut self.faults);
+        let untold = limit(&mut inputs);
+        inputs.extend((untold > 0).then_some(Input::Lost { stage: LostStage::Ring, count: untold }));
         inputs.extend((lost > 0).then_some(Input::Lost { stage: LostStage::Handshakes, count: lost }));
         Ok(inputs)
     }

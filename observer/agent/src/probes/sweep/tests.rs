@@ -45,3 +45,17 @@ fn an_answer_that_nobody_repeats_has_reached_its_client() {
 fn one_that_is_unanswered_counts_as_such() {
     assert_eq!(counts(Outcome::Unanswered).outcomes, [0, 0, 0, 1]);
 }
+
+#[test]
+fn a_flood_is_counted_and_not_told_one_by_one() {
+    let key = ConnKey { src: [1; 16], isn: 7, sport: 40_000, _pad: [0; 2] };
+    let (clock, reasons) = (Clock::read(), Reasons::default());
+    let how = Outcome::Unanswered;
+    let flood =
+        (0..MAX_REPORTS + 5).map(|_| (counts(how), convert::ended(&key, &conn(1), how, 0, clock, &reasons)));
+    let mut inputs = convert::once(flood, &mut Faults::default());
+    assert_eq!(limit(&mut inputs), 5);
+    let told = inputs.iter().filter(|input| matches!(input, Input::Attempt(_))).count();
+    let Some(Input::Pairs { deltas }) = inputs.first() else { panic!("no counts") };
+    assert_eq!((told, deltas.len()), (MAX_REPORTS, MAX_REPORTS + 5));
+}
