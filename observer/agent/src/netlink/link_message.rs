@@ -70,6 +70,13 @@ impl LinkMessage {
         self.kind != old.kind || self.address != old.address || self.peer != old.peer
     }
 
+    /// Is false for an interface that a default route may name, and that leads to no other machine: loopback, a dummy, and
+    /// a veth whose other end is here.
+    pub(super) fn may_lead_out(&self) -> bool {
+        let inside = self.kind == "veth" && self.peer.is_some() && !self.peer_elsewhere;
+        !self.is_loopback() && self.kind != "dummy" && !inside
+    }
+
     pub(super) fn has_ethernet_header(&self) -> bool {
         matches!(self.arphrd, ARPHRD_ETHER | ARPHRD_LOOPBACK)
     }

@@ -1,4 +1,4 @@
-//! Routes of the main table: the interfaces with a default route, and the prefixes that lead to local pods.
+//! Routes: the interfaces with a default route in any table, and the prefixes of the main table that lead to local pods.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,6 +18,8 @@ const GETROUTE: u16 = 26;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const TABLE_MAIN: u32 = 254;
+/// The kernel's own table of local addresses.
+const TABLE_LOCAL: u32 = 255;
 const RTN_UNICAST: u8 = 1;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
@@ -37,16 +39,18 @@ pub async fn pod_facing_prefixes(ifindexes: &BTreeSet<u32>) -> Result<BTreeSet<I
     Ok(prefixes_to(&dump(&mut socket).await?, ifindexes))
 }
 
-/// Describes a unicast route of the main table.
+/// Describes a unicast route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) prefix: IpNet,
     /// The interfaces it leads to; several for a multipath route.
     pub(super) ifindexes: Vec<u32>,
+    /// Is true for a route of the main table, false for one of a policy's or a VRF's.
+    pub(super) main: bool,
 }
 
 impl Route {
-    /// Decodes the body of an `RTM_NEWROUTE` or `RTM_DELROUTE`; `None` for other tables and kinds.
+    /// Decodes the body of an `RTM_NEWROUTE` or `RTM_DELROUTE`; `None` for local addresses and other kinds.
     pub(super) fn decode(body: &[u8]) -> Option<Self> {
         let &[family, len, _, _, table, _, _, kind] = body.first_chunk()?;
         let mut table = u32::from(table);
@@ -66,7 +70,8 @@ impl Route {
             }
         }
         let prefix = IpNet::new(address, len).ok()?;
-        (table == TABLE_MAIN && kind == RTN_UNICAST).then_some(Self { prefix, ifindexes })
+        let main = table == TABLE_MAIN;
+        (table != TABLE_LOCAL && kind == RTN_UNICAST).then_some(Self { prefix, ifindexes, main })
     }
 
     pub(super) fn is_default(&self) -> bool {
@@ -74,7 +79,7 @@ impl Route {
     }
 }
 
-/// Returns every unicast route of the main table, of both families.
+/// Returns every unicast route, of both families.
 pub(super) async fn dump(socket: &mut Socket) -> Result<Vec<Route>, NetlinkError> {
     let mut routes = Vec::new();
     for family in [AF_INET, AF_INET6] {
@@ -98,7 +103,7 @@ pub(super) fn default_route_links(routes: &[Route]) -> BTreeSet<u32> {
 fn prefixes_to(routes: &[Route], ifindexes: &BTreeSet<u32>) -> BTreeSet<IpNet> {
     routes
         .iter()
-        .filter(|route| !route.is_default() && !is_link_local(route.prefix.addr()))
+        .filter(|route| route.main && !route.is_default() && !is_link_local(route.prefix.addr()))
         .filter(|route| route.ifindexes.iter().any(|ifindex| ifindexes.contains(ifindex)))
         .map(|route| route.prefix)
         .collect()

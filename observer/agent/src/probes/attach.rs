@@ -73,6 +73,7 @@ impl Attacher {
         let role = match link.role {
             Role::Pod if link.was_uplink => iface::FORMER_UPLINK,
             Role::Pod | Role::Bridge => iface::POD,
+            Role::Uplink if link.bridge_port => iface::UPLINK_PORT,
             Role::Uplink => iface::UPLINK,
             Role::Other => iface::UNKNOWN,
         };

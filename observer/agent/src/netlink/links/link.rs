@@ -3,7 +3,7 @@
 /// Selects the interfaces that count as uplinks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UplinkChoice {
-    /// Interfaces with a default route (main table, IPv4 or IPv6). They follow the routes.
+    /// Interfaces with a default route (any table, IPv4 or IPv6). They follow the routes.
     #[default]
     DefaultRoute,
     /// Interfaces of exactly these names, also when they appear later.
@@ -44,6 +44,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Is true for a bridge.
     pub bridge: bool,
+    /// Is true for a port of a bridge.
+    pub bridge_port: bool,
 }
 
 /// The role of an interface.

@@ -84,8 +84,10 @@ impl LinkTable {
         let mut events = std::mem::take(&mut self.gone);
         let pod_bridges: BTreeSet<u32> =
             self.links.values().filter(|link| link.is_pod()).filter_map(|link| link.master).collect();
+        let bridges: BTreeSet<u32> =
+            self.links.values().filter(|link| link.kind == "bridge").map(|link| link.ifindex).collect();
         for raw in self.links.values() {
-            let link = self.describe(raw, &pod_bridges);
+            let link = self.describe(raw, &pod_bridges, &bridges);
             if self.reported.get(&link.ifindex) != Some(&link) {
                 self.reported.insert(link.ifindex, link.clone());
                 events.push(LinkEvent::Up(link));
@@ -94,7 +96,7 @@ impl LinkTable {
         events
     }
 
-    fn describe(&self, raw: &LinkMessage, pod_bridges: &BTreeSet<u32>) -> Link {
+    fn describe(&self, raw: &LinkMessage, pod_bridges: &BTreeSet<u32>, bridges: &BTreeSet<u32>) -> Link {
         let role = self.role(raw, pod_bridges);
         // The uplink of a node that is itself a container is a veth, and looks like a pod's while it has no default route.
         let was_uplink = self.reported.get(&raw.ifindex).is_some_and(|before| before.was_uplink);
@@ -106,6 +108,7 @@ impl LinkTable {
             ethernet: raw.has_ethernet_header(),
             master: raw.master,
             bridge: raw.kind == "bridge",
+            bridge_port: raw.master.is_some_and(|master| bridges.contains(&master)),
         }
     }
 
@@ -123,10 +126,21 @@ impl LinkTable {
     }
 
     fn is_uplink(&self, raw: &LinkMessage) -> bool {
+        self.is_chosen(raw) || self.carries_uplink(raw)
+    }
+
+    fn is_chosen(&self, raw: &LinkMessage) -> bool {
         match &self.uplinks {
-            UplinkChoice::DefaultRoute => self.has_default_route(raw.ifindex) && !raw.is_loopback(),
+            UplinkChoice::DefaultRoute => self.has_default_route(raw.ifindex) && raw.may_lead_out(),
             UplinkChoice::Named(names) => names.contains(&raw.name),
         }
+    }
+
+    /// Is true for a port through which a bridge that is an uplink leads out. With br_netfilter the bridge itself sees
+    /// packets only after DNAT. The ports of containers are pods'.
+    fn carries_uplink(&self, raw: &LinkMessage) -> bool {
+        let bridge = raw.master.and_then(|master| self.links.get(&master));
+        bridge.is_some_and(|bridge| bridge.kind == "bridge" && self.is_chosen(bridge)) && !raw.is_pod()
     }
 }
 

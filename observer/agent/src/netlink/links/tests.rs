@@ -146,7 +146,7 @@ fn default_routes_make_uplinks() {
 }
 
 #[test]
-fn routes_of_other_tables_make_no_uplink() {
+fn default_routes_of_other_tables_make_uplinks_too() {
     let node = Namespace::new();
     node.block_on(async {
         for name in ["dum0", "dum1"] {
@@ -155,9 +155,10 @@ fn routes_of_other_tables_make_no_uplink() {
         }
         let (mut watch, _) = Watch::start(UplinkChoice::DefaultRoute).await;
         node.ip("route add default dev dum0 table 7");
+        watch.until("dum0", Role::Uplink).await;
+        node.ip("route add 192.0.2.0/24 dev dum1 table 7");
         node.ip("route add default dev dum1");
-        let LinkEvent::Up(link) = watch.next().await else { panic!("no Up") };
-        assert_eq!((link.name.as_str(), link.role), ("dum1", Role::Uplink));
+        watch.until("dum1", Role::Uplink).await;
         watch.stop().await;
     });
 }

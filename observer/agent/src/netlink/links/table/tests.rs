@@ -117,3 +117,27 @@ fn a_default_route_is_doubted_when_its_interface_goes_down() {
     assert!(!table.apply(raw(2, "eth0", "")));
     assert!(table.apply(LinkMessage { up: false, ..raw(2, "eth0", "") }));
 }
+
+#[test]
+fn what_leads_to_no_other_machine_is_no_uplink() {
+    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    table.apply(raw(2, "dummy0", "dummy"));
+    table.apply(LinkMessage { peer: Some(4), ..raw(3, "cni_host", "veth") });
+    table.set_default_routes([2, 3].into());
+    assert_eq!(roles(&table.changes()), [(2, Some(Role::Other)), (3, Some(Role::Other))]);
+}
+
+#[test]
+fn a_bridge_that_is_an_uplink_leads_out_through_its_ports() {
+    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    table.apply(raw(1, "br0", "bridge"));
+    table.apply(LinkMessage { master: Some(1), ..raw(2, "eth0", "") });
+    table.apply(LinkMessage { master: Some(9), ..raw(3, "eth1", "") });
+    table.apply(pod(5, Some(1)));
+    table.set_default_routes([1].into());
+    let events = table.changes();
+    let expected = [Role::Uplink, Role::Uplink, Role::Other, Role::Pod];
+    assert_eq!(roles(&events), [1, 2, 3, 5].into_iter().zip(expected.map(Some)).collect::<Vec<_>>());
+    let ports = events.iter().filter(|event| matches!(event, LinkEvent::Up(link) if link.bridge_port));
+    assert_eq!(ports.count(), 2, "eth0 and the pod");
+}
