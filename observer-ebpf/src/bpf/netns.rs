@@ -4,6 +4,7 @@
 //! pod by its role there. The role matters: where nodes are containers, the machine's namespace holds the other end of
 //! each node's uplink, and is no pod's.
 
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use observer_abi::{NamespaceCheck, NamespaceKey, NamespaceLayout, iface};
 
 use super::drops::read;
@@ -29,8 +30,23 @@ const MAX_INTERFACES: u32 = 32;
 const VALID_NS: u64 = 1_000_000_000;
 
 /// Returns whose namespace a packet was in.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn owner(skb: u64, receiver: u64) -> u32 {
+    settle(find_owner(skb, receiver))
+}
+
+/// Returns the value, of which the verifier knows nothing any more: it comes back out of memory. Otherwise it would go on
+/// from each way on which a result was found, and verify all that follows as often.
+#[inline(always)]
+fn settle(value: u32) -> u32 {
+    let mut out = UNKNOWN;
+    // SAFETY: the helper copies four bytes from one variable to the other. Both are readable, so that it does not fail.
+    unsafe { bpf_probe_read_kernel((&raw mut out).cast(), 4, (&raw const value).cast()) };
+    out
+}
+
+#[inline(never)]
+fn find_owner(skb: u64, receiver: u64) -> u32 {
     let Some(net) = net_of(skb, receiver) else { return UNKNOWN };
     if u64::from(net.inum) == layout::own() {
         return OURS;
@@ -43,7 +59,7 @@ pub(super) fn owner(skb: u64, receiver: u64) -> u32 {
             return if known.ours == 1 { OURS } else { OTHER };
         }
     }
-    let found = check(net.at);
+    let found = settle(check(net.at));
     if found == LOOPBACK_ONLY {
         return OTHER;
     }
@@ -110,12 +126,13 @@ fn check(net: u64) -> u32 {
         }
         entry = next;
         let device = entry - layout::dev_list();
-        match leads(device) {
+        match settle(leads(device)) {
             OURS => return OURS,
             UNKNOWN => found = UNKNOWN,
             _ if found == LOOPBACK_ONLY && !is_loopback(device) => found = OTHER,
             _ => {}
         }
+        found = settle(found);
     }
     found
 }

@@ -115,7 +115,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     let hooks = hooks(&shared, attaching, Arc::clone(&lasting), inventories.clone());
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
-    follow::links(&options, link_tx, tasks, cancel);
+    follow::links(&options, inventories.clone(), link_tx, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
     follow::connections(open, lasting, look, engine_tx, tasks, cancel);

@@ -56,7 +56,8 @@ pub struct Options {
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
     pub node_name: Option<String>,
-    /// Interface that leads out of the node; may be given several times [default: those with a default route]
+    /// Interface that leads out of the node; may be given several times [default: those with a default route or an address of a
+    /// Node]
     #[arg(long = "uplink", value_name = "IFACE", env = "FLOW_OBSERVER_UPLINK", value_delimiter = ',')]
     pub uplink: Vec<String>,
     /// Address of the HTTP API

@@ -158,18 +158,19 @@ fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
 /// Follows the node's interfaces. The agent stops when that fails: without them it sees no traffic.
 pub(super) fn links(
     options: &Options,
+    inventories: watch::Receiver<Arc<Inventory>>,
     to: mpsc::Sender<node_links::LinkEvent>,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
     let choice = if options.uplink.is_empty() {
-        UplinkChoice::DefaultRoute
+        UplinkChoice::Found
     } else {
         UplinkChoice::Named(options.uplink.clone())
     };
     let cancel = cancel.clone();
     tasks.spawn(async move {
-        if let Err(error) = node_links::follow(choice, to, cancel.clone()).await {
+        if let Err(error) = node_links::follow(choice, inventories, to, cancel.clone()).await {
             error!(%error, "interfaces can't be followed");
             cancel.cancel();
         }

@@ -1,19 +1,27 @@
 //! Follows interfaces as they come, change and go, and finds the role of each.
 
 mod link;
+mod nodes;
 mod table;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
+
+use flow_model::inventory::Inventory;
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use self::link::{Link, LinkEvent, Role, UplinkChoice};
+use self::nodes::Nodes;
 use self::table::LinkTable;
 use crate::netlink::error::NetlinkError;
 use crate::netlink::link_message::LinkMessage;
+use crate::netlink::neighbours::address;
 use crate::netlink::routes::{self, DELROUTE, NEWROUTE, Route};
 use crate::netlink::socket::{RECEIVE_BUFFER, Socket};
 use crate::netlink::wire::{Message, messages};
@@ -21,8 +29,11 @@ use crate::netlink::wire::{Message, messages};
 const NEWLINK: u16 = 16;
 const DELLINK: u16 = 17;
 const GETLINK: u16 = 18;
-/// `RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE`.
-const GROUPS: u32 = 0x1 | 0x40 | 0x400;
+const NEWADDR: u16 = 20;
+const DELADDR: u16 = 21;
+const GETADDR: u16 = 22;
+/// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE`.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 /// An empty `ifinfomsg` and `IFLA_EXT_MASK = RTEXT_FILTER_SKIP_STATS`: counters are most of a dump.
 const LINK_REQUEST: [u32; 6] = [0, 0, 0, 0, u32::from_ne_bytes(EXT_MASK_HEADER), 1 << 3];
 const EXT_MASK_HEADER: [u8; 4] = {
@@ -32,7 +43,8 @@ const EXT_MASK_HEADER: [u8; 4] = {
 /// Datagrams handled before their changes are reported, so that a storm can't hold them back.
 const BATCH: usize = 64;
 
-/// Sends every interface and its changes to `tx`, until `cancel` or until the receiver is closed.
+/// Sends every interface and its changes to `tx`, until `cancel` or until the receiver is closed. The interfaces that have
+/// an address of a Node in `cluster` lead to other nodes.
 ///
 /// Runs in the network namespace of the thread that first polls it. While `tx` is full, notifications wait in the
 /// kernel's buffer. When that overflows, everything is dumped again and only the differences are sent.
@@ -41,14 +53,16 @@ const BATCH: usize = 64;
 /// Fails when netlink can't be opened or stops answering.
 pub async fn follow(
     config: UplinkChoice,
+    cluster: watch::Receiver<Arc<Inventory>>,
     tx: Sender<LinkEvent>,
     cancel: CancellationToken,
 ) -> Result<(), NetlinkError> {
-    follow_with(config, tx, cancel, RECEIVE_BUFFER).await
+    follow_with(config, cluster, tx, cancel, RECEIVE_BUFFER).await
 }
 
 async fn follow_with(
     config: UplinkChoice,
+    cluster: watch::Receiver<Arc<Inventory>>,
     tx: Sender<LinkEvent>,
     cancel: CancellationToken,
     buffer: usize,
@@ -56,8 +70,13 @@ async fn follow_with(
     // Subscribed before the first dump, so that changes during the dump are queued.
     let notifications = Socket::subscribe(SockProtocol::NetlinkRoute, GROUPS, buffer)?;
     let requests = Socket::open(SockProtocol::NetlinkRoute)?;
-    let follower =
-        Follower { notifications, requests, table: LinkTable::new(config), stale: Stale::default() };
+    let follower = Follower {
+        notifications,
+        requests,
+        table: LinkTable::new(config),
+        stale: Stale::default(),
+        nodes: Nodes::new(cluster),
+    };
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
         ended = follower.run(&tx) => ended,
@@ -69,6 +88,11 @@ async fn follow_with(
 struct Stale {
     links: bool,
     routes: bool,
+    addresses: bool,
+}
+
+impl Stale {
+    const ALL: Self = Self { links: true, routes: true, addresses: true };
 }
 
 struct Follower {
@@ -76,11 +100,12 @@ struct Follower {
     requests: Socket,
     table: LinkTable,
     stale: Stale,
+    nodes: Nodes,
 }
 
 impl Follower {
     async fn run(mut self, tx: &Sender<LinkEvent>) -> Result<(), NetlinkError> {
-        self.stale = Stale { links: true, routes: true };
+        self.stale = Stale::ALL;
         self.refresh().await?;
         for name in self.table.missing_uplinks() {
             warn!(uplink = name, "the uplink does not exist yet; it is followed once it appears");
@@ -99,7 +124,14 @@ impl Follower {
 
     /// Waits for a notification, then takes those that are queued.
     async fn wait(&mut self) -> Result<(), NetlinkError> {
-        match self.notifications.receive().await {
+        let received = tokio::select! {
+            received = self.notifications.receive() => received,
+            () = self.nodes.changed() => {
+                self.stale.addresses = true;
+                return Ok(());
+            }
+        };
+        match received {
             Ok(datagram) => handle(&mut self.table, &mut self.stale, datagram),
             Err(errno) => self.lost(errno)?,
         }
@@ -120,7 +152,7 @@ impl Follower {
         }
         debug!("link notifications were lost; reading all interfaces again");
         self.notifications.discard_queued();
-        self.stale = Stale { links: true, routes: true };
+        self.stale = Stale::ALL;
         Ok(())
     }
 
@@ -134,6 +166,12 @@ impl Follower {
         if stale.routes {
             let routes = routes::dump(&mut self.requests).await?;
             self.table.set_default_routes(routes::default_route_links(&routes));
+        }
+        if stale.addresses {
+            let decode = |kind, body: &[u8]| (kind == NEWADDR).then(|| address(body)).flatten();
+            let addresses = self.requests.dump("address", GETADDR, &[0; 8], decode).await?;
+            let own = addresses.into_iter().filter(|(_, address)| self.nodes.addresses.contains(address));
+            self.table.set_node_links(own.map(|(ifindex, _)| ifindex).collect());
         }
         Ok(())
     }
@@ -149,6 +187,7 @@ fn handle(table: &mut LinkTable, stale: &mut Stale, datagram: &[u8]) {
                 stale.links |=
                     LinkMessage::decode(message.body).is_some_and(|link| table.remove(link.ifindex));
             }
+            NEWADDR | DELADDR => stale.addresses = true,
             NEWROUTE | DELROUTE => stale.routes |= concerns_defaults(table, message),
             _ => {}
         }

@@ -3,9 +3,10 @@
 /// Selects the interfaces that count as uplinks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UplinkChoice {
-    /// Interfaces with a default route (any table, IPv4 or IPv6). They follow the routes.
+    /// Interfaces with a default route (any table, IPv4 or IPv6) or an address of a Node. They follow the routes and the
+    /// addresses.
     #[default]
-    DefaultRoute,
+    Found,
     /// Interfaces of exactly these names, also when they appear later.
     Named(Vec<String>),
 }

@@ -11,6 +11,7 @@ pub(super) struct LinkTable {
     uplinks: UplinkChoice,
     links: BTreeMap<u32, LinkMessage>,
     default_routes: BTreeSet<u32>,
+    node_links: BTreeSet<u32>,
     reported: BTreeMap<u32, Link>,
     gone: Vec<LinkEvent>,
 }
@@ -21,6 +22,7 @@ impl LinkTable {
             uplinks,
             links: BTreeMap::new(),
             default_routes: BTreeSet::new(),
+            node_links: BTreeSet::new(),
             reported: BTreeMap::new(),
             gone: Vec::new(),
         }
@@ -65,6 +67,11 @@ impl LinkTable {
     /// Sets the interfaces that default routes leave by.
     pub(super) fn set_default_routes(&mut self, ifindexes: BTreeSet<u32>) {
         self.default_routes = ifindexes;
+    }
+
+    /// Sets the interfaces that have an address of a Node.
+    pub(super) fn set_node_links(&mut self, ifindexes: BTreeSet<u32>) {
+        self.node_links = ifindexes;
     }
 
     /// Is true when a default route leaves by this interface.
@@ -131,7 +138,10 @@ impl LinkTable {
 
     fn is_chosen(&self, raw: &LinkMessage) -> bool {
         match &self.uplinks {
-            UplinkChoice::DefaultRoute => self.has_default_route(raw.ifindex) && raw.may_lead_out(),
+            UplinkChoice::Found => {
+                let leads_out = self.has_default_route(raw.ifindex) || self.node_links.contains(&raw.ifindex);
+                leads_out && raw.may_lead_out()
+            }
             UplinkChoice::Named(names) => names.contains(&raw.name),
         }
     }

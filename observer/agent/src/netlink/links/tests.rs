@@ -8,6 +8,8 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use flow_model::inventory::Node;
+
 use super::*;
 use crate::netlink::testing::Namespace;
 
@@ -17,6 +19,7 @@ struct Watch {
     rx: Receiver<LinkEvent>,
     cancel: CancellationToken,
     task: JoinHandle<Result<(), NetlinkError>>,
+    cluster: watch::Sender<Arc<Inventory>>,
 }
 
 impl Watch {
@@ -28,8 +31,9 @@ impl Watch {
     async fn start_with(choice: UplinkChoice, room: usize, buffer: usize) -> (Self, Vec<LinkEvent>) {
         let (tx, rx) = channel(room);
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(follow_with(choice, tx, cancel.clone(), buffer));
-        let mut watch = Self { rx, cancel, task };
+        let (cluster, inventories) = watch::channel(Arc::default());
+        let task = tokio::spawn(follow_with(choice, inventories, tx, cancel.clone(), buffer));
+        let mut watch = Self { rx, cancel, task, cluster };
         let mut before = Vec::new();
         loop {
             match watch.next().await {
@@ -79,7 +83,7 @@ fn up<'a>(events: &'a [LinkEvent], wanted: &str) -> Option<&'a Link> {
 fn pods_come_and_go() {
     let (node, pod) = (Namespace::new(), Namespace::new());
     node.block_on(async {
-        let (mut watch, before) = Watch::start(UplinkChoice::DefaultRoute).await;
+        let (mut watch, before) = Watch::start(UplinkChoice::Found).await;
         assert_eq!(up(&before, "lo").map(|link| link.role), Some(Role::Other));
 
         node.ip(&format!("link add veth0 type veth peer name eth0 netns {}", pod.path()));
@@ -105,7 +109,7 @@ fn pods_come_and_go() {
 fn a_peer_moved_later_makes_a_pod() {
     let (node, pod) = (Namespace::new(), Namespace::new());
     node.block_on(async {
-        let (mut watch, _) = Watch::start(UplinkChoice::DefaultRoute).await;
+        let (mut watch, _) = Watch::start(UplinkChoice::Found).await;
         node.ip("link add veth0 type veth peer name tmp0");
         watch.until("veth0", Role::Other).await;
         node.ip(&format!("link set tmp0 netns {}", pod.path()));
@@ -124,7 +128,7 @@ fn default_routes_make_uplinks() {
         node.ip("link set eth0 up");
         node.ip("link set dum0 up");
         node.ip("route add default via 192.0.2.2");
-        let (mut watch, before) = Watch::start(UplinkChoice::DefaultRoute).await;
+        let (mut watch, before) = Watch::start(UplinkChoice::Found).await;
         assert_eq!(up(&before, "eth0").map(|link| link.role), Some(Role::Uplink));
         assert_eq!(up(&before, "dum0").map(|link| link.role), Some(Role::Other));
 
@@ -153,12 +157,31 @@ fn default_routes_of_other_tables_make_uplinks_too() {
             node.ip(&format!("link add {name} type bridge"));
             node.ip(&format!("link set {name} up"));
         }
-        let (mut watch, _) = Watch::start(UplinkChoice::DefaultRoute).await;
+        let (mut watch, _) = Watch::start(UplinkChoice::Found).await;
         node.ip("route add default dev dum0 table 7");
         watch.until("dum0", Role::Uplink).await;
         node.ip("route add 192.0.2.0/24 dev dum1 table 7");
         node.ip("route add default dev dum1");
         watch.until("dum1", Role::Uplink).await;
+        watch.stop().await;
+    });
+}
+
+#[test]
+fn an_address_of_a_node_makes_an_uplink() {
+    let (node, lan) = (Namespace::new(), Namespace::new());
+    node.block_on(async {
+        node.ip(&format!("link add private0 type veth peer name e0 netns {}", lan.path()));
+        node.ip("link set private0 up");
+        let (mut watch, before) = Watch::start(UplinkChoice::Found).await;
+        assert_eq!(up(&before, "private0").map(|link| link.role), Some(Role::Pod));
+        let ips = vec!["192.0.2.1".parse().unwrap()];
+        let nodes = vec![Arc::new(Node { ips, ..Node::default() })];
+        watch.cluster.send_replace(Arc::new(Inventory { nodes, ..Inventory::default() }));
+        node.ip("addr add 192.0.2.1/24 dev private0");
+        watch.until("private0", Role::Uplink).await;
+        watch.cluster.send_replace(Arc::default());
+        watch.until("private0", Role::Pod).await;
         watch.stop().await;
     });
 }
@@ -186,7 +209,7 @@ fn devices_without_ethernet_are_reported() {
     node.block_on(async {
         node.ip("tuntap add dev tun0 mode tun");
         node.ip("tuntap add dev tap0 mode tap");
-        let (watch, before) = Watch::start(UplinkChoice::DefaultRoute).await;
+        let (watch, before) = Watch::start(UplinkChoice::Found).await;
         assert_eq!(up(&before, "tun0").map(|link| link.ethernet), Some(false));
         assert_eq!(up(&before, "tap0").map(|link| link.ethernet), Some(true));
         watch.stop().await;
@@ -199,7 +222,7 @@ fn two_hundred_pods_at_once_are_all_seen() {
     let names: BTreeSet<String> = (0..200).map(|i| format!("veth{i}")).collect();
     node.block_on(async {
         // A queue of one holds the follower back for most of the storm.
-        let (mut watch, _) = Watch::start_with(UplinkChoice::DefaultRoute, 1, RECEIVE_BUFFER).await;
+        let (mut watch, _) = Watch::start_with(UplinkChoice::Found, 1, RECEIVE_BUFFER).await;
         let add =
             |name: &String| format!("link add {name} type veth peer name p{name} netns {}\n", pods.path());
         batch(&node, &names.iter().map(add).collect::<String>());
@@ -226,7 +249,7 @@ fn an_overrun_is_repaired() {
     let (node, pods) = (Namespace::new(), Namespace::new());
     node.block_on(async {
         // Nothing is read meanwhile, and the kernel has room for a few notifications only.
-        let (mut watch, before) = Watch::start_with(UplinkChoice::DefaultRoute, 1, 4096).await;
+        let (mut watch, before) = Watch::start_with(UplinkChoice::Found, 1, 4096).await;
         let add = |i| format!("link add veth{i} type veth peer name p{i} netns {}\n", pods.path());
         batch(&node, &(0..60).map(add).collect::<String>());
         batch(&node, &(0..40).map(|i| format!("link del veth{i}\n")).collect::<String>());

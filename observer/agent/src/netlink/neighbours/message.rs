@@ -20,7 +20,7 @@ pub(super) const IFA_LOCAL: u16 = 2;
 const USABLE: u16 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
 
 /// An address at an interface.
-pub(super) type Place = (u32, IpAddr);
+pub(in crate::netlink) type Place = (u32, IpAddr);
 
 /// Decodes a neighbour, with its Ethernet address while that is usable. `None` for an entry of a bridge's forwarding
 /// table, which comes in the same messages.
@@ -39,7 +39,7 @@ pub(super) fn neighbour(body: &[u8]) -> Option<(Place, Option<Mac>)> {
 }
 
 /// Decodes an address of this node. On a link with two ends `IFA_ADDRESS` is the other one, and `IFA_LOCAL` is ours.
-pub(super) fn address(body: &[u8]) -> Option<Place> {
+pub(in crate::netlink) fn address(body: &[u8]) -> Option<Place> {
     let (family, interface) = (*body.first()?, u32_at(body, 4)?);
     let (mut local, mut address) = (None, None);
     for (kind, value) in attributes(body.get(IFADDRMSG..)?) {

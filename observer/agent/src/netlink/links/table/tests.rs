@@ -33,7 +33,7 @@ fn roles(events: &[LinkEvent]) -> Vec<(u32, Option<Role>)> {
 
 #[test]
 fn a_bridge_gets_its_role_from_its_ports() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(raw(1, "cni0", "bridge"));
     table.apply(pod(5, None));
     assert_eq!(roles(&table.changes()), [(1, Some(Role::Other)), (5, Some(Role::Pod))]);
@@ -46,7 +46,7 @@ fn a_bridge_gets_its_role_from_its_ports() {
 
 #[test]
 fn a_veth_with_the_default_route_is_the_uplink() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(pod(5, None));
     table.set_default_routes([5].into());
     assert_eq!(roles(&table.changes()), [(5, Some(Role::Uplink))]);
@@ -56,7 +56,7 @@ fn a_veth_with_the_default_route_is_the_uplink() {
 
 #[test]
 fn an_uplink_is_known_as_one_until_it_goes() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     let was_uplink = |table: &mut LinkTable| match &table.changes()[..] {
         [.., LinkEvent::Up(link)] => link.was_uplink,
         events => panic!("{events:?}"),
@@ -87,7 +87,7 @@ fn named_uplinks_are_exactly_those() {
 
 #[test]
 fn an_index_used_again_is_another_interface() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(pod(5, None));
     table.changes();
     table.remove(5);
@@ -102,7 +102,7 @@ fn an_index_used_again_is_another_interface() {
 
 #[test]
 fn after_a_peer_leaves_the_links_are_read_again() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(LinkMessage { peer: Some(6), ..raw(5, "a", "veth") });
     table.apply(LinkMessage { peer: Some(5), ..raw(6, "b", "veth") });
     assert!(table.remove(6));
@@ -111,7 +111,7 @@ fn after_a_peer_leaves_the_links_are_read_again() {
 
 #[test]
 fn a_default_route_is_doubted_when_its_interface_goes_down() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(raw(2, "eth0", ""));
     table.set_default_routes([2].into());
     assert!(!table.apply(raw(2, "eth0", "")));
@@ -120,7 +120,7 @@ fn a_default_route_is_doubted_when_its_interface_goes_down() {
 
 #[test]
 fn what_leads_to_no_other_machine_is_no_uplink() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(raw(2, "dummy0", "dummy"));
     table.apply(LinkMessage { peer: Some(4), ..raw(3, "cni_host", "veth") });
     table.set_default_routes([2, 3].into());
@@ -129,7 +129,7 @@ fn what_leads_to_no_other_machine_is_no_uplink() {
 
 #[test]
 fn a_bridge_that_is_an_uplink_leads_out_through_its_ports() {
-    let mut table = LinkTable::new(UplinkChoice::DefaultRoute);
+    let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(raw(1, "br0", "bridge"));
     table.apply(LinkMessage { master: Some(1), ..raw(2, "eth0", "") });
     table.apply(LinkMessage { master: Some(9), ..raw(3, "eth1", "") });
