@@ -29,7 +29,7 @@ impl Nodes {
             }
         }
         // Nothing will change any more.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
