@@ -209,9 +209,9 @@ fn a_former_uplink_leads_to_no_pod() {
     node.ip("route del default").unwrap();
     node.ip("-6 route del default").unwrap();
     // An interface with an address of a Node is an uplink too.
-    node.ip(&format!("addr del {}/24 dev eth0", world.node.ip4())).unwrap();
-    node.ip(&format!("-6 addr del {}/64 dev eth0", world.node.ip6())).unwrap();
-    node.ip(&format!("addr add {}/24 dev eth0", lan::ip4(200))).unwrap();
+    node.ip(format!("addr del {}/24 dev eth0", world.node.ip4())).unwrap();
+    node.ip(format!("-6 addr del {}/64 dev eth0", world.node.ip6())).unwrap();
+    node.ip(format!("addr add {}/24 dev eth0", lan::ip4(200))).unwrap();
     followed("uplink", 0.0);
     world.lan.ns.exec("iptables -w -I INPUT -p tcp --dport 9100 -j REJECT --reject-with tcp-reset").unwrap();
     let other = || agent.metric("drops_unattributed_total", &[("namespace", "other")]).unwrap();
