@@ -50,7 +50,7 @@ pub struct ConnKey {
 
 /// Holds the state of a handshake: of a pending one in `CONNS`, of one that had no success in `ENDED`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnValue {
     /// `bpf_ktime_get_ns` of the first SYN.
     pub first_ns: u64,
@@ -105,7 +105,7 @@ pub struct FlowKey {
 
 /// Describes a connection, open or ended recently.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowValue {
     /// Destination as the client addressed it.
     pub dst: [u8; 16],
@@ -161,7 +161,7 @@ impl FlowValue {
 /// Describes a RST of an unknown connection on its way through the node, from its first hook to the one by which it
 /// leaves. The key is its sequence number (upper half) and acknowledgement number, because NAT does not change them.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransitReset {
     /// `bpf_ktime_get_ns` at the first hook.
     pub time_ns: u64,

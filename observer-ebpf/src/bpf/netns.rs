@@ -164,7 +164,7 @@ fn peer_role(device: u64) -> Option<u32> {
     }
     let index: u32 = read(peer + layout::dev_index())?;
     Some(match role(index) {
-        iface::POD => OURS,
+        iface::POD | iface::UNSEEN_POD => OURS,
         iface::UPLINK | iface::UPLINK_PORT | iface::FORMER_UPLINK => OTHER,
         // Userspace has not reported it yet.
         _ => UNKNOWN,

@@ -1,7 +1,7 @@
 //! RST segments: an answer to a SYN, the end of a connection, or an orphan.
 
 use observer_abi::{
-    ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
+    ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
 };
 
 use super::packet::ACK;
@@ -78,7 +78,7 @@ fn refused(seen: &Segment<'_>) -> bool {
 
 /// Handles an answer to an attempt whose outcome was reported: it is a RST of the handshake, and no second outcome.
 #[inline(never)]
-fn late(seen: &Segment<'_>, key: &observer_abi::ConnKey) -> bool {
+fn late(seen: &Segment<'_>, key: &ConnKey) -> bool {
     let Some(conn) = ENDED.get_ptr_mut(key) else { return false };
     // SAFETY: see `passage`.
     let conn = unsafe { &mut *conn };
@@ -86,14 +86,17 @@ fn late(seen: &Segment<'_>, key: &observer_abi::ConnKey) -> bool {
         conn.answer_place = seen.place;
     }
     if conn.answer_place == seen.place {
-        count(&tracker::pair(key, conn), Side::Server, Phase::Handshake);
-        emit::reset(&handshake_tuple(key, conn), conn.vantage, Side::Server, Phase::Handshake);
+        // The sweep takes an attempt as established whose answer left unseen.
+        let opened = conn.outcome == Outcome::Established.byte();
+        let phase = if opened { Phase::Established } else { Phase::Handshake };
+        count(&tracker::pair(key, conn), Side::Server, phase);
+        emit::reset(&handshake_tuple(key, conn), conn.vantage, Side::Server, phase);
     }
     true
 }
 
 #[inline(always)]
-fn handshake_tuple(key: &observer_abi::ConnKey, conn: &ConnValue) -> Tuple {
+fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
     Tuple {
         src: key.src,
         dst: conn.dst,
@@ -161,9 +164,10 @@ fn is_new(seen: &Segment<'_>, flow: *const FlowValue) -> bool {
         return flow.rst_place == seen.place;
     }
     match passage(seen) {
-        Passage::None | Passage::Repeated => true,
         Passage::Held => RESETS.remove(&mark(seen)).is_ok(),
         Passage::Reported => false,
+        // The hook through which it entered has counted it.
+        Passage::None | Passage::Repeated => seen.sighting == Sighting::First,
     }
 }
 
@@ -215,17 +219,7 @@ fn orphan(seen: &Segment<'_>) {
     if held && seen.hook & 1 == 0 {
         return;
     }
-    count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, Phase::Orphan);
-    let tuple = Tuple {
-        src: key.src,
-        dst: key.dst,
-        backend: [0; 16],
-        sport: key.sport,
-        dport: key.dport,
-        backend_port: 0,
-        _pad: [0; 2],
-    };
-    emit::reset(&tuple, vantage, by, Phase::Orphan);
+    passed(&key, key.dst, key.dport, vantage, by);
 }
 
 /// Leaves a RST that enters to the hook through which it leaves the node; userspace reports those that reach none. Of one
@@ -269,7 +263,7 @@ fn released(seen: &Segment<'_>) {
     }
 }
 
-/// Reports an orphan whose server's other address is known.
+/// Counts and reports an orphan, under the address that its client knows and the server's own, which may be the same.
 #[inline(never)]
 fn passed(key: &FlowKey, backend: [u8; 16], backend_port: u16, vantage: u8, by: Side) {
     let mut tuple = Tuple {

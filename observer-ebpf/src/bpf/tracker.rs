@@ -48,9 +48,10 @@ fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
     }
     // Another destination with the same source and sequence number is another attempt. An answer to the old one could
     // no longer be distinguished from an answer to the new one.
-    confirm(key, conn);
-    count_outcome(&pair(key, conn), Outcome::Unanswered);
-    emit::attempt(key, conn, Outcome::Unanswered, 0);
+    if conn.flags & ConnValue::FOREIGN == 0 {
+        count_outcome(&pair(key, conn), Outcome::Unanswered);
+        emit::attempt(key, conn, Outcome::Unanswered, 0);
+    }
     *conn = fresh(seen);
     count_first(seen, key, conn);
 }
@@ -184,10 +185,7 @@ pub(super) fn syn_ack(seen: &Segment<'_>) {
     let conn = unsafe { &mut *conn };
     note_answer(seen, &key, conn);
     conn.flags &= !ConnValue::REFUSED;
-    if !is_delivered(seen, conn) {
-        return;
-    }
-    if conn.outcome != ConnValue::PENDING {
+    if !is_delivered(seen, conn) || conn.outcome != ConnValue::PENDING {
         return;
     }
     conn.outcome = Outcome::Established.byte();
@@ -210,19 +208,16 @@ fn late(seen: &Segment<'_>, key: &ConnKey) {
     }
 }
 
-/// Returns the attempt that an answer belongs to, and corrects its key if the SYN carried data. Null if there is none.
+/// Returns the pending attempt that an answer belongs to, and corrects its key if the SYN carried data. Null if there is
+/// none.
 #[inline(never)]
 pub(super) fn pending(key: &mut ConnKey) -> *mut ConnValue {
     if let Some(conn) = CONNS.get_ptr_mut(&*key) {
         return conn;
     }
-    if let Some(with_data) = tables::with_data(key)
-        && let Some(conn) = CONNS.get_ptr_mut(&with_data)
-    {
-        *key = with_data;
-        return conn;
-    }
-    core::ptr::null_mut()
+    let Some(with_data) = tables::with_data(key) else { return core::ptr::null_mut() };
+    *key = with_data;
+    CONNS.get_ptr_mut(&with_data).unwrap_or(core::ptr::null_mut())
 }
 
 /// Notes who answered, and counts the answers where the first was seen. True if this hook is that place.

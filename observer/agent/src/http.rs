@@ -189,7 +189,7 @@ async fn index(State(app): State<App>) -> String {
         "Flow Observer {}\n
 /metrics            metrics for Prometheus
 /healthz            200 while the agent runs
-/readyz             200 when ready, else what is pending
+/readyz             200 when ready, else what is pending; with what is out of date or can't be seen
 /openapi.json       all of this for programs: parameters, answers, errors
 /runbooks/{{name}}    what to do about an alert; /runbooks/README lists the pages
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false

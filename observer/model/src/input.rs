@@ -182,11 +182,11 @@ pub struct DropDelta {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
 pub enum LostStage {
-    /// The kernel's ring buffer was full.
+    /// A single record: the kernel's ring buffer was full, or too many attempts ended without an answer at once.
     Ring,
     /// The pair map was full: totals are exact, the pair is not known.
     Pairs,
-    /// The handshake map was full: SYNs are counted, but not their outcomes.
+    /// The handshake map was full, and the oldest yielded: SYNs are counted, but not their outcomes.
     Handshakes,
     /// The drop map was full.
     Drops,

@@ -225,7 +225,7 @@ pub struct Check {
 pub struct Lost {
     /// Number of records that were not delivered.
     pub lost: u64,
-    /// Where: `client` (this reader was too slow) or `ring` (the kernel's ring buffer was full).
+    /// Where: `client` (this reader was too slow) or `ring` (more came at once than can be told one by one).
     #[schemars(with = "String")]
     pub stage: ArcStr,
 }

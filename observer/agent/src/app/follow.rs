@@ -86,26 +86,16 @@ fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
 pub(super) fn vips(
     mut kernel: Vips,
     extra: &[IpAddr],
-    mut inventories: watch::Receiver<Arc<Inventory>>,
+    inventories: watch::Receiver<Arc<Inventory>>,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
-    let cancel = cancel.clone();
     let extra: BTreeSet<_> = extra.iter().map(IpAddr::to_canonical).collect();
-    tasks.spawn(async move {
-        loop {
-            let mut known = vips_of_services(&inventories.borrow_and_update());
-            known.extend(&extra);
-            if let Err(error) = kernel.set(&known) {
-                warn!(%error, "announcements of some VIPs are not reported");
-            }
-            let changed = tokio::select! {
-                changed = inventories.changed() => changed.is_ok(),
-                () = cancel.cancelled() => false,
-            };
-            if !changed {
-                return;
-            }
+    on_each(inventories, tasks, cancel, move |inventory| {
+        let mut known = vips_of_services(inventory);
+        known.extend(&extra);
+        if let Err(error) = kernel.set(&known) {
+            warn!(%error, "announcements of some VIPs are not reported");
         }
     });
 }
@@ -113,17 +103,28 @@ pub(super) fn vips(
 /// Keeps the kernel's set of the ports that servers listen on up to date.
 pub(super) fn ports(
     mut kernel: Ports,
+    inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    on_each(inventories, tasks, cancel, move |inventory| {
+        if let Err(error) = kernel.set(server_ports(inventory)) {
+            warn!(%error, "which side sent an orphaned reset may be guessed from its ports");
+        }
+    });
+}
+
+/// Calls `f` with the inventory now, and with each that comes.
+fn on_each(
     mut inventories: watch::Receiver<Arc<Inventory>>,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
+    mut f: impl FnMut(&Inventory) + Send + 'static,
 ) {
     let cancel = cancel.clone();
     tasks.spawn(async move {
         loop {
-            let known = server_ports(&inventories.borrow_and_update());
-            if let Err(error) = kernel.set(known) {
-                warn!(%error, "which side sent an orphaned reset may be guessed from its ports");
-            }
+            f(&inventories.borrow_and_update());
             let changed = tokio::select! {
                 changed = inventories.changed() => changed.is_ok(),
                 () = cancel.cancelled() => false,

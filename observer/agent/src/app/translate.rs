@@ -90,7 +90,7 @@ impl Translator {
         if self.asked == RATE && !std::mem::replace(&mut self.warned, true) {
             warn!(
                 per_second = RATE,
-                "more connections in transit than can be looked up: some are reported without their backend; this is logged once"
+                "more connections than can be looked up in connection tracking: some are reported without their backend; this is logged once"
             );
         }
         self.asked < RATE

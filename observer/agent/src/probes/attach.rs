@@ -85,7 +85,15 @@ impl Attacher {
             }
             self.attached.remove(&link.ifindex);
         }
-        if matches!(link.role, Role::Pod | Role::Uplink) { self.attach(link).await } else { Ok(()) }
+        if !matches!(link.role, Role::Pod | Role::Uplink) {
+            return Ok(());
+        }
+        let attached = self.attach(link).await;
+        if attached.is_err() {
+            let unseen = if link.role == Role::Pod { iface::UNSEEN_POD } else { iface::UNKNOWN };
+            self.mark(link.ifindex, unseen);
+        }
+        attached
     }
 
     /// Handles a link that has gone. The kernel has removed the programs with it.
@@ -126,7 +134,7 @@ impl Attacher {
     }
 
     fn mark(&mut self, ifindex: u32, role: u8) {
-        if role == iface::POD {
+        if matches!(role, iface::POD | iface::UNSEEN_POD) {
             self.pod_links.insert(ifindex);
         } else {
             self.pod_links.remove(&ifindex);

@@ -31,16 +31,17 @@ impl Following {
 
     /// Handles a new or changed link.
     pub(super) async fn up(&mut self, link: Link) {
-        match self.attacher.up(&link).await {
-            Ok(()) => self.seen(link.ifindex),
-            Err(error) => self.unseen(link, &error),
+        if let Err(error) = self.attacher.up(&link).await {
+            self.unseen(link, &error);
+        } else if self.forget(link.ifindex) {
+            info!(interface = link.name, "the interface is followed now");
         }
     }
 
     /// Handles a link that has gone.
     pub(super) fn gone(&mut self, ifindex: u32) {
         self.attacher.gone(ifindex);
-        self.seen(ifindex);
+        self.forget(ifindex);
     }
 
     /// Tries again where attaching failed, and looks who runs before our programs.
@@ -110,11 +111,11 @@ impl Following {
         self.report();
     }
 
-    fn seen(&mut self, ifindex: u32) {
-        if let Some((link, reason)) = self.failed.remove(&ifindex) {
-            info!(interface = link.name, "the interface that was not followed is seen to");
-            (self.blind)(reason, &link.name, None);
-            self.report();
-        }
+    /// Forgets that attaching failed. Returns whether it had.
+    fn forget(&mut self, ifindex: u32) -> bool {
+        let Some((link, reason)) = self.failed.remove(&ifindex) else { return false };
+        (self.blind)(reason, &link.name, None);
+        self.report();
+        true
     }
 }

@@ -115,9 +115,11 @@ impl Sweep {
         if !self.conns.get(key, 0).is_ok_and(|now| now == *conn) {
             return false;
         }
-        // Entered there first: the programs find it in one of the two.
+        // Entered there first: the programs find it in one of the two. A frame for another host that is repeated is as
+        // little of an attempt as the first.
         let ended = ConnValue { outcome: byte(outcome(conn)), ..*conn };
-        let entered = self.ended.insert(key, ended, 0);
+        let is_foreign = conn.flags & ConnValue::FOREIGN != 0;
+        let entered = if is_foreign { Ok(()) } else { self.ended.insert(key, ended, 0) };
         if self.conns.remove(key).is_err() {
             drop(entered.and_then(|()| self.ended.remove(key)));
             return false;

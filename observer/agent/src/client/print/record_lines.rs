@@ -198,7 +198,7 @@ impl Display for Details<'_> {
             Event::Check(check) => fmt_check(check, f),
             Event::Lost(Lost { lost, stage }) => match stage.as_str() {
                 "client" => write!(f, "{lost} records: this reader was too slow"),
-                "ring" => write!(f, "{lost} records: the kernel's ring buffer was full"),
+                "ring" => write!(f, "{lost} records: more came at once than can be told one by one"),
                 stage => write!(f, "{lost} records at stage {stage}"),
             },
         }

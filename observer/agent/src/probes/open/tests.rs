@@ -17,14 +17,10 @@ fn flow(flags: u8) -> FlowValue {
     FlowValue {
         dst: bytes(2),
         backend: bytes(3),
-        isn: 0,
         dport: 80,
         backend_port: 8080,
-        rst_place: 0,
-        rst_seq: 0,
         flags,
-        vantage: 0,
-        _pad: [0; 2],
+        ..FlowValue::default()
     }
 }
 

@@ -5,22 +5,7 @@ use super::*;
 const S: u64 = 1_000_000_000;
 
 fn conn(last_s: u64) -> ConnValue {
-    ConnValue {
-        first_ns: 0,
-        last_ns: last_s * S,
-        dst: [0; 16],
-        backend: [0; 16],
-        dport: 0,
-        backend_port: 0,
-        syns: 1,
-        drop_reason: 0,
-        place: 0,
-        answer_place: 0,
-        outcome: ConnValue::PENDING,
-        vantage: 0,
-        answers: 0,
-        flags: 0,
-    }
+    ConnValue { last_ns: last_s * S, syns: 1, ..ConnValue::default() }
 }
 
 #[test]

@@ -9,35 +9,9 @@ fn pair_key(vantage: u8) -> PairKey {
 #[test]
 fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
     let clock = Clock::read();
-    let conn = |vantage| ConnValue {
-        first_ns: 0,
-        last_ns: 0,
-        dst: [2; 16],
-        backend: [0; 16],
-        dport: 80,
-        backend_port: 0,
-        syns: 1,
-        drop_reason: 0,
-        place: 0,
-        answer_place: 0,
-        outcome: ConnValue::PENDING,
-        vantage,
-        answers: 0,
-        flags: 0,
-    };
+    let conn = |vantage| ConnValue { vantage, ..ConnValue::default() };
     let key = ConnKey { src: [1; 16], isn: 1, sport: 1, _pad: [0; 2] };
-    let reset = |vantage| TransitReset {
-        time_ns: 0,
-        src: [1; 16],
-        dst: [2; 16],
-        sport: 1,
-        dport: 80,
-        place: 0,
-        vantage,
-        by: abi::Side::Server.byte(),
-        reported: 0,
-        _pad: [0; 5],
-    };
+    let reset = |vantage| TransitReset { vantage, by: abi::Side::Server.byte(), ..TransitReset::default() };
     for known in Vantage::ALL.iter().map(|v| v.byte()) {
         assert!(pair_delta(&pair_key(known), &Counters::default()).is_ok());
         assert!(ended(&key, &conn(known), Outcome::Unanswered, 0, clock, &Reasons::default()).is_ok());

@@ -12,16 +12,9 @@ const COUNTS: Counts = Counts { syn: 1, syn_retransmits: 0, rst: [[0; 3]; 2], ou
 #[test]
 fn an_entry_that_cannot_be_decoded_is_counted_in_the_remainder() {
     let entries = [2, 9].map(|vantage| TransitReset {
-        time_ns: 0,
-        src: [1; 16],
-        dst: [2; 16],
-        sport: 40_000,
-        dport: 80,
-        place: 0,
         vantage,
         by: observer_abi::Side::Server.byte(),
-        reported: 0,
-        _pad: [0; 5],
+        ..TransitReset::default()
     });
     let clock = Clock::read();
     let resets = entries.iter().map(|reset| (COUNTS, stranded(reset, clock)));
