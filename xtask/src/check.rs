@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::background::Background;
 use crate::run::{cargo, report_step, run};
-use crate::{fuzz, rules, setup, test, tidy, vm};
+use crate::{cluster, fuzz, rules, setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
@@ -44,6 +44,8 @@ fn other_kernels(root: &Path) -> Result<()> {
 /// # Errors
 /// Fails when a step fails.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
+    // The last step needs it, after half an hour.
+    cluster::api_server_can_be_had()?;
     let mut times = Vec::new();
     for (name, step) in STEPS {
         report_step(&format!("ci: {name}"));

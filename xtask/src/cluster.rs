@@ -143,7 +143,7 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
     match &args.task {
         Task::Up { options, demo } => up::run(root, &place, options, *demo).map(|()| ExitCode::SUCCESS),
         Task::Down => stop::down(&place).map(|()| ExitCode::SUCCESS),
-        Task::Kubectl { args } => place.running().and_then(|()| passed_on(place.kubectl(args)?)),
+        Task::Kubectl { args } => place.running().and_then(|()| passed_on(place.kubectl_here(args))),
         Task::Shell { node, command } => {
             place.running().and_then(|()| passed_on(shell(&place, node, command)?))
         }

@@ -11,7 +11,7 @@ impl Cluster {
     /// # Errors
     /// Fails when the agent doesn't answer.
     pub fn page(&self, node: &str, path: &str) -> Result<Response> {
-        let ask = format!("printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | busybox nc 127.0.0.1 9477");
+        let ask = format!("printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 127.0.0.1 9477");
         http::parse(self.on(node, &ask)?.as_bytes()).with_context(|| format!("{path} of {node}"))
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::Cluster;
@@ -68,6 +69,14 @@ impl Process {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Is true while it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        let state = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT);
+        state == Ok(WaitStatus::StillAlive)
     }
 }
 

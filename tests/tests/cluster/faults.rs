@@ -127,7 +127,8 @@ fn decided(cluster: &Cluster, decision: &str) -> Result<()> {
 fn node_deleted(cluster: &Cluster) -> Result<()> {
     let node = cluster.nodes()?.pop().context("no node")?;
     cluster.kubectl(&format!("delete node {node}"))?;
-    wait::until("its pods to be gone", PATIENCE, || {
+    // The controllers forget a node's pods in rounds of 40 s and 20 s.
+    wait::until("its pods to be gone", 2 * PATIENCE, || {
         let pods = cluster.list(&format!("pods -A --field-selector=spec.nodeName={node}")).ok()?;
         pods.is_empty().then_some(())
     })?;

@@ -31,8 +31,7 @@ const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenar
 }
 
 const EVENT_AS_CLAIM: KnownFault = KnownFault { name: "F8", shows: "an Event is no claim" };
-const MISSING_STATUS: KnownFault =
-    KnownFault { name: "F8", shows: "a finding vip_conflict (active) of two-web" };
+const MISSING_STATUS: KnownFault = KnownFault { name: "F8", shows: "nobody said that the status is missing" };
 
 /// The namespace of the web servers.
 const NAMESPACE: &str = "two-web";

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use lab::real::{Cluster, KnownFault, Scenario};
+use lab::real::{Cluster, Scenario};
 use serde_json::Value;
 
 use world::World;
@@ -15,22 +15,14 @@ use world::World;
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("explain_agrees_with_the_enforcer_from_pod_to_pod", |cluster| agrees(cluster, 0)),
     scenario("explain_agrees_with_the_enforcer_through_services", |cluster| agrees(cluster, 1)),
-    scenario("explain_agrees_with_the_enforcer_from_a_pod_to_itself", |cluster| agrees(cluster, 2))
-        .known_to_fail(deviation("K2")),
-    scenario("explain_agrees_with_the_enforcer_through_the_own_nodes_port", |cluster| agrees(cluster, 3))
-        .known_to_fail(deviation("V1")),
-    scenario("explain_agrees_with_the_enforcer_through_another_nodes_port", |cluster| agrees(cluster, 4))
-        .known_to_fail(deviation("V2")),
-    scenario("explain_agrees_with_the_enforcer_through_load_balancers", |cluster| agrees(cluster, 5))
-        .known_to_fail(deviation("V1")),
+    scenario("explain_agrees_with_the_enforcer_from_a_pod_to_itself", |cluster| agrees(cluster, 2)),
+    scenario("explain_agrees_with_the_enforcer_through_the_own_nodes_port", |cluster| agrees(cluster, 3)),
+    scenario("explain_agrees_with_the_enforcer_through_another_nodes_port", |cluster| agrees(cluster, 4)),
+    scenario("explain_agrees_with_the_enforcer_through_load_balancers", |cluster| agrees(cluster, 5)),
 ];
 
 const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
     Scenario::new(name, Cluster::ensure_agents, run)
-}
-
-const fn deviation(name: &'static str) -> KnownFault {
-    KnownFault { name, shows: "were judged wrong" }
 }
 
 /// The number of random sets of policies, by `cargo xtask cluster test --policies`.

@@ -160,7 +160,14 @@ impl Place {
         self.dir.join("pki").join(format!("{user}.kubeconfig"))
     }
 
-    /// The kubectl of the cluster's own version.
+    /// The kubectl of the cluster's own version, on the machine: it sees the user's files, and what it serves is reached.
+    pub(super) fn kubectl_here(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Command {
+        let mut kubectl = Command::new(self.dir.join("bin/kubectl"));
+        kubectl.arg("--kubeconfig").arg(self.dir.join("kubeconfig")).args(args);
+        kubectl
+    }
+
+    /// The same on the first node, where it also works before the API can be reached from the machine.
     pub(super) fn kubectl(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Command> {
         let mut kubectl = self.on("n1", &self.dir.join("bin/kubectl").to_string_lossy())?;
         kubectl.arg("--kubeconfig").arg(self.kubeconfig("admin")).args(args);

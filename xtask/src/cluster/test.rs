@@ -55,9 +55,10 @@ pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
     let interrupt = Interrupt::catch()?;
     place.claim()?;
     let started = up::start(place, &args.up, &binaries, &interrupt);
-    let keep = args.keep && started.is_ok();
+    let has_started = started.is_ok();
     let result = started.and_then(|()| scenarios(place, args, &built, &archive, &interrupt));
-    if keep {
+    // Scenarios that are ended by a signal leave their changes.
+    if args.keep && has_started && interrupt.check().is_ok() {
         let name = place.name();
         report_step(&format!("the cluster stays; `cargo xtask cluster down --name {name}` ends it"));
         return result;
@@ -65,14 +66,15 @@ pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
     finish(root, place, result, &interrupt)
 }
 
-/// Refuses clusters on which scenarios fail that find no fault.
-fn check(up: &UpArgs) -> Result<()> {
+/// Refuses clusters on which the scenarios, and what the demo shows, can't happen.
+pub(super) fn check(up: &UpArgs) -> Result<()> {
     if up.enforcer == Enforcer::None {
-        let why = "the scenarios compare verdicts with what is enforced: they need `--enforcer kube-router`";
+        let why = "the scenarios and the demo show what is enforced: they need `--enforcer kube-router`";
         return Err(Environment(why.to_owned()).into());
     }
     if up.nodes < NODES {
-        let why = format!("the scenarios place pods on {NODES} nodes: they need `--nodes {NODES}` or more");
+        let why =
+            format!("the scenarios and the demo use {NODES} nodes: they need `--nodes {NODES}` or more");
         return Err(Environment(why).into());
     }
     Ok(())
@@ -102,7 +104,7 @@ fn scenarios(
         // This program, also when another build has taken its path.
         .env("FLOW_OBSERVER_XTASK", format!("/proc/{}/exe", std::process::id()))
         .env("FLOW_OBSERVER_POLICIES", args.policies.to_string());
-    // In a group of its own, so that its end reaches what it runs.
+    // In a group of its own, so that Ctrl-C reaches it through `follow` only.
     let child = tests.process_group(0).spawn().context("the scenarios could not be started")?;
     follow(child, interrupt)
 }
@@ -117,7 +119,8 @@ fn follow(mut child: Child, interrupt: &Interrupt) -> Result<()> {
             bail!("the scenarios on the cluster failed ({status})");
         }
         if interrupt.check().is_err() {
-            // It has nothing to clean up: the cluster goes as a whole.
+            // It takes nothing back, and what it runs beside goes on in groups of their own: all of that ends with the
+            // cluster, which is stopped in any case.
             killpg(Pid::from_raw(child.id().try_into()?), Signal::SIGKILL).unwrap_or_default();
             child.wait()?;
             return interrupt.check();

@@ -14,7 +14,7 @@ use super::demo::Demo;
 use super::finish::finish;
 use super::place::Place;
 use super::wait::Interrupt;
-use super::{Enforcer, UpArgs, control, forward, images, network, node, pki};
+use super::{Enforcer, UpArgs, control, forward, images, network, node, pki, test};
 use crate::run::{capture, report_step};
 use crate::setup::{self, Need};
 
@@ -32,13 +32,17 @@ subjects: [{kind: User, name: system:kube-proxy}]
 
 /// Starts a cluster that stays, or nothing: all of it is stopped again when a step fails or a signal comes.
 pub(super) fn run(root: &Path, place: &Place, options: &UpArgs, with_demo: bool) -> Result<()> {
+    if with_demo {
+        test::check(options)?;
+    }
     place.free()?;
     let binaries = prepare(root, &options.kubernetes)?;
     let demo = if with_demo { Some(Demo::prepare(root)?) } else { None };
     let interrupt = Interrupt::catch()?;
     place.claim()?;
     let install = |()| demo.map_or(Ok(()), |demo| demo.install(place, &interrupt));
-    let started = start(place, options, &binaries, &interrupt).and_then(install);
+    let started =
+        start(place, options, &binaries, &interrupt).and_then(install).and_then(|()| interrupt.check());
     if started.is_err() {
         return finish(root, place, started, &interrupt);
     }

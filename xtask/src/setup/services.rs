@@ -15,12 +15,13 @@ const FORBID: &str =
     "#!/bin/sh\n# Of `cargo xtask setup`, for the time of an installation. Safe to remove.\nexit 101\n";
 
 /// Runs a command while a policy forbids starts. The shell removes the policy, because it outlives this program's end by a
-/// signal: it waits for apt-get, which may end a step first. A policy of the machine's own stays.
+/// signal: it waits for apt-get, which may end a step first. A policy of the machine's own stays; one of ours is left of a
+/// machine that lost its power.
 /// Usage: POLICY TEXT COMMAND...
 const GUARDED: &str = r#"
 policy=$1 text=$2
 shift 2
-[ ! -e "$policy" ] || exec "$@"
+[ ! -e "$policy" ] || printf %s "$text" | cmp -s - "$policy" || exec "$@"
 trap : INT TERM HUP
 printf %s "$text" >"$policy" && chmod 755 "$policy" && "$@"
 status=$?

@@ -4,6 +4,10 @@ use anyhow::{Result, ensure};
 use lab::real::{Cluster, Monitor, Process};
 use serde_json::Value;
 
+fn kinds(findings: &[&Value]) -> String {
+    findings.iter().filter_map(|found| found["kind"].as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// Everything by which somebody could be warned. It starts before the namespace is there.
 pub(crate) struct Listener<'a> {
     cluster: &'a Cluster,
@@ -22,7 +26,8 @@ impl<'a> Listener<'a> {
     pub(crate) fn heard_nothing(&self) -> Result<()> {
         let findings = self.cluster.findings(self.namespace)?;
         let loud: Vec<&Value> = findings.iter().filter(|found| found["severity"] != "info").collect();
-        ensure!(loud.is_empty(), "somebody was warned: {loud:#?}");
+        ensure!(loud.is_empty(), "somebody was warned by {}: {loud:#?}", kinds(&loud));
+        ensure!(self.events.is_running(), "the watch of Events has ended: {}", self.events.log());
         let events = self.events()?;
         let ours: Vec<&Value> =
             events.iter().filter(|event| event["source"]["component"] == "flow-observer").collect();

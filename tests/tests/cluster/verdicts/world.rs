@@ -147,7 +147,8 @@ impl World {
     /// Replaces all policies of the world, and waits until every node enforces them and the agents know them. The
     /// canaries' own policy comes last, and admits in every second round: a node that acts on it has the others too.
     pub(crate) fn enforce(&self, cluster: &Cluster, policies: &[Value], round: u64) -> Result<()> {
-        let admits = round.is_multiple_of(2);
+        // Without any policy everybody is admitted: the first round must show that the policies are in force.
+        let admits = !round.is_multiple_of(2);
         let list = |items: &[Value]| json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         cluster.kubectl("delete networkpolicy -A -l of=gen --ignore-not-found")?;
         cluster.apply(&list(policies))?;

@@ -35,6 +35,14 @@ fn a_signal_leaves_no_policy() {
 }
 
 #[test]
+fn a_policy_that_an_earlier_run_left_goes() {
+    let path = policy("left");
+    fs::write(&path, FORBID).unwrap();
+    assert!(run_guarded(&path, r#"test -x "$0""#));
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_policy_of_the_machine_stays() {
     let path = policy("machine");
     fs::write(&path, "the machine's").unwrap();
