@@ -2,6 +2,7 @@
 //!
 //! Enumerations are raw bytes here, because map memory may be read as any bytes; see [`crate::Vantage::from_byte`].
 
+use crate::record::Tuple;
 use crate::values::{Announced, Outcome, Phase, Side};
 
 /// Identifies a pair, for which counters are kept: two addresses, the server's port, and the vantage.
@@ -147,6 +148,21 @@ impl ConnValue {
     pub const FOREIGN: u8 = 2;
     /// The client has sent a RST for its own SYN.
     pub const GAVE_UP: u8 = 4;
+
+    /// Returns the addresses of the attempt with this key.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tuple(&self, key: &ConnKey) -> Tuple {
+        Tuple {
+            src: key.src,
+            dst: self.dst,
+            backend: self.backend,
+            sport: key.sport,
+            dport: self.dport,
+            backend_port: self.backend_port,
+            _pad: [0; 2],
+        }
+    }
 }
 
 impl FlowValue {
@@ -156,6 +172,21 @@ impl FlowValue {
     pub const FIN_SERVER: u8 = 2;
     /// The flow was not seen opening: it is from the kernel's connection table.
     pub const SEEDED: u8 = 4;
+
+    /// Returns the addresses of the connection with this key.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tuple(&self, key: &FlowKey) -> Tuple {
+        Tuple {
+            src: key.src,
+            dst: self.dst,
+            backend: self.backend,
+            sport: key.sport,
+            dport: self.dport,
+            backend_port: self.backend_port,
+            _pad: [0; 2],
+        }
+    }
 }
 
 /// Describes a RST of an unknown connection on its way through the node, from its first hook to the one by which it

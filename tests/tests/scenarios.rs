@@ -407,6 +407,25 @@ fn sigterm_leaves_nothing_behind() {
     }
 }
 
+/// A CNI may replace the qdisc, and our filters go with it.
+#[test]
+fn programs_that_somebody_removed_are_attached_again() {
+    let world = World::new().unwrap();
+    let (client, server, _serving) = two_pods(&world);
+    let agent = world.agent(&["--attach", "clsact"]).unwrap();
+    only_record(&agent, &client.ns, server.at(PORT));
+    agent.wait_metric("connection_attempts_total", &[], 1.0).unwrap();
+    for veth in [&client.veth, &server.veth] {
+        world.node.ns.exec(format!("tc qdisc del dev {veth} clsact")).unwrap();
+    }
+    agent
+        .wait_for("a connection to be seen again", |agent| {
+            drop(connect(&client.ns, server.at(PORT)).unwrap());
+            (agent.metric("connection_attempts_total", &[]).unwrap() > 1.0).then_some(())
+        })
+        .unwrap();
+}
+
 /// The mode may change between two runs; filters of the old one would count everything twice.
 #[test]
 fn a_restart_removes_what_a_killed_agent_left() {

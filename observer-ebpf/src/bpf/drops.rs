@@ -15,6 +15,9 @@ use super::packet::{ACK, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, SYN, ma
 use super::tables::{self, CLOSED, CONNS, ENDED, EVENTS, count_drop, count_unattributed, lose};
 use super::{emit, netns, settings, tracker};
 
+/// Drops of one pair for one reason between two drains, from which on each attempt's own is not reported any more.
+const STORM: u64 = 1_024;
+
 #[raw_tracepoint(tracepoint = "kfree_skb")]
 pub(super) fn flow_obs_drops(ctx: RawTracePointContext) -> i32 {
     let reason = reason(&ctx);
@@ -109,14 +112,14 @@ fn freed(skb: u64, receiver: u64, reason: u32) -> Option<()> {
             return None;
         }
     }
-    let joined = is_syn && join(&packet, reason);
-    if is_syn && !joined && reason == REASON_NONE && is_foreign(&packet) {
+    let joined = if is_syn { join(&packet, reason) } else { Joined::Nothing };
+    if joined == Joined::Foreign {
         return None;
     }
     let oriented = orient(&mut packet, is_syn);
     let count = count(&packet, reason);
-    // The drop of an attempt's SYN belongs to its record. Of others a storm must leave room for the rest.
-    if joined || count.is_power_of_two() {
+    // The first drop of an attempt belongs to its record. A storm must leave room for the rest.
+    if (joined == Joined::First && (1..STORM).contains(&count)) || count.is_power_of_two() {
         report(&packet, oriented, reason);
     }
     Some(())
@@ -225,17 +228,33 @@ fn known(key: &FlowKey) -> bool {
     tables::opened(key).is_some() || CLOSED.get_ptr(key).is_some()
 }
 
+/// What the drop of a SYN belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Joined {
+    /// No attempt that is known.
+    Nothing,
+    /// An attempt, of which nothing was dropped before.
+    First,
+    /// An attempt that was dropped before.
+    Again,
+    /// An attempt between other hosts: a kernel that gives no reasons frees its SYN like any other.
+    Foreign,
+}
+
 /// Notes the drop at its attempt, which a firewall's error may have ended before. The dropped SYN has the destination
-/// after DNAT, which names the backend. False if there is no such attempt.
+/// after DNAT, which names the backend.
 #[inline(never)]
-fn join(p: &Freed, reason: u32) -> bool {
-    let key = attempt(p);
-    let Some(conn) = CONNS.get_ptr_mut(&key).or_else(|| ENDED.get_ptr_mut(&key)) else { return false };
+fn join(p: &Freed, reason: u32) -> Joined {
+    let key = ConnKey { src: p.src, isn: p.seq, sport: p.sport, _pad: [0; 2] };
+    let Some(conn) = CONNS.get_ptr_mut(&key).or_else(|| ENDED.get_ptr_mut(&key)) else {
+        return Joined::Nothing;
+    };
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
     if conn.flags & ConnValue::FOREIGN != 0 {
         if reason == REASON_NONE {
-            return false;
+            return Joined::Foreign;
         }
         tracker::confirm(&key, conn);
     }
@@ -243,19 +262,7 @@ fn join(p: &Freed, reason: u32) -> bool {
         conn.backend = p.dst;
         conn.backend_port = p.dport;
     }
+    let joined = if conn.drop_reason == 0 { Joined::First } else { Joined::Again };
     conn.drop_reason = reason.wrapping_add(1);
-    true
-}
-
-/// Is true for the SYN of a frame for another host: a kernel that gives no reasons frees it like any other.
-#[inline(never)]
-fn is_foreign(p: &Freed) -> bool {
-    let Some(conn) = CONNS.get_ptr(&attempt(p)) else { return false };
-    // SAFETY: map values stay valid while the program runs.
-    unsafe { (*conn).flags & ConnValue::FOREIGN != 0 }
-}
-
-#[inline(always)]
-fn attempt(syn: &Freed) -> ConnKey {
-    ConnKey { src: syn.src, isn: syn.seq, sport: syn.sport, _pad: [0; 2] }
+    joined
 }

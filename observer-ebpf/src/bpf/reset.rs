@@ -12,14 +12,20 @@ use super::{emit, tracker};
 /// Counts a RST once per node, with the side that sent it and how far its connection was.
 #[inline(never)]
 pub(super) fn rst(seen: &Segment<'_>) {
-    if (seen.tcp.flags & ACK != 0 && refused(seen)) || gave_up(seen) || of_flow(seen) {
+    if seen.tcp.flags & ACK != 0 && refused(seen) {
+        // A hook before NAT could not know the attempt, and holds the RST as an orphan.
+        let _ = RESETS.remove(&mark(seen));
+        return;
+    }
+    // What passes between other hosts is no orphan of this node.
+    if gave_up(seen) || of_flow(seen) || seen.foreign {
         return;
     }
     match passage(seen) {
         Passage::Held if seen.hook & 1 != 0 => released(seen),
         Passage::None if seen.sighting == Sighting::First => orphan(seen),
         // The same hook saw one like it before: that one was another packet.
-        Passage::Repeated => orphan(seen),
+        Passage::Repeated if !held_again(seen) => orphan(seen),
         _ => {}
     }
 }
@@ -50,6 +56,21 @@ fn passage(seen: &Segment<'_>) -> Passage {
     }
 }
 
+/// Holds a RST that enters like one before, which has left meanwhile. False if that one is still on its way, or if this one
+/// leaves.
+#[inline(always)]
+fn held_again(seen: &Segment<'_>) -> bool {
+    let Some(held) = RESETS.get_ptr_mut(&mark(seen)) else { return false };
+    // SAFETY: see `passage`.
+    let held = unsafe { &mut *held };
+    let again = seen.hook & 1 == 0 && held.reported != 0;
+    if again {
+        held.time_ns = emit::now();
+        held.reported = 0;
+    }
+    again
+}
+
 /// Identifies a RST by what NAT does not change.
 #[inline(always)]
 fn mark(seen: &Segment<'_>) -> u64 {
@@ -66,6 +87,9 @@ fn refused(seen: &Segment<'_>) -> bool {
     }
     // SAFETY: it is not null; see `passage`.
     let conn = unsafe { &mut *conn };
+    if tracker::is_others(seen, conn) {
+        return true;
+    }
     if tracker::note_answer(seen, &key, conn) {
         count(&tracker::pair(&key, conn), Side::Server, Phase::Handshake);
     }
@@ -86,26 +110,10 @@ fn late(seen: &Segment<'_>, key: &ConnKey) -> bool {
         conn.answer_place = seen.place;
     }
     if conn.answer_place == seen.place {
-        // The sweep takes an attempt as established whose answer left unseen.
-        let opened = conn.outcome == Outcome::Established.byte();
-        let phase = if opened { Phase::Established } else { Phase::Handshake };
-        count(&tracker::pair(key, conn), Side::Server, phase);
-        emit::reset(&handshake_tuple(key, conn), conn.vantage, Side::Server, phase);
+        count(&tracker::pair(key, conn), Side::Server, Phase::Handshake);
+        emit::reset(&conn.tuple(key), conn.vantage, Side::Server, Phase::Handshake);
     }
     true
-}
-
-#[inline(always)]
-fn handshake_tuple(key: &ConnKey, conn: &ConnValue) -> Tuple {
-    Tuple {
-        src: key.src,
-        dst: conn.dst,
-        backend: conn.backend,
-        sport: key.sport,
-        dport: conn.dport,
-        backend_port: conn.backend_port,
-        _pad: [0; 2],
-    }
 }
 
 /// Handles a client's RST for its own SYN that has no answer yet. False if it is no such RST.
@@ -115,10 +123,10 @@ fn gave_up(seen: &Segment<'_>) -> bool {
     let Some(conn) = CONNS.get_ptr_mut(&key) else { return false };
     // SAFETY: see `passage`.
     let conn = unsafe { &mut *conn };
-    if conn.flags & ConnValue::GAVE_UP == 0 {
+    if conn.flags & (ConnValue::GAVE_UP | ConnValue::FOREIGN) == 0 {
         conn.flags |= ConnValue::GAVE_UP;
         count(&tracker::pair(&key, conn), Side::Client, Phase::Handshake);
-        emit::reset(&handshake_tuple(&key, conn), conn.vantage, Side::Client, Phase::Handshake);
+        emit::reset(&conn.tuple(&key), conn.vantage, Side::Client, Phase::Handshake);
     }
     true
 }
@@ -185,22 +193,8 @@ fn known(seen: &Segment<'_>, flow: *mut FlowValue, by: Side) {
     flow.rst_seq = seen.tcp.seq;
     let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
     count(&pair, by, phase);
-    report(&key, flow, by, phase);
+    emit::reset(&flow.tuple(&key), flow.vantage, by, phase);
     tracker::end_both(&key, flow);
-}
-
-#[inline(always)]
-fn report(key: &FlowKey, flow: &FlowValue, by: Side, phase: Phase) {
-    let tuple = Tuple {
-        src: key.src,
-        dst: flow.dst,
-        backend: flow.backend,
-        sport: key.sport,
-        dport: flow.dport,
-        backend_port: flow.backend_port,
-        _pad: [0; 2],
-    };
-    emit::reset(&tuple, flow.vantage, by, phase);
 }
 
 /// Handles a RST whose SYN was not seen here. Which side sent it follows from the ports.

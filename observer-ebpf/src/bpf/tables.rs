@@ -174,12 +174,14 @@ pub(super) fn begin(key: &ConnKey, conn: &ConnValue) {
     }
 }
 
-/// Removes the entry of a handshake that has ended.
+/// Removes the entry of a handshake that has ended. False if another was first: it reports the attempt.
 #[inline(always)]
-pub(super) fn end(key: &ConnKey) {
-    if CONNS.remove(key).is_ok() {
+pub(super) fn end(key: &ConnKey) -> bool {
+    let removed = CONNS.remove(key).is_ok();
+    if removed {
         turn(turnover::ENDED);
     }
+    removed
 }
 
 #[inline(always)]

@@ -176,10 +176,6 @@ fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> Found {
 #[inline(always)]
 fn segment(seen: &Segment<'_>) {
     let flags = seen.tcp.flags;
-    // Of what is for others only a SYN is noted: an answer that this node sends makes it its own.
-    if seen.foreign && flags & (SYN | ACK | RST) != SYN {
-        return;
-    }
     if flags & RST != 0 {
         reset::rst(seen);
     } else if flags & (SYN | ACK) == SYN {

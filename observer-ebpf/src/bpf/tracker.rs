@@ -183,16 +183,27 @@ pub(super) fn syn_ack(seen: &Segment<'_>) {
     }
     // SAFETY: it is not null; see `syn`.
     let conn = unsafe { &mut *conn };
-    note_answer(seen, &key, conn);
-    conn.flags &= !ConnValue::REFUSED;
-    if !is_delivered(seen, conn) || conn.outcome != ConnValue::PENDING {
+    if is_others(seen, conn) {
         return;
     }
-    conn.outcome = Outcome::Established.byte();
-    open(&key, conn);
-    count_outcome(&pair(&key, conn), Outcome::Established);
-    emit::attempt(&key, conn, Outcome::Established, 0);
-    tables::end(&key);
+    note_answer(seen, &key, conn);
+    conn.flags &= !ConnValue::REFUSED;
+    if !is_delivered(seen, conn) {
+        return;
+    }
+    // The entry may be used again as soon as it is removed. The one that removes it reports the attempt.
+    let ended = *conn;
+    open(&key, &ended);
+    if tables::end(&key) {
+        count_outcome(&pair(&key, &ended), Outcome::Established);
+        emit::attempt(&key, &ended, Outcome::Established, 0);
+    }
+}
+
+/// Is true for an answer between two other hosts: neither it nor its SYN was for this node.
+#[inline(always)]
+pub(super) fn is_others(seen: &Segment<'_>, conn: &ConnValue) -> bool {
+    seen.foreign && conn.flags & ConnValue::FOREIGN != 0
 }
 
 /// Handles a SYN-ACK that comes after its attempt was reported as unanswered or rejected. An attempt has one outcome, but
@@ -253,18 +264,21 @@ pub(super) fn is_delivered(seen: &Segment<'_>, conn: &ConnValue) -> bool {
 }
 
 /// Ends an attempt without a connection. The entry moves to those that ended, because a client that ignores a refusal
-/// repeats its SYN, and other hooks see the same answer: neither is new. It works on the entry itself, since the stack is
-/// too small for a copy.
+/// repeats its SYN, and other hooks see the same answer: neither is new. The one that removes the pending entry reports the
+/// attempt, from the new entry: the old one may be used again, and the stack is too small for a copy.
 #[inline(always)]
 pub(super) fn finish(key: &ConnKey, conn: &mut ConnValue, outcome: Outcome, icmp: u16) {
-    if conn.outcome != ConnValue::PENDING {
-        return;
-    }
     conn.outcome = outcome.byte();
     let _ = ENDED.insert(key, &*conn, ANY);
-    count_outcome(&pair(key, conn), outcome);
-    emit::attempt(key, conn, outcome, icmp);
-    tables::end(key);
+    if !tables::end(key) {
+        return;
+    }
+    if let Some(ended) = ENDED.get_ptr(key) {
+        // SAFETY: see `syn`.
+        let ended = unsafe { &*ended };
+        count_outcome(&pair(key, ended), outcome);
+        emit::attempt(key, ended, outcome, icmp);
+    }
 }
 
 /// Remembers the connection under both tuples that the hooks see of it.
@@ -333,10 +347,11 @@ pub(super) fn end_both(key: &FlowKey, flow: &FlowValue) {
         other.dst = flow.dst;
         other.dport = flow.dport;
     }
-    close(key, flow);
+    // `flow` is in the table under `key`, so that this entry goes last.
     if flow.backend_port != 0 {
         close(&other, flow);
     }
+    close(key, flow);
 }
 
 /// Returns the packet's tuple if its sender opened the connection.

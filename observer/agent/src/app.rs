@@ -110,15 +110,14 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
     follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
-    let open = probes::Open::new(&loaded)?;
-    let lasting = Arc::new(Mutex::new(probes::Lasting::new(&mut loaded)?));
+    let flows = loaded.flows();
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
-    let hooks = hooks(&shared, attaching, Arc::clone(&lasting), inventories.clone());
+    let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone());
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     follow::links(&options, inventories.clone(), link_tx, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
-    follow::connections(open, lasting, look, engine_tx, tasks, cancel);
+    follow::connections(flows, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
     let server = crate::http::serve_with(listener, shared, access, cancel.clone());
@@ -190,7 +189,7 @@ fn engine_config(options: &Options) -> EngineConfig {
 fn hooks(
     shared: &Arc<Shared>,
     attaching: ReadinessGuard,
-    lasting: Arc<Mutex<probes::Lasting>>,
+    flows: Arc<Mutex<probes::Flows>>,
     inventories: watch::Receiver<Arc<Inventory>>,
 ) -> Hooks {
     let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
@@ -198,7 +197,7 @@ fn hooks(
         synced: Box::new(move |pod_links| {
             // In a task of its own, so that a long table does not hold up new interfaces.
             tokio::spawn(async move {
-                probes::seed(lasting, pod_links).await;
+                probes::seed(flows, pod_links).await;
                 drop(attaching);
             });
         }),

@@ -110,3 +110,56 @@ fn a_reset_passes_several_hooks_and_counts_once() {
     );
     assert_eq!(passed.rst, [[0; 3], [0, 1, 0]]);
 }
+
+#[test]
+fn a_refusal_that_comes_in_under_a_masqueraded_address_counts_once() {
+    let mut bed = bed();
+    let reset = answer(RST, ISN + 1);
+    let mut outside = reset.clone();
+    // To the node's address, by which the server knows the client.
+    outside[30..34].copy_from_slice(&[192, 0, 2, 1]);
+    let steps = [(Classifier::PodOut, &syn()), (Classifier::UplinkIn, &outside), (Classifier::PodIn, &reset)];
+    let counted = run(&mut bed, &steps.map(|(program, packet)| (program, packet.as_slice())));
+    assert_eq!((counted.outcomes, counted.rst), ([0, 1, 0, 0], [[0; 3], [1, 0, 0]]));
+    assert_eq!(bed.stranded().unwrap(), [], "it is no orphan");
+}
+
+#[test]
+fn an_answer_to_an_interface_below_the_uplink_is_one() {
+    let mut bed = bed();
+    let mut syn_ack = answer(SYN, ISN + 1);
+    syn_ack[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+    let counted = run(&mut bed, &[(Classifier::UplinkOut, &syn()), (Classifier::UplinkIn, &syn_ack)]);
+    assert_eq!((counted.syn, counted.outcomes), (1, [1, 0, 0, 0]));
+}
+
+#[test]
+fn what_passes_between_other_hosts_is_nobodys() {
+    let mut bed = bed();
+    let foreign = |mut frame: Vec<u8>| {
+        frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+        frame
+    };
+    let frames =
+        [syn(), answer(SYN, ISN + 1), answer(RST, ISN + 9), syn(), answer(RST, ISN + 1)].map(foreign);
+    let steps = frames.each_ref().map(|frame| (Classifier::UplinkIn, frame.as_slice()));
+    assert_eq!(run(&mut bed, &steps), Counts::default());
+    assert_eq!(bed.stranded().unwrap(), []);
+}
+
+#[test]
+fn each_orphan_of_a_burst_is_counted_as_its_client_knows_the_server() {
+    let mut bed = bed();
+    let inside = answer(RST, 0);
+    let mut outside = inside.clone();
+    // From the address of the Service.
+    outside[26..30].copy_from_slice(&[10, 43, 0, 7]);
+    for _ in 0..3 {
+        bed.run(Classifier::PodOut, &inside, 1).unwrap();
+        bed.run(Classifier::UplinkOut, &outside, 1).unwrap();
+    }
+    let deltas = bed.counted().unwrap();
+    let [delta] = deltas.as_slice() else { panic!("{deltas:?}") };
+    assert_eq!(delta.pair.unwrap().dst.to_string(), "10.43.0.7");
+    assert_eq!(delta.counts.rst, [[0; 3], [0, 0, 3]]);
+}

@@ -20,7 +20,7 @@ use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
-use crate::probes::{Lasting, Open, Ports, Vips};
+use crate::probes::{Flows, Ports, Vips};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 
@@ -190,20 +190,20 @@ pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &
 
 /// Follows the open connections. Without them there are no latent denials; everything else works.
 pub(super) fn connections(
-    tracker: Open,
-    lasting: Arc<Mutex<Lasting>>,
+    flows: Arc<Mutex<Flows>>,
     look: Arc<Notify>,
     to: mpsc::Sender<Input>,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
     // Sockets include connections older than the agent. Where their namespaces can't be entered, the probes know the rest.
+    let tracker = Arc::clone(&flows);
     let otherwise = move || match sock_diag::established() {
         Ok(open) => Ok(Listing { open, all: true }),
-        Err(_) => tracker.read().map(|open| Listing { open, all: false }),
+        Err(_) => tracker.lock().list().map(|open| Listing { open, all: false }),
     };
     let source = Source::Conntrack { otherwise: Some(Box::new(otherwise)) };
-    let keep = Box::new(move |tuple: &FlowTuple| lasting.lock().keep(tuple));
+    let keep = Box::new(move |tuple: &FlowTuple| flows.lock().keep(tuple));
     let following = open_connections::follow(source, Default::default(), keep, look, to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {

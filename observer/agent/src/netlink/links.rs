@@ -165,7 +165,8 @@ impl Follower {
         }
         if stale.routes {
             let routes = routes::dump(&mut self.requests).await?;
-            self.table.set_default_routes(routes::default_route_links(&routes));
+            let (main, other) = routes::default_route_links(&routes);
+            self.table.set_default_routes(main, other);
         }
         if stale.addresses {
             let decode = |kind, body: &[u8]| (kind == NEWADDR).then(|| address(body)).flatten();

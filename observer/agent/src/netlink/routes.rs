@@ -91,13 +91,13 @@ pub(super) async fn dump(socket: &mut Socket) -> Result<Vec<Route>, NetlinkError
     Ok(routes)
 }
 
-/// Returns the interfaces that default routes leave by.
-pub(super) fn default_route_links(routes: &[Route]) -> BTreeSet<u32> {
-    routes
-        .iter()
-        .filter(|route| route.is_default())
-        .flat_map(|route| route.ifindexes.iter().copied())
-        .collect()
+/// Returns the interfaces that default routes leave by: those of the main table, and those of all others.
+pub(super) fn default_route_links(routes: &[Route]) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let links = |main| {
+        let defaults = routes.iter().filter(move |route| route.is_default() && route.main == main);
+        defaults.flat_map(|route| route.ifindexes.iter().copied()).collect()
+    };
+    (links(true), links(false))
 }
 
 fn prefixes_to(routes: &[Route], ifindexes: &BTreeSet<u32>) -> BTreeSet<IpNet> {

@@ -63,13 +63,6 @@ impl TrafficControl {
         }
         Ok(Self { qdisc, filters })
     }
-
-    /// Returns the first filter that runs before the programs that `is_ours` recognises, if any. It may end the chain, and
-    /// then those see nothing.
-    pub fn in_front(&self, is_ours: impl Fn(&str) -> bool) -> Option<&Filter> {
-        let first = self.filters.iter().filter_map(|filters| filters.first());
-        first.into_iter().find(|filter| !filter.program.as_deref().is_some_and(&is_ours))
-    }
 }
 
 fn message(ifindex: u32, parent: u32) -> Vec<u8> {

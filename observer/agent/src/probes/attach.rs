@@ -7,15 +7,15 @@ use aya::maps::{HashMap as KernelMap, MapData, MapError};
 use aya::programs::tc::{
     NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
 };
-use aya::programs::{LinkOrder, ProgramError, TcAttachType};
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType};
 use observer_abi::iface;
 use tracing::{debug, info, warn};
 
 use crate::netlink::links::{Link, Role};
-use crate::netlink::traffic_control::TrafficControl;
+use crate::netlink::traffic_control::{Filter, TrafficControl};
 use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
-use crate::probes::{drops, maps};
+use crate::probes::{drops, maps, tcx};
 
 /// The way in which programs are attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,11 +41,20 @@ impl AttachMode {
 }
 
 struct Attached {
-    name: String,
-    role: Role,
-    ethernet: bool,
+    link: Link,
     // Dropping a link detaches it.
     _links: Vec<SchedClassifierLink>,
+}
+
+/// The place of our programs among those at an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    /// They run first.
+    First,
+    /// This program runs before one of them.
+    Behind(String),
+    /// One of them is there no more.
+    Gone,
 }
 
 /// Owns the attachments. It has one writer: the task that follows the links.
@@ -79,8 +88,9 @@ impl Attacher {
         };
         self.mark(link.ifindex, role);
         if let Some(known) = self.attached.get_mut(&link.ifindex) {
-            if known.role == link.role && known.ethernet == link.ethernet {
-                known.name.clone_from(&link.name);
+            let same = known.link.role == link.role && known.link.ethernet == link.ethernet;
+            known.link = link.clone();
+            if same {
                 return Ok(());
             }
             self.attached.remove(&link.ifindex);
@@ -100,7 +110,7 @@ impl Attacher {
     pub fn gone(&mut self, ifindex: u32) {
         self.mark(ifindex, iface::UNKNOWN);
         if let Some(gone) = self.attached.remove(&ifindex) {
-            debug!(interface = gone.name, "interface gone");
+            debug!(interface = gone.link.name, "interface gone");
         }
     }
 
@@ -116,14 +126,14 @@ impl Attacher {
     pub(super) fn names(&self, role: Role) -> impl Iterator<Item = &str> {
         self.attached
             .values()
-            .filter(move |attached| attached.role == role)
-            .map(|attached| attached.name.as_str())
+            .filter(move |attached| attached.link.role == role)
+            .map(|attached| attached.link.name.as_str())
     }
 
     /// Returns the number of interfaces followed: pods, then uplinks.
     #[must_use]
     pub fn followed(&self) -> (usize, usize) {
-        let pods = self.attached.values().filter(|a| a.role == Role::Pod).count();
+        let pods = self.attached.values().filter(|attached| attached.link.role == Role::Pod).count();
         (pods, self.attached.len() - pods)
     }
 
@@ -174,9 +184,7 @@ impl Attacher {
             }
         }
         info!(interface = link.name, role = ?link.role, "following interface");
-        let attached =
-            Attached { name: link.name.clone(), role: link.role, ethernet: link.ethernet, _links: links };
-        self.attached.insert(link.ifindex, attached);
+        self.attached.insert(link.ifindex, Attached { link: link.clone(), _links: links });
         Ok(())
     }
 
@@ -225,20 +233,54 @@ impl Attacher {
         Ok(())
     }
 
-    /// Returns the interfaces on which another program runs before ours, each with the name of that program. With TCX
-    /// ours was put first.
-    pub async fn in_front(&self) -> Vec<(String, Option<String>)> {
-        let mut found = Vec::new();
-        if self.mode == AttachMode::Clsact {
-            for (ifindex, attached) in &self.attached {
-                let control = TrafficControl::read(*ifindex).await.unwrap_or_default();
-                let first = control.in_front(|name| name.starts_with(Classifier::PREFIX));
-                let name = first.map(|filter| filter.program.clone().unwrap_or_else(|| filter.kind.clone()));
-                found.push((attached.name.clone(), name));
-            }
-        }
-        found
+    /// Is true for an interface that programs are attached to.
+    pub(super) fn follows(&self, ifindex: u32) -> bool {
+        self.attached.contains_key(&ifindex)
     }
+
+    /// Forgets that programs are attached to an interface, so that [`Self::up`] attaches them again.
+    pub(super) fn forget(&mut self, ifindex: u32) {
+        self.attached.remove(&ifindex);
+    }
+
+    /// Returns each interface that programs are attached to, and their position there if it can be read.
+    pub(super) async fn positions(&self) -> Vec<(Link, Option<Position>)> {
+        let ours: Vec<u32> =
+            Classifier::ALL.into_iter().filter_map(|classifier| self.id(classifier)).collect();
+        let mut positions = Vec::new();
+        for attached in self.attached.values() {
+            let names = self.names_at(attached.link.ifindex, &ours).await;
+            positions.push((attached.link.clone(), names.map(|names| position(&names))));
+        }
+        positions
+    }
+
+    fn id(&self, classifier: Classifier) -> Option<u32> {
+        let program: &SchedClassifier = self.ebpf.program(classifier.name())?.try_into().ok()?;
+        program.info().ok().map(|info| info.id())
+    }
+
+    /// Returns the programs of the ingress and of the egress, in the order in which they run; `None` stands for ours.
+    async fn names_at(&self, ifindex: u32, ours: &[u32]) -> Option<[Vec<Option<String>>; 2]> {
+        if self.mode == AttachMode::Clsact {
+            let control = TrafficControl::read(ifindex).await.ok()?;
+            let is_ours = |name: &String| name.starts_with(Classifier::PREFIX);
+            let name =
+                |filter: Filter| Some(filter.program.unwrap_or(filter.kind)).filter(|name| !is_ours(name));
+            return Some(control.filters.map(|filters| filters.into_iter().map(name).collect()));
+        }
+        let name = |id: u32| (!ours.contains(&id)).then(|| format!("program {id}"));
+        let at = |direction| Some(tcx::programs(ifindex, direction).ok()?.into_iter().map(name).collect());
+        Some([at(TcAttachType::Ingress)?, at(TcAttachType::Egress)?])
+    }
+}
+
+fn position(names: &[Vec<Option<String>>; 2]) -> Position {
+    if names.iter().any(|names| !names.contains(&None)) {
+        return Position::Gone;
+    }
+    let mut first = names.iter().filter_map(|names| names.first()?.as_ref());
+    first.next().map_or(Position::First, |name| Position::Behind(name.clone()))
 }
 
 /// Removes filters that a killed agent left on a clsact qdisc. TCX links end with their agent.
@@ -271,3 +313,6 @@ fn vanished(error: &ProgramError) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

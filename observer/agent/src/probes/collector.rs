@@ -1,5 +1,7 @@
 //! Collects what the programs leave in maps, as inputs of the engine.
 
+use std::sync::Arc;
+
 use flow_model::input::Input;
 
 use crate::probes::clock::Clock;
@@ -33,7 +35,7 @@ impl Collector {
             drain: Drain::new(ebpf)?,
             unattributed: Unattributed::new(ebpf)?,
             unrecorded: Unrecorded::new(ebpf)?,
-            sweep: Sweep::new(ebpf)?,
+            sweep: Sweep::new(ebpf, Arc::clone(&loaded.flows))?,
             transit_resets: TransitResets::new(ebpf)?,
             reasons: loaded.reasons.clone(),
         })

@@ -6,7 +6,7 @@ use flow_model::blind_spot::BlindSpot;
 use tracing::{info, warn};
 
 use crate::netlink::links::{Link, Role};
-use crate::probes::attach::Attacher;
+use crate::probes::attach::{Attacher, Position};
 use crate::probes::error::ProbeError;
 use crate::probes::hooks::Blind;
 
@@ -33,40 +33,59 @@ impl Following {
     pub(super) async fn up(&mut self, link: Link) {
         if let Err(error) = self.attacher.up(&link).await {
             self.unseen(link, &error);
-        } else if self.forget(link.ifindex) {
+        } else if self.forget(link.ifindex) && self.attacher.follows(link.ifindex) {
             info!(interface = link.name, "the interface is followed now");
         }
     }
 
     /// Handles a link that has gone.
-    pub(super) fn gone(&mut self, ifindex: u32) {
+    pub(super) fn gone(&mut self, ifindex: u32, name: &str) {
         self.attacher.gone(ifindex);
         self.forget(ifindex);
+        self.in_sight(name);
     }
 
-    /// Tries again where attaching failed, and looks who runs before our programs.
+    /// Tries again where attaching failed or what was attached is gone, and looks who runs before our programs.
     pub(super) async fn check(&mut self) {
         let failed: Vec<Link> = self.failed.values().map(|(link, _)| link.clone()).collect();
         for link in failed {
             self.up(link).await;
         }
-        let found = self.attacher.in_front().await;
-        let found: HashMap<_, _> =
-            found.into_iter().filter_map(|(interface, program)| Some((interface, program?))).collect();
-        for interface in self.in_front.keys().filter(|interface| !found.contains_key(*interface)) {
-            (self.blind)(BlindSpot::InFront, interface, None);
-        }
-        for (interface, program) in &found {
-            if self.in_front.get(interface) != Some(program) {
-                let why = format!(
-                    "`{program}` runs before the agent's program on {interface}: what it takes or passes on is not seen"
-                );
-                warn!("{why}");
-                (self.blind)(BlindSpot::InFront, interface, Some(why));
+        for (link, position) in self.attacher.positions().await {
+            match position {
+                Some(Position::Gone) => {
+                    warn!(
+                        interface = link.name,
+                        "the agent's programs were removed; they are attached again"
+                    );
+                    self.attacher.forget(link.ifindex);
+                    self.up(link).await;
+                }
+                Some(Position::Behind(program)) => self.behind(link.name, program),
+                Some(Position::First) => self.in_sight(&link.name),
+                // What was known of it still holds, as far as can be told.
+                None => {}
             }
         }
-        self.in_front = found;
         self.report();
+    }
+
+    fn behind(&mut self, interface: String, program: String) {
+        if self.in_front.get(&interface) != Some(&program) {
+            let why = format!(
+                "`{program}` runs before the agent's program on {interface}: what it takes or passes on is not seen. \
+                 `bpftool net show dev {interface}` names it; restart the agent to put its own first again"
+            );
+            warn!("{why}");
+            (self.blind)(BlindSpot::InFront, &interface, Some(why));
+            self.in_front.insert(interface, program);
+        }
+    }
+
+    fn in_sight(&mut self, interface: &str) {
+        if self.in_front.remove(interface).is_some() {
+            (self.blind)(BlindSpot::InFront, interface, None);
+        }
     }
 
     /// Reports whether each probe sees what it should.

@@ -9,6 +9,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::probes::sys::bpf;
+
 const BPF_MAP_CREATE: libc::c_long = 0;
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
@@ -51,20 +53,20 @@ impl Grace {
     /// Waits. It takes some milliseconds.
     pub(super) fn wait(&self) -> io::Result<()> {
         let (key, value) = (0u32, descriptor(&self.inner));
-        let update = Update {
+        let mut update = Update {
             map_fd: descriptor(&self.outer),
             _pad: 0,
             key: (&raw const key).addr() as u64,
             value: (&raw const value).addr() as u64,
             flags: 0,
         };
-        bpf(BPF_MAP_UPDATE_ELEM, &update).map(drop)
+        bpf(BPF_MAP_UPDATE_ELEM, &mut update).map(drop)
     }
 }
 
 fn create(map_type: u32, inner_map_fd: u32) -> io::Result<OwnedFd> {
-    let create = Create { map_type, key_size: 4, value_size: 4, max_entries: 1, flags: 0, inner_map_fd };
-    let fd = bpf(BPF_MAP_CREATE, &create)?;
+    let mut create = Create { map_type, key_size: 4, value_size: 4, max_entries: 1, flags: 0, inner_map_fd };
+    let fd = bpf(BPF_MAP_CREATE, &mut create)?;
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the kernel has just made this descriptor for us, and nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -72,11 +74,4 @@ fn create(map_type: u32, inner_map_fd: u32) -> io::Result<OwnedFd> {
 
 fn descriptor(fd: &OwnedFd) -> u32 {
     fd.as_raw_fd().cast_unsigned()
-}
-
-fn bpf<T>(command: libc::c_long, attr: &T) -> io::Result<libc::c_long> {
-    // SAFETY: `attr` is the beginning of `union bpf_attr` as the command reads it, with its size; the kernel takes the
-    // rest as zero. The pointers in it are those of variables that outlive the call.
-    let rc = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) };
-    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
 }

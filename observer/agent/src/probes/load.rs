@@ -6,11 +6,13 @@ use aya::maps::RingBuf;
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use observer_abi::{NamespaceLayout, REASON_BITS};
+use parking_lot::Mutex;
 
 use crate::probes::btf::KernelTypes;
 use crate::probes::claims::Claims;
 use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
+use crate::probes::flows::Flows;
 use crate::probes::reasons::Reasons;
 use crate::probes::ring::RingReader;
 use crate::probes::{drops, kernel_log, maps, namespaces};
@@ -39,6 +41,7 @@ pub struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) reader: RingReader,
     pub(super) reasons: Reasons,
+    pub(super) flows: Arc<Mutex<Flows>>,
     /// Is an error with the reason when the drop probe can't be attached.
     pub(super) drops: Result<(), String>,
 }
@@ -59,11 +62,12 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     let drops = namespaces.and_then(|_| drops::load(&mut ebpf).map_err(|error| error.to_string()));
     // The ring is opened before anything is attached, so that the first events have a reader.
     let ring = RingBuf::try_from(maps::take(&mut ebpf, "EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
+    let flows = Arc::new(Mutex::new(Flows::new(&mut ebpf)?));
     let reader = RingReader::new(ring, reasons.clone(), Claims::new(&ebpf)?);
     if settings.log_level > 0 {
         kernel_log::forward(&mut ebpf);
     }
-    Ok(Loaded { ebpf, reader, reasons, drops })
+    Ok(Loaded { ebpf, reader, reasons, flows, drops })
 }
 
 impl Loaded {
@@ -73,6 +77,12 @@ impl Loaded {
     /// Fails when the object has none of that name.
     pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, ProbeError> {
         classifier::program(&mut self.ebpf, name)
+    }
+
+    /// Returns the tables of open connections.
+    #[must_use]
+    pub fn flows(&self) -> Arc<Mutex<Flows>> {
+        Arc::clone(&self.flows)
     }
 
     /// Returns the reader of the ring.

@@ -1,15 +1,19 @@
 //! Ends attempts that no packet ends: those without an answer, and those whose answer left by a way that no hook sees.
 
+use std::sync::Arc;
+
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use flow_model::flow::{Counts, Outcome};
 use flow_model::input::{Input, LostStage};
 use observer_abi::{self as abi, ConnKey, ConnValue};
+use parking_lot::Mutex;
 
 use crate::probes::batch::Batches;
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
+use crate::probes::flows::Flows;
 use crate::probes::reasons::Reasons;
 use crate::probes::turnover::Turnover;
 use crate::probes::{convert, maps};
@@ -24,6 +28,7 @@ pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
     ended: HashMap<MapData, ConnKey, ConnValue>,
     all: Batches,
+    flows: Arc<Mutex<Flows>>,
     turnover: Turnover,
     faults: Faults,
     /// Entries found by the last sweep.
@@ -78,12 +83,12 @@ fn limit(inputs: &mut Vec<Input>) -> u64 {
 }
 
 impl Sweep {
-    pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
+    pub(super) fn new(ebpf: &mut Ebpf, flows: Arc<Mutex<Flows>>) -> Result<Self, ProbeError> {
         let map = maps::take(ebpf, "CONNS")?;
         let all = Batches::of(&map).map_err(ProbeError::system("the handshake map"))?;
         let conns = HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?;
         let (ended, turnover) = (maps::hash(ebpf, "ENDED")?, Turnover::new(ebpf)?);
-        Ok(Self { conns, ended, all, turnover, faults: Faults::default(), entries: 0 })
+        Ok(Self { conns, ended, all, flows, turnover, faults: Faults::default(), entries: 0 })
     }
 
     /// Returns the attempts that ended without a packet since the last sweep, their counts, and how many handshakes and
@@ -115,13 +120,21 @@ impl Sweep {
         if !self.conns.get(key, 0).is_ok_and(|now| now == *conn) {
             return false;
         }
-        // Entered there first: the programs find it in one of the two. A frame for another host that is repeated is as
-        // little of an attempt as the first.
-        let ended = ConnValue { outcome: byte(outcome(conn)), ..*conn };
+        let how = outcome(conn);
+        let ended = ConnValue { outcome: byte(how), ..*conn };
+        // A frame for another host that is repeated is as little of an attempt as the first.
         let is_foreign = conn.flags & ConnValue::FOREIGN != 0;
-        let entered = if is_foreign { Ok(()) } else { self.ended.insert(key, ended, 0) };
+        // Entered there first: the programs find it in one of the two.
+        match how {
+            _ if is_foreign => {}
+            Outcome::Established => self.flows.lock().open(key, conn),
+            _ => drop(self.ended.insert(key, ended, 0)),
+        }
         if self.conns.remove(key).is_err() {
-            drop(entered.and_then(|()| self.ended.remove(key)));
+            // A program ended it, and may have entered what it knows.
+            if self.ended.get(key, 0).is_ok_and(|now| now == ended) {
+                drop(self.ended.remove(key));
+            }
             return false;
         }
         self.turnover.removed();

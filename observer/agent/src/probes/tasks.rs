@@ -86,7 +86,7 @@ async fn follow(
             event = links.recv() => match event {
                 None => break,
                 Some(LinkEvent::Up(link)) => following.up(link).await,
-                Some(LinkEvent::Gone { ifindex, .. }) => following.gone(ifindex),
+                Some(LinkEvent::Gone { ifindex, name }) => following.gone(ifindex, &name),
                 Some(LinkEvent::Synced) => {
                     if let Some(first) = first.take() {
                         let drops = first.attach_drops(&mut following.attacher);

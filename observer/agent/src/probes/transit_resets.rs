@@ -38,12 +38,15 @@ impl TransitResets {
         let entries = entries.map_err(ProbeError::system("reading the map of resets"))?;
         let mut stranded = Vec::new();
         for (mark, reset) in entries {
-            let late = end || now_ns.saturating_sub(reset.time_ns) >= PASSAGE_NS;
-            // It may have left since it was read.
-            let reported = reset.reported != 0 || self.map.get(&mark, 0).is_ok_and(|now| now.reported != 0);
+            let is_late = |reset: &TransitReset| end || now_ns.saturating_sub(reset.time_ns) >= PASSAGE_NS;
+            if !is_late(&reset) {
+                continue;
+            }
+            // It may have left since it was read, or another one like it may be on its way.
+            let Ok(now) = self.map.get(&mark, 0) else { continue };
             // The one that removes the entry reports it: this, or a hook that knows the connection after all.
-            if late && self.map.remove(&mark).is_ok() && !reported {
-                stranded.push(reset);
+            if is_late(&now) && self.map.remove(&mark).is_ok() && now.reported == 0 {
+                stranded.push(now);
             }
         }
         let resets = stranded.iter().map(|reset| (counts(reset), convert::stranded(reset, clock)));

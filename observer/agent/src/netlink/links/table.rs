@@ -10,7 +10,10 @@ use crate::netlink::links::link::{Link, LinkEvent, Role, UplinkChoice};
 pub(super) struct LinkTable {
     uplinks: UplinkChoice,
     links: BTreeMap<u32, LinkMessage>,
+    /// Interfaces with a default route of the main table.
     default_routes: BTreeSet<u32>,
+    /// Interfaces with a default route of a policy's or a VRF's table.
+    other_defaults: BTreeSet<u32>,
     node_links: BTreeSet<u32>,
     reported: BTreeMap<u32, Link>,
     gone: Vec<LinkEvent>,
@@ -22,6 +25,7 @@ impl LinkTable {
             uplinks,
             links: BTreeMap::new(),
             default_routes: BTreeSet::new(),
+            other_defaults: BTreeSet::new(),
             node_links: BTreeSet::new(),
             reported: BTreeMap::new(),
             gone: Vec::new(),
@@ -32,7 +36,7 @@ impl LinkTable {
     /// notification for the IPv4 routes that an interface loses by going down.
     pub(super) fn apply(&mut self, link: LinkMessage) -> bool {
         let went_down = self.links.get(&link.ifindex).is_some_and(|old| old.up && !link.up);
-        let doubtful = went_down && self.default_routes.contains(&link.ifindex);
+        let doubtful = went_down && self.has_default_route(link.ifindex);
         self.links.insert(link.ifindex, link);
         doubtful
     }
@@ -64,9 +68,9 @@ impl LinkTable {
         self.links = new;
     }
 
-    /// Sets the interfaces that default routes leave by.
-    pub(super) fn set_default_routes(&mut self, ifindexes: BTreeSet<u32>) {
-        self.default_routes = ifindexes;
+    /// Sets the interfaces that default routes leave by: those of the main table, and those of other tables.
+    pub(super) fn set_default_routes(&mut self, main: BTreeSet<u32>, other: BTreeSet<u32>) {
+        (self.default_routes, self.other_defaults) = (main, other);
     }
 
     /// Sets the interfaces that have an address of a Node.
@@ -76,7 +80,7 @@ impl LinkTable {
 
     /// Is true when a default route leaves by this interface.
     pub(super) fn has_default_route(&self, ifindex: u32) -> bool {
-        self.default_routes.contains(&ifindex)
+        self.default_routes.contains(&ifindex) || self.other_defaults.contains(&ifindex)
     }
 
     /// Returns the configured uplinks that do not exist.
@@ -139,8 +143,11 @@ impl LinkTable {
     fn is_chosen(&self, raw: &LinkMessage) -> bool {
         match &self.uplinks {
             UplinkChoice::Found => {
-                let leads_out = self.has_default_route(raw.ifindex) || self.node_links.contains(&raw.ifindex);
-                leads_out && raw.may_lead_out()
+                let ifindex = &raw.ifindex;
+                let leads_out = self.default_routes.contains(ifindex) || self.node_links.contains(ifindex);
+                // A policy may send traffic to a pod, e.g. a VPN's. That leads out of the node only from there.
+                let by_policy = self.other_defaults.contains(ifindex) && !self.leads_to_pods(raw);
+                (leads_out || by_policy) && raw.may_lead_out()
             }
             UplinkChoice::Named(names) => names.contains(&raw.name),
         }
@@ -150,7 +157,13 @@ impl LinkTable {
     /// packets only after DNAT. The ports of containers are pods'.
     fn carries_uplink(&self, raw: &LinkMessage) -> bool {
         let bridge = raw.master.and_then(|master| self.links.get(&master));
-        bridge.is_some_and(|bridge| bridge.kind == "bridge" && self.is_chosen(bridge)) && !raw.is_pod()
+        let is_out = bridge.is_some_and(|bridge| bridge.kind == "bridge" && self.is_chosen(bridge));
+        is_out && !raw.is_pod() && raw.may_lead_out()
+    }
+
+    fn leads_to_pods(&self, raw: &LinkMessage) -> bool {
+        let has_pod = || self.links.values().any(|link| link.master == Some(raw.ifindex) && link.is_pod());
+        raw.is_pod() || (raw.kind == "bridge" && has_pod())
     }
 }
 

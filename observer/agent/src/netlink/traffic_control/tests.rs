@@ -9,21 +9,6 @@ fn filters(names: &[&str]) -> Vec<Filter> {
 }
 
 #[test]
-fn whoever_runs_first_stands_in_front() {
-    let ours = |name: &str| name.starts_with("ours");
-    let of = |ingress: &[&str], egress: &[&str]| TrafficControl {
-        qdisc: Some("clsact".into()),
-        filters: [filters(ingress), filters(egress)],
-    };
-    assert_eq!(of(&["ours_in", "theirs"], &["ours_out"]).in_front(ours), None);
-    assert_eq!(of(&[], &[]).in_front(ours), None);
-    assert_eq!(of(&["ours_in"], &["theirs", "ours_out"]).in_front(ours), filters(&["theirs"]).first());
-    let other = Filter { kind: "flower".into(), program: None };
-    let control = TrafficControl { qdisc: None, filters: [vec![other.clone()], vec![]] };
-    assert_eq!(control.in_front(ours), Some(&other));
-}
-
-#[test]
 fn a_message_cut_anywhere_is_nothing() {
     let whole = message(7, INGRESS);
     for end in 0..whole.len() {

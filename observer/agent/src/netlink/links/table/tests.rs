@@ -48,9 +48,9 @@ fn a_bridge_gets_its_role_from_its_ports() {
 fn a_veth_with_the_default_route_is_the_uplink() {
     let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(pod(5, None));
-    table.set_default_routes([5].into());
+    table.set_default_routes([5].into(), [].into());
     assert_eq!(roles(&table.changes()), [(5, Some(Role::Uplink))]);
-    table.set_default_routes([].into());
+    table.set_default_routes([].into(), [].into());
     assert_eq!(roles(&table.changes()), [(5, Some(Role::Pod))]);
 }
 
@@ -63,9 +63,9 @@ fn an_uplink_is_known_as_one_until_it_goes() {
     };
     table.apply(pod(5, None));
     assert!(!was_uplink(&mut table));
-    table.set_default_routes([5].into());
+    table.set_default_routes([5].into(), [].into());
     assert!(was_uplink(&mut table));
-    table.set_default_routes([].into());
+    table.set_default_routes([].into(), [].into());
     assert!(was_uplink(&mut table));
     table.apply(pod(5, Some(1)));
     assert!(was_uplink(&mut table));
@@ -78,7 +78,7 @@ fn an_uplink_is_known_as_one_until_it_goes() {
 fn named_uplinks_are_exactly_those() {
     let mut table = LinkTable::new(UplinkChoice::Named(vec!["eth1".into()]));
     table.apply(raw(2, "eth0", ""));
-    table.set_default_routes([2].into());
+    table.set_default_routes([2].into(), [].into());
     assert_eq!(table.missing_uplinks(), ["eth1"]);
     table.apply(raw(3, "eth1", ""));
     assert_eq!(table.missing_uplinks(), [""; 0]);
@@ -113,7 +113,7 @@ fn after_a_peer_leaves_the_links_are_read_again() {
 fn a_default_route_is_doubted_when_its_interface_goes_down() {
     let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(raw(2, "eth0", ""));
-    table.set_default_routes([2].into());
+    table.set_default_routes([2].into(), [].into());
     assert!(!table.apply(raw(2, "eth0", "")));
     assert!(table.apply(LinkMessage { up: false, ..raw(2, "eth0", "") }));
 }
@@ -123,7 +123,7 @@ fn what_leads_to_no_other_machine_is_no_uplink() {
     let mut table = LinkTable::new(UplinkChoice::Found);
     table.apply(raw(2, "dummy0", "dummy"));
     table.apply(LinkMessage { peer: Some(4), ..raw(3, "cni_host", "veth") });
-    table.set_default_routes([2, 3].into());
+    table.set_default_routes([2, 3].into(), [].into());
     assert_eq!(roles(&table.changes()), [(2, Some(Role::Other)), (3, Some(Role::Other))]);
 }
 
@@ -134,10 +134,31 @@ fn a_bridge_that_is_an_uplink_leads_out_through_its_ports() {
     table.apply(LinkMessage { master: Some(1), ..raw(2, "eth0", "") });
     table.apply(LinkMessage { master: Some(9), ..raw(3, "eth1", "") });
     table.apply(pod(5, Some(1)));
-    table.set_default_routes([1].into());
+    table.set_default_routes([1].into(), [].into());
     let events = table.changes();
     let expected = [Role::Uplink, Role::Uplink, Role::Other, Role::Pod];
     assert_eq!(roles(&events), [1, 2, 3, 5].into_iter().zip(expected.map(Some)).collect::<Vec<_>>());
     let ports = events.iter().filter(|event| matches!(event, LinkEvent::Up(link) if link.bridge_port));
     assert_eq!(ports.count(), 2, "eth0 and the pod");
+}
+
+#[test]
+fn a_policy_that_routes_through_a_pod_makes_no_uplink() {
+    let mut table = LinkTable::new(UplinkChoice::Found);
+    table.apply(raw(1, "cni0", "bridge"));
+    table.apply(pod(5, Some(1)));
+    table.apply(pod(6, None));
+    table.apply(raw(2, "wan1", ""));
+    table.set_default_routes([].into(), [1, 2, 6].into());
+    let expected = [(1, Role::Bridge), (2, Role::Uplink), (5, Role::Pod), (6, Role::Pod)];
+    assert_eq!(roles(&table.changes()), expected.map(|(ifindex, role)| (ifindex, Some(role))));
+}
+
+#[test]
+fn a_dummy_in_a_bridge_that_leads_out_is_no_uplink() {
+    let mut table = LinkTable::new(UplinkChoice::Found);
+    table.apply(raw(1, "br0", "bridge"));
+    table.apply(LinkMessage { master: Some(1), ..raw(2, "dummy0", "dummy") });
+    table.set_default_routes([1].into(), [].into());
+    assert_eq!(roles(&table.changes()), [(1, Some(Role::Uplink)), (2, Some(Role::Other))]);
 }

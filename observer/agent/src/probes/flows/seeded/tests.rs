@@ -1,6 +1,7 @@
 //! Tuples of connections that conntrack listed.
 
 use super::*;
+use crate::netlink::conntrack::State;
 
 fn conn(reply_dst: &str) -> Conn {
     let ip = |s: &str| s.parse::<IpAddr>().unwrap();
