@@ -109,7 +109,8 @@ impl Following {
         (self.attached)("drops", attached.is_ok());
         if let Err(why) = attached {
             warn!("drops are not reported: {why}");
-            (self.blind)(BlindSpot::NoDrops, NODE, Some(why.clone()));
+            let remedy = "`flow-observer doctor` names what is missing";
+            (self.blind)(BlindSpot::NoDrops, NODE, Some(format!("drops are not reported: {why}; {remedy}")));
         }
     }
 
@@ -121,7 +122,13 @@ impl Following {
         if !self.failed.contains_key(&link.ifindex) {
             warn!(%error, "interface not followed; the agent tries again");
         }
-        (self.blind)(reason, &link.name, Some(error.to_string()));
+        let remedy = match reason {
+            BlindSpot::PlaceTaken => "",
+            _ => {
+                "; the agent tries again every 10 s, and `flow-observer doctor` says what this kernel allows"
+            }
+        };
+        (self.blind)(reason, &link.name, Some(format!("{error}{remedy}")));
         if let Some((before, other)) = self.failed.insert(link.ifindex, (link, reason))
             && other != reason
         {

@@ -134,7 +134,9 @@ async fn collect(
         collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
         drops.into_iter().for_each(|(namespace, count)| unattributed(namespace, count));
         let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
-        blind(BlindSpot::Counters, "maps", failed);
+        let late =
+            |error| format!("counts are late or incomplete: {error}; if it stays so, restart the agent");
+        blind(BlindSpot::Counters, "maps", failed.map(late));
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {

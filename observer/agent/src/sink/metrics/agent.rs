@@ -40,7 +40,7 @@ const PROBE_ATTACHED: Spec = Spec {
     help: "Whether a probe is attached",
     labels: &[&[Label::text("probe", "`pods`, `uplinks`, `drops`")]],
     unit: "1 or 0",
-    changes: "when a probe is attached, or can't be attached to one of its interfaces",
+    changes: "when a probe is attached; 0 while it can't be attached to one of its interfaces, or another program runs before it there",
     bound: "one series per probe",
 };
 const BLIND_SPOTS: Spec = Spec {
