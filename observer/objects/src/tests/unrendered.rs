@@ -115,8 +115,12 @@ fn objects_that_make_others_are_not_judged() {
 }
 
 #[test]
-fn a_policy_in_two_files_with_other_content_is_not_judged() {
+fn a_policy_twice_with_other_content_is_not_judged() {
     let other = policy("p").replace("podSelector: {}", "podSelector: {matchLabels: {a: b}}");
+    let twice = format!("{}\n---\n{other}", policy("p"));
+    assert_eq!(read(&[("a.yaml", &twice)], &Reader::default()).0, ["a.yaml"]);
+    let list = format!("[{}, {other}]", policy("p"));
+    assert_eq!(read(&[("a.yaml", &list)], &Reader::default()).0, ["a.yaml"]);
     assert_eq!(read(&[("a.yaml", &policy("p")), ("b.yaml", &other)], &Reader::default()).0, ["b.yaml"]);
     assert!(read(&[("a.yaml", &policy("p")), ("b.yaml", &policy("p"))], &Reader::default()).0.is_empty());
 }
