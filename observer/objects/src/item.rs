@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::kinds::Kind;
 use crate::list::Item;
 use crate::object::Object;
-use crate::policy::foreign;
+use crate::policy::{foreign, misnamed};
 use crate::problem::{Extent, Note};
 
 /// Converts an item. With `None` the object can't be used at all.
@@ -51,7 +51,8 @@ fn if_lost(value: &Value) -> Extent {
             text("apiVersion").is_some() || (value.get("metadata").is_some() && value.get("spec").is_some());
         return if is_manifest { Extent::Unjudged(arcstr::literal!("document")) } else { Extent::Object };
     };
-    match kind.parse::<Kind>().is_ok() || kind.ends_with("List") || foreign::is_policy(value) {
+    let is_policy = || foreign::is_policy(value) || misnamed::refused(value).is_some();
+    match kind.parse::<Kind>().is_ok() || kind.ends_with("List") || is_policy() {
         true => Extent::Unjudged(kind.into()),
         false => Extent::Object,
     }

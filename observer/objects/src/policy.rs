@@ -5,6 +5,7 @@ mod broken;
 mod dialect;
 mod field;
 pub(crate) mod foreign;
+pub(crate) mod misnamed;
 mod names;
 mod namespaced;
 mod origin;

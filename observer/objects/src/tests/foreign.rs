@@ -80,6 +80,39 @@ fn other_kinds_are_only_counted(#[case] version: &str, #[case] kind: &str) {
     assert_eq!(inventory.policies, flow_model::policies::Policies::default());
 }
 
+#[rstest]
+#[case(
+    "apiVersion: v1, kind: NetworkPolicy",
+    "{}",
+    "apiVersion `v1` has no kind `NetworkPolicy`; the API refuses it; networking.k8s.io/v1 has"
+)]
+#[case("apiVersion: networking.k8s.io, kind: NetworkPolicy", "{}", "has no kind")]
+#[case("apiVersion: policy/v1, kind: NetworkPolicy", "{}", "has no kind")]
+#[case("apiVersion: apps/v1, kind: NetworkPolicy", "{}", "has no kind")]
+#[case(
+    "apiVersion: networking.k8s.io/v1, kind: Networkpolicy",
+    "{podSelector: {}, ingress: []}",
+    "has no kind"
+)]
+#[case("apiVersion: networking.k8s.io/v1, kind: NetPolicy", "{policyTypes: [Ingress]}", "has no kind")]
+#[case("kind: CiliumNetworkPolicy", "{}", "`CiliumNetworkPolicy` without apiVersion")]
+fn what_the_api_knows_under_another_name_is_not_judged(
+    #[case] head: &str,
+    #[case] spec: &str,
+    #[case] why: &str,
+) {
+    let text = format!("{{{head}, metadata: {{name: p, namespace: data}}, spec: {spec}}}");
+    let loaded = loaded(&[("x.yaml", &text)]);
+    let [problem] = &loaded.problems[..] else { panic!("{:?}", loaded.problems) };
+    assert!(problem.message.contains(why), "{problem}");
+    assert!(matches!(problem.extent, crate::problem::Extent::Unjudged(_)), "{problem:?}");
+}
+
+#[test]
+fn policy_types_are_the_sign_of_a_policy() {
+    assert!(broken("example.org/v1", "Fence", "{policyTypes: [Egress]}").is_unjudged());
+}
+
 #[test]
 fn a_kind_of_the_same_name_elsewhere_is_counted_apart() {
     let loaded = loaded(&[(
