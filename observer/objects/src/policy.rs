@@ -6,7 +6,7 @@ mod dialect;
 mod field;
 pub(crate) mod foreign;
 pub(crate) mod misnamed;
-mod names;
+pub(crate) mod names;
 mod namespaced;
 mod origin;
 mod ports;
@@ -73,6 +73,7 @@ pub(crate) fn doubtful(kind: Kind, key: &ObjectRef, why: &str) -> PolicyBody {
 
 fn whole(kind: Kind, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {
     kind.check_version(object)?;
+    names::check(&key.name)?;
     let object = Field::root(object).record(&OBJECT)?;
     let origin = origin::read(&object);
     Ok(match Dialect::of(kind) {

@@ -104,6 +104,8 @@ impl Collector {
                 Ok(Some(template)) => {
                     self.templates.insert(id.clone(), template);
                 }
+                // Why a pod itself can't be read is noted with the object.
+                Err(_) if id.known_kind() == Some(Kind::Pod) => {}
                 Err(why) => notes.push(Note {
                     extent: Extent::Unjudged(arcstr::format!("{id}")),
                     message: format!("{within}{id}: its pods are left out: {why}"),

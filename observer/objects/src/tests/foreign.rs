@@ -34,6 +34,9 @@ fn is(key: &str, value: &str) -> Value {
 #[case("projectcalico.org/v3", "NetworkPolicy", "{selector: \"a in {'x', 'z'} && !has(b)\"}",
     json!([{"key": "a", "operator": {"in": ["x", "z"]}}, {"key": "b", "operator": "does_not_exist"}]))]
 #[case("crd.projectcalico.org/v1", "NetworkPolicy", "{selector: app == 'a' || all()}", json!([]))]
+#[case("projectcalico.org/v3", "NetworkPolicy", "{selector: (app == 'a' && b == 'c') && all()}", json!([]))]
+#[case("projectcalico.org/v3", "NetworkPolicy", "{selector: app == 'a' && all()}", json!([is("app", "a")]))]
+#[case("projectcalico.org/v3", "NetworkPolicy", "{selector: all() && has(b) && !(c == 'd')}", json!([]))]
 #[case("crd.antrea.io/v1beta1", "NetworkPolicy", "{appliedTo: [{podSelector: {matchLabels: {app: a}}}]}", json!([is("app", "a")]))]
 #[case("security.istio.io/v1", "AuthorizationPolicy", "{selector: {matchLabels: {app: a}}}", json!([is("app", "a")]))]
 #[case("example.org/v1", "SuperNetworkPolicy", "{podSelector: {matchLabels: {app: a}}}", json!([is("app", "a")]))]
