@@ -13,4 +13,4 @@ pub(crate) use pod::{PodBody, pod, ports};
 pub(crate) use role::Role;
 pub(crate) use service::{ServiceBody, service};
 pub(crate) use slice::{SliceBody, slice};
-pub(crate) use template::{TemplateBody, template};
+pub(crate) use template::{TemplateBody, template, template_path};

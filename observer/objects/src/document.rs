@@ -51,7 +51,9 @@ fn parse_chunk(chunk: &split::Chunk<'_>, out: &mut Vec<Result<Document, Broken>>
         }
     };
     let body = split::skip_marker(text);
-    if body.trim_start().starts_with('{') {
+    let start = body.trim_start();
+    // No JSON begins with two braces, but the text of a template does.
+    if start.starts_with('{') && !start.starts_with("{{") {
         let line = chunk.line + split::newlines(&text.as_bytes()[..text.len() - body.len()]);
         if json::parse(body, line, out) {
             return;

@@ -11,11 +11,13 @@
 //! | `proposal` | manifests as a proposed change |
 //! | `directory`, `manifests` | one source as a whole |
 //! | `read`, `index` | files, and the objects that exist now |
-//! | `problem`, `item` | what could not be read, and one item of a document |
-//! | `object` | one object of any kind |
+//! | `item` | one item of a document to an object |
+//! | `object`, `problem` | one object of any kind, and what could not be read; each names the other |
 //! | `convert`, `policy`, `announcers` | readers of single kinds |
 //! | `kinds`, `values` | the table of kinds, and readers of fields |
-//! | `names`, `text`, `error`, `document`, `list` | small helpers that use no other module |
+//! | `list` | the objects of a document |
+//! | `document` | a file's bytes to documents |
+//! | `names`, `text`, `error` | small helpers that use no other module |
 
 mod announcers;
 mod convert;

@@ -5,6 +5,7 @@ mod collect;
 mod content;
 mod makers;
 mod placement;
+mod references;
 mod templates;
 mod unrendered;
 

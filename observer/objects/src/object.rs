@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::announcers::{self, AnnouncerBody};
 use crate::convert::{self, PodBody, ServiceBody, SliceBody, TemplateBody};
 use crate::kinds::Kind;
-use crate::policy::{self, PolicyBody, foreign};
+use crate::policy::{self, PolicyBody, foreign, misnamed};
 use crate::problem::Extent;
 use crate::values::{self, NAME_LABEL, typed};
 
@@ -107,6 +107,9 @@ impl Object {
 fn body(id: &ObjectId, mut value: Value, notes: &mut Vec<String>) -> Result<Body, String> {
     let key = &id.object;
     let Some(kind) = id.known_kind() else {
+        if let Some(why) = misnamed::refused(&value) {
+            return Err(why);
+        }
         let Some(policy) = foreign::read(&id.kind, key, &value) else { return Ok(workload(id, value)) };
         notes.push(format!("isn't judged: {}", policy.why));
         return Ok(Body::Policy(PolicyBody::Broken(Arc::new(policy))));

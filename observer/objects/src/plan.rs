@@ -1,6 +1,7 @@
 //! A Terraform or OpenTofu plan as a proposed change.
 
 mod network_policy;
+mod partial;
 mod resource;
 mod unknown;
 
@@ -42,6 +43,10 @@ pub fn change(json: &[u8]) -> Result<Change, PlanError> {
         let root = values.into_iter().find(|v| v.is_object()).ok_or(PlanError::NotAPlan)?;
         out.module(&root["root_module"]);
     }
+    for why in partial::reasons(&plan) {
+        let (object, why) = (arcstr::literal!("plan"), why.to_owned());
+        out.change.unjudged.push(Unjudged { place: None, object, why });
+    }
     for deferred in plan["deferred_changes"].as_array().into_iter().flatten() {
         let resource = &deferred["resource_change"];
         out.unjudged(resource, "it is only planned after this plan is applied");
@@ -68,10 +73,15 @@ impl Collected {
         if resource["mode"] == "data" || (does("forget") && !does("create")) {
             return;
         }
+        let is_changed = !does("no-op") && !does("read");
         if let Some(why) = resource::unjudged(resource) {
-            if !does("no-op") && !does("read") {
+            if is_changed {
                 self.unjudged(resource, why);
             }
+            return;
+        }
+        if is_changed && resource::is_workload(resource) {
+            self.unjudged(resource, "resources of this type aren't read, so policies may select other pods");
             return;
         }
         let before = resource::content(resource, &change["before"], &Value::Null).objects();
@@ -117,7 +127,7 @@ impl Collected {
     fn take(&mut self, resource: &Value, content: Content, before: &[Value]) -> HashSet<ObjectId> {
         let address = address(resource);
         let kind = resource["type"].as_str().unwrap_or_default();
-        if resource::is_workload(kind) {
+        if resource::is_workload(resource) {
             *self.unread.entry(kind.to_owned()).or_default() += 1;
         }
         let mut objects = match content {

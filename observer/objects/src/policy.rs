@@ -5,7 +5,8 @@ mod broken;
 mod dialect;
 mod field;
 pub(crate) mod foreign;
-mod names;
+pub(crate) mod misnamed;
+pub(crate) mod names;
 mod namespaced;
 mod origin;
 mod ports;
@@ -72,6 +73,7 @@ pub(crate) fn doubtful(kind: Kind, key: &ObjectRef, why: &str) -> PolicyBody {
 
 fn whole(kind: Kind, key: &ObjectRef, object: &Value) -> Result<PolicyBody> {
     kind.check_version(object)?;
+    names::check(&key.name)?;
     let object = Field::root(object).record(&OBJECT)?;
     let origin = origin::read(&object);
     Ok(match Dialect::of(kind) {

@@ -25,12 +25,12 @@ pub struct Problem {
 /// The extent of what a problem affects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
-    /// A file or a document could not be read or parsed, or is not rendered, so it may hold any policy.
+    /// A file or a document could not be read or parsed, is left out, or is not rendered, so it may hold any policy.
     Unreadable,
     /// An object is there but can't be judged: a policy of a kind that isn't judged, or one that says two things. An empty
     /// text stands for an object without a name.
     Unjudged(ArcStr),
-    /// Files or objects of a kind are left out, or what a file gave earlier is still used.
+    /// Nothing that decides is missing: a directory is empty, a kind has another form, or what a file gave earlier is used.
     Files,
     /// A single object is left out, or is used without some of its values.
     Object,

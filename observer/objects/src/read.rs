@@ -15,7 +15,7 @@ use file::File;
 use listing::{Listing, Stamp, probe};
 
 pub(crate) use file::bytes;
-pub(crate) use listing::{KUSTOMIZATIONS, is_kustomization, manifest_files};
+pub(crate) use listing::{KUSTOMIZATIONS, is_chart, is_kustomization, manifest_files};
 
 /// The files under a path, with the objects of each.
 #[derive(Debug)]

@@ -17,6 +17,8 @@ mod view;
 use std::sync::Arc;
 
 use flow_model::baseline::Baseline;
+use flow_model::inventory::Inventory;
+use flow_model::policies::BrokenPolicy;
 
 use draft::{Drafts, OptOuts};
 use judge::Judge;
@@ -43,16 +45,41 @@ pub fn audit(change: &Change, baselines: &[Baseline]) -> Report {
     };
     let mut out = Drafts::default();
     lints::run(&view, &judge, &mut out);
-    for baseline in baselines.iter().filter(|baseline| baseline.lost > 0) {
-        let Baseline { node, lost, .. } = baseline;
-        report
-            .notes
-            .push(format!("the baseline of node {node} lacks {lost} flows that gave way to newer ones"));
-    }
+    report.unjudged.extend(baselines.iter().filter(|baseline| baseline.lost > 0).map(lost));
     if !baselines.is_empty() {
         let flows = flows::Flows { view: &view, before: &before, flows: &flows };
         flows.judge(&judge, &mut out, &mut report);
     }
+    if !report.unknown.is_empty() {
+        report.unjudged.extend(still_broken(&before, &after).map(unread));
+    }
     out.finish(&OptOuts::new(change, &after), &mut report);
     report
+}
+
+/// Describes the flows that a baseline lacks.
+fn lost(Baseline { node, lost, .. }: &Baseline) -> Unjudged {
+    let flows = if *lost == 1 { "flow" } else { "flows" };
+    Unjudged {
+        place: None,
+        object: arcstr::format!("baseline of node {node}"),
+        why: format!("lacks {lost} {flows} that gave way to newer ones"),
+    }
+}
+
+/// Returns the policies of the cluster that can't be read or aren't judged, and that the change leaves there.
+fn still_broken<'a>(before: &'a Inventory, after: &'a Inventory) -> impl Iterator<Item = &'a BrokenPolicy> {
+    let stays =
+        |policy: &&Arc<BrokenPolicy>| after.policies.broken.iter().any(|after| Arc::ptr_eq(after, policy));
+    before.policies.broken.iter().filter(stays).map(|policy| &**policy)
+}
+
+/// Describes such a policy: the verdict on a flow may depend on it.
+fn unread(policy: &BrokenPolicy) -> Unjudged {
+    let object = match policy.name.is_empty() {
+        true => policy.kind.clone(),
+        false => arcstr::format!("{} {}", policy.kind, policy.object_ref()),
+    };
+    let why = format!("it is in the cluster, and may decide on the pods that it may select: {}", policy.why);
+    Unjudged { place: None, object, why }
 }

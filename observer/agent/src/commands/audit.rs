@@ -31,8 +31,8 @@ const AFTER: &str = "\
 Exit codes:
   0  everything was judged, and nothing was found
   1  something was found, or a document can't be read
-  2  something was not judged, such as a Cilium policy, a chart, or a resource of a plan;
-     or the arguments are wrong, or a file is missing
+  2  something was not judged, such as a Cilium policy, a chart, a resource of a plan, or an observed
+     flow whose verdict is unknown; or the arguments are wrong, or a file is missing
 --allow-unjudged makes 0 of what is only not judged or not read. The report lists it all the same.";
 
 /// Report which observed connections proposed policies would refuse, and mistakes in the policies.
@@ -54,7 +54,8 @@ pub struct AuditArgs {
     /// Namespace of objects that name none, as `helm template` prints them
     #[arg(long, value_name = "NAME", requires = "manifests")]
     namespace: Option<String>,
-    /// Accept what can't be read or judged: it is listed, but does not change the exit code
+    /// Accept what can't be read or judged, and flows whose verdict is unknown: they are listed, but don't change the exit
+    /// code
     #[arg(long)]
     allow_unjudged: bool,
     /// What enforces the policies: verdicts are what it does
@@ -100,7 +101,7 @@ async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> a
         Err(error) if is_broken_pipe(&error) => {}
         printed => printed.context("the report can't be written")?,
     }
-    Ok(match (report.found_something(), report.unjudged.is_empty() || args.allow_unjudged) {
+    Ok(match (report.found_something(), report.judged_everything() || args.allow_unjudged) {
         (true, _) => ExitCode::from(1),
         (false, false) => ExitCode::from(EXIT_USAGE),
         (false, true) => ExitCode::SUCCESS,

@@ -32,7 +32,7 @@ pub(crate) fn template(
     key: &ObjectRef,
     value: &mut Value,
 ) -> Result<Option<TemplateBody>, String> {
-    let Some(path) = path(kind) else { return Ok(None) };
+    let Some(path) = template_path(kind) else { return Ok(None) };
     let controlled = controller(&metadata(value)?).is_some();
     let Some(pods) = value.pointer_mut(path).map(Value::take) else { return Ok(None) };
     let pods: core::PodTemplateSpec = typed(pods)?;
@@ -51,8 +51,10 @@ pub(crate) fn template(
     Ok(Some(TemplateBody { pod: pod.into(), role, controlled }))
 }
 
-fn path(kind: &str) -> Option<&'static str> {
+/// Returns the JSON pointer of the pods' description in a workload; `None` for a kind that makes no pods.
+pub(crate) fn template_path(kind: &str) -> Option<&'static str> {
     match kind {
+        "Pod" => Some(""),
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => Some("/spec/template"),
         "CronJob" => Some("/spec/jobTemplate/spec/template"),
         _ => None,

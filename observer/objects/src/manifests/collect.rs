@@ -59,14 +59,16 @@ impl Collector {
         self.problems(notes.into_iter().map(|note| Problem::of_note(file, place.line, note)));
     }
 
-    /// Adds an object. Returns a note for a policy that another file has as well, with other content.
+    /// Adds an object. Returns a note for a policy that is there already, with other content.
     fn apply(&mut self, object: Object, place: &Place) -> Option<Note> {
         let (id, is_policy) = (object.id.clone(), object.is_policy());
         let before = self.out.places.insert(id.clone(), place.clone());
         let changed = self.index.apply(object);
-        let other = before.filter(|before| is_policy && changed && before.file != place.file)?;
-        let message =
-            format!("{id}: {} has it with other content, and only this one is judged", other.file.display());
+        let other = before.filter(|_| is_policy && changed)?;
+        let message = match other == *place {
+            true => format!("{id}: is there twice with different content, and only the last is judged"),
+            false => format!("{id}: {other} has it with other content, and only this one is judged"),
+        };
         Some(Note { extent: Extent::Unjudged(arcstr::format!("{id}")), message })
     }
 
@@ -102,6 +104,8 @@ impl Collector {
                 Ok(Some(template)) => {
                     self.templates.insert(id.clone(), template);
                 }
+                // Why a pod itself can't be read is noted with the object.
+                Err(_) if id.known_kind() == Some(Kind::Pod) => {}
                 Err(why) => notes.push(Note {
                     extent: Extent::Unjudged(arcstr::format!("{id}")),
                     message: format!("{within}{id}: its pods are left out: {why}"),

@@ -1,6 +1,7 @@
 //! The content of manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +38,15 @@ pub struct Place {
     pub file: PathBuf,
     /// The first line of the document that holds it, from 1; 0 when that isn't known.
     pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file.display()),
+            line => write!(f, "{}:{line}", self.file.display()),
+        }
+    }
 }
 
 /// The pods of a workload, before they exist.

@@ -13,7 +13,9 @@ use crate::values::{controller, labels, typed};
 
 /// Returns the template of a workload; `None` for a kind that makes no pods.
 pub(super) fn read(id: &ObjectId, value: &Value) -> Result<Option<Template>, String> {
-    let Some((path, pods)) = template(&id.kind, value) else { return Ok(None) };
+    let Some(path) = convert::template_path(&id.kind) else { return Ok(None) };
+    let pods = value.pointer(path).unwrap_or(&Value::Null);
+    let path = path.trim_start_matches('/').replace('/', ".");
     let at = |field: &str, e: String| match path.is_empty() {
         true => format!("{field}.{e}"),
         false => format!("{path}.{field}.{e}"),
@@ -44,20 +46,7 @@ pub(super) fn read(id: &ObjectId, value: &Value) -> Result<Option<Template>, Str
 
 /// Is true for a kind that makes pods.
 pub(super) fn is_workload(kind: &str) -> bool {
-    template(kind, &Value::Null).is_some()
-}
-
-/// Returns the path of the pods' description, and the description.
-fn template<'a>(kind: &str, value: &'a Value) -> Option<(&'static str, &'a Value)> {
-    let spec = &value["spec"];
-    match kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
-            Some(("spec.template", &spec["template"]))
-        }
-        "CronJob" => Some(("spec.jobTemplate.spec.template", &spec["jobTemplate"]["spec"]["template"])),
-        "Pod" => Some(("", value)),
-        _ => None,
-    }
+    convert::template_path(kind).is_some()
 }
 
 fn optional<T: Default + serde::de::DeserializeOwned>(value: &Value) -> Result<T, String> {

@@ -69,7 +69,10 @@ impl fmt::Display for ObjectId {
 /// Returns the kind as it is counted. One that has the name of a kind in the table, but another group, is counted apart.
 fn counted(name: &str, known: Option<Kind>, group: Option<&str>) -> ArcStr {
     match (known, Kind::of_object(name, None)) {
-        (None, Some(_)) => arcstr::format!("{name}.{}", group.unwrap_or_default()),
+        (None, Some(_)) => {
+            let group = group.filter(|group| !group.is_empty()).unwrap_or("core");
+            arcstr::format!("{name}.{group}")
+        }
         _ => shared(name),
     }
 }

@@ -32,7 +32,7 @@ impl Content {
 /// Returns why the objects of a resource are never in a plan; `None` for all others.
 pub(super) fn unjudged(resource: &Value) -> Option<&'static str> {
     match resource["type"].as_str()? {
-        "helm_release" => {
+        "helm_release" | "helmfile_release" | "helmfile_release_set" | "rancher2_app_v2" => {
             Some("a chart's objects are not in the plan; pipe `helm template` into --manifests -")
         }
         "kustomization_resource" => {
@@ -52,13 +52,23 @@ pub(super) fn unjudged(resource: &Value) -> Option<&'static str> {
     }
 }
 
-/// Is true for the provider's own form of a workload or a Service. Nothing that a plan's policies do to observed flows
-/// depends on it, but checks that look for pods don't find it.
-pub(super) fn is_workload(kind: &str) -> bool {
+/// Is true for the provider's own form of a workload or a Service. The labels of its pods, or what it selects, aren't read.
+pub(super) fn is_workload(resource: &Value) -> bool {
+    let kind = resource["type"].as_str().unwrap_or_default();
     let kind = ["_v1", "_v2beta2", "_v2"].iter().find_map(|end| kind.strip_suffix(end)).unwrap_or(kind);
     let Some(kind) = kind.strip_prefix("kubernetes_") else { return false };
-    ["deployment", "stateful_set", "daemonset", "daemon_set", "pod", "job", "cron_job", "service"]
-        .contains(&kind)
+    [
+        "deployment",
+        "stateful_set",
+        "daemonset",
+        "daemon_set",
+        "pod",
+        "job",
+        "cron_job",
+        "replication_controller",
+        "service",
+    ]
+    .contains(&kind)
 }
 
 /// Returns the objects of a resource with these values. Values that are unknown are marked.
@@ -71,34 +81,32 @@ pub(super) fn content(resource: &Value, values: &Value, unknown: &Value) -> Cont
     match resource["type"].as_str().unwrap_or_default() {
         "kubernetes_manifest" => manifest(values, unknown),
         "kubectl_manifest" => yaml(values, unknown),
-        "kubernetes_network_policy" | "kubernetes_network_policy_v1" => match values {
-            Value::Null => Content::Objects(Vec::new()),
-            _ => network_policy::object(&marked())
-                .map_or_else(Content::after_apply, |it| Content::Objects(vec![it])),
-        },
-        "kubernetes_namespace" | "kubernetes_namespace_v1" => {
-            Content::Objects(namespace(&marked()).into_iter().collect())
+        "kubernetes_network_policy" | "kubernetes_network_policy_v1" => {
+            known(network_policy::object(&marked()))
         }
+        "kubernetes_namespace" | "kubernetes_namespace_v1" => known(namespace(&marked())),
         _ => Content::Objects(Vec::new()),
     }
 }
 
+fn known(object: Option<Value>) -> Content {
+    object.map_or_else(Content::after_apply, |object| Content::Objects(vec![object]))
+}
+
 fn manifest(values: &Value, unknown: &Value) -> Content {
-    if unknown["manifest"] == true {
-        return Content::after_apply();
-    }
-    let Some(object) = values.get("manifest").filter(|object| object.is_object()) else {
-        return Content::Objects(Vec::new());
-    };
-    let mut object = object.clone();
-    mark(&mut object, &unknown["manifest"]);
-    Content::Objects(vec![object])
+    let is_unknown = *unknown == true || unknown["manifest"] == true;
+    known(values.get("manifest").filter(|object| object.is_object() && !is_unknown).map(|object| {
+        let mut object = object.clone();
+        mark(&mut object, &unknown["manifest"]);
+        object
+    }))
 }
 
 /// Reads the documents of `yaml_body`, which the provider puts into the namespace of `override_namespace`.
 fn yaml(values: &Value, unknown: &Value) -> Content {
-    let Some(text) = values["yaml_body"].as_str() else {
-        return if values.is_null() { Content::Objects(Vec::new()) } else { Content::after_apply() };
+    let is_unknown = *unknown == true || unknown["yaml_body"] == true;
+    let Some(text) = values["yaml_body"].as_str().filter(|_| !is_unknown) else {
+        return Content::after_apply();
     };
     let mut objects = Vec::new();
     for document in document::parse(text.as_bytes()) {

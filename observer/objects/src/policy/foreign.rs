@@ -40,6 +40,11 @@ pub(crate) fn is_policy(object: &Value) -> bool {
     of(object).is_some()
 }
 
+/// Is true for the name of such a kind, in any case.
+pub(crate) fn is_name(kind: &str) -> bool {
+    table::is_name(kind)
+}
+
 fn of(object: &Value) -> Option<Foreign> {
     let (kind, version) = (object["kind"].as_str()?, object["apiVersion"].as_str()?);
     let Some((group, _)) = version.split_once('/') else { return table::default_of_plugin(object) };

@@ -1,5 +1,23 @@
 //! The spelling that the API requires of names.
 
+use crate::text::{UNKNOWN, shown};
+
+/// Checks the name of a policy. One that is known only when a plan is applied passes.
+///
+/// # Errors
+/// Fails with a sentence for people: the API refuses the name, or it stands for another one.
+pub(super) fn check(name: &str) -> Result<(), String> {
+    match is_subdomain(name) || name.contains(UNKNOWN) {
+        true => Ok(()),
+        false => Err(format!("metadata.name: {} is no name that the API accepts", shown(name))),
+    }
+}
+
+/// Is true for the name of a namespace.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    text.len() <= 63 && !text.contains('.') && is_subdomain(text)
+}
+
 /// Is true for a label value: empty, or up to 63 characters that begin and end with a letter or digit.
 pub(super) fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)

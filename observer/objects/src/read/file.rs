@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::document::{self, Document};
 use crate::object::{Object, ObjectId};
 use crate::problem::{Extent, Problem};
-use crate::read::listing::{Stamp, is_kustomization};
+use crate::read::listing::{Stamp, is_chart, is_kustomization};
 use crate::{item, list};
 
 /// Larger files are refused, so that the agent stays small.
@@ -39,7 +39,7 @@ struct Content {
 pub(crate) fn bytes(path: &Path, size: u64) -> Result<Vec<u8>, Problem> {
     if size > MAX_FILE_BYTES {
         let message = format!("larger than {} MiB: left out", MAX_FILE_BYTES >> 20);
-        return Err(Problem::of_file(path, Extent::Files, message));
+        return Err(Problem::of_file(path, Extent::Unreadable, message));
     }
     fs::read(path)
         .map_err(|error| Problem::of_file(path, Extent::Unreadable, format!("can't be read: {error}")))
@@ -135,8 +135,7 @@ impl Content {
 /// Returns why a file holds no objects by itself.
 fn unrendered(path: &Path) -> Option<&'static str> {
     if is_kustomization(path) {
-        return Some("a kustomization, which must be rendered first: use the output of `kubectl kustomize`");
+        return Some(item::KUSTOMIZATION);
     }
-    let is_chart = path.file_name().is_some_and(|name| name == "Chart.yaml");
-    is_chart.then_some("a chart, which must be rendered first: use the output of `helm template`")
+    is_chart(path).then_some("a chart, which must be rendered first: use the output of `helm template`")
 }

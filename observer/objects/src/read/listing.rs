@@ -66,7 +66,12 @@ impl Listing {
     }
 
     fn directory(&mut self, path: &Path, meta: &Metadata, depth: usize) -> io::Result<()> {
-        if depth > MAX_DEPTH || !self.seen.insert((meta.dev(), meta.ino())) {
+        if !self.seen.insert((meta.dev(), meta.ino())) {
+            return Ok(());
+        }
+        if depth > MAX_DEPTH {
+            let message = format!("is more than {MAX_DEPTH} directories deep: left out");
+            self.problem(path, Extent::Unreadable, &message);
             return Ok(());
         }
         for entry in fs::read_dir(path)? {
@@ -82,7 +87,11 @@ impl Listing {
         }
         let result = match fs::metadata(path) {
             // The file was renamed or removed since the directory was listed, for which an event follows.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.problem(path, Extent::Unreadable, "is a symlink to a path that does not exist");
+                Ok(())
+            }
             Err(e) => Err(e),
             Ok(meta) if meta.is_dir() => self.directory(path, &meta, depth + 1),
             Ok(meta) if meta.is_file() && is_manifest(path) => {
@@ -102,7 +111,7 @@ impl Listing {
         } else if !std::mem::replace(&mut self.full, true) {
             self.problem(
                 path,
-                Extent::Files,
+                Extent::Unreadable,
                 &format!("more than {MAX_FILES} files: this and others are left out"),
             );
         }
@@ -144,6 +153,11 @@ fn is_manifest(path: &Path) -> bool {
 
 /// The names that a kustomization's file may have.
 pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Is true for the file that makes a directory a chart.
+pub(crate) fn is_chart(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "Chart.yaml")
+}
 
 /// Is true for the file of a kustomization.
 pub(crate) fn is_kustomization(path: &Path) -> bool {

@@ -138,6 +138,57 @@ fn a_billion_laughs_is_refused() {
     assert_eq!(problems.len(), 1);
 }
 
+/// What is left out in this directory is a problem that makes every verdict uncertain.
+#[track_caller]
+fn left_out(directory: &Path, part: &str) {
+    let loaded = load(directory).unwrap();
+    let [problem] = &loaded.problems[..] else { panic!("{:?}", loaded.problems) };
+    assert!(problem.message.contains(part), "{problem}");
+    assert_eq!(
+        (&problem.extent, loaded.inventory.policies.broken.len()),
+        (&crate::problem::Extent::Unreadable, 1)
+    );
+}
+
+#[test]
+fn files_that_are_left_out_make_everything_uncertain() {
+    let pod = mk_pod("a", "10.0.0.1");
+    let dir = directory(&[("a.yaml", &pod)]);
+    std::os::unix::fs::symlink("nowhere", dir.path().join("b.yaml")).unwrap();
+    left_out(dir.path(), "is a symlink to a path that does not exist");
+
+    let deep = format!("{}b.yaml", "d/".repeat(17));
+    left_out(directory(&[("a.yaml", &pod), (&deep, &pod)]).path(), "is more than 16 directories deep");
+
+    let dir = directory(&[("a.yaml", &pod)]);
+    let large = fs::File::create(dir.path().join("large.yaml")).unwrap();
+    large.set_len((256 << 20) + 1).unwrap();
+    left_out(dir.path(), "larger than 256 MiB");
+
+    let dir = directory(&[("a.yaml", &pod)]);
+    for i in 0..10_000 {
+        fs::write(dir.path().join(format!("b{i}.json")), "{\"kind\":\"A\",\"metadata\":{\"name\":\"a\"}}")
+            .unwrap();
+    }
+    left_out(dir.path(), "more than 10000 files");
+}
+
+#[test]
+fn long_text_is_not_copied_without_end() {
+    let aliases = "*a, ".repeat(10_000);
+    let text = format!("a: &a {}\nb: [{aliases}]\n", "x".repeat(100_000));
+    let (_, found) = problems("x.yaml", &text);
+    assert!(found.len() == 1 && found[0].contains("aliases add more than"), "{found:?}");
+}
+
+#[test]
+fn anchors_within_anchors_are_counted() {
+    let text: String = (0..100).map(|i| format!("&a{i} [")).collect();
+    let text = format!("{text}{}{}", "x, ".repeat(10_000), "]".repeat(100));
+    let (_, found) = problems("x.yaml", &text);
+    assert!(found.len() == 1 && found[0].contains("aliases add more than"), "{found:?}");
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {

@@ -34,6 +34,9 @@ fn is(key: &str, value: &str) -> Value {
 #[case("projectcalico.org/v3", "NetworkPolicy", "{selector: \"a in {'x', 'z'} && !has(b)\"}",
     json!([{"key": "a", "operator": {"in": ["x", "z"]}}, {"key": "b", "operator": "does_not_exist"}]))]
 #[case("crd.projectcalico.org/v1", "NetworkPolicy", "{selector: app == 'a' || all()}", json!([]))]
+#[case("projectcalico.org/v3", "NetworkPolicy", "{selector: (app == 'a' && b == 'c') && all()}", json!([]))]
+#[case("projectcalico.org/v3", "NetworkPolicy", "{selector: app == 'a' && all()}", json!([is("app", "a")]))]
+#[case("projectcalico.org/v3", "NetworkPolicy", "{selector: all() && has(b) && !(c == 'd')}", json!([]))]
 #[case("crd.antrea.io/v1beta1", "NetworkPolicy", "{appliedTo: [{podSelector: {matchLabels: {app: a}}}]}", json!([is("app", "a")]))]
 #[case("security.istio.io/v1", "AuthorizationPolicy", "{selector: {matchLabels: {app: a}}}", json!([is("app", "a")]))]
 #[case("example.org/v1", "SuperNetworkPolicy", "{podSelector: {matchLabels: {app: a}}}", json!([is("app", "a")]))]
@@ -78,6 +81,39 @@ fn other_kinds_are_only_counted(#[case] version: &str, #[case] kind: &str) {
         "{{apiVersion: {version}, kind: {kind}, metadata: {{name: p, namespace: data}}, spec: {{selector: {{matchLabels: {{a: b}}}}}}}}"
     ));
     assert_eq!(inventory.policies, flow_model::policies::Policies::default());
+}
+
+#[rstest]
+#[case(
+    "apiVersion: v1, kind: NetworkPolicy",
+    "{}",
+    "apiVersion `v1` has no kind `NetworkPolicy`; the API refuses it; networking.k8s.io/v1 has"
+)]
+#[case("apiVersion: networking.k8s.io, kind: NetworkPolicy", "{}", "has no kind")]
+#[case("apiVersion: policy/v1, kind: NetworkPolicy", "{}", "has no kind")]
+#[case("apiVersion: apps/v1, kind: NetworkPolicy", "{}", "has no kind")]
+#[case(
+    "apiVersion: networking.k8s.io/v1, kind: Networkpolicy",
+    "{podSelector: {}, ingress: []}",
+    "has no kind"
+)]
+#[case("apiVersion: networking.k8s.io/v1, kind: NetPolicy", "{policyTypes: [Ingress]}", "has no kind")]
+#[case("kind: CiliumNetworkPolicy", "{}", "`CiliumNetworkPolicy` without apiVersion")]
+fn what_the_api_knows_under_another_name_is_not_judged(
+    #[case] head: &str,
+    #[case] spec: &str,
+    #[case] why: &str,
+) {
+    let text = format!("{{{head}, metadata: {{name: p, namespace: data}}, spec: {spec}}}");
+    let loaded = loaded(&[("x.yaml", &text)]);
+    let [problem] = &loaded.problems[..] else { panic!("{:?}", loaded.problems) };
+    assert!(problem.message.contains(why), "{problem}");
+    assert!(matches!(problem.extent, crate::problem::Extent::Unjudged(_)), "{problem:?}");
+}
+
+#[test]
+fn policy_types_are_the_sign_of_a_policy() {
+    assert!(broken("example.org/v1", "Fence", "{policyTypes: [Egress]}").is_unjudged());
 }
 
 #[test]

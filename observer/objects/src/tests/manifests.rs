@@ -140,6 +140,14 @@ items:
     assert_eq!(found.places.values().collect::<Vec<_>>(), [&place]);
 }
 
+#[test]
+fn a_pod_that_can_not_be_read_is_named_once() {
+    let text = "{kind: Pod, apiVersion: v1, metadata: {name: p, namespace: a}, spec: {containers: 7}}";
+    let found = manifests::parse("x", text.as_bytes());
+    let [problem] = &found.problems[..] else { panic!("{:?}", found.problems) };
+    assert!(matches!(problem.extent, Extent::Unjudged(_)), "{problem:?}");
+}
+
 /// A message may begin with any text, because kinds and names are part of it.
 #[test]
 fn how_much_a_problem_affects_does_not_depend_on_its_words() {

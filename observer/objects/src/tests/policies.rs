@@ -268,6 +268,32 @@ fn other_versions_are_broken(#[case] version: &str) {
     assert_eq!((broken.ingress, broken.egress, broken.selector), (true, true, None));
 }
 
+#[rstest]
+#[case("<name>")]
+#[case("Fence")]
+#[case("$NAME")]
+#[case("a_b")]
+fn a_name_that_the_api_refuses_makes_a_policy_a_broken_one(#[case] name: &str) {
+    let yaml = format!(
+        "{{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {{name: '{name}', namespace: data}}, spec: {{podSelector: {{}}}}}}"
+    );
+    assert_eq!(broken(&yaml).why, format!("metadata.name: `{name}` is no name that the API accepts"));
+}
+
+#[rstest]
+#[case("$NS")]
+#[case("<namespace>")]
+#[case("Data")]
+#[case("a.b")]
+fn a_policy_of_a_namespace_that_can_not_exist_may_be_in_any(#[case] namespace: &str) {
+    let yaml =
+        mk_policy("{podSelector: {}}").replace("namespace: data", &format!("namespace: '{namespace}'"));
+    let loaded = loaded(&[("x.yaml", &yaml)]);
+    assert!(loaded.problems[0].message.contains("is no name that the API accepts"), "{:?}", loaded.problems);
+    let [broken] = &loaded.inventory.policies.broken[..] else { panic!("{:?}", loaded.inventory.policies) };
+    assert!(broken.namespace.is_empty() && broken.selector.is_none(), "{broken:?}");
+}
+
 #[test]
 fn a_policy_without_version_is_broken() {
     let broken = broken("{kind: NetworkPolicy, metadata: {name: p, namespace: data}}");

@@ -57,6 +57,29 @@ fn what_a_kustomization_refers_to_is_not_read_by_itself() {
 use std::path::Path;
 
 #[test]
+fn words_of_a_kustomization_hide_no_directory() {
+    let files = [
+        (
+            "kustomization.yaml",
+            "namespace: db\nnamePrefix: db\ncommonLabels: {app: db}\nconfigMapGenerator: [{name: db, literals: [a=db]}]\n",
+        ),
+        ("db/kustomization.yaml", "resources: [p.yaml]\n"),
+        ("db/p.yaml", &*policy("db")),
+    ];
+    assert_eq!(read(&files, &Reader::default()).0, ["db/kustomization.yaml", "kustomization.yaml"]);
+}
+
+#[test]
+fn kustomizations_that_refer_to_each_other_are_not_lost() {
+    let files = [
+        ("a/kustomization.yaml", "resources: [../b, p.yaml]\n"),
+        ("a/p.yaml", &*policy("a")),
+        ("b/kustomization.yaml", "resources: [../a]\n"),
+    ];
+    assert_eq!(read(&files, &Reader::default()).0, ["a/kustomization.yaml", "b/kustomization.yaml"]);
+}
+
+#[test]
 fn a_chart_is_named_and_its_files_are_not_read() {
     let files = [
         ("db/Chart.yaml", "apiVersion: v2\nname: db\n"),
@@ -76,6 +99,8 @@ fn a_chart_is_named_and_its_files_are_not_read() {
 #[case::kustomization("kustomization.yaml", "resources: []\n", "kubectl kustomize")]
 #[case::chart("Chart.yaml", "apiVersion: v2\nname: x\n", "helm template")]
 #[case::template("p.yaml", "kind: {{ .Values.kind }}\n", "it is a template")]
+#[case::condition("p.yaml", "{{ if .Values.p }}\nkind: Pod\n{{ end }}\n", "it is a template")]
+#[case::braces("p.yaml", "{{- .Files.Get \"p.yaml\" }}\n", "it is a template")]
 #[case::name(
     "p.yaml",
     "kind: Pod\napiVersion: v1\nmetadata: {name: '{{ .Release.Name }}'}\n",
@@ -115,8 +140,12 @@ fn objects_that_make_others_are_not_judged() {
 }
 
 #[test]
-fn a_policy_in_two_files_with_other_content_is_not_judged() {
+fn a_policy_twice_with_other_content_is_not_judged() {
     let other = policy("p").replace("podSelector: {}", "podSelector: {matchLabels: {a: b}}");
+    let twice = format!("{}\n---\n{other}", policy("p"));
+    assert_eq!(read(&[("a.yaml", &twice)], &Reader::default()).0, ["a.yaml"]);
+    let list = format!("[{}, {other}]", policy("p"));
+    assert_eq!(read(&[("a.yaml", &list)], &Reader::default()).0, ["a.yaml"]);
     assert_eq!(read(&[("a.yaml", &policy("p")), ("b.yaml", &other)], &Reader::default()).0, ["b.yaml"]);
     assert!(read(&[("a.yaml", &policy("p")), ("b.yaml", &policy("p"))], &Reader::default()).0.is_empty());
 }

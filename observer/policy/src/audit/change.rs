@@ -1,5 +1,7 @@
 //! The change that a pull request proposes, as the audit reads it.
 
+mod twice;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -115,8 +117,9 @@ impl fmt::Display for Place {
 }
 
 impl Change {
-    /// Adds the objects of another source.
+    /// Adds the objects of another source. Of a policy that both have, the later counts, as when both are applied.
     pub fn extend(&mut self, other: Self) {
+        twice::drop_earlier(self, &other);
         self.policies.extend(other.policies);
         self.tiered.extend(other.tiered);
         self.broken.extend(other.broken);

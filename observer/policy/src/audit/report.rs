@@ -216,4 +216,10 @@ impl Report {
     pub fn found_something(&self) -> bool {
         !self.findings.is_empty()
     }
+
+    /// Is true when each part of the change was judged, and each flow got a verdict.
+    #[must_use]
+    pub fn judged_everything(&self) -> bool {
+        self.unjudged.is_empty() && self.unknown.is_empty()
+    }
 }

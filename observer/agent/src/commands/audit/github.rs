@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use flow_policy::audit::{Ignored, Level, Place, Report};
 
 use crate::client::print::printable;
-use crate::commands::audit::text::{reason, sentence, summary};
+use crate::commands::audit::text::{reason, sentence, summary, unsure};
 
 /// Writes the report.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -24,6 +24,9 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     }
     for unjudged in &report.unjudged {
         line("warning", unjudged.place.as_ref(), "not judged", &reason(unjudged), out)?;
+    }
+    for flow in unsure(&report.unknown) {
+        line("warning", None, "flow not judged", &flow, out)?;
     }
     for not_run in &report.not_run {
         writeln!(out, "::debug::{} was not checked: {}", not_run.rule.as_str(), data(&not_run.why))?;

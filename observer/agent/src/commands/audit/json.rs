@@ -11,10 +11,11 @@ const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
-    /// Is true when something was found, as the exit code shows.
+    /// Is true when there are findings: the exit code is 1. Otherwise it also depends on `unjudged` and `unknown_flows`.
     found: bool,
     findings: Vec<Finding<'a>>,
     ignored: Vec<IgnoredFinding<'a>>,
+    /// The flows without a verdict; unless that is allowed, the exit code is not 0 with any.
     unknown_flows: &'a [FlowGroup],
     /// What could not be judged; unless it is allowed, the exit code is not 0 with any.
     unjudged: Vec<NotJudged<'a>>,

@@ -6,7 +6,7 @@ use flow_policy::audit::{AuditFinding, Ignored, Place, Report, RuleId, Unjudged}
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::commands::audit::text::{reason, sentence};
+use crate::commands::audit::text::{reason, sentence, unsure};
 
 /// The schema of the format.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -24,7 +24,8 @@ fn log(report: &Report) -> Value {
     let notes =
         not_run.chain(report.notes.iter().cloned()).chain([crate::commands::audit::text::summary(report)]);
     let notes = notes.map(|text| json!({"level": "note", "message": {"text": text}}));
-    let notes: Vec<_> = report.unjudged.iter().map(unjudged).chain(notes).collect();
+    let flows = unsure(&report.unknown).map(|text| not_judged(&text));
+    let notes: Vec<_> = report.unjudged.iter().map(unjudged).chain(flows).chain(notes).collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -43,13 +44,15 @@ fn log(report: &Report) -> Value {
 
 /// Returns what is not judged as a notification: it is no fault, so it is no result.
 fn unjudged(unjudged: &Unjudged) -> Value {
-    let mut notification = json!({
-        "level": "warning", "descriptor": {"id": "not-judged"}, "message": {"text": reason(unjudged)},
-    });
+    let mut notification = not_judged(&reason(unjudged));
     if let Some(place) = &unjudged.place {
         notification["locations"] = json!([location(place)]);
     }
     notification
+}
+
+fn not_judged(text: &str) -> Value {
+    json!({"level": "warning", "descriptor": {"id": "not-judged"}, "message": {"text": text}})
 }
 
 fn rule(rule: &RuleId) -> Value {

@@ -15,7 +15,7 @@ const UNSURE: usize = 20;
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     findings(&report.findings, out)?;
     ignored(&report.ignored, out)?;
-    unsure(&report.unknown, out)?;
+    list("Observed flows that may or may not be refused:", unsure(&report.unknown), out)?;
     list("Not judged:", report.unjudged.iter().map(unjudged), out)?;
     list(
         "Not checked, because facts are missing:",
@@ -97,14 +97,15 @@ pub(super) fn reason(Unjudged { object, why, .. }: &Unjudged) -> String {
     }
 }
 
-fn unsure(groups: &[FlowGroup], out: &mut impl Write) -> io::Result<()> {
+/// Describes the flows without a certain verdict.
+pub(super) fn unsure(groups: &[FlowGroup]) -> impl Iterator<Item = String> {
     let lines = groups.iter().take(UNSURE).map(|group| {
         let FlowGroup { src, dst, port, explanation, .. } = group;
         format!("{src} -> {dst}:{port}: {explanation}")
     });
     let more = groups.len().checked_sub(UNSURE).filter(|more| *more > 0);
     let more = more.map(|more| format!("and {more} more; -o json has them all"));
-    list("Observed flows that may or may not be refused:", lines.chain(more), out)
+    lines.chain(more)
 }
 
 fn list(title: &str, lines: impl Iterator<Item = String>, out: &mut impl Write) -> io::Result<()> {
@@ -122,7 +123,7 @@ pub(super) fn summary(report: &Report) -> String {
     let count = |level| report.findings.iter().filter(|finding| finding.level == level).count();
     let unjudged = report.unjudged.len();
     let mut text = match report.findings.is_empty() {
-        true if unjudged > 0 => "No finding, but not everything was judged,".to_owned(),
+        true if !report.judged_everything() => "No finding, but not everything was judged,".to_owned(),
         true => "Nothing found".to_owned(),
         false => {
             let levels = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")];

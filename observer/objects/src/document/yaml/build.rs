@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::document::{Document, Repeated, scalar};
 
-/// Aliases may add so many values to a document. Manifests have hundreds; a few lines can ask for billions.
+/// Anchors and aliases may add so many values to a document. Manifests have hundreds; a few lines can ask for billions.
 const MAX_COPIED: usize = 400_000;
 
 /// Builds the value of one document.
@@ -27,7 +27,7 @@ pub(super) struct Builder {
 struct Node {
     value: Value,
     line: usize,
-    /// The number of values in it, itself included.
+    /// The number of values in it, itself included. Long text counts as several: see [`size`].
     size: usize,
 }
 
@@ -92,17 +92,14 @@ impl Builder {
                     self.set_key(Key::Merge(line));
                     return Ok(());
                 }
-                let node = Node { value: scalar::value(&text, style, tag)?, line, size: 1 };
+                let node = Node { value: scalar::value(&text, style, tag)?, line, size: size(&text) };
                 self.finished(anchor, node)?;
             }
             Event::Alias(anchor) => {
                 let Some((value, size)) = self.anchors.get(&anchor) else {
                     return Err("an anchor holds itself".to_owned());
                 };
-                self.copied += size;
-                if self.copied > MAX_COPIED {
-                    return Err(format!("aliases add more than {MAX_COPIED} values"));
-                }
+                count(&mut self.copied, *size)?;
                 let node = Node { value: value.clone(), line, size: *size };
                 self.place(node)?;
             }
@@ -129,6 +126,7 @@ impl Builder {
 
     fn finished(&mut self, anchor: usize, node: Node) -> Result<(), String> {
         if anchor > 0 {
+            count(&mut self.copied, node.size)?;
             self.anchors.insert(anchor, (node.value.clone(), node.size));
         }
         self.place(node)
@@ -239,6 +237,20 @@ impl Builder {
             }
         }
         Some(path)
+    }
+}
+
+/// Returns the number of values that take about as much memory as this text.
+fn size(text: &str) -> usize {
+    1 + text.len() / 32
+}
+
+/// Counts values that are copied.
+fn count(copied: &mut usize, size: usize) -> Result<(), String> {
+    *copied = copied.saturating_add(size);
+    match *copied > MAX_COPIED {
+        true => Err(format!("anchors and aliases add more than {MAX_COPIED} values")),
+        false => Ok(()),
     }
 }
 

@@ -7,10 +7,12 @@ use arcstr::ArcStr;
 use flow_model::policies::{Operator, Requirement, Selector};
 use serde_json::Value;
 
+use crate::policy::names;
+
 /// Reads an expression. One that is absent selects everything.
 pub(super) fn selector(expression: &Value) -> Selector {
     let text = expression.as_str().unwrap_or_default();
-    let grouped = text.replace("has(", "").contains('(') && !text.contains("all()");
+    let grouped = text.replace("has(", "").replace("all()", "").contains('(');
     if text.contains("||") || grouped || text.contains("!all()") {
         return Selector::default();
     }
@@ -34,8 +36,7 @@ fn requirement(text: &str) -> Option<Requirement> {
     };
     let key = key.trim();
     // Calico adds such labels by itself.
-    let is_label =
-        !key.is_empty() && !key.contains(char::is_whitespace) && !key.starts_with("projectcalico.org/");
+    let is_label = names::is_label_key(key) && !key.starts_with("projectcalico.org/");
     is_label.then(|| Requirement { key: key.into(), operator })
 }
 

@@ -94,6 +94,11 @@ pub(super) fn known(kind: &str, group: &str) -> Option<Foreign> {
     TABLE.iter().find(|row| (row.0, row.1) == (group, kind)).map(|row| row.2)
 }
 
+/// Is true for the name of a kind in the table, in any case.
+pub(super) fn is_name(kind: &str) -> bool {
+    TABLE.iter().any(|row| row.1.eq_ignore_ascii_case(kind))
+}
+
 /// Returns a row for the settings of a network plugin by which pods are isolated without a policy, or policies have no effect.
 pub(super) fn default_of_plugin(object: &Value) -> Option<Foreign> {
     let maker = match object["data"]["enable-policy"].as_str().map(str::to_ascii_lowercase).as_deref() {
@@ -120,7 +125,7 @@ pub(super) fn likely(kind: &str, group: &str, object: &Value) -> Option<Foreign>
         || kind.starts_with("Staged")
         || kind.starts_with("Multi");
     let has = |fields: &[&str]| fields.iter().any(|field| object["spec"].get(*field).is_some());
-    let looks = kind.contains("NetworkPolicy") || (has(&SELECTORS) && has(&RULES));
+    let looks = kind.contains("NetworkPolicy") || has(&["policyTypes"]) || (has(&SELECTORS) && has(&RULES));
     let namespaced = object["metadata"]["namespace"].is_string();
     (looks && !harmless).then_some(Foreign {
         maker: "a kind that isn't known here",

@@ -19,14 +19,24 @@ const STEP: Duration = Duration::from_millis(20);
 /// # Errors
 /// Fails with the reason when no program is there, or none can render it.
 pub(super) fn render(directory: &Path) -> Result<Vec<u8>, String> {
-    for (program, argument) in PROGRAMS {
+    first(&PROGRAMS, directory)
+}
+
+/// Returns what the first program prints that can render the directory. The others may be older, or lack a plugin.
+fn first(programs: &[(&str, &str)], directory: &Path) -> Result<Vec<u8>, String> {
+    let mut failures = Vec::new();
+    for (program, argument) in programs {
         match run(program, &[argument.as_ref(), directory.as_os_str()], LIMIT) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("{program} can't run: {error}")),
-            Ok(rendered) => return rendered.map_err(|why| format!("`{program} {argument}` fails: {why}")),
+            Err(error) => failures.push(format!("{program} can't run: {error}")),
+            Ok(Err(why)) => failures.push(format!("`{program} {argument}` fails: {why}")),
+            Ok(Ok(rendered)) => return Ok(rendered),
         }
     }
-    Err("neither kubectl nor kustomize is there".to_owned())
+    match failures.is_empty() {
+        true => Err("neither kubectl nor kustomize is there".to_owned()),
+        false => Err(failures.join(", and ")),
+    }
 }
 
 /// Returns what a program prints, or the last line of its errors.

@@ -69,6 +69,31 @@ async fn nothing_is_green_that_was_not_judged() {
 }
 
 #[tokio::test]
+async fn nothing_is_green_while_the_verdict_on_a_flow_is_unknown() {
+    let pods = [pod("web", "shop", "10.42.0.5", &json!({})), pod("db", "pg", "10.42.0.6", &json!({}))];
+    let mut gone = end(&pods[0]);
+    (gone["pod"], gone["workload"], gone["labels"]) = (json!("job-1"), json!("job"), Value::Null);
+    let seen = snapshot(&pods, json!([]), &[flow(&gone, &end(&pods[1]), 5432)]);
+    let directory = tempfile::tempdir().unwrap();
+    let flows = write(directory.path(), "flows.json", &seen.to_string());
+    let admits = policy(
+        "db",
+        "p",
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {a: b}}}]}]}",
+    );
+    let text = format!("{admits}{}", deployment("web", "shop", "a: b", ""));
+    let arguments = ["--manifests", "-", "--flows", &flows, "--allow-unjudged"];
+    let (code, out) = command(&arguments[..4], &text).await.unwrap();
+    assert_eq!(code, ExitCode::from(2), "{out}");
+    assert!(out.contains("No finding, but not everything was judged"), "{out}");
+    assert_eq!(command(&arguments, &text).await.unwrap().0, ExitCode::SUCCESS);
+    for format in ["json", "sarif", "github"] {
+        let (_, out) = command(&[&arguments[..4], &["-o", format]].concat(), &text).await.unwrap();
+        assert!(out.contains("web/job") || out.contains("\"job\""), "{format}: {out}");
+    }
+}
+
+#[tokio::test]
 async fn usage() {
     let error = command(&[], "").await.unwrap_err();
     assert!(error.contains("--manifests") && error.contains("--plan"), "{error}");

@@ -117,8 +117,22 @@ fn sides_outside_and_nodes_are_distinguished() {
 fn an_incomplete_baseline_is_reported() {
     let mut less = snapshot(&two(), json!([]), &[]);
     less["lost"] = json!(7);
-    assert_eq!(
-        report(&deny(), &[read(&less)]).notes,
-        ["the baseline of node n1 lacks 7 flows that gave way to newer ones"]
-    );
+    let report = report(&deny(), &[read(&less)]);
+    let [lost] = &report.unjudged[..] else { panic!("{report:#?}") };
+    assert_eq!(text::unjudged(lost), "baseline of node n1: lacks 7 flows that gave way to newer ones");
+}
+
+#[test]
+fn a_flow_without_a_verdict_is_not_judged() {
+    let [shop, pg] = two();
+    let mut seen = snapshot(&two(), json!([]), &[flow(&end(&shop), &end(&pg), 5432)]);
+    seen["inventory"]["policies"]["broken"] = json!([{
+        "kind": "CiliumNetworkPolicy", "namespace": "db", "name": "fence", "why": "it is a policy of Cilium",
+        "ingress": true, "egress": true, "tier": "admin",
+    }]);
+    let report = report(&namespace("other"), &[read(&seen)]);
+    assert_eq!((report.findings.len(), report.unknown.len()), (0, 1), "{report:#?}");
+    assert!(!report.judged_everything());
+    assert_eq!(report.unjudged[0].object, "CiliumNetworkPolicy db/fence");
+    assert!(text::summary(&report).starts_with("No finding, but not everything was judged"));
 }

@@ -264,17 +264,57 @@ fn a_resource_that_takes_the_place_of_a_forgotten_one_removes_nothing() {
 #[test]
 fn workloads_in_the_providers_own_form_are_counted() {
     let pods = ["kubernetes_deployment", "kubernetes_deployment_v1", "kubernetes_config_map"];
-    let pods = pods.map(|kind| changed(kind, &["create"], Value::Null, json!({}), json!({})));
-    let notes = plan::change(&plan(&pods)).unwrap().notes;
+    let plan = |action: &str| {
+        let changed = |kind: &str| changed(kind, &[action], Value::Null, json!({}), json!({}));
+        plan::change(&plan(&pods.map(changed))).unwrap()
+    };
+    let unchanged = plan("no-op");
     assert_eq!(
-        notes,
+        unchanged.notes,
         ["1 of type kubernetes_deployment not read", "1 of type kubernetes_deployment_v1 not read"]
     );
+    assert_eq!(unchanged.unjudged, []);
+    for action in ["create", "update", "delete"] {
+        let unjudged: Vec<_> = plan(action).unjudged.into_iter().map(|unjudged| unjudged.object).collect();
+        assert_eq!(unjudged, ["kubernetes_deployment", "kubernetes_deployment_v1"]);
+    }
+}
+
+#[test]
+fn content_that_a_plan_does_not_show_is_not_known() {
+    let null = Value::Null;
+    for kind in
+        ["kubernetes_manifest", "kubectl_manifest", "kubernetes_network_policy", "kubernetes_namespace"]
+    {
+        for (after, unknown) in [
+            (null.clone(), json!({})),
+            (json!({"manifest": null, "yaml_body": null}), json!({})),
+            (body("p", "{podSelector: {}}"), json!(true)),
+        ] {
+            let update = changed(kind, &["update"], null.clone(), after.clone(), unknown);
+            let report = audited(&plan(&[update]));
+            assert_eq!((rules(&report), report.unknown.len()), (vec!["broken-policy"], 1), "{kind} {after}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_that_lacks_a_part_of_the_change_is_not_judged() {
+    for (field, value) in [("errored", true), ("complete", false)] {
+        let mut json: Value = serde_json::from_slice(&plan(&[])).unwrap();
+        json[field] = value.into();
+        let change = plan::change(json.to_string().as_bytes()).unwrap();
+        assert_eq!(change.unjudged[0].object, "plan", "{field}");
+    }
+    let planned = json!({"planned_values": {"root_module": {}}});
+    assert_eq!(plan::change(planned.to_string().as_bytes()).unwrap().unjudged.len(), 1);
+    let state = json!({"values": {"root_module": {}}});
+    assert_eq!(plan::change(state.to_string().as_bytes()).unwrap().unjudged, []);
 }
 
 #[test]
 fn resources_that_are_not_in_the_plan_are_not_judged() {
-    for kind in ["helm_release", "kustomization_resource"] {
+    for kind in ["helm_release", "helmfile_release_set", "rancher2_app_v2", "kustomization_resource"] {
         let change = |action: &str| {
             plan::change(&plan(&[changed(kind, &[action], json!({}), json!({}), json!({}))]))
                 .unwrap()

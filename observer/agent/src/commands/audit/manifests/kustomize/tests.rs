@@ -12,3 +12,13 @@ fn the_last_line_of_errors_is_the_reason() {
     assert_eq!(failed, Err("b".to_owned()));
     assert_eq!(run("no-such-program", &[], LIMIT).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
+
+#[test]
+fn where_a_program_fails_the_next_is_tried() {
+    let directory = Path::new(".");
+    let rendered = first(&[("no-such-program", "build"), ("false", "build"), ("echo", "build")], directory);
+    assert_eq!(rendered, Ok(b"build .\n".to_vec()));
+    let failed = first(&[("false", "a"), ("false", "b")], directory).unwrap_err();
+    assert_eq!(failed, "`false a` fails: without a word, and `false b` fails: without a word");
+    assert_eq!(first(&[], directory).unwrap_err(), "neither kubectl nor kustomize is there");
+}
