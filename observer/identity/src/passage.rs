@@ -145,7 +145,7 @@ impl<'a> Behind<'a> {
             }
             _ => to_end(client),
         };
-        let arriving = self.seen_source().map_or_else(|| self.sources(client, &end), Sources::own);
+        let arriving = self.sources(client, &end);
         arriving.parties().map(move |src| Passage { leaving, arriving: to_end(src) })
     }
 

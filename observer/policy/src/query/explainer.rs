@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow_identity::{End as Backend, Passage};
+use flow_identity::{End as Backend, Passage, Way};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::Inventory;
@@ -15,7 +15,7 @@ use crate::query::directory::Directory;
 use crate::query::error::QueryError;
 use crate::query::notes;
 use crate::query::question::{Answer, Query};
-use crate::query::route::{End, Route, Way};
+use crate::query::route::{End, Route};
 use crate::query::side::{self, Side};
 use crate::query::sources;
 use crate::readings::is_same_pod;
@@ -174,7 +174,7 @@ impl Explainer {
                 behind.passages_to(client, end).collect()
             }
             (Way::HostPort(host_port), _) => host_port.passages(client).collect(),
-            (Way::Straight | Way::Behind(_), _) => self.directory.identity.straight(straight).collect(),
+            (Way::Straight | Way::Behind(_) | Way::Beyond(_), _) => self.directory.identity.straight(straight).collect(),
         }
     }
 

@@ -76,7 +76,7 @@ pub(super) fn of_way(notes: &mut Vec<String>, sides: &[Side<'_>], route: &Route<
         return;
     }
     let service = behind.service().object_ref();
-    if !behind.ends().any(|end| behind.is_ready(&end)) && behind.ends().next().is_some() {
+    if behind.is_unready() {
         add(notes, format!("no backend of Service {service} is ready: kube-proxy refuses the connection"));
     }
     for side in sides {

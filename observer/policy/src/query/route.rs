@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use flow_identity::{Behind, HostPort};
+use flow_identity::{Behind, Way};
 use flow_model::policies::Protocol;
 
 use crate::query::side::Side;
@@ -14,16 +14,6 @@ pub(super) struct End<'a> {
     pub(super) side: Side<'a>,
     pub(super) port: u16,
     pub(super) protocol: Protocol,
-}
-
-/// The way to the places where it may end.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Way<'a> {
-    Straight,
-    /// Through a port of a Service.
-    Behind(Behind<'a>),
-    /// Through a port of a node.
-    HostPort(HostPort<'a>),
 }
 
 /// Lists all places where it may end.
@@ -51,7 +41,7 @@ impl<'a> Route<'a> {
     pub(super) fn behind(&self) -> Option<Behind<'a>> {
         match self.way {
             Way::Behind(behind) => Some(behind),
-            Way::Straight | Way::HostPort(_) => None,
+            Way::Straight | Way::HostPort(_) | Way::Beyond(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
-use flow_identity::{Access, Behind, KnownService};
+use flow_identity::{Access, Behind, KnownService, Way};
 use flow_model::connection::Who;
 use flow_model::policies::Protocol;
 
@@ -11,7 +11,7 @@ use crate::query::directory::{Directory, NOW};
 use crate::query::dns_name::{self, Meaning};
 use crate::query::error::QueryError;
 use crate::query::question::{Port, Query, Target};
-use crate::query::route::{self, End, Route, Way};
+use crate::query::route::{self, End, Route};
 use crate::query::service::{self, Group};
 use crate::query::side::{self, Side};
 
@@ -248,7 +248,7 @@ impl Directory {
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        let beyond = self.proxied.get(&ip.to_canonical()).map(|service| {
+        let beyond = self.identity.proxied(ip).map(|service| {
             format!("{ip} is a load balancer's address of Service {service} with ipMode Proxy: the packet leaves for it, and from where it comes back is not known")
         });
         match (side.who, refused) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_identity::{Identity, Possible};
+use flow_identity::{Identity, Possible, Way};
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::flow::FlowTuple;
@@ -54,11 +54,21 @@ impl Parties {
             protocol: flow.protocol,
             port: flow.port,
         };
-        let unseen = flow.dst.pod.is_none() && flow.dst.service.is_some() && flow.protocol == Protocol::Tcp;
+        Possible::along(connection, self.way(flow))
+    }
+
+    /// Returns the way that the flow took, as far as its addresses were seen.
+    fn way(&self, flow: &BaselineFlow) -> Way<'_> {
+        if flow.dst.pod.is_some() || flow.protocol != Protocol::Tcp {
+            return Way::Straight;
+        }
         let tuple =
             FlowTuple { src: flow.src.ip, sport: 0, dst: flow.dst.ip, dport: flow.port, backend: None };
-        let behind = || self.identity.resolve(&tuple, flow.last_seen).possible().behind();
-        Possible::new(connection, if unseen { behind() } else { None })
+        match self.identity.resolve(&tuple, flow.last_seen).possible().way() {
+            Way::Behind(behind) if flow.dst.service.is_some() => Way::Behind(behind),
+            Way::Beyond(why) => Way::Beyond(why),
+            Way::Straight | Way::Behind(_) | Way::HostPort(_) => Way::Straight,
+        }
     }
 
     /// Remembers a pod that is gone: by another pod of its workload, else as the flow describes it.

@@ -1,6 +1,7 @@
 //! Tests who is behind the addresses of flows.
 
 use flow_model::connection::Who;
+use flow_model::network::LocalDns;
 use flow_model::testing::clusters::{cluster, node, pod, service};
 use flow_model::testing::policy;
 use jiff::Timestamp;
@@ -124,5 +125,25 @@ fn a_service_without_its_backend_is_judged_at_all_of_them(
     assert_eq!(decision, expected);
     let after = decision.unwrap_or(Decision::Unknown);
     let group = explained(group(&flow, after, Decision::Allow), &judge, &possible);
+    assert!(group.explanation.contains(why), "{}", group.explanation);
+}
+
+/// A load balancer takes what goes to its own address, and a DNS cache on every node what goes to that of the DNS Service.
+#[rstest]
+#[case::left_to_the_balancer("192.0.2.202", 5432, "ipMode Proxy")]
+#[case::dns_cache_at_the_service("10.43.0.10", 53, "a DNS cache on the client's own node may answer")]
+#[case::dns_cache_at_its_address("169.254.20.10", 53, "a DNS cache on the client's own node may answer")]
+fn a_flow_beyond_what_is_known_is_unknown(#[case] dst: &str, #[case] port: u16, #[case] why: &str) {
+    let mut inventory = Inventory::clone(&inventory());
+    Arc::make_mut(&mut inventory.services[0]).proxied_ips = vec!["192.0.2.202".parse().unwrap()];
+    inventory.policies.namespaced.push(Arc::new(policy("data", "closed").egress(&[])));
+    let ips = ["10.43.0.10", "169.254.20.10"].map(|ip| ip.parse().unwrap()).into();
+    inventory.local_dns = Some(LocalDns { ips });
+    let inventory = Arc::new(inventory);
+    let flow = BaselineFlow { port, ..flow("10.42.0.10", dst) };
+    let (parties, judge) = (Parties::new(&inventory, std::slice::from_ref(&flow)), Judge::new(&inventory));
+    let possible = parties.possible(&flow);
+    assert_eq!(judge.agreed(&possible), None);
+    let group = explained(group(&flow, Decision::Unknown, Decision::Allow), &judge, &possible);
     assert!(group.explanation.contains(why), "{}", group.explanation);
 }
