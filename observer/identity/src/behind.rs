@@ -84,11 +84,6 @@ impl<'a> Behind<'a> {
         Self { node: self.identity.nodes().node(ip).map(|node| (node, ip)), ..self }
     }
 
-    /// Is true where only the backend counts that was seen.
-    pub(super) fn is_seen(&self) -> bool {
-        self.seen.is_some()
-    }
-
     pub(super) fn identity(&self) -> &'a Identity {
         self.identity
     }

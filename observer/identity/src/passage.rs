@@ -154,10 +154,6 @@ impl<'a> Behind<'a> {
         let v4 = Some(end.ip.is_ipv4());
         let (there, keeps) = (end.node, !self.may_masquerade());
         match self.entry(client) {
-            // The backend was seen where the client's packet was, and nobody had replaced its source.
-            Entry::At(_) | Entry::Anywhere if self.is_seen() && matches!(client.who, Who::External) => {
-                Sources::own(client)
-            }
             Entry::Own => match (client.who, node_of(client.who)) {
                 (Who::Pod(_), _) if keeps || self.is_inside() => Sources::own(client),
                 (_, Some(node)) if there == Some(node) => Sources::own(client),

@@ -133,7 +133,10 @@ impl<'a> Resolved<'a> {
     /// Returns the connections that the flow may be after DNAT: to the backend that was seen, or to any of the Service's.
     #[must_use]
     pub fn possible(&self) -> Possible<'a> {
-        Possible::along(self.connection(), self.way()).seen_from(self.source)
+        // A backend is seen where the client's packet is. Without another source there, nobody had replaced it.
+        let is_own = self.tuple.backend.is_some() && matches!(self.client, Holder::External);
+        let own = is_own.then(|| self.identity.party(self.tuple.src, self.at));
+        Possible::along(self.connection(), self.way()).seen_from(self.source.or(own))
     }
 
     fn way(&self) -> Way<'a> {

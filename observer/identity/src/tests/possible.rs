@@ -186,12 +186,12 @@ fn some_ways_lead_beyond(
     #[case] backend: Option<&str>,
     #[case] beyond: bool,
 ) {
-    let mut dns = service("kube-system", "kube-dns", &["10.43.0.10"])
-        .serving(":53/TCP")
-        .backed_by("dns=10.42.0.10:53");
+    let mut dns =
+        service("kube-system", "kube-dns", &["10.43.0.10"]).serving(":53/TCP").backed_by("dns=10.42.0.10:53");
     dns.vips = vec![ip("10.0.20.201")];
     dns.proxied_ips = vec![ip("10.0.20.201")];
-    let pods = [pod("kube-system", "dns", &["10.42.0.10"]).on("n1"), pod("web", "c", &["10.42.0.11"]).on("n1")];
+    let pods =
+        [pod("kube-system", "dns", &["10.42.0.10"]).on("n1"), pod("web", "c", &["10.42.0.11"]).on("n1")];
     let mut inventory = cluster(pods, [dns], [node("n1", &["192.168.1.1"])]).inventory;
     for ips in [vec![], vec![ip("169.254.20.10"), ip("10.43.0.10")]] {
         inventory.local_dns = Some(LocalDns { ips });

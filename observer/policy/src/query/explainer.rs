@@ -174,7 +174,9 @@ impl Explainer {
                 behind.passages_to(client, end).collect()
             }
             (Way::HostPort(host_port), _) => host_port.passages(client).collect(),
-            (Way::Straight | Way::Behind(_) | Way::Beyond(_), _) => self.directory.identity.straight(straight).collect(),
+            (Way::Straight | Way::Behind(_) | Way::Beyond(_), _) => {
+                self.directory.identity.straight(straight).collect()
+            }
         }
     }
 

@@ -55,7 +55,12 @@ impl Explainer {
         let as_address = Party { ip: Some(ip), who: Who::External };
         let client = Party { ip: src.ips.first().copied(), who: src.who };
         let protocol = behind.protocol();
-        let verdict = self.plain().judge(&Connection { src: client, dst: as_address, protocol, port: behind.port().port });
+        let verdict = self.plain().judge(&Connection {
+            src: client,
+            dst: as_address,
+            protocol,
+            port: behind.port().port,
+        });
         match verdict.decision {
             Decision::Deny => combine::unknown(format!(
                 "not known: no rule admits {ip}, where the cache on the pod's own node answers; enforcers differ about the own node"

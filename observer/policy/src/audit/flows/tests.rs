@@ -147,3 +147,28 @@ fn a_flow_beyond_what_is_known_is_unknown(#[case] dst: &str, #[case] port: u16, 
     let group = explained(group(&flow, Decision::Unknown, Decision::Allow), &judge, &possible);
     assert!(group.explanation.contains(why), "{}", group.explanation);
 }
+
+/// The same two pods, by the address that the client used. A node puts its own address in place of the client's for
+/// another node's backend, where the traffic policy doesn't keep it.
+#[rstest]
+#[case::cluster_ip(Some("10.43.0.1"), false, Some(Decision::Allow))]
+#[case::balancer(Some("192.0.2.200"), false, Some(Decision::Deny))]
+#[case::balancer_that_keeps_the_client(Some("192.0.2.200"), true, Some(Decision::Allow))]
+#[case::straight(None, false, Some(Decision::Allow))]
+fn the_address_that_was_used_decides(
+    #[case] used: Option<&str>,
+    #[case] local: bool,
+    #[case] expected: Option<Decision>,
+) {
+    let mut inventory = Inventory::clone(&inventory());
+    inventory.nodes.push(Arc::new(node("n2", &["192.168.1.2"])));
+    inventory.pods.push(Arc::new(pod("web", "front", &["10.42.1.5"]).on("n2")));
+    Arc::make_mut(&mut inventory.services[0]).external_local = local;
+    let inventory = Arc::new(inventory);
+    let mut flow = BaselineFlow { service_port: Some(5432), ..flow("10.42.1.5", "10.42.0.10") };
+    (flow.src.namespace, flow.src.pod) = (Some("web".into()), Some("front".into()));
+    (flow.dst.namespace, flow.dst.pod) = (Some("data".into()), Some("db-0".into()));
+    (flow.dst.service, flow.dst.used) = (Some("data/db".into()), used.map(|ip| ip.parse().unwrap()));
+    let (parties, judge) = (Parties::new(&inventory, std::slice::from_ref(&flow)), Judge::new(&inventory));
+    assert_eq!(judge.agreed(&parties.possible(&flow)), expected);
+}
