@@ -76,13 +76,6 @@ impl Plain {
         }
     }
 
-    /// Judges as this enforcer does, whatever the inventory shows.
-    #[must_use]
-    pub fn enforced_by(mut self, enforcer: Enforcer) -> Self {
-        self.enforcer = enforcer;
-        self
-    }
-
     /// Returns the decisions alone. [`Plain::judge`] adds the reasons.
     #[must_use]
     pub fn rule(&self, connection: &Connection<'_>) -> Ruling {

@@ -49,14 +49,6 @@ impl Directory {
         let mut pods = known.backends().filter_map(|(backend, pod)| Some((backend.ip, &**pod?)));
         pods.find(|(ip, pod)| pod.name == host || address == Some(ip.to_canonical())).map(|(_, pod)| pod)
     }
-
-    /// Is true for a DNS name that can't be one outside the cluster.
-    pub(super) fn is_of_cluster(&self, name: &str) -> bool {
-        let mut labels = name.split('.');
-        let namespace = labels.next_back().unwrap_or_default();
-        let is_service = name.ends_with(".svc") || name.contains(".svc.");
-        is_service || !name.contains('.') || self.names.has_namespace(namespace)
-    }
 }
 
 /// Counts pods for a sentence.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use arcstr::ArcStr;
 use flow_identity::{Behind, Way};
 use flow_model::policies::Protocol;
 
@@ -14,6 +15,16 @@ pub(super) struct End<'a> {
     pub(super) side: Side<'a>,
     pub(super) port: u16,
     pub(super) protocol: Protocol,
+    /// The node that it is on.
+    pub(super) node: Option<&'a ArcStr>,
+}
+
+impl<'a> End<'a> {
+    /// Describes a side as an end, on the node of its pod.
+    pub(super) fn new(side: Side<'a>, port: u16, protocol: Protocol) -> Self {
+        let node = side.node();
+        Self { side, port, protocol, node }
+    }
 }
 
 /// Lists all places where it may end.
@@ -76,7 +87,7 @@ pub(super) fn at(behind: &Behind<'_>) -> String {
 
 impl fmt::Display for End<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { side: Side { label, remark, .. }, port, protocol } = self;
+        let Self { side: Side { label, remark, .. }, port, protocol, .. } = self;
         match label.contains(':') {
             true => write!(f, "[{label}]")?,
             false => write!(f, "{label}")?,
