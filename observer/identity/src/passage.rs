@@ -124,12 +124,6 @@ impl Identity {
 }
 
 impl<'a> Behind<'a> {
-    /// Returns the passages of a client's connection to everything behind the port.
-    pub fn passages(&self, client: Party<'a>) -> impl Iterator<Item = Passage<'a>> + use<'a> {
-        let behind = *self;
-        self.ends_for(client).flat_map(move |end| behind.passages_to(client, end))
-    }
-
     /// Returns the passages of a client's connection to one end: from each address under which it may arrive there.
     pub fn passages_to(
         &self,
