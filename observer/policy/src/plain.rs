@@ -27,6 +27,7 @@ use flow_model::policies::{Direction, NetworkPolicy, Tier, TierPolicy};
 use crate::readings;
 
 pub(crate) use judgement::{Basis, Judgement, RuleRef};
+pub(crate) use kube_router::exception;
 pub(crate) use matching::{Match, Why};
 pub(crate) use namespaced::ports_match;
 pub(crate) use tiers::TierRef;

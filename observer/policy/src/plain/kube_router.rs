@@ -137,13 +137,8 @@ fn name(entry: &PortMatch) -> Option<(Protocol, &str)> {
 /// Matches an address that some ipBlock of the rule admits. All ipBlocks of a rule and their exceptions are one set of
 /// networks, of which the narrowest decides.
 fn in_set(rule: &Rule, ip: IpAddr) -> Match {
-    let blocks = || {
-        rule.peers.iter().filter_map(|peer| match peer {
-            Peer::Block { cidr, except } => Some((cidr, except)),
-            Peer::Pods { .. } => None,
-        })
-    };
-    match narrowest(blocks().map(|(cidr, _)| cidr), ip).cmp(&narrowest(blocks().flat_map(|(_, e)| e), ip)) {
+    let length = |network: Option<&IpNet>| network.map(length);
+    match length(narrowest(blocks(rule).map(|(cidr, _)| cidr), ip)).cmp(&length(exception(rule, ip))) {
         Ordering::Greater => Match::Yes,
         Ordering::Less => Match::No,
         Ordering::Equal => Match::Maybe(Why::Borrowed(
@@ -152,9 +147,25 @@ fn in_set(rule: &Rule, ip: IpAddr) -> Match {
     }
 }
 
-/// Returns the length of the longest prefix that the address has. Sets hold no prefix of length 0, but its two halves.
-fn narrowest<'a>(networks: impl Iterator<Item = &'a IpNet>, ip: IpAddr) -> Option<u8> {
-    networks.filter(|network| network.contains(&ip)).map(|network| network.prefix_len().max(1)).max()
+/// Returns the narrowest exception that has the address, of all ipBlocks of the rule.
+pub(crate) fn exception(rule: &Rule, ip: IpAddr) -> Option<&IpNet> {
+    narrowest(blocks(rule).flat_map(|(_, except)| except), ip)
+}
+
+fn blocks(rule: &Rule) -> impl Iterator<Item = (&IpNet, &[IpNet])> {
+    rule.peers.iter().filter_map(|peer| match peer {
+        Peer::Block { cidr, except } => Some((cidr, &except[..])),
+        Peer::Pods { .. } => None,
+    })
+}
+
+fn narrowest<'a>(networks: impl Iterator<Item = &'a IpNet>, ip: IpAddr) -> Option<&'a IpNet> {
+    networks.filter(|network| network.contains(&ip)).max_by_key(|network| length(network))
+}
+
+/// Returns the length of the prefix. Sets hold none of length 0, but its two halves.
+fn length(network: &IpNet) -> u8 {
+    network.prefix_len().max(1)
 }
 
 fn is_pods(peer: &Peer) -> bool {

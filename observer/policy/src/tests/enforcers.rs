@@ -47,6 +47,16 @@ fn kube_router_takes_exceptions_from_all_blocks(
     assert_eq!((by(Enforcer::KubeRouter), by(Enforcer::Spec)), (expected, Decision::Allow));
 }
 
+#[test]
+fn the_exception_of_another_block_is_named() {
+    let cluster = cluster(Enforcer::KubeRouter, &["10.42.0.0/16!10.42.1.0/24 10.42.0.0/16!10.42.2.0/24"]);
+    let explanation = cluster.judge("10.42.2.5", "gen-c/one", "8081").explanation;
+    assert!(
+        explanation.contains("takes the exception 10.42.2.0/24 of one ipBlock from all"),
+        "{explanation}"
+    );
+}
+
 /// The narrowest network decides. Of one that is both admitted and excepted, kube-router keeps either.
 #[rstest]
 #[case::a_narrower_block("10.42.0.0/16!10.42.1.0/24 10.42.1.0/28", Decision::Allow)]
