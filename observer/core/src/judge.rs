@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use flow_identity::{Passage, Possible, Resolved};
+use flow_identity::{Passage, Resolved};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, DirectionVerdict, REFUSED_BY, Verdict};
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Direction;
 use flow_model::record::FlowVerdict;
-use flow_policy::agreement::{agreed, why_unknown};
+use flow_policy::agreement::why_unknown;
 use flow_policy::compiled::Compiled;
 use flow_policy::plain::Plain;
 use lru::LruCache;
@@ -77,7 +77,7 @@ impl Judge {
     pub(super) fn decide(&self, flow: &Resolved<'_>) -> Decision {
         match self.blind {
             true => Decision::Unknown,
-            false => self.agreed(&flow.possible()).unwrap_or(Decision::Unknown),
+            false => self.compiled.agreed(&flow.possible()).unwrap_or(Decision::Unknown),
         }
     }
 
@@ -87,16 +87,10 @@ impl Judge {
             return None;
         }
         let possible = flow.possible();
-        Some(match (self.agreed(&possible), possible.passages().next()) {
+        Some(match (self.compiled.agreed(&possible), possible.passages().next()) {
             (Some(decision), Some(first)) => self.explained(&first, decision),
             _ => unknown(why_unknown(&possible)),
         })
-    }
-
-    fn agreed(&self, possible: &Possible<'_>) -> Option<Decision> {
-        let decide =
-            |Passage { leaving, arriving }| self.compiled.rule_between(&leaving, &arriving).decision();
-        agreed(possible.passages().map(decide))
     }
 
     fn explained(&mut self, passage: &Passage<'_>, decision: Decision) -> Arc<FlowVerdict> {

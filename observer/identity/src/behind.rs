@@ -23,10 +23,8 @@ pub struct Behind<'a> {
     access: Access,
     /// The node whose address the client uses, with that address.
     node: Option<(&'a ArcStr, IpAddr)>,
-    /// The only backend that counts, where it was seen.
-    seen: Option<(IpAddr, u16)>,
-    /// The client as the backend sees it, where that was seen.
-    source: Option<Party<'a>>,
+    /// The only backend that counts, where it was seen, with its port.
+    seen: Option<(Party<'a>, u16)>,
     at: Timestamp,
 }
 
@@ -70,23 +68,13 @@ impl<'a> Behind<'a> {
         access: Access,
         at: Timestamp,
     ) -> Self {
-        Self { identity, known, port, access, node: None, seen: None, source: None, at }
+        Self { identity, known, port, access, node: None, seen: None, at }
     }
 
     /// Returns the port with the only backend that counts, as it was seen.
     #[must_use]
-    pub(super) fn seen_at(self, backend: Option<(IpAddr, u16)>) -> Self {
+    pub fn seen_at(self, backend: Option<(Party<'a>, u16)>) -> Self {
         Self { seen: backend, ..self }
-    }
-
-    /// Returns the port with the only address under which the client arrives, as it was seen.
-    #[must_use]
-    pub(super) fn seen_from(self, source: Option<Party<'a>>) -> Self {
-        Self { source, ..self }
-    }
-
-    pub(super) fn seen_source(&self) -> Option<Party<'a>> {
-        self.source
     }
 
     /// Returns the port as a client reaches it that uses this address.
@@ -94,11 +82,6 @@ impl<'a> Behind<'a> {
     pub fn through(self, ip: IpAddr) -> Self {
         let ip = ip.to_canonical();
         Self { node: self.identity.nodes().node(ip).map(|node| (node, ip)), ..self }
-    }
-
-    /// Is true where only the backend counts that was seen.
-    pub(super) fn is_seen(&self) -> bool {
-        self.seen.is_some()
     }
 
     pub(super) fn identity(&self) -> &'a Identity {
@@ -177,11 +160,11 @@ impl<'a> Behind<'a> {
         }
     }
 
-    /// Is true for an end that is ready.
+    /// Is true when connections can end somewhere, and no place there is ready.
     #[must_use]
-    pub fn is_ready(&self, end: &End<'_>) -> bool {
-        let same = |backend: &&Backend| backend.ip.to_canonical() == end.ip && backend.port == end.port;
-        self.backends().find(same).is_some_and(|backend| backend.ready)
+    pub fn is_unready(&self) -> bool {
+        let mut reached = self.backends().filter(|b| self.access.leads_to(self.service(), b.ip)).peekable();
+        reached.peek().is_some() && !reached.any(|backend| backend.ready)
     }
 
     /// Is true when a node may put its own address in place of a client's.
@@ -209,7 +192,7 @@ impl<'a> Behind<'a> {
     /// backend is there, all places are returned, for what the policies would say.
     pub fn ends_for(&self, client: Party<'a>) -> impl Iterator<Item = End<'a>> + Clone + use<'a> {
         let only = self.local_to(client).filter(|node| self.ends().any(|end| end.node == Some(node)));
-        let seen = self.seen.map(|seen| self.seen_end(seen));
+        let seen = self.seen.and_then(|seen| self.seen_end(seen));
         let all =
             seen.is_none().then(|| self.ends().filter(move |end| only.is_none_or(|n| end.node == Some(n))));
         seen.into_iter().chain(all.into_iter().flatten())
@@ -225,13 +208,19 @@ impl<'a> Behind<'a> {
         }
     }
 
-    fn seen_end(&self, (ip, port): (IpAddr, u16)) -> End<'a> {
+    /// Returns the end that was seen. The pod that was seen there goes before what the snapshot knows of the address.
+    fn seen_end(&self, (party, port): (Party<'a>, u16)) -> Option<End<'a>> {
+        let ip = party.ip?;
         let found =
             self.with_pods().find(|(backend, _)| backend.ip.to_canonical() == ip && backend.port == port);
-        match found {
+        let end = match found {
             Some((backend, pod)) => self.end((ip, port), pod, backend.node.as_ref()),
             None => self.end((ip, port), None, None),
-        }
+        };
+        Some(match party.who {
+            Who::Pod(pod) => End { pod: Some(pod), party, node: node_of(party.who).or(end.node), ..end },
+            Who::Node(_) | Who::External | Who::Unknown(_) => end,
+        })
     }
 
     fn with_pods(&self) -> impl Iterator<Item = (&'a Backend, Option<&'a Arc<Pod>>)> + Clone + use<'a> {

@@ -179,6 +179,12 @@ impl Identity {
         self.nodes.listener(ip, port)
     }
 
+    /// Returns the Service whose load balancer takes the packets to this address: nodes don't (`ipMode: Proxy`).
+    #[must_use]
+    pub fn proxied(&self, ip: IpAddr) -> Option<&ObjectRef> {
+        self.services.proxied(ip.to_canonical())
+    }
+
     /// Is true when load balancers announce the address.
     pub(super) fn is_announced(&self, ip: IpAddr) -> bool {
         self.services.is_vip(ip)
@@ -219,7 +225,8 @@ impl Identity {
     }
 }
 
-/// Is true for an address of the Internet, which no cluster gives to its pods.
+/// Is true for an address of the Internet. Some clusters give such addresses to their pods, but then the networks of
+/// their nodes say so; where no node is known, it is taken for one outside.
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {

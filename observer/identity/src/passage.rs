@@ -124,12 +124,6 @@ impl Identity {
 }
 
 impl<'a> Behind<'a> {
-    /// Returns the passages of a client's connection to everything behind the port.
-    pub fn passages(&self, client: Party<'a>) -> impl Iterator<Item = Passage<'a>> + use<'a> {
-        let behind = *self;
-        self.ends_for(client).flat_map(move |end| behind.passages_to(client, end))
-    }
-
     /// Returns the passages of a client's connection to one end: from each address under which it may arrive there.
     pub fn passages_to(
         &self,
@@ -145,7 +139,7 @@ impl<'a> Behind<'a> {
             }
             _ => to_end(client),
         };
-        let arriving = self.seen_source().map_or_else(|| self.sources(client, &end), Sources::own);
+        let arriving = self.sources(client, &end);
         arriving.parties().map(move |src| Passage { leaving, arriving: to_end(src) })
     }
 
@@ -154,10 +148,6 @@ impl<'a> Behind<'a> {
         let v4 = Some(end.ip.is_ipv4());
         let (there, keeps) = (end.node, !self.may_masquerade());
         match self.entry(client) {
-            // The backend was seen where the client's packet was, and nobody had replaced its source.
-            Entry::At(_) | Entry::Anywhere if self.is_seen() && matches!(client.who, Who::External) => {
-                Sources::own(client)
-            }
             Entry::Own => match (client.who, node_of(client.who)) {
                 (Who::Pod(_), _) if keeps || self.is_inside() => Sources::own(client),
                 (_, Some(node)) if there == Some(node) => Sources::own(client),

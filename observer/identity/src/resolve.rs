@@ -16,8 +16,7 @@ use crate::identity::{Holder, Identity};
 use crate::known_service::KnownService;
 use crate::names::{name_pod, name_service};
 
-pub use possible::Possible;
-use possible::Way;
+pub use possible::{Possible, Way};
 
 /// The meaning of a flow's addresses at one time. It borrows from [`Identity`] and allocates nothing; names are made on
 /// request.
@@ -134,7 +133,10 @@ impl<'a> Resolved<'a> {
     /// Returns the connections that the flow may be after DNAT: to the backend that was seen, or to any of the Service's.
     #[must_use]
     pub fn possible(&self) -> Possible<'a> {
-        Possible::along(self.connection(), self.way(), self.source)
+        // A backend is seen where the client's packet is. Without another source there, nobody had replaced it.
+        let is_own = self.tuple.backend.is_some() && matches!(self.client, Holder::External);
+        let own = is_own.then(|| self.identity.party(self.tuple.src, self.at));
+        Possible::along(self.connection(), self.way()).seen_from(self.source.or(own))
     }
 
     fn way(&self) -> Way<'a> {
@@ -142,15 +144,37 @@ impl<'a> Resolved<'a> {
         // A pod's own address may be in a Service too: there is no DNAT then.
         let is_pod = self.identity.holder(dst, self.at).pod().is_some();
         let backend = backend.map(|(ip, port)| (ip.to_canonical(), port));
-        if is_pod || backend == Some((dst.to_canonical(), dport)) {
+        if is_pod {
+            return Way::Straight;
+        }
+        let replaced = backend.filter(|backend| *backend != (dst.to_canonical(), dport));
+        if let (None, Some(why)) = (replaced, self.beyond()) {
+            return Way::Beyond(why);
+        }
+        if backend.is_some() && replaced.is_none() {
             return Way::Straight;
         }
         if let Some(behind) = self.service_port() {
-            return Way::Behind(behind.seen_at(backend));
+            let seen = |(_, port)| (self.connection().dst, port);
+            return Way::Behind(behind.seen_at(backend.map(seen)));
         }
         let host_port = self.identity.host_port(dst, dport, Protocol::Tcp);
         let host_port = host_port.filter(|found| backend.is_none_or(|(_, port)| port == found.port.port));
         host_port.map_or(Way::Straight, Way::HostPort)
+    }
+
+    /// Returns why the connection ends where nothing here can judge it, unless a node replaces its destination.
+    fn beyond(&self) -> Option<&'static str> {
+        let dst = self.tuple.dst.to_canonical();
+        if self.identity.proxied(dst).is_some() {
+            return Some(
+                "it is a load balancer's address with ipMode Proxy: the packets leave for it, and from where they come back is not known",
+            );
+        }
+        let may_be_local = !matches!(self.client, Holder::External);
+        (may_be_local && self.identity.may_answer_locally(dst, self.tuple.dport, self.at)).then_some(
+            "a DNS cache on the client's own node may answer there, and enforcers differ about the own node",
+        )
     }
 
     /// Returns the connection as far as it was seen: to the backend, or to the address that the client used.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::{Backend, Inventory, ServicePort};
+use flow_model::object_ref::ObjectRef;
 use jiff::Timestamp;
 
 use crate::known_service::KnownService;
@@ -24,6 +25,8 @@ pub(super) struct Services {
     /// In reverse order of their names.
     addresses: HashMap<IpAddr, Vec<Arc<KnownService>>>,
     vips: HashSet<IpAddr>,
+    /// The Services by those of their addresses that nodes leave to the load balancer.
+    proxied: HashMap<IpAddr, ObjectRef>,
     /// In reverse order of their names, like `addresses`.
     node_ports: HashMap<u16, Vec<Arc<KnownService>>>,
 }
@@ -92,6 +95,11 @@ impl Services {
         self.vips.contains(&ip)
     }
 
+    /// Returns the Service whose load balancer takes the packets to this address: nodes don't (`ipMode: Proxy`).
+    pub(super) fn proxied(&self, ip: IpAddr) -> Option<&ObjectRef> {
+        self.proxied.get(&ip)
+    }
+
     /// Returns the Service that has the node port: the TCP one, else any.
     pub(super) fn node_port(&self, port: u16, at: Timestamp) -> Option<&KnownService> {
         let tcp = self.node_port_of(port, "TCP", at).map(|(known, _)| known);
@@ -137,6 +145,10 @@ impl Services {
         self.addresses.clear();
         self.node_ports.clear();
         self.vips = self.by_name.values().flat_map(|f| &f.service.vips).map(IpAddr::to_canonical).collect();
+        let proxied = |f: &Arc<KnownService>| {
+            f.service.proxied_ips.iter().map(|ip| (ip.to_canonical(), f.name.clone())).collect::<Vec<_>>()
+        };
+        self.proxied = self.by_name.values().filter(|f| f.is_alive()).flat_map(proxied).collect();
         let mut all: Vec<_> = self.by_name.values().cloned().collect();
         all.sort_by(|a, b| (a.is_alive(), &b.name).cmp(&(b.is_alive(), &a.name)));
         for known in all {

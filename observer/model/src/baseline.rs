@@ -94,6 +94,9 @@ pub struct BaselineEnd {
     /// `namespace/name` of the Service that was addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ObjectRef>,
+    /// The address that the client used, where a node replaced it by `ip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<IpAddr>,
 }
 
 /// The reason why a baseline can't be used.
@@ -141,6 +144,7 @@ impl BaselineEnd {
             node: None,
             host_network: false,
             service: None,
+            used: None,
         }
     }
 

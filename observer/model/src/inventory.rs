@@ -164,6 +164,15 @@ pub struct Service {
     pub backends: Vec<Backend>,
 }
 
+impl Service {
+    /// Is true for a pod that its selector matches.
+    #[must_use]
+    pub fn selects(&self, pod: &Pod) -> bool {
+        let has = |(key, value)| pod.labels.get(key) == Some(value);
+        self.namespace == pod.namespace && !self.selector.is_empty() && self.selector.iter().all(has)
+    }
+}
+
 /// A port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServicePort {

@@ -27,6 +27,7 @@ use flow_model::policies::{Direction, NetworkPolicy, Tier, TierPolicy};
 use crate::readings;
 
 pub(crate) use judgement::{Basis, Judgement, RuleRef};
+pub(crate) use kube_router::exception;
 pub(crate) use matching::{Match, Why};
 pub(crate) use namespaced::ports_match;
 pub(crate) use tiers::TierRef;
@@ -74,13 +75,6 @@ impl Plain {
             enforcer: inventory.enforcer,
             inventory,
         }
-    }
-
-    /// Judges as this enforcer does, whatever the inventory shows.
-    #[must_use]
-    pub fn enforced_by(mut self, enforcer: Enforcer) -> Self {
-        self.enforcer = enforcer;
-        self
     }
 
     /// Returns the decisions alone. [`Plain::judge`] adds the reasons.

@@ -10,6 +10,7 @@ mod error;
 mod explainer;
 mod headless;
 mod local_dns;
+mod look_up;
 mod names;
 mod notes;
 mod parse;

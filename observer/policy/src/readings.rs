@@ -3,8 +3,6 @@
 //! This module uses only the model. Everything that the two evaluators decide for themselves stays out of it, so that
 //! the property tests compare two independent readings of the specification.
 
-use std::net::IpAddr;
-
 use arcstr::ArcStr;
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::inventory::{ContainerPort, Pod};
@@ -43,13 +41,10 @@ pub(crate) fn is_node_port(protocol: Protocol, port: u16) -> bool {
 
 /// Explains a block like 0.0.0.0/24, in which no host has an address: its author meant every address.
 pub(crate) fn zero_network(cidr: &IpNet) -> Option<String> {
-    let (zero, least) = match cidr.network() {
-        IpAddr::V4(ip) => (ip.is_unspecified(), 8),
-        IpAddr::V6(ip) => (ip.is_unspecified(), 8),
-    };
-    let all = if cidr.network().is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+    let network = cidr.network();
+    let all = if network.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
     // A single unspecified address is no host's either.
-    (zero && cidr.prefix_len() >= least)
+    (network.is_unspecified() && cidr.prefix_len() >= 8)
         .then(|| format!("no host has an address in {cidr}; {all} is every address"))
 }
 

@@ -1,6 +1,7 @@
 //! The decisions of policies, case by case.
 
 mod broken;
+mod enforcers;
 mod pitfalls;
 mod sentences;
 mod tiers;

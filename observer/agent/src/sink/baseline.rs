@@ -39,6 +39,8 @@ struct Key {
     dst: Side,
     port: u16,
     service: Option<ObjectRef>,
+    /// The address that the client used: what the policies see depends on it.
+    used: Option<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +141,7 @@ impl Inner {
             dst: Side::of(&dst.endpoint),
             port: port(&dst.endpoint),
             service: dst.endpoint.service.clone(),
+            used: used(&dst.endpoint),
         };
         let rows = if key.is_outside() { &mut self.outside } else { &mut self.inside };
         if rows.len() == rows.cap().get() && !rows.contains(&key) {
@@ -191,6 +194,7 @@ impl Seen {
         let Self { endpoint, pod } = self;
         let pod = find(&endpoint, pods).or(pod);
         BaselineEnd {
+            used: used(&endpoint),
             namespace: endpoint.namespace,
             pod: endpoint.pod,
             workload: endpoint.workload,
@@ -219,6 +223,11 @@ impl Row {
 fn find(endpoint: &Endpoint, pods: &PodNames) -> Option<Arc<Pod>> {
     let name = (endpoint.namespace.clone()?, endpoint.pod.clone()?);
     pods.get(&name).cloned()
+}
+
+/// Returns the address that the client used, where a node replaced it.
+fn used(dst: &Endpoint) -> Option<IpAddr> {
+    dst.backend_ip.map(|_| dst.ip)
 }
 
 fn port(dst: &Endpoint) -> u16 {

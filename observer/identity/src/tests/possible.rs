@@ -2,6 +2,7 @@
 
 use flow_model::connection::{Connection, Who};
 use flow_model::flow::Vantage;
+use flow_model::network::{LocalDns, Route};
 use flow_model::testing::clusters::{cluster, node, pod, service};
 use rstest::rstest;
 
@@ -168,4 +169,61 @@ fn a_flow_passes_where_its_pods_are(
     let identity = identity(false);
     let tuple = flow(src, ip(dst), 80, backend.map(|address| (ip(address), 8080)));
     assert_eq!(identity.resolve(&tuple, Timestamp::MAX).vantage("n1"), expected);
+}
+
+/// Nodes leave `ipMode: Proxy` to the load balancer, and a DNS cache may listen where the DNS Service has its address.
+#[rstest]
+#[case::proxied("10.0.20.201", 53, None, true)]
+#[case::proxied_and_not_replaced("10.0.20.201", 53, Some("10.0.20.201"), true)]
+#[case::a_node_took_it("10.0.20.201", 53, Some("10.42.0.10"), false)]
+#[case::cached("10.43.0.10", 53, None, true)]
+#[case::cached_and_not_replaced("10.43.0.10", 53, Some("10.43.0.10"), true)]
+#[case::not_cached("10.43.0.10", 53, Some("10.42.0.10"), false)]
+#[case::another_port("10.43.0.10", 9153, None, false)]
+fn some_ways_lead_beyond(
+    #[case] dst: &str,
+    #[case] port: u16,
+    #[case] backend: Option<&str>,
+    #[case] beyond: bool,
+) {
+    let mut dns =
+        service("kube-system", "kube-dns", &["10.43.0.10"]).serving(":53/TCP").backed_by("dns=10.42.0.10:53");
+    dns.vips = vec![ip("10.0.20.201")];
+    dns.proxied_ips = vec![ip("10.0.20.201")];
+    let pods =
+        [pod("kube-system", "dns", &["10.42.0.10"]).on("n1"), pod("web", "c", &["10.42.0.11"]).on("n1")];
+    let mut inventory = cluster(pods, [dns], [node("n1", &["192.168.1.1"])]).inventory;
+    for ips in [vec![], vec![ip("169.254.20.10"), ip("10.43.0.10")]] {
+        inventory.local_dns = Some(LocalDns { ips });
+        let mut identity = Identity::new();
+        identity.apply(Arc::new(inventory.clone()), Timestamp::MAX);
+        let tuple = flow("10.42.0.11", ip(dst), port, backend.map(|backend| (ip(backend), port)));
+        let possible = identity.resolve(&tuple, Timestamp::MAX).possible();
+        assert_eq!((possible.beyond().is_some(), possible.passages().next().is_none()), (beyond, beyond));
+    }
+}
+
+/// Backends on different nodes see different addresses of one client, which is no choice at any of them.
+#[test]
+fn a_client_with_one_address_at_each_place_is_not_masqueraded() {
+    let mut shop = service("web", "shop", &["10.43.0.1"])
+        .serving(":80/TCP")
+        .backed_by("a=10.42.0.10:8080")
+        .backed_by("b=10.42.1.10:8080");
+    shop.external_ips = vec![ip("10.0.20.200")];
+    let pods = [
+        pod("web", "a", &["10.42.0.10"]).on("n1"),
+        pod("web", "b", &["10.42.1.10"]).on("n2"),
+        pod("web", "c", &["10.42.0.11"]).on("n1"),
+    ];
+    let mut nodes = [node("n1", &["192.168.1.1"]), node("n2", &["192.168.1.2"])];
+    nodes.iter_mut().for_each(|node| node.route = Route::Direct);
+    let mut identity = Identity::new();
+    identity.apply(cluster(pods, [shop], nodes).inventory(), Timestamp::MAX);
+    let possible = |src| {
+        let possible = identity.resolve(&flow(src, ip("10.0.20.200"), 80, None), Timestamp::MAX).possible();
+        (possible.passages().count(), possible.may_be_masqueraded())
+    };
+    assert_eq!(possible("10.42.0.11"), (2, false));
+    assert_eq!(possible("198.51.100.7"), (4, true));
 }

@@ -7,7 +7,6 @@ use flow_model::connection::Connection;
 use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::Inventory;
 
-use crate::agreement::agreed;
 use crate::{Compiled, Plain};
 
 /// Judges by one inventory.
@@ -24,9 +23,7 @@ impl Judge {
 
     /// Decides on a flow; `None` when the connections that it may be are judged differently, or when there is none.
     pub(super) fn agreed(&self, possible: &Possible<'_>) -> Option<Decision> {
-        let decide =
-            |Passage { leaving, arriving }| self.compiled.rule_between(&leaving, &arriving).decision();
-        agreed(possible.passages().map(decide))
+        self.compiled.agreed(possible)
     }
 
     /// Decides on a connection.

@@ -79,7 +79,9 @@ fn end(end: &BaselineEnd) -> End<'_> {
     (end.namespace.as_ref(), end.kind.as_ref(), end.workload.as_ref(), address)
 }
 
-type Key<'a> = (End<'a>, End<'a>, Option<&'a ObjectRef>, u16, Option<u16>, Protocol);
+type Through<'a> = (Option<&'a ObjectRef>, Option<IpAddr>, Option<u16>);
+
+type Key<'a> = (End<'a>, End<'a>, Through<'a>, u16, Protocol);
 
 /// Merges the flows. Both nodes of a connection report it: the larger count is the more complete one.
 fn flows(baselines: &[&Baseline]) -> Vec<BaselineFlow> {
@@ -90,9 +92,8 @@ fn flows(baselines: &[&Baseline]) -> Vec<BaselineFlow> {
             let key = (
                 end(&flow.src),
                 end(&flow.dst),
-                flow.dst.service.as_ref(),
+                (flow.dst.service.as_ref(), flow.dst.used, flow.service_port),
                 flow.port,
-                flow.service_port,
                 flow.protocol,
             );
             match seen.get(&key) {

@@ -4,11 +4,11 @@ use flow_model::decision::Decision;
 use flow_model::network::Enforcer;
 use flow_model::policies::{Direction, PortMatch, PortSet};
 
-use crate::compiled::Compiled;
 use crate::compiled::program::{Policy, Rule, Stage, TierPolicy};
 use crate::compiled::sides::{Known, Seen, Side, View};
 use crate::compiled::tiers::TierOutcome;
 use crate::compiled::truth::Truth;
+use crate::compiled::{Compiled, kube_router};
 use crate::readings::{is_node_port, is_protocol, is_same_pod};
 
 impl Compiled {
@@ -177,10 +177,8 @@ pub(super) fn by_block(rule: &Rule, view: &View<'_>) -> Truth {
         _ if !rule.has_blocks => Truth::No,
         None => Truth::Maybe,
         Some(ip) if !rule.blocks.contains(*ip) => Truth::No,
-        Some(ip) if view.by_kube_router() && rule.excepted.contains(*ip) => Truth::Maybe,
-        Some(_) if view.enforcer == Enforcer::Cilium && matches!(who, Known::Pod(_) | Known::Node(_)) => {
-            Truth::Maybe
-        }
+        Some(ip) if view.by_kube_router() => kube_router::in_set(&rule.networks, *ip),
+        Some(_) if view.enforcer == Enforcer::Cilium && !matches!(who, Known::External) => Truth::Maybe,
         Some(_) => Truth::Yes,
     }
 }

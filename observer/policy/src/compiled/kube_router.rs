@@ -1,7 +1,10 @@
 //! The decisions of kube-router, where they differ from the specification.
 
+use std::net::IpAddr;
+
 use flow_model::decision::Decision;
 use flow_model::policies::{Direction, PortSet};
+use ipnet::IpNet;
 
 use crate::compiled::Compiled;
 use crate::compiled::judge::{by_block, port};
@@ -46,7 +49,7 @@ impl Compiled {
         };
         let (numbers, named) = (of(false), of(true));
         if rule.anybody {
-            let everywhere = || names.numbers.contains(&(view.protocol, view.port)).into();
+            let everywhere = || names.numbers.binary_search(&(view.protocol, view.port)).is_ok().into();
             return numbers.max(if view.direction == Direction::Ingress { named } else { everywhere() });
         }
         let to_pods = if names.open { Truth::Yes } else { numbers.max(named) };
@@ -64,4 +67,19 @@ impl Compiled {
 
 fn rules_of(policy: &Policy, direction: Direction) -> &[Rule] {
     policy.rules[direction as usize].as_deref().unwrap_or_default()
+}
+
+/// Returns whether one set of networks and exceptions has an address that a block admits: the longest prefix decides.
+pub(super) fn in_set(networks: &[(IpNet, bool)], ip: IpAddr) -> Truth {
+    let mut longest = [None; 2];
+    for (network, is_exception) in networks.iter().filter(|(network, _)| network.contains(&ip)) {
+        let length = &mut longest[usize::from(*is_exception)];
+        *length = (*length).max(Some(network.prefix_len().max(1)));
+    }
+    let [block, exception] = longest;
+    match () {
+        () if exception.is_none() || block > exception => Truth::Yes,
+        () if block < exception => Truth::No,
+        () => Truth::Maybe,
+    }
 }

@@ -1,11 +1,11 @@
 //! What names of ports stand for, by the pods that kube-router knows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::inventory::Pod;
-use flow_model::policies::{PortMatch, PortSet, Protocol};
+use flow_model::policies::{Direction, PortMatch, PortSet, Protocol};
 
 use crate::compiled::Compiled;
 use crate::compiled::program::{Names, Policy, Rule};
@@ -64,10 +64,13 @@ impl Compiled {
             let only_names = all().count() == rule.ports.len();
             let resolves = || all().flat_map(of).any(|(pod, _)| self.concerns(policy, rule, direction, pod));
             let own = |pod: &Pod| pod.namespace == policy.written.namespace;
-            let numbers = all().flat_map(|one| {
+            // Only a rule of egress without peers reads the numbers.
+            let is_read = direction == Direction::Egress as usize && rule.anybody;
+            let numbers = all().filter(|_| is_read).flat_map(|one| {
                 of(one).iter().filter(|(pod, _)| own(pod)).map(move |(_, number)| (one.0, *number))
             });
-            Some(Names { open: only_names && !resolves(), numbers: numbers.collect() })
+            let numbers: BTreeSet<_> = numbers.collect();
+            Some(Names { open: only_names && !resolves(), numbers: numbers.into_iter().collect() })
         };
         rules.iter().map(names).collect()
     }

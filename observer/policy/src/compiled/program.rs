@@ -5,6 +5,7 @@ mod compiler;
 use std::sync::Arc;
 
 use flow_model::policies::{self, Action, NetworkPolicy, PortMatch, Protocol, Selector, TierPort};
+use ipnet::IpNet;
 
 use crate::compiled::labels::LabelSets;
 use crate::compiled::ranges::Ranges;
@@ -38,8 +39,9 @@ pub(super) struct Rule {
     pub(super) has_blocks: bool,
     /// The addresses of all blocks together.
     pub(super) blocks: Ranges,
-    /// The exceptions of all blocks together.
-    pub(super) excepted: Ranges,
+    /// The networks of the blocks, and with `true` their exceptions: only where one block may have the exception of
+    /// another.
+    pub(super) networks: Box<[(IpNet, bool)]>,
     pub(super) ports: Box<[PortMatch]>,
     /// What kube-router makes of the names among the ports; `None` where there is none.
     pub(super) names: Option<Box<Names>>,
@@ -50,8 +52,8 @@ pub(super) struct Rule {
 pub(super) struct Names {
     /// All ports are names, and no pod has one of them.
     pub(super) open: bool,
-    /// The numbers that the namespace's pods give to the names.
-    pub(super) numbers: Vec<(Protocol, u16)>,
+    /// The numbers that the namespace's pods give to the names, in order. Only a rule of egress without peers has them.
+    pub(super) numbers: Box<[(Protocol, u16)]>,
 }
 
 /// Selects pods by namespace and by label.
@@ -171,7 +173,9 @@ impl TierPolicy {
 
 impl Rule {
     fn memory(&self) -> usize {
-        size_of_val(&*self.pods) + self.blocks.memory() + self.excepted.memory() + size_of_val(&*self.ports)
+        let names = self.names.as_ref().map_or(0, |names| size_of::<Names>() + size_of_val(&*names.numbers));
+        let blocks = self.blocks.memory() + size_of_val(&*self.networks);
+        size_of_val(&*self.pods) + blocks + size_of_val(&*self.ports) + names
     }
 }
 

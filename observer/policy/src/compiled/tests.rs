@@ -90,6 +90,11 @@ impl Compiled {
             self.pods.len(),
         ]
     }
+
+    /// Returns the bytes that the policies take.
+    pub(crate) fn names_memory(&self) -> usize {
+        self.policies.iter().map(super::program::Policy::memory).sum()
+    }
 }
 
 /// The properties above mean something only if every decision occurs often.

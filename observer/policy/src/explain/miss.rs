@@ -5,7 +5,7 @@ use flow_model::inventory::{Labels, Pod};
 use flow_model::policies::{Operator, Peer, PortSet, Rule, Selector};
 use ipnet::IpNet;
 
-use crate::plain::{Match, Plain, RuleRef, View, ports_match};
+use crate::plain::{Match, Plain, RuleRef, View, exception, ports_match};
 
 /// The port of DNS.
 const DNS: u16 = 53;
@@ -21,6 +21,8 @@ pub(super) enum Miss<'a> {
     Port(&'a Rule),
     /// By the specification the rule matches. kube-router takes the names of its ports otherwise.
     Names(&'a Rule),
+    /// By the specification the rule matches. kube-router takes this exception of one ipBlock from all.
+    Excepted(&'a IpNet),
     /// A peer's podSelector doesn't match.
     Pods {
         peer: PodSelectors<'a>,
@@ -51,7 +53,7 @@ impl Miss<'_> {
     /// Returns a rank for the kind of miss. Of two rules that miss equally often, the one with the smaller rank is nearer.
     pub(super) fn class(&self) -> u8 {
         match self {
-            Self::Selection { meant: true, .. } | Self::Names(_) => 0,
+            Self::Selection { meant: true, .. } | Self::Names(_) | Self::Excepted(_) => 0,
             Self::Port(rule) if rule.peers.is_empty() => 5,
             Self::Port(_) => 1,
             Self::Pods { .. } => 2,
@@ -75,7 +77,7 @@ impl Miss<'_> {
                 }
             }
             Self::Block { cidr, .. } => view.peer.ip.map_or(0, |ip| shared_bits(cidr, ip)),
-            Self::Port(_) | Self::Names(_) | Self::NoPod => 0,
+            Self::Port(_) | Self::Names(_) | Self::Excepted(_) | Self::NoPod => 0,
         }
     }
 }
@@ -117,7 +119,9 @@ pub(super) fn misses<'a>(plain: &Plain, rule: RuleRef<'a>, view: &View<'a>) -> V
         misses.push(Miss::Port(body));
     }
     if misses.is_empty() && plain.rule_matches(rule, view) == Match::No {
-        misses.push(Miss::Names(body));
+        let has_names = body.ports.iter().any(|entry| matches!(entry.port, PortSet::Named(_)));
+        let hole = view.peer.ip.and_then(|ip| exception(body, ip)).filter(|_| !has_names);
+        misses.push(hole.map_or(Miss::Names(body), Miss::Excepted));
     }
     misses
 }

@@ -42,6 +42,10 @@ pub(super) fn short(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>) -
             let why = ports::by_kube_router(rule, view, candidate.rule.policy);
             return format!("{no_rule} the {other} on port {}; in the nearest, {why}", view.port);
         }
+        Miss::Excepted(_) => {
+            let why = in_full(plain, view, candidate, first);
+            format!("{no_rule} {}; in the nearest, {why}", address(view))
+        }
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
             let none = if matches_no_pod(plain, candidate, *peer) { ", which no pod has" } else { "" };
@@ -77,6 +81,9 @@ fn in_full(plain: &Plain, view: &View<'_>, candidate: &Candidate<'_>, miss: &Mis
         }
         Miss::Port(rule) => ports::why(rule, view),
         Miss::Names(rule) => ports::by_kube_router(rule, view, policy),
+        Miss::Excepted(hole) => {
+            format!("kube-router takes the exception {hole} of one ipBlock from all ipBlocks of the rule")
+        }
         Miss::Pods { peer, selector, pod } => {
             let of = own_labels(selector, &pod.labels);
             match matches_no_pod(plain, candidate, *peer) {

@@ -35,16 +35,15 @@ impl<'a> Scene<'a> {
             tiered: all.tiered.clone(),
             broken: all.broken.iter().filter(|p| p.tier.is_some() || near(&p.namespace)).cloned().collect(),
         };
-        // kube-router looks at other pods to find what a name of a port means.
-        let pods = match inventory.enforcer {
-            Enforcer::KubeRouter => inventory.pods.clone(),
-            Enforcer::Spec | Enforcer::Calico | Enforcer::Cilium => Vec::new(),
-        };
+        // kube-router looks at other pods, by the labels of their namespaces, to find what a name of a port means.
+        let looks_around = inventory.enforcer == Enforcer::KubeRouter;
+        let pods = if looks_around { inventory.pods.clone() } else { Vec::new() };
+        let namespaces = inventory.namespaces.iter().filter(|n| looks_around || near(&n.name));
         let inventory = Inventory {
             enforcer: inventory.enforcer,
             pods,
             nodes: inventory.nodes.clone(),
-            namespaces: inventory.namespaces.iter().filter(|n| near(&n.name)).cloned().collect(),
+            namespaces: namespaces.cloned().collect(),
             policies,
             ..Inventory::default()
         };

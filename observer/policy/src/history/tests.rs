@@ -6,6 +6,7 @@ use crate::testing::Judged as _;
 use std::sync::Arc;
 
 use flow_model::inventory::Namespace;
+use flow_model::network::Enforcer;
 use flow_model::policies::{Action, NetworkPolicy, Origin};
 use flow_model::testing::{Cluster, admin, namespace, pod, policy};
 use rstest::rstest;
@@ -396,4 +397,15 @@ fn changes_that_concern_a_namespace() {
     assert_eq!(sentence(&["web", "data"], 0).len(), 2);
     assert_eq!(sentence(&["web", "data"], 61).len(), 1);
     assert_eq!(sentence(&["other"], 0), []);
+}
+
+/// kube-router opens a rule whose names no peer has. Which pods are peers depends on the labels of all namespaces.
+#[test]
+fn a_scene_of_kube_router_keeps_the_namespaces_of_all_pods() {
+    let named = pod("other", "x", &[("app", "x")], "10.42.3.5").port("special", "TCP", 7000);
+    let mut cluster = with([policy("web", "out").egress(&["ns(team=b) : special"])]).pod(named);
+    cluster.inventory.namespaces.push(Arc::new(namespace("other", "team=d")));
+    cluster.inventory.enforcer = Enforcer::KubeRouter;
+    let connection = cluster.connection("web/client", "data/cache", "6379");
+    assert_eq!(Scene::new(&cluster.inventory, &connection).decision(), Decision::Allow);
 }

@@ -4,12 +4,14 @@
 //! A rule consists of sets of addresses, which it fills from the pods that it knows. See `pkg/controllers/netpol/policy.go`
 //! and `pod.go` of kube-router 2.1 and of its fork in k3s.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use flow_model::connection::Who;
 use flow_model::decision::Decision;
 use flow_model::inventory::{ContainerPort, Pod};
 use flow_model::policies::{Direction, NetworkPolicy, Peer, PortMatch, PortSet, Protocol, Rule};
+use ipnet::IpNet;
 
 use crate::plain::{Basis, Match, Plain, RuleRef, View, Why, ports};
 use crate::readings::is_protocol;
@@ -52,9 +54,7 @@ impl Plain {
             Match::any(peers.map(|peer| self.peer(peer, &policy.namespace, &view.peer)))
         };
         let blocks = || match of(|peer| !is_pods(peer)) {
-            Match::Yes if view.peer.ip.is_some_and(|ip| is_excepted(rule, ip)) => Match::Maybe(
-                Why::Borrowed("kube-router takes the exceptions of an ipBlock from all ipBlocks of its rule"),
-            ),
+            Match::Yes => view.peer.ip.map_or(Match::Yes, |ip| in_set(rule, ip)),
             matched => matched,
         };
         let numbers = Match::any(rule.ports.iter().filter(|p| !is_named(p)).map(|p| ports::port(p, view)));
@@ -134,12 +134,38 @@ fn name(entry: &PortMatch) -> Option<(Protocol, &str)> {
     }
 }
 
-/// Is true for an address that some ipBlock of the rule excepts.
-fn is_excepted(rule: &Rule, ip: IpAddr) -> bool {
-    rule.peers.iter().any(|peer| match peer {
-        Peer::Block { except, .. } => except.iter().any(|hole| hole.contains(&ip)),
-        Peer::Pods { .. } => false,
+/// Matches an address that some ipBlock of the rule admits. All ipBlocks of a rule and their exceptions are one set of
+/// networks, of which the narrowest decides.
+fn in_set(rule: &Rule, ip: IpAddr) -> Match {
+    let length = |network: Option<&IpNet>| network.map(length);
+    match length(narrowest(blocks(rule).map(|(cidr, _)| cidr), ip)).cmp(&length(exception(rule, ip))) {
+        Ordering::Greater => Match::Yes,
+        Ordering::Less => Match::No,
+        Ordering::Equal => Match::Maybe(Why::Borrowed(
+            "one ipBlock of the rule admits a network that another one excepts, and kube-router keeps one of the two",
+        )),
+    }
+}
+
+/// Returns the narrowest exception that has the address, of all ipBlocks of the rule.
+pub(crate) fn exception(rule: &Rule, ip: IpAddr) -> Option<&IpNet> {
+    narrowest(blocks(rule).flat_map(|(_, except)| except), ip)
+}
+
+fn blocks(rule: &Rule) -> impl Iterator<Item = (&IpNet, &[IpNet])> {
+    rule.peers.iter().filter_map(|peer| match peer {
+        Peer::Block { cidr, except } => Some((cidr, &except[..])),
+        Peer::Pods { .. } => None,
     })
+}
+
+fn narrowest<'a>(networks: impl Iterator<Item = &'a IpNet>, ip: IpAddr) -> Option<&'a IpNet> {
+    networks.filter(|network| network.contains(&ip)).max_by_key(|network| length(network))
+}
+
+/// Returns the length of the prefix. Sets hold none of length 0, but its two halves.
+fn length(network: &IpNet) -> u8 {
+    network.prefix_len().max(1)
 }
 
 fn is_pods(peer: &Peer) -> bool {

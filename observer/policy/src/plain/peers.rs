@@ -34,7 +34,7 @@ impl Plain {
     /// is told otherwise.
     fn block_applies(&self, party: &Party<'_>) -> Match {
         match (self.enforcer, party.who) {
-            (Enforcer::Cilium, Who::Pod(_) | Who::Node(_)) => Match::Maybe(Why::Borrowed(
+            (Enforcer::Cilium, Who::Pod(_) | Who::Node(_) | Who::Unknown(_)) => Match::Maybe(Why::Borrowed(
                 "Cilium applies an ipBlock to pods and nodes only if it is set up so",
             )),
             _ => Match::Yes,

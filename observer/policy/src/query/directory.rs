@@ -1,13 +1,11 @@
 //! Targets of questions, looked up in one inventory.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_identity::Identity;
 use flow_model::connection::Who;
 use flow_model::inventory::{Inventory, Pod};
-use flow_model::object_ref::ObjectRef;
 use jiff::Timestamp;
 
 use crate::query::dns_name;
@@ -22,8 +20,6 @@ pub(super) const NOW: Timestamp = Timestamp::MAX;
 pub(super) struct Directory {
     pub(super) identity: Identity,
     pub(super) names: Names,
-    /// The Services at whose load balancer's addresses nodes don't take packets, by address.
-    pub(super) proxied: HashMap<IpAddr, ObjectRef>,
 }
 
 impl Directory {
@@ -31,10 +27,7 @@ impl Directory {
     pub(super) fn new(inventory: &Arc<Inventory>) -> Self {
         let mut identity = Identity::new();
         identity.apply(Arc::clone(inventory), NOW);
-        let proxied = inventory.services.iter().flat_map(|service| {
-            service.proxied_ips.iter().map(|ip| (ip.to_canonical(), service.object_ref()))
-        });
-        Self { identity, names: Names::new(inventory), proxied: proxied.collect() }
+        Self { identity, names: Names::new(inventory) }
     }
 
     /// Describes the holder of the address.
@@ -55,14 +48,6 @@ impl Directory {
         let address = dns_name::address(host);
         let mut pods = known.backends().filter_map(|(backend, pod)| Some((backend.ip, &**pod?)));
         pods.find(|(ip, pod)| pod.name == host || address == Some(ip.to_canonical())).map(|(_, pod)| pod)
-    }
-
-    /// Is true for a DNS name that can't be one outside the cluster.
-    pub(super) fn is_of_cluster(&self, name: &str) -> bool {
-        let mut labels = name.split('.');
-        let namespace = labels.next_back().unwrap_or_default();
-        let is_service = name.ends_with(".svc") || name.contains(".svc.");
-        is_service || !name.contains('.') || self.names.has_namespace(namespace)
     }
 }
 

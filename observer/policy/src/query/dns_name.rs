@@ -47,6 +47,11 @@ pub(super) fn meanings(name: &str, own: Option<&str>) -> Vec<Meaning> {
     found
 }
 
+/// Is true for a name in the usual domain of a cluster.
+pub(super) fn is_in_domain(name: &str) -> bool {
+    name.strip_suffix(DOMAIN).is_some_and(|name| name.ends_with('.'))
+}
+
 /// Returns the domain after `svc` or `pod` where it is not the usual one.
 pub(super) fn other_domain(name: &str) -> Option<&str> {
     let after = |kind: &str| name.split_once(kind).map(|(_, domain)| domain);

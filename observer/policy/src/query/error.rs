@@ -14,10 +14,8 @@ pub enum QueryError {
         /// The objects that exist instead.
         hint: String,
     },
-    #[error(
-        "`{name}` is no DNS name of the cluster: there is no Service {candidate}; write NAMESPACE/NAME, or ask by address"
-    )]
-    NoHost { name: String, candidate: String },
+    #[error("`{name}` is no DNS name of the cluster: {why}; write NAMESPACE/NAME, or ask by address")]
+    NoHost { name: String, why: String },
     #[error("Service {0} is an alias that leads back to itself")]
     AliasLoop(String),
     #[error("Service {0} has no pod behind it that could open a connection")]

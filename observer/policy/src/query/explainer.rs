@@ -1,9 +1,10 @@
 //! Answers questions.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow_identity::{End as Backend, Passage};
+use flow_identity::{End as Backend, Passage, Way};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, Verdict};
 use flow_model::inventory::Inventory;
@@ -15,10 +16,13 @@ use crate::query::directory::Directory;
 use crate::query::error::QueryError;
 use crate::query::notes;
 use crate::query::question::{Answer, Query};
-use crate::query::route::{End, Route, Way};
+use crate::query::route::{End, Route};
 use crate::query::side::{self, Side};
 use crate::query::sources;
 use crate::readings::is_same_pod;
+
+/// Most connections that are judged for one question, so that it does not take long in a large cluster.
+const MAX_CONNECTIONS: usize = 10_000;
 
 /// Answers questions by one inventory.
 #[derive(Debug)]
@@ -72,6 +76,9 @@ impl Explainer {
     fn judge(&self, sides: &[Side<'_>], routes: &[Route<'_>], notes: &mut Vec<String>) -> Verdict {
         let mut ways = Vec::new();
         for route in routes {
+            let all = sides;
+            let most = MAX_CONNECTIONS.checked_div(route.ends.len()).unwrap_or(MAX_CONNECTIONS);
+            let sides = all.get(..most.max(1)).unwrap_or(all);
             let mut clients = Vec::new();
             for side in sides {
                 let verdict = self.judge_route(side, route, notes);
@@ -79,7 +86,7 @@ impl Explainer {
             }
             let verdict = combine::agree(clients, combine::clients);
             let verdict = verdict.unwrap_or_else(|| combine::unknown("no client is known".to_owned()));
-            let verdict = beyond(verdict, route);
+            let verdict = unless_cut(beyond(verdict, route), all, route);
             notes::of_way(notes, sides, route, verdict.decision);
             ways.push(Case { label: route.what.clone(), verdict });
         }
@@ -118,11 +125,12 @@ impl Explainer {
 
     /// Returns the places where this client's connection may end, in the order of the route.
     fn ends_for<'r>(&self, src: &Side<'_>, route: &'r Route<'_>) -> Vec<&'r End<'r>> {
-        let Some(behind) = route.behind() else { return route.ends.iter().collect() };
+        let ends = route.ends.iter().take(MAX_CONNECTIONS);
+        let Some(behind) = route.behind() else { return ends.collect() };
         let client = Party { ip: src.ips.first().copied(), who: src.who };
-        let reached: Vec<_> = behind.ends_for(client).map(|end| (end.ip, end.port)).collect();
+        let reached: HashSet<_> = behind.ends_for(client).map(|end| (end.ip, end.port)).collect();
         let is_reached = |end: &&End<'_>| end.side.ips.iter().any(|ip| reached.contains(&(*ip, end.port)));
-        route.ends.iter().filter(is_reached).collect()
+        ends.filter(is_reached).collect()
     }
 
     /// Judges the connections to one end. Returns `None` when the two sides have no address family in common.
@@ -168,13 +176,13 @@ impl Explainer {
         let straight = Connection { src: client, dst, protocol: end.protocol, port: end.port };
         match (route.way, to) {
             (Way::Behind(behind), Some(ip)) => {
-                let known = behind.ends().find(|known| known.ip == ip && known.port == end.port);
-                let node = known.and_then(|known| known.node).or(end.side.node());
-                let end = Backend { ip, port: end.port, pod: end.side.pod, party: dst, node };
+                let end = Backend { ip, port: end.port, pod: end.side.pod, party: dst, node: end.node };
                 behind.passages_to(client, end).collect()
             }
             (Way::HostPort(host_port), _) => host_port.passages(client).collect(),
-            (Way::Straight | Way::Behind(_), _) => self.directory.identity.straight(straight).collect(),
+            (Way::Straight | Way::Behind(_) | Way::Beyond(_), _) => {
+                self.directory.identity.straight(straight).collect()
+            }
         }
     }
 
@@ -219,6 +227,19 @@ fn beyond(verdict: Verdict, route: &Route<'_>) -> Verdict {
     match (&route.beyond, verdict.decision) {
         (Some(why), Decision::Allow) => combine::unknown(format!("not known: {why}")),
         _ => verdict,
+    }
+}
+
+/// Makes a verdict unknown that is not about all connections, because there are too many.
+fn unless_cut(verdict: Verdict, sides: &[Side<'_>], route: &Route<'_>) -> Verdict {
+    let all = sides.len().saturating_mul(route.ends.len());
+    match verdict.decision {
+        _ if all <= MAX_CONNECTIONS => verdict,
+        Decision::Unknown => verdict,
+        decision => combine::unknown(format!(
+            "not known: these are {all} connections, of which {MAX_CONNECTIONS} at most are judged, and the policies {} those",
+            if decision == Decision::Allow { "allow" } else { "refuse" }
+        )),
     }
 }
 

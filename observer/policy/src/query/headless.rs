@@ -46,15 +46,14 @@ impl Directory {
         }
         if all.is_empty() {
             // A Service without ports has no backends of its own.
-            for pod in self.names.running(&service.namespace).filter(|pod| selects(service, pod)) {
+            for pod in self.names.running(&service.namespace).filter(|pod| service.selects(pod)) {
                 let Some(number) = number else { continue };
                 pod.ips.iter().for_each(|ip| add(&mut groups, Some(pod), number, ip.to_canonical()));
             }
         } else if !any_ready {
             notes.push(format!("no backend of Service {name} is ready: its name has no address"));
         }
-        let ends =
-            groups.into_iter().map(|group| End { port: group.port, side: self.backend(group), protocol });
+        let ends = groups.into_iter().map(|group| End::new(self.backend(&group), group.port, protocol));
         let at =
             number.or(listed.map(|listed| listed.port)).map_or_else(String::new, |port| format!(":{port}"));
         let service = Some(format!("{name}{at}"));
@@ -71,13 +70,8 @@ fn add<'a>(groups: &mut Vec<Group<'a>>, pod: Option<&'a Pod>, port: u16, ip: IpA
     match groups.iter_mut().find(same) {
         Some(group) if group.ips.contains(&ip) => {}
         Some(group) => group.ips.push(ip),
-        None => groups.push(Group { pod, port, ips: vec![ip] }),
+        None => groups.push(Group { pod, port, ips: vec![ip], node: None }),
     }
-}
-
-fn selects(service: &Service, pod: &Pod) -> bool {
-    let labels = |(key, value)| pod.labels.get(key) == Some(value);
-    !service.selector.is_empty() && service.selector.iter().all(labels)
 }
 
 /// Warns where the Service lists the port with another one behind it: that has no effect.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use flow_identity::Behind;
+use flow_identity::{Behind, LocalAnswer};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::decision::{Decision, Verdict};
 use flow_model::network::Enforcer;
@@ -14,8 +14,6 @@ use crate::query::notes;
 use crate::query::route::Route;
 use crate::query::side::Side;
 
-const PORT: u16 = 53;
-
 impl Explainer {
     /// Judges a question to the cluster's DNS where a cache on the client's node may answer it. Returns `None` where none
     /// does.
@@ -25,17 +23,9 @@ impl Explainer {
         route: &Route<'_>,
         notes: &mut Vec<String>,
     ) -> Option<Verdict> {
-        let cache = self.inventory().local_dns.as_ref()?;
-        let behind = route.behind().filter(|behind| behind.port().port == PORT && behind.is_inside())?;
+        let behind = route.behind()?;
+        let LocalAnswer { ip, certain } = behind.local_answer()?;
         src.pod.filter(|pod| !pod.host_network)?;
-        let ips = &behind.service().cluster_ips;
-        let listens = |ip: &&IpAddr| cache.ips.contains(ip);
-        let ip = match (ips.iter().find(listens), is_dns(&behind)) {
-            (Some(ip), _) => *ip,
-            (None, true) if cache.ips.is_empty() => *ips.first()?,
-            (None, _) => return None,
-        };
-        let certain = cache.ips.contains(&ip);
         let service = behind.service().object_ref();
         notes::add(
             notes,
@@ -65,7 +55,12 @@ impl Explainer {
         let as_address = Party { ip: Some(ip), who: Who::External };
         let client = Party { ip: src.ips.first().copied(), who: src.who };
         let protocol = behind.protocol();
-        let verdict = self.plain().judge(&Connection { src: client, dst: as_address, protocol, port: PORT });
+        let verdict = self.plain().judge(&Connection {
+            src: client,
+            dst: as_address,
+            protocol,
+            port: behind.port().port,
+        });
         match verdict.decision {
             Decision::Deny => combine::unknown(format!(
                 "not known: no rule admits {ip}, where the cache on the pod's own node answers; enforcers differ about the own node"
@@ -73,11 +68,4 @@ impl Explainer {
             Decision::Allow | Decision::Unknown => verdict,
         }
     }
-}
-
-/// Is true for the Service of the cluster's DNS.
-fn is_dns(behind: &Behind<'_>) -> bool {
-    let service = behind.service();
-    service.labels.get("k8s-app").is_some_and(|app| app == "kube-dns")
-        || service.namespace == "kube-system" && service.name.contains("dns")
 }

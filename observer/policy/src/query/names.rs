@@ -33,11 +33,19 @@ struct Members {
 
 /// Stands for a workload of which no pod runs.
 #[derive(Clone, Debug)]
-pub(super) enum Past {
-    /// A pod that has finished, as it was when it ran.
-    Finished(Arc<Pod>),
-    /// A pod of the workload's template.
-    Template(Arc<Pod>),
+pub(super) struct Past {
+    /// A pod that has finished, as it was when it ran, or one of the workload's template.
+    pub(super) pod: Arc<Pod>,
+    /// Another pod like it. The workload may run several, and only a pod itself is always reached by itself.
+    pub(super) twin: Arc<Pod>,
+    pub(super) is_template: bool,
+}
+
+impl Past {
+    fn new(pod: &Arc<Pod>, is_template: bool) -> Self {
+        let twin = Pod { uid: arcstr::format!("{}-twin", pod.uid), ..Pod::clone(pod) };
+        Self { pod: Arc::clone(pod), twin: Arc::new(twin), is_template }
+    }
 }
 
 impl Names {
@@ -56,7 +64,7 @@ impl Names {
         }
         for pod in &inventory.templates {
             let members = names.namespaces.entry(pod.namespace.clone()).or_default();
-            members.past.insert(pod.workload.name.clone(), Past::Template(Arc::clone(pod)));
+            members.past.insert(pod.workload.name.clone(), Past::new(pod, true));
         }
         for members in names.namespaces.values_mut() {
             members.workloads.values_mut().for_each(|pods| pods.sort_by(|a, b| a.name.cmp(&b.name)));
@@ -117,7 +125,7 @@ impl Members {
         if pod.finished {
             // It owns no address; its labels and its node are those that it had.
             let as_it_ran = Arc::new(Pod { finished: false, ips: Vec::new(), ..Pod::clone(pod) });
-            self.past.insert(pod.workload.name.clone(), Past::Finished(Arc::clone(&as_it_ran)));
+            self.past.insert(pod.workload.name.clone(), Past::new(&as_it_ran, false));
             self.finished.insert(pod.name.clone(), as_it_ran);
         } else {
             self.workloads.entry(pod.workload.name.clone()).or_default().push(Arc::clone(pod));

@@ -1,9 +1,12 @@
 //! Notes to an answer: what happens to the connection besides the policies.
 
+use std::net::IpAddr;
+
 use flow_identity::{Behind, Passage};
 use flow_model::connection::{Party, Who};
 use flow_model::decision::Decision;
 use flow_model::object_ref::ObjectRef;
+use ipnet::IpNet;
 
 use crate::query::route::{End, Route};
 use crate::query::side::Side;
@@ -76,7 +79,7 @@ pub(super) fn of_way(notes: &mut Vec<String>, sides: &[Side<'_>], route: &Route<
         return;
     }
     let service = behind.service().object_ref();
-    if !behind.ends().any(|end| behind.is_ready(&end)) && behind.ends().next().is_some() {
+    if behind.is_unready() {
         add(notes, format!("no backend of Service {service} is ready: kube-proxy refuses the connection"));
     }
     for side in sides {
@@ -101,16 +104,31 @@ fn notes_for(
             ),
         );
     }
-    let ranges = &behind.service().source_ranges;
-    let outside = side.ips.iter().any(|ip| !ranges.iter().any(|range| range.contains(ip)));
-    if !ranges.is_empty() && outside && behind.meets_source_ranges(client) {
-        let ranges: Vec<_> = ranges.iter().map(ToString::to_string).collect();
+    if behind.meets_source_ranges(client) {
+        of_ranges(notes, behind, service, side);
+    }
+}
+
+/// Notes that kube-proxy drops what comes from outside `loadBalancerSourceRanges`. It keeps a list for each address
+/// family, and an empty one admits everybody.
+fn of_ranges(notes: &mut Vec<String>, behind: &Behind<'_>, service: &ObjectRef, side: &Side<'_>) {
+    for v4 in [true, false] {
+        let of_family = |range: &&IpNet| range.addr().is_ipv4() == v4;
+        let ranges: Vec<_> = behind.service().source_ranges.iter().filter(of_family).collect();
+        let ips = || side.ips.iter().filter(|ip| ip.is_ipv4() == v4);
+        let is_used = || ips().next().is_some() && behind.ends().any(|end| end.ip.is_ipv4() == v4);
+        let admits = |ip: &IpAddr| ranges.iter().any(|range| range.contains(ip));
+        if ranges.is_empty() || !is_used() || ips().any(admits) {
+            continue;
+        }
+        let ranges: Vec<_> = ranges.into_iter().map(ToString::to_string).collect();
         add(
             notes,
             format!(
-                "{} is not in loadBalancerSourceRanges of Service {service} ({}): kube-proxy drops the connection",
+                "{} is not in loadBalancerSourceRanges of Service {service} ({}): kube-proxy drops the connection over {}",
                 side.label,
-                ranges.join(", ")
+                ranges.join(", "),
+                if v4 { "IPv4" } else { "IPv6" }
             ),
         );
     }

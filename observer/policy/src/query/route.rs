@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use flow_identity::{Behind, HostPort};
+use arcstr::ArcStr;
+use flow_identity::{Behind, Way};
 use flow_model::policies::Protocol;
 
 use crate::query::side::Side;
@@ -14,16 +15,16 @@ pub(super) struct End<'a> {
     pub(super) side: Side<'a>,
     pub(super) port: u16,
     pub(super) protocol: Protocol,
+    /// The node that it is on.
+    pub(super) node: Option<&'a ArcStr>,
 }
 
-/// The way to the places where it may end.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Way<'a> {
-    Straight,
-    /// Through a port of a Service.
-    Behind(Behind<'a>),
-    /// Through a port of a node.
-    HostPort(HostPort<'a>),
+impl<'a> End<'a> {
+    /// Describes a side as an end, on the node of its pod.
+    pub(super) fn new(side: Side<'a>, port: u16, protocol: Protocol) -> Self {
+        let node = side.node();
+        Self { side, port, protocol, node }
+    }
 }
 
 /// Lists all places where it may end.
@@ -51,7 +52,7 @@ impl<'a> Route<'a> {
     pub(super) fn behind(&self) -> Option<Behind<'a>> {
         match self.way {
             Way::Behind(behind) => Some(behind),
-            Way::Straight | Way::HostPort(_) => None,
+            Way::Straight | Way::HostPort(_) | Way::Beyond(_) => None,
         }
     }
 
@@ -86,7 +87,7 @@ pub(super) fn at(behind: &Behind<'_>) -> String {
 
 impl fmt::Display for End<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { side: Side { label, remark, .. }, port, protocol } = self;
+        let Self { side: Side { label, remark, .. }, port, protocol, .. } = self;
         match label.contains(':') {
             true => write!(f, "[{label}]")?,
             false => write!(f, "{label}")?,

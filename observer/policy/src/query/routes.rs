@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
-use flow_identity::{Access, Behind, KnownService};
+use flow_identity::{Access, Behind, KnownService, Way};
 use flow_model::connection::Who;
 use flow_model::policies::Protocol;
 
 use crate::query::directory::{Directory, NOW};
-use crate::query::dns_name::{self, Meaning};
 use crate::query::error::QueryError;
+use crate::query::look_up::Found;
 use crate::query::question::{Port, Query, Target};
-use crate::query::route::{self, End, Route, Way};
+use crate::query::route::{self, End, Route};
 use crate::query::service::{self, Group};
 use crate::query::side::{self, Side};
 
@@ -78,7 +78,7 @@ impl Directory {
             }
             (Some(Err(why)), None) if why.is_about_ports() => {
                 // The port may be one of the pods', which clients use past the Service.
-                let sides = self.workload(namespace, name, &mut Vec::new());
+                let sides = self.servers(namespace, name, &mut Vec::new());
                 match route_to_pods(what.clone(), sides, asked) {
                     Ok(route) if !route.ends.is_empty() && asked.port.is_some() && route.declares(asked) => {
                         notes.push(format!("{why}; the pods of {what} are judged themselves"));
@@ -89,7 +89,7 @@ impl Directory {
             }
             (Some(Err(why)), _) => Err(why),
             (None, Some(pod)) => Ok(vec![pod?]),
-            (None, None) => match self.workload(namespace, name, notes) {
+            (None, None) => match self.servers(namespace, name, notes) {
                 none if none.is_empty() => self.routes_by_kind(namespace, name, asked, notes),
                 sides => Ok(vec![route_to_pods(what, sides, asked)?]),
             },
@@ -144,7 +144,7 @@ impl Directory {
                 Ok(vec![route_to_pods(format!("{own}/{name}"), vec![side], asked)?])
             }
             "deploy" | "deployment" | "sts" | "statefulset" | "ds" | "daemonset" | "job" | "cronjob" => {
-                match self.workload(own, name, notes) {
+                match self.servers(own, name, notes) {
                     none if none.is_empty() => Err(missing()),
                     sides => Ok(vec![route_to_pods(format!("{own}/{name}"), sides, asked)?]),
                 }
@@ -173,31 +173,14 @@ impl Directory {
         asked: Asked<'_>,
         notes: &mut Vec<String>,
     ) -> Result<Route<'a>, QueryError> {
-        let mut candidate = None;
-        for meaning in dns_name::meanings(name, asked.own.map(|own| &**own)) {
-            match meaning {
-                Meaning::Address(ip) => return self.route_to_address(ip, asked, notes),
-                Meaning::PodBehind { namespace, service, host } => {
-                    if let Some(pod) = self.pod_behind(&namespace, &service, &host) {
-                        let what = format!("{}/{}", pod.namespace, pod.name);
-                        return route_to_pods(what, vec![Side::pod(pod)], asked);
-                    }
-                    candidate.get_or_insert(format!("{namespace}/{service} with a pod {host}"));
-                }
-                Meaning::Service { namespace, name: service } => {
-                    if let Some(known) = self.identity.service(&namespace, &service) {
-                        if let Some(domain) = dns_name::other_domain(name) {
-                            notes.push(format!("{domain} is taken for the cluster's domain"));
-                        }
-                        return self.route_to_service(known, asked, Access::ByName, notes);
-                    }
-                    candidate = Some(format!("{namespace}/{service}"));
-                }
+        match self.look_up(name, asked.own.map(|own| &**own), notes)? {
+            Found::Address(ip) => self.route_to_address(ip, asked, notes),
+            Found::Pod(pod) => {
+                let what = format!("{}/{}", pod.namespace, pod.name);
+                route_to_pods(what, vec![Side::pod(pod)], asked)
             }
-        }
-        match candidate.filter(|_| self.is_of_cluster(name)) {
-            Some(candidate) => Err(QueryError::NoHost { name: name.to_owned(), candidate }),
-            None => {
+            Found::Service(known) => self.route_to_service(known, asked, Access::ByName, notes),
+            Found::Outside => {
                 notes.push(format!(
                     "{name} is taken for a name outside the cluster; policies see the address that it resolves to"
                 ));
@@ -230,7 +213,7 @@ impl Directory {
                     found.pod.namespace,
                     found.pod.name
                 ));
-                let end = End { side: Side::pod(found.pod), port: found.port.port, protocol };
+                let end = End::new(Side::pod(found.pod), found.port.port, protocol);
                 let route = Route::straight(side.label, vec![end]);
                 return Ok(with_address(Route { way: Way::HostPort(found), ..route }));
             }
@@ -248,7 +231,7 @@ impl Directory {
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        let beyond = self.proxied.get(&ip.to_canonical()).map(|service| {
+        let beyond = self.identity.proxied(ip).map(|service| {
             format!("{ip} is a load balancer's address of Service {service} with ipMode Proxy: the packet leaves for it, and from where it comes back is not known")
         });
         match (side.who, refused) {
@@ -301,8 +284,11 @@ impl Directory {
     fn route_through<'a>(&'a self, behind: Behind<'a>) -> Route<'a> {
         let protocol = behind.protocol();
         let groups = service::groups(behind.ends()).into_iter();
-        let ends =
-            groups.map(|group| End { port: group.port, side: self.backend(group), protocol }).collect();
+        let ends = groups.map(|group| {
+            let end = End::new(self.backend(&group), group.port, protocol);
+            End { node: group.node.or(end.node), ..end }
+        });
+        let ends = ends.collect();
         Route {
             way: Way::Behind(behind),
             service: Some(route::at(&behind)),
@@ -311,14 +297,14 @@ impl Directory {
     }
 
     /// Describes the pod that the backend names, with the backend's addresses; else the holder of its address.
-    pub(super) fn backend<'a>(&'a self, group: Group<'a>) -> Side<'a> {
+    pub(super) fn backend<'a>(&'a self, group: &Group<'a>) -> Side<'a> {
         let Group { pod, ips, .. } = group;
-        match (pod, &*ips) {
-            (Some(pod), _) => Side { ips, ..Side::pod(pod) },
+        match (pod, &**ips) {
+            (Some(pod), _) => Side { ips: ips.clone(), ..Side::pod(pod) },
             (None, [ip, ..]) => self.at(*ip),
             (None, []) => {
                 let (label, who) = ("a backend".to_owned(), Who::Unknown("its address is not known"));
-                Side { label, remark: None, who, pod: None, ips }
+                Side { label, remark: None, who, pod: None, ips: Vec::new() }
             }
         }
     }
@@ -346,7 +332,7 @@ pub(super) fn route_to_pods<'a>(
             (None, Some(Port::Name(_))) => return Err(QueryError::NoNames(side.label)),
             (None, None) => return Err(QueryError::NoPort(side.label)),
         };
-        ends.push(End { side, port, protocol });
+        ends.push(End::new(side, port, protocol));
     }
     Ok(Route::straight(what, ends))
 }

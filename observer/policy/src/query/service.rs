@@ -17,6 +17,8 @@ pub(super) struct Group<'a> {
     pub(super) pod: Option<&'a Pod>,
     pub(super) port: u16,
     pub(super) ips: Vec<IpAddr>,
+    /// The node that it is on.
+    pub(super) node: Option<&'a ArcStr>,
 }
 
 /// Finds the port of the Service that the question means.
@@ -64,11 +66,11 @@ pub(super) fn port<'a>(
 pub(super) fn groups<'a>(ends: impl Iterator<Item = End<'a>>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places: HashMap<(&ArcStr, &ArcStr, u16), usize> = HashMap::new();
-    for End { ip, port, pod, .. } in ends {
+    for End { ip, port, pod, node, .. } in ends {
         let place = pod.map(|pod| *places.entry((&pod.namespace, &pod.name, port)).or_insert(groups.len()));
         match place.and_then(|n| groups.get_mut(n)) {
             Some(group) => group.ips.push(ip),
-            None => groups.push(Group { pod, port, ips: vec![ip] }),
+            None => groups.push(Group { pod, port, ips: vec![ip], node }),
         }
     }
     groups.sort_by_key(|group| group.pod.map(|pod| (&pod.namespace, &pod.name)));

@@ -1,11 +1,13 @@
 //! The sides that a question's source stands for.
 
 use arcstr::ArcStr;
+use flow_identity::KnownService;
 use flow_model::connection::Who;
+use flow_model::inventory::Pod;
 
 use crate::query::directory::{Directory, pods};
-use crate::query::dns_name::{self, Meaning};
 use crate::query::error::QueryError;
+use crate::query::look_up::Found;
 use crate::query::names::Past;
 use crate::query::question::Target;
 use crate::query::side::Side;
@@ -23,7 +25,10 @@ impl Directory {
         match target {
             Target::Ip(ip) => Ok(vec![self.at(*ip)]),
             Target::Pod { namespace, name } => Ok(vec![self.named_pod(namespace, name, notes)?]),
-            Target::Service { namespace, name } => self.pods_behind(namespace, name, notes),
+            Target::Service { namespace, name } => match self.identity.service(namespace, name) {
+                Some(known) => pods_behind(known, notes),
+                None => Err(self.names.missing("Service", namespace, name)),
+            },
             Target::Host(name) => self.source_by_dns_name(name, notes),
             Target::Named { namespace, name } => {
                 if self.names.pod(namespace, name).is_some() {
@@ -32,7 +37,7 @@ impl Directory {
                 let workload = self.workload(namespace, name, notes);
                 match (workload.is_empty(), self.identity.service(namespace, name)) {
                     (false, _) => Ok(workload),
-                    (true, Some(_)) => self.pods_behind(namespace, name, notes),
+                    (true, Some(known)) => pods_behind(known, notes),
                     (true, None) => Err(self.names.missing("pod", namespace, name)),
                 }
             }
@@ -44,27 +49,11 @@ impl Directory {
         name: &ArcStr,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Side<'_>>, QueryError> {
-        let mut candidate = None;
-        for meaning in dns_name::meanings(name, None) {
-            match meaning {
-                Meaning::Address(ip) => return Ok(vec![self.at(ip)]),
-                Meaning::PodBehind { namespace, service, host } => {
-                    if let Some(pod) = self.pod_behind(&namespace, &service, &host) {
-                        return Ok(vec![Side::pod(pod)]);
-                    }
-                    candidate = Some(format!("{namespace}/{service} with a pod {host}"));
-                }
-                Meaning::Service { namespace, name } => {
-                    if self.identity.service(&namespace, &name).is_some() {
-                        return self.pods_behind(&namespace, &name, notes);
-                    }
-                    candidate = Some(format!("{namespace}/{name}"));
-                }
-            }
-        }
-        match candidate.filter(|_| self.is_of_cluster(name)) {
-            Some(candidate) => Err(QueryError::NoHost { name: name.to_string(), candidate }),
-            None => {
+        match self.look_up(name, None, notes)? {
+            Found::Address(ip) => Ok(vec![self.at(ip)]),
+            Found::Pod(pod) => Ok(vec![Side::pod(pod)]),
+            Found::Service(known) => pods_behind(known, notes),
+            Found::Outside => {
                 notes.push(format!(
                     "{name} is taken for a name outside the cluster; what it resolves to is not known"
                 ));
@@ -100,45 +89,57 @@ impl Directory {
             notes.push(format!("{namespace}/{name} is a {kind} with {}", pods(running.len())));
             return running.iter().map(|pod| Side::pod(pod)).collect();
         }
-        match self.names.past(namespace, name) {
-            None => Vec::new(),
-            Some(Past::Finished(pod)) => {
-                let kind = &pod.workload.kind;
-                notes.push(format!(
-                    "no pod of {kind} {namespace}/{name} is running; {}, which has finished, is judged by its labels",
-                    pod.name
-                ));
-                vec![Side::pod(pod)]
-            }
-            Some(Past::Template(pod)) => {
-                let kind = &pod.workload.kind;
-                notes.push(format!(
-                    "no pod of {kind} {namespace}/{name} is running; it is judged by the labels of its pod template"
-                ));
-                vec![Side { label: format!("{namespace}/{name}"), ..Side::pod(pod) }]
-            }
-        }
+        let past = self.names.past(namespace, name);
+        notes.extend(past.map(|past| instead(namespace, name, past)));
+        past.map(|past| of_past(past, &past.pod)).into_iter().collect()
     }
 
-    /// Describes the pods behind a Service, to be the source.
-    fn pods_behind(
-        &self,
-        namespace: &ArcStr,
-        name: &ArcStr,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Side<'_>>, QueryError> {
-        let Some(service) = self.identity.service(namespace, name) else {
-            return Err(self.names.missing("Service", namespace, name));
-        };
-        let mut behind: Vec<_> = service.backends().filter_map(|(_, pod)| pod).collect();
-        behind.sort_by_key(|pod| &pod.name);
-        behind.dedup_by_key(|pod| &pod.name);
-        if behind.is_empty() {
-            return Err(QueryError::NoPodBehind(service.service().object_ref().to_string()));
+    /// Describes the pods of the workload as servers: they are others than the clients of the same workload where one pod
+    /// stands for all.
+    pub(super) fn servers(&self, namespace: &str, name: &str, notes: &mut Vec<String>) -> Vec<Side<'_>> {
+        match (self.names.workload(namespace, name), self.names.past(namespace, name)) {
+            ([], Some(past)) => {
+                notes.push(instead(namespace, name, past));
+                vec![of_past(past, &past.twin)]
+            }
+            _ => self.workload(namespace, name, notes),
         }
-        notes.push(format!("{namespace}/{name} is a Service with {} behind it", pods(behind.len())));
-        Ok(behind.into_iter().map(|pod| Side::pod(pod)).collect())
     }
+}
+
+/// Tells what is judged in place of a workload without running pods.
+fn instead(namespace: &str, name: &str, Past { pod, is_template, .. }: &Past) -> String {
+    let kind = &pod.workload.kind;
+    match is_template {
+        true => format!(
+            "no pod of {kind} {namespace}/{name} is running; it is judged by the labels of its pod template"
+        ),
+        false => format!(
+            "no pod of {kind} {namespace}/{name} is running; {}, which has finished, is judged by its labels",
+            pod.name
+        ),
+    }
+}
+
+fn of_past<'a>(past: &'a Past, pod: &'a Pod) -> Side<'a> {
+    let label = match past.is_template {
+        true => format!("{}/{}", pod.namespace, pod.workload.name),
+        false => format!("{}/{}", pod.namespace, pod.name),
+    };
+    Side { label, ..Side::pod(pod) }
+}
+
+/// Describes the pods behind a Service, to be the source.
+fn pods_behind<'a>(known: &'a KnownService, notes: &mut Vec<String>) -> Result<Vec<Side<'a>>, QueryError> {
+    let name = known.service().object_ref();
+    let mut behind: Vec<_> = known.backends().filter_map(|(_, pod)| pod).collect();
+    behind.sort_by_key(|pod| &pod.name);
+    behind.dedup_by_key(|pod| &pod.name);
+    if behind.is_empty() {
+        return Err(QueryError::NoPodBehind(name.to_string()));
+    }
+    notes.push(format!("{name} is a Service with {} behind it", pods(behind.len())));
+    Ok(behind.into_iter().map(|pod| Side::pod(pod)).collect())
 }
 
 /// Returns the namespace in which a client's short names are looked up.

@@ -57,8 +57,23 @@ fn one_row_for_the_pods_of_a_workload() {
     assert_eq!((flow.count, flow.first_seen, flow.last_seen), (2, at(5), at(9)));
     assert_eq!((flow.port, flow.service_port), (8080, Some(80)));
     assert_eq!((flow.dst.ip, flow.dst.service.clone()), ([10, 42, 0, 10].into(), Some("data/db".into())));
+    assert_eq!((flow.dst.used, flows[1].dst.used), (Some([10, 43, 0, 1].into()), None));
     assert_eq!(flow.src.pod.as_deref(), Some("front-6e-2"), "the newest is the example");
     assert_eq!((flows[1].port, flows[1].service_port), (5432, None));
+}
+
+/// A load balancer's address may hide the client from the policies, a ClusterIP doesn't.
+#[test]
+fn one_row_for_each_address_of_a_service() {
+    let table = BaselineTable::new(100);
+    let inside = behind("data/db", pod("data", "db-0"));
+    let outside = Endpoint { ip: [192, 0, 2, 200].into(), ..inside.clone() };
+    for dst in [&inside, &outside, &inside] {
+        observe(&table, &established(5, pod("web", "front-5d-1"), dst.clone()));
+    }
+    let mut used: Vec<_> = table.snapshot().0.into_iter().map(|flow| (flow.dst.used, flow.count)).collect();
+    used.sort_unstable();
+    assert_eq!(used, [(Some(inside.ip), 2), (Some(outside.ip), 1)]);
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Observed flows to connections: who is behind each side in a given snapshot of the cluster.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_identity::{Identity, Possible};
+use flow_identity::{Identity, Possible, Way};
 use flow_model::baseline::{BaselineEnd, BaselineFlow};
 use flow_model::connection::{Connection, Party, Who};
 use flow_model::flow::FlowTuple;
-use flow_model::inventory::{Inventory, Pod};
+use flow_model::inventory::{ContainerPort, Inventory, Pod};
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Protocol;
 use jiff::Timestamp;
@@ -41,24 +42,51 @@ impl Parties {
         parties
     }
 
-    /// Returns the connections that a flow may be: the one that was seen, or, where the backend of a Service was not seen,
-    /// those to its backends.
+    /// Returns the connections that a flow may be: the one that was seen, as its backend's node sees the client, or, where
+    /// the backend of a Service was not seen, those to its backends.
     pub(super) fn possible<'a>(&'a self, flow: &'a BaselineFlow) -> Possible<'a> {
-        let party = |end: &'a BaselineEnd| Party {
-            ip: Some(end.ip.to_canonical()),
-            who: self.who(end, flow.last_seen),
-        };
         let connection = Connection {
-            src: party(&flow.src),
-            dst: party(&flow.dst),
+            src: self.party(&flow.src, flow.last_seen),
+            dst: self.party(&flow.dst, flow.last_seen),
             protocol: flow.protocol,
             port: flow.port,
         };
-        let unseen = flow.dst.pod.is_none() && flow.dst.service.is_some() && flow.protocol == Protocol::Tcp;
-        let tuple =
-            FlowTuple { src: flow.src.ip, sport: 0, dst: flow.dst.ip, dport: flow.port, backend: None };
-        let behind = || self.identity.resolve(&tuple, flow.last_seen).possible().behind();
-        Possible::new(connection, if unseen { behind() } else { None })
+        let way = match flow.dst.used {
+            _ if flow.protocol != Protocol::Tcp => Way::Straight,
+            Some(used) => self.way_through(used, connection.dst, flow),
+            None if flow.dst.pod.is_none() => self.way_to(flow.dst.ip, flow),
+            None => Way::Straight,
+        };
+        Possible::along(connection, way)
+    }
+
+    /// Returns the way to a backend that was seen.
+    fn way_through<'a>(&'a self, used: IpAddr, backend: Party<'a>, flow: &'a BaselineFlow) -> Way<'a> {
+        let is_behind = |port: &&ContainerPort| port.port == flow.port && port.host.is_some();
+        let host_port = || flow.dst.ports.iter().find(is_behind)?.host;
+        let Some(dport) = flow.service_port.or_else(|| host_port().map(|host| host.port)) else {
+            return Way::Straight;
+        };
+        let backend_at = Some((flow.dst.ip, flow.port));
+        let tuple = FlowTuple { src: flow.src.ip, sport: 0, dst: used, dport, backend: backend_at };
+        match self.identity.resolve(&tuple, flow.last_seen).possible().way() {
+            Way::Behind(behind) => Way::Behind(behind.seen_at(Some((backend, flow.port)))),
+            way => way,
+        }
+    }
+
+    /// Returns the way to an address behind which nothing was seen.
+    fn way_to<'a>(&'a self, ip: IpAddr, flow: &'a BaselineFlow) -> Way<'a> {
+        let tuple = FlowTuple { src: flow.src.ip, sport: 0, dst: ip, dport: flow.port, backend: None };
+        match self.identity.resolve(&tuple, flow.last_seen).possible().way() {
+            Way::Behind(behind) if flow.dst.service.is_some() => Way::Behind(behind),
+            Way::Beyond(why) => Way::Beyond(why),
+            Way::Straight | Way::Behind(_) | Way::HostPort(_) => Way::Straight,
+        }
+    }
+
+    fn party<'a>(&'a self, end: &'a BaselineEnd, at: Timestamp) -> Party<'a> {
+        Party { ip: Some(end.ip.to_canonical()), who: self.who(end, at) }
     }
 
     /// Remembers a pod that is gone: by another pod of its workload, else as the flow describes it.

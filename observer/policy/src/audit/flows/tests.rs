@@ -1,6 +1,7 @@
 //! Tests who is behind the addresses of flows.
 
 use flow_model::connection::Who;
+use flow_model::network::LocalDns;
 use flow_model::testing::clusters::{cluster, node, pod, service};
 use flow_model::testing::policy;
 use jiff::Timestamp;
@@ -125,4 +126,49 @@ fn a_service_without_its_backend_is_judged_at_all_of_them(
     let after = decision.unwrap_or(Decision::Unknown);
     let group = explained(group(&flow, after, Decision::Allow), &judge, &possible);
     assert!(group.explanation.contains(why), "{}", group.explanation);
+}
+
+/// A load balancer takes what goes to its own address, and a DNS cache on every node what goes to that of the DNS Service.
+#[rstest]
+#[case::left_to_the_balancer("192.0.2.202", 5432, "ipMode Proxy")]
+#[case::dns_cache_at_the_service("10.43.0.10", 53, "a DNS cache on the client's own node may answer")]
+#[case::dns_cache_at_its_address("169.254.20.10", 53, "a DNS cache on the client's own node may answer")]
+fn a_flow_beyond_what_is_known_is_unknown(#[case] dst: &str, #[case] port: u16, #[case] why: &str) {
+    let mut inventory = Inventory::clone(&inventory());
+    Arc::make_mut(&mut inventory.services[0]).proxied_ips = vec!["192.0.2.202".parse().unwrap()];
+    inventory.policies.namespaced.push(Arc::new(policy("data", "closed").egress(&[])));
+    let ips = ["10.43.0.10", "169.254.20.10"].map(|ip| ip.parse().unwrap()).into();
+    inventory.local_dns = Some(LocalDns { ips });
+    let inventory = Arc::new(inventory);
+    let flow = BaselineFlow { port, ..flow("10.42.0.10", dst) };
+    let (parties, judge) = (Parties::new(&inventory, std::slice::from_ref(&flow)), Judge::new(&inventory));
+    let possible = parties.possible(&flow);
+    assert_eq!(judge.agreed(&possible), None);
+    let group = explained(group(&flow, Decision::Unknown, Decision::Allow), &judge, &possible);
+    assert!(group.explanation.contains(why), "{}", group.explanation);
+}
+
+/// The same two pods, by the address that the client used. A node puts its own address in place of the client's for
+/// another node's backend, where the traffic policy doesn't keep it.
+#[rstest]
+#[case::cluster_ip(Some("10.43.0.1"), false, Some(Decision::Allow))]
+#[case::balancer(Some("192.0.2.200"), false, Some(Decision::Deny))]
+#[case::balancer_that_keeps_the_client(Some("192.0.2.200"), true, Some(Decision::Allow))]
+#[case::straight(None, false, Some(Decision::Allow))]
+fn the_address_that_was_used_decides(
+    #[case] used: Option<&str>,
+    #[case] local: bool,
+    #[case] expected: Option<Decision>,
+) {
+    let mut inventory = Inventory::clone(&inventory());
+    inventory.nodes.push(Arc::new(node("n2", &["192.168.1.2"])));
+    inventory.pods.push(Arc::new(pod("web", "front", &["10.42.1.5"]).on("n2")));
+    Arc::make_mut(&mut inventory.services[0]).external_local = local;
+    let inventory = Arc::new(inventory);
+    let mut flow = BaselineFlow { service_port: Some(5432), ..flow("10.42.1.5", "10.42.0.10") };
+    (flow.src.namespace, flow.src.pod) = (Some("web".into()), Some("front".into()));
+    (flow.dst.namespace, flow.dst.pod) = (Some("data".into()), Some("db-0".into()));
+    (flow.dst.service, flow.dst.used) = (Some("data/db".into()), used.map(|ip| ip.parse().unwrap()));
+    let (parties, judge) = (Parties::new(&inventory, std::slice::from_ref(&flow)), Judge::new(&inventory));
+    assert_eq!(judge.agreed(&parties.possible(&flow)), expected);
 }

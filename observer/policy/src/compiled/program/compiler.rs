@@ -1,9 +1,11 @@
 //! Turns written policies into compiled ones.
 
+use std::iter;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use flow_model::policies::{self, BrokenPolicy, NetworkPolicy, Peer, PortSet, Selector, Tier, TierPeer};
+use ipnet::IpNet;
 
 use crate::compiled::program::{
     AnyPeer, Broken, PodsPeer, Policy, Rule, Stage, Tables, TierPeers, TierPolicy, TierRule, Uses, Where,
@@ -75,12 +77,8 @@ impl Compiler<'_> {
             Peer::Block { cidr, except } => Some((cidr, &except[..])),
             Peer::Pods { .. } => None,
         });
-        let excepted = rule.peers.iter().flat_map(|peer| match peer {
-            Peer::Block { except, .. } => &except[..],
-            Peer::Pods { .. } => &[],
-        });
         Rule {
-            excepted: Ranges::new(excepted.map(|net| (net, &[][..]))),
+            networks: networks(blocks.clone()),
             anybody: rule.peers.is_empty(),
             has_blocks: rule.peers.iter().any(|peer| matches!(peer, Peer::Block { .. })),
             pods: pods.into(),
@@ -136,4 +134,13 @@ impl Compiler<'_> {
         self.uses.spaces.push(id);
         id
     }
+}
+
+/// Lists the networks of blocks and of their exceptions, if there are several blocks and an exception.
+fn networks<'a>(blocks: impl Iterator<Item = (&'a IpNet, &'a [IpNet])> + Clone) -> Box<[(IpNet, bool)]> {
+    let is_mixed = blocks.clone().nth(1).is_some() && blocks.clone().any(|(_, except)| !except.is_empty());
+    let with_exceptions = |(cidr, except): (&'a IpNet, &'a [IpNet])| {
+        iter::once((*cidr, false)).chain(except.iter().map(|hole| (*hole, true)))
+    };
+    if is_mixed { blocks.flat_map(with_exceptions).collect() } else { Box::default() }
 }

@@ -35,6 +35,7 @@ pub(super) fn of(plain: &Plain, candidate: &Candidate<'_>, miss: &Miss<'_>) -> O
         Miss::Selection { .. }
         | Miss::Port(_)
         | Miss::Names(_)
+        | Miss::Excepted(_)
         | Miss::Pods { .. }
         | Miss::Namespace { .. }
         | Miss::NoPod => None,

@@ -48,6 +48,7 @@ fn world() -> Inventory {
         dns,
         service("data", "one", &["10.43.0.2"]).serving(":5432/TCP").backed_by("!db-0=10.42.0.10:5432"),
         alias("far", "db.example.org"),
+        alias("short", "mysql"),
         alias("near", "one.data.svc.cluster.local."),
         alias("chain", "near.web.svc.cluster.local"),
         alias("ring", "ring.web.svc.cluster.local"),
@@ -112,6 +113,12 @@ fn answered(inventory: Inventory, from: &str, to: &str) -> String {
 )]
 #[case::workload_without_pods("data/nightly:5432", "it is judged by the labels of its pod template")]
 #[case::workload_without_pods_is_judged("data/nightly:5433", "deny data/nightly:5433/TCP")]
+#[case::no_name_of_a_pod("db-0.data.pod.cluster.local:5432", "is no DNS name of the cluster")]
+#[case::no_name_of_a_pod_in_short("db-0.data.pod:5432", "is no DNS name of the cluster")]
+#[case::too_many_labels("a.b.c.d.data.svc.cluster.local:5432", "is no DNS name of the cluster")]
+#[case::nothing_of_the_cluster("mysql.cluster.local:5432", "is no DNS name of the cluster")]
+#[case::alias_for_a_short_name("web/short:5432", "`mysql` is no DNS name of the cluster")]
+#[case::a_pod_outside("a.pod.example.org:443", "allow a.pod.example.org:443/TCP (outside the cluster)")]
 fn from_a_pod(#[case] to: &str, #[case] says: &str) {
     let answer = answered(world(), "web/front", to);
     assert!(answer.contains(says), "{answer}");
@@ -140,4 +147,72 @@ fn a_dns_cache_on_the_node_may_answer(#[case] listens: &[&str], #[case] rule: &s
     world.policies.namespaced.push(Arc::new(policy("web", "out").egress(&[&format!("{rule} : udp/53")])));
     let answer = answered(world, "web/front", "10.43.0.10:53/UDP");
     assert!(answer.starts_with(decision), "{answer}");
+}
+
+#[rstest]
+#[case::short_name("203.0.113.9", "db:5432", "looked up in the client's, and there is none")]
+#[case::source("db-0.data.pod.cluster.local", "8.8.8.8:53", "is no DNS name of the cluster")]
+#[case::source_outside("www.example.org", "8.8.8.8:53", "allow")]
+fn names_without_a_namespace(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
+    let answer = answered(world(), from, to);
+    assert!(answer.contains(says), "{answer}");
+}
+
+/// One pod stands for all, but another replica is no client that can't block itself.
+#[test]
+fn a_workload_without_pods_is_not_one_pod() {
+    let mut world = world();
+    let finished = Pod { finished: true, ..pod("data", "done-1", &[]) };
+    let workload = Workload { kind: "Job".into(), name: "done".into() };
+    world.pods.push(Arc::new(Pod { workload, ..finished }));
+    world.policies.namespaced.push(Arc::new(policy("data", "closed").ingress(&[])));
+    for name in ["data/nightly", "data/done"] {
+        let answer = answered(world.clone(), name, &format!("{name}:5432"));
+        assert!(answer.starts_with("deny"), "{answer}");
+    }
+    let answer = answered(world, "data/done-1", "data/done-1:5432");
+    assert!(answer.starts_with("allow"), "{answer}");
+}
+
+/// kube-proxy keeps the ranges of each address family apart, and a connection has one.
+#[rstest]
+#[case::its_v4_address_is_admitted(&["203.0.113.5", "2001:db8::5"], &["203.0.113.0/28"], None)]
+#[case::its_v4_address_is_not(&["203.0.113.99", "2001:db8::5"], &["203.0.113.0/28", "2001:db8::/64"], Some("IPv4"))]
+#[case::no_range_of_the_family(&["203.0.113.99"], &["2001:db8::/64"], None)]
+fn source_ranges_are_of_one_family(
+    #[case] ips: &[&str],
+    #[case] ranges: &[&str],
+    #[case] family: Option<&str>,
+) {
+    let mut world = Inventory { policies: Default::default(), ..world() };
+    world.pods.push(Arc::new(pod("web", "dual", ips)));
+    for service in &mut world.services {
+        Arc::make_mut(service).source_ranges = ranges.iter().map(|range| range.parse().unwrap()).collect();
+    }
+    let answer = answered(world, "web/dual", "198.51.100.44:443");
+    assert_eq!(answer.contains("kube-proxy drops"), family.is_some(), "{answer}");
+    assert!(family.is_none_or(|family| answer.contains(&format!("over {family}"))), "{answer}");
+}
+
+/// A question about a large workload and a large Service stays quick, and does not claim what was not judged.
+#[test]
+fn too_many_connections_are_not_all_judged() {
+    let of = |n: usize, workload: &str, net: u8| {
+        let ip = format!("10.{net}.{}.{}", n / 250, n % 250 + 1);
+        let mut pod = pod("web", &format!("{workload}-{n}"), &[&ip]).on("n1").port("", "TCP", 80);
+        pod.workload.name = workload.into();
+        pod
+    };
+    let asked = |count: usize| {
+        let mut big = service("web", "big", &["10.43.0.77"]).serving(":80/TCP");
+        for n in 0..count {
+            let ip = format!("10.101.{}.{}", n / 250, n % 250 + 1);
+            big = big.backed_by(&format!("server-{n}={ip}:80"));
+        }
+        let pods = (0..count).flat_map(|n| [of(n, "client", 100), of(n, "server", 101)]);
+        answered(cluster(pods, [big], [node("n1", &["192.168.1.1"])]).inventory, "web/client", "web/big:80")
+    };
+    assert!(asked(100).starts_with("allow"));
+    let answer = asked(1_000);
+    assert!(answer.starts_with("unknown") && answer.contains("these are 1000000 connections"), "{answer}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arcstr::ArcStr;
-use flow_model::inventory::{Service, ServicePort};
+use flow_model::inventory::ServicePort;
 use flow_model::policies::{NetworkPolicy, Peer, Protocol, Rule};
 use ipnet::IpNet;
 
@@ -158,7 +158,7 @@ impl Server<'_> {
 /// Returns the group as a DNS server: one behind port 53 of a Service, else one that is labelled so or listens on 53.
 fn server<'s>(view: &'s View<'_>, group: &'s Group) -> Option<Server<'s>> {
     let behind = |protocol: &str| -> BTreeSet<u16> {
-        let services = view.after.services.iter().filter(|service| selects(service, group));
+        let services = view.after.services.iter().filter(|service| service.selects(&group.pod));
         let ports = services.flat_map(|service| &service.ports);
         ports.filter(|p| p.port == PORT && p.protocol == protocol).filter_map(|p| target(p, group)).collect()
     };
@@ -170,12 +170,6 @@ fn server<'s>(view: &'s View<'_>, group: &'s Group) -> Option<Server<'s>> {
     let listens = group.pod.ports.iter().any(|port| port.port == PORT);
     let usual = || BTreeSet::from([PORT]);
     (labelled || listens).then(|| Server { group, udp: usual(), tcp: usual() })
-}
-
-fn selects(service: &Service, group: &Group) -> bool {
-    let pod = &group.pod;
-    let labels = |(key, value)| pod.labels.get(key) == Some(value);
-    service.namespace == pod.namespace && !service.selector.is_empty() && service.selector.iter().all(labels)
 }
 
 /// Returns the port of the pod behind a Service's port.
