@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
@@ -24,7 +24,8 @@ static GROUPS: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
 #[derive(Debug)]
 pub(crate) struct Background {
     child: Child,
-    log: PathBuf,
+    /// Where its output goes, unless that is this process's own.
+    log: Option<PathBuf>,
     group: Pid,
 }
 
@@ -41,10 +42,10 @@ impl Background {
         let mut command = Command::new("chrt");
         // SCHED_IDLE: it must not slow down the scenarios.
         command.args(["--idle", "0"]).arg(std::env::current_exe()?).arg(task).args(args).current_dir(root);
-        Self::spawn(command.stdout(out).stderr(err), log)
+        Self::spawn(command.stdout(out).stderr(err), Some(log))
     }
 
-    fn spawn(command: &mut Command, log: PathBuf) -> Result<Self> {
+    fn spawn(command: &mut Command, log: Option<PathBuf>) -> Result<Self> {
         catch_signals()?;
         // In a group of its own, so that its compilers can be ended with it; but then Ctrl-C doesn't reach it.
         command.stdin(Stdio::null()).process_group(0);
@@ -61,14 +62,33 @@ impl Background {
     /// # Errors
     /// Fails when the task fails; the message holds its log.
     pub(crate) fn wait(mut self) -> Result<()> {
-        let status = self.child.wait().context("wait for a background task")?;
-        groups().remove(&self.group);
+        let status = self.ended()?;
         if !status.success() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            bail!("a background task failed ({status}):\n{log}");
+            let log = self.log.as_ref().map(|log| fs::read_to_string(log).unwrap_or_default());
+            bail!("a background task failed ({status}):\n{}", log.unwrap_or_default());
         }
         Ok(())
     }
+
+    fn ended(&mut self) -> Result<ExitStatus> {
+        let status = self.child.wait().context("wait for a background task")?;
+        groups().remove(&self.group);
+        Ok(status)
+    }
+}
+
+/// Runs `cargo xtask ARGS` with the output of this process, and waits for it. A signal ends it as it ends what is in the
+/// background, and it may take its time to clean up.
+///
+/// # Errors
+/// Fails when the task fails.
+pub(crate) fn run_apart(root: &Path, args: &[&str]) -> Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let status = Background::spawn(command.args(args).current_dir(root), None)?.ended()?;
+    if !status.success() {
+        bail!("`cargo xtask {}` failed ({status})", args.join(" "));
+    }
+    Ok(())
 }
 
 impl Drop for Background {

@@ -24,6 +24,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::background::{Background, run_apart};
 use crate::image;
 use crate::run::{need_root, report_step};
 use crate::setup::{self, Need};
@@ -77,6 +78,9 @@ enum Task {
     },
     /// Start a cluster, run the scenarios on it, and stop it again
     Test(test::TestArgs),
+    /// Builds what a cluster runs, and nothing else.
+    #[command(hide = true)]
+    Programs,
     /// Serves the API on loopback for as long as the cluster runs.
     #[command(hide = true)]
     Forward { to: u16 },
@@ -125,6 +129,29 @@ pub(crate) fn api_server_can_be_had() -> Result<()> {
     if std::env::var_os(PROGRAMS).is_some() { Ok(()) } else { binaries::kubernetes_can_be_had(KUBERNETES) }
 }
 
+/// Fails with the remedy when [`Programs`] would have to build and can't.
+pub(crate) fn can_be_had() -> Result<()> {
+    binaries::Binaries::can_be_had(KUBERNETES)
+}
+
+/// The cluster's programs, which are built on processor time that nothing else wants.
+#[derive(Debug)]
+pub(crate) struct Programs(Background);
+
+impl Programs {
+    pub(crate) fn start(root: &Path) -> Result<Self> {
+        Ok(Self(Background::start(root, "cluster", &["programs"])?))
+    }
+
+    /// Waits for them, and runs all scenarios on a cluster with a name that no other has.
+    pub(crate) fn test(self, root: &Path) -> Result<()> {
+        report_step("waiting for the cluster's programs");
+        self.0.wait()?;
+        // A process of its own: it cleans up after a signal.
+        run_apart(root, &["cluster", "test", "--name", &format!("ci{}", std::process::id())])
+    }
+}
+
 /// Returns the directory with the API server and kubectl for tests that need no cluster, after installing and building what
 /// is missing. The variable chooses another directory, e.g. of another version.
 pub(crate) fn api_server(root: &Path) -> Result<PathBuf> {
@@ -152,6 +179,7 @@ pub(crate) fn run(root: &Path, args: &ClusterArgs) -> Result<ExitCode> {
             load(root, &place, archive.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Task::Test(options) => test::run(root, &place, options).map(|()| ExitCode::SUCCESS),
+        Task::Programs => binaries::Binaries::ensure(root, KUBERNETES).map(|_| ExitCode::SUCCESS),
         Task::Forward { to } => forward::serve(&place, *to).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -52,7 +52,7 @@ enum Task {
     Rules(rules::RulesArgs),
     /// Check what the compiler doesn't: dependencies of the lower crates, circles of files, file sizes
     Tidy,
-    /// Run what CI runs: formatting, tidy, lints, docs, other kernels, fuzzing, tests
+    /// Run what CI runs: formatting, tidy, lints, docs, other kernels, fuzzing, tests, the scenarios on a cluster
     Ci,
 }
 

@@ -9,7 +9,7 @@ use super::*;
 const LONG: &str = "(sleep 20; echo outlived); true";
 
 fn background(script: &str, out: impl Into<Stdio>, log: &Path) -> Background {
-    Background::spawn(Command::new("sh").args(["-c", script]).stdout(out), log.to_owned()).unwrap()
+    Background::spawn(Command::new("sh").args(["-c", script]).stdout(out), Some(log.to_owned())).unwrap()
 }
 
 #[test]

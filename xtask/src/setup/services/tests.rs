@@ -10,8 +10,9 @@ fn policy(name: &str) -> PathBuf {
 
 /// Runs a shell script under a policy, whose path is `$0`, and returns whether it succeeded.
 fn run_guarded(policy: &Path, script: &str) -> bool {
-    let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(policy);
+    let mut command = Command::new("env");
+    // Under nohup and in the background of a shell, signals are ignored from the start.
+    command.args(["--default-signal", "sh", "-c", script]).arg(policy);
     // In a group of its own: the script may signal its whole group, as a terminal does.
     guarded(policy, &command).process_group(0).status().unwrap().success()
 }
