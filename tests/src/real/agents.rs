@@ -31,12 +31,20 @@ impl Cluster {
         })
     }
 
+    /// Returns the agents' pods.
+    ///
+    /// # Errors
+    /// Fails as [`Self::kubectl`] does.
+    pub fn agents(&self) -> Result<Vec<Value>> {
+        self.list(&format!("pods -n {AGENTS} -l app.kubernetes.io/name=flow-observer"))
+    }
+
     /// Gives each agent's pod its node as a label, so that [`Self::ask_on`] finds it.
     ///
     /// # Errors
     /// Fails as [`Self::kubectl`] does.
     pub fn label_agents(&self) -> Result<()> {
-        for pod in self.list(&format!("pods -n {AGENTS} -l app.kubernetes.io/name=flow-observer"))? {
+        for pod in self.agents()? {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (name, node) = (text(&pod["metadata"]["name"]), text(&pod["spec"]["nodeName"]));
             self.kubectl(&format!("-n {AGENTS} label --overwrite pod {name} {OF_NODE}={node}"))?;

@@ -12,6 +12,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("the_server_accepts_every_overlay_without_a_warning", Cluster::as_it_is, accepted),
     Scenario::new("the_agents_are_ready_ten_seconds_after_kubectl_apply", Cluster::as_it_is, installed),
     Scenario::new("doctor_answers_inside_a_pod", Cluster::ensure_agents, doctor),
+    Scenario::new("pod_security_refuses_what_the_documents_say", Cluster::ensure_agents, security),
     Scenario::new("a_rollout_restart_replaces_every_agent", Cluster::ensure_agents, restarted),
     Scenario::new("an_image_upgrade_replaces_every_agent", Cluster::ensure_agents, upgraded),
 ];
@@ -45,7 +46,7 @@ fn installed(cluster: &Cluster) -> Result<()> {
     cluster.install_agents()?;
     let took = began.elapsed();
     ensure!(took <= READY, "Ready after {took:?}");
-    let agents = pods(cluster)?.len();
+    let agents = cluster.agents()?.len();
     ensure!(agents == cluster.nodes()?.len(), "{agents} agents");
     Ok(())
 }
@@ -59,19 +60,30 @@ fn doctor(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// The agents' pods.
-fn pods(cluster: &Cluster) -> Result<Vec<Value>> {
-    cluster.list(&format!("pods -n {AGENTS} -l app.kubernetes.io/name=flow-observer"))
+/// The reasons stand in a table of `docs/PERMISSIONS.md`.
+fn security(cluster: &Cluster) -> Result<()> {
+    let documented = include_str!("../../../docs/PERMISSIONS.md");
+    for level in ["baseline", "restricted"] {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        let output = cluster
+            .kubectl_command(&format!("label --dry-run=server --overwrite namespace {AGENTS} {label}"))
+            .output()?;
+        let warned = String::from_utf8_lossy(&output.stderr);
+        let reasons = warned.lines().find_map(|line| line.split_once("other pods): "));
+        let (_, reasons) = reasons.with_context(|| format!("no reasons in {warned:?}"))?;
+        ensure!(documented.contains(&format!("| `{level}` | {reasons} |")), "{level}: {warned}");
+    }
+    Ok(())
 }
 
 /// Changes the DaemonSet, and returns the new pods when no old one is left.
 fn replaced(cluster: &Cluster, change: &str) -> Result<Vec<Value>> {
-    let before = pods(cluster)?;
+    let before = cluster.agents()?;
     cluster.kubectl(&format!("-n {AGENTS} {change}"))?;
     cluster.rolled_out(AGENTS, DAEMONSET)?;
     let is_new = |pod: &Value| before.iter().all(|old| old["metadata"]["name"] != pod["metadata"]["name"]);
     let now = wait::until("the old agents to be gone", wait::DEADLINE, || {
-        let now = pods(cluster).ok()?;
+        let now = cluster.agents().ok()?;
         (now.len() == before.len() && now.iter().all(is_new)).then_some(now)
     })?;
     let answer = cluster.ask(&["findings", "--all-nodes", "-o", "json"])?;
@@ -88,7 +100,7 @@ fn images(pods: &[Value]) -> Vec<&str> {
 }
 
 fn upgraded(cluster: &Cluster) -> Result<()> {
-    let before = pods(cluster)?;
+    let before = cluster.agents()?;
     let undo = Undo::new(|| cluster.install_agents());
     let after = replaced(cluster, &format!("set image {DAEMONSET} flow-observer={UPGRADE}"))?;
     ensure!(!images(&before).contains(&UPGRADE), "it ran before: {:?}", images(&before));

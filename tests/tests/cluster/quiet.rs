@@ -2,6 +2,8 @@
 
 mod listener;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use lab::findings::summary;
 use lab::real::{Cluster, KnownFault, PATIENCE, Scenario, Undo};
@@ -121,33 +123,25 @@ fn job(cluster: &Cluster) -> Result<()> {
 fn sessions(cluster: &Cluster) -> Result<()> {
     quietly(cluster, "quiet-exec", || {
         cluster.kubectl("-n quiet-exec exec deployment/server -- /busybox true")?;
-        let forwarding = cluster
-            .kubectl_command("-n quiet-exec port-forward deployment/server --address=127.0.0.1 :8080")
-            .stdout(std::process::Stdio::piped())
-            .spawn()?;
-        forwarded(forwarding)
+        let forwarding = "-n quiet-exec port-forward deployment/server --address=127.0.0.1 :8080";
+        let forwarding = cluster.watch(forwarding)?;
+        let port = wait::until("the port of port-forward", PATIENCE, || {
+            let log = forwarding.log();
+            log.split_once(" -> ")?.0.rsplit(':').next()?.parse().ok()
+        });
+        echoed(port.with_context(|| forwarding.log())?)
     })
 }
 
-/// Sends one line through a port-forward, which names its port first.
-fn forwarded(mut forwarding: std::process::Child) -> Result<()> {
+/// Sends one line through a port-forward.
+fn echoed(port: u16) -> Result<()> {
     use std::io::{BufRead as _, BufReader, Write as _};
-    let mut line = String::new();
-    // kubectl ends when it can't write any more.
-    let mut stdout = BufReader::new(forwarding.stdout.take().context("no standard output")?);
-    stdout.read_line(&mut line)?;
-    let port = line.split(" -> ").next().and_then(|head| head.rsplit(':').next()?.trim().parse::<u16>().ok());
-    let answered = (|| {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port.unwrap_or_default()))?;
-        stream.set_read_timeout(Some(wait::DEADLINE))?;
-        stream.write_all(b"x\n")?;
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer)?;
-        Ok::<_, std::io::Error>(answer)
-    })();
-    forwarding.kill()?;
-    forwarding.wait()?;
-    ensure!(answered? == "x\n", "port-forward said {line}");
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(wait::DEADLINE))?;
+    stream.write_all(b"x\n")?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    ensure!(answer == "x\n", "port-forward answered {answer:?}");
     Ok(())
 }
 
@@ -181,8 +175,10 @@ fn too_early(cluster: &Cluster) -> Result<()> {
     temporary.finish()
 }
 
+/// The node's agent goes on, since it is a DaemonSet's.
 fn drain(cluster: &Cluster) -> Result<()> {
     quietly(cluster, "quiet-drain", || {
+        let agents = running_agents(cluster)?;
         let pod = cluster.pod("quiet-drain", "app=server")?;
         let node = pod["spec"]["nodeName"].as_str().context("a running pod without a node")?;
         let open = Undo::new(|| cluster.kubectl(&format!("uncordon {node}")).map(drop));
@@ -191,6 +187,20 @@ fn drain(cluster: &Cluster) -> Result<()> {
         ))?;
         cluster.rolled_out("quiet-drain", "deployment/server")?;
         open.finish()?;
-        connected(cluster, "quiet-drain")
+        connected(cluster, "quiet-drain")?;
+        let after = running_agents(cluster)?;
+        ensure!(after == agents, "the agents were {agents:?} before, and are {after:?}");
+        Ok(())
     })
+}
+
+/// The name of each agent that is Ready, and how often it was restarted.
+fn running_agents(cluster: &Cluster) -> Result<BTreeSet<(String, u64)>> {
+    let agents = cluster.agents()?.into_iter().filter_map(|pod| {
+        let container = &pod["status"]["containerStatuses"][0];
+        let is_ready = container["ready"].as_bool()?;
+        let restarts = container["restartCount"].as_u64()?;
+        is_ready.then_some((pod["metadata"]["name"].as_str()?.to_owned(), restarts))
+    });
+    Ok(agents.collect())
 }
