@@ -28,7 +28,7 @@ const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenar
 }
 
 const UNNAMED_PROBE: KnownFault = KnownFault { name: "F19", shows: "nobody listens" };
-const LOUD_START: KnownFault = KnownFault { name: "F20", shows: "somebody was warned" };
+const LOUD_START: KnownFault = KnownFault { name: "F20", shows: "somebody was warned by service_refused" };
 
 const SERVER: &str = include_str!("manifests/server.yaml");
 const CLIENT: &str = include_str!("manifests/client.yaml");
