@@ -80,8 +80,9 @@ pub enum ClaimSource {
 pub struct SourceTraits {
     /// Ends the sentence of a flap that only this source shows: ` according to its Lease`.
     pub according_to: &'static str,
-    /// The relation of the source to what is seen on the wire.
-    pub wire: WireAgreement,
+    /// Its objects describe the present, so they have to agree with the wire. An Event describes one moment: nothing
+    /// takes it back when the address moves.
+    pub describes_the_present: bool,
     /// A change of the node that it names is a move of the address.
     pub shows_moves: bool,
     /// A Service has one object of this source. Several for longer than a move takes are a conflict.
@@ -92,24 +93,13 @@ pub struct SourceTraits {
     pub each_at_own_address: bool,
 }
 
-/// The relation of a source to what is seen on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireAgreement {
-    /// It is the wire, or gives no information about it.
-    NotComparable,
-    /// Its objects describe the present, so they have to agree with the wire.
-    Present,
-    /// Its objects describe one moment. They have to agree only where the same Service has no object of the present.
-    Moment,
-}
-
 impl ClaimSource {
     /// Returns the row of this source.
     #[must_use]
     pub const fn traits(self) -> SourceTraits {
         const OTHER: SourceTraits = SourceTraits {
             according_to: "",
-            wire: WireAgreement::NotComparable,
+            describes_the_present: false,
             shows_moves: true,
             one_per_service: false,
             mended_by_deleting: None,
@@ -119,21 +109,15 @@ impl ClaimSource {
             Self::Wire => SourceTraits { ..OTHER },
             Self::L2Status => SourceTraits {
                 according_to: " according to its ServiceL2Status",
-                wire: WireAgreement::Present,
+                describes_the_present: true,
                 one_per_service: true,
                 mended_by_deleting: Some("servicel2status.metallb.io"),
                 ..OTHER
             },
-            Self::Lease => SourceTraits {
-                according_to: " according to its Lease",
-                wire: WireAgreement::Present,
-                ..OTHER
-            },
-            Self::Event => SourceTraits {
-                according_to: " according to its events",
-                wire: WireAgreement::Moment,
-                ..OTHER
-            },
+            Self::Lease => {
+                SourceTraits { according_to: " according to its Lease", describes_the_present: true, ..OTHER }
+            }
+            Self::Event => SourceTraits { according_to: " according to its events", ..OTHER },
             Self::Ingress => SourceTraits {
                 according_to: " according to its Service's status",
                 shows_moves: false,

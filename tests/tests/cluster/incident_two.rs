@@ -8,7 +8,7 @@ mod moves;
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::real::{Cluster, KnownFault, Scenario};
+use lab::real::{Cluster, Scenario};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
@@ -20,18 +20,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("an_excluded_and_drained_node_gives_its_address_away", moves::drained),
     scenario("the_last_local_pod_leaves_and_the_address_follows", moves::local_lost),
     scenario("two_services_share_an_address_and_move_together", moves::shared),
-    scenario("a_speaker_stops_and_continues", contradictions::split_brain).known_to_fail(EVENT_AS_CLAIM),
-    scenario("metallb_says_nothing_of_who_announces", contradictions::status_missing)
-        .known_to_fail(MISSING_STATUS),
+    scenario("a_speaker_stops_and_continues", contradictions::split_brain),
+    scenario("metallb_says_nothing_of_who_announces", contradictions::status_missing),
     scenario("metallb_says_another_node_announces", contradictions::status_wrong),
 ];
 
 const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
     Scenario::new(name, install::ensure, run)
 }
-
-const EVENT_AS_CLAIM: KnownFault = KnownFault { name: "F8", shows: "an Event is no claim" };
-const MISSING_STATUS: KnownFault = KnownFault { name: "F8", shows: "nobody said that the status is missing" };
 
 /// The namespace of the web servers.
 const NAMESPACE: &str = "two-web";

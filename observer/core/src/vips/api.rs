@@ -1,5 +1,6 @@
 //! The announcers of one VIP according to the API, each object for itself.
 
+mod missing;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -9,13 +10,14 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
 use flow_model::object_ref::ObjectRef;
-use flow_model::vip::{ApiClaim, ClaimSource, WireAgreement};
+use flow_model::vip::{ApiClaim, ClaimSource};
 use jiff::Timestamp;
 
 use crate::vips::config::VipConfig;
 use crate::vips::owners::Owners;
 use crate::vips::wire::within;
 
+use self::missing::Missing;
 pub(super) use self::statement::ApiStatement;
 
 /// Announcers of each Service. Those of `None` stand for all Services that have no other.
@@ -47,6 +49,7 @@ pub(super) struct Api {
     last: BTreeMap<(ClaimSource, Option<ObjectRef>), ArcStr>,
     /// The time since which a Service has had several objects of a source of which it should have one.
     several: BTreeMap<(ClaimSource, ObjectRef), Timestamp>,
+    missing: Missing,
 }
 
 impl Api {
@@ -74,6 +77,7 @@ impl Api {
             self.take(ip, announcer, &before, owners, now);
         }
         self.find_several(now);
+        self.missing.update(&before, &self.statements, services, now);
         self.last.retain(|(_, service), _| service.as_ref().is_none_or(|service| services.contains(service)));
         self.handovers()
     }
@@ -83,6 +87,11 @@ impl Api {
         self.several
             .iter()
             .map(|((source, service), since)| (service, *since, self.of_service(*source, service)))
+    }
+
+    /// Returns the objects that are gone without another in their place, and since when.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (&Announcer, Timestamp)> {
+        self.missing.iter()
     }
 
     /// Compares with the host that claims the address on the wire.
@@ -97,6 +106,7 @@ impl Api {
             statement.contradicted = contradicts.then_some(since);
         }
         self.several.values_mut().for_each(|since| *since = (*since).min(now));
+        self.missing.not_after(now);
     }
 
     /// Returns the statements that the wire has contradicted for longer than a move takes.
@@ -111,15 +121,7 @@ impl Api {
 
     /// Returns the statements that have to agree with the wire.
     pub(super) fn comparable(&self) -> impl Iterator<Item = &ApiStatement> {
-        self.statements.iter().filter(|statement| match statement.agreement() {
-            WireAgreement::Present => true,
-            WireAgreement::Moment => {
-                let of_service = |other: &&ApiStatement| other.service() == statement.service();
-                let mut others = self.statements.iter().filter(of_service);
-                !others.any(|other| other.agreement() == WireAgreement::Present)
-            }
-            WireAgreement::NotComparable => false,
-        })
+        self.statements.iter().filter(|statement| statement.is_comparable())
     }
 
     fn take(

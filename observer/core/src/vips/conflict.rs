@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use arcstr::ArcStr;
 use flow_model::finding::{Evidence, Severity};
 use flow_model::object_ref::ObjectRef;
-use flow_model::vip::{ClaimSource, WireAgreement};
+use flow_model::vip::ClaimSource;
 use jiff::Timestamp;
 
 use crate::vips::api::{Api, ApiStatement};
@@ -69,6 +69,7 @@ impl Case<'_> {
         reasons.extend(
             wrong.iter().filter(|statement| !in_several(statement)).map(|statement| self.wrong(statement)),
         );
+        reasons.extend(self.missing());
         if reasons.is_empty() {
             return None;
         }
@@ -82,8 +83,7 @@ impl Case<'_> {
 
     /// Is true where the object named one node while the address kept moving. A live announcer would have updated it.
     fn is_stuck(&self, statement: &ApiStatement) -> bool {
-        let present = statement.agreement() == WireAgreement::Present;
-        let Some(flap) = self.flap.filter(|flap| present && flap.source == ClaimSource::Wire) else {
+        let Some(flap) = self.flap.filter(|flap| flap.source == ClaimSource::Wire) else {
             return false;
         };
         let named = statement.node.as_ref().is_some_and(|node| self.owners.is_node(node));
@@ -97,6 +97,18 @@ impl Case<'_> {
         let lasting = |since| !within(self.now, since, self.config.settle);
         let several = self.api.several().filter(|(_, since, _)| lasting(*since));
         several.map(|(service, _, objects)| (service, objects)).collect()
+    }
+
+    /// Returns what is gone, where a host answers for the address long after that. Before, the address may be withdrawn,
+    /// e.g. because its Service has no backend.
+    fn missing(&self) -> impl Iterator<Item = String> {
+        let claim = self.wire.claim();
+        self.api.missing().filter_map(move |(announcer, since)| {
+            let claim = claim.filter(|claim| claim.last_seen.duration_since(since) > self.config.settle)?;
+            let (kind, service, host) =
+                (&announcer.kind, announcer.service.as_ref()?, self.owners.host(claim.mac));
+            Some(format!("{service} has had no {kind} since {since:.0}, but {host} announces it"))
+        })
     }
 
     fn contest(&self, contest: &Contest, turns: bool) -> String {

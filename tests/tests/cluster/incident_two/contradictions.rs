@@ -60,12 +60,16 @@ pub(super) fn status_missing(cluster: &Cluster) -> Result<()> {
     let status = statuses(cluster, "silent")?.into_iter().next().context("MetalLB has no status")?;
     let name = status["metadata"]["name"].as_str().context("a status without a name")?;
     cluster.kubectl(&format!("-n metallb-system delete servicel2status {name}"))?;
+    // What nobody answers for may be withdrawn.
+    let asking =
+        cluster.start(CLIENT, "sh", &["-c", &format!("while sleep 1; do {}; done", ask(cluster, ip))])?;
     let found = address::wait_conflict(cluster, ip, "active", |found| {
         says(&found["summary"], &["no ServiceL2Status", &node])
     });
+    drop(asking);
     ensure!(statuses(cluster, "silent")?.is_empty(), "MetalLB has a status again");
     cluster.findings(NAMESPACE).context("the agents don't answer")?;
-    ensure!(found.is_ok(), "nobody said that the status is missing");
+    found.context("nobody said that the status is missing")?;
     right.finish()?;
     service.finish()
 }
@@ -101,6 +105,9 @@ pub(super) fn status_wrong(cluster: &Cluster) -> Result<()> {
 
 /// Lets a host ask who has the address, so that the wire speaks after MetalLB's object.
 fn answered_afresh(cluster: &Cluster, ip: &str) -> Result<()> {
-    let ask = format!("ip neigh flush to {ip}; {}", address::dial(cluster, &format!("{ip}:80")));
-    wait::until("the address to answer", SOON, || cluster.on(CLIENT, &ask).ok()).map(drop)
+    wait::until("the address to answer", SOON, || cluster.on(CLIENT, &ask(cluster, ip)).ok()).map(drop)
+}
+
+fn ask(cluster: &Cluster, ip: &str) -> String {
+    format!("ip neigh flush to {ip}; {}", address::dial(cluster, &format!("{ip}:80")))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
 use flow_model::object_ref::ObjectRef;
-use flow_model::vip::{ApiClaim, WireAgreement};
+use flow_model::vip::ApiClaim;
 use jiff::Timestamp;
 
 /// An object of the API, and one node that it names.
@@ -30,8 +30,9 @@ impl ApiStatement {
         self.announcer.service.as_ref()
     }
 
-    pub(in crate::vips) fn agreement(&self) -> WireAgreement {
-        self.announcer.source.traits().wire
+    /// Is true where it has to agree with the wire.
+    pub(in crate::vips) fn is_comparable(&self) -> bool {
+        self.announcer.source.traits().describes_the_present
     }
 
     pub(super) fn is_same(&self, announcer: &Announcer, node: Option<&ArcStr>) -> bool {

@@ -109,6 +109,25 @@ fn without_the_wire_nobody_says_which_is_stale() {
     assert!(summary.ends_with("who announces it is not known: nobody was heard"), "{summary}");
 }
 
+#[test]
+fn a_status_that_is_gone_is_missed() {
+    let mut scene = Scene::new();
+    scene.play("0 l2:o=b b*; 20 l2:o-; 29 b?; 60");
+    assert_eq!(scene.changes(), Vec::<String>::new(), "it may be withdrawn");
+    scene.play("61 b?; 62");
+    let conflict = scene.last(FindingKind::VipConflict);
+    let since = at(20.0);
+    let what =
+        format!("dbaas/postgresql-lb has had no ServiceL2Status since {since:.0}, but node-b announces it");
+    assert_eq!(conflict.summary, format!("10.0.20.200 (dbaas/postgresql-lb): {what}"));
+    assert_eq!(
+        (conflict.severity, texts(conflict)),
+        (Severity::Warning, vec!["node-b (MAC 02:00:00:00:00:62) claims it"])
+    );
+    scene.play("70 l2:p=b; 90");
+    assert_eq!(scene.last(FindingKind::VipConflict).state, State::Resolved);
+}
+
 #[rstest]
 #[case::status(
     "l2:o=a",
@@ -116,11 +135,6 @@ fn without_the_wire_nobody_says_which_is_stale() {
      `kubectl delete servicel2status.metallb.io o -n metallb-system` mends it"
 )]
 #[case::lease("lease:o=a", "Lease metallb-system/o says node-a, but node-b announces it")]
-#[case::event("event:o=a", "Event metallb-system/o says node-a, but node-b announces it")]
-#[case::the_event_gives_way(
-    "event:e=b lease:o=a",
-    "Lease metallb-system/o says node-a, but node-b announces it"
-)]
 fn the_api_against_the_wire(#[case] objects: &str, #[case] expected: &str) {
     let mut scene = Scene::new();
     scene.play(&format!("0 {objects} b*; 9.5"));
@@ -139,6 +153,10 @@ fn the_api_against_the_wire(#[case] objects: &str, #[case] expected: &str) {
 #[case::nobody_was_heard("0 l2:o=a; 60")]
 #[case::nobody_knows_the_host("0 l2:o=a x*; 60")]
 #[case::an_old_event("0 event:o=a l2:p=b b*; 60")]
+#[case::an_event_alone("0 event:o=a b*; 60")]
+#[case::it_never_had_a_status("0 event:o=a a*; 60")]
+#[case::a_status_gives_way_to_a_lease("0 l2:o=a a*; 20 l2:o- lease:p=a; 60")]
+#[case::nobody_was_heard_of_whose_status_is_gone("0 l2:o=a; 20 l2:o-; 60")]
 #[case::it_follows_in_time("0 l2:o=a a*; 20 b*; 28 l2:p=b l2:o-; 60")]
 fn no_contradiction(#[case] script: &str) {
     let mut scene = Scene::new();
