@@ -45,7 +45,7 @@ pub struct AuditArgs {
     /// Output of `terraform show -json` or `tofu show -json` for a plan; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     plan: Vec<PathBuf>,
-    /// Observed flows, an answer of /api/v1/snapshot; once per node
+    /// The cluster and its observed flows: a file of `flow-observer snapshot`, or an answer of /api/v1/snapshot, once per node
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     flows: Vec<PathBuf>,
     /// Agent whose observed flows are used

@@ -10,7 +10,6 @@ use flow_model::object_ref::ObjectRef;
 use flow_objects::Index;
 use flow_objects::kinds::Kind;
 use lru::LruCache;
-use strum::EnumCount as _;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +33,7 @@ const NOTES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 /// The owner of the index.
 pub(super) struct Owner {
     index: Index,
+    kinds: usize,
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
     first: Option<Box<dyn FnOnce() + Send>>,
@@ -53,11 +53,12 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// An owner of an empty index.
-    pub(super) fn new(tx: channel::Sender<Arc<Inventory>>, mut hooks: Hooks) -> Self {
+    /// An owner of an empty index, which learns of so many kinds.
+    pub(super) fn new(tx: channel::Sender<Arc<Inventory>>, mut hooks: Hooks, kinds: usize) -> Self {
         let first = std::mem::replace(&mut hooks.ready, Box::new(|| {}));
         Self {
             index: Index::default(),
+            kinds,
             tx,
             hooks,
             first: Some(first),
@@ -155,7 +156,7 @@ impl Owner {
 
     /// Is true when each kind was listed, or it is known why not. A snapshot before that would lack names and policies.
     fn is_settled(&self) -> bool {
-        self.states.len() == Kind::COUNT
+        self.states.len() == self.kinds
     }
 
     async fn publish(mut self) -> Self {
