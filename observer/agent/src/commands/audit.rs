@@ -2,6 +2,7 @@
 
 mod baseline;
 mod github;
+mod gitlab;
 mod json;
 mod manifests;
 mod sarif;
@@ -79,6 +80,8 @@ pub enum Format {
     Sarif,
     /// Workflow commands of GitHub Actions
     Github,
+    /// A Code Quality report, for GitLab
+    Gitlab,
 }
 
 /// Audits and prints. The exit code is 1 when something is found, and 2 when something is not judged.
@@ -159,6 +162,7 @@ fn print(format: Format, report: &Report, mut out: impl Write) -> anyhow::Result
         Format::Json => json::write(report, &mut out)?,
         Format::Sarif => sarif::write(report, &mut out)?,
         Format::Github => github::write(report, &mut out)?,
+        Format::Gitlab => gitlab::write(report, &mut out)?,
     }
     Ok(out.flush()?)
 }
