@@ -1,12 +1,14 @@
 //! The Kubernetes API as a source: `--cluster kube`.
 //!
 //! A task per kind lists and watches, and sends converted objects to the one task that owns the index. A failing kind
-//! keeps its last objects and does not affect other kinds; requests for it are repeated.
+//! keeps its last objects and does not affect other kinds; requests for it are repeated. Policies of other projects, which
+//! aren't judged, are followed where the server has their API group: no verdict on the pods that they may select is certain.
 
 mod change;
 mod changelog;
 mod failure;
 mod follow;
+mod groups;
 mod list;
 mod once;
 mod owner;
@@ -23,8 +25,7 @@ mod watch;
 use std::sync::Arc;
 
 use flow_model::inventory::Inventory;
-use flow_objects::kinds::Kind;
-use strum::IntoEnumIterator as _;
+use flow_objects::resource::Resource;
 use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -50,11 +51,11 @@ pub fn spawn(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
-    follow_kinds(&Kind::iter().collect::<Vec<_>>(), api, patience, tx, hooks, tasks, cancel);
+    follow_all(&Resource::all().collect::<Vec<_>>(), api, patience, tx, hooks, tasks, cancel);
 }
 
-fn follow_kinds(
-    kinds: &[Kind],
+fn follow_all(
+    resources: &[Resource],
     api: &ApiAccess,
     patience: Patience,
     tx: channel::Sender<Arc<Inventory>>,
@@ -63,9 +64,12 @@ fn follow_kinds(
     cancel: &CancellationToken,
 ) {
     let (to, changes) = mpsc::channel(QUEUE);
-    for kind in kinds {
-        let follower = Follower::new(*kind, api.clone(), patience, to.clone(), cancel.clone());
+    let (groups_tx, groups) = channel::channel(None);
+    tasks.spawn(groups::follow(api.clone(), patience.retry, groups_tx, cancel.clone()));
+    for resource in resources {
+        let groups = groups.clone();
+        let follower = Follower::new(*resource, groups, api.clone(), patience, to.clone(), cancel.clone());
         tasks.spawn(follower.run());
     }
-    tasks.spawn(Owner::new(tx, hooks, kinds.len()).run(changes, cancel.clone()));
+    tasks.spawn(Owner::new(tx, hooks, resources.len()).run(changes, cancel.clone()));
 }

@@ -12,14 +12,14 @@ use flow_model::policies::{BrokenPolicy, Tier};
 use flow_objects::Loaded;
 use flow_objects::kinds::{Kind, Purpose};
 use flow_objects::problem::{Extent, Problem};
+use flow_objects::resource::Resource;
 use kube::Client;
 use parking_lot::Mutex;
-use strum::IntoEnumIterator as _;
 use tokio::sync::{oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::kube::server::follow_kinds;
+use crate::kube::server::follow_all;
 use crate::kube::server::state::{Hooks, Patience, Stale, Sync};
 
 /// The reason why nothing could be read of each kind that failed.
@@ -49,10 +49,10 @@ pub async fn read(client: &Client, limit: Duration) -> Result<Reading, LoadError
     let failed = Failed::default();
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
     let _end = cancel.clone().drop_guard();
-    let wanted = Kind::iter().filter(|kind| kind.row().purpose != Purpose::Announcements);
+    let wanted = Resource::all().filter(|resource| resource.purpose() != Purpose::Announcements);
     let wanted: Vec<_> = wanted.collect();
     let hooks = hooks(&failed, done);
-    follow_kinds(&wanted, &client.clone().into(), Patience::default(), tx, hooks, &tasks, &cancel);
+    follow_all(&wanted, &client.clone().into(), Patience::default(), tx, hooks, &tasks, &cancel);
     let answered = tokio::time::timeout(limit, ready).await.is_ok();
     let failed = std::mem::take(&mut *failed.lock());
     let inventory = Arc::clone(&rx.borrow_and_update());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use flow_objects::Index;
-use flow_objects::kinds::Kind;
+use flow_objects::resource::Resource;
 use lru::LruCache;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
@@ -37,11 +37,11 @@ pub(super) struct Owner {
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
     first: Option<Box<dyn FnOnce() + Send>>,
-    states: BTreeMap<Kind, Sync>,
+    states: BTreeMap<Resource, Sync>,
     /// These kinds were listed at least once, or the server doesn't have them.
-    known: HashSet<Kind>,
+    known: HashSet<Resource>,
     /// These objects can't be used; `None` stands for one without a name.
-    unreadable: HashSet<(Kind, Option<ObjectRef>)>,
+    unreadable: HashSet<(Resource, Option<ObjectRef>)>,
     /// These notes were logged.
     noted: LruCache<String, ()>,
     changelog: Changelog,
@@ -94,9 +94,8 @@ impl Owner {
 
     fn take(&mut self, change: Change) {
         let changed = match change {
-            Change::Apply(object) => {
-                let kind = object.id.known_kind();
-                let readable = kind.is_some_and(|kind| self.readable(kind, &object.id.object));
+            Change::Apply(resource, object) => {
+                let readable = self.readable(resource, &object.id.object);
                 self.index.apply(object) || readable
             }
             Change::Delete(kind, key) => self.readable(kind, &key) | self.index.delete(kind, &key),
@@ -127,12 +126,12 @@ impl Owner {
     }
 
     /// Forgets that an object can't be used. Returns true if it could not.
-    fn readable(&mut self, kind: Kind, key: &ObjectRef) -> bool {
+    fn readable(&mut self, kind: Resource, key: &ObjectRef) -> bool {
         !self.unreadable.is_empty() && self.unreadable.remove(&(kind, Some(key.clone())))
     }
 
     /// Takes the state of a kind. Returns true if it changes the snapshot.
-    fn sync(&mut self, kind: Kind, sync: Sync) -> bool {
+    fn sync(&mut self, kind: Resource, sync: Sync) -> bool {
         if self.states.get(&kind) == Some(&sync) {
             return false;
         }

@@ -36,6 +36,8 @@ pub(crate) struct Answer {
 pub(crate) struct Server {
     answers: Mutex<HashMap<String, Answer>>,
     pub(crate) asked: Mutex<Vec<String>>,
+    /// The API groups with their versions; without any the server has no such list.
+    groups: Mutex<Vec<(&'static str, &'static str)>>,
 }
 
 impl Default for Answer {
@@ -58,6 +60,25 @@ impl Server {
         change(self.answers.lock().entry(plural.to_owned()).or_default());
     }
 
+    /// Adds an API group.
+    pub(crate) fn group(&self, name: &'static str, version: &'static str) {
+        self.groups.lock().push((name, version));
+    }
+
+    fn groups(&self) -> Response<Body> {
+        let groups = self.groups.lock();
+        if groups.is_empty() {
+            return refusal(404);
+        }
+        let version = |name: &str, version: &str| json!({"groupVersion": format!("{name}/{version}"), "version": version});
+        let group = |(name, preferred): &(&str, &str)| {
+            let preferred = version(name, preferred);
+            json!({"name": name, "versions": [version(name, "v0"), preferred], "preferredVersion": preferred})
+        };
+        let groups: Vec<_> = groups.iter().map(group).collect();
+        Response::new(full(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}).to_string()))
+    }
+
     pub(crate) fn remove(&self, plural: &str) {
         self.answers.lock().remove(plural);
     }
@@ -72,6 +93,15 @@ impl Server {
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         self.asked.lock().push(request.uri().to_string());
+        if request.uri().path() == "/apis" {
+            return self.groups();
+        }
+        let is_group =
+            |(name, version): &(&str, &str)| request.uri().path() == format!("/apis/{name}/{version}");
+        if self.groups.lock().iter().any(is_group) {
+            let names: Vec<_> = self.answers.lock().keys().map(|name| json!({"name": name})).collect();
+            return Response::new(full(json!({"resources": names}).to_string()));
+        }
         let plural = request.uri().path().rsplit('/').next().unwrap_or_default();
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         let answers = self.answers.lock();

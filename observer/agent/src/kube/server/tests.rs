@@ -185,6 +185,63 @@ async fn a_kind_may_appear_later_and_disappear() {
 }
 
 /// Every server has EndpointSlices, so an answer that says otherwise is an error.
+fn cilium(name: &str) -> serde_json::Value {
+    json!({"metadata": {"name": name, "namespace": "web", "resourceVersion": "11"},
+        "spec": {"endpointSelector": {"matchLabels": {"app": "a"}}, "ingress": [{}]}})
+}
+
+fn unjudged(inventory: &Inventory) -> Vec<String> {
+    inventory.policies.broken.iter().map(|policy| format!("{} {}", policy.kind, policy.name)).collect()
+}
+
+#[tokio::test]
+async fn policies_of_other_projects_are_followed_where_the_server_has_them() {
+    let server = Server::new();
+    server.group("crd.projectcalico.org", "v1");
+    server.set("globalnetworkpolicies", |a| {
+        a.items = vec![json!({"metadata": {"name": "g"}, "spec": {"selector": "all()"}})];
+    });
+    let url = Arc::clone(&server).start().await;
+    let mut source = Source::start(&url).await;
+    let inventory = source.until("the global policy", |i| !i.policies.broken.is_empty()).await;
+    assert_eq!(unjudged(&inventory), ["GlobalNetworkPolicy g"]);
+    assert!(server.asked("/apis/crd.projectcalico.org/v1/globalnetworkpolicies?") > 0);
+    assert_eq!(server.asked("ciliumnetworkpolicies"), 0, "only what the server has is asked for");
+    // The definitions of Cilium's are installed later.
+    server.set("ciliumnetworkpolicies", |a| {
+        a.items = vec![cilium("x"), cilium("y")];
+        a.events = vec![event("DELETED", &cilium("x"))];
+    });
+    server.group("cilium.io", "v2");
+    let inventory =
+        source.until("Cilium's", |i| unjudged(i).contains(&"CiliumNetworkPolicy y".to_owned())).await;
+    let gone = |i: &Inventory| !unjudged(i).contains(&"CiliumNetworkPolicy x".to_owned());
+    source.until("the deleted one to be gone", gone).await;
+    let policy = inventory.policies.broken.iter().find(|policy| policy.name == "y").unwrap();
+    assert_eq!((&*policy.why, policy.ingress, policy.egress), ("it is a policy of Cilium", true, false));
+    server.remove("ciliumnetworkpolicies");
+    let mut source = Source::start(&url).await;
+    source.until_sync("CiliumNetworkPolicy", |sync| *sync == Sync::Absent).await;
+    let inventory = source.until("a snapshot", |i| !i.namespaces.is_empty()).await;
+    assert_eq!(unjudged(&inventory), ["GlobalNetworkPolicy g"]);
+}
+
+#[tokio::test]
+async fn verdicts_are_not_guessed_while_policies_of_other_projects_cant_be_read() {
+    let server = Server::new();
+    server.group("security.istio.io", "v1");
+    server.set("authorizationpolicies", |a| a.status = 403);
+    let url = Arc::clone(&server).start().await;
+    let mut source = Source::start(&url).await;
+    let sync = source.until_sync("AuthorizationPolicy", |sync| matches!(sync, Sync::Stale(_))).await;
+    assert!(matches!(sync, Sync::Stale(Stale { why, .. }) if why.contains("ClusterRole")));
+    let inventory = source.until("a snapshot", |i| !i.policies.broken.is_empty()).await;
+    assert_eq!(unjudged(&inventory), ["AuthorizationPolicy "]);
+    assert!(inventory.policies.broken[0].why.contains("forbidden"));
+    server.set("authorizationpolicies", |a| a.status = 200);
+    source.until("the right", |i| i.policies.broken.is_empty()).await;
+}
+
 #[tokio::test]
 async fn a_server_without_slices_is_reported() {
     let server = Server::new();
