@@ -148,7 +148,7 @@ fn only_a_snapshot_is_read_as_one() {
     }
     assert!(file::read_if_one(dir.path()).unwrap().is_none());
     let loaded = {
-        fs::write(&path.with_extension("json"), "{\"version\": 1, \"inventory\": {}}").unwrap();
+        fs::write(path.with_extension("json"), "{\"version\": 1, \"inventory\": {}}").unwrap();
         flow_objects::directory::load(dir.path()).unwrap()
     };
     let open = loaded.problems.iter().filter(|problem| problem.is_open()).map(ToString::to_string);
