@@ -19,6 +19,7 @@ mod names;
 mod plugin;
 pub mod replay;
 pub mod run;
+pub mod snapshot;
 pub mod tail;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List the observed connections that proposed policies would refuse, and the policies that can't work as written
     Audit(audit::AuditArgs),
+    /// Write the cluster into a file, for `audit` and `explain` where there is no cluster
+    Snapshot(snapshot::SnapshotArgs),
     /// Check whether the agent can run with this kernel and these permissions
     Doctor(doctor::DoctorArgs),
 }
@@ -72,6 +75,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => block_on(audit::run(args)),
+        Command::Snapshot(args) => block_on(snapshot::run(args)),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -3,6 +3,7 @@
 //! It stands alone, so that it can be kept in a file and read where there is no cluster: flows carry the labels and
 //! ports of their pods, and the inventory is with them.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,6 +35,26 @@ pub struct Baseline {
     /// Number of flows that newer ones replaced because there were too many.
     #[serde(default)]
     pub lost: u64,
+    /// What could not be read, so that the inventory or the flows lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+}
+
+/// Something that a snapshot lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Missing {
+    /// The kind of objects, or whose flows.
+    #[schemars(with = "String")]
+    pub what: ArcStr,
+    /// The reason, for people.
+    #[schemars(with = "String")]
+    pub why: ArcStr,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} missing: {}", self.what, self.why)
+    }
 }
 
 /// Connections from one workload to another, on one port. Sides outside the cluster are distinguished by address.

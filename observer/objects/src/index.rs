@@ -19,8 +19,10 @@ use strum::IntoEnumIterator as _;
 
 use crate::convert::{PodBody, TemplateBody};
 use crate::kinds::{Kind, Purpose};
+use crate::names::shared;
 use crate::object::{Body, Object};
-use crate::policy::{self, PolicyBody};
+use crate::policy::PolicyBody;
+use crate::resource::Resource;
 
 /// The key in [`Inventory::objects`] under which documents and objects that can't be read are counted.
 pub(crate) const UNREADABLE: ArcStr = arcstr::literal!("_unreadable");
@@ -36,7 +38,7 @@ pub struct Index {
     /// These stand for the policies that may be in documents that can't be read.
     unread: Vec<Arc<BrokenPolicy>>,
     /// This holds the kinds of which nothing could be read so far, and why.
-    missing: BTreeMap<Kind, ArcStr>,
+    missing: BTreeMap<Resource, ArcStr>,
     published: Arc<Inventory>,
 }
 
@@ -58,25 +60,26 @@ impl Index {
     }
 
     /// Removes an object. Returns false if it isn't there.
-    pub fn delete(&mut self, kind: Kind, key: &ObjectRef) -> bool {
-        self.kinds.get_mut(kind.name()).is_some_and(|objects| objects.remove(key).is_some())
+    pub fn delete(&mut self, resource: impl Into<Resource>, key: &ObjectRef) -> bool {
+        self.kinds.get_mut(resource.into().name()).is_some_and(|objects| objects.remove(key).is_some())
     }
 
     /// Removes the objects of a kind that are not among these. From then on the kind is counted, also when it has none.
-    pub fn retain(&mut self, kind: Kind, keys: &HashSet<ObjectRef>) {
-        self.kinds.entry(kind.into()).or_default().retain(|key, _| keys.contains(key));
+    pub fn retain(&mut self, resource: impl Into<Resource>, keys: &HashSet<ObjectRef>) {
+        self.kinds.entry(shared(resource.into().name())).or_default().retain(|key, _| keys.contains(key));
     }
 
     /// Removes a kind, which is then no longer counted.
-    pub fn forget(&mut self, kind: Kind) {
-        self.kinds.remove(kind.name());
+    pub fn forget(&mut self, resource: impl Into<Resource>) {
+        self.kinds.remove(resource.into().name());
     }
 
     /// Records why nothing of a kind could be read. Verdicts that could depend on a policy of that kind are then unknown.
-    pub fn set_missing(&mut self, kind: Kind, why: Option<ArcStr>) {
+    pub fn set_missing(&mut self, resource: impl Into<Resource>, why: Option<ArcStr>) {
+        let resource = resource.into();
         match why {
-            Some(why) => self.missing.insert(kind, why),
-            None => self.missing.remove(&kind),
+            Some(why) => self.missing.insert(resource, why),
+            None => self.missing.remove(&resource),
         };
     }
 
@@ -187,7 +190,7 @@ impl Index {
             }
         }
         policies.broken.extend(self.unread.iter().cloned());
-        policies.broken.extend(self.missing.iter().filter_map(|(kind, why)| policy::missing(*kind, why)));
+        policies.broken.extend(self.missing.iter().filter_map(|(resource, why)| resource.missing(why)));
         policies
             .broken
             .sort_by(|a, b| (&a.kind, &a.namespace, &a.name).cmp(&(&b.kind, &b.namespace, &b.name)));

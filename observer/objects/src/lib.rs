@@ -13,6 +13,7 @@
 //! | `read`, `index` | files, and the objects that exist now |
 //! | `item` | one item of a document to an object |
 //! | `object`, `problem` | one object of any kind, and what could not be read; each names the other |
+//! | `resource` | what an API server is asked for |
 //! | `convert`, `policy`, `announcers` | readers of single kinds |
 //! | `kinds`, `values` | the table of kinds, and readers of fields |
 //! | `list` | the objects of a document |
@@ -36,6 +37,7 @@ mod policy;
 pub mod problem;
 pub mod proposal;
 pub mod read;
+pub mod resource;
 mod text;
 mod values;
 

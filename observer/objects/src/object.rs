@@ -14,8 +14,10 @@ use serde_json::Value;
 use crate::announcers::{self, AnnouncerBody};
 use crate::convert::{self, PodBody, ServiceBody, SliceBody, TemplateBody};
 use crate::kinds::Kind;
+use crate::names::shared;
 use crate::policy::{self, PolicyBody, foreign, misnamed};
 use crate::problem::Extent;
+use crate::resource::Resource;
 use crate::values::{self, NAME_LABEL, typed};
 
 pub use id::ObjectId;
@@ -68,6 +70,13 @@ impl Object {
                 None
             }
         }
+    }
+
+    /// Counts the object under the name of the resource that it was read from: two groups may have a kind of one name.
+    #[must_use]
+    pub fn of_resource(mut self, resource: Resource) -> Self {
+        self.id.kind = shared(resource.name());
+        self
     }
 
     /// Is true for a policy, also one that isn't judged.

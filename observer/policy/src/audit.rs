@@ -16,7 +16,7 @@ mod view;
 
 use std::sync::Arc;
 
-use flow_model::baseline::Baseline;
+use flow_model::baseline::{Baseline, Missing};
 use flow_model::inventory::Inventory;
 use flow_model::policies::BrokenPolicy;
 
@@ -25,6 +25,7 @@ use judge::Judge;
 use view::View;
 
 pub use change::{Change, Notes, Place, Proposed, ProposedNamespace, Removed, Template, Unjudged};
+pub use merge::join;
 pub use report::{AuditFinding, FlowGroup, Ignored, Judged, Level, NotRun, Report, RuleId, Side};
 
 /// Audits a change. Without baselines no flows are judged, and the change alone is the cluster.
@@ -46,6 +47,7 @@ pub fn audit(change: &Change, baselines: &[Baseline]) -> Report {
     let mut out = Drafts::default();
     lints::run(&view, &judge, &mut out);
     report.unjudged.extend(baselines.iter().filter(|baseline| baseline.lost > 0).map(lost));
+    report.unjudged.extend(baselines.iter().flat_map(|baseline| &baseline.missing).map(missing));
     if !baselines.is_empty() {
         let flows = flows::Flows { view: &view, before: &before, flows: &flows };
         flows.judge(&judge, &mut out, &mut report);
@@ -65,6 +67,11 @@ fn lost(Baseline { node, lost, .. }: &Baseline) -> Unjudged {
         object: arcstr::format!("baseline of node {node}"),
         why: format!("lacks {lost} {flows} that gave way to newer ones"),
     }
+}
+
+/// Describes what a baseline lacks because it could not be read.
+fn missing(Missing { what, why }: &Missing) -> Unjudged {
+    Unjudged { place: None, object: what.clone(), why: format!("missing in the snapshot: {why}") }
 }
 
 /// Returns the policies of the cluster that can't be read or aren't judged, and that the change leaves there.

@@ -11,18 +11,18 @@ use crate::scene::{Scene, has_series, record, synced};
 const L2: &str = include_str!("../../src/kube/crds/servicel2statuses.yaml");
 const ADMIN: &str = include_str!("../../src/kube/crds/adminnetworkpolicies.yaml");
 
-fn install(api: &ApiServer, crd: &str) {
+pub(crate) fn install(api: &ApiServer, crd: &str) {
     api.kubectl(&["apply", "-f", "-"], Some(crd)).unwrap();
     let established =
         || api.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=5s"], None).ok();
     lab::wait::until("the CRD to be established", lab::wait::DEADLINE, established).unwrap();
 }
 
-fn uninstall(api: &ApiServer, crd: &str) {
+pub(crate) fn uninstall(api: &ApiServer, crd: &str) {
     api.kubectl(&["delete", "--wait=false", "-f", "-"], Some(crd)).unwrap();
 }
 
-fn is_forgotten(agent: &Agent, kind: &str) {
+pub(crate) fn is_forgotten(agent: &Agent, kind: &str) {
     agent.wait_for("the kind to be forgotten", |a| (!has_series(a, kind)).then_some(())).unwrap();
 }
 

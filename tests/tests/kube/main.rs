@@ -4,6 +4,7 @@
 mod access;
 mod contract;
 mod faults;
+mod foreign;
 mod later;
 mod names;
 mod odd;
@@ -13,5 +14,6 @@ mod rights;
 mod rotation;
 mod scene;
 mod server;
+mod snapshot;
 mod stage;
 mod story;

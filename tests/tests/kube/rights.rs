@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::scene::{Scene, lines, record, stale, synced};
 
 /// The rights in `deploy/`, without those for one kind.
-fn without(plural: &str) -> String {
+pub(crate) fn without(plural: &str) -> String {
     let text = std::fs::read_to_string(RBAC).unwrap();
     let mut documents = Vec::new();
     let mut taken = 0;

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod github;
+mod gitlab;
 mod json;
 mod manifests;
 mod sarif;
@@ -45,7 +46,7 @@ pub struct AuditArgs {
     /// Output of `terraform show -json` or `tofu show -json` for a plan; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     plan: Vec<PathBuf>,
-    /// Observed flows, an answer of /api/v1/snapshot; once per node
+    /// The cluster and its observed flows: a file of `flow-observer snapshot`, or an answer of /api/v1/snapshot, once per node
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     flows: Vec<PathBuf>,
     /// Agent whose observed flows are used
@@ -79,6 +80,8 @@ pub enum Format {
     Sarif,
     /// Workflow commands of GitHub Actions
     Github,
+    /// A Code Quality report, for GitLab
+    Gitlab,
 }
 
 /// Audits and prints. The exit code is 1 when something is found, and 2 when something is not judged.
@@ -159,6 +162,7 @@ fn print(format: Format, report: &Report, mut out: impl Write) -> anyhow::Result
         Format::Json => json::write(report, &mut out)?,
         Format::Sarif => sarif::write(report, &mut out)?,
         Format::Github => github::write(report, &mut out)?,
+        Format::Gitlab => gitlab::write(report, &mut out)?,
     }
     Ok(out.flush()?)
 }

@@ -23,6 +23,7 @@ use crate::client::print::answer_text::AnswerText;
 use crate::client::print::{Format, Notes, PrintArgs, Printer, plural, printable, unless_closed};
 use crate::client::questions::Agent;
 use crate::commands::exit::EXIT_USAGE;
+use crate::commands::snapshot;
 use crate::config::{ClusterSource, EnforcerChoice};
 use crate::kube::{api, server};
 
@@ -51,7 +52,8 @@ Exit codes:
 #[command(after_help = AFTER)]
 pub struct ExplainArgs {
     // No environment variable: the agent's own would keep `explain` in its pod from asking the agent.
-    /// Judge by the objects of a directory or file, `dir:PATH`, or of the API server, `kube`, instead of asking an agent
+    /// Judge by the objects of a directory or file, `dir:PATH`, also one of `flow-observer snapshot`, or of the API server,
+    /// `kube`, instead of asking an agent
     #[arg(long, value_name = "SOURCE")]
     cluster: Option<ClusterSource>,
     /// What enforces the policies, with --cluster: the answer is what it does. Agents answer by their own setting
@@ -131,21 +133,31 @@ impl Source {
             }
             None => Ok(Self::Agent(Agent::new(args.agents.target()?))),
             Some(ClusterSource::Dir(path)) => {
-                let loaded = flow_objects::directory::load(path)
-                    .with_context(|| format!("--cluster dir:{}", path.display()))?;
+                let loaded = files(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
                 Ok(Self::Directory(Box::new(explainer(loaded, args.enforcer, notes)?)))
             }
             Some(ClusterSource::Kube) => {
                 let client =
                     api::client(args.agents.kubeconfig.as_deref()).await.context("--cluster kube")?;
                 Ok(Self::Directory(Box::new(explainer(
-                    server::load(&client, API_LIMIT).await?,
+                    server::read(&client, API_LIMIT).await?.loaded(),
                     args.enforcer,
                     notes,
                 )?)))
             }
             Some(ClusterSource::None) => bail!("with --cluster none there is nothing to judge by"),
         }
+    }
+}
+
+/// Reads objects, or a file that `flow-observer snapshot` wrote.
+fn files(path: &Path) -> anyhow::Result<Loaded> {
+    match snapshot::file::read_if_one(path)? {
+        Some(snapshot) => {
+            let problems = server::problems(path, &snapshot.missing);
+            Ok(Loaded { inventory: snapshot.inventory, problems })
+        }
+        None => Ok(flow_objects::directory::load(path)?),
     }
 }
 

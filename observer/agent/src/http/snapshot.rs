@@ -33,5 +33,5 @@ fn take(shared: &Shared, time: Timestamp) -> Baseline {
     let (flows, lost) = shared.baseline.snapshot();
     let inventory = Inventory { objects: BTreeMap::new(), ..Inventory::clone(&shared.inventory()) };
     let node = shared.node().clone();
-    Baseline { version: VERSION, node, time, inventory: inventory.into(), flows, lost }
+    Baseline { version: VERSION, node, time, inventory: inventory.into(), flows, lost, missing: Vec::new() }
 }

@@ -152,7 +152,8 @@ impl fmt::Debug for Agents {
     }
 }
 
-async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Config, ApiError> {
+/// Reads the settings of a context, or the usual ones without it.
+pub(crate) async fn config(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Config, ApiError> {
     if context.is_none() {
         return api::config(kubeconfig).await;
     }

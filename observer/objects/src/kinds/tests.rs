@@ -7,6 +7,7 @@ use serde_json::Value;
 use strum::IntoEnumIterator as _;
 
 use super::*;
+use crate::resource::Resource;
 
 const RBAC: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/base/rbac.yaml"));
 const PERMISSIONS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PERMISSIONS.md"));
@@ -40,8 +41,9 @@ fn granted() -> BTreeSet<(String, String, String)> {
 
 #[test]
 fn the_cluster_role_grants_reading_each_kind_and_nothing_else() {
-    let reads = Kind::iter()
-        .flat_map(|kind| ["get", "list", "watch"].map(|verb| (kind.row().group, kind.row().plural, verb)));
+    let reads = Resource::all().flat_map(|resource| {
+        ["get", "list", "watch"].map(|verb| (resource.group(), resource.plural(), verb))
+    });
     let needed =
         reads.chain(WRITES).map(|(group, resource, verb)| (group.into(), resource.into(), verb.into()));
     assert_eq!(granted(), needed.collect());
@@ -55,7 +57,7 @@ fn permissions_md_explains_each_resource_and_no_other() {
     let words = rows.flat_map(|row| row.split('|').nth(1).unwrap().split([' ', ',']));
     let other = ["", "(metadata)", "create", "patch"];
     let explained: BTreeSet<_> = words.filter(|word| !other.contains(word)).collect();
-    let reads = Kind::iter().map(|kind| kind.row().plural);
+    let reads = Resource::all().map(Resource::plural);
     let needed: BTreeSet<_> = reads.chain(WRITES.map(|(_, resource, _)| resource)).collect();
     assert_eq!(explained, needed);
 }

@@ -2,6 +2,7 @@
 //! concern is read, so that no verdict on those pods is certain.
 
 mod calico;
+mod kind;
 mod subject;
 mod table;
 
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 use crate::kinds::{Kind, Scope};
 use table::Foreign;
+
+pub use kind::ForeignKind;
 
 /// Reads a policy of such a kind; `None` for all other objects.
 pub(crate) fn read(kind: &ArcStr, key: &ObjectRef, object: &Value) -> Option<BrokenPolicy> {
@@ -48,6 +51,9 @@ pub(crate) fn is_name(kind: &str) -> bool {
 fn of(object: &Value) -> Option<Foreign> {
     let (kind, version) = (object["kind"].as_str()?, object["apiVersion"].as_str()?);
     let Some((group, _)) = version.split_once('/') else { return table::default_of_plugin(object) };
+    if calico::is_copy(group, object["metadata"]["name"].as_str().unwrap_or_default()) {
+        return None;
+    }
     match Kind::of_object(kind, Some(group)) {
         Some(_) => None,
         None => table::known(kind, group).or_else(|| table::likely(kind, group, object)),

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::document::{self, Document};
 use crate::object::{Object, ObjectId};
 use crate::problem::{Extent, Problem};
@@ -17,6 +19,9 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// The time for which a damaged file keeps the objects that it gave before. It is long enough for a slow
 /// `kubectl get > file` to finish, and short enough that deleted pods don't stay because of a lasting mistake.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// What is wrong with a snapshot where objects are expected.
+const SNAPSHOT: &str = "a file of `flow-observer snapshot`, which `explain` and `audit --flows` read by itself, not among other files";
 
 /// A file and its objects.
 #[derive(Debug)]
@@ -113,6 +118,10 @@ impl Content {
 
     fn add(&mut self, path: &Path, document: Document) {
         let line = document.line;
+        if is_snapshot(&document.value) {
+            self.problems.push(Problem::of_file(path, Extent::Unreadable, SNAPSHOT));
+            return;
+        }
         let list::Items { items, lost } = list::items(document);
         self.problems.extend(lost.iter().map(|repeated| Problem::of_list(path, line, repeated)));
         let mut notes = Vec::new();
@@ -130,6 +139,11 @@ impl Content {
         self.objects.extend(old.into_iter().filter(|object| !present.contains(&object.id)));
         self.objects.len() != before
     }
+}
+
+/// Is true for what `flow-observer snapshot` writes.
+fn is_snapshot(value: &Value) -> bool {
+    value["kind"].is_null() && value["version"].is_u64() && value["inventory"].is_object()
 }
 
 /// Returns why a file holds no objects by itself.

@@ -5,6 +5,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Object;
+use crate::resource::Resource;
 
 fn broken(version: &str, kind: &str, spec: &str) -> Arc<BrokenPolicy> {
     let loaded = loaded(&[(
@@ -141,4 +143,29 @@ fn settings_that_change_what_no_policy_means(#[case] setting: &str, #[case] expe
             .iter()
             .all(|policy| policy.selector.as_ref().is_some_and(|s| s.namespaces.requirements.is_empty()))
     );
+}
+
+#[test]
+fn every_resource_has_a_name_of_its_own() {
+    let names: Vec<_> = Resource::all().map(Resource::name).collect();
+    let unique: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(unique.len(), names.len(), "{names:?}");
+    for name in
+        ["CiliumNetworkPolicy", "NetworkPolicy.crd.projectcalico.org", "SecurityPolicy.nsx.vmware.com"]
+    {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+}
+
+#[test]
+fn what_calico_shows_of_kubernetes_policies_is_judged_once() {
+    let of = |group: &str, name: &str| {
+        let object = json!({
+            "apiVersion": format!("{group}/v3"), "kind": "NetworkPolicy", "metadata": {"name": name, "namespace": "a"},
+            "spec": {"selector": "all()", "ingress": []},
+        });
+        Object::from_value(object, &mut Vec::new()).unwrap().is_policy()
+    };
+    assert!(!of("projectcalico.org", "knp.default.deny"));
+    assert!(of("projectcalico.org", "deny") && of("crd.projectcalico.org", "knp.default.deny"));
 }

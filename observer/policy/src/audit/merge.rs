@@ -38,6 +38,23 @@ pub(super) fn merge(baselines: &[Baseline]) -> Merged {
     Merged { inventory, flows: flows(&by_time) }
 }
 
+/// Joins baselines into one: the newest inventory, as [`merge`] completes it, and the flows of all. It is `None` without any.
+#[must_use]
+pub fn join(baselines: &[Baseline]) -> Option<Baseline> {
+    let newest = baselines.iter().max_by_key(|baseline| baseline.time)?;
+    let Merged { inventory, flows } = merge(baselines);
+    let nodes: Vec<_> = baselines.iter().map(|baseline| baseline.node.as_str()).collect();
+    Some(Baseline {
+        version: newest.version,
+        node: nodes.join(", ").into(),
+        time: newest.time,
+        inventory,
+        flows,
+        lost: baselines.iter().map(|baseline| baseline.lost).sum(),
+        missing: baselines.iter().flat_map(|baseline| baseline.missing.iter().cloned()).collect(),
+    })
+}
+
 /// Is true for the inventory of an agent that watches no cluster.
 fn is_blank(inventory: &Inventory) -> bool {
     inventory.pods.is_empty() && inventory.namespaces.is_empty() && inventory.nodes.is_empty()

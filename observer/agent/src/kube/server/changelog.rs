@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 
 use arcstr::ArcStr;
-use flow_objects::kinds::Kind;
+use flow_objects::resource::Resource;
 
 use crate::kube::server::state::{Stale, Sync};
 
 /// The states as they were logged last.
 #[derive(Debug, Default)]
 pub(super) struct Changelog {
-    logged: BTreeMap<Kind, Sync>,
+    logged: BTreeMap<Resource, Sync>,
 }
 
 impl Changelog {
     /// Logs one line for kinds that became stale, and one when they are followed again.
-    pub(super) fn log(&mut self, states: &BTreeMap<Kind, Sync>) {
+    pub(super) fn log(&mut self, states: &BTreeMap<Resource, Sync>) {
         let mut stale: HashMap<&ArcStr, Vec<&str>> = HashMap::new();
         let (mut recovered, mut absent) = (Vec::new(), Vec::new());
         for (kind, sync) in states {

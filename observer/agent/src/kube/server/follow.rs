@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_model::object_ref::ObjectRef;
-use flow_objects::kinds::Kind;
+use flow_objects::resource::Resource;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::kube::access::ApiAccess;
 use crate::kube::server::change::{self, Change};
 use crate::kube::server::failure::Failure;
+use crate::kube::server::groups::Groups;
 use crate::kube::server::list::{self, From};
+use crate::kube::server::resource::Endpoint;
 use crate::kube::server::state::{Patience, Sync};
 use crate::kube::server::wait::{Wait, spread};
 use crate::kube::server::watch::{Event, Watch};
@@ -29,7 +31,8 @@ const SERVED: Duration = Duration::from_secs(5);
 
 /// Follows one kind.
 pub(super) struct Follower {
-    kind: Kind,
+    resource: Resource,
+    groups: channel::Receiver<Groups>,
     api: ApiAccess,
     patience: Patience,
     to: mpsc::Sender<Change>,
@@ -43,14 +46,15 @@ pub(super) struct Follower {
 impl Follower {
     /// A follower that has not begun.
     pub(super) fn new(
-        kind: Kind,
+        resource: Resource,
+        groups: channel::Receiver<Groups>,
         api: ApiAccess,
         patience: Patience,
         to: mpsc::Sender<Change>,
         cancel: CancellationToken,
     ) -> Self {
         let wait = Wait::new(patience.retry);
-        Self { kind, api, patience, to, cancel, wait, from: From::Cache, version: None }
+        Self { resource, groups, api, patience, to, cancel, wait, from: From::Cache, version: None }
     }
 
     /// Follows the kind until the agent stops.
@@ -79,18 +83,19 @@ impl Follower {
 
     /// Lists if necessary, then watches until that ends.
     async fn round(&mut self) -> Result<(), Failure> {
+        let endpoint = self.endpoint().await.inspect_err(|failure| self.forget_version(failure))?;
         let version = match self.version.take() {
             Some(version) => version,
-            None => self.list().await?,
+            None => self.list(&endpoint).await?,
         };
         self.version = Some(version.clone());
-        let watch = Watch::open(&self.api.client(), self.kind, version, self.patience.silence).await;
+        let watch = Watch::open(&self.api.client(), &endpoint, version, self.patience.silence).await;
         let mut watch = watch.inspect_err(|failure| self.forget_version(failure))?;
         self.synced().await?;
         let opened = Instant::now();
         let broken = loop {
             match watch.next().await {
-                Some(Ok(event)) => self.take(event).await?,
+                Some(Ok(event)) => self.take(&endpoint, event).await?,
                 Some(Err(failure)) => break Some(failure),
                 None => break None,
             }
@@ -104,7 +109,7 @@ impl Follower {
     async fn ended(&mut self, broken: Option<Failure>, served: bool) -> Result<(), Failure> {
         match broken {
             Some(failure @ Failure::Other(_)) if served => {
-                tracing::debug!(kind = self.kind.name(), "{failure}");
+                tracing::debug!(kind = self.resource.name(), "{failure}");
             }
             Some(Failure::Quiet(_)) => {}
             Some(failure) => {
@@ -122,36 +127,48 @@ impl Follower {
         Ok(())
     }
 
-    async fn list(&mut self) -> Result<String, Failure> {
-        self.send(Change::Listing(self.kind)).await?;
+    /// Returns where the server has the resource. It decides in which version it has the policies of other projects.
+    async fn endpoint(&mut self) -> Result<Endpoint, Failure> {
+        let foreign = match self.resource {
+            Resource::Known(kind) => return Ok(Endpoint::known(kind)),
+            foreign @ Resource::Foreign(_) => foreign,
+        };
+        let groups = self.groups.wait_for(Option::is_some).await.map_err(|_| Failure::Stopped)?.clone();
+        let groups = groups.ok_or(Failure::Absent)??;
+        let version = groups.get(foreign.group()).ok_or(Failure::Absent)?;
+        Ok(Endpoint::in_version(foreign, version))
+    }
+
+    async fn list(&mut self, endpoint: &Endpoint) -> Result<String, Failure> {
+        self.send(Change::Listing(self.resource)).await?;
         let keys: Arc<Mutex<HashSet<ObjectRef>>> = Arc::default();
-        let (to, kind, all) = (self.to.clone(), self.kind, Arc::clone(&keys));
+        let (to, of, all) = (self.to.clone(), endpoint.clone(), Arc::clone(&keys));
         let item = move |value| {
-            let (key, changes) = change::applied(kind, value);
+            let (key, changes) = change::applied(&of, value);
             all.lock().extend(key);
             changes.into_iter().all(|change| to.blocking_send(change).is_ok())
         };
-        let version = list::all(&self.api.client(), self.kind, self.from, &self.cancel, item).await?;
+        let version = list::all(&self.api.client(), endpoint, self.from, &self.cancel, item).await?;
         let keys = std::mem::take(&mut *keys.lock());
-        self.send(Change::Listed(self.kind, keys)).await?;
+        self.send(Change::Listed(self.resource, keys)).await?;
         Ok(version)
     }
 
     /// Reports that the kind was listed and a watch is open.
     async fn synced(&mut self) -> Result<(), Failure> {
         self.from = From::Cache;
-        self.send(Change::Sync(self.kind, Sync::Synced)).await
+        self.send(Change::Sync(self.resource, Sync::Synced)).await
     }
 
-    async fn take(&self, event: Event) -> Result<(), Failure> {
+    async fn take(&self, endpoint: &Endpoint, event: Event) -> Result<(), Failure> {
         match event {
             Event::Apply(value) => {
-                for change in change::applied(self.kind, value).1 {
+                for change in change::applied(endpoint, value).1 {
                     self.send(change).await?;
                 }
             }
             Event::Delete(value) => {
-                if let Some(change) = change::deleted(self.kind, value) {
+                if let Some(change) = change::deleted(endpoint, value) {
                     self.send(change).await?;
                 }
             }
@@ -169,7 +186,7 @@ impl Follower {
     }
 
     async fn send_state(&self, sync: Sync) -> bool {
-        self.send(Change::Sync(self.kind, sync)).await.is_ok()
+        self.send(Change::Sync(self.resource, sync)).await.is_ok()
     }
 
     async fn send(&self, change: Change) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! The objects of a kind, one by one as they arrive: answers from the server's cache have no pages, and ten thousand pods as
 //! text are more than an agent should hold. From the store they come page by page.
 
-use flow_objects::kinds::{Content, Kind};
+use flow_objects::kinds::Content;
 use kube::Client;
 use kube::api::{ListParams, VersionMatch};
 use kube::client::Body;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kube::server::failure::Failure;
 use crate::kube::server::page::{self, SILENCE};
-use crate::kube::server::resource;
+use crate::kube::server::resource::Endpoint;
 
 /// A page has at most this many objects.
 const PAGE: u32 = 500;
@@ -27,7 +27,7 @@ pub(super) enum From {
 /// Lists all objects, and gives each to `item`, which returns false to stop. Returns the version from which to watch.
 pub(super) async fn all<F>(
     client: &Client,
-    kind: Kind,
+    of: &Endpoint,
     from: From,
     cancel: &CancellationToken,
     mut item: F,
@@ -37,7 +37,7 @@ where
 {
     let mut next = None;
     loop {
-        let body = ask(client, kind, from, next.as_deref()).await?;
+        let body = ask(client, of, from, next.as_deref()).await?;
         let meta;
         (meta, item) = page::read(body, cancel.clone(), item).await?;
         match meta.next.filter(|next| !next.is_empty()) {
@@ -47,17 +47,17 @@ where
     }
 }
 
-async fn ask(client: &Client, kind: Kind, from: From, next: Option<&str>) -> Result<Body, Failure> {
+async fn ask(client: &Client, of: &Endpoint, from: From, next: Option<&str>) -> Result<Body, Failure> {
     let mut params =
-        ListParams { field_selector: kind.row().field_selector.map(Into::into), ..ListParams::default() };
+        ListParams { field_selector: of.resource.field_selector().map(Into::into), ..ListParams::default() };
     match (next, from) {
         (Some(token), _) => params = params.limit(PAGE).continue_token(token),
         // The cache has no pages.
         (None, From::Cache) => params = params.at("0").matching(VersionMatch::NotOlderThan),
         (None, From::Store) => params = params.limit(PAGE),
     }
-    let request = resource::request(kind);
-    let request = match kind.row().content {
+    let request = of.request();
+    let request = match of.resource.content() {
         Content::Metadata => request.list_metadata(&params),
         Content::Whole => request.list(&params),
     };

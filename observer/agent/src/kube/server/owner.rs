@@ -8,9 +8,8 @@ use std::time::Duration;
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use flow_objects::Index;
-use flow_objects::kinds::Kind;
+use flow_objects::resource::Resource;
 use lru::LruCache;
-use strum::EnumCount as _;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,14 +33,15 @@ const NOTES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 /// The owner of the index.
 pub(super) struct Owner {
     index: Index,
+    kinds: usize,
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
     first: Option<Box<dyn FnOnce() + Send>>,
-    states: BTreeMap<Kind, Sync>,
+    states: BTreeMap<Resource, Sync>,
     /// These kinds were listed at least once, or the server doesn't have them.
-    known: HashSet<Kind>,
+    known: HashSet<Resource>,
     /// These objects can't be used; `None` stands for one without a name.
-    unreadable: HashSet<(Kind, Option<ObjectRef>)>,
+    unreadable: HashSet<(Resource, Option<ObjectRef>)>,
     /// These notes were logged.
     noted: LruCache<String, ()>,
     changelog: Changelog,
@@ -53,11 +53,12 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// An owner of an empty index.
-    pub(super) fn new(tx: channel::Sender<Arc<Inventory>>, mut hooks: Hooks) -> Self {
+    /// An owner of an empty index, which learns of so many kinds.
+    pub(super) fn new(tx: channel::Sender<Arc<Inventory>>, mut hooks: Hooks, kinds: usize) -> Self {
         let first = std::mem::replace(&mut hooks.ready, Box::new(|| {}));
         Self {
             index: Index::default(),
+            kinds,
             tx,
             hooks,
             first: Some(first),
@@ -93,9 +94,8 @@ impl Owner {
 
     fn take(&mut self, change: Change) {
         let changed = match change {
-            Change::Apply(object) => {
-                let kind = object.id.known_kind();
-                let readable = kind.is_some_and(|kind| self.readable(kind, &object.id.object));
+            Change::Apply(resource, object) => {
+                let readable = self.readable(resource, &object.id.object);
                 self.index.apply(object) || readable
             }
             Change::Delete(kind, key) => self.readable(kind, &key) | self.index.delete(kind, &key),
@@ -126,12 +126,12 @@ impl Owner {
     }
 
     /// Forgets that an object can't be used. Returns true if it could not.
-    fn readable(&mut self, kind: Kind, key: &ObjectRef) -> bool {
+    fn readable(&mut self, kind: Resource, key: &ObjectRef) -> bool {
         !self.unreadable.is_empty() && self.unreadable.remove(&(kind, Some(key.clone())))
     }
 
     /// Takes the state of a kind. Returns true if it changes the snapshot.
-    fn sync(&mut self, kind: Kind, sync: Sync) -> bool {
+    fn sync(&mut self, kind: Resource, sync: Sync) -> bool {
         if self.states.get(&kind) == Some(&sync) {
             return false;
         }
@@ -155,7 +155,7 @@ impl Owner {
 
     /// Is true when each kind was listed, or it is known why not. A snapshot before that would lack names and policies.
     fn is_settled(&self) -> bool {
-        self.states.len() == Kind::COUNT
+        self.states.len() == self.kinds
     }
 
     async fn publish(mut self) -> Self {

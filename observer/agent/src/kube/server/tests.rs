@@ -1,154 +1,17 @@
-//! The source against a server over real HTTP that answers lists and watches by path as each test wants. The lab tests a
-//! real API server.
+//! The source against a server over real HTTP (see `testing`). The lab tests a real API server.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use flow_model::inventory::Inventory;
-use flow_objects::kinds::{Kind, Presence};
-use futures_util::stream;
-use http::{Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
 use rstest::rstest;
-use serde_json::{Value, json};
-use strum::IntoEnumIterator as _;
-use tokio::net::TcpListener;
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::kube::server::testing::{Server, event, pod, policy};
 use crate::kube::server::{Hooks, Patience, Stale, Sync, spawn};
-
-type Body = UnsyncBoxBody<Bytes, Infallible>;
-
-/// The server's answer for one kind.
-#[derive(Clone, Debug)]
-struct Answer {
-    /// The status of lists and watches.
-    status: u16,
-    items: Vec<Value>,
-    /// Lines that each watch sends at once; it then stays open, or ends.
-    events: Vec<String>,
-    open: bool,
-}
-
-/// The server's answers by plural, and the requests that it received.
-#[derive(Debug, Default)]
-struct Server {
-    answers: Mutex<HashMap<String, Answer>>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl Default for Answer {
-    fn default() -> Self {
-        Self { status: 200, items: Vec::new(), events: Vec::new(), open: true }
-    }
-}
-
-impl Server {
-    fn new() -> Arc<Self> {
-        let server = Self::default();
-        let rows = Kind::iter().map(Kind::row).filter(|row| row.presence == Presence::Required);
-        let all = rows.map(|row| (row.plural.to_owned(), Answer::default()));
-        server.answers.lock().extend(all);
-        server.set("namespaces", |a| a.items = vec![json!({"metadata": {"name": "web"}})]);
-        Arc::new(server)
-    }
-
-    fn set(&self, plural: &str, change: impl FnOnce(&mut Answer)) {
-        change(self.answers.lock().entry(plural.to_owned()).or_default());
-    }
-
-    fn remove(&self, plural: &str) {
-        self.answers.lock().remove(plural);
-    }
-
-    fn asked(&self, what: &str) -> usize {
-        self.asked.lock().iter().filter(|uri| uri.contains(what)).count()
-    }
-
-    fn lists(&self, plural: &str) -> usize {
-        self.asked(&format!("/{plural}?")) - self.asked(&format!("/{plural}?&watch"))
-    }
-
-    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
-        self.asked.lock().push(request.uri().to_string());
-        let plural = request.uri().path().rsplit('/').next().unwrap_or_default();
-        let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let answers = self.answers.lock();
-        let Some(answer) = answers.get(plural) else { return refusal(404) };
-        match (answer.status, watch) {
-            (200, false) => {
-                let list = json!({"metadata": {"resourceVersion": "10"}, "items": answer.items});
-                Response::new(full(list.to_string()))
-            }
-            (200, true) => Response::new(lines(answer)),
-            (status, _) => refusal(status),
-        }
-    }
-
-    /// Its address.
-    async fn start(self: Arc<Self>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let server = Arc::clone(&self);
-                let service = service_fn(move |request| {
-                    let answer = server.answer(&request);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        format!("http://{address}")
-    }
-}
-
-fn full(text: String) -> Body {
-    Full::new(Bytes::from(text)).boxed_unsync()
-}
-
-fn lines(answer: &Answer) -> Body {
-    let lines: Vec<_> = answer.events.iter().map(|line| Ok(Frame::data(Bytes::from(line.clone())))).collect();
-    let lines = stream::iter(lines);
-    match answer.open {
-        true => StreamBody::new(futures_util::StreamExt::chain(lines, stream::pending())).boxed_unsync(),
-        false => StreamBody::new(lines).boxed_unsync(),
-    }
-}
-
-fn refusal(code: u16) -> Response<Body> {
-    let status = json!({"kind": "Status", "code": code, "message": format!("refused with {code}")});
-    let mut response = Response::new(full(status.to_string()));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap();
-    response
-}
-
-fn event(kind: &str, object: &Value) -> String {
-    format!("{}\n", json!({"type": kind, "object": object}))
-}
-
-fn pod(name: &str, ip: &str) -> Value {
-    json!({"metadata": {"name": name, "namespace": "web", "resourceVersion": "11"},
-        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]},
-        "status": {"phase": "Running", "podIP": ip}})
-}
-
-fn policy(name: &str) -> Value {
-    json!({"metadata": {"name": name, "namespace": "web"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}})
-}
 
 /// A running source.
 struct Source {
@@ -322,6 +185,63 @@ async fn a_kind_may_appear_later_and_disappear() {
 }
 
 /// Every server has EndpointSlices, so an answer that says otherwise is an error.
+fn cilium(name: &str) -> serde_json::Value {
+    json!({"metadata": {"name": name, "namespace": "web", "resourceVersion": "11"},
+        "spec": {"endpointSelector": {"matchLabels": {"app": "a"}}, "ingress": [{}]}})
+}
+
+fn unjudged(inventory: &Inventory) -> Vec<String> {
+    inventory.policies.broken.iter().map(|policy| format!("{} {}", policy.kind, policy.name)).collect()
+}
+
+#[tokio::test]
+async fn policies_of_other_projects_are_followed_where_the_server_has_them() {
+    let server = Server::new();
+    server.group("crd.projectcalico.org", "v1");
+    server.set("globalnetworkpolicies", |a| {
+        a.items = vec![json!({"metadata": {"name": "g"}, "spec": {"selector": "all()"}})];
+    });
+    let url = Arc::clone(&server).start().await;
+    let mut source = Source::start(&url).await;
+    let inventory = source.until("the global policy", |i| !i.policies.broken.is_empty()).await;
+    assert_eq!(unjudged(&inventory), ["GlobalNetworkPolicy g"]);
+    assert!(server.asked("/apis/crd.projectcalico.org/v1/globalnetworkpolicies?") > 0);
+    assert_eq!(server.asked("ciliumnetworkpolicies"), 0, "only what the server has is asked for");
+    // The definitions of Cilium's are installed later.
+    server.set("ciliumnetworkpolicies", |a| {
+        a.items = vec![cilium("x"), cilium("y")];
+        a.events = vec![event("DELETED", &cilium("x"))];
+    });
+    server.group("cilium.io", "v2");
+    let inventory =
+        source.until("Cilium's", |i| unjudged(i).contains(&"CiliumNetworkPolicy y".to_owned())).await;
+    let gone = |i: &Inventory| !unjudged(i).contains(&"CiliumNetworkPolicy x".to_owned());
+    source.until("the deleted one to be gone", gone).await;
+    let policy = inventory.policies.broken.iter().find(|policy| policy.name == "y").unwrap();
+    assert_eq!((&*policy.why, policy.ingress, policy.egress), ("it is a policy of Cilium", true, false));
+    server.remove("ciliumnetworkpolicies");
+    let mut source = Source::start(&url).await;
+    source.until_sync("CiliumNetworkPolicy", |sync| *sync == Sync::Absent).await;
+    let inventory = source.until("a snapshot", |i| !i.namespaces.is_empty()).await;
+    assert_eq!(unjudged(&inventory), ["GlobalNetworkPolicy g"]);
+}
+
+#[tokio::test]
+async fn verdicts_are_not_guessed_while_policies_of_other_projects_cant_be_read() {
+    let server = Server::new();
+    server.group("security.istio.io", "v1");
+    server.set("authorizationpolicies", |a| a.status = 403);
+    let url = Arc::clone(&server).start().await;
+    let mut source = Source::start(&url).await;
+    let sync = source.until_sync("AuthorizationPolicy", |sync| matches!(sync, Sync::Stale(_))).await;
+    assert!(matches!(sync, Sync::Stale(Stale { why, .. }) if why.contains("ClusterRole")));
+    let inventory = source.until("a snapshot", |i| !i.policies.broken.is_empty()).await;
+    assert_eq!(unjudged(&inventory), ["AuthorizationPolicy "]);
+    assert!(inventory.policies.broken[0].why.contains("forbidden"));
+    server.set("authorizationpolicies", |a| a.status = 200);
+    source.until("the right", |i| i.policies.broken.is_empty()).await;
+}
+
 #[tokio::test]
 async fn a_server_without_slices_is_reported() {
     let server = Server::new();

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use flow_objects::kinds::{Content, Kind};
+use flow_objects::kinds::Content;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -16,7 +16,7 @@ use tokio_util::io::StreamReader;
 
 use crate::kube::server::failure::Failure;
 use crate::kube::server::list::send;
-use crate::kube::server::resource;
+use crate::kube::server::resource::Endpoint;
 
 /// The length of the longest line. It is longer than any object that etcd takes (1.5 MiB by default).
 const MAX_LINE: usize = 16 << 20;
@@ -54,14 +54,14 @@ impl Watch {
     /// Opens a watch that begins after a version.
     pub(super) async fn open(
         client: &Client,
-        kind: Kind,
+        of: &Endpoint,
         version: String,
         silence: Duration,
     ) -> Result<Self, Failure> {
         let mut params = WatchParams::default().timeout(fastrand::u32(SECONDS));
-        params.field_selector = kind.row().field_selector.map(Into::into);
-        let request = resource::request(kind);
-        let request = match kind.row().content {
+        params.field_selector = of.resource.field_selector().map(Into::into);
+        let request = of.request();
+        let request = match of.resource.content() {
             Content::Metadata => request.watch_metadata(&params, &version),
             Content::Whole => request.watch(&params, &version),
         };

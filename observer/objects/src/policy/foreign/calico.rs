@@ -9,6 +9,13 @@ use serde_json::Value;
 
 use crate::policy::names;
 
+/// Is true for what Calico's API server shows of a policy of Kubernetes, which is judged by itself. Nobody else may use these
+/// names.
+pub(super) fn is_copy(group: &str, name: &str) -> bool {
+    let copies = ["knp.default.", "kanp.adminnetworkpolicy.", "kbanp.baselineadminnetworkpolicy."];
+    group == "projectcalico.org" && copies.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Reads an expression. One that is absent selects everything.
 pub(super) fn selector(expression: &Value) -> Selector {
     let text = expression.as_str().unwrap_or_default();

@@ -44,59 +44,68 @@ pub(super) enum Acts {
     AsWritten,
 }
 
-type Row = (&'static str, &'static str, Foreign);
+/// A kind, and where an API server has it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) group: &'static str,
+    pub(super) kind: &'static str,
+    /// The resource's name in paths and in permissions.
+    pub(super) plural: &'static str,
+    pub(super) foreign: Foreign,
+}
 
 const fn row(
     group: &'static str,
     kind: &'static str,
+    plural: &'static str,
     maker: &'static str,
     scope: Scope,
     pods: Pods,
     acts: Acts,
 ) -> Row {
-    (group, kind, Foreign { maker, scope, pods, acts })
+    Row { group, kind, plural, foreign: Foreign { maker, scope, pods, acts } }
 }
 
 use Acts::{AsWritten, Both, Egress, Ingress};
 use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
-const TABLE: &[Row] = &[
-    row("cilium.io", "CiliumNetworkPolicy", "Cilium", Namespaced, Pods::Cilium, AsWritten),
-    row("cilium.io", "CiliumClusterwideNetworkPolicy", "Cilium", Cluster, Pods::Cilium, AsWritten),
-    row("projectcalico.org", "NetworkPolicy", "Calico", Namespaced, Pods::Calico, AsWritten),
-    row("projectcalico.org", "GlobalNetworkPolicy", "Calico", Cluster, Pods::Calico, AsWritten),
-    row("crd.projectcalico.org", "NetworkPolicy", "Calico", Namespaced, Pods::Calico, AsWritten),
-    row("crd.projectcalico.org", "GlobalNetworkPolicy", "Calico", Cluster, Pods::Calico, AsWritten),
-    row("crd.antrea.io", "NetworkPolicy", "Antrea", Namespaced, Pods::Antrea, AsWritten),
-    row("crd.antrea.io", "ClusterNetworkPolicy", "Antrea", Cluster, Pods::Antrea, AsWritten),
-    row("k8s.ovn.org", "EgressFirewall", "OVN-Kubernetes", Namespaced, Pods::Any, Egress),
-    row("network.openshift.io", "EgressNetworkPolicy", "OpenShift SDN", Namespaced, Pods::Any, Egress),
-    row("kubeovn.io", "SecurityGroup", "Kube-OVN", Cluster, Pods::Any, Both),
-    row("security.istio.io", "AuthorizationPolicy", "Istio", Namespaced, Pods::Istio, Ingress),
-    row("security.istio.io", "PeerAuthentication", "Istio", Namespaced, Pods::Istio, Ingress),
-    row("policy.linkerd.io", "Server", "Linkerd", Namespaced, Pods::Selector("podSelector"), Ingress),
-    row("kuma.io", "TrafficPermission", "Kuma", Cluster, Pods::Any, Both),
-    row("kuma.io", "MeshTrafficPermission", "Kuma", Cluster, Pods::Any, Both),
-    row("consul.hashicorp.com", "ServiceIntentions", "Consul", Cluster, Pods::Any, Both),
-    row("access.smi-spec.io", "TrafficTarget", "a mesh (SMI)", Cluster, Pods::Any, Ingress),
-    row("vpcresources.k8s.aws", "SecurityGroupPolicy", "the AWS VPC CNI", Namespaced, Pods::Selector("podSelector"), Both),
-    row("networking.k8s.aws", "ApplicationNetworkPolicy", "the AWS VPC CNI", Namespaced, Pods::Selector("podSelector"), AsWritten),
-    row("networking.k8s.aws", "ClusterNetworkPolicy", "the AWS VPC CNI", Cluster, Pods::Any, Both),
-    row("networking.gke.io", "FQDNNetworkPolicy", "GKE", Namespaced, Pods::Selector("podSelector"), Egress),
-    row("crd.nsx.vmware.com", "SecurityPolicy", "NSX", Namespaced, Pods::Any, Both),
-    row("nsx.vmware.com", "SecurityPolicy", "NSX", Namespaced, Pods::Any, Both),
-    row("security.kubearmor.com", "KubeArmorPolicy", "KubeArmor", Namespaced, Pods::Selector("selector"), Both),
+pub(super) const TABLE: &[Row] = &[
+    row("cilium.io", "CiliumNetworkPolicy", "ciliumnetworkpolicies", "Cilium", Namespaced, Pods::Cilium, AsWritten),
+    row("cilium.io", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", "Cilium", Cluster, Pods::Cilium, AsWritten),
+    row("projectcalico.org", "NetworkPolicy", "networkpolicies", "Calico", Namespaced, Pods::Calico, AsWritten),
+    row("projectcalico.org", "GlobalNetworkPolicy", "globalnetworkpolicies", "Calico", Cluster, Pods::Calico, AsWritten),
+    row("crd.projectcalico.org", "NetworkPolicy", "networkpolicies", "Calico", Namespaced, Pods::Calico, AsWritten),
+    row("crd.projectcalico.org", "GlobalNetworkPolicy", "globalnetworkpolicies", "Calico", Cluster, Pods::Calico, AsWritten),
+    row("crd.antrea.io", "NetworkPolicy", "networkpolicies", "Antrea", Namespaced, Pods::Antrea, AsWritten),
+    row("crd.antrea.io", "ClusterNetworkPolicy", "clusternetworkpolicies", "Antrea", Cluster, Pods::Antrea, AsWritten),
+    row("k8s.ovn.org", "EgressFirewall", "egressfirewalls", "OVN-Kubernetes", Namespaced, Pods::Any, Egress),
+    row("network.openshift.io", "EgressNetworkPolicy", "egressnetworkpolicies", "OpenShift SDN", Namespaced, Pods::Any, Egress),
+    row("kubeovn.io", "SecurityGroup", "security-groups", "Kube-OVN", Cluster, Pods::Any, Both),
+    row("security.istio.io", "AuthorizationPolicy", "authorizationpolicies", "Istio", Namespaced, Pods::Istio, Ingress),
+    row("security.istio.io", "PeerAuthentication", "peerauthentications", "Istio", Namespaced, Pods::Istio, Ingress),
+    row("policy.linkerd.io", "Server", "servers", "Linkerd", Namespaced, Pods::Selector("podSelector"), Ingress),
+    row("kuma.io", "TrafficPermission", "trafficpermissions", "Kuma", Cluster, Pods::Any, Both),
+    row("kuma.io", "MeshTrafficPermission", "meshtrafficpermissions", "Kuma", Cluster, Pods::Any, Both),
+    row("consul.hashicorp.com", "ServiceIntentions", "serviceintentions", "Consul", Cluster, Pods::Any, Both),
+    row("access.smi-spec.io", "TrafficTarget", "traffictargets", "a mesh (SMI)", Cluster, Pods::Any, Ingress),
+    row("vpcresources.k8s.aws", "SecurityGroupPolicy", "securitygrouppolicies", "the AWS VPC CNI", Namespaced, Pods::Selector("podSelector"), Both),
+    row("networking.k8s.aws", "ApplicationNetworkPolicy", "applicationnetworkpolicies", "the AWS VPC CNI", Namespaced, Pods::Selector("podSelector"), AsWritten),
+    row("networking.k8s.aws", "ClusterNetworkPolicy", "clusternetworkpolicies", "the AWS VPC CNI", Cluster, Pods::Any, Both),
+    row("networking.gke.io", "FQDNNetworkPolicy", "fqdnnetworkpolicies", "GKE", Namespaced, Pods::Selector("podSelector"), Egress),
+    row("crd.nsx.vmware.com", "SecurityPolicy", "securitypolicies", "NSX", Namespaced, Pods::Any, Both),
+    row("nsx.vmware.com", "SecurityPolicy", "securitypolicies", "NSX", Namespaced, Pods::Any, Both),
+    row("security.kubearmor.com", "KubeArmorPolicy", "kubearmorpolicies", "KubeArmor", Namespaced, Pods::Selector("selector"), Both),
 ];
 
 /// Returns the row of a kind.
 pub(super) fn known(kind: &str, group: &str) -> Option<Foreign> {
-    TABLE.iter().find(|row| (row.0, row.1) == (group, kind)).map(|row| row.2)
+    TABLE.iter().find(|row| (row.group, row.kind) == (group, kind)).map(|row| row.foreign)
 }
 
 /// Is true for the name of a kind in the table, in any case.
 pub(super) fn is_name(kind: &str) -> bool {
-    TABLE.iter().any(|row| row.1.eq_ignore_ascii_case(kind))
+    TABLE.iter().any(|row| row.kind.eq_ignore_ascii_case(kind))
 }
 
 /// Returns a row for the settings of a network plugin by which pods are isolated without a policy, or policies have no effect.

@@ -59,7 +59,7 @@ async fn nothing_is_green_that_was_not_judged() {
         let (found, out) = command(&allowed, &text).await.unwrap();
         assert_eq!(found, ExitCode::SUCCESS, "{out}");
         assert!(out.contains(part), "{out}");
-        for format in ["json", "sarif", "github"] {
+        for format in ["json", "sarif", "github", "gitlab"] {
             let (_, out) = command(&["--manifests", "-", "-o", format], &text).await.unwrap();
             assert!(out.contains(part), "{format}: {out}");
         }
@@ -87,7 +87,7 @@ async fn nothing_is_green_while_the_verdict_on_a_flow_is_unknown() {
     assert_eq!(code, ExitCode::from(2), "{out}");
     assert!(out.contains("No finding, but not everything was judged"), "{out}");
     assert_eq!(command(&arguments, &text).await.unwrap().0, ExitCode::SUCCESS);
-    for format in ["json", "sarif", "github"] {
+    for format in ["json", "sarif", "github", "gitlab"] {
         let (_, out) = command(&[&arguments[..4], &["-o", format]].concat(), &text).await.unwrap();
         assert!(out.contains("web/job") || out.contains("\"job\""), "{format}: {out}");
     }

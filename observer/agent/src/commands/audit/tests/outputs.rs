@@ -97,3 +97,16 @@ reason given: kept, for 100%25
 ";
     assert_eq!(printed(Format::Github), expected);
 }
+
+#[test]
+fn gitlab() {
+    let read: Value = serde_json::from_str(&printed(Format::Gitlab)).unwrap();
+    let fingerprint = read[0]["fingerprint"].as_str().unwrap();
+    assert_eq!(fingerprint.len(), 64);
+    let expected = json!([{
+        "check_name": "rule-shadowed", "severity": "info", "fingerprint": fingerprint,
+        "description": "NetworkPolicy a/p: ingress[1] repeats ingress[0]",
+        "location": {"path": "net pol/a.yaml", "lines": {"begin": 7}},
+    }]);
+    assert_eq!(read, expected);
+}

@@ -4,7 +4,6 @@ use flow_objects::kinds::Presence;
 
 use crate::kube::server::failure::Failure;
 use crate::kube::server::follow::Follower;
-use crate::kube::server::resource;
 use crate::kube::server::state::Sync;
 
 impl Follower {
@@ -22,7 +21,7 @@ impl Follower {
     }
 
     fn is_optional(&self) -> bool {
-        self.kind.row().presence == Presence::Optional
+        self.resource.presence() == Presence::Optional
     }
 
     async fn absent(&mut self) -> bool {
@@ -31,13 +30,15 @@ impl Follower {
     }
 
     /// Asks whether the server has the kind, which every account may. A request for a kind that doesn't exist may be forbidden.
-    async fn exists(&self) -> bool {
-        let request = http::Request::get(resource::discovery(self.kind)).body(Vec::new());
+    async fn exists(&mut self) -> bool {
+        // Without an answer it may exist.
+        let Ok(endpoint) = self.endpoint().await else { return true };
+        let request = http::Request::get(endpoint.discovery()).body(Vec::new());
         let Ok(request) = request else { return true };
         match self.api.client().request::<serde_json::Value>(request).await {
             Ok(list) => {
                 let kinds = list["resources"].as_array().into_iter().flatten();
-                kinds.into_iter().any(|resource| resource["name"] == self.kind.row().plural)
+                kinds.into_iter().any(|resource| resource["name"] == self.resource.plural())
             }
             Err(kube::Error::Api(status)) => status.code != 404,
             Err(_) => true,
