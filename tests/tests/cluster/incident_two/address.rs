@@ -3,19 +3,37 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use lab::findings::{says, summary};
 use lab::real::{Cluster, Finding, Undo};
 use lab::wait;
 use serde_json::Value;
 
 use super::{NAMESPACE, SOON, SPEAKERS};
 
-/// Waits until the agents see one node announce the address, and MetalLB's status names it too; returns its name.
+/// Waits until the agents see one node announce the address, and MetalLB's status names it too; returns its name. A status
+/// that sticks (<https://github.com/metallb/metallb/issues/2930>) is mended as the agents say.
 pub(super) fn agreed(cluster: &Cluster, ip: &str, patience: Duration) -> Result<String> {
+    agree(cluster, ip, patience).or_else(|disagreement| {
+        mend(cluster, ip).context(disagreement)?;
+        agree(cluster, ip, patience)
+    })
+}
+
+fn agree(cluster: &Cluster, ip: &str, patience: Duration) -> Result<String> {
     wait::until(&format!("one node of {ip} by ARP and by MetalLB's status"), patience, || {
         let node = cluster.wait_claimant(ip, Duration::ZERO, |_| true).ok()?;
         (status_node(&cluster.vip(ip).ok()?)? == node).then_some(node)
     })
     .with_context(|| format!("{:?}", cluster.vip(ip)))
+}
+
+/// Runs the command that a conflict names.
+fn mend(cluster: &Cluster, ip: &str) -> Result<()> {
+    let conflict = wait_conflict(cluster, ip, "active", |found| {
+        says(&found["summary"], &["ServiceL2Status", "mends it"])
+    })?;
+    let remedy = summary(&conflict).split('`').find_map(|part| part.strip_prefix("kubectl "));
+    cluster.kubectl(remedy.with_context(|| format!("no command in {conflict}"))?).map(drop)
 }
 
 /// The node that MetalLB's status names, as the agents report it.

@@ -34,7 +34,7 @@ fn install(cluster: &Cluster) -> Result<()> {
     cluster.apply(WEB)?;
     cluster.rolled_out(NAMESPACE, "deployment/web")?;
     // It may move at first, as its backends become ready one after the other.
-    address::agreed(cluster, VIP, PATIENCE)?;
+    address::agreed(cluster, VIP, SOON)?;
     reachable(cluster)
 }
 
