@@ -40,7 +40,7 @@ fn a_policy_of_another_project_makes_the_verdict_unknown() {
         |rights: &str| scene.api.kubectl(&["apply", "-n", NAMESPACE, "-f", "-"], Some(rights)).unwrap();
     scene.api.kubectl(&["delete", "-n", "data", "ciliumnetworkpolicy", "lockdown"], None).unwrap();
     agent.wait_for("a verdict", |_| (verdict()["decision"] == "allow").then_some(())).unwrap();
-    grant(&without("ciliumnetworkpolicies"));
+    grant(&without("cilium.io", "ciliumnetworkpolicies"));
     let asked = scene.api.as_admin().with(&kubeconfig);
     let path = "/apis/cilium.io/v2/ciliumnetworkpolicies";
     lab::wait::until("the right to be gone", lab::wait::DEADLINE, || asked.get(path).err()).unwrap();

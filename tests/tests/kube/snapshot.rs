@@ -49,7 +49,7 @@ fn a_snapshot_answers_as_the_server_does() {
     assert_eq!(answer["decision"], "deny", "{answer}");
     assert_eq!(answer, explained("kube"));
 
-    let rights = without("networkpolicies");
+    let rights = without("networking.k8s.io", "networkpolicies");
     scene.api.kubectl(&["apply", "-n", NAMESPACE, "-f", "-"], Some(&rights)).unwrap();
     let asked = scene.api.as_admin().with(&kubeconfig);
     let policies = "/apis/networking.k8s.io/v1/networkpolicies";
