@@ -66,9 +66,9 @@ impl<'a> Resolved<'a> {
     #[must_use]
     pub fn client_endpoint(&self) -> Endpoint {
         let mut endpoint = Endpoint::bare(self.tuple.src, self.tuple.sport);
-        match self.client {
-            Holder::Pod(pod) => name_pod(&mut endpoint, pod),
-            holder => endpoint.node = holder.node().cloned(),
+        match self.client.named_pod() {
+            Some(pod) => name_pod(&mut endpoint, pod),
+            None => endpoint.node = self.client.node().cloned(),
         }
         endpoint
     }
@@ -88,7 +88,7 @@ impl<'a> Resolved<'a> {
         // A Service's port on a node leads away from the node's own listeners.
         let may_listen = self.service.is_none() || backend.is_some();
         let listener = || self.identity.listener(ip, port).filter(|_| may_listen).map(|pod| &**pod);
-        match (self.server.pod().or_else(listener), self.service) {
+        match (self.server.named_pod().or_else(listener), self.service) {
             (Some(pod), _) => name_pod(&mut endpoint, pod),
             (None, Some(known)) => name_service(&mut endpoint, known),
             (None, None) => {}
