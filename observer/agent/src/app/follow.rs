@@ -164,11 +164,7 @@ pub(super) fn links(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
-    let choice = if options.uplink.is_empty() {
-        UplinkChoice::Found
-    } else {
-        UplinkChoice::Named(options.uplink.clone())
-    };
+    let choice = UplinkChoice::parse(&options.uplink);
     let cancel = cancel.clone();
     tasks.spawn(async move {
         if let Err(error) = node_links::follow(choice, inventories, to, cancel.clone()).await {

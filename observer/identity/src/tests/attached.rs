@@ -46,8 +46,7 @@ fn what_the_cluster_has_goes_first() {
     let stolen = ["10.42.0.6", "10.42.0.77", "10.0.0.1", "10.43.0.80"];
     let pods =
         vec![multihomed("a-1", "10.42.0.5", &stolen), Arc::new(mk_pod("b-1", &["10.42.0.6"], Some(0.0)))];
-    let node =
-        flow_model::inventory::Node { name: "k9".into(), ips: vec![ip("10.0.0.1")], ..Default::default() };
+    let node = Node { name: "k9".into(), ips: vec![ip("10.0.0.1")], ..Default::default() };
     let services = vec![Arc::new(mk_service("web/s", &["10.43.0.80"], 80, &[]))];
     let nodes = vec![Arc::new(node)];
     let identity = identity(pods, Inventory { nodes, services, ..Inventory::default() });
