@@ -186,6 +186,13 @@ impl<'a> Resolved<'a> {
         Connection { src, dst, protocol: Protocol::Tcp, port }
     }
 
+    /// Is true when the client is this node or a pod on it.
+    #[must_use]
+    pub fn client_is_on(&self, node: &str) -> bool {
+        let of_pod = self.client.named_pod().and_then(|pod| pod.node.as_deref());
+        of_pod.or(self.client.node().map(|name| &**name)) == Some(node)
+    }
+
     /// Returns where on the node the flow passes, by which of its sides is a pod there.
     #[must_use]
     pub fn vantage(&self, node: &str) -> Vantage {
