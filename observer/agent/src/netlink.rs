@@ -10,6 +10,7 @@ mod error;
 mod link_message;
 pub mod links;
 pub mod neighbours;
+mod nodes;
 pub mod routes;
 pub mod sock_diag;
 mod socket;

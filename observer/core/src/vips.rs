@@ -95,7 +95,15 @@ impl Vips {
         self.name_claimants();
     }
 
-    /// Takes a frame in which a host claims an address.
+    /// Takes connections to an address that came to this node by an uplink: if it is a VIP, this node holds it.
+    pub fn received(&mut self, ip: IpAddr, at: Timestamp) {
+        if let (Some(entry), Some(mac)) = (self.entries.get_mut(&ip), self.owners.own_mac()) {
+            entry.received(mac, &self.node, at);
+            entry.emit(&self.node, at, &mut self.outputs);
+        }
+    }
+
+    /// Takes a frame in which a host claims an address. That of a Node names the host.
     pub fn announcement(&mut self, seen: &AnnouncementSeen) {
         match self.entries.get_mut(&seen.ip) {
             Some(entry) if seen.mac.is_host() => {
@@ -103,6 +111,7 @@ impl Vips {
                 entry.emit(&self.node, seen.time, &mut self.outputs);
             }
             Some(_) => {}
+            None if seen.mac.is_host() && self.owners.heard(seen.ip, seen.mac) => self.name_claimants(),
             None => self.outputs.push_back(Output::Unclaimed { count: 1 }),
         }
     }

@@ -9,6 +9,7 @@ use flow_model::inventory::{Inventory, Pod, ServicePort};
 use flow_model::object_ref::ObjectRef;
 use jiff::Timestamp;
 
+use crate::attached::Attached;
 use crate::known_service::KnownService;
 use crate::networks::PodNetworks;
 use crate::nodes::Nodes;
@@ -23,6 +24,7 @@ pub struct Identity {
     tenures: Tenures,
     services: Services,
     nodes: Nodes,
+    attached: Attached,
     networks: PodNetworks,
     workloads: Workloads,
 }
@@ -36,6 +38,9 @@ pub enum Holder<'a> {
     Node(&'a ArcStr),
     /// A Service. Which of its backends is meant is not known.
     Service,
+    /// A pod, by an address that it has in another network than the cluster's. It is not known which one where several have
+    /// the address.
+    Attached(Option<&'a Pod>),
     /// Possibly a pod: the address belongs to a pod network, and no known pod has it.
     Unnamed,
     /// Possibly anything: no pods and no nodes are known.
@@ -52,6 +57,9 @@ impl<'a> Holder<'a> {
             Self::Pod(pod) => Who::Pod(pod),
             Self::Node(node) => Who::Node(node),
             Self::Service => Who::Unknown("it is a Service's address, and the backend is not known"),
+            Self::Attached(_) => Who::Unknown(
+                "it is a pod's address in another network (Multus), and who enforces policies there is not known",
+            ),
             Self::Unnamed => Who::Unknown("no known pod has this address, though it is a pod network's"),
             Self::NothingKnown => Who::Unknown("no pods and no nodes are known"),
             Self::External => Who::External,
@@ -62,6 +70,12 @@ impl<'a> Holder<'a> {
     #[must_use]
     pub fn pod(self) -> Option<&'a Pod> {
         if let Self::Pod(pod) = self { Some(pod) } else { None }
+    }
+
+    /// Returns the pod that the address belongs to in any network, for its name.
+    #[must_use]
+    pub fn named_pod(self) -> Option<&'a Pod> {
+        if let Self::Attached(pod) = self { pod } else { self.pod() }
     }
 
     /// Returns the node that has the address.
@@ -82,6 +96,7 @@ impl Identity {
     pub fn apply(&mut self, inventory: Arc<Inventory>, now: Timestamp) {
         self.tenures.apply(&inventory.pods, now);
         self.nodes = Nodes::new(&inventory);
+        self.attached = Attached::new(&inventory.pods);
         self.networks = PodNetworks::new(&inventory);
         self.services.apply(&inventory, &self.tenures, now);
         self.workloads.apply(&inventory);
@@ -106,6 +121,9 @@ impl Identity {
             Holder::Service
         } else if self.networks.contain(ip) {
             Holder::Unnamed
+        } else if let Some(pod) = self.attached.at(ip, at) {
+            // Whatever the cluster itself has goes first: other networks may use its addresses for themselves.
+            Holder::Attached(pod)
         } else if self.is_empty() && self.nodes.is_empty() && !is_public(ip) {
             Holder::NothingKnown
         } else {

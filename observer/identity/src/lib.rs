@@ -7,6 +7,7 @@
 //! explanations and audits all read its [`Resolved`].
 
 mod access;
+mod attached;
 mod behind;
 mod entry;
 mod host_port;

@@ -66,9 +66,9 @@ impl<'a> Resolved<'a> {
     #[must_use]
     pub fn client_endpoint(&self) -> Endpoint {
         let mut endpoint = Endpoint::bare(self.tuple.src, self.tuple.sport);
-        match self.client {
-            Holder::Pod(pod) => name_pod(&mut endpoint, pod),
-            holder => endpoint.node = holder.node().cloned(),
+        match self.client.named_pod() {
+            Some(pod) => name_pod(&mut endpoint, pod),
+            None => endpoint.node = self.client.node().cloned(),
         }
         endpoint
     }
@@ -88,7 +88,7 @@ impl<'a> Resolved<'a> {
         // A Service's port on a node leads away from the node's own listeners.
         let may_listen = self.service.is_none() || backend.is_some();
         let listener = || self.identity.listener(ip, port).filter(|_| may_listen).map(|pod| &**pod);
-        match (self.server.pod().or_else(listener), self.service) {
+        match (self.server.named_pod().or_else(listener), self.service) {
             (Some(pod), _) => name_pod(&mut endpoint, pod),
             (None, Some(known)) => name_service(&mut endpoint, known),
             (None, None) => {}
@@ -184,6 +184,13 @@ impl<'a> Resolved<'a> {
         let dst = Party { ip: Some(ip), who: self.server.who() };
         let src = Party { ip: Some(self.tuple.src.to_canonical()), who: self.client.who() };
         Connection { src, dst, protocol: Protocol::Tcp, port }
+    }
+
+    /// Is true when the client is this node or a pod on it.
+    #[must_use]
+    pub fn client_is_on(&self, node: &str) -> bool {
+        let of_pod = self.client.named_pod().and_then(|pod| pod.node.as_deref());
+        of_pod.or(self.client.node().map(|name| &**name)) == Some(node)
     }
 
     /// Returns where on the node the flow passes, by which of its sides is a pod there.

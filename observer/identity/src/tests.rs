@@ -1,5 +1,6 @@
 //! Snapshots in, names out.
 
+mod attached;
 mod model;
 mod party;
 mod possible;

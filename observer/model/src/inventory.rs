@@ -63,6 +63,10 @@ pub struct Pod {
     pub node: Option<ArcStr>,
     /// `status.podIPs`. A finished pod has none.
     pub ips: Vec<IpAddr>,
+    /// Its addresses in other networks than the cluster's, from Multus' annotation. Another pod may have the same in a network
+    /// of its own, and so may anything in the cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached_ips: Vec<IpAddr>,
     /// `status.hostIPs`: addresses of its node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_ips: Vec<IpAddr>,
@@ -247,6 +251,9 @@ pub struct Node {
     pub labels: Labels,
     /// `status.addresses` that are IPs.
     pub ips: Vec<IpAddr>,
+    /// The addresses to which flannel of other nodes sends its packets (`flannel.alpha.coreos.com/public-ip`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flannel_ips: Vec<IpAddr>,
     /// `spec.podCIDRs`, as written.
     #[schemars(with = "Vec<String>")]
     pub pod_cidrs: Vec<ArcStr>,

@@ -39,9 +39,13 @@ pub struct Claim {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub node: Option<ArcStr>,
-    /// First and last announcement of this claim.
+    /// First and last announcement of this claim, or first and last connection that shows it.
     pub since: Timestamp,
     pub last_seen: Timestamp,
+    /// No announcement was seen: the node that reports this receives connections to the address by an uplink. The MAC is then
+    /// that of the interface with the node's own address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub received: bool,
 }
 
 /// An announcer according to the API.

@@ -1,5 +1,6 @@
 //! Readers of ordinary kinds: `k8s_openapi` types to values of the model. None of them fails.
 
+mod attached;
 mod node;
 mod pod;
 mod role;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use flow_model::flow::FlowTuple;
 use flow_model::input::Input;
 use flow_model::inventory::Inventory;
+use observer_abi::MAX_VIPS;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -82,7 +83,8 @@ fn kube_hooks(shared: &Arc<Shared>, waiting: ReadinessGuard) -> Hooks {
     Hooks { sync: Box::new(sync), ready: Box::new(ready) }
 }
 
-/// Keeps the kernel's set of load-balancer VIPs up to date: `extra` and the addresses of Services.
+/// Keeps the kernel's set of addresses whose announcements get records up to date: `extra`, the VIPs of Services, and the
+/// addresses of Nodes where there is room.
 pub(super) fn vips(
     mut kernel: Vips,
     extra: &[IpAddr],
@@ -94,6 +96,8 @@ pub(super) fn vips(
     on_each(inventories, tasks, cancel, move |inventory| {
         let mut known = vips_of_services(inventory);
         known.extend(&extra);
+        let room = usize::try_from(MAX_VIPS).unwrap_or(usize::MAX).saturating_sub(known.len());
+        known.extend(node_addresses(inventory).take(room.min(MAX_NODE_ADDRESSES)));
         if let Err(error) = kernel.set(&known) {
             warn!(%error, "announcements of some VIPs are not reported");
         }
@@ -152,6 +156,13 @@ fn server_ports(inventory: &Inventory) -> BTreeSet<u16> {
     services.chain(containers).collect()
 }
 
+/// Addresses of Nodes whose announcements are followed as well: they tell which node has which Ethernet address.
+const MAX_NODE_ADDRESSES: usize = 256;
+
+fn node_addresses(inventory: &Inventory) -> impl Iterator<Item = IpAddr> {
+    inventory.nodes.iter().flat_map(|node| node.ips.iter().map(IpAddr::to_canonical))
+}
+
 fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
     inventory.services.iter().flat_map(|service| service.vips.iter().copied()).collect()
 }
@@ -164,11 +175,7 @@ pub(super) fn links(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
-    let choice = if options.uplink.is_empty() {
-        UplinkChoice::Found
-    } else {
-        UplinkChoice::Named(options.uplink.clone())
-    };
+    let choice = UplinkChoice::parse(&options.uplink);
     let cancel = cancel.clone();
     tasks.spawn(async move {
         if let Err(error) = node_links::follow(choice, inventories, to, cancel.clone()).await {

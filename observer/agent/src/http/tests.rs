@@ -131,6 +131,7 @@ async fn vips_tell_who_announces_them() {
         node: node.map(Into::into),
         since: at(0),
         last_seen: at(9),
+        received: false,
     };
     let api = ApiClaim {
         source: ClaimSource::L2Status,

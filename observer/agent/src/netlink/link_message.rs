@@ -1,5 +1,7 @@
 //! Decodes messages about interfaces.
 
+use std::net::IpAddr;
+
 use crate::netlink::wire::{attribute, attributes, text, u16_at, u32_at};
 
 const IFLA_ADDRESS: u16 = 1;
@@ -9,6 +11,10 @@ const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_VXLAN_LOCAL: u16 = 4;
+const IFLA_VXLAN_LOCAL6: u16 = 17;
 /// `sizeof(struct ifinfomsg)`.
 const IFINFOMSG: usize = 16;
 /// `arphrd` of Ethernet.
@@ -30,6 +36,10 @@ pub(super) struct LinkMessage {
     pub(super) peer: Option<u32>,
     pub(super) peer_elsewhere: bool,
     pub(super) address: Vec<u8>,
+    /// The interface that a VXLAN device sends its packets by, where it is bound to one.
+    pub(super) underlay: Option<u32>,
+    /// The address that a VXLAN device sends its packets from, where it has one.
+    pub(super) local: Option<IpAddr>,
 }
 
 impl LinkMessage {
@@ -52,11 +62,24 @@ impl LinkMessage {
                 IFLA_MASTER => link.master = u32_at(value, 0).filter(|&master| master != 0),
                 IFLA_LINK => link.peer = u32_at(value, 0).filter(|&peer| peer != 0),
                 IFLA_LINK_NETNSID => link.peer_elsewhere = true,
-                IFLA_LINKINFO => link.kind = attribute(value, IFLA_INFO_KIND).map(text).unwrap_or_default(),
+                IFLA_LINKINFO => link.info(value),
                 _ => {}
             }
         }
         (link.ifindex != 0).then_some(link)
+    }
+
+    fn info(&mut self, info: &[u8]) {
+        self.kind = attribute(info, IFLA_INFO_KIND).map(text).unwrap_or_default();
+        let data = attribute(info, IFLA_INFO_DATA).filter(|_| self.kind == "vxlan").unwrap_or_default();
+        for (kind, value) in attributes(data) {
+            match kind {
+                IFLA_VXLAN_LINK => self.underlay = u32_at(value, 0).filter(|&underlay| underlay != 0),
+                IFLA_VXLAN_LOCAL => self.local = <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
+                IFLA_VXLAN_LOCAL6 => self.local = <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+                _ => {}
+            }
+        }
     }
 
     /// Is true for a pair of interfaces with one end here and the other in a pod's namespace. Names don't matter: every

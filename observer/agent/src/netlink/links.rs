@@ -1,11 +1,11 @@
 //! Follows interfaces as they come, change and go, and finds the role of each.
 
 mod link;
-mod nodes;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flow_model::inventory::Inventory;
@@ -14,14 +14,14 @@ use nix::sys::socket::SockProtocol;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-pub use self::link::{Link, LinkEvent, Role, UplinkChoice};
-use self::nodes::Nodes;
+pub use self::link::{Because, Link, LinkEvent, Role, UplinkChoice};
 use self::table::LinkTable;
 use crate::netlink::error::NetlinkError;
 use crate::netlink::link_message::LinkMessage;
 use crate::netlink::neighbours::address;
+use crate::netlink::nodes::Nodes;
 use crate::netlink::routes::{self, DELROUTE, NEWROUTE, Route};
 use crate::netlink::socket::{RECEIVE_BUFFER, Socket};
 use crate::netlink::wire::{Message, messages};
@@ -76,6 +76,7 @@ async fn follow_with(
         table: LinkTable::new(config),
         stale: Stale::default(),
         nodes: Nodes::new(cluster),
+        logged: BTreeMap::new(),
     };
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
@@ -101,6 +102,8 @@ struct Follower {
     table: LinkTable,
     stale: Stale,
     nodes: Nodes,
+    /// The uplinks as they were logged last.
+    logged: BTreeMap<u32, Because>,
 }
 
 impl Follower {
@@ -110,16 +113,23 @@ impl Follower {
         for name in self.table.missing_uplinks() {
             warn!(uplink = name, "the uplink does not exist yet; it is followed once it appears");
         }
-        if !send_all(tx, self.table.changes()).await || !send_all(tx, vec![LinkEvent::Synced]).await {
+        if !self.report(tx).await || !send_all(tx, vec![LinkEvent::Synced]).await {
             return Ok(());
         }
         loop {
             self.wait().await?;
             self.refresh().await?;
-            if !send_all(tx, self.table.changes()).await {
+            if !self.report(tx).await {
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what changed. False when the receiver is closed.
+    async fn report(&mut self, tx: &Sender<LinkEvent>) -> bool {
+        let events = self.table.changes();
+        events.iter().for_each(|event| log(&mut self.logged, event));
+        send_all(tx, events).await
     }
 
     /// Waits for a notification, then takes those that are queued.
@@ -171,10 +181,26 @@ impl Follower {
         if stale.addresses {
             let decode = |kind, body: &[u8]| (kind == NEWADDR).then(|| address(body)).flatten();
             let addresses = self.requests.dump("address", GETADDR, &[0; 8], decode).await?;
-            let own = addresses.into_iter().filter(|(_, address)| self.nodes.addresses.contains(address));
-            self.table.set_node_links(own.map(|(ifindex, _)| ifindex).collect());
+            self.table.set_addresses(addresses.into_iter().collect(), self.nodes.addresses.clone());
         }
         Ok(())
+    }
+}
+
+/// Logs which interfaces become uplinks, and why, and which are none any more.
+fn log(logged: &mut BTreeMap<u32, Because>, event: &LinkEvent) {
+    match event {
+        LinkEvent::Up(Link { ifindex, name, because: Some(because), .. }) => {
+            if logged.insert(*ifindex, *because) != Some(*because) {
+                info!(uplink = name, "{name} is an uplink: {because}");
+            }
+        }
+        LinkEvent::Up(Link { ifindex, name, .. }) | LinkEvent::Gone { ifindex, name } => {
+            if logged.remove(ifindex).is_some() {
+                info!(uplink = name, "{name} is no uplink any more");
+            }
+        }
+        LinkEvent::Synced => {}
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-pub(super) use self::message::address;
+pub(super) use self::message::{Place, address};
 use self::table::{GETADDR, GETLINK, GETNEIGH, Table};
 use crate::netlink::error::NetlinkError;
 use crate::netlink::socket::Socket;

@@ -60,6 +60,10 @@ impl Engine {
         let (pair, verdict) = match delta.pair {
             Some(pair) => {
                 let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), now);
+                let by_uplink = matches!(pair.vantage, Vantage::Transit | Vantage::Destination);
+                if by_uplink && delta.counts.syn > 0 && !resolved.client_is_on(&self.node) {
+                    self.vips.received(pair.dst.to_canonical(), now);
+                }
                 // The attempts counted here may have been judged before a policy changed.
                 let recent = self.recent.decision(&pair, now);
                 // An uplink does not know what its packet is for; the addresses may.
@@ -73,6 +77,7 @@ impl Engine {
             }
             None => (None, Decision::Unknown),
         };
+        self.drain_vips();
         self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
     }
 

@@ -88,7 +88,7 @@ impl Entry {
 
     pub(super) fn announcement(&mut self, seen: &AnnouncementSeen, owners: &Owners, config: &VipConfig) {
         let node = owners.of_mac(seen.mac).cloned();
-        let claim = Claim { mac: seen.mac, node, since: seen.time, last_seen: seen.time };
+        let claim = Claim { mac: seen.mac, node, since: seen.time, last_seen: seen.time, received: false };
         let home = self.home.clone();
         // A node that claims its own address by another interface has not moved it.
         let at_home = |claim: &Claim| home.is_some() && (claim.node.is_none() || claim.node == home);
@@ -100,6 +100,14 @@ impl Entry {
             }
             ClaimChange::Replaced => self.pace.changed(),
             ClaimChange::Same => self.pace.seen_again(),
+        }
+    }
+
+    /// Takes a connection to the address that came to this node by an uplink.
+    pub(super) fn received(&mut self, mac: Mac, node: &ArcStr, at: Timestamp) {
+        let claim = Claim { mac, node: Some(node.clone()), since: at, last_seen: at, received: true };
+        if self.wire.received(claim) {
+            self.pace.changed();
         }
     }
 
@@ -136,7 +144,9 @@ impl Entry {
 
     /// Adds the findings that there are now.
     pub(super) fn detect(&mut self, owners: &Owners, config: &VipConfig, now: Timestamp, out: &mut Detected) {
-        let claimant = self.wire.claim().and_then(|claim| claim.node.clone());
+        // A client with an old neighbour entry sends to the former holder: that contradicts no object.
+        let announced = self.wire.claim().filter(|claim| !claim.received);
+        let claimant = announced.and_then(|claim| claim.node.clone());
         self.api.compare(claimant.as_ref(), owners, now);
         let flap = flap::find(&self.moves, config, now);
         let case = Case { wire: &self.wire, api: &self.api, flap: flap.as_ref(), owners, config, now };

@@ -59,6 +59,20 @@ impl Owners {
         self.learn();
     }
 
+    /// Takes a frame in which a host claims an address. Returns true if it is a Node's, which then has this Ethernet address.
+    pub(super) fn heard(&mut self, ip: IpAddr, mac: Mac) -> bool {
+        let Some(node) = self.by_ip.get(&ip).cloned() else { return false };
+        self.remember(mac, node);
+        true
+    }
+
+    /// Returns the Ethernet address of this node's interface that has the node's own address.
+    pub(super) fn own_mac(&self) -> Option<Mac> {
+        let is_own =
+            |(ip, mac): &&(IpAddr, Mac)| self.of_ip(*ip) == Some(&self.node) && self.own.contains(mac);
+        self.neighbours.iter().find(is_own).map(|(_, mac)| *mac)
+    }
+
     /// Returns the node that has this Ethernet address.
     pub(super) fn of_mac(&self, mac: Mac) -> Option<&ArcStr> {
         if self.own.contains(&mac) { Some(&self.node) } else { self.by_mac.get(&mac) }

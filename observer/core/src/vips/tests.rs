@@ -4,6 +4,7 @@
 
 mod conflicts;
 mod model;
+mod received;
 mod sources;
 mod wire;
 

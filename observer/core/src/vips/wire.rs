@@ -77,6 +77,14 @@ impl Wire {
             self.claims.push_back(claim);
             return ClaimChange::First;
         };
+        if current.received
+            && (current.mac == seen.mac || (claim.node.is_some() && current.node == claim.node))
+        {
+            // The holder that its packets had shown announces the address now.
+            self.announced = to_all;
+            *current = claim;
+            return ClaimChange::First;
+        }
         if current.mac == seen.mac {
             self.announced |= to_all;
             current.last_seen = current.last_seen.max(seen.time);
@@ -94,6 +102,23 @@ impl Wire {
         self.claims.push_back(claim);
         self.moves += 1;
         ClaimChange::Moved { from }
+    }
+
+    /// Takes a connection that came to this node: it holds the address. Announcements know better, so it counts only where
+    /// there was none. Returns true if this is news.
+    pub(super) fn received(&mut self, claim: Claim) -> bool {
+        match self.claims.back_mut() {
+            None => {
+                self.claims.push_back(claim);
+                true
+            }
+            Some(current) => {
+                if current.received {
+                    current.last_seen = current.last_seen.max(claim.last_seen);
+                }
+                false
+            }
+        }
     }
 
     /// Returns two hosts that claimed the address at once a short time ago, and whether they take turns. Otherwise one

@@ -1,4 +1,5 @@
-//! Leases of kube-vip and Cilium, recognised by their names.
+//! Leases of kube-vip and Cilium, recognised by their names. A lease of any other name may be one that the annotation of a
+//! Service names.
 
 use arcstr::ArcStr;
 use flow_model::inventory::Announcer;
@@ -11,43 +12,34 @@ use crate::announcers::body::{AnnouncerBody, LeaseBody, LeaseOf};
 use crate::kinds::Kind;
 use crate::values::typed;
 
-/// The purpose of a lease, by its name.
-enum Purpose {
-    /// kube-vip's lease for all Services.
-    Services,
-    /// kube-vip's lease for the address of the API server.
-    ControlPlane,
-    /// A lease for one Service.
-    One(LeaseOf),
-}
-
-/// Reads a lease. It is `None` for a lease that announces no address.
+/// Reads a lease. It is `None` for a lease whose name says nothing and whose content makes no sense: it is another's.
 pub(crate) fn read(
     key: &ObjectRef,
     value: Value,
     notes: &mut Vec<String>,
 ) -> Result<Option<AnnouncerBody>, String> {
-    let Some(purpose) = purpose(&key.name) else { return Ok(None) };
-    let lease = announcer(key, typed(value)?, notes);
-    Ok(Some(match purpose {
-        Purpose::Services => AnnouncerBody::Whole(lease.into()),
-        Purpose::ControlPlane => {
-            // Its holder announces the address of this Service only.
-            let service = Some(ObjectRef::new("default", "kubernetes"));
-            AnnouncerBody::Whole(Announcer { service, ..lease }.into())
+    let of = purpose(&key.name);
+    let mut found = Vec::new();
+    match typed(value).map(|lease| announcer(key, lease, &mut found)) {
+        Err(_) if of == LeaseOf::Annotated => Ok(None),
+        Err(why) => Err(why),
+        Ok(announcer) => {
+            if of != LeaseOf::Annotated {
+                notes.append(&mut found);
+            }
+            Ok(Some(AnnouncerBody::Lease(LeaseBody { announcer: announcer.into(), of })))
         }
-        Purpose::One(of) => AnnouncerBody::Lease(LeaseBody { announcer: lease.into(), of }),
-    }))
+    }
 }
 
-fn purpose(name: &str) -> Option<Purpose> {
+fn purpose(name: &str) -> LeaseOf {
     let rest = |prefix| name.strip_prefix(prefix).filter(|rest: &&str| !rest.is_empty()).map(ArcStr::from);
     match name {
-        "plndr-svcs-lock" => Some(Purpose::Services),
-        "plndr-cp-lock" => Some(Purpose::ControlPlane),
+        "plndr-svcs-lock" => LeaseOf::Services,
+        "plndr-cp-lock" => LeaseOf::ControlPlane,
         _ => {
             let one = rest("kubevip-").map(LeaseOf::Name);
-            one.or_else(|| rest("cilium-l2announce-").map(LeaseOf::Joined)).map(Purpose::One)
+            one.or_else(|| rest("cilium-l2announce-").map(LeaseOf::Joined)).unwrap_or(LeaseOf::Annotated)
         }
     }
 }

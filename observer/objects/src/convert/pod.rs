@@ -7,6 +7,7 @@ use flow_model::inventory::{ContainerPort, HostPort, Labels, Pod, Workload};
 use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 
+use crate::convert::attached::attached;
 use crate::convert::role::{Role, role};
 use crate::names::shared;
 use crate::values::{controller, ips, labels, port, protocol};
@@ -35,6 +36,10 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
     let ready = !finished && !deleting && is_ready(&status);
     let labels = labels(meta.labels);
     let role = role(&labels, &spec).filter(|_| !finished);
+    let ips = if finished { Vec::new() } else { addresses(&status, notes) };
+    let host_network = spec.host_network == Some(true);
+    let has_more = !finished && !host_network;
+    let attached = if has_more { attached(meta.annotations.as_ref(), &ips, notes) } else { Vec::new() };
     let start = status.start_time.as_ref().or(meta.creation_timestamp.as_ref());
     let pod = Pod {
         namespace: key.namespace.clone(),
@@ -43,9 +48,10 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
         workload: workload(key, owner.as_ref(), &labels),
         labels,
         node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(shared),
-        ips: if finished { Vec::new() } else { addresses(&status, notes) },
+        ips,
+        attached_ips: attached,
         host_ips: host_addresses(&status, notes),
-        host_network: spec.host_network == Some(true),
+        host_network,
         finished,
         deleting,
         start: start.map(|time| time.0),

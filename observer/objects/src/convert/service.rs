@@ -19,7 +19,12 @@ pub(crate) struct ServiceBody {
     pub(crate) service: Arc<Service>,
     /// The addresses in `status.loadBalancer.ingress`.
     pub(crate) ingress: Vec<IpAddr>,
+    /// The lease that its annotation names in place of its own.
+    pub(crate) lease: Option<ObjectRef>,
 }
+
+/// The annotation in which kube-vip looks for the name of a lease, which several Services may share.
+const LEASE: &str = "kube-vip.io/leaseName";
 
 /// Reads a Service.
 pub(crate) fn service(key: &ObjectRef, service: core::Service, notes: &mut Vec<String>) -> ServiceBody {
@@ -34,6 +39,7 @@ pub(crate) fn service(key: &ObjectRef, service: core::Service, notes: &mut Vec<S
     let mut external_ips = ips("external IP", external.chain(ingress()), notes);
     let proxied = balancer.iter().filter(|ingress| ingress.ip_mode.as_deref() == Some("Proxy"));
     let proxied_ips = ips("ingress", proxied.filter_map(|ingress| ingress.ip.as_deref()), &mut Vec::new());
+    let lease = service.metadata.annotations.as_ref().and_then(|all| lease(key, all.get(LEASE)?));
     let vips = vips(&external_ips, service.metadata.annotations.as_ref(), notes);
     external_ips.retain(|ip| !proxied_ips.contains(ip));
     let external_name =
@@ -56,7 +62,17 @@ pub(crate) fn service(key: &ObjectRef, service: core::Service, notes: &mut Vec<S
         backends: Vec::new(),
     };
     // Addresses that don't parse were noted above.
-    ServiceBody { service: service.into(), ingress: ips("ingress", ingress(), &mut Vec::new()) }
+    ServiceBody { service: service.into(), ingress: ips("ingress", ingress(), &mut Vec::new()), lease }
+}
+
+/// Returns the lease that kube-vip takes for this text: `<name>` in the Service's own namespace, or `<namespace>/<name>`.
+/// Empty text names none.
+fn lease(key: &ObjectRef, text: &str) -> Option<ObjectRef> {
+    let mut parts = text.split('/');
+    match (parts.next().filter(|_| !text.is_empty())?, parts.next()) {
+        (namespace, Some(name)) => Some(ObjectRef::new(namespace, name)),
+        (name, None) => Some(ObjectRef::new(key.namespace.clone(), name)),
+    }
 }
 
 fn ranges(texts: Vec<String>, notes: &mut Vec<String>) -> Vec<IpNet> {

@@ -19,14 +19,14 @@ use crate::object::Body;
 const SYSTEM: &str = "kube-system";
 
 impl Index {
-    /// Returns all announcers, sorted by kind, namespace and name.
+    /// Returns all announcers, sorted by kind, namespace, name and Service.
     pub(super) fn announcers(&self) -> Vec<Arc<Announcer>> {
         let mut out = self.ingress();
         let mut events: BTreeMap<Option<&ObjectRef>, Vec<&EventBody>> = BTreeMap::new();
         for body in self.bodies_for(Purpose::Announcements) {
             match body {
                 Body::Announcer(AnnouncerBody::Whole(announcer)) => out.push(Arc::clone(announcer)),
-                Body::Announcer(AnnouncerBody::Lease(lease)) => out.extend(self.lease(lease)),
+                Body::Announcer(AnnouncerBody::Lease(lease)) => self.lease(lease, &mut out),
                 Body::Announcer(AnnouncerBody::Event(event)) => {
                     events.entry(event.announcer.service.as_ref()).or_default().push(event);
                 }
@@ -34,7 +34,8 @@ impl Index {
             }
         }
         out.extend(events.values().filter_map(|events| newest(events)));
-        out.sort_by(|a, b| (&a.kind, &a.namespace, &a.name).cmp(&(&b.kind, &b.namespace, &b.name)));
+        let order = |a: &Announcer| (a.kind.clone(), a.namespace.clone(), a.name.clone(), a.service.clone());
+        out.sort_by_cached_key(|announcer| order(announcer));
         out
     }
 
@@ -62,24 +63,49 @@ impl Index {
         self.nodes().flat_map(|node| node.ips.iter().map(|ip| (*ip, &node.name))).collect()
     }
 
-    /// Returns a lease with its Service. A lease whose Service isn't certain is left out: without one it would stand for all.
-    fn lease(&self, lease: &LeaseBody) -> Option<Arc<Announcer>> {
+    /// Adds a lease once for each of its Services. A lease whose Service isn't certain is left out: without one it would
+    /// stand for all.
+    fn lease(&self, lease: &LeaseBody, out: &mut Vec<Arc<Announcer>>) {
         let own = &lease.announcer.namespace;
-        let service = match &lease.of {
+        let by_name = match &lease.of {
+            LeaseOf::Services => {
+                out.push(Arc::clone(&lease.announcer));
+                None
+            }
+            // Its holder announces the address of this Service only.
+            LeaseOf::ControlPlane => Some(ObjectRef::new("default", "kubernetes")),
             LeaseOf::Name(name) => self.named(own, name),
             LeaseOf::Joined(joined) => self.joined(joined),
-        }?;
-        Some(Arc::new(Announcer { service: Some(service), ..Announcer::clone(&lease.announcer) }))
+            LeaseOf::Annotated => None,
+        };
+        let announcer = |service| Announcer { service: Some(service), ..Announcer::clone(&lease.announcer) };
+        let services: BTreeSet<ObjectRef> = by_name.into_iter().chain(self.annotated(lease)).collect();
+        out.extend(services.into_iter().map(announcer).map(Arc::new));
+    }
+
+    /// Returns the Services whose annotation names this lease. kube-vip refuses it for a Service whose clients must keep their
+    /// address, and announces none of that Service's addresses.
+    fn annotated(&self, lease: &LeaseBody) -> impl Iterator<Item = ObjectRef> {
+        let Announcer { namespace, name, .. } = &*lease.announcer;
+        let names = move |body: &ServiceBody| {
+            body.lease.as_ref().is_some_and(|lease| (&lease.namespace, &lease.name) == (namespace, name))
+        };
+        let services =
+            self.service_bodies().filter(move |(_, body)| names(body) && !body.service.external_local);
+        services.map(|(key, _)| key.clone())
     }
 
     /// Returns the Service of this name in this namespace. If that is kube-system and has none, it is the only Service of that
-    /// name in the cluster.
+    /// name in the cluster. A Service whose annotation names a lease has no other, whatever an old one is called.
     fn named(&self, namespace: &ArcStr, name: &ArcStr) -> Option<ObjectRef> {
         let own = ObjectRef { namespace: namespace.clone(), name: name.clone() };
-        if namespace != SYSTEM || self.service(&own).is_some() {
-            return Some(own);
+        match self.service(&own) {
+            Some(body) => return body.lease.is_none().then_some(own),
+            None if namespace != SYSTEM => return Some(own),
+            None => {}
         }
-        self.only(self.service_bodies().filter(|(key, _)| key.name == *name).map(|(key, _)| key.clone()))
+        let of_name = self.service_bodies().filter(|(key, body)| key.name == *name && body.lease.is_none());
+        self.only(of_name.map(|(key, _)| key.clone()))
     }
 
     /// Returns the Service whose namespace and name, joined by a dash, give this text.

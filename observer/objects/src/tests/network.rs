@@ -145,3 +145,44 @@ spec: {replicas: 0, template: {metadata: {labels: {app: idle}}, spec: {container
     assert_eq!(templates, [("CronJob", "nightly"), ("Deployment", "idle")]);
     assert_eq!(inventory.objects.get("Deployment"), Some(&1), "they are counted as before");
 }
+
+/// Multus states all interfaces; the cluster's own are in the pod's status already.
+#[rstest]
+#[case("network-status", r#"[{"name": "cbr0", "ips": ["10.42.0.5"], "default": true}, {"name": "lan", "interface": "net1", "ips": ["192.168.1.205", "fd01::5"]}, {"name": "sriov"}]"#, &["192.168.1.205", "fd01::5"], "")]
+#[case("networks-status", r#"[{"ips": ["192.168.1.205"]}]"#, &["192.168.1.205"], "")]
+#[case("network-status", r#"[{"ips": ["10.42.0.5", "192.168.1.9", "127.0.0.1", "192.168.1.9"], "default": false}]"#, &["192.168.1.9"], "")]
+#[case("network-status", "", &[], "")]
+#[case("network-status", "[]", &[], "")]
+#[case("network-status", "no list", &[], "network-status can't be read")]
+#[case("network-status", r#"[{"ips": ["here", "192.168.1.9"]}]"#, &["192.168.1.9"], "is not an IP address")]
+fn addresses_in_other_networks(
+    #[case] annotation: &str,
+    #[case] text: &str,
+    #[case] expect: &[&str],
+    #[case] problem: &str,
+) {
+    let pod = format!(
+        "apiVersion: v1
+kind: Pod
+metadata: {{name: a, namespace: web, annotations: {{k8s.v1.cni.cncf.io/{annotation}: '{text}'}}}}
+spec: {{}}
+status: {{phase: Running, podIP: 10.42.0.5}}
+"
+    );
+    let found = loaded(&[("pod.yaml", &pod)]);
+    let ips: Vec<String> = found.inventory.pods[0].attached_ips.iter().map(ToString::to_string).collect();
+    assert_eq!(ips, expect);
+    let problems: Vec<&str> = found.problems.iter().map(|problem| &*problem.message).collect();
+    assert_eq!(problems.is_empty(), problem.is_empty(), "{problems:?}");
+    assert!(problems.iter().all(|message| message.contains(problem)), "{problems:?}");
+}
+
+#[test]
+fn flannel_names_the_addresses_between_its_nodes() {
+    let node = "apiVersion: v1
+kind: Node
+metadata: {name: a, annotations: {flannel.alpha.coreos.com/public-ip: 10.9.0.1, flannel.alpha.coreos.com/public-ipv6: 'fd09::1'}}
+";
+    let found: Vec<String> = inventory(node).nodes[0].flannel_ips.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["10.9.0.1", "fd09::1"]);
+}

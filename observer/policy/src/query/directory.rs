@@ -32,12 +32,16 @@ impl Directory {
 
     /// Describes the holder of the address.
     pub(super) fn at(&self, ip: IpAddr) -> Side<'_> {
-        let who = self.identity.party(ip, NOW).who;
+        let holder = self.identity.holder(ip, NOW);
+        let who = holder.who();
         let (label, remark, pod) = match who {
             Who::Pod(pod) => (format!("{}/{}", pod.namespace, pod.name), None, Some(pod)),
             Who::Node(node) => (ip.to_string(), Some(format!("node {node}")), None),
             Who::External => (ip.to_string(), Some("outside the cluster".to_owned()), None),
-            Who::Unknown(_) => (ip.to_string(), None, None),
+            Who::Unknown(_) => {
+                let attached = |pod: &Pod| format!("pod {}/{}, in another network", pod.namespace, pod.name);
+                (ip.to_string(), holder.named_pod().map(attached), None)
+            }
         };
         Side { label, remark, who, pod, ips: vec![ip.to_canonical()] }
     }

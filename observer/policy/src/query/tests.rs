@@ -26,6 +26,7 @@ fn explainer() -> Explainer {
         pod("web", "front", &["10.42.0.5", "fd42::5"]).on("n1"),
         pod("web", "dns", &["10.42.0.6"]).port("dns", "UDP", 53).port("dns-tcp", "TCP", 53),
         pod("web", "young", &[]),
+        Pod { attached_ips: vec!["192.168.9.5".parse().unwrap()], ..pod("web", "multi", &["10.42.0.7"]) },
         pod("web", "batch", &["10.42.1.7"]).on("n2"),
         pod("web", "six", &["fd42::6"]),
         // Both a pod and a Service: the pod comes first.
@@ -112,6 +113,11 @@ fn short(answer: Result<Answer, QueryError>) -> String {
 #[case::outside("8.8.8.8", "data/db-0:5432", "deny data/db-0:5432/TCP")]
 #[case::to_outside("web/front", "8.8.8.8:53/UDP", "allow 8.8.8.8:53/UDP (outside the cluster)")]
 #[case::to_outside_v6("web/front", "[2001:db8::1]:53", "allow [2001:db8::1]:53/TCP (outside the cluster)")]
+#[case::to_another_network(
+    "web/batch",
+    "192.168.9.5:80",
+    "unknown 192.168.9.5:80/TCP (pod web/multi, in another network)"
+)]
 #[case::strange("10.42.0.99", "data/db-0:5432", "unknown data/db-0:5432/TCP")]
 #[case::strange_but_the_port_decides("10.42.0.99", "data/db-0:80", "deny data/db-0:80/TCP")]
 #[case::service_is_judged_behind("web/front", "data/shop:80", "allow data/db-0:5432/TCP via data/shop:80")]

@@ -4,7 +4,13 @@ use super::*;
 use crate::sink::testing::{at, vip};
 
 fn claimed(mac: u8, last_seen: i64, moves: u64) -> Vip {
-    let claim = Claim { mac: Mac([2, 0, 0, 0, 0, mac]), node: None, since: at(0), last_seen: at(last_seen) };
+    let claim = Claim {
+        mac: Mac([2, 0, 0, 0, 0, mac]),
+        node: None,
+        since: at(0),
+        last_seen: at(last_seen),
+        received: false,
+    };
     Vip { claimant: Some(claim), moves, ..vip(&["data/db"]) }
 }
 

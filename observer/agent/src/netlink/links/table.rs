@@ -1,9 +1,11 @@
 //! The interfaces and the role of each. It does no I/O: dumps and notifications are passed to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::netlink::link_message::LinkMessage;
-use crate::netlink::links::link::{Link, LinkEvent, Role, UplinkChoice};
+use crate::netlink::links::link::{Because, Link, LinkEvent, Role, UplinkChoice};
+use crate::netlink::neighbours::Place;
 
 /// Holds the interfaces of this network namespace, and what was reported of them.
 #[derive(Debug)]
@@ -14,7 +16,10 @@ pub(super) struct LinkTable {
     default_routes: BTreeSet<u32>,
     /// Interfaces with a default route of a policy's or a VRF's table.
     other_defaults: BTreeSet<u32>,
-    node_links: BTreeSet<u32>,
+    /// The addresses of this machine's interfaces.
+    addresses: BTreeSet<Place>,
+    /// The addresses of Nodes.
+    node_addresses: BTreeSet<IpAddr>,
     reported: BTreeMap<u32, Link>,
     gone: Vec<LinkEvent>,
 }
@@ -26,7 +31,8 @@ impl LinkTable {
             links: BTreeMap::new(),
             default_routes: BTreeSet::new(),
             other_defaults: BTreeSet::new(),
-            node_links: BTreeSet::new(),
+            addresses: BTreeSet::new(),
+            node_addresses: BTreeSet::new(),
             reported: BTreeMap::new(),
             gone: Vec::new(),
         }
@@ -73,9 +79,9 @@ impl LinkTable {
         (self.default_routes, self.other_defaults) = (main, other);
     }
 
-    /// Sets the interfaces that have an address of a Node.
-    pub(super) fn set_node_links(&mut self, ifindexes: BTreeSet<u32>) {
-        self.node_links = ifindexes;
+    /// Sets the addresses of this machine's interfaces, and those of Nodes.
+    pub(super) fn set_addresses(&mut self, own: BTreeSet<Place>, nodes: BTreeSet<IpAddr>) {
+        (self.addresses, self.node_addresses) = (own, nodes);
     }
 
     /// Is true when a default route leaves by this interface.
@@ -85,9 +91,8 @@ impl LinkTable {
 
     /// Returns the configured uplinks that do not exist.
     pub(super) fn missing_uplinks(&self) -> Vec<&str> {
-        let UplinkChoice::Named(names) = &self.uplinks else { return Vec::new() };
         let present = |name: &&String| self.links.values().any(|link| link.name == **name);
-        names.iter().filter(|name| !present(name)).map(String::as_str).collect()
+        self.uplinks.names().iter().filter(|name| !present(name)).map(String::as_str).collect()
     }
 
     /// Returns what changed since the last call. An interface that has gone comes before one that took its index.
@@ -108,13 +113,15 @@ impl LinkTable {
     }
 
     fn describe(&self, raw: &LinkMessage, pod_bridges: &BTreeSet<u32>, bridges: &BTreeSet<u32>) -> Link {
-        let role = self.role(raw, pod_bridges);
+        let because = self.because(raw);
+        let role = role(raw, because.is_some(), pod_bridges);
         // The uplink of a node that is itself a container is a veth, and looks like a pod's while it has no default route.
         let was_uplink = self.reported.get(&raw.ifindex).is_some_and(|before| before.was_uplink);
         Link {
             ifindex: raw.ifindex,
             name: raw.name.clone(),
             role,
+            because,
             was_uplink: was_uplink || role == Role::Uplink,
             ethernet: raw.has_ethernet_header(),
             master: raw.master,
@@ -123,47 +130,75 @@ impl LinkTable {
         }
     }
 
-    /// Checks for an uplink first: a node that is itself a container (kind, k3d) has a veth as its uplink.
-    fn role(&self, raw: &LinkMessage, pod_bridges: &BTreeSet<u32>) -> Role {
-        if self.is_uplink(raw) {
-            Role::Uplink
-        } else if raw.is_pod() {
-            Role::Pod
-        } else if raw.kind == "bridge" && pod_bridges.contains(&raw.ifindex) {
-            Role::Bridge
+    /// Returns the first reason why an interface is an uplink.
+    fn because(&self, raw: &LinkMessage) -> Option<Because> {
+        self.chosen(raw).or_else(|| self.carries_uplink(raw).then_some(Because::Port))
+    }
+
+    fn chosen(&self, raw: &LinkMessage) -> Option<Because> {
+        if self.uplinks.names().contains(&raw.name) {
+            return Some(Because::Named);
+        }
+        let finds = !matches!(self.uplinks, UplinkChoice::Named(_));
+        self.found(raw).filter(|_| finds && raw.may_lead_out())
+    }
+
+    fn found(&self, raw: &LinkMessage) -> Option<Because> {
+        // A policy may send traffic to a pod, e.g. a VPN's. That leads out of the node only from there.
+        let by_policy = || self.other_defaults.contains(&raw.ifindex) && !self.leads_to_pods(raw);
+        if self.default_routes.contains(&raw.ifindex) {
+            Some(Because::DefaultRoute)
+        } else if self.has_address(raw.ifindex, |address| self.node_addresses.contains(address)) {
+            Some(Because::NodeAddress)
+        } else if by_policy() {
+            Some(Because::OtherDefaultRoute)
         } else {
-            Role::Other
+            self.is_underlay(raw.ifindex).then_some(Because::Underlay)
         }
     }
 
-    fn is_uplink(&self, raw: &LinkMessage) -> bool {
-        self.is_chosen(raw) || self.carries_uplink(raw)
+    /// Is true for an interface by which a VXLAN device sends: it is bound to it, or to an address of it.
+    fn is_underlay(&self, ifindex: u32) -> bool {
+        let sends_by = |tunnel: &LinkMessage| {
+            let from = |local| self.has_address(ifindex, |address| *address == local);
+            tunnel.underlay == Some(ifindex) || (tunnel.underlay.is_none() && tunnel.local.is_some_and(from))
+        };
+        // The numbers of one that came from another namespace belong there.
+        let mut tunnels = self.links.values().filter(|link| link.kind == "vxlan" && !link.peer_elsewhere);
+        tunnels.any(sends_by)
     }
 
-    fn is_chosen(&self, raw: &LinkMessage) -> bool {
-        match &self.uplinks {
-            UplinkChoice::Found => {
-                let ifindex = &raw.ifindex;
-                let leads_out = self.default_routes.contains(ifindex) || self.node_links.contains(ifindex);
-                // A policy may send traffic to a pod, e.g. a VPN's. That leads out of the node only from there.
-                let by_policy = self.other_defaults.contains(ifindex) && !self.leads_to_pods(raw);
-                (leads_out || by_policy) && raw.may_lead_out()
-            }
-            UplinkChoice::Named(names) => names.contains(&raw.name),
-        }
+    fn has_address(&self, ifindex: u32, wanted: impl Fn(&IpAddr) -> bool) -> bool {
+        let first = (ifindex, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let of_link = self.addresses.range(first..).take_while(|(index, _)| *index == ifindex);
+        of_link.map(|(_, address)| address).any(wanted)
     }
 
     /// Is true for a port through which a bridge that is an uplink leads out. With br_netfilter the bridge itself sees
-    /// packets only after DNAT. The ports of containers are pods'.
+    /// packets only after DNAT. The ports of containers are pods'. The members of a bond need no look: it sees all their
+    /// packets itself.
     fn carries_uplink(&self, raw: &LinkMessage) -> bool {
         let bridge = raw.master.and_then(|master| self.links.get(&master));
-        let is_out = bridge.is_some_and(|bridge| bridge.kind == "bridge" && self.is_chosen(bridge));
+        let is_out = bridge.is_some_and(|bridge| bridge.kind == "bridge" && self.chosen(bridge).is_some());
         is_out && !raw.is_pod() && raw.may_lead_out()
     }
 
     fn leads_to_pods(&self, raw: &LinkMessage) -> bool {
         let has_pod = || self.links.values().any(|link| link.master == Some(raw.ifindex) && link.is_pod());
         raw.is_pod() || (raw.kind == "bridge" && has_pod())
+    }
+}
+
+/// Checks for an uplink first: a node that is itself a container (kind, k3d) has a veth as its uplink.
+fn role(raw: &LinkMessage, is_uplink: bool, pod_bridges: &BTreeSet<u32>) -> Role {
+    if is_uplink {
+        Role::Uplink
+    } else if raw.is_pod() {
+        Role::Pod
+    } else if raw.kind == "bridge" && pod_bridges.contains(&raw.ifindex) {
+        Role::Bridge
+    } else {
+        Role::Other
     }
 }
 

@@ -27,7 +27,10 @@ fn latent() -> LatentCount {
 fn announced() -> Vip {
     let mac = flow_model::mac::Mac([2, 0, 0, 0, 0, 4]);
     let (node, since) = (Some("k8s-node4".into()), Timestamp::UNIX_EPOCH);
-    Vip { claimant: Some(Claim { mac, node, since, last_seen: since }), ..vip(&["dbaas/postgresql-lb"]) }
+    Vip {
+        claimant: Some(Claim { mac, node, since, last_seen: since, received: false }),
+        ..vip(&["dbaas/postgresql-lb"])
+    }
 }
 
 /// Sinks that have seen one of everything.

@@ -67,6 +67,45 @@ fn which_service(
     assert_eq!(found, expect.into_iter().collect::<Vec<_>>());
 }
 
+/// A Service whose annotation names a lease; `more` is part of its spec.
+fn mk_annotated(namespace: &str, name: &str, lease: &str, more: &str) -> String {
+    format!(
+        "---\n{{kind: Service, apiVersion: v1, metadata: {{namespace: {namespace}, name: {name}, \
+         annotations: {{kube-vip.io/leaseName: '{lease}'}}}}, spec: {{{more}}}}}\n"
+    )
+}
+
+const LOCAL: &str = "externalTrafficPolicy: Local";
+
+/// Any name will do, several Services may share a lease, and the annotation replaces the lease of the Service's own name.
+#[rstest]
+#[case("web/shared", &[("web/a", "shared", "")], &["web/a"])]
+#[case("web/shared", &[("web/b", "shared", ""), ("web/a", "shared", "")], &["web/a", "web/b"])]
+#[case("web/shared", &[("other/a", "shared", "")], &[])]
+#[case("vips/shared", &[("web/a", "vips/shared", ""), ("other/b", "vips/shared/x", "")], &["other/b", "web/a"])]
+#[case("web/shared", &[("web/a", "shared", LOCAL), ("web/b", "shared", "")], &["web/b"])]
+#[case("web/kubevip-a", &[("web/a", "shared", "")], &[])]
+#[case("web/kubevip-a", &[("web/a", "", "")], &["web/a"])]
+#[case("web/kubevip-a", &[("web/a", "kubevip-a", ""), ("web/b", "kubevip-a", "")], &["web/a", "web/b"])]
+#[case("kube-system/kubevip-a", &[("web/a", "shared", ""), ("other/a", "", "")], &["other/a"])]
+#[case("kube-system/plndr-cp-lock", &[("web/a", "kube-system/plndr-cp-lock", "")], &["default/kubernetes", "web/a"])]
+#[case("web/shared", &[("web/a", "/", ""), ("web/b", "shared/", "")], &[])]
+fn an_annotation_names_a_lease(
+    #[case] lease: &str,
+    #[case] services: &[(&str, &str, &str)],
+    #[case] expect: &[&str],
+) {
+    let (namespace, name) = lease.split_once('/').unwrap();
+    let service = |(key, lease, more): &(&str, &str, &str)| {
+        let (namespace, name) = key.split_once('/').unwrap();
+        mk_annotated(namespace, name, lease, more)
+    };
+    let text = mk_lease(namespace, name, "holderIdentity: node-a");
+    let found = inventory(&[text, services.iter().map(service).collect()].concat());
+    let line = |service: &&str| format!("Lease {lease} {service} node-a - -");
+    assert_eq!(lines(&found), expect.iter().map(line).collect::<Vec<_>>());
+}
+
 #[rstest]
 #[case("kube-node-lease", "node-a")]
 #[case("kube-system", "kube-scheduler")]
@@ -74,9 +113,11 @@ fn which_service(
 #[case("kube-system", "cilium-l2announce-")]
 #[case("kube-system", "cilium-operator-resource-lock")]
 fn others_are_counted_only(#[case] namespace: &str, #[case] name: &str) {
-    // Their content is not even read.
-    let found = inventory(&mk_lease(namespace, name, "holderIdentity: 5"));
-    assert_eq!((&found.announcers[..], found.objects["Lease"]), (&[][..], 1));
+    // What is wrong with them is nobody's business here.
+    for spec in ["holderIdentity: node-a", "holderIdentity: 5", "leaseTransitions: -1"] {
+        let found = inventory(&mk_lease(namespace, name, spec));
+        assert_eq!((&found.announcers[..], found.objects["Lease"]), (&[][..], 1));
+    }
 }
 
 #[rstest]

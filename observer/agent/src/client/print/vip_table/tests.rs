@@ -12,6 +12,7 @@ fn one_row_per_address() {
         node: Some("k8s-node4".into()),
         since: at(0),
         last_seen: at(5),
+        received: false,
     };
     let api = ApiClaim {
         source: ClaimSource::Lease,

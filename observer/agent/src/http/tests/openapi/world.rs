@@ -200,8 +200,13 @@ fn findings() -> Vec<Finding> {
 }
 
 fn known_vip() -> Vip {
-    let claim =
-        |node: Option<&str>| Claim { mac: MAC, node: node.map(Into::into), since: at(0), last_seen: at(9) };
+    let claim = |node: Option<&str>| Claim {
+        mac: MAC,
+        node: node.map(Into::into),
+        since: at(0),
+        last_seen: at(9),
+        received: false,
+    };
     let api = |source: ClaimSource| ApiClaim {
         source,
         object: "metallb-system/l2-rgt9d".into(),

@@ -162,3 +162,82 @@ fn a_dummy_in_a_bridge_that_leads_out_is_no_uplink() {
     table.set_default_routes([1].into(), [].into());
     assert_eq!(roles(&table.changes()), [(1, Some(Role::Uplink)), (2, Some(Role::Other))]);
 }
+
+/// Returns the reason of each uplink.
+fn reasons(events: &[LinkEvent]) -> Vec<(u32, Because)> {
+    let of = |event: &LinkEvent| match event {
+        LinkEvent::Up(link) => Some((link.ifindex, link.because?)),
+        LinkEvent::Gone { .. } | LinkEvent::Synced => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+fn place(ifindex: u32, ip: &str) -> Place {
+    (ifindex, ip.parse().unwrap())
+}
+
+#[test]
+fn what_a_tunnel_sends_by_is_an_uplink() {
+    let vxlan = |ifindex| raw(ifindex, "flannel.1", "vxlan");
+    let own = [place(2, "10.9.0.1"), place(3, "10.8.0.1"), place(4, "fd09::1"), place(5, "10.7.0.1")];
+    for (tunnel, expect) in [
+        (LinkMessage { underlay: Some(2), local: Some("10.8.0.1".parse().unwrap()), ..vxlan(9) }, Some(2)),
+        (LinkMessage { local: Some("10.8.0.1".parse().unwrap()), ..vxlan(9) }, Some(3)),
+        (LinkMessage { local: Some("fd09::1".parse().unwrap()), ..vxlan(9) }, Some(4)),
+        // Never a dummy, nor by a number of another namespace.
+        (LinkMessage { local: Some("10.7.0.1".parse().unwrap()), ..vxlan(9) }, None),
+        (LinkMessage { underlay: Some(2), peer_elsewhere: true, ..vxlan(9) }, None),
+        (vxlan(9), None),
+    ] {
+        let mut table = LinkTable::new(UplinkChoice::Found);
+        for (ifindex, kind) in [(2, ""), (3, "vlan"), (4, "bond"), (5, "dummy")] {
+            table.apply(raw(ifindex, &format!("if{ifindex}"), kind));
+        }
+        table.set_addresses(own.into(), [].into());
+        table.apply(tunnel.clone());
+        let expect: Vec<_> = expect.into_iter().map(|ifindex| (ifindex, Because::Underlay)).collect();
+        assert_eq!(reasons(&table.changes()), expect, "{tunnel:?}");
+        table.remove(9);
+        assert_eq!(reasons(&table.changes()), []);
+        assert!(table.reported.values().all(|link| link.role != Role::Uplink));
+    }
+}
+
+#[test]
+fn each_uplink_has_a_reason() {
+    let mut table = LinkTable::new(UplinkChoice::Also(vec!["if6".into()]));
+    for (ifindex, kind) in [(2, ""), (3, ""), (4, ""), (5, "dummy"), (6, ""), (7, "")] {
+        table.apply(raw(ifindex, &format!("if{ifindex}"), kind));
+    }
+    table.apply(LinkMessage { master: Some(9), ..raw(8, "if8", "bond") });
+    table.apply(raw(9, "br0", "bridge"));
+    table.set_default_routes([2, 9].into(), [3].into());
+    let own = [place(4, "10.9.0.1"), place(5, "10.9.0.1"), place(7, "10.0.0.7")];
+    table.set_addresses(own.into(), ["10.9.0.1".parse().unwrap()].into());
+    let expect = [
+        (2, Because::DefaultRoute),
+        (3, Because::OtherDefaultRoute),
+        (4, Because::NodeAddress),
+        (6, Because::Named),
+        (8, Because::Port),
+        (9, Because::DefaultRoute),
+    ];
+    assert_eq!(reasons(&table.changes()), expect);
+}
+
+#[test]
+fn names_replace_what_is_found_and_a_plus_adds_to_it() {
+    let parsed =
+        |names: &[&str]| UplinkChoice::parse(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(parsed(&[]), UplinkChoice::Found);
+    assert_eq!(parsed(&["+eth1", "+eth2"]), UplinkChoice::Also(names(&["eth1", "eth2"])));
+    assert_eq!(parsed(&["eth1", "+eth2"]), UplinkChoice::Named(names(&["eth1", "eth2"])));
+    for (choice, expect) in [(parsed(&["+if3"]), vec![2, 3]), (parsed(&["if3"]), vec![3])] {
+        let mut table = LinkTable::new(choice);
+        table.apply(raw(2, "if2", ""));
+        table.apply(raw(3, "if3", ""));
+        table.set_default_routes([2].into(), [].into());
+        assert_eq!(reasons(&table.changes()).iter().map(|(ifindex, _)| *ifindex).collect::<Vec<_>>(), expect);
+    }
+}

@@ -14,7 +14,7 @@ fn text(series: &VipSeries) -> Vec<String> {
 
 fn claimed(node: Option<&str>, last: u8, services: &[&str]) -> Vip {
     let mac = flow_model::mac::Mac([2, 0, 0, 0, 0, last]);
-    let claim = Claim { mac, node: node.map(Into::into), since: at(0), last_seen: at(0) };
+    let claim = Claim { mac, node: node.map(Into::into), since: at(0), last_seen: at(0), received: false };
     Vip { claimant: Some(claim), ..vip(services) }
 }
 

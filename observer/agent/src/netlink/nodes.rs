@@ -1,13 +1,14 @@
-//! The addresses of Nodes: an interface that has one leads to other nodes, with or without a default route.
+//! The addresses of Nodes: an interface that has one, or a subnet with one, leads to other nodes.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow_model::inventory::Inventory;
+use flow_model::inventory::{Inventory, Node};
 use tokio::sync::watch;
 
-/// Follows the addresses of every Node. Of this machine's addresses only its own Node's are among them.
+/// Follows the addresses of every Node, also those that flannel uses. Of this machine's addresses only its own Node's are
+/// among them.
 pub(super) struct Nodes {
     cluster: watch::Receiver<Arc<Inventory>>,
     pub(super) addresses: BTreeSet<IpAddr>,
@@ -34,5 +35,6 @@ impl Nodes {
 }
 
 fn addresses(inventory: &Inventory) -> BTreeSet<IpAddr> {
-    inventory.nodes.iter().flat_map(|node| node.ips.iter().copied()).collect()
+    let of_node = |node: &Arc<Node>| node.ips.iter().chain(&node.flannel_ips).copied().collect::<Vec<_>>();
+    inventory.nodes.iter().flat_map(of_node).collect()
 }
