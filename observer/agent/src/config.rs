@@ -129,6 +129,11 @@ pub struct Options {
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_BURST_WINDOW", value_parser = burst_window,
         default_value = duration::compact(EngineConfig::default().bursts.window))]
     pub burst_window: SignedDuration,
+    /// Number of closed ports or hosts that one source tries within a minute that make a port scan
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_SCAN_TARGETS",
+        value_parser = RangedU64ValueParser::<usize>::new().range(2..=1_000),
+        default_value_t = EngineConfig::default().scans.targets)]
+    pub scan_targets: usize,
     /// Log level of the kernel programs, for debugging them
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG", default_value_t = ProbeLog::Off)]
     pub probe_log: ProbeLog,

@@ -17,6 +17,7 @@ use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
 use crate::findings::{Findings, FindingsConfig};
 use crate::judge::Judge;
+use crate::scans::{ScanConfig, Scans};
 use crate::vips::{VipConfig, Vips};
 
 mod attempts;
@@ -36,6 +37,7 @@ pub struct EngineConfig {
     pub findings: FindingsConfig,
     pub vips: VipConfig,
     pub bursts: BurstConfig,
+    pub scans: ScanConfig,
 }
 
 /// Turns the inputs of one node's kernel and cluster into records, counts and findings. Sans-IO: feed
@@ -55,6 +57,7 @@ pub struct Engine {
     vips: Vips,
     endpoints: Endpoints,
     bursts: Bursts,
+    scans: Scans,
     /// The time at which the open connections were last reported.
     open_flows_reported: Option<Timestamp>,
     outputs: VecDeque<Output>,
@@ -83,6 +86,7 @@ impl Engine {
             vips: Vips::new(node.clone(), config.vips),
             endpoints: Endpoints::default(),
             bursts: Bursts::new(config.bursts),
+            scans: Scans::new(node.clone(), config.scans),
             open_flows_reported: None,
             node,
             outputs: VecDeque::new(),
@@ -135,6 +139,8 @@ impl Engine {
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
         self.watch_vips(now);
+        let scans = self.scans.tick(now);
+        self.findings.report(scans, now);
         self.findings.tick(now);
         self.report_open_flows(now);
         let gone = self.identity.departed(now);

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod findings;
 mod judge;
 pub mod recording;
+pub mod scans;
 mod signal;
 pub mod subject;
 pub mod vips;

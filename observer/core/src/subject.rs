@@ -23,6 +23,8 @@ pub enum Subject {
     Workload(ObjectRef),
     /// A Service whose workload is not known.
     Service(ObjectRef),
+    /// An address as a client.
+    Client(IpAddr),
 }
 
 /// Identifies a finding.

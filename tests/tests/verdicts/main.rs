@@ -7,4 +7,5 @@ mod latent;
 mod mismatch;
 mod platform;
 mod refused;
+mod scans;
 mod story;

@@ -64,6 +64,7 @@ probe_log = 'debug'
 record = '/record'
 resolve_after = '12m'
 ring_bytes = 8192
+scan_targets = 21
 tail_records = 9
 tls_cert = '/cert'
 tls_key = '/key'
@@ -201,6 +202,7 @@ fn defaults_are_those_of_the_parts() {
 #[case("vip = [\"ten\"]", "`vip`: invalid IP address syntax")]
 #[case("vip = [[\"ten\"]]", "`vip`: has the type array instead of string")]
 #[case("flap_moves = 65", "`flap_moves`: 65 is not in 1..=64")]
+#[case("scan_targets = 1", "`scan_targets`: 1 is not in 2..=1000")]
 #[case("burst_floor = 0", "`burst_floor`: 0 is not in 1..")]
 #[case("kube_retry = \"0s\"", "`kube_retry`: expected 1s or more")]
 #[case("kube_silence = \"10ms\"", "`kube_silence`: expected 1s or more")]

@@ -1,6 +1,7 @@
 mod checks;
 mod lost;
 mod network;
+mod scans;
 mod verdicts;
 
 use std::sync::Arc;

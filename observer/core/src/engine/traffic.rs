@@ -29,6 +29,7 @@ impl Engine {
         if let Some(vip) = vip.filter(|_| reset.phase != Phase::Handshake) {
             self.vips.reset(vip, seen.time);
         }
+        self.scans.reset(&reset);
         self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
         self.record(seen.time, Event::Reset(reset));
     }
