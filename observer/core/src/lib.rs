@@ -8,6 +8,7 @@ pub mod detected;
 pub mod engine;
 pub mod facts;
 pub mod findings;
+pub mod floods;
 mod judge;
 pub mod recording;
 pub mod scans;

@@ -104,6 +104,7 @@ pub enum FindingKind {
     VipFlap,
     VipConflict,
     RstBurst,
+    SynFlood,
     PortScan,
 }
 

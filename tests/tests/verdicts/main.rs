@@ -3,6 +3,7 @@
 
 mod commands;
 mod denied;
+mod floods;
 mod latent;
 mod mismatch;
 mod platform;

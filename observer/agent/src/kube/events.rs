@@ -6,7 +6,7 @@
 //! | the same, of a client that is no pod | the Service, else the pod addressed | all who see it; of a pod its node's agent | the NetworkPolicy |
 //! | `enforcement_mismatch` | the NetworkPolicy, else as above | all who see it | the client pod |
 //! | `vip_flap`, `vip_conflict` | the Service that has the VIP | all who see it | |
-//! | `rst_burst` | the Service, else the server pod | all who see it; of a pod its node's agent | |
+//! | `rst_burst`, `syn_flood` | the Service, else the server pod | all who see it; of a pod its node's agent | |
 //!
 //! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server. Nor does a
 //! finding's end: Events show what happened, and expire after an hour; `/api/v1/findings` shows what is.

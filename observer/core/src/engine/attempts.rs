@@ -64,12 +64,13 @@ impl Engine {
 
     fn report_to_findings(&mut self, facts: &AttemptFacts<'_>, seen: &AttemptSeen) {
         match self.scans.attempt(facts) {
+            None if self.floods.explains(facts.attempt) => self.findings.attempt_explained(facts),
             None => self.findings.attempt(facts),
             Some(Scanning { source, begins }) => {
                 if let Some(since) = begins {
                     self.findings.fold_into_scan(source, since, facts.time);
                 }
-                self.findings.attempt_of_scan(facts);
+                self.findings.attempt_explained(facts);
             }
         }
         let denied = facts.attempt.verdict.as_ref().is_some_and(|v| v.decision == Decision::Deny);

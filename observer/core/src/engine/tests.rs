@@ -1,4 +1,5 @@
 mod checks;
+mod floods;
 mod lost;
 mod network;
 mod scans;

@@ -77,6 +77,19 @@ impl Engine {
         self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
     }
 
+    /// Reports floods and scans.
+    pub(super) fn watch_sources(&mut self, now: Timestamp) {
+        let identity = &self.identity;
+        let names = |src, dst, dport| {
+            let resolved = identity.resolve(&unopened(src, dst, dport), now);
+            (resolved.client_endpoint(), resolved.server_endpoint())
+        };
+        let floods = self.floods.tick(&names, now);
+        self.findings.report(floods, now);
+        let scans = self.scans.tick(now);
+        self.findings.report(scans, now);
+    }
+
     /// Names a drop counter.
     pub(super) fn drops(&mut self, delta: DropDelta, now: Timestamp) {
         let pair = match delta.pair {

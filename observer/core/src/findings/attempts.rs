@@ -22,10 +22,10 @@ impl Findings {
         self.take(facts, PartOf::Itself);
     }
 
-    /// Takes an attempt that is part of a scan. Its failure is no finding of its own; one that was there before the scan
+    /// Takes an attempt that is part of a scan or a flood. Its failure is no finding of its own; one that was there before
     /// goes on.
-    pub fn attempt_of_scan(&mut self, facts: &AttemptFacts<'_>) {
-        self.take(facts, PartOf::Scan);
+    pub fn attempt_explained(&mut self, facts: &AttemptFacts<'_>) {
+        self.take(facts, PartOf::Another);
     }
 
     /// Ends the findings that this source alone brought about since that time: they are part of its scan.
@@ -116,7 +116,8 @@ impl Findings {
         }
         let key = subject.of_kind(failure.kind);
         let is_there = |entry: &Entry| entry.is_active();
-        if part_of == PartOf::Scan && is_folded(key.kind) && !self.entries.get(&key).is_some_and(is_there) {
+        if part_of == PartOf::Another && is_folded(key.kind) && !self.entries.get(&key).is_some_and(is_there)
+        {
             return;
         }
         self.update(key, facts.time, |entry| {
@@ -139,10 +140,11 @@ impl Findings {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PartOf {
     Itself,
-    Scan,
+    /// A scan or a flood.
+    Another,
 }
 
-/// Is true for the failures that a scan explains.
+/// Is true for the failures that a scan or a flood explains.
 fn is_folded(kind: FindingKind) -> bool {
     matches!(kind, FindingKind::PolicyDenied | FindingKind::ServiceRefused | FindingKind::Unanswered)
 }
