@@ -20,6 +20,8 @@ use arcstr::ArcStr;
 use flow_core::bursts::BurstConfig;
 use flow_core::engine::{Engine, EngineConfig};
 use flow_core::findings::FindingsConfig;
+use flow_core::floods::FloodConfig;
+use flow_core::scans::ScanConfig;
 use flow_core::vips::VipConfig;
 use flow_model::inventory::Inventory;
 use parking_lot::Mutex;
@@ -183,6 +185,8 @@ fn engine_config(options: &Options) -> EngineConfig {
             window: options.burst_window,
             ..BurstConfig::default()
         },
+        floods: FloodConfig { rate: options.flood_rate, ..FloodConfig::default() },
+        scans: ScanConfig { targets: options.scan_targets, ..ScanConfig::default() },
     }
 }
 

@@ -129,6 +129,15 @@ pub struct Options {
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_BURST_WINDOW", value_parser = burst_window,
         default_value = duration::compact(EngineConfig::default().bursts.window))]
     pub burst_window: SignedDuration,
+    /// Number of SYNs a second to a server, neither completed nor repeated, that make a SYN flood
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_FLOOD_RATE", value_parser = clap::value_parser!(u32).range(1..),
+        default_value_t = EngineConfig::default().floods.rate)]
+    pub flood_rate: u32,
+    /// Number of closed ports or hosts that one source tries within a minute that make a port scan
+    #[arg(long, value_name = "N", env = "FLOW_OBSERVER_SCAN_TARGETS",
+        value_parser = RangedU64ValueParser::<usize>::new().range(2..=1_000),
+        default_value_t = EngineConfig::default().scans.targets)]
+    pub scan_targets: usize,
     /// Log level of the kernel programs, for debugging them
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG", default_value_t = ProbeLog::Off)]
     pub probe_log: ProbeLog,

@@ -16,7 +16,9 @@ use crate::awaiting_name::AwaitingName;
 use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
 use crate::findings::{Findings, FindingsConfig};
+use crate::floods::{FloodConfig, Floods};
 use crate::judge::Judge;
+use crate::scans::{ScanConfig, Scans};
 use crate::vips::{VipConfig, Vips};
 
 mod attempts;
@@ -36,6 +38,8 @@ pub struct EngineConfig {
     pub findings: FindingsConfig,
     pub vips: VipConfig,
     pub bursts: BurstConfig,
+    pub floods: FloodConfig,
+    pub scans: ScanConfig,
 }
 
 /// Turns the inputs of one node's kernel and cluster into records, counts and findings. Sans-IO: feed
@@ -55,6 +59,8 @@ pub struct Engine {
     vips: Vips,
     endpoints: Endpoints,
     bursts: Bursts,
+    floods: Floods,
+    scans: Scans,
     /// The time at which the open connections were last reported.
     open_flows_reported: Option<Timestamp>,
     outputs: VecDeque<Output>,
@@ -83,6 +89,8 @@ impl Engine {
             vips: Vips::new(node.clone(), config.vips),
             endpoints: Endpoints::default(),
             bursts: Bursts::new(config.bursts),
+            floods: Floods::new(config.floods),
+            scans: Scans::new(node.clone(), config.scans),
             open_flows_reported: None,
             node,
             outputs: VecDeque::new(),
@@ -96,7 +104,11 @@ impl Engine {
             Input::Attempt(seen) => self.attempt(seen, now),
             Input::Reset(seen) => self.reset(&seen),
             Input::Drop(seen) => self.drop(seen, now),
-            Input::Pairs { deltas } => deltas.into_iter().for_each(|d| self.pair(d, now)),
+            Input::Pairs { deltas } => {
+                self.floods.pairs(&deltas, now);
+                deltas.into_iter().for_each(|d| self.pair(d, now));
+            }
+            Input::HalfOpen { servers } => self.floods.half_open(&servers, now),
             Input::Drops { deltas } => deltas.into_iter().for_each(|d| self.drops(d, now)),
             Input::Lost { stage, count } => self.lost(stage, count, now),
             Input::Cluster { inventory } => self.cluster(inventory, now),
@@ -135,6 +147,7 @@ impl Engine {
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
         self.watch_vips(now);
+        self.watch_sources(now);
         self.findings.tick(now);
         self.report_open_flows(now);
         let gone = self.identity.departed(now);

@@ -23,6 +23,10 @@ pub enum Subject {
     Workload(ObjectRef),
     /// A Service whose workload is not known.
     Service(ObjectRef),
+    /// An address and a port as a server.
+    Server(IpAddr, u16),
+    /// An address as a client.
+    Client(IpAddr),
 }
 
 /// Identifies a finding.

@@ -104,6 +104,8 @@ pub enum FindingKind {
     VipFlap,
     VipConflict,
     RstBurst,
+    SynFlood,
+    PortScan,
 }
 
 /// The state of a finding.

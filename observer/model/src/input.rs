@@ -38,6 +38,9 @@ pub enum Input {
     /// Connections that opened and closed according to the connection table, in pieces. The first pieces have all that
     /// are open.
     Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
+    /// The servers with many handshakes that their clients have not completed, according to the connection table. Those
+    /// of the last input of this kind are over.
+    HalfOpen { servers: Vec<HalfOpen> },
     /// A host claimed an address that is a known VIP.
     Announcement(AnnouncementSeen),
     /// Claims of addresses that are not known VIPs, since the last input of this kind.
@@ -148,6 +151,18 @@ pub enum CheckStep {
     Exchange,
     Hold,
     Close,
+}
+
+/// The half-open handshakes of one server, as clients address it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalfOpen {
+    pub dst: IpAddr,
+    pub dport: u16,
+    pub count: u64,
+    /// Addresses that they come from, as far as they are told apart.
+    pub sources: usize,
+    /// One of them.
+    pub src: IpAddr,
 }
 
 /// A connection that is open now.

@@ -3,8 +3,10 @@
 
 mod commands;
 mod denied;
+mod floods;
 mod latent;
 mod mismatch;
 mod platform;
 mod refused;
+mod scans;
 mod story;

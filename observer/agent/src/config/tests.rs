@@ -52,6 +52,7 @@ enforcer = 'kube-router'
 enforcement_grace = '16s'
 flap_moves = 4
 flap_window = '6m'
+flood_rate = 101
 kube_retry = '31s'
 kube_silence = '91s'
 kubeconfig = '/kubeconfig'
@@ -64,6 +65,7 @@ probe_log = 'debug'
 record = '/record'
 resolve_after = '12m'
 ring_bytes = 8192
+scan_targets = 21
 tail_records = 9
 tls_cert = '/cert'
 tls_key = '/key'
@@ -201,6 +203,8 @@ fn defaults_are_those_of_the_parts() {
 #[case("vip = [\"ten\"]", "`vip`: invalid IP address syntax")]
 #[case("vip = [[\"ten\"]]", "`vip`: has the type array instead of string")]
 #[case("flap_moves = 65", "`flap_moves`: 65 is not in 1..=64")]
+#[case("flood_rate = 0", "`flood_rate`: 0 is not in 1..")]
+#[case("scan_targets = 1", "`scan_targets`: 1 is not in 2..=1000")]
 #[case("burst_floor = 0", "`burst_floor`: 0 is not in 1..")]
 #[case("kube_retry = \"0s\"", "`kube_retry`: expected 1s or more")]
 #[case("kube_silence = \"10ms\"", "`kube_silence`: expected 1s or more")]

@@ -2,11 +2,11 @@
 //!
 //! | finding | the Event is on | who writes it | `related` |
 //! |---|---|---|---|
-//! | `policy_denied`, `service_refused`, `unanswered`, `latent_denial` | the client pod | the agent on the pod's node | the NetworkPolicy, else the Service |
+//! | `policy_denied`, `service_refused`, `unanswered`, `latent_denial`, `port_scan` | the client pod | the agent on the pod's node | the NetworkPolicy, else the Service |
 //! | the same, of a client that is no pod | the Service, else the pod addressed | all who see it; of a pod its node's agent | the NetworkPolicy |
 //! | `enforcement_mismatch` | the NetworkPolicy, else as above | all who see it | the client pod |
 //! | `vip_flap`, `vip_conflict` | the Service that has the VIP | all who see it | |
-//! | `rst_burst` | the Service, else the server pod | all who see it; of a pod its node's agent | |
+//! | `rst_burst`, `syn_flood` | the Service, else the server pod | all who see it; of a pod its node's agent | |
 //!
 //! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server. Nor does a
 //! finding's end: Events show what happened, and expire after an hour; `/api/v1/findings` shows what is.

@@ -4,6 +4,7 @@
 //! But with a listener they cost the data path an allocation per state change, and a connection older than the listener
 //! never sends its end.
 
+mod half_open;
 mod pace;
 mod read;
 mod set;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use flow_model::connection::MAX_CONNECTIONS;
 use flow_model::flow::FlowTuple;
-use flow_model::input::{Input, OpenConnection};
+use flow_model::input::{HalfOpen, Input, OpenConnection};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -73,13 +74,19 @@ pub async fn follow(
 
 async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> Result<(), NetlinkError> {
     let (mut full, mut failed) = (Once::default(), Once::default());
-    let mut first = true;
+    let (mut first, mut told) = (true, false);
     loop {
         let runtime = Handle::current();
         // On one thread from start to end, so that its CPU time is what the kernel and this code spent.
         let look = move || (looker.look(&runtime), looker);
         let Ok((look, back)) = tokio::task::spawn_blocking(look).await else { return Ok(()) };
         looker = back;
+        // None is told once, so that what was told before is over.
+        let half_open = !look.half_open.is_empty();
+        let before = std::mem::replace(&mut told, half_open);
+        if (half_open || before) && tx.send(Input::HalfOpen { servers: look.half_open }).await.is_err() {
+            return Ok(());
+        }
         match look.read {
             Ok(from) => {
                 let older = std::mem::take(&mut first) && from == From::Everything;
@@ -125,6 +132,7 @@ struct Looker {
 struct Look {
     delta: Delta,
     read: Result<From, NetlinkError>,
+    half_open: Vec<HalfOpen>,
     cpu: Duration,
 }
 
@@ -135,7 +143,8 @@ impl Looker {
         let read = runtime.block_on(self.reader.read(|tuple| self.set.see(tuple)));
         let delta = self.set.end(read.is_ok());
         delta.opened.iter().for_each(&mut self.keep);
-        Look { delta, read, cpu: pace::thread_cpu_time().saturating_sub(before) }
+        let half_open = self.reader.take_half_open();
+        Look { delta, read, half_open, cpu: pace::thread_cpu_time().saturating_sub(before) }
     }
 }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::facts::{AttemptFacts, Backends};
+use crate::scans::Scanning;
 use crate::signal;
 
 /// Decides what happens to an attempt whose client has no name yet.
@@ -62,7 +63,16 @@ impl Engine {
     }
 
     fn report_to_findings(&mut self, facts: &AttemptFacts<'_>, seen: &AttemptSeen) {
-        self.findings.attempt(facts);
+        match self.scans.attempt(facts) {
+            None if self.floods.explains(facts.attempt) => self.findings.attempt_explained(facts),
+            None => self.findings.attempt(facts),
+            Some(Scanning { source, begins }) => {
+                if let Some(since) = begins {
+                    self.findings.fold_into_scan(source, since, facts.time);
+                }
+                self.findings.attempt_explained(facts);
+            }
+        }
         let denied = facts.attempt.verdict.as_ref().is_some_and(|v| v.decision == Decision::Deny);
         if denied && seen.outcome == Outcome::Established {
             self.connections.not_latent(&seen.tuple, seen.time);

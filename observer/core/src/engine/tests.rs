@@ -1,6 +1,8 @@
 mod checks;
+mod floods;
 mod lost;
 mod network;
+mod scans;
 mod verdicts;
 
 use std::sync::Arc;

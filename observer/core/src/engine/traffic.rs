@@ -29,6 +29,7 @@ impl Engine {
         if let Some(vip) = vip.filter(|_| reset.phase != Phase::Handshake) {
             self.vips.reset(vip, seen.time);
         }
+        self.scans.reset(&reset);
         self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
         self.record(seen.time, Event::Reset(reset));
     }
@@ -79,6 +80,19 @@ impl Engine {
         };
         self.drain_vips();
         self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
+    }
+
+    /// Reports floods and scans.
+    pub(super) fn watch_sources(&mut self, now: Timestamp) {
+        let identity = &self.identity;
+        let names = |src, dst, dport| {
+            let resolved = identity.resolve(&unopened(src, dst, dport), now);
+            (resolved.client_endpoint(), resolved.server_endpoint())
+        };
+        let floods = self.floods.tick(&names, now);
+        self.findings.report(floods, now);
+        let scans = self.scans.tick(now);
+        self.findings.report(scans, now);
     }
 
     /// Names a drop counter.

@@ -1,5 +1,6 @@
 //! Findings made from attempts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_model::decision::Decision;
@@ -12,11 +13,32 @@ use strum::VariantArray as _;
 use crate::facts::AttemptFacts;
 use crate::findings::Findings;
 use crate::findings::classify::{self, Failure, Reading};
+use crate::findings::entry::Entry;
 use crate::subject::FlowSubject;
 
 impl Findings {
     /// Takes an attempt whose outcome is known.
     pub fn attempt(&mut self, facts: &AttemptFacts<'_>) {
+        self.take(facts, PartOf::Itself);
+    }
+
+    /// Takes an attempt that is part of a scan or a flood. Its failure is no finding of its own; one that was there before
+    /// goes on.
+    pub fn attempt_explained(&mut self, facts: &AttemptFacts<'_>) {
+        self.take(facts, PartOf::Another);
+    }
+
+    /// Ends the findings that this source alone brought about since that time: they are part of its scan.
+    pub fn fold_into_scan(&mut self, source: IpAddr, since: Timestamp, now: Timestamp) {
+        for (key, entry) in &mut self.entries {
+            if is_folded(key.kind) && entry.is_only_of(source, since) {
+                entry.resolve_because(now, format!("it is part of a port scan by {source}"));
+                self.outputs.push_back(entry.emit(FindingChange::Resolved, now));
+            }
+        }
+    }
+
+    fn take(&mut self, facts: &AttemptFacts<'_>, part_of: PartOf) {
         let attempt = facts.attempt;
         let reading = classify::read(facts, self.config.grace, &self.node);
         // Most attempts succeed, and most of the time nothing is wrong: no names are made for those.
@@ -32,7 +54,7 @@ impl Findings {
                     self.succeeded(&subject, kind, facts);
                 }
             }
-            Reading::Failure(failure) => self.failed(&subject, failure, facts),
+            Reading::Failure(failure) => self.failed(&subject, failure, facts, part_of),
         }
     }
 
@@ -76,7 +98,13 @@ impl Findings {
         }
     }
 
-    fn failed(&mut self, subject: &FlowSubject, mut failure: Failure, facts: &AttemptFacts<'_>) {
+    fn failed(
+        &mut self,
+        subject: &FlowSubject,
+        mut failure: Failure,
+        facts: &AttemptFacts<'_>,
+        part_of: PartOf,
+    ) {
         let mut cause = None;
         if failure.kind == FindingKind::PolicyDenied {
             // The policies are enforced.
@@ -86,7 +114,13 @@ impl Findings {
             // Scans from outside must not push aside what happens inside.
             failure.severity = Severity::Info;
         }
-        self.update(subject.of_kind(failure.kind), facts.time, |entry| {
+        let key = subject.of_kind(failure.kind);
+        let is_there = |entry: &Entry| entry.is_active();
+        if part_of == PartOf::Another && is_folded(key.kind) && !self.entries.get(&key).is_some_and(is_there)
+        {
+            return;
+        }
+        self.update(key, facts.time, |entry| {
             let change = entry.failed(facts.time, facts.attempt, failure);
             entry.explain(cause);
             change
@@ -100,6 +134,19 @@ impl Findings {
         let policies = attempt.verdict.as_ref().map(|verdict| &verdict.policies);
         (policies == Some(&latent.policies)).then(|| latent.cause.clone()).flatten()
     }
+}
+
+/// Tells whether a failure may be a finding of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PartOf {
+    Itself,
+    /// A scan or a flood.
+    Another,
+}
+
+/// Is true for the failures that a scan or a flood explains.
+fn is_folded(kind: FindingKind) -> bool {
+    matches!(kind, FindingKind::PolicyDenied | FindingKind::ServiceRefused | FindingKind::Unanswered)
 }
 
 /// Is true where a finding of this kind claims that the policies refuse its example.

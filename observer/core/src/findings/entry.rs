@@ -3,6 +3,8 @@
 mod reported;
 mod trail;
 
+use std::net::IpAddr;
+
 use arcstr::ArcStr;
 use flow_model::finding::{Evidence, Finding, FindingChange, FindingSource, FindingUpdate, Severity, State};
 use flow_model::record::Attempt;
@@ -27,6 +29,10 @@ pub(super) struct Entry {
     /// The first success after the last failure: since then it works again.
     success: Option<Timestamp>,
     last: LastReported,
+    /// The time since which it is active, or was last.
+    since: Timestamp,
+    /// The only address that failed since then; `None` where there are several.
+    only_source: Option<IpAddr>,
     /// Something may differ from what was emitted last.
     changed: bool,
 }
@@ -53,7 +59,16 @@ impl Entry {
             evidence: Vec::new(),
         };
         let (trail, last) = (Trail::default(), LastReported::never(now));
-        Self { finding, trail, example: None, success: None, last, changed: true }
+        Self {
+            finding,
+            trail,
+            example: None,
+            success: None,
+            last,
+            since: now,
+            only_source: None,
+            changed: true,
+        }
     }
 
     pub(super) fn finding(&self) -> &Finding {
@@ -78,6 +93,9 @@ impl Entry {
         self.finding.count = self.finding.count.saturating_add(1);
         self.finding.cause.take_if(|_| self.finding.state == State::Resolved);
         self.trail.push(Evidence { time, text: sentence::example(attempt) });
+        let source = attempt.src.ip.to_canonical();
+        self.only_source =
+            Some(source).filter(|source| !self.is_active() || self.only_source == Some(*source));
         // Attempts that were held back come late. They don't replace what is newer.
         if self.example.is_none() || time >= self.finding.last_seen {
             self.finding.summary = failure.summary;
@@ -85,6 +103,11 @@ impl Entry {
         }
         self.success = self.success.filter(|success| *success > time);
         self.seen(time, time, failure.severity)
+    }
+
+    /// Is true where all that failed is of this source, since that time.
+    pub(super) fn is_only_of(&self, source: IpAddr, since: Timestamp) -> bool {
+        self.is_active() && self.since >= since && self.only_source == Some(source)
     }
 
     /// Notes that an attempt succeeded.
@@ -215,6 +238,9 @@ impl Entry {
             (true, false) => Some(FindingChange::Updated),
             (true, true) => None,
         };
+        if !self.is_active() {
+            self.since = first;
+        }
         self.finding.state = State::Active;
         self.finding.resolved_at = None;
         self.finding.severity = severity;

@@ -17,6 +17,10 @@ pub enum FindingSource {
     Vips,
     /// Bursts of resets.
     Resets,
+    /// Servers that get many SYNs which become no connections.
+    Floods,
+    /// Sources that try many ports or hosts.
+    Scans,
 }
 
 /// Indicates whether a finding claims that the policies refuse its example, and so has to be judged again when they
@@ -66,7 +70,7 @@ impl FindingKind {
     pub const fn traits(self) -> KindTraits {
         use Counting::{Occurrences, Present};
         use EventObject::{Client, Policy, Server, VipService};
-        use FindingSource::{Attempts, OpenConnections, Resets, Vips};
+        use FindingSource::{Attempts, Floods, OpenConnections, Resets, Scans, Vips};
         use RestsOnRefusal::{Always, IfEstablished, Never};
 
         let (source, rests_on_refusal, counting, event_object) = match self {
@@ -78,6 +82,8 @@ impl FindingKind {
             Self::VipFlap => (Vips, Never, Occurrences, VipService),
             Self::VipConflict => (Vips, Never, Occurrences, VipService),
             Self::RstBurst => (Resets, Never, Occurrences, Server),
+            Self::SynFlood => (Floods, Never, Occurrences, Server),
+            Self::PortScan => (Scans, Never, Occurrences, Client),
         };
         KindTraits { source, rests_on_refusal, counting, event_object }
     }

@@ -1,8 +1,10 @@
 //! Reads the table once: conntrack's, or the other one where conntrack has no entries.
 
 use flow_model::flow::FlowTuple;
+use flow_model::input::HalfOpen;
 use tracing::warn;
 
+use crate::netlink::connections::half_open::HalfOpens;
 use crate::netlink::connections::source::{Listing, Source, Table};
 use crate::netlink::conntrack::{Conn, State, connections};
 use crate::netlink::error::NetlinkError;
@@ -19,13 +21,20 @@ pub(super) enum From {
 /// Reads the table, and changes to the other one where conntrack can't be read.
 pub(super) struct Reader {
     source: Source,
+    /// The half-open handshakes that the last read found.
+    half_open: HalfOpens,
     /// Is true once conntrack had an entry: an empty conntrack then means that connections ended, not that it is off.
     tracks: bool,
 }
 
 impl Reader {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, tracks: false }
+        Self { source, half_open: HalfOpens::default(), tracks: false }
+    }
+
+    /// Returns the servers with many half-open handshakes that the last read found.
+    pub(super) fn take_half_open(&mut self) -> Vec<HalfOpen> {
+        std::mem::take(&mut self.half_open).report()
     }
 
     /// Passes the established connections to `each`; one may come twice.
@@ -35,8 +44,10 @@ impl Reader {
             Source::Conntrack { otherwise } => otherwise,
         };
         let mut tracks = self.tracks;
+        let half_open = &mut self.half_open;
         let dumped = connections(|conn| {
             tracks = true;
+            half_open.see(&conn);
             if let Some(tuple) = open(&conn) {
                 each(tuple);
             }

@@ -37,8 +37,10 @@ impl Conn {
 /// The state of a tracked connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// A SYN without an answer yet, or with a SYN-ACK not yet acknowledged.
+    /// A SYN without an answer yet.
     Opening,
+    /// A SYN-ACK that the client has not acknowledged yet.
+    Answered,
     /// Both sides may send.
     Established,
     /// One side has sent its FIN.

@@ -77,8 +77,10 @@ pub(super) fn decode(body: &[u8]) -> Option<Conn> {
 fn state(entry: &[u8]) -> State {
     let info = attribute(entry, CTA_PROTOINFO).and_then(|info| attribute(info, CTA_PROTOINFO_TCP));
     match info.and_then(|tcp| attribute(tcp, CTA_PROTOINFO_TCP_STATE)).and_then(|value| value.first()) {
-        // SYN_SENT, SYN_RECV, and SYN_SENT2 of a simultaneous open.
-        Some(1 | 2 | 9) => State::Opening,
+        // SYN_SENT, and SYN_SENT2 of a simultaneous open.
+        Some(1 | 9) => State::Opening,
+        // SYN_RECV.
+        Some(2) => State::Answered,
         Some(3) => State::Established,
         // FIN_WAIT, CLOSE_WAIT, LAST_ACK.
         Some(4..=6) => State::Closing,

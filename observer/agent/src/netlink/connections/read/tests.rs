@@ -33,7 +33,7 @@ fn the_client_and_what_it_addressed_with_the_backend() {
 
 #[test]
 fn only_what_is_open_and_leaves_loopback() {
-    for state in [State::Opening, State::Closing, State::Closed] {
+    for state in [State::Opening, State::Answered, State::Closing, State::Closed] {
         assert_eq!(open(&conn("10.42.0.10", "10.43.0.9", "10.42.0.12", state)), None);
     }
     for (src, dst, backend) in [

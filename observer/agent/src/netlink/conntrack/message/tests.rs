@@ -76,7 +76,7 @@ fn states_are_grouped() {
     for (raw, expected) in [
         (0, State::Closed),
         (1, State::Opening),
-        (2, State::Opening),
+        (2, State::Answered),
         (3, State::Established),
         (4, State::Closing),
         (6, State::Closing),
