@@ -48,7 +48,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List the observed connections that proposed policies would refuse, and the policies that can't work as written
     Audit(audit::AuditArgs),
-    /// Check whether the agent can run with this kernel and these permissions
+    /// Check whether the agent can run with this kernel and these permissions, and what the running one can't see
     Doctor(doctor::DoctorArgs),
 }
 
@@ -72,7 +72,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => block_on(audit::run(args)),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => block_on(doctor::run(args)),
     }
 }
 
