@@ -51,7 +51,7 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Write the cluster into a file, for `audit` and `explain` where there is no cluster
     Snapshot(snapshot::SnapshotArgs),
-    /// Check whether the agent can run with this kernel and these permissions
+    /// Check whether the agent can run with this kernel and these permissions, and what the running one can't see
     Doctor(doctor::DoctorArgs),
 }
 
@@ -76,7 +76,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => block_on(audit::run(args)),
         Command::Snapshot(args) => block_on(snapshot::run(args)),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => block_on(doctor::run(args)),
     }
 }
 

@@ -116,8 +116,23 @@ impl Target {
     /// Fails when the agent can't be reached or refuses.
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         let request = self.request(Method::GET, path).header(ACCEPT, "application/json");
-        let body = Limited::new(self.send(request, Bytes::new()).await?.into_body(), MAX_BODY).collect();
-        match timeout(BODY_LIMIT, body).await {
+        self.whole(self.send(request, Bytes::new()).await?).await
+    }
+
+    /// Returns the whole body at `path`, also where the status is 503, with which an agent says why it isn't ready.
+    ///
+    /// # Errors
+    /// Fails when the agent can't be reached or refuses.
+    pub(crate) async fn answer(&self, path: &str) -> Result<Bytes, ClientError> {
+        let response = self.respond(self.request(Method::GET, path), Bytes::new()).await?;
+        match response.status() {
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => self.whole(response).await,
+            _ => Err(self.refused(response).await),
+        }
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> Result<Bytes, ClientError> {
+        match timeout(BODY_LIMIT, Limited::new(response.into_body(), MAX_BODY).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) => Err(self.unreachable(&*error)),
             Err(elapsed) => Err(self.unreachable(&elapsed)),
@@ -137,19 +152,23 @@ impl Target {
     }
 
     /// Returns the response if its status is 200.
-    async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+    async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+        let response = self.respond(request, body).await?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            _ => Err(self.refused(response).await),
+        }
+    }
+
+    async fn respond(&self, mut request: Builder, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         if let Some(token) = self.connector.authorization()? {
             request = request.header(AUTHORIZATION, token);
         }
-        let response = match timeout(HEAD_LIMIT, self.exchange(request, body)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.unreachable(&*error)),
-            Err(elapsed) => return Err(self.unreachable(&elapsed)),
-        };
-        if response.status() != StatusCode::OK {
-            return Err(self.refused(response).await);
+        match timeout(HEAD_LIMIT, self.exchange(request, body)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(self.unreachable(&*error)),
+            Err(elapsed) => Err(self.unreachable(&elapsed)),
         }
-        Ok(response)
     }
 
     async fn exchange(

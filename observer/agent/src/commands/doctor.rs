@@ -1,4 +1,7 @@
-//! `flow-observer doctor`: whether the agent can run with this kernel and these permissions.
+//! `flow-observer doctor`: whether the agent can run with this kernel and these permissions, and what the one that runs
+//! can't see.
+
+mod live;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,6 +20,8 @@ use crate::probes::host::{self, Check, Status};
 pub struct DoctorArgs {
     #[command(flatten)]
     print: PrintArgs<Format>,
+    #[command(flatten)]
+    live: live::LiveArgs,
 }
 
 /// The formats of the report.
@@ -39,8 +44,9 @@ struct Report<'a> {
 ///
 /// # Errors
 /// Fails when the output can't be written.
-pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let checks = host::checks();
+pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+    let mut checks = host::checks();
+    checks.extend(args.live.checks().await);
     let ok = checks.iter().all(|check| check.status != Status::Fail);
     let mut out = args.print.stream();
     let written = match args.print.output {
