@@ -160,7 +160,7 @@ fn short(answer: Result<Answer, QueryError>) -> String {
 #[case::no_pod(
     "web/fron",
     "data/db-0",
-    "pod web/fron does not exist; pods of web: batch, done, front, host, young and 2 more"
+    "pod web/fron does not exist; pods of web: batch, done, front, host, young and 3 more"
 )]
 #[case::no_target(
     "web/front",

@@ -9,9 +9,11 @@ fn at_home() -> Scene {
     scene
 }
 
+/// Snapshots follow within a second.
 fn receive(scene: &mut Scene) {
     scene.vips.received(ip(VIP), millis(scene.now));
-    scene.drain();
+    let later = scene.now / 1_000 + 2;
+    scene.play(&later.to_string());
 }
 
 #[test]
@@ -33,7 +35,7 @@ fn who_receives_connections_to_a_vip_holds_it() {
 #[test]
 fn an_announcement_knows_better_than_a_connection() {
     let mut scene = at_home();
-    scene.play("0 b!");
+    scene.play("0 b!; 2");
     receive(&mut scene);
     assert_eq!(scene.snapshot(VIP).claimant.unwrap().mac, mac('b'));
     assert_eq!(scene.moves(ClaimSource::Wire), 0);
@@ -60,7 +62,7 @@ fn where_the_own_address_is_on_no_known_interface_nobody_is_named() {
 fn a_node_s_own_announcement_names_its_claims() {
     let mut scene = Scene::new();
     scene.vips.neighbours(&[], &[]);
-    scene.play("0 x!");
+    scene.play("0 x!; 2");
     assert_eq!(scene.snapshot(VIP).claimant.unwrap().node, None);
     let own = |ip, how| AnnouncementSeen { time: at(1.0), ip, mac: mac('x'), how, outbound: false };
     scene.vips.announcement(&own(node_ip('c'), Announced::Arp));

@@ -200,12 +200,12 @@ fn findings() -> Vec<Finding> {
 }
 
 fn known_vip() -> Vip {
-    let claim = |node: Option<&str>| Claim {
+    let claim = |node: Option<&str>, received| Claim {
         mac: MAC,
         node: node.map(Into::into),
         since: at(0),
         last_seen: at(9),
-        received: false,
+        received,
     };
     let api = |source: ClaimSource| ApiClaim {
         source,
@@ -214,8 +214,8 @@ fn known_vip() -> Vip {
         since: (source != ClaimSource::Ingress).then(|| at(3)),
     };
     Vip {
-        claimant: Some(claim(Some("node1"))),
-        history: vec![claim(None)],
+        claimant: Some(claim(Some("node1"), true)),
+        history: vec![claim(None, false)],
         moves: 1,
         api: API.map(api).into(),
         ..vip(&["data/db"])
@@ -234,6 +234,7 @@ fn cluster() -> Arc<Inventory> {
     let agent = Pod {
         start: Some(at(0)),
         host_network: true,
+        attached_ips: vec![[172, 16, 0, 4].into()],
         ..pod("web", "agent", &[("app", "agent")], "192.168.0.1").on("node1").port("http", "TCP", 8080)
     };
     let host = HostPort { port: 15_432, ip: Some([192, 168, 0, 1].into()) };
@@ -272,6 +273,7 @@ fn cluster() -> Arc<Inventory> {
     let node = &mut cluster.nodes[0];
     let node = Arc::make_mut(node);
     node.pod_cidrs = vec!["10.42.0.0/24".into()];
+    node.flannel_ips = vec![[192, 168, 0, 1].into()];
     (node.route, node.kubelet) = (Route::Tunnel, Some("v1.34.1+k3s1".into()));
     cluster.local_dns = Some(LocalDns { ips: vec![[169, 254, 20, 10].into()] });
     cluster.templates = vec![pod("web", "front", &[("app", "front")], "10.42.0.5").into()];
