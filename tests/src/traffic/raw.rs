@@ -42,6 +42,10 @@ impl Packet {
         let domain = if self.to.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
         ns.run(|| {
             let socket = Socket::new(domain, Type::RAW, Some(Protocol::TCP))?;
+            // The sender may be nobody's address.
+            if domain == Domain::IPV4 {
+                socket.set_ip_transparent_v4(true)?;
+            }
             // IPv6 raw sockets refuse a destination with a port.
             socket.bind(&SocketAddr::new(self.from.ip(), 0).into())?;
             socket.send_to(&self.bytes(), &SocketAddr::new(self.to.ip(), 0).into()).map(drop)

@@ -23,7 +23,6 @@ fn a_flood_of_half_open_handshakes_is_one_finding() {
         .unwrap();
     let agent = world.agent(&["--flood-rate", "10"]).unwrap();
     let outside = &world.lan.ns;
-    outside.try_sysctl("net.ipv4.ip_nonlocal_bind", "1");
     // The pod is reached through its node, as by a router that knows the pods' network.
     outside.ip(format!("route replace {}/32 via {}", server.ip4, world.node.ip4())).unwrap();
     // Answers to addresses that nobody has end at the router, without a reset.
