@@ -72,7 +72,7 @@ fn seven_moves_are_a_flap() {
             "each claimant and when: {found}"
         );
         agent.wait_metric("findings", &[("kind", "vip_flap")], 1.0).unwrap();
-        assert_eq!(stage.claimed_by(agent, NODES[1])["moves"], 7);
+        stage.moved(agent, NODES[1], 7);
     }
 }
 

@@ -88,7 +88,7 @@ fn a_flood_hides_no_move() {
     wire.flood(FLOOD).unwrap();
     for (agent, before) in stage.agents.iter().zip(before) {
         stage.counted(agent, 3.0);
-        assert_eq!(stage.claimed_by(agent, NODES[1])["moves"], 3);
+        stage.moved(agent, NODES[1], 3);
         agent.wait_metric("events_lost_total", &[], 0.0).unwrap();
         let after = resident(agent);
         assert!(after < before + GROWTH_KIB, "grew from {before} to {after} KiB");

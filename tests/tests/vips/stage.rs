@@ -57,6 +57,16 @@ impl Stage {
         found.unwrap_or_else(|e| panic!("{e}: {:?}\n{}", agent.vip(self.vip), agent.shown_findings()))
     }
 
+    /// Waits until the agent has counted so many moves, the last of them to `node`. Snapshots follow within a second.
+    pub(crate) fn moved(&self, agent: &Agent, node: &str, moves: u64) {
+        let what = format!("{moves} moves, the last to {node}");
+        let found = agent.wait_for(&what, |agent| {
+            let vip = agent.vip(self.vip).ok()??;
+            (vip["claimant"]["node"] == node && vip["moves"] == moves).then_some(())
+        });
+        found.unwrap_or_else(|e| panic!("{e}: {:?}\n{}", agent.vip(self.vip), agent.shown_findings()));
+    }
+
     /// Returns an agent's announcement records of the VIP.
     pub(crate) fn announcements(&self, agent: &Agent) -> Vec<Value> {
         let mut records = agent.flows("kind=announcement").unwrap();
