@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use arcstr::ArcStr;
+use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
 use flow_model::flow::{Phase, Side, Vantage};
 use flow_model::record::{Attempt, Reset};
@@ -69,7 +70,7 @@ impl Scans {
     /// Takes an attempt whose outcome is known. Returns the scan that it is part of.
     pub fn attempt(&mut self, facts: &AttemptFacts<'_>) -> Option<Scanning> {
         let attempt = facts.attempt;
-        if self.is_probe(attempt) {
+        if self.is_probe(attempt) || is_denied(attempt) {
             return None;
         }
         let ip = attempt.src.ip.to_canonical();
@@ -129,6 +130,12 @@ impl Scans {
     fn is_probe(&self, attempt: &Attempt) -> bool {
         attempt.vantage == Vantage::Destination && attempt.src.node.as_ref() == Some(&self.node)
     }
+}
+
+/// Is true for what the policies refuse. After a change of policies, a client that restarts tries all its servers anew: that
+/// is no scan, and must not be hidden by one.
+fn is_denied(attempt: &Attempt) -> bool {
+    attempt.verdict.as_ref().is_some_and(|verdict| verdict.decision == Decision::Deny)
 }
 
 fn raised(ip: IpAddr, scan: &Scan, forgotten: u64, config: &ScanConfig) -> Raised {

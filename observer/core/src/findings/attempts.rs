@@ -144,9 +144,9 @@ enum PartOf {
     Another,
 }
 
-/// Is true for the failures that a scan or a flood explains.
+/// Is true for the failures that a scan or a flood explains. What policies refuse has a cause of its own.
 fn is_folded(kind: FindingKind) -> bool {
-    matches!(kind, FindingKind::PolicyDenied | FindingKind::ServiceRefused | FindingKind::Unanswered)
+    matches!(kind, FindingKind::ServiceRefused | FindingKind::Unanswered)
 }
 
 /// Is true where a finding of this kind claims that the policies refuse its example.

@@ -38,7 +38,7 @@ pub(super) fn merge(baselines: &[Baseline]) -> Merged {
     Merged { inventory, flows: flows(&by_time) }
 }
 
-/// Joins baselines into one: the newest inventory, as [`merge`] completes it, and the flows of all. It is `None` without any.
+/// Joins baselines into one: the newest inventory, which the others complete, and the flows of all. It is `None` without any.
 #[must_use]
 pub fn join(baselines: &[Baseline]) -> Option<Baseline> {
     let newest = baselines.iter().max_by_key(|baseline| baseline.time)?;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use flow_model::finding::{Finding, FindingChange, FindingKind, Severity, State};
 use flow_model::record::{Attempt, Endpoint};
+use flow_model::testing::{Cluster, namespace, policy};
 use rstest::rstest;
 
 use super::*;
@@ -193,6 +194,23 @@ fn a_scan_names_its_pod() {
     assert_eq!(scan.severity, Severity::Warning);
     assert!(scan.src.as_ref().unwrap().pod.is_some(), "{scan:#?}");
     assert!(scan.summary.contains(SCANNER) && scan.summary.contains("60 refused"), "{}", scan.summary);
+}
+
+/// A client that starts after a change of policies tries all its servers, and may reach none.
+#[test]
+fn what_policies_refuse_is_no_scan_and_is_not_hidden() {
+    let Input::Cluster { inventory } = cluster() else { unreachable!() };
+    let mut inventory = Inventory::clone(&inventory);
+    inventory.namespaces = ["docs", "postgres"].map(|name| Arc::new(namespace(name, ""))).to_vec();
+    inventory.policies = Cluster::default().policy(policy("docs", "closed").egress(&[])).inventory.policies;
+    let mut scene = Scene::new(Some(Input::Cluster { inventory: Arc::new(inventory) }));
+    scene.wait(10_000);
+    for n in 0..60 {
+        scene.tries(SCANNER, SERVER, 1_000 + n, Outcome::Unanswered);
+    }
+    scene.wait(5_000);
+    scene.no_scan();
+    assert_eq!(scene.active(FindingKind::PolicyDenied).len(), 60, "{:#?}", scene.findings);
 }
 
 /// A SYN scan takes back what is answered.
