@@ -72,7 +72,8 @@ impl Agent {
     /// Fails as [`Agent::start`] does.
     pub fn start_as(ns: &Netns, node: &str, logs: &Path, command: Command) -> Result<Self> {
         let mut agent = Self::launch(ns, node, logs, command)?;
-        let deadline = wait::DEADLINE;
+        // An emulated processor verifies the programs for up to 17 s, beside another guest for more.
+        let deadline = 3 * wait::DEADLINE;
         let end = Instant::now() + deadline;
         while !agent.is_ready() {
             if let Some(status) = agent.child.try_wait()? {
