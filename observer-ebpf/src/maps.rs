@@ -173,6 +173,24 @@ impl FlowValue {
     /// The flow was not seen opening: it is from the kernel's connection table.
     pub const SEEDED: u8 = 4;
 
+    /// Returns the connection that an attempt has become.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opened(key: &ConnKey, conn: &ConnValue) -> Self {
+        Self {
+            dst: conn.dst,
+            backend: conn.backend,
+            isn: key.isn,
+            dport: conn.dport,
+            backend_port: conn.backend_port,
+            rst_place: 0,
+            rst_seq: 0,
+            flags: 0,
+            vantage: conn.vantage,
+            _pad: [0; 2],
+        }
+    }
+
     /// Returns the addresses of the connection with this key.
     #[inline(always)]
     #[must_use]

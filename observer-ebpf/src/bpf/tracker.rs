@@ -284,18 +284,7 @@ pub(super) fn finish(key: &ConnKey, conn: &mut ConnValue, outcome: Outcome, icmp
 /// Remembers the connection under both tuples that the hooks see of it.
 #[inline(never)]
 fn open(key: &ConnKey, conn: &ConnValue) {
-    let flow = FlowValue {
-        dst: conn.dst,
-        backend: conn.backend,
-        isn: key.isn,
-        dport: conn.dport,
-        backend_port: conn.backend_port,
-        rst_place: 0,
-        rst_seq: 0,
-        flags: 0,
-        vantage: conn.vantage,
-        _pad: [0; 2],
-    };
+    let flow = FlowValue::opened(key, conn);
     let mut tuple = FlowKey { src: key.src, dst: conn.dst, sport: key.sport, dport: conn.dport };
     let _ = OPENED.insert(&tuple, &flow, ANY);
     if conn.backend_port != 0 {

@@ -325,16 +325,15 @@ impl BrokenPolicy {
     /// Returns what stands for the policies that may be in a document that can't be read. They may concern every pod.
     #[must_use]
     pub fn in_document(name: ArcStr, why: &str) -> Self {
-        Self {
-            kind: arcstr::literal!("document"),
-            namespace: ArcStr::new(),
-            name,
-            why: arcstr::format!("{why}; a policy may be in it"),
-            selector: None,
-            ingress: true,
-            egress: true,
-            tier: Some(Tier::Admin),
-        }
+        let why = arcstr::format!("{why}; a policy may be in it");
+        Self { name, ..Self::any_of(arcstr::literal!("document"), why, Some(Tier::Admin)) }
+    }
+
+    /// Returns what stands for all objects of a kind while none can be read. They may concern every pod.
+    #[must_use]
+    pub fn any_of(kind: ArcStr, why: ArcStr, tier: Option<Tier>) -> Self {
+        let (namespace, name) = (ArcStr::new(), ArcStr::new());
+        Self { kind, namespace, name, why, selector: None, ingress: true, egress: true, tier }
     }
 
     /// Is true for what only stands for policies: one of a kind that isn't judged, as network plugins have, or a document

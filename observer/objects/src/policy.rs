@@ -48,16 +48,8 @@ pub(crate) fn missing(kind: Kind, why: &ArcStr) -> Option<Arc<BrokenPolicy>> {
     if kind.row().purpose != Purpose::Policies {
         return None;
     }
-    Some(Arc::new(BrokenPolicy {
-        kind: kind.into(),
-        namespace: ArcStr::new(),
-        name: ArcStr::new(),
-        why: why.clone(),
-        selector: None,
-        ingress: true,
-        egress: true,
-        tier: Dialect::of(kind).map(|dialect| dialect.tier.unwrap_or(Tier::Admin)),
-    }))
+    let tier = Dialect::of(kind).map(|dialect| dialect.tier.unwrap_or(Tier::Admin));
+    Some(Arc::new(BrokenPolicy::any_of(kind.into(), why.clone(), tier)))
 }
 
 /// Returns what stands for a policy whose text says two things: nobody knows which of them its author means.

@@ -78,15 +78,7 @@ impl Flows {
 
     /// Notes a connection whose answer left by a way that no hook sees.
     pub(super) fn open(&mut self, key: &ConnKey, conn: &ConnValue) {
-        let flow = FlowValue {
-            dst: conn.dst,
-            backend: conn.backend,
-            isn: key.isn,
-            dport: conn.dport,
-            backend_port: conn.backend_port,
-            vantage: conn.vantage,
-            ..FlowValue::default()
-        };
+        let flow = FlowValue::opened(key, conn);
         let backend = (conn.backend_port != 0).then_some((conn.backend, conn.backend_port));
         for (dst, dport) in std::iter::once((conn.dst, conn.dport)).chain(backend) {
             let key = FlowKey { src: key.src, dst, sport: key.sport, dport };

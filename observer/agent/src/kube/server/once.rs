@@ -113,14 +113,5 @@ pub(crate) fn problems(source: &Path, missing: &[Missing]) -> Vec<Problem> {
 
 /// Returns what makes every verdict unknown: it may depend on objects that could not be read, as it may on a policy.
 fn unsure(kind: &str, why: &ArcStr) -> BrokenPolicy {
-    BrokenPolicy {
-        kind: kind.into(),
-        namespace: ArcStr::new(),
-        name: ArcStr::new(),
-        why: why.clone(),
-        selector: None,
-        ingress: true,
-        egress: true,
-        tier: Some(Tier::Admin),
-    }
+    BrokenPolicy::any_of(kind.into(), why.clone(), Some(Tier::Admin))
 }

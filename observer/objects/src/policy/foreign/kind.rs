@@ -63,16 +63,7 @@ impl ForeignKind {
 
     /// Returns what stands for all policies of the kind while none can be read.
     pub(crate) fn missing(self, why: &ArcStr) -> BrokenPolicy {
-        BrokenPolicy {
-            kind: self.name().into(),
-            namespace: ArcStr::new(),
-            name: ArcStr::new(),
-            why: why.clone(),
-            selector: None,
-            ingress: true,
-            egress: true,
-            tier: Some(Tier::Admin),
-        }
+        BrokenPolicy::any_of(self.name().into(), why.clone(), Some(Tier::Admin))
     }
 
     fn row(self) -> &'static Row {
