@@ -11,7 +11,7 @@ use std::thread;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -104,7 +104,7 @@ impl Drop for Background {
 /// has no effect of its own any more.
 fn catch_signals() -> Result<()> {
     static INSTALLED: Once = Once::new();
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals can't be caught")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals can't be caught")?;
     INSTALLED.call_once(|| {
         thread::spawn(move || {
             for signal in signals.forever() {

@@ -129,8 +129,9 @@ pub(crate) fn api_server_can_be_had() -> Result<()> {
     if std::env::var_os(PROGRAMS).is_some() { Ok(()) } else { binaries::kubernetes_can_be_had(KUBERNETES) }
 }
 
-/// Fails with the remedy when [`Programs`] would have to build and can't.
+/// Fails with the remedy when the kernel can't carry a cluster, or [`Programs`] would have to build and can't.
 pub(crate) fn can_be_had() -> Result<()> {
+    network::need_bridge_netfilter()?;
     binaries::Binaries::can_be_had(KUBERNETES)
 }
 

@@ -56,8 +56,9 @@ pub struct Options {
     /// Name of this node, as the cluster knows it [default: the host's name]
     #[arg(long, value_name = "NAME", env = "FLOW_OBSERVER_NODE_NAME")]
     pub node_name: Option<String>,
-    /// Interface that leads out of the node; may be given several times. With a plus (+eth1) it is added to those that are
-    /// found [default: those with a default route of any table, an address of the Node or of flannel, or a VXLAN tunnel]
+    /// Interface that leads out of the node; may be given several times. Where all have a plus (+eth1), they are added to those
+    /// that are found [default: those with a default route of any table or an address of the Node or of flannel, and those by
+    /// which a VXLAN device sends]
     #[arg(long = "uplink", value_name = "IFACE", env = "FLOW_OBSERVER_UPLINK", value_delimiter = ',')]
     pub uplink: Vec<String>,
     /// Address of the HTTP API

@@ -95,8 +95,12 @@ impl Vips {
         self.name_claimants();
     }
 
-    /// Takes connections to an address that came to this node by an uplink: if it is a VIP, this node holds it.
-    pub fn received(&mut self, ip: IpAddr, at: Timestamp) {
+    /// Takes connections from `client` to an address, which passed an uplink of this node: if it is a VIP, and the client is
+    /// another machine, this node receives what is sent to it.
+    pub fn received(&mut self, client: IpAddr, ip: IpAddr, at: Timestamp) {
+        if self.owners.is_own(client) {
+            return;
+        }
         if let (Some(entry), Some(mac)) = (self.entries.get_mut(&ip), self.owners.own_mac()) {
             entry.received(mac, &self.node, at);
             entry.emit(&self.node, at, &mut self.outputs);
@@ -111,8 +115,14 @@ impl Vips {
                 entry.emit(&self.node, seen.time, &mut self.outputs);
             }
             Some(_) => {}
-            None if seen.mac.is_host() && self.owners.heard(seen.ip, seen.mac) => self.name_claimants(),
-            None => self.outputs.push_back(Output::Unclaimed { count: 1 }),
+            None => {
+                let known = seen.mac.is_host().then(|| self.owners.heard(seen.ip, seen.mac)).flatten();
+                match known {
+                    Some(true) => self.name_claimants(),
+                    Some(false) => {}
+                    None => self.outputs.push_back(Output::Unclaimed { count: 1 }),
+                }
+            }
         }
     }
 

@@ -42,8 +42,8 @@ pub struct Claim {
     /// First and last announcement of this claim, or first and last connection that shows it.
     pub since: Timestamp,
     pub last_seen: Timestamp,
-    /// No announcement was seen: the node that reports this receives connections to the address by an uplink. The MAC is then
-    /// that of the interface with the node's own address.
+    /// No announcement was seen: the node that reports this receives connections to the address by an uplink, as several may
+    /// behind a router. The MAC is then that of the interface with the node's own address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub received: bool,
 }

@@ -56,6 +56,7 @@ fn doctor(cluster: &Cluster) -> Result<()> {
     let printed = cluster.kubectl(&format!("-n {AGENTS} exec {DAEMONSET} -- flow-observer doctor"))?;
     let said = |start: &str| printed.lines().any(|line| line.starts_with(start));
     ensure!(said("ok    kernel ") && said("ok    BTF ") && said("The agent can run"), "{printed}");
+    ensure!(said("ok    live agent "), "{printed}");
     ensure!(!said("fail") && !said("FAIL"), "{printed}");
     Ok(())
 }

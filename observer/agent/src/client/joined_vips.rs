@@ -1,6 +1,6 @@
 //! VIPs as several agents see them, joined into one row per address, or one per claimant where they differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
@@ -20,10 +20,18 @@ pub(crate) struct Seen {
     pub(crate) seen_by: Vec<ArcStr>,
 }
 
-/// Joins by address, then by claimant. A node outside the segment sees no claimant and so contradicts no other node.
+/// Joins by address, then by claimant. A node outside the segment sees no claimant and so contradicts no other node, and one
+/// that only receives connections contradicts none that heard an announcement.
 pub(crate) fn join(reported: impl IntoIterator<Item = (Option<ArcStr>, Vip)>) -> Vec<Seen> {
     let mut views: BTreeMap<IpAddr, BTreeMap<Option<Mac>, Seen>> = BTreeMap::new();
-    for (node, vip) in reported {
+    let reported: Vec<_> = reported.into_iter().collect();
+    let heard = |vip: &Vip| vip.claimant.as_ref().is_some_and(|claim| !claim.received);
+    let announced: BTreeSet<IpAddr> =
+        reported.iter().filter(|(_, vip)| heard(vip)).map(|(_, vip)| vip.ip).collect();
+    for (node, mut vip) in reported {
+        if announced.contains(&vip.ip) {
+            vip.claimant.take_if(|claim| claim.received);
+        }
         let view = views.entry(vip.ip).or_default();
         let claimant = vip.claimant.as_ref().map(|claim| claim.mac);
         let seen = Seen { vip, seen_by: node.into_iter().collect() };

@@ -1,4 +1,4 @@
-//! The addresses of Nodes: an interface that has one, or a subnet with one, leads to other nodes.
+//! The addresses of Nodes: an interface that has one leads to other nodes.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -63,7 +63,7 @@ impl Engine {
                 let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), now);
                 let by_uplink = matches!(pair.vantage, Vantage::Transit | Vantage::Destination);
                 if by_uplink && delta.counts.syn > 0 && !resolved.client_is_on(&self.node) {
-                    self.vips.received(pair.dst.to_canonical(), now);
+                    self.vips.received(pair.src.to_canonical(), pair.dst.to_canonical(), now);
                 }
                 // The attempts counted here may have been judged before a policy changed.
                 let recent = self.recent.decision(&pair, now);

@@ -102,7 +102,7 @@ impl Case<'_> {
     /// Returns what is gone, where a host answers for the address long after that. Before, the address may be withdrawn,
     /// e.g. because its Service has no backend.
     fn missing(&self) -> impl Iterator<Item = String> {
-        let claim = self.wire.claim();
+        let claim = self.wire.announced();
         self.api.missing().filter_map(move |(announcer, since)| {
             let claim = claim.filter(|claim| claim.last_seen.duration_since(since) > self.config.settle)?;
             let (kind, service, host) =
@@ -131,7 +131,7 @@ impl Case<'_> {
             .iter()
             .filter(|statement| statement.contradicted.is_some() && !is_one_of(statement, stuck));
         let remedies: Vec<String> = stale.filter_map(|statement| text::remedy(statement)).collect();
-        match self.wire.claim().map(|claim| self.owners.host(claim.mac)) {
+        match self.wire.announced().map(|claim| self.owners.host(claim.mac)) {
             Some(host) => text.push_str(&format!("; {host} announces it")),
             None => text.push_str("; who announces it is not known: nobody was heard"),
         }
@@ -142,7 +142,8 @@ impl Case<'_> {
     }
 
     fn wrong(&self, statement: &ApiStatement) -> String {
-        let host = self.wire.claim().map(|claim| self.owners.host(claim.mac).to_string()).unwrap_or_default();
+        let host =
+            self.wire.announced().map(|claim| self.owners.host(claim.mac).to_string()).unwrap_or_default();
         let node = statement.node.as_deref().unwrap_or_default();
         let text = format!("{} says {node}, but {host} announces it", text::object(statement));
         mended(text, statement)
@@ -150,7 +151,7 @@ impl Case<'_> {
 
     fn nodes(&self, contest: Option<&Contest>, concerned: &[&ApiStatement]) -> BTreeSet<ArcStr> {
         let rivals = contest.into_iter().flat_map(|contest| contest.hosts);
-        let claimants = rivals.chain(self.wire.claim().map(|claim| claim.mac));
+        let claimants = rivals.chain(self.wire.announced().map(|claim| claim.mac));
         let named = concerned.iter().filter_map(|statement| statement.node.as_ref());
         let named = named.filter(|node| self.owners.is_node(node));
         claimants.filter_map(|mac| self.owners.of_mac(mac)).chain(named).cloned().collect()
@@ -161,7 +162,7 @@ impl Case<'_> {
         let mut claims: Vec<_> = claims.collect();
         // Without a move there are no turns.
         if claims.is_empty() {
-            claims.extend(self.wire.claim().map(|claim| (claim.since, claim.mac)));
+            claims.extend(self.wire.announced().map(|claim| (claim.since, claim.mac)));
         }
         let claim = |(time, mac)| {
             let text = match self.owners.host(mac) {

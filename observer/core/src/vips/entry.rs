@@ -144,9 +144,7 @@ impl Entry {
 
     /// Adds the findings that there are now.
     pub(super) fn detect(&mut self, owners: &Owners, config: &VipConfig, now: Timestamp, out: &mut Detected) {
-        // A client with an old neighbour entry sends to the former holder: that contradicts no object.
-        let announced = self.wire.claim().filter(|claim| !claim.received);
-        let claimant = announced.and_then(|claim| claim.node.clone());
+        let claimant = self.wire.announced().and_then(|claim| claim.node.clone());
         self.api.compare(claimant.as_ref(), owners, now);
         let flap = flap::find(&self.moves, config, now);
         let case = Case { wire: &self.wire, api: &self.api, flap: flap.as_ref(), owners, config, now };

@@ -59,11 +59,21 @@ impl Owners {
         self.learn();
     }
 
-    /// Takes a frame in which a host claims an address. Returns true if it is a Node's, which then has this Ethernet address.
-    pub(super) fn heard(&mut self, ip: IpAddr, mac: Mac) -> bool {
-        let Some(node) = self.by_ip.get(&ip).cloned() else { return false };
-        self.remember(mac, node);
-        true
+    /// Takes a frame in which a host claims an address. If it is a Node's, that has this Ethernet address, unless another is
+    /// known to have it: a host may answer for its neighbours. Returns `None` for addresses of no Node, else whether this is
+    /// news.
+    pub(super) fn heard(&mut self, ip: IpAddr, mac: Mac) -> Option<bool> {
+        let node = self.by_ip.get(&ip).cloned()?;
+        let is_news = self.of_mac(mac).is_none();
+        if is_news {
+            self.remember(mac, node);
+        }
+        Some(is_news)
+    }
+
+    /// Is true for an address of this machine, also for one that is not its Node's.
+    pub(super) fn is_own(&self, ip: IpAddr) -> bool {
+        self.neighbours.iter().any(|(known, mac)| *known == ip && self.own.contains(mac))
     }
 
     /// Returns the Ethernet address of this node's interface that has the node's own address.

@@ -86,7 +86,8 @@ fn announcer(source: ClaimSource, name: &str, host: &str, since: Timestamp) -> A
         kind: kind.into(),
         namespace: "metallb-system".into(),
         name: name.into(),
-        service: Some(SERVICE.into()),
+        // kube-vip has one lease for all Services by default.
+        service: (name != "plndr").then(|| SERVICE.into()),
         nodes: host.chars().map(|host| arcstr::format!("node-{host}")).collect(),
         since: Some(since),
         transitions: None,

@@ -52,6 +52,12 @@ impl Wire {
         self.claims.back()
     }
 
+    /// Returns the claim that the current host announced. One that only connections show contradicts nobody: a client with
+    /// an old neighbour entry sends to the former holder, and behind a router each of several nodes may receive some.
+    pub(super) fn announced(&self) -> Option<&Claim> {
+        self.claim().filter(|claim| !claim.received)
+    }
+
     pub(super) fn claims(&self) -> &VecDeque<Claim> {
         &self.claims
     }
@@ -77,10 +83,8 @@ impl Wire {
             self.claims.push_back(claim);
             return ClaimChange::First;
         };
-        if current.received
-            && (current.mac == seen.mac || (claim.node.is_some() && current.node == claim.node))
-        {
-            // The holder that its packets had shown announces the address now.
+        // Nobody had announced the address, so it is not known to have moved.
+        if current.received {
             self.announced = to_all;
             *current = claim;
             return ClaimChange::First;
@@ -104,7 +108,7 @@ impl Wire {
         ClaimChange::Moved { from }
     }
 
-    /// Takes a connection that came to this node: it holds the address. Announcements know better, so it counts only where
+    /// Takes a connection that came to this node. Announcements know better who holds the address, so it counts only where
     /// there was none. Returns true if this is news.
     pub(super) fn received(&mut self, claim: Claim) -> bool {
         match self.claims.back_mut() {

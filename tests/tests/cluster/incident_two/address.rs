@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use lab::findings::{says, summary};
 use lab::real::{Cluster, Finding, Undo};
 use lab::wait;
@@ -27,13 +27,18 @@ fn agree(cluster: &Cluster, ip: &str, patience: Duration) -> Result<String> {
     .with_context(|| format!("{:?}", cluster.vip(ip)))
 }
 
-/// Runs the command that a conflict names.
+/// Runs the command that a conflict names, if its object really names another node.
 fn mend(cluster: &Cluster, ip: &str) -> Result<()> {
     let conflict = wait_conflict(cluster, ip, "active", |found| {
         says(&found["summary"], &["ServiceL2Status", "mends it"])
     })?;
     let remedy = summary(&conflict).split('`').find_map(|part| part.strip_prefix("kubectl "));
-    cluster.kubectl(remedy.with_context(|| format!("no command in {conflict}"))?).map(drop)
+    let remedy = remedy.with_context(|| format!("no command in {conflict}"))?;
+    let object = remedy.strip_prefix("delete ").with_context(|| format!("`{remedy}` deletes nothing"))?;
+    let named = cluster.get(object)?["status"]["node"].take();
+    let claimant = cluster.wait_claimant(ip, SOON, |_| true)?;
+    ensure!(named != claimant.as_str(), "{object} names {claimant} as well: {conflict}");
+    cluster.kubectl(remedy).map(drop)
 }
 
 /// The node that MetalLB's status names, as the agents report it.

@@ -29,8 +29,9 @@ pub(super) fn split_brain(cluster: &Cluster) -> Result<()> {
     }
     // The frames of both crossed: each node knows which came last to itself.
     let seen = cluster.vip(ip)?;
-    let is_named = |vip: &Value| vip["claimant"]["node"].is_string();
+    let is_named = |vip: &Value| vip["claimant"]["node"].is_string() && vip["claimant"]["received"].is_null();
     ensure!(!seen.is_empty() && seen.iter().all(is_named), "{seen:?}");
+    ensure!(seen.iter().any(|vip| vip["moves"].as_u64() > Some(0)), "{seen:?}");
     service.finish()
 }
 

@@ -29,6 +29,15 @@ fn nodes_that_agree_share_a_row() {
 }
 
 #[test]
+fn who_only_receives_contradicts_no_announcement() {
+    let mut received = claimed(3, 9, 0);
+    received.claimant.as_mut().unwrap().received = true;
+    let all = [("n1", claimed(1, 5, 2)), ("n3", received)];
+    assert_eq!(rows(&all).iter().map(|(mac, ..)| *mac).collect::<Vec<_>>(), [Some(1)]);
+    assert_eq!(rows(&all[1..]), [(Some(3), 0, "n3".to_owned())]);
+}
+
+#[test]
 fn claims_of_the_api_are_joined() {
     let api = |object: &str| ApiClaim {
         source: ClaimSource::Lease,

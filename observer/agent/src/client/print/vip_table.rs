@@ -48,14 +48,23 @@ impl VipTable<'_> {
         [
             ip.to_string(),
             or_dash(services.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
-            or_dash(of(|claim| claim.node.as_deref().unwrap_or("unknown").to_owned()).unwrap_or_default()),
-            or_dash(of(|claim| claim.mac.to_string()).unwrap_or_default()),
+            or_dash(of(holder).unwrap_or_default()),
+            or_dash(
+                of(|claim| if claim.received { String::new() } else { claim.mac.to_string() })
+                    .unwrap_or_default(),
+            ),
             or_dash(claimant.as_ref().map(|claim| self.look.time(claim.since)).unwrap_or_default()),
             moves.to_string(),
             or_dash(api.join(", ")),
             or_dash(seen_by.join(",")),
         ]
     }
+}
+
+fn holder(claim: &Claim) -> String {
+    let node = claim.node.as_deref().unwrap_or("unknown");
+    // Behind a router several nodes may receive connections.
+    if claim.received { format!("{node} (receives)") } else { node.to_owned() }
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::client::connect::ConnectArgs;
 use crate::client::print::printable;
@@ -18,7 +20,9 @@ const AGENT: &str = "live agent";
 /// The name of the line about one blind spot.
 const BLIND: &str = "blind spot";
 
-const ASK: &str = "what an agent can't see is not known; start one, or name it with --url";
+const ASK: &str = "what an agent can't see is not known; if one runs, name it with --url (and --ca-file)";
+/// The longest wait for the agent. The other lines don't depend on it.
+const PATIENCE: Duration = Duration::from_secs(5);
 const WAIT: &str = "if it stays so, the agent's log and docs/TROUBLESHOOTING.md name the cause";
 const MEND: &str = "connections there may be missing from everything that the agent reports";
 
@@ -64,12 +68,16 @@ impl LiveArgs {
     pub(super) async fn checks(&self) -> Vec<Check> {
         let url = self.address();
         let asked = match Target::new(&url, &self.connect) {
-            Ok(target) => target.answer("/readyz").await,
-            Err(error) => Err(error),
+            Ok(target) => timeout(PATIENCE, target.answer("/readyz")).await,
+            Err(error) => Ok(Err(error)),
         };
         match asked {
-            Ok(body) => lines(&url, &body),
-            Err(error) => vec![warn(AGENT, &error.to_string(), ASK)],
+            Ok(Ok(body)) => lines(&url, &body),
+            Ok(Err(error)) => vec![warn(AGENT, &error.to_string(), ASK)],
+            Err(_) => {
+                let found = format!("what listens at {url} did not answer within {} s", PATIENCE.as_secs());
+                vec![warn(AGENT, &found, ASK)]
+            }
         }
     }
 

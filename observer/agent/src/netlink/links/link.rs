@@ -14,7 +14,7 @@ pub enum UplinkChoice {
 }
 
 impl UplinkChoice {
-    /// Reads the names of `--uplink`. Those with a plus are added to what is found. Others replace it.
+    /// Reads the names of `--uplink`. Where all have a plus, they are added to what is found; else they replace it.
     #[must_use]
     pub fn parse(names: &[String]) -> Self {
         let bare = || names.iter().map(|name| name.strip_prefix('+').unwrap_or(name).to_owned()).collect();

@@ -144,16 +144,16 @@ impl LinkTable {
     }
 
     fn found(&self, raw: &LinkMessage) -> Option<Because> {
-        // A policy may send traffic to a pod, e.g. a VPN's. That leads out of the node only from there.
-        let by_policy = || self.other_defaults.contains(&raw.ifindex) && !self.leads_to_pods(raw);
+        // A policy or a tunnel may send traffic to a pod, e.g. a VPN's. That leads out of the node only from there.
+        let leads_out = || !self.leads_to_pods(raw);
         if self.default_routes.contains(&raw.ifindex) {
             Some(Because::DefaultRoute)
         } else if self.has_address(raw.ifindex, |address| self.node_addresses.contains(address)) {
             Some(Because::NodeAddress)
-        } else if by_policy() {
+        } else if self.other_defaults.contains(&raw.ifindex) && leads_out() {
             Some(Because::OtherDefaultRoute)
         } else {
-            self.is_underlay(raw.ifindex).then_some(Because::Underlay)
+            (self.is_underlay(raw.ifindex) && leads_out()).then_some(Because::Underlay)
         }
     }
 

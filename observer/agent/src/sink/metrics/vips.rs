@@ -171,6 +171,7 @@ fn announcers(vip: &Vip) -> BTreeSet<Announcer> {
     let wire = vip
         .claimant
         .iter()
+        .filter(|claim| !claim.received)
         .map(|claim| (ClaimSource::Wire, claim.node.clone().unwrap_or_default(), claim.mac.to_string()));
     // An object without a node names no announcer.
     let api = vip.api.iter().filter_map(|claim| Some((claim.source, claim.node.clone()?, String::new())));

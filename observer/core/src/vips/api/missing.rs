@@ -33,7 +33,8 @@ impl Missing {
         }
         // An object of another source that describes the present takes its place, e.g. after a change of the announcer.
         let is_there = |service: &ObjectRef| {
-            now_there.iter().any(|other| other.is_comparable() && other.service() == Some(service))
+            let stands_for = |other: &ApiStatement| other.service().is_none_or(|of| of == service);
+            now_there.iter().any(|other| other.is_comparable() && stands_for(other))
         };
         self.0.retain(|(_, service), _| services.contains(service) && !is_there(service));
     }

@@ -156,6 +156,7 @@ fn the_api_against_the_wire(#[case] objects: &str, #[case] expected: &str) {
 #[case::an_event_alone("0 event:o=a b*; 60")]
 #[case::it_never_had_a_status("0 event:o=a a*; 60")]
 #[case::a_status_gives_way_to_a_lease("0 l2:o=a a*; 20 l2:o- lease:p=a; 60")]
+#[case::a_status_gives_way_to_a_lease_for_all("0 l2:o=a a*; 20 l2:o- lease:plndr=a; 35 a?; 60")]
 #[case::nobody_was_heard_of_whose_status_is_gone("0 l2:o=a; 20 l2:o-; 60")]
 #[case::it_follows_in_time("0 l2:o=a a*; 20 b*; 28 l2:p=b l2:o-; 60")]
 fn no_contradiction(#[case] script: &str) {

@@ -11,7 +11,11 @@ fn at_home() -> Scene {
 
 /// Snapshots follow within a second.
 fn receive(scene: &mut Scene) {
-    scene.vips.received(ip(VIP), millis(scene.now));
+    receive_from(scene, "192.0.2.77");
+}
+
+fn receive_from(scene: &mut Scene, client: &str) {
+    scene.vips.received(ip(client), ip(VIP), millis(scene.now));
     let later = scene.now / 1_000 + 2;
     scene.play(&later.to_string());
 }
@@ -29,6 +33,34 @@ fn who_receives_connections_to_a_vip_holds_it() {
     scene.play("20 b!");
     assert_eq!(scene.moves(ClaimSource::Wire), 1);
     assert_eq!(scene.snapshot(VIP).claimant.unwrap().node.as_deref(), Some("node-b"));
+}
+
+/// Behind a router, or with an old neighbour entry of the client, a node receives without having had the address.
+#[test]
+fn the_first_announcement_after_a_connection_is_no_move() {
+    let mut scene = at_home();
+    receive(&mut scene);
+    scene.play("10 b!; 12");
+    assert_eq!(scene.snapshot(VIP).claimant.unwrap().node.as_deref(), Some("node-b"));
+    assert_eq!(scene.moves(ClaimSource::Wire), 0);
+}
+
+#[test]
+fn a_connection_announces_nothing_when_a_status_is_gone() {
+    let mut scene = at_home();
+    scene.play("0 l2:o=a; 20 l2:o-; 40");
+    receive(&mut scene);
+    scene.play("60");
+    assert!(scene.snapshot(VIP).claimant.unwrap().received);
+    assert_eq!(scene.changes(), Vec::<String>::new());
+}
+
+#[test]
+fn what_this_machine_sends_is_not_received() {
+    let mut scene = at_home();
+    scene.vips.neighbours(&[(node_ip('a'), mac('a')), (ip("192.0.2.9"), mac('a'))], &[mac('a')]);
+    receive_from(&mut scene, "192.0.2.9");
+    assert!(scene.snapshot(VIP).claimant.is_none());
 }
 
 /// A client with an old neighbour entry still sends to the former holder.
