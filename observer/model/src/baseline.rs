@@ -35,19 +35,19 @@ pub struct Baseline {
     /// Number of flows that newer ones replaced because there were too many.
     #[serde(default)]
     pub lost: u64,
-    /// What could not be read, so that the inventory or the flows lack it. Only
-    /// `flow-observer snapshot` writes it.
+    /// What could not be read, so that the inventory or the flows lack it or have it as it was before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(skip)]
     pub missing: Vec<Missing>,
 }
 
 /// Something that a snapshot lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Missing {
     /// The kind of objects, or whose flows.
+    #[schemars(with = "String")]
     pub what: ArcStr,
     /// The reason, for people.
+    #[schemars(with = "String")]
     pub why: ArcStr,
 }
 

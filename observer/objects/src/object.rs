@@ -80,7 +80,8 @@ impl Object {
     }
 
     /// Is true for a policy, also one that isn't judged.
-    pub(crate) fn is_policy(&self) -> bool {
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
         matches!(self.body, Body::Policy(_))
     }
 

@@ -74,7 +74,7 @@ async fn snapshot(args: &SnapshotArgs, mut out: impl Write, mut notes: impl Writ
     };
     for missing in &snapshot.missing {
         let missing = printable(&missing.to_string());
-        writeln!(notes, "warning: {missing}; a verdict that may depend on it is unknown")?;
+        writeln!(notes, "warning: {missing}")?;
     }
     let mut json = serde_json::to_vec(&snapshot)?;
     json.push(b'\n');

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use flow_model::baseline::{Baseline, VERSION};
+use flow_model::baseline::{Baseline, Missing, VERSION};
 use flow_model::inventory::Inventory;
 use jiff::Timestamp;
 
@@ -33,5 +33,7 @@ fn take(shared: &Shared, time: Timestamp) -> Baseline {
     let (flows, lost) = shared.baseline.snapshot();
     let inventory = Inventory { objects: BTreeMap::new(), ..Inventory::clone(&shared.inventory()) };
     let node = shared.node().clone();
-    Baseline { version: VERSION, node, time, inventory: inventory.into(), flows, lost, missing: Vec::new() }
+    let stale = shared.readiness.stale().into_iter();
+    let missing = stale.map(|(what, why)| Missing { what: what.into(), why }).collect();
+    Baseline { version: VERSION, node, time, inventory: inventory.into(), flows, lost, missing }
 }

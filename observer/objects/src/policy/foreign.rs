@@ -51,7 +51,7 @@ pub(crate) fn is_name(kind: &str) -> bool {
 fn of(object: &Value) -> Option<Foreign> {
     let (kind, version) = (object["kind"].as_str()?, object["apiVersion"].as_str()?);
     let Some((group, _)) = version.split_once('/') else { return table::default_of_plugin(object) };
-    if calico::is_copy(group, object["metadata"]["name"].as_str().unwrap_or_default()) {
+    if calico::is_copy(group, kind, object["metadata"]["name"].as_str().unwrap_or_default()) {
         return None;
     }
     match Kind::of_object(kind, Some(group)) {

@@ -1,6 +1,6 @@
 //! The snapshots of several nodes as one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub(super) fn merge(baselines: &[Baseline]) -> Merged {
 pub fn join(baselines: &[Baseline]) -> Option<Baseline> {
     let newest = baselines.iter().max_by_key(|baseline| baseline.time)?;
     let Merged { inventory, flows } = merge(baselines);
+    // Each node says it of the same cluster.
+    let missing: BTreeSet<_> = baselines.iter().flat_map(|baseline| &baseline.missing).collect();
     let nodes: Vec<_> = baselines.iter().map(|baseline| baseline.node.as_str()).collect();
     Some(Baseline {
         version: newest.version,
@@ -51,7 +53,7 @@ pub fn join(baselines: &[Baseline]) -> Option<Baseline> {
         inventory,
         flows,
         lost: baselines.iter().map(|baseline| baseline.lost).sum(),
-        missing: baselines.iter().flat_map(|baseline| baseline.missing.iter().cloned()).collect(),
+        missing: missing.into_iter().cloned().collect(),
     })
 }
 

@@ -192,6 +192,9 @@ async fn samples(agent: &Agent, document: &Document) -> Vec<Sample> {
     for answer in agent.readiness().await {
         samples.extend(document.operation("GET", "/readyz").samples(&answer));
     }
+    // Something is stale now.
+    let snapshot = agent.get("/api/v1/snapshot", &[]).await;
+    samples.extend(document.operation("GET", "/api/v1/snapshot").samples(&snapshot));
     let refused = agent.get("/api/v1/vips?no-such=1", &[]).await;
     samples.extend(document.operation("GET", "/api/v1/vips").samples(&refused));
     // Filters have the kinds, records each its own.

@@ -35,7 +35,9 @@ pub(super) fn applied(of: &Endpoint, mut value: Value) -> (Option<ObjectRef>, Ve
     let key = ObjectId::of(&value).ok().map(|id| id.object);
     let mut notes = Vec::new();
     let object = Object::from_value(value, &mut notes);
-    if let (Resource::Foreign(kind), Some(_)) = (of.resource, &object) {
+    if let Resource::Foreign(kind) = of.resource
+        && object.as_ref().is_some_and(Object::is_policy)
+    {
         // One sentence for all of a kind: that they aren't judged is no fault of any.
         notes = vec![format!(
             "the cluster has policies of {} ({kind}), which aren't judged: verdicts on the pods that they may select are unknown",

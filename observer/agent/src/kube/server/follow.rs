@@ -74,10 +74,20 @@ impl Follower {
             if failure == Failure::Stopped || !self.report(&failure).await {
                 return;
             }
-            tokio::time::sleep(self.wait.after(&failure)).await;
+            let time = self.wait.after(&failure);
+            self.pause(time).await;
             if matches!(failure, Failure::Unauthorized(_) | Failure::Other(_)) {
                 self.api.renew().await;
             }
+        }
+    }
+
+    /// Waits before the next round. Policies of other projects are asked for at once when the server's groups change.
+    async fn pause(&mut self, time: Duration) {
+        let is_foreign = matches!(self.resource, Resource::Foreign(_));
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            Ok(()) = self.groups.changed(), if is_foreign => {}
         }
     }
 
@@ -129,14 +139,22 @@ impl Follower {
 
     /// Returns where the server has the resource. It decides in which version it has the policies of other projects.
     async fn endpoint(&mut self) -> Result<Endpoint, Failure> {
-        let foreign = match self.resource {
+        let kind = match self.resource {
             Resource::Known(kind) => return Ok(Endpoint::known(kind)),
-            foreign @ Resource::Foreign(_) => foreign,
+            Resource::Foreign(kind) => kind,
         };
-        let groups = self.groups.wait_for(Option::is_some).await.map_err(|_| Failure::Stopped)?.clone();
-        let groups = groups.ok_or(Failure::Absent)??;
-        let version = groups.get(foreign.group()).ok_or(Failure::Absent)?;
-        Ok(Endpoint::in_version(foreign, version))
+        self.groups.wait_for(Option::is_some).await.map_err(|_| Failure::Stopped)?;
+        let groups = self.groups.borrow_and_update().clone().ok_or(Failure::Absent)??;
+        if kind.shown_from().is_some_and(|stored| groups.contains_key(stored)) {
+            return Err(Failure::Absent);
+        }
+        for version in groups.get(kind.group()).ok_or(Failure::Absent)? {
+            let endpoint = Endpoint::in_version(self.resource, version);
+            if self.lists(&endpoint).await? {
+                return Ok(endpoint);
+            }
+        }
+        Err(Failure::Absent)
     }
 
     async fn list(&mut self, endpoint: &Endpoint) -> Result<String, Failure> {

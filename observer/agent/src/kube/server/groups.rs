@@ -1,4 +1,4 @@
-//! The API groups that the server has, each with its preferred version. Policies of other projects are asked for only where
+//! The API groups that the server has, each with its versions. Policies of other projects are asked for only where
 //! their group is: most clusters have few of them.
 
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ use crate::kube::server::wait::{Wait, spread};
 /// A larger answer is refused. That of a cluster with hundreds of groups has 100 KiB.
 const MOST: usize = 8 << 20;
 
-/// The preferred version of each group.
-pub(super) type Versions = HashMap<String, String>;
+/// The versions of each group, the preferred one first. It need not have all resources of the group.
+pub(super) type Versions = HashMap<String, Vec<String>>;
 
 /// The groups as they were last known. It is `None` before the first answer, and an error where there was none so far.
 pub(super) type Groups = Option<Result<Arc<Versions>, Failure>>;
@@ -86,9 +86,12 @@ async fn ask(client: &Client) -> Result<Versions, Failure> {
     let text = text.map_err(|_| Failure::silent(SILENCE))?.map_err(|e| Failure::Other(e.to_string()))?;
     let list: APIGroupList = serde_json::from_slice(&text.to_bytes())
         .map_err(|e| Failure::Other(format!("the list of API groups can't be read: {e}")))?;
-    let versions = list.groups.into_iter().filter_map(|group| {
-        let version = group.preferred_version.or_else(|| group.versions.into_iter().next())?;
-        Some((group.name, version.version))
+    let versions = list.groups.into_iter().map(|group| {
+        let preferred = group.preferred_version.map(|preferred| preferred.version);
+        let mut versions: Vec<_> = preferred.clone().into_iter().collect();
+        let others = group.versions.into_iter().map(|version| version.version);
+        versions.extend(others.filter(|version| Some(version) != preferred.as_ref()));
+        (group.name, versions)
     });
     Ok(versions.collect())
 }

@@ -38,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) asked: Mutex<Vec<String>>,
     /// The API groups with their versions; without any the server has no such list.
     groups: Mutex<Vec<(&'static str, &'static str)>>,
+    /// Groups whose preferred version lists no resource; version `v0` has them all.
+    empty: Mutex<Vec<&'static str>>,
 }
 
 impl Default for Answer {
@@ -63,6 +65,24 @@ impl Server {
     /// Adds an API group.
     pub(crate) fn group(&self, name: &'static str, version: &'static str) {
         self.groups.lock().push((name, version));
+    }
+
+    /// Adds an API group whose resources are in another version than the preferred one.
+    pub(crate) fn group_of_older(&self, name: &'static str, preferred: &'static str) {
+        self.empty.lock().push(name);
+        self.group(name, preferred);
+    }
+
+    /// Returns what the server lists at a path, if that is a version of a group.
+    fn listed(&self, path: &str) -> Option<Value> {
+        let (name, version) = path.strip_prefix("/apis/")?.split_once('/')?;
+        let preferred = self.groups.lock().iter().find(|(group, _)| *group == name)?.1;
+        let is_empty = self.empty.lock().contains(&name);
+        if version != if is_empty { "v0" } else { preferred } {
+            return (version == preferred).then(|| json!({"resources": []}));
+        }
+        let names: Vec<_> = self.answers.lock().keys().map(|name| json!({"name": name})).collect();
+        Some(json!({"resources": names}))
     }
 
     fn groups(&self) -> Response<Body> {
@@ -96,11 +116,8 @@ impl Server {
         if request.uri().path() == "/apis" {
             return self.groups();
         }
-        let is_group =
-            |(name, version): &(&str, &str)| request.uri().path() == format!("/apis/{name}/{version}");
-        if self.groups.lock().iter().any(is_group) {
-            let names: Vec<_> = self.answers.lock().keys().map(|name| json!({"name": name})).collect();
-            return Response::new(full(json!({"resources": names}).to_string()));
+        if let Some(listed) = self.listed(request.uri().path()) {
+            return Response::new(full(listed.to_string()));
         }
         let plural = request.uri().path().rsplit('/').next().unwrap_or_default();
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));

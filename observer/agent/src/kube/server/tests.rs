@@ -184,7 +184,6 @@ async fn a_kind_may_appear_later_and_disappear() {
     assert_eq!(known.objects.get("ServiceL2Status"), None);
 }
 
-/// Every server has EndpointSlices, so an answer that says otherwise is an error.
 fn cilium(name: &str) -> serde_json::Value {
     json!({"metadata": {"name": name, "namespace": "web", "resourceVersion": "11"},
         "spec": {"endpointSelector": {"matchLabels": {"app": "a"}}, "ingress": [{}]}})
@@ -227,6 +226,26 @@ async fn policies_of_other_projects_are_followed_where_the_server_has_them() {
 }
 
 #[tokio::test]
+async fn policies_are_found_in_the_version_that_has_them() {
+    let server = Server::new();
+    server.group_of_older("cilium.io", "v2");
+    server.set("ciliumnetworkpolicies", |a| a.items = vec![cilium("x")]);
+    // Calico's API server shows what is stored in the other group.
+    for group in ["projectcalico.org", "crd.projectcalico.org"] {
+        server.group(group, "v3");
+    }
+    server.set("globalnetworkpolicies", |a| {
+        a.items = vec![json!({"metadata": {"name": "g"}, "spec": {"selector": "all()"}})];
+    });
+    let url = Arc::clone(&server).start().await;
+    let mut source = Source::start(&url).await;
+    let both = |i: &Inventory| unjudged(i) == ["CiliumNetworkPolicy x", "GlobalNetworkPolicy g"];
+    source.until("both", both).await;
+    assert_eq!(server.asked("/apis/cilium.io/v2/ciliumnetworkpolicies"), 0);
+    assert_eq!(server.asked("/apis/projectcalico.org/v3/globalnetworkpolicies"), 0);
+}
+
+#[tokio::test]
 async fn verdicts_are_not_guessed_while_policies_of_other_projects_cant_be_read() {
     let server = Server::new();
     server.group("security.istio.io", "v1");
@@ -242,6 +261,7 @@ async fn verdicts_are_not_guessed_while_policies_of_other_projects_cant_be_read(
     source.until("the right", |i| i.policies.broken.is_empty()).await;
 }
 
+/// Every server has EndpointSlices, so an answer that says otherwise is an error.
 #[tokio::test]
 async fn a_server_without_slices_is_reported() {
     let server = Server::new();

@@ -11,8 +11,12 @@ use crate::policy::names;
 
 /// Is true for what Calico's API server shows of a policy of Kubernetes, which is judged by itself. Nobody else may use these
 /// names.
-pub(super) fn is_copy(group: &str, name: &str) -> bool {
-    let copies = ["knp.default.", "kanp.adminnetworkpolicy.", "kbanp.baselineadminnetworkpolicy."];
+pub(super) fn is_copy(group: &str, kind: &str, name: &str) -> bool {
+    let copies: &[&str] = match kind {
+        "NetworkPolicy" => &["knp.default."],
+        "GlobalNetworkPolicy" => &["kanp.adminnetworkpolicy.", "kbanp.baselineadminnetworkpolicy."],
+        _ => &[],
+    };
     group == "projectcalico.org" && copies.iter().any(|prefix| name.starts_with(prefix))
 }
 

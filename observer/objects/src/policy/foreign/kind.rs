@@ -61,6 +61,14 @@ impl ForeignKind {
         self.row().foreign.maker
     }
 
+    /// Returns the group from which this one shows the same policies, if the server has it. Calico's API server shows an account
+    /// only the policies of the tiers that it may read
+    /// (<https://docs.tigera.io/calico/latest/network-policy/policy-tiers/rbac-tiered-policies>).
+    #[must_use]
+    pub fn shown_from(self) -> Option<&'static str> {
+        (self.group() == "projectcalico.org").then_some("crd.projectcalico.org")
+    }
+
     /// Returns what stands for all policies of the kind while none can be read.
     pub(crate) fn missing(self, why: &ArcStr) -> BrokenPolicy {
         BrokenPolicy::any_of(self.name().into(), why.clone(), Some(Tier::Admin))

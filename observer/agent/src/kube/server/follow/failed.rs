@@ -4,6 +4,7 @@ use flow_objects::kinds::Presence;
 
 use crate::kube::server::failure::Failure;
 use crate::kube::server::follow::Follower;
+use crate::kube::server::resource::Endpoint;
 use crate::kube::server::state::Sync;
 
 impl Follower {
@@ -29,19 +30,25 @@ impl Follower {
         self.send_state(Sync::Absent).await
     }
 
-    /// Asks whether the server has the kind, which every account may. A request for a kind that doesn't exist may be forbidden.
+    /// Asks whether the server has the kind. A request for a kind that doesn't exist may be forbidden.
     async fn exists(&mut self) -> bool {
-        // Without an answer it may exist.
-        let Ok(endpoint) = self.endpoint().await else { return true };
+        match self.endpoint().await {
+            Ok(endpoint) => self.lists(&endpoint).await.unwrap_or(true),
+            Err(failure) => failure != Failure::Absent,
+        }
+    }
+
+    /// Asks whether the server has the kind in this version, which every account may.
+    pub(super) async fn lists(&self, endpoint: &Endpoint) -> Result<bool, Failure> {
         let request = http::Request::get(endpoint.discovery()).body(Vec::new());
-        let Ok(request) = request else { return true };
+        let request = request.map_err(|e| Failure::Other(e.to_string()))?;
         match self.api.client().request::<serde_json::Value>(request).await {
             Ok(list) => {
                 let kinds = list["resources"].as_array().into_iter().flatten();
-                kinds.into_iter().any(|resource| resource["name"] == self.resource.plural())
+                Ok(kinds.into_iter().any(|resource| resource["name"] == self.resource.plural()))
             }
-            Err(kube::Error::Api(status)) => status.code != 404,
-            Err(_) => true,
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 }
