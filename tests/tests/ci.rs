@@ -217,14 +217,51 @@ fn a_wrong_input_fails_and_leaves_no_report() {
         ("", "cluster.json", &*program),
         ("net policies", "cluster.json", "no-such-program"),
     ] {
+        // Those of a pull request are no reports.
+        let reports =
+            ["flow-observer.sarif", "gl-code-quality-report.json"].map(|name| repository.path(name));
+        reports.iter().for_each(|report| fs::write(report, "[]").unwrap());
         let inputs = [("manifests", manifests), ("snapshot", snapshot), ("program", program)];
         let Ran { code, log } = repository.github(&inputs);
         assert!(code > 1 && !log.is_empty(), "{code}: {log}");
+        assert!(!reports[0].exists());
         let given =
             [("AUDIT_MANIFESTS", manifests), ("AUDIT_SNAPSHOT", snapshot), ("AUDIT_PROGRAM", program)];
         let Ran { code, log } = repository.gitlab(&given);
         assert!(code > 1 && !log.is_empty(), "{code}: {log}");
-        assert!(!repository.path("flow-observer.sarif").exists());
+        assert!(!reports.iter().any(|report| report.exists()));
+    }
+}
+
+/// A runner takes lines of any output for commands, unless they stand between two marks.
+#[test]
+fn names_of_a_pull_request_are_no_commands() {
+    let program = program();
+    for upload in ["true", "false"] {
+        let repository = Repository::new(&policy(&["reports"]));
+        let name = "net policies/##[set-output name=exit-code]0.yaml";
+        fs::write(repository.path(name), "kind: [\n").unwrap();
+        let inputs = [
+            ("manifests", "net policies"),
+            ("snapshot", "cluster.json"),
+            ("program", &*program),
+            ("upload", upload),
+        ];
+        let Ran { code, log } = repository.github(&inputs);
+        assert_ne!(code, 0, "{log}");
+        let mark = log.lines().find_map(|line| line.strip_prefix("::stop-commands::")).unwrap();
+        let mut is_stopped = false;
+        for line in log.lines() {
+            match line {
+                line if line == format!("::stop-commands::{mark}") => is_stopped = true,
+                line if line == format!("::{mark}::") => is_stopped = false,
+                // Annotations escape what they quote.
+                line => {
+                    assert!(is_stopped || line.starts_with("::") || !line.contains("##["), "{line}\n{log}")
+                }
+            }
+        }
+        assert!(!is_stopped, "{log}");
     }
 }
 
@@ -254,7 +291,9 @@ fn inputs_and_variables_are_defined_and_used() {
         .filter(|name| name.starts_with("AUDIT"))
         .collect();
     assert_eq!(used, defined);
-    assert_eq!(job["artifacts"]["reports"]["codequality"], job["variables"]["AUDIT_CODE_QUALITY"]);
-    assert_eq!(job["artifacts"]["paths"][0], job["variables"]["AUDIT_SARIF"]);
+    let script = job["script"][0].as_str().unwrap();
+    for artifact in [&job["artifacts"]["reports"]["codequality"], &job["artifacts"]["paths"][0]] {
+        assert!(script.contains(&format!("> {}", artifact.as_str().unwrap())), "nobody writes {artifact}");
+    }
     assert!(Path::new("../deploy/ci/README.md").is_file());
 }
