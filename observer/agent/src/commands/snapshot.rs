@@ -37,8 +37,8 @@ Examples:
   flow-observer explain --cluster dir:cluster.json web/front-5d-x1 data/valkey:6379
 
 The file holds pods, Services, nodes, namespaces and policies, each without what no verdict needs. It never holds
-Secrets or ConfigMaps, which aren't read. Without --url and --all-nodes the account needs to list namespaces. What
-else it may not list is named here and in the file, and verdicts by it are then unknown.
+Secrets or ConfigMaps, which aren't read. Without --url and --all-nodes the account needs to list and watch
+namespaces. What else it may not list and watch is named here and in the file, and verdicts by it are then unknown.
 
 Exit codes:
   0  written, also where something is missing in it
