@@ -257,7 +257,7 @@ fn names_of_a_pull_request_are_no_commands() {
                 line if line == format!("::{mark}::") => is_stopped = false,
                 // Annotations escape what they quote.
                 line => {
-                    assert!(is_stopped || line.starts_with("::") || !line.contains("##["), "{line}\n{log}")
+                    assert!(is_stopped || line.starts_with("::") || !line.contains("##["), "{line}\n{log}");
                 }
             }
         }
