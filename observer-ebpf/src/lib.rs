@@ -13,7 +13,8 @@ mod values;
 
 pub use decode::DecodeError;
 pub use maps::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue, place,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, TransitReset, VipValue,
+    place,
 };
 pub use netns::{NamespaceCheck, NamespaceKey, NamespaceLayout};
 pub use record::*;

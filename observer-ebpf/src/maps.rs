@@ -148,6 +148,8 @@ impl ConnValue {
     pub const FOREIGN: u8 = 2;
     /// The client has sent a RST for its own SYN.
     pub const GAVE_UP: u8 = 4;
+    /// A SYN was seen on its way into a pod of this node.
+    pub const ARRIVED: u8 = 8;
 
     /// Returns the addresses of the attempt with this key.
     #[inline(always)]
@@ -231,6 +233,19 @@ pub struct TransitReset {
     pub _pad: [u8; 5],
 }
 
+/// Counts the SYNs that enter a pod's interface and the SYN-ACKs that leave it, as far as these tell whether packets reach
+/// the pod past the hooks. The key is the ifindex.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handshakes {
+    /// SYNs on their way into the pod.
+    pub syns: u64,
+    /// SYN-ACKs of the pod whose SYN entered the node by another hook, but was not seen on its way into a pod.
+    pub bypassed: u64,
+    /// SYN-ACKs of the pod that belong to no known SYN. NAT may have changed it, or it is forgotten.
+    pub unknown: u64,
+}
+
 /// Identifies what drops are counted by: the pair and the reason.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -291,6 +306,7 @@ impl VipValue {
 }
 
 const _: () = assert!(size_of::<TransitReset>() == 56);
+const _: () = assert!(size_of::<Handshakes>() == 24);
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
 const _: () = assert!(size_of::<ConnKey>() == 24);
@@ -303,7 +319,10 @@ const _: () = assert!(size_of::<VipValue>() == 40);
 #[cfg(feature = "user")]
 mod pod {
     #![expect(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
-    use super::{ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, PairKey, TransitReset, VipValue};
+    use super::{
+        ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, TransitReset,
+        VipValue,
+    };
 
     macro_rules! pod {
         ($($t:ty),*) => {$(
@@ -312,5 +331,16 @@ mod pod {
             unsafe impl aya::Pod for $t {}
         )*};
     }
-    pod!(PairKey, Counters, ConnKey, ConnValue, FlowKey, FlowValue, DropKey, VipValue, TransitReset);
+    pod!(
+        PairKey,
+        Counters,
+        ConnKey,
+        ConnValue,
+        FlowKey,
+        FlowValue,
+        DropKey,
+        VipValue,
+        TransitReset,
+        Handshakes
+    );
 }

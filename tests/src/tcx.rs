@@ -14,13 +14,15 @@ use crate::netns::Netns;
 pub const FOREIGN: &str = "foreign_probe";
 
 /// `return TC_ACT_UNSPEC`: the next program decides.
-const PROGRAM: [u64; 2] = [0xffff_ffff_0000_00b7, 0x95];
+const PASS: [u64; 2] = [0xffff_ffff_0000_00b7, 0x95];
 
 /// The place where the program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
     Tcx,
     Clsact,
+    /// Before all other filters.
+    ClsactFirst,
 }
 
 /// A program that stays attached until this is dropped.
@@ -36,21 +38,44 @@ impl Foreign {
     /// # Errors
     /// Fails when the kernel refuses the program or its attachment.
     pub fn attach(ns: &Netns, device: &str, place: Where) -> Result<Self> {
-        let mut ebpf = Ebpf::load(&elf()?).context("load the foreign program")?;
+        Self::load(&PASS, ns, device, place, &[TcAttachType::Ingress, TcAttachType::Egress])
+    }
+
+    /// Hands the IPv4 packets that a device receives to the other end of a veth, past its host's end.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses the program or its attachment.
+    pub fn redirect_to_peer(ns: &Netns, device: &str, veth: u32) -> Result<Self> {
+        Self::load(&redirect_to_peer(veth), ns, device, Where::Tcx, &[TcAttachType::Ingress])
+    }
+
+    fn load(
+        code: &[u64],
+        ns: &Netns,
+        device: &str,
+        place: Where,
+        directions: &[TcAttachType],
+    ) -> Result<Self> {
+        let mut ebpf = Ebpf::load(&elf(code)?).context("load the foreign program")?;
         let program: &mut SchedClassifier =
             ebpf.program_mut(FOREIGN).context("the foreign program is missing")?.try_into()?;
         program.load()?;
         ns.run(|| -> Result<()> {
-            for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
+            for direction in directions {
+                // It may be there already.
+                let clsact = || drop(aya::programs::tc::qdisc_add_clsact(device));
                 let options = match place {
                     Where::Tcx => TcAttachOptions::TcxOrder(aya::programs::LinkOrder::default()),
                     Where::Clsact => {
-                        // It may be there already.
-                        drop(aya::programs::tc::qdisc_add_clsact(device));
+                        clsact();
                         TcAttachOptions::Netlink(NlOptions::default())
                     }
+                    Where::ClsactFirst => {
+                        clsact();
+                        TcAttachOptions::Netlink(NlOptions { priority: 1, ..NlOptions::default() })
+                    }
                 };
-                program.attach_with_options(device, direction, options)?;
+                program.attach_with_options(device, *direction, options)?;
             }
             Ok(())
         })?;
@@ -94,11 +119,26 @@ pub fn our_programs(ns: &Netns) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// `if (skb->protocol == htons(ETH_P_IP)) return bpf_redirect_peer(veth, 0); return TC_ACT_UNSPEC`. The fields of an
+/// instruction are those of `struct bpf_insn`: code, registers, offset and immediate, from the lowest byte on.
+fn redirect_to_peer(veth: u32) -> [u64; 8] {
+    [
+        0x0010_1261,
+        0x0000_0008_0004_0255,
+        (u64::from(veth) << 32) | 0x01b7,
+        0x02b7,
+        0x0000_009b_0000_0085,
+        0x95,
+        PASS[0],
+        PASS[1],
+    ]
+}
+
 /// The smallest object file that a loader takes.
-fn elf() -> Result<Vec<u8>> {
+fn elf(code: &[u64]) -> Result<Vec<u8>> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
     let text = object.add_section(Vec::new(), b"classifier".to_vec(), SectionKind::Text);
-    let code: Vec<u8> = PROGRAM.iter().flat_map(|insn| insn.to_le_bytes()).collect();
+    let code: Vec<u8> = code.iter().flat_map(|insn| insn.to_le_bytes()).collect();
     object.append_section_data(text, &code, 8);
     let license = object.add_section(Vec::new(), b"license".to_vec(), SectionKind::Data);
     object.append_section_data(license, b"GPL\0", 1);

@@ -4,7 +4,7 @@ use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Van
 
 use super::emit::{self, now};
 use super::segment::{Segment, Sighting};
-use super::tables::{self, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
+use super::tables::{self, CLOSED, CONNS, ENDED, Handshake, LASTING, OPENED, add, counters};
 
 const ANY: u64 = 0;
 /// A packet reaches its next hook much sooner than a host repeats a SYN: after 1 s, or 200 ms where an administrator has
@@ -15,6 +15,9 @@ const PASSAGE_NS: u64 = 150_000_000;
 #[inline(never)]
 pub(super) fn syn(seen: &Segment<'_>) {
     let key = ConnKey { src: seen.ip.src, isn: seen.tcp.seq, sport: seen.tcp.sport, _pad: [0; 2] };
+    if seen.hook == hook::POD_IN {
+        tables::count_handshake(seen.place >> 1, Handshake::Syn);
+    }
     match CONNS.get_ptr_mut(&key) {
         // SAFETY: map values stay valid while the program runs; other CPUs may write the same fields, and
         // each field is a single word.
@@ -34,6 +37,9 @@ fn is_repeated(seen: &Segment<'_>, conn: &ConnValue) -> bool {
 
 #[inline(always)]
 fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
+    if seen.hook == hook::POD_IN {
+        conn.flags |= ConnValue::ARRIVED;
+    }
     if !is_repeated(seen, conn) {
         return further(seen, key, conn);
     }
@@ -157,7 +163,11 @@ fn fresh(seen: &Segment<'_>) -> ConnValue {
         }
         .byte(),
         answers: 0,
-        flags: if seen.foreign { ConnValue::FOREIGN } else { 0 },
+        flags: match (seen.foreign, seen.hook) {
+            (true, _) => ConnValue::FOREIGN,
+            (false, hook::POD_IN) => ConnValue::ARRIVED,
+            _ => 0,
+        },
     }
 }
 
@@ -186,6 +196,9 @@ pub(super) fn syn_ack(seen: &Segment<'_>) {
     if is_others(seen, conn) {
         return;
     }
+    if seen.hook == hook::POD_OUT && conn.flags & ConnValue::ARRIVED == 0 {
+        tables::count_handshake(seen.place >> 1, Handshake::Bypassed);
+    }
     note_answer(seen, &key, conn);
     conn.flags &= !ConnValue::REFUSED;
     if !is_delivered(seen, conn) {
@@ -210,12 +223,21 @@ pub(super) fn is_others(seen: &Segment<'_>, conn: &ConnValue) -> bool {
 /// the connection is open now.
 #[inline(never)]
 fn late(seen: &Segment<'_>, key: &ConnKey) {
-    let Some(conn) = ENDED.get_ptr_mut(key) else { return };
+    let Some(conn) = ENDED.get_ptr_mut(key) else { return unknown_answer(seen) };
     // SAFETY: see `syn`.
     let conn = unsafe { &mut *conn };
     if is_delivered(seen, conn) {
         open(key, conn);
         let _ = ENDED.remove(key);
+    }
+}
+
+/// Handles a SYN-ACK of which no attempt is known.
+#[inline(always)]
+fn unknown_answer(seen: &Segment<'_>) {
+    // It may repeat the one that opened a connection.
+    if seen.hook == hook::POD_OUT && tables::opened(&reversed(seen)).is_none() {
+        tables::count_handshake(seen.place >> 1, Handshake::Unknown);
     }
 }
 

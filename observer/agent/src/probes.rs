@@ -5,6 +5,7 @@
 pub mod attach;
 mod batch;
 pub mod btf;
+mod bypass;
 mod claims;
 mod classifier;
 mod clock;

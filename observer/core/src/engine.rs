@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::awaiting_drop::AwaitingDrop;
 use crate::awaiting_name::AwaitingName;
+use crate::blind_spots::BlindSpots;
 use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
 use crate::findings::{Findings, FindingsConfig};
@@ -61,6 +62,7 @@ pub struct Engine {
     bursts: Bursts,
     floods: Floods,
     scans: Scans,
+    blind_spots: BlindSpots,
     /// The time at which the open connections were last reported.
     open_flows_reported: Option<Timestamp>,
     outputs: VecDeque<Output>,
@@ -91,6 +93,7 @@ impl Engine {
             bursts: Bursts::new(config.bursts),
             floods: Floods::new(config.floods),
             scans: Scans::new(node.clone(), config.scans),
+            blind_spots: BlindSpots::new(node.clone()),
             open_flows_reported: None,
             node,
             outputs: VecDeque::new(),
@@ -117,6 +120,7 @@ impl Engine {
             Input::Neighbours { neighbours, own } => self.vips.neighbours(&neighbours, &own),
             Input::Check(result) => self.check(result),
             Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
+            Input::Blind { spots } => self.blind_spots.set(spots, now),
             Input::Tick => self.tick(now),
         }
         for due in self.awaiting_drop.due(now) {
@@ -148,6 +152,7 @@ impl Engine {
         self.judge.tick();
         self.watch_vips(now);
         self.watch_sources(now);
+        self.findings.report(self.blind_spots.tick(now), now);
         self.findings.tick(now);
         self.report_open_flows(now);
         let gone = self.identity.departed(now);

@@ -2,6 +2,7 @@
 
 mod awaiting_drop;
 mod awaiting_name;
+pub mod blind_spots;
 pub mod bursts;
 pub mod connections;
 pub mod detected;

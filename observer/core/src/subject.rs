@@ -7,6 +7,8 @@ mod tests;
 
 use std::net::IpAddr;
 
+use arcstr::ArcStr;
+use flow_model::blind_spot::BlindReason;
 use flow_model::finding::FindingKind;
 use flow_model::object_ref::ObjectRef;
 
@@ -27,6 +29,8 @@ pub enum Subject {
     Server(IpAddr, u16),
     /// An address as a client.
     Client(IpAddr),
+    /// What the agent of this node can't see for this reason.
+    Sight(ArcStr, BlindReason),
 }
 
 /// Identifies a finding.

@@ -2,22 +2,24 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::names::as_str;
+use crate::names::{as_str, unknown_name};
 
 /// The reason of a blind spot: the `reason` label of `blind_spots`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum BlindSpot {
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
+pub enum BlindReason {
     /// The kernel refused a program on an interface. The agent tries again.
     AttachFailed,
     /// Another qdisc has the place of clsact on an interface, so that nothing can be attached there.
     PlaceTaken,
     /// Another program runs before the agent's on an interface, and may hide packets from it.
     InFront,
+    /// A pod answers packets that were not seen on their way into it.
+    Bypassed,
     /// No interface leads to other machines, as far as is known: only traffic between pods here is seen.
     NoUplink,
     /// The drop probe is not attached.
@@ -26,4 +28,34 @@ pub enum BlindSpot {
     Counters,
 }
 
-as_str!(BlindSpot);
+as_str!(BlindReason);
+
+/// One blind spot, as `/readyz` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlindSpot {
+    pub reason: BlindReason,
+    /// The interface or the part of the agent that it is about.
+    pub place: String,
+    /// What can't be seen there, and what mends it.
+    pub why: String,
+    /// The place is an interface of a pod.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hides_pod: bool,
+}
+
+/// The place of a blind spot.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The interface or the part of the agent.
+    pub name: &'a str,
+    /// It is an interface of a pod.
+    pub hides_pod: bool,
+}
+
+impl<'a> Place<'a> {
+    /// Returns a place that is no interface of a pod.
+    #[must_use]
+    pub const fn part(name: &'a str) -> Self {
+        Self { name, hides_pod: false }
+    }
+}

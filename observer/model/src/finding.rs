@@ -106,6 +106,7 @@ pub enum FindingKind {
     RstBurst,
     SynFlood,
     PortScan,
+    BlindSpot,
 }
 
 /// The state of a finding.

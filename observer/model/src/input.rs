@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use crate::blind_spot::BlindSpot;
 use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
@@ -49,6 +50,8 @@ pub enum Input {
     Neighbours { neighbours: Vec<(IpAddr, Mac)>, own: Vec<Mac> },
     /// A synthetic check ended.
     Check(CheckResult),
+    /// All that the agent can't see now.
+    Blind { spots: Vec<BlindSpot> },
     /// Time passes: the engine releases records that it holds back, and forgets old addresses.
     Tick,
 }

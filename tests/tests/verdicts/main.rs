@@ -9,4 +9,5 @@ mod mismatch;
 mod platform;
 mod refused;
 mod scans;
+mod sight;
 mod story;

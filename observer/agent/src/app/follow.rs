@@ -185,6 +185,27 @@ pub(super) fn links(
     });
 }
 
+/// Tells the engine what can't be seen, at each change.
+pub(super) fn sight(
+    shared: Arc<Shared>,
+    to: mpsc::Sender<Input>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = shared.sight.changed() => {}
+                () = cancel.cancelled() => return,
+            }
+            if to.send(Input::Blind { spots: shared.sight.list() }).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
 /// Follows the Ethernet addresses of neighbours. Without them, claimants that no Node names are shown as addresses.
 pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
     let following = node_neighbours::follow(to, cancel.clone());

@@ -7,6 +7,7 @@
 //! | `enforcement_mismatch` | the NetworkPolicy, else as above | all who see it | the client pod |
 //! | `vip_flap`, `vip_conflict` | the Service that has the VIP | all who see it | |
 //! | `rst_burst`, `syn_flood` | the Service, else the server pod | all who see it; of a pod its node's agent | |
+//! | `blind_spot` | the Node, in the namespace `default` | the agent on it | |
 //!
 //! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server. Nor does a
 //! finding's end: Events show what happened, and expire after an hour; `/api/v1/findings` shows what is.

@@ -130,6 +130,12 @@ impl Attacher {
             .map(|attached| attached.link.name.as_str())
     }
 
+    /// Returns the interfaces of pods that are followed, with their names.
+    pub(super) fn pods(&self) -> Vec<(u32, String)> {
+        let pods = self.attached.iter().filter(|(_, attached)| attached.link.role == Role::Pod);
+        pods.map(|(ifindex, attached)| (*ifindex, attached.link.name.clone())).collect()
+    }
+
     /// Returns the number of interfaces followed: pods, then uplinks.
     #[must_use]
     pub fn followed(&self) -> (usize, usize) {

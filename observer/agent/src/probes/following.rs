@@ -1,12 +1,14 @@
 //! Follows the interfaces: attaches to each as it comes, tries again where that failed, and reports what can't be seen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 
-use flow_model::blind_spot::BlindSpot;
+use flow_model::blind_spot::{BlindReason, Place};
 use tracing::{info, warn};
 
 use crate::netlink::links::{Link, Role};
 use crate::probes::attach::{Attacher, Position};
+use crate::probes::bypass::Bypasses;
 use crate::probes::error::ProbeError;
 use crate::probes::hooks::Blind;
 
@@ -18,15 +20,18 @@ const NODE: &str = "node";
 /// Owns the attacher, and knows where it failed.
 pub(super) struct Following {
     pub(super) attacher: Attacher,
+    bypasses: Bypasses,
     attached: Attached,
     blind: Blind,
-    failed: HashMap<u32, (Link, BlindSpot)>,
+    failed: HashMap<u32, (Link, BlindReason)>,
     in_front: HashMap<String, String>,
+    bypassed: BTreeSet<String>,
 }
 
 impl Following {
-    pub(super) fn new(attacher: Attacher, attached: Attached, blind: Blind) -> Self {
-        Self { attacher, attached, blind, failed: HashMap::new(), in_front: HashMap::new() }
+    pub(super) fn new(attacher: Attacher, bypasses: Bypasses, attached: Attached, blind: Blind) -> Self {
+        let (failed, in_front, bypassed) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+        Self { attacher, bypasses, attached, blind, failed, in_front, bypassed }
     }
 
     /// Handles a new or changed link.
@@ -43,6 +48,8 @@ impl Following {
         self.attacher.gone(ifindex);
         self.forget(ifindex);
         self.in_sight(name);
+        self.bypasses.gone(ifindex);
+        self.bypass(name, false);
     }
 
     /// Tries again where attaching failed or what was attached is gone, and looks who runs before our programs.
@@ -61,30 +68,58 @@ impl Following {
                     self.attacher.forget(link.ifindex);
                     self.up(link).await;
                 }
-                Some(Position::Behind(program)) => self.behind(link.name, program),
+                Some(Position::Behind(program)) => self.behind(&link, program),
                 Some(Position::First) => self.in_sight(&link.name),
                 // What was known of it still holds, as far as can be told.
                 None => {}
             }
         }
+        self.look_for_bypasses();
         self.report();
     }
 
-    fn behind(&mut self, interface: String, program: String) {
-        if self.in_front.get(&interface) != Some(&program) {
+    fn look_for_bypasses(&mut self) {
+        let now = Instant::now();
+        for (ifindex, name) in self.attacher.pods() {
+            if let Some(found) = self.bypasses.look(ifindex, now) {
+                self.bypass(&name, found);
+            }
+        }
+    }
+
+    fn bypass(&mut self, interface: &str, found: bool) {
+        let place = Place { name: interface, hides_pod: true };
+        if !found {
+            if self.bypassed.remove(interface) {
+                (self.blind)(BlindReason::Bypassed, place, None);
+            }
+        } else if self.bypassed.insert(interface.to_owned()) {
+            let why = format!(
+                "the pod behind {interface} answers packets that were not seen on their way into it: another program hands \
+                 them over past this interface (`bpf_redirect_peer`, as Cilium's host routing does). Its connections are \
+                 told late, and what is sent to it may be missing. With Cilium, bpf.hostLegacyRouting=true mends it"
+            );
+            warn!("{why}");
+            (self.blind)(BlindReason::Bypassed, place, Some(why));
+        }
+    }
+
+    fn behind(&mut self, link: &Link, program: String) {
+        let interface = &link.name;
+        if self.in_front.get(interface) != Some(&program) {
             let why = format!(
                 "`{program}` runs before the agent's program on {interface}: what it takes or passes on is not seen. \
                  `bpftool net show dev {interface}` names it; restart the agent to put its own first again"
             );
             warn!("{why}");
-            (self.blind)(BlindSpot::InFront, &interface, Some(why));
-            self.in_front.insert(interface, program);
+            (self.blind)(BlindReason::InFront, place(link), Some(why));
+            self.in_front.insert(interface.clone(), program);
         }
     }
 
     fn in_sight(&mut self, interface: &str) {
         if self.in_front.remove(interface).is_some() {
-            (self.blind)(BlindSpot::InFront, interface, None);
+            (self.blind)(BlindReason::InFront, Place::part(interface), None);
         }
     }
 
@@ -93,7 +128,8 @@ impl Following {
         let failed = |role| self.failed.values().any(|(link, _)| link.role == role);
         let hidden = |role| self.attacher.names(role).any(|name| self.in_front.contains_key(name));
         for (probe, role) in [("pods", Role::Pod), ("uplinks", Role::Uplink)] {
-            (self.attached)(probe, !failed(role) && !hidden(role));
+            let bypassed = role == Role::Pod && !self.bypassed.is_empty();
+            (self.attached)(probe, !failed(role) && !hidden(role) && !bypassed);
         }
     }
 
@@ -101,7 +137,7 @@ impl Following {
     pub(super) fn uplinks(&self, count: usize) {
         let why = "no interface is known to lead to other machines: their connections and announcements are not seen; \
                    --uplink names one";
-        (self.blind)(BlindSpot::NoUplink, NODE, (count == 0).then(|| why.to_owned()));
+        (self.blind)(BlindReason::NoUplink, Place::part(NODE), (count == 0).then(|| why.to_owned()));
     }
 
     /// Reports whether drops are seen.
@@ -110,29 +146,33 @@ impl Following {
         if let Err(why) = attached {
             warn!("drops are not reported: {why}");
             let remedy = "`flow-observer doctor` names what is missing";
-            (self.blind)(BlindSpot::NoDrops, NODE, Some(format!("drops are not reported: {why}; {remedy}")));
+            (self.blind)(
+                BlindReason::NoDrops,
+                Place::part(NODE),
+                Some(format!("drops are not reported: {why}; {remedy}")),
+            );
         }
     }
 
     fn unseen(&mut self, link: Link, error: &ProbeError) {
         let reason = match error {
-            ProbeError::PlaceTaken { .. } => BlindSpot::PlaceTaken,
-            _ => BlindSpot::AttachFailed,
+            ProbeError::PlaceTaken { .. } => BlindReason::PlaceTaken,
+            _ => BlindReason::AttachFailed,
         };
         if !self.failed.contains_key(&link.ifindex) {
             warn!(%error, "interface not followed; the agent tries again");
         }
         let remedy = match reason {
-            BlindSpot::PlaceTaken => "",
+            BlindReason::PlaceTaken => "",
             _ => {
                 "; the agent tries again every 10 s, and `flow-observer doctor` says what this kernel allows"
             }
         };
-        (self.blind)(reason, &link.name, Some(format!("{error}{remedy}")));
+        (self.blind)(reason, place(&link), Some(format!("{error}{remedy}")));
         if let Some((before, other)) = self.failed.insert(link.ifindex, (link, reason))
             && other != reason
         {
-            (self.blind)(other, &before.name, None);
+            (self.blind)(other, place(&before), None);
         }
         self.report();
     }
@@ -140,8 +180,12 @@ impl Following {
     /// Forgets that attaching failed. Returns whether it had.
     fn forget(&mut self, ifindex: u32) -> bool {
         let Some((link, reason)) = self.failed.remove(&ifindex) else { return false };
-        (self.blind)(reason, &link.name, None);
+        (self.blind)(reason, place(&link), None);
         self.report();
         true
     }
+}
+
+fn place(link: &Link) -> Place<'_> {
+    Place { name: &link.name, hides_pod: link.role == Role::Pod }
 }

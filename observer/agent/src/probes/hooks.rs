@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flow_model::blind_spot::BlindSpot;
+use flow_model::blind_spot::{BlindReason, Place};
 use flow_model::input::Input;
 
 /// Completes an input before the engine gets it, see [`Hooks::complete`].
 pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
 
 /// Records a blind spot, see [`Hooks::blind`].
-pub type Blind = Arc<dyn Fn(BlindSpot, &str, Option<String>) + Send + Sync>;
+pub type Blind = Arc<dyn Fn(BlindReason, Place<'_>, Option<String>) + Send + Sync>;
 
 /// Holds the callbacks. Each is called from one task at a time.
 pub struct Hooks {

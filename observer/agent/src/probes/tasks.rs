@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_model::blind_spot::BlindSpot;
+use flow_model::blind_spot::{BlindReason, Place};
 use flow_model::input::Input;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use crate::netlink::links::LinkEvent;
 use crate::probes::attach::{AttachMode, Attacher};
+use crate::probes::bypass::Bypasses;
 use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
 use crate::probes::following::Following;
@@ -39,11 +40,12 @@ pub fn spawn(
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
     let collector = Collector::new(&mut loaded)?;
+    let bypasses = Bypasses::new(&mut loaded.ebpf)?;
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
     let Hooks { synced, attached, blind, followed, complete, entries, unattributed } = hooks;
     let first = First { drops, synced };
-    let following = Following::new(attacher, attached, Arc::clone(&blind));
+    let following = Following::new(attacher, bypasses, attached, Arc::clone(&blind));
     tasks.spawn(follow(following, links, first, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();
@@ -136,7 +138,7 @@ async fn collect(
         let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
         let late =
             |error| format!("counts are late or incomplete: {error}; if it stays so, restart the agent");
-        blind(BlindSpot::Counters, "maps", failed.map(late));
+        blind(BlindReason::Counters, Place::part("maps"), failed.map(late));
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {

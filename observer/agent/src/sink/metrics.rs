@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arcstr::ArcStr;
-use flow_model::blind_spot::BlindSpot;
+use flow_model::blind_spot::BlindReason;
 use flow_model::finding::FindingKind;
 use flow_model::flow::Vantage;
 use flow_model::input::{CheckStep, LostStage};
@@ -128,7 +128,7 @@ impl Metrics {
     }
 
     /// Publishes the number of places that can't be seen for a reason.
-    pub fn set_blind_spots(&self, reason: BlindSpot, places: usize) {
+    pub fn set_blind_spots(&self, reason: BlindReason, places: usize) {
         self.agent.set_blind_spots(reason, places);
     }
 

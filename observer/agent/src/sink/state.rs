@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arcstr::ArcStr;
-use flow_model::blind_spot::BlindSpot;
+use flow_model::blind_spot::{BlindReason, BlindSpot, Place};
 use flow_model::inventory::Inventory;
 use flow_policy::query::Explainer;
 use parking_lot::Mutex;
@@ -44,8 +44,12 @@ struct Cluster {
 
 impl Shared {
     /// Records a blind spot, and its number in the metrics; `None` when the place can be seen again.
-    pub fn set_blind(&self, reason: BlindSpot, place: &str, why: Option<String>) {
-        let places = self.sight.set(reason, place, why);
+    pub fn set_blind(&self, reason: BlindReason, place: Place<'_>, why: Option<String>) {
+        let Place { name, hides_pod } = place;
+        let places = match why {
+            Some(why) => self.sight.lose(BlindSpot { reason, place: name.to_owned(), why, hides_pod }),
+            None => self.sight.regain(reason, name),
+        };
         self.metrics.set_blind_spots(reason, places);
     }
 

@@ -1,3 +1,4 @@
+mod blind_spots;
 mod checks;
 mod floods;
 mod lost;

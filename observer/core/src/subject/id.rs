@@ -17,6 +17,7 @@ impl FindingKey {
             Subject::Workload(name) => named("workload", name.to_string()),
             Subject::Service(name) => named("service", name.to_string()),
             Subject::Server(ip, port) => named("server", std::net::SocketAddr::new(*ip, *port).to_string()),
+            Subject::Sight(node, reason) => named("sight", format!("{node}/{reason}")),
             Subject::Client(ip) => named("client", ip.to_string()),
         };
         id_of(std::iter::once(self.kind.as_str()).chain(parts.iter().map(AsRef::as_ref)))

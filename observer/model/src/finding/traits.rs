@@ -21,6 +21,8 @@ pub enum FindingSource {
     Floods,
     /// Sources that try many ports or hosts.
     Scans,
+    /// Blind spots of the agent.
+    BlindSpots,
 }
 
 /// Indicates whether a finding claims that the policies refuse its example, and so has to be judged again when they
@@ -53,6 +55,8 @@ pub enum EventObject {
     VipService,
     /// The Service addressed, else the server pod.
     Server,
+    /// The Node of the agent.
+    Node,
 }
 
 /// Holds the row of one kind.
@@ -69,8 +73,8 @@ impl FindingKind {
     #[must_use]
     pub const fn traits(self) -> KindTraits {
         use Counting::{Occurrences, Present};
-        use EventObject::{Client, Policy, Server, VipService};
-        use FindingSource::{Attempts, Floods, OpenConnections, Resets, Scans, Vips};
+        use EventObject::{Client, Node, Policy, Server, VipService};
+        use FindingSource::{Attempts, BlindSpots, Floods, OpenConnections, Resets, Scans, Vips};
         use RestsOnRefusal::{Always, IfEstablished, Never};
 
         let (source, rests_on_refusal, counting, event_object) = match self {
@@ -84,6 +88,7 @@ impl FindingKind {
             Self::RstBurst => (Resets, Never, Occurrences, Server),
             Self::SynFlood => (Floods, Never, Occurrences, Server),
             Self::PortScan => (Scans, Never, Occurrences, Client),
+            Self::BlindSpot => (BlindSpots, Never, Present, Node),
         };
         KindTraits { source, rests_on_refusal, counting, event_object }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arcstr::ArcStr;
+use arcstr::{ArcStr, literal};
 use flow_model::finding::{Counting, Finding, State};
 
 use crate::kube::events::subject::{Object, Subject};
@@ -50,11 +50,10 @@ pub(super) enum Outcome {
 impl Report {
     pub(super) fn new(finding: Arc<Finding>, subject: Subject) -> Self {
         let Object { namespace, name, .. } = &subject.regarding;
-        Self {
-            key: Key { namespace: namespace.clone(), name: event_name(name, &finding.id) },
-            finding,
-            subject,
-        }
+        // The API server wants Events of objects without a namespace there (`ValidateEvent` in
+        // <https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/apis/core/validation/events.go>).
+        let namespace = if namespace.is_empty() { literal!("default") } else { namespace.clone() };
+        Self { key: Key { namespace, name: event_name(name, &finding.id) }, finding, subject }
     }
 }
 

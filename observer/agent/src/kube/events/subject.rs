@@ -44,6 +44,7 @@ pub(super) fn of(finding: &Finding, inventory: &Inventory, node: &str) -> Option
         },
         EventObject::VipService => (look.service_of_vip()?, None),
         EventObject::Server => (look.server()?, None),
+        EventObject::Node => (look.own_node()?, None),
     };
     Some(Subject { related: related.filter(|related| *related != regarding), regarding })
 }
@@ -96,6 +97,13 @@ impl<'a> Look<'a> {
         // Of several that share it always the same one.
         let first = services.min_by_key(|service| (&service.namespace, &service.name))?;
         Some(service(first.namespace.clone(), first.name.clone()))
+    }
+
+    /// Returns the Node of this agent. The kubelet uses the name as uid, so that `kubectl describe node` finds its Events.
+    fn own_node(&self) -> Option<Object> {
+        let name = ArcStr::from(self.node);
+        let known = self.inventory.nodes.iter().any(|node| node.name == name);
+        known.then(|| Object { kind: Kind::Node, namespace: ArcStr::new(), uid: Some(name.clone()), name })
     }
 
     fn policy(&self) -> Option<Object> {

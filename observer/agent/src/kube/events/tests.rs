@@ -9,13 +9,14 @@ mod written;
 use std::sync::Arc;
 
 use flow_model::finding::Finding;
-use flow_model::inventory::{Inventory, Pod, Service, Workload};
+use flow_model::inventory::{Inventory, Node, Pod, Service, Workload};
 use flow_model::policies::{NetworkPolicy, Origin, Policies, Selector};
 use flow_model::record::Endpoint;
 
 use crate::sink::testing::{self, at};
 
-/// Pods `web/front-5d-1` and `data/db-0` on this and another node, the Service `data/db`, the policy `data/deny`.
+/// Pods `web/front-5d-1` and `data/db-0` on this and another node, the Service `data/db`, the policy `data/deny`. Of
+/// the nodes only `node1` is known.
 fn cluster() -> Inventory {
     let policy = NetworkPolicy {
         namespace: "data".into(),
@@ -32,6 +33,7 @@ fn cluster() -> Inventory {
             pod("data", "db-0", "node2"),
         ],
         services: vec![Arc::new(service())],
+        nodes: vec![Arc::new(Node { name: "node1".into(), ..Node::default() })],
         policies: Policies { namespaced: vec![Arc::new(policy)], ..Policies::default() },
         ..Inventory::default()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arcstr::ArcStr;
-use flow_model::blind_spot::BlindSpot;
+use flow_model::blind_spot::BlindReason;
 use flow_model::finding::FindingKind;
 use flow_model::input::LostStage;
 use parking_lot::Mutex;
@@ -47,7 +47,7 @@ const BLIND_SPOTS: Spec = Spec {
     name: "blind_spots",
     kind: Kind::Gauge,
     help: "Places that the agent can't see, by reason",
-    labels: &[&[Label::one_of("reason", <BlindSpot as VariantNames>::VARIANTS)]],
+    labels: &[&[Label::one_of("reason", <BlindReason as VariantNames>::VARIANTS)]],
     unit: "places",
     changes: "when a place becomes blind or can be seen again; `/readyz` says which and why. 0 where all is well.",
     bound: "one series per reason",
@@ -157,7 +157,7 @@ impl AgentSeries {
             drop(series.lost.get_or_create(&label("stage", stage.as_str())));
         }
         ["other", "unknown"].iter().for_each(|namespace| series.add_unattributed_drops(namespace, 0));
-        <BlindSpot as VariantArray>::VARIANTS.iter().for_each(|reason| series.set_blind_spots(*reason, 0));
+        <BlindReason as VariantArray>::VARIANTS.iter().for_each(|reason| series.set_blind_spots(*reason, 0));
         series.set_findings(<FindingKind as VariantArray>::VARIANTS.iter().map(|kind| (*kind, 0)));
         series.tail.lost = series.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
         series
@@ -197,7 +197,7 @@ impl AgentSeries {
         self.probes.get_or_create(&label("probe", probe)).set(attached.into());
     }
 
-    pub(super) fn set_blind_spots(&self, reason: BlindSpot, places: usize) {
+    pub(super) fn set_blind_spots(&self, reason: BlindReason, places: usize) {
         self.blind.get_or_create(&label("reason", reason.as_str())).set(gauge(places));
     }
 

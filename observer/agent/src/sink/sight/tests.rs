@@ -2,20 +2,38 @@
 
 use super::*;
 
+fn spot(reason: BlindReason, place: &str, why: &str) -> BlindSpot {
+    BlindSpot { reason, place: place.to_owned(), why: why.to_owned(), hides_pod: false }
+}
+
 #[test]
 fn a_place_is_blind_until_it_is_seen_again() {
     let sight = Sight::default();
-    assert_eq!(sight.set(BlindSpot::InFront, "veth1", Some("cilium".into())), 1);
-    assert_eq!(sight.set(BlindSpot::InFront, "veth2", Some("calico".into())), 2);
+    assert_eq!(sight.lose(spot(BlindReason::InFront, "veth1", "cilium")), 1);
+    assert_eq!(sight.lose(spot(BlindReason::InFront, "veth2", "calico")), 2);
     assert_eq!(
-        sight.set(BlindSpot::InFront, "veth2", Some("cilium".into())),
+        sight.lose(spot(BlindReason::InFront, "veth2", "cilium")),
         2,
         "another reason, the same place"
     );
-    assert_eq!(sight.set(BlindSpot::NoUplink, "node", Some("none".into())), 1);
-    assert_eq!(sight.set(BlindSpot::InFront, "veth1", None), 1);
-    let left: Vec<_> = sight.list().into_iter().map(|blind| (blind.reason, blind.place, blind.why)).collect();
-    let expected = [(BlindSpot::InFront, "veth2", "cilium"), (BlindSpot::NoUplink, "node", "none")];
-    assert_eq!(left, expected.map(|(reason, place, why)| (reason, place.to_owned(), why.to_owned())));
-    assert_eq!(sight.set(BlindSpot::NoDrops, "node", None), 0, "nothing was recorded");
+    assert_eq!(sight.lose(spot(BlindReason::NoUplink, "node", "none")), 1);
+    assert_eq!(sight.regain(BlindReason::InFront, "veth1"), 1);
+    let expected =
+        [spot(BlindReason::InFront, "veth2", "cilium"), spot(BlindReason::NoUplink, "node", "none")];
+    assert_eq!(sight.list(), expected);
+    assert_eq!(sight.regain(BlindReason::NoDrops, "node"), 0, "nothing was recorded");
+}
+
+#[tokio::test]
+async fn only_a_change_wakes() {
+    let sight = Sight::default();
+    let is_changed = async || tokio::time::timeout(std::time::Duration::ZERO, sight.changed()).await.is_ok();
+    sight.regain(BlindReason::NoDrops, "node");
+    assert!(!is_changed().await);
+    sight.lose(spot(BlindReason::NoDrops, "node", "none"));
+    assert!(is_changed().await);
+    sight.lose(spot(BlindReason::NoDrops, "node", "none"));
+    assert!(!is_changed().await, "it is the same");
+    sight.regain(BlindReason::NoDrops, "node");
+    assert!(is_changed().await);
 }

@@ -87,3 +87,10 @@ fn events_of_vips_and_bursts_are_on_the_service() {
     assert_eq!(event(&burst(pod("data", "db-0")), "node2"), Some((SERVER.into(), None)));
     assert_eq!(event(&burst(pod("data", "db-0")), "node9"), None);
 }
+
+#[test]
+fn the_event_of_a_blind_spot_is_on_the_node() {
+    let blind = Finding { kind: FindingKind::BlindSpot, src: None, dst: None, ..finding("a", 1, 0) };
+    assert_eq!(event(&blind, "node1"), Some(("Node /node1 node1".into(), None)));
+    assert_eq!(event(&blind, "node9"), None, "the cluster has no such node");
+}

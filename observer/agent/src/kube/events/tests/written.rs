@@ -196,6 +196,21 @@ async fn outsiders_make_no_events() {
 }
 
 #[tokio::test]
+async fn the_event_of_a_node_is_in_the_default_namespace() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    let blind = Finding { kind: FindingKind::BlindSpot, src: None, dst: None, ..finding("a", 1, 0) };
+    agent.send(blind).await;
+    assert_eq!(agent.finish().await, 0);
+    let [event] = &server.events()[..] else { panic!("{:?}", server.events()) };
+    assert_eq!(event["metadata"]["namespace"], "default");
+    assert_eq!(
+        event["involvedObject"],
+        json!({"apiVersion": "v1", "kind": "Node", "name": "node1", "uid": "node1"})
+    );
+}
+
+#[tokio::test]
 async fn refusals_are_counted_and_not_repeated() {
     for (code, reason, lost) in [(403, "Forbidden", 1), (422, "Invalid", 1), (404, "NotFound", 0)] {
         let (server, client) = Server::start().await;

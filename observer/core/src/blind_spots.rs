@@ -1,0 +1,99 @@
+//! Blind spots that hide pods: traffic that the agent can't see must not pass for silence.
+//!
+//! There is one finding for each node and reason. Interfaces come and go with their pods, and attaching to one that is
+//! about to go may fail, so that a place counts only once it was blind for some seconds.
+
+use std::collections::BTreeMap;
+
+use arcstr::ArcStr;
+use flow_model::blind_spot::{BlindReason, BlindSpot};
+use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::detected::{Detected, Raised};
+use crate::subject::Subject;
+
+/// The time for which a place was blind before it counts.
+const SETTLE: SignedDuration = SignedDuration::from_secs(5);
+/// Places of one reason that are evidence.
+const PLACES: usize = 8;
+
+/// The blind spots of one node. Feed it what is blind now, and ticks.
+#[derive(Debug)]
+pub struct BlindSpots {
+    node: ArcStr,
+    /// The time since when each is blind.
+    since: BTreeMap<(BlindReason, String), (Timestamp, BlindSpot)>,
+}
+
+impl BlindSpots {
+    /// Returns the state in which nothing is known to be blind.
+    #[must_use]
+    pub fn new(node: ArcStr) -> Self {
+        Self { node, since: BTreeMap::new() }
+    }
+
+    /// Takes all that is blind now.
+    pub fn set(&mut self, blind: Vec<BlindSpot>, now: Timestamp) {
+        let mut before = std::mem::take(&mut self.since);
+        for spot in blind.into_iter().filter(|spot| spot.hides_pod) {
+            let key = (spot.reason, spot.place.clone());
+            let since = before.remove(&key).map_or(now, |(since, _)| since);
+            self.since.insert(key, (since, spot));
+        }
+    }
+
+    /// Lets time pass, and returns what hides pods now.
+    #[must_use]
+    pub fn tick(&self, now: Timestamp) -> Detected {
+        let mut by_reason: BTreeMap<BlindReason, Vec<(Timestamp, &BlindSpot)>> = BTreeMap::new();
+        for (since, spot) in self.since.values() {
+            if now.duration_since(*since).abs() >= SETTLE {
+                by_reason.entry(spot.reason).or_default().push((*since, spot));
+            }
+        }
+        let raised = by_reason.iter().map(|(reason, places)| self.raised(*reason, places, now)).collect();
+        Detected { raised, ..Detected::nothing(FindingSource::BlindSpots) }
+    }
+
+    fn raised(&self, reason: BlindReason, places: &[(Timestamp, &BlindSpot)], now: Timestamp) -> Raised {
+        let node = &self.node;
+        let one = |(time, spot): &(Timestamp, &BlindSpot)| Evidence { time: *time, text: spot.why.clone() };
+        let mut evidence: Vec<Evidence> = places.iter().take(PLACES).map(one).collect();
+        evidence.sort_by_key(|evidence| evidence.time);
+        if let Some(more) = places.len().checked_sub(PLACES).filter(|more| *more > 0) {
+            evidence.push(Evidence { time: now, text: format!("{more} further interfaces alike") });
+        }
+        let at = match places {
+            [(_, spot)] => format!("the pod behind {}", spot.place),
+            _ => format!("pods behind {} interfaces", places.len()),
+        };
+        Raised {
+            kind: FindingKind::BlindSpot,
+            subject: Subject::Sight(node.clone(), reason),
+            last_seen: now,
+            severity: Severity::Warning,
+            summary: format!("the agent on {node} does not see all traffic of {at}: {}", what(reason)),
+            src: None,
+            dst: None,
+            vip: None,
+            policies: Vec::new(),
+            nodes: Vec::new(),
+            cause: None,
+            evidence,
+            count: places.len() as u64,
+        }
+    }
+}
+
+fn what(reason: BlindReason) -> &'static str {
+    match reason {
+        BlindReason::AttachFailed => "its programs can't be attached there",
+        BlindReason::PlaceTaken => "another qdisc has the place of its programs",
+        BlindReason::InFront => "another program runs before its own, and may hide packets",
+        BlindReason::Bypassed => "packets reach the pod past its programs",
+        BlindReason::NoUplink => "no uplink is known",
+        BlindReason::NoDrops => "drops are not reported",
+        BlindReason::Counters => "the kernel's counters can't be read",
+    }
+}
