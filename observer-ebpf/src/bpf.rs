@@ -6,6 +6,7 @@
 mod announce;
 mod drops;
 mod emit;
+mod handshakes;
 mod icmp;
 mod netns;
 mod packet;

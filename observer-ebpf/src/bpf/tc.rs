@@ -13,7 +13,7 @@ use super::packet::{
     IPPROTO_ICMPV6, IPPROTO_TCP, Ip, RST, SYN, Tcp,
 };
 use super::segment::{Segment, Sighting};
-use super::{announce, icmp, reset, segment, tracker};
+use super::{announce, handshakes, icmp, reset, segment, tracker};
 
 const ICMP_DEST_UNREACH: u8 = 3;
 const ICMPV6_DEST_UNREACH: u8 = 1;
@@ -180,8 +180,10 @@ fn segment(seen: &Segment<'_>) {
         reset::rst(seen);
     } else if flags & (SYN | ACK) == SYN {
         tracker::syn(seen);
+        handshakes::syn(seen);
     } else if flags & SYN != 0 {
-        tracker::syn_ack(seen);
+        let answered = tracker::syn_ack(seen);
+        handshakes::syn_ack(seen, answered);
     } else if flags & FIN != 0 {
         tracker::fin(seen);
     }

@@ -4,7 +4,7 @@ use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Van
 
 use super::emit::{self, now};
 use super::segment::{Segment, Sighting};
-use super::tables::{self, CLOSED, CONNS, ENDED, Handshake, LASTING, OPENED, add, counters};
+use super::tables::{self, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
 
 const ANY: u64 = 0;
 /// A packet reaches its next hook much sooner than a host repeats a SYN: after 1 s, or 200 ms where an administrator has
@@ -15,9 +15,6 @@ const PASSAGE_NS: u64 = 150_000_000;
 #[inline(never)]
 pub(super) fn syn(seen: &Segment<'_>) {
     let key = ConnKey { src: seen.ip.src, isn: seen.tcp.seq, sport: seen.tcp.sport, _pad: [0; 2] };
-    if seen.hook == hook::POD_IN {
-        tables::count_handshake(seen.place >> 1, Handshake::Syn);
-    }
     match CONNS.get_ptr_mut(&key) {
         // SAFETY: map values stay valid while the program runs; other CPUs may write the same fields, and
         // each field is a single word.
@@ -183,9 +180,23 @@ fn count_first(seen: &Segment<'_>, key: &ConnKey, conn: &ConnValue) {
     }
 }
 
+/// Says what is known of the SYN that a SYN-ACK answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Answered {
+    /// It was seen on its way into a pod.
+    Arrived,
+    /// It was seen, but not on its way into a pod.
+    Elsewhere,
+    /// Its attempt has ended.
+    Ended,
+    /// No attempt has it, as far as is known.
+    Unknown,
+}
+
 /// Handles a SYN-ACK. The attempt that it answers is established when it leaves towards the client.
 #[inline(never)]
-pub(super) fn syn_ack(seen: &Segment<'_>) {
+pub(super) fn syn_ack(seen: &Segment<'_>) -> Answered {
     let mut key = answered(seen);
     let conn = pending(&mut key);
     if conn.is_null() {
@@ -193,16 +204,14 @@ pub(super) fn syn_ack(seen: &Segment<'_>) {
     }
     // SAFETY: it is not null; see `syn`.
     let conn = unsafe { &mut *conn };
+    let answered = if conn.flags & ConnValue::ARRIVED != 0 { Answered::Arrived } else { Answered::Elsewhere };
     if is_others(seen, conn) {
-        return;
-    }
-    if seen.hook == hook::POD_OUT && conn.flags & ConnValue::ARRIVED == 0 {
-        tables::count_handshake(seen.place >> 1, Handshake::Bypassed);
+        return answered;
     }
     note_answer(seen, &key, conn);
     conn.flags &= !ConnValue::REFUSED;
     if !is_delivered(seen, conn) {
-        return;
+        return answered;
     }
     // The entry may be used again as soon as it is removed. The one that removes it reports the attempt.
     let ended = *conn;
@@ -211,6 +220,7 @@ pub(super) fn syn_ack(seen: &Segment<'_>) {
         count_outcome(&pair(&key, &ended), Outcome::Established);
         emit::attempt(&key, &ended, Outcome::Established, 0);
     }
+    answered
 }
 
 /// Is true for an answer between two other hosts: neither it nor its SYN was for this node.
@@ -222,23 +232,15 @@ pub(super) fn is_others(seen: &Segment<'_>, conn: &ConnValue) -> bool {
 /// Handles a SYN-ACK that comes after its attempt was reported as unanswered or rejected. An attempt has one outcome, but
 /// the connection is open now.
 #[inline(never)]
-fn late(seen: &Segment<'_>, key: &ConnKey) {
-    let Some(conn) = ENDED.get_ptr_mut(key) else { return unknown_answer(seen) };
+fn late(seen: &Segment<'_>, key: &ConnKey) -> Answered {
+    let Some(conn) = ENDED.get_ptr_mut(key) else { return Answered::Unknown };
     // SAFETY: see `syn`.
     let conn = unsafe { &mut *conn };
     if is_delivered(seen, conn) {
         open(key, conn);
         let _ = ENDED.remove(key);
     }
-}
-
-/// Handles a SYN-ACK of which no attempt is known.
-#[inline(always)]
-fn unknown_answer(seen: &Segment<'_>) {
-    // It may repeat the one that opened a connection.
-    if seen.hook == hook::POD_OUT && tables::opened(&reversed(seen)).is_none() {
-        tables::count_handshake(seen.place >> 1, Handshake::Unknown);
-    }
+    Answered::Ended
 }
 
 /// Returns the pending attempt that an answer belongs to, and corrects its key if the SYN carried data. Null if there is
