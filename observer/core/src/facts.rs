@@ -20,6 +20,8 @@ pub struct AttemptFacts<'a> {
     pub policy_change: Option<Timestamp>,
     /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
+    /// The change by which the policies came to refuse it, where they do and its finding lacks that.
+    pub cause: Option<&'a str>,
 }
 
 /// Holds a reset and what is known about it.

@@ -56,10 +56,24 @@ impl Engine {
         let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
         self.recent.remember(&seen.tuple, decision, seen.time);
         let attempt = named(seen, &resolved, verdict);
-        let facts = facts(seen, &resolved, &attempt, self.history.last_relevant_change());
+        let cause = self.cause(&resolved, &attempt);
+        let facts = AttemptFacts {
+            cause: cause.as_deref(),
+            ..facts(seen, &resolved, &attempt, self.history.last_relevant_change())
+        };
         self.report_to_findings(&facts, seen);
         self.record(seen.time, Event::Attempt(attempt));
         true
+    }
+
+    /// Returns the change by which the policies came to refuse a failed attempt, unless its finding names one.
+    fn cause(&self, resolved: &Resolved<'_>, attempt: &Attempt) -> Option<String> {
+        let verdict = attempt.verdict.as_ref()?;
+        let is_refused = verdict.decision == Decision::Deny && attempt.outcome != Outcome::Established;
+        if !is_refused || !self.findings.lacks_cause(attempt) {
+            return None;
+        }
+        self.history.cause(self.identity.inventory(), &resolved.connection(), &verdict.policies)
     }
 
     fn report_to_findings(&mut self, facts: &AttemptFacts<'_>, seen: &AttemptSeen) {
@@ -115,5 +129,6 @@ fn facts<'a>(
         dst_start: resolved.server_pod().and_then(|pod| pod.start),
         policy_change,
         backends,
+        cause: None,
     }
 }

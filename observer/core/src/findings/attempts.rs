@@ -28,6 +28,14 @@ impl Findings {
         self.take(facts, PartOf::Another);
     }
 
+    /// Is true when a refusal by the policies, as this attempt's would be, has no finding that names its cause.
+    #[must_use]
+    pub fn lacks_cause(&self, attempt: &Attempt) -> bool {
+        let subject = FlowSubject::new(&attempt.src, &attempt.dst, attempt.verdict.is_some());
+        let entry = self.entries.get(&subject.of_kind(FindingKind::PolicyDenied));
+        entry.is_none_or(|entry| !entry.is_active() || entry.finding().cause.is_none())
+    }
+
     /// Ends the findings that this source alone brought about since that time: they are part of its scan.
     pub fn fold_into_scan(&mut self, source: IpAddr, since: Timestamp, now: Timestamp) {
         for (key, entry) in &mut self.entries {
@@ -109,7 +117,8 @@ impl Findings {
         if failure.kind == FindingKind::PolicyDenied {
             // The policies are enforced.
             self.succeeded(subject, FindingKind::EnforcementMismatch, facts);
-            cause = self.cause_of_latent(subject, facts.attempt);
+            cause = facts.cause.map(str::to_owned);
+            cause = cause.or_else(|| self.cause_of_latent(subject, facts.attempt));
         } else if subject.src_is_outside() {
             // Scans from outside must not push aside what happens inside.
             failure.severity = Severity::Info;

@@ -84,7 +84,15 @@ fn established(decision: Decision) -> Attempt {
 }
 
 fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
-    AttemptFacts { time, attempt, src_start: None, dst_start: None, policy_change: None, backends: None }
+    AttemptFacts {
+        time,
+        attempt,
+        src_start: None,
+        dst_start: None,
+        policy_change: None,
+        backends: None,
+        cause: None,
+    }
 }
 
 /// Findings, and what a detector raises.

@@ -67,6 +67,24 @@ fn a_refused_attempt_names_the_policy_also_when_its_backend_was_not_seen() {
     );
 }
 
+/// The connection that is older than the change is on other nodes.
+#[test]
+fn a_refusal_names_the_change_also_where_no_connection_was_open() {
+    let mut engine = Engine::new("n1");
+    engine.handle(guarded(admitting(&["docs"])), at(0));
+    engine.handle(guarded(admitting(&["app"])), at(60_000));
+    let Input::Attempt(mut seen) = rejected(70_000) else { unreachable!() };
+    seen.tuple.backend = open(false).tuple.backend;
+    engine.handle(Input::Attempt(seen), at(70_000));
+    engine.handle(Input::Tick, at(70_200));
+    let out = outputs(&mut engine);
+    let [finding] = findings(&out)[..] else { panic!("{out:?}") };
+    assert_eq!(finding.kind, FindingKind::PolicyDenied);
+    let cause = finding.cause.as_deref().unwrap_or_default();
+    let expected = "ingress[0] no longer admits namespace docs, but namespace app";
+    assert!(cause.contains(expected), "{finding:?}");
+}
+
 #[test]
 fn backends_that_are_judged_differently_are_not_guessed_at() {
     let Input::Cluster { inventory } = guarded(admitting(&["app"]).on("app=pg")) else { unreachable!() };
