@@ -62,18 +62,10 @@ impl Foreign {
         program.load()?;
         ns.run(|| -> Result<()> {
             for direction in directions {
-                // It may be there already.
-                let clsact = || drop(aya::programs::tc::qdisc_add_clsact(device));
                 let options = match place {
                     Where::Tcx => TcAttachOptions::TcxOrder(aya::programs::LinkOrder::default()),
-                    Where::Clsact => {
-                        clsact();
-                        TcAttachOptions::Netlink(NlOptions::default())
-                    }
-                    Where::ClsactFirst => {
-                        clsact();
-                        TcAttachOptions::Netlink(NlOptions { priority: 1, ..NlOptions::default() })
-                    }
+                    Where::Clsact => filter(device, NlOptions::default()),
+                    Where::ClsactFirst => filter(device, NlOptions { priority: 1, ..NlOptions::default() }),
                 };
                 program.attach_with_options(device, *direction, options)?;
             }
@@ -89,6 +81,12 @@ impl Drop for Foreign {
         let ebpf = self.ebpf.take();
         self.ns.run(|| drop(ebpf));
     }
+}
+
+/// Makes the clsact qdisc, which may be there already.
+fn filter(device: &str, options: NlOptions) -> TcAttachOptions {
+    drop(aya::programs::tc::qdisc_add_clsact(device));
+    TcAttachOptions::Netlink(options)
 }
 
 /// Returns the names of the programs on TCX of a device, in both directions.

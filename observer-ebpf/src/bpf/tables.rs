@@ -6,9 +6,9 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck,
-    NamespaceKey, PORT_WORDS, PairKey, TransitReset, Vantage, VipValue, claims, iface, lost, turnover,
-    unattributed,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, MAX_TRANSIT_RESETS, MAX_VIPS,
+    NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, TransitReset, Vantage, VipValue, claims, iface, lost,
+    turnover, unattributed,
 };
 
 /// Pending handshakes. When there are too many, the oldest yields, and [`TURNOVER`] tells how many did.
@@ -58,6 +58,9 @@ static REMAINDER: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Vantage:
 /// See [`lost`].
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
+/// The handshakes at pods' interfaces, by ifindex.
+#[map]
+static HANDSHAKES: HashMap<u32, Handshakes> = HashMap::with_max_entries(iface::MAX, BPF_F_NO_PREALLOC);
 /// Role of each interface that has one, by ifindex.
 #[map]
 static IFACES: HashMap<u32, u8> = HashMap::with_max_entries(iface::MAX, BPF_F_NO_PREALLOC);
@@ -155,6 +158,34 @@ pub(super) fn count_unattributed(slot: u32) {
     if let Some(n) = UNATTRIBUTED.get_ptr_mut(slot) {
         add(n, 1);
     }
+}
+
+/// Names a field of [`Handshakes`].
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Handshake {
+    Syn,
+    Bypassed,
+    Unknown,
+}
+
+/// Counts a packet of a handshake at a pod's interface. Without room for the interface it is not counted.
+#[inline(never)]
+pub(super) fn count_handshake(ifindex: u32, packet: Handshake) {
+    const NONE: Handshakes = Handshakes { syns: 0, bypassed: 0, unknown: 0 };
+    if HANDSHAKES.get_ptr(&ifindex).is_none() {
+        let _ = HANDSHAKES.insert(&ifindex, &NONE, NOEXIST);
+    }
+    let Some(counts) = HANDSHAKES.get_ptr_mut(&ifindex) else { return };
+    // SAFETY: it points into a map value; each count is a single word.
+    let count = unsafe {
+        match packet {
+            Handshake::Syn => &raw mut (*counts).syns,
+            Handshake::Bypassed => &raw mut (*counts).bypassed,
+            Handshake::Unknown => &raw mut (*counts).unknown,
+        }
+    };
+    add(count, 1);
 }
 
 /// Returns the role of an interface.

@@ -207,7 +207,7 @@ fn hooks(
             });
         }),
         attached: Box::new(move |probe, yes| attached.metrics.set_probe_attached(probe, yes)),
-        blind: Arc::new(move |reason, place, why| blind.set_blind(reason, place, why)),
+        blind: Arc::new(move |reason, place, unseen| blind.set_blind(reason, place, unseen)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         complete: translate::completer(inventories),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),

@@ -61,7 +61,8 @@ impl BlindSpots {
         let one = |(time, spot): &(Timestamp, &BlindSpot)| Evidence { time: *time, text: spot.why.clone() };
         let mut evidence: Vec<Evidence> = places.iter().take(PLACES).map(one).collect();
         evidence.sort_by_key(|evidence| evidence.time);
-        if let Some(more) = places.len().checked_sub(PLACES).filter(|more| *more > 0) {
+        let more = places.len().saturating_sub(PLACES);
+        if more > 0 {
             evidence.push(Evidence { time: now, text: format!("{more} further interfaces alike") });
         }
         let at = match places {

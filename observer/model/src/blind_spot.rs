@@ -2,15 +2,15 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
+use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
 
-use crate::names::{as_str, unknown_name};
+use crate::names::as_str;
 
 /// The reason of a blind spot: the `reason` label of `blind_spots`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
+#[strum(serialize_all = "snake_case")]
 pub enum BlindReason {
     /// The kernel refused a program on an interface. The agent tries again.
     AttachFailed,
@@ -43,19 +43,19 @@ pub struct BlindSpot {
     pub hides_pod: bool,
 }
 
-/// The place of a blind spot.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// The interface or the part of the agent.
-    pub name: &'a str,
-    /// It is an interface of a pod.
+/// Says what can't be seen at a place.
+#[derive(Clone, Debug)]
+pub struct Unseen {
+    /// What can't be seen, and what mends it.
+    pub why: String,
+    /// The place is an interface of a pod.
     pub hides_pod: bool,
 }
 
-impl<'a> Place<'a> {
-    /// Returns a place that is no interface of a pod.
+impl Unseen {
+    /// Returns what can't be seen at a place that is no interface of a pod.
     #[must_use]
-    pub const fn part(name: &'a str) -> Self {
-        Self { name, hides_pod: false }
+    pub const fn elsewhere(why: String) -> Self {
+        Self { why, hides_pod: false }
     }
 }

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
-use aya::maps::{self, MapData, MapError};
+use aya::maps::{HashMap as KernelMap, MapData, MapError};
 use observer_abi::Handshakes;
 
 use crate::probes::error::ProbeError;
-use crate::probes::maps as kernel_maps;
+use crate::probes::maps;
 
 /// Answers of a pod to SYNs that entered the node elsewhere, from which on they are no accident of attaching.
 const BYPASSED: u64 = 3;
@@ -26,7 +26,7 @@ const OVER: Duration = Duration::from_mins(10);
 
 /// Owns the counts of handshakes at pods' interfaces.
 pub(super) struct Bypasses {
-    counts: maps::HashMap<MapData, u32, Handshakes>,
+    counts: KernelMap<MapData, u32, Handshakes>,
     pods: HashMap<u32, Pod>,
 }
 
@@ -47,7 +47,7 @@ struct Pod {
 impl Bypasses {
     /// Takes the counts out of the object.
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
-        Ok(Self { counts: kernel_maps::hash(ebpf, "HANDSHAKES")?, pods: HashMap::new() })
+        Ok(Self { counts: maps::hash(ebpf, "HANDSHAKES")?, pods: HashMap::new() })
     }
 
     /// Forgets an interface that has gone.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
-use flow_model::blind_spot::{BlindReason, Place};
+use flow_model::blind_spot::{BlindReason, Unseen};
 use tracing::{info, warn};
 
 use crate::netlink::links::{Link, Role};
@@ -88,10 +88,9 @@ impl Following {
     }
 
     fn bypass(&mut self, interface: &str, found: bool) {
-        let place = Place { name: interface, hides_pod: true };
         if !found {
             if self.bypassed.remove(interface) {
-                (self.blind)(BlindReason::Bypassed, place, None);
+                (self.blind)(BlindReason::Bypassed, interface, None);
             }
         } else if self.bypassed.insert(interface.to_owned()) {
             let why = format!(
@@ -100,7 +99,7 @@ impl Following {
                  told late, and what is sent to it may be missing. With Cilium, bpf.hostLegacyRouting=true mends it"
             );
             warn!("{why}");
-            (self.blind)(BlindReason::Bypassed, place, Some(why));
+            (self.blind)(BlindReason::Bypassed, interface, Some(Unseen { why, hides_pod: true }));
         }
     }
 
@@ -112,14 +111,14 @@ impl Following {
                  `bpftool net show dev {interface}` names it; restart the agent to put its own first again"
             );
             warn!("{why}");
-            (self.blind)(BlindReason::InFront, place(link), Some(why));
+            (self.blind)(BlindReason::InFront, interface, Some(unseen(link, why)));
             self.in_front.insert(interface.clone(), program);
         }
     }
 
     fn in_sight(&mut self, interface: &str) {
         if self.in_front.remove(interface).is_some() {
-            (self.blind)(BlindReason::InFront, Place::part(interface), None);
+            (self.blind)(BlindReason::InFront, interface, None);
         }
     }
 
@@ -137,7 +136,7 @@ impl Following {
     pub(super) fn uplinks(&self, count: usize) {
         let why = "no interface is known to lead to other machines: their connections and announcements are not seen; \
                    --uplink names one";
-        (self.blind)(BlindReason::NoUplink, Place::part(NODE), (count == 0).then(|| why.to_owned()));
+        (self.blind)(BlindReason::NoUplink, NODE, (count == 0).then(|| Unseen::elsewhere(why.to_owned())));
     }
 
     /// Reports whether drops are seen.
@@ -146,11 +145,8 @@ impl Following {
         if let Err(why) = attached {
             warn!("drops are not reported: {why}");
             let remedy = "`flow-observer doctor` names what is missing";
-            (self.blind)(
-                BlindReason::NoDrops,
-                Place::part(NODE),
-                Some(format!("drops are not reported: {why}; {remedy}")),
-            );
+            let why = format!("drops are not reported: {why}; {remedy}");
+            (self.blind)(BlindReason::NoDrops, NODE, Some(Unseen::elsewhere(why)));
         }
     }
 
@@ -168,11 +164,11 @@ impl Following {
                 "; the agent tries again every 10 s, and `flow-observer doctor` says what this kernel allows"
             }
         };
-        (self.blind)(reason, place(&link), Some(format!("{error}{remedy}")));
+        (self.blind)(reason, &link.name, Some(unseen(&link, format!("{error}{remedy}"))));
         if let Some((before, other)) = self.failed.insert(link.ifindex, (link, reason))
             && other != reason
         {
-            (self.blind)(other, place(&before), None);
+            (self.blind)(other, &before.name, None);
         }
         self.report();
     }
@@ -180,12 +176,12 @@ impl Following {
     /// Forgets that attaching failed. Returns whether it had.
     fn forget(&mut self, ifindex: u32) -> bool {
         let Some((link, reason)) = self.failed.remove(&ifindex) else { return false };
-        (self.blind)(reason, place(&link), None);
+        (self.blind)(reason, &link.name, None);
         self.report();
         true
     }
 }
 
-fn place(link: &Link) -> Place<'_> {
-    Place { name: &link.name, hides_pod: link.role == Role::Pod }
+fn unseen(link: &Link, why: String) -> Unseen {
+    Unseen { why, hides_pod: link.role == Role::Pod }
 }

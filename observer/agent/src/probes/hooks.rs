@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flow_model::blind_spot::{BlindReason, Place};
+use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::input::Input;
 
 /// Completes an input before the engine gets it, see [`Hooks::complete`].
 pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
 
 /// Records a blind spot, see [`Hooks::blind`].
-pub type Blind = Arc<dyn Fn(BlindReason, Place<'_>, Option<String>) + Send + Sync>;
+pub type Blind = Arc<dyn Fn(BlindReason, &str, Option<Unseen>) + Send + Sync>;
 
 /// Holds the callbacks. Each is called from one task at a time.
 pub struct Hooks {
@@ -19,7 +19,7 @@ pub struct Hooks {
     pub synced: Box<dyn FnOnce(BTreeSet<u32>) + Send>,
     /// Called with a probe's name (`pods`, `uplinks`, `drops`) and whether it works.
     pub attached: Box<dyn Fn(&'static str, bool) + Send>,
-    /// Called with a reason, a place, and why it can't be seen; with `None` when it can be seen again.
+    /// Called with a reason, a place, and what can't be seen there; with `None` when it can be seen again.
     pub blind: Blind,
     /// Called with a role and the number of interfaces followed in it.
     pub followed: Box<dyn Fn(&'static str, usize) + Send>,

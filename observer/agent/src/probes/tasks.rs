@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_model::blind_spot::{BlindReason, Place};
+use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::input::Input;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -138,7 +138,7 @@ async fn collect(
         let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
         let late =
             |error| format!("counts are late or incomplete: {error}; if it stays so, restart the agent");
-        blind(BlindReason::Counters, Place::part("maps"), failed.map(late));
+        blind(BlindReason::Counters, "maps", failed.map(late).map(Unseen::elsewhere));
         let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
             result.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut warned, true) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arcstr::ArcStr;
-use flow_model::blind_spot::{BlindReason, BlindSpot, Place};
+use flow_model::blind_spot::{BlindReason, BlindSpot, Unseen};
 use flow_model::inventory::Inventory;
 use flow_policy::query::Explainer;
 use parking_lot::Mutex;
@@ -44,11 +44,12 @@ struct Cluster {
 
 impl Shared {
     /// Records a blind spot, and its number in the metrics; `None` when the place can be seen again.
-    pub fn set_blind(&self, reason: BlindReason, place: Place<'_>, why: Option<String>) {
-        let Place { name, hides_pod } = place;
-        let places = match why {
-            Some(why) => self.sight.lose(BlindSpot { reason, place: name.to_owned(), why, hides_pod }),
-            None => self.sight.regain(reason, name),
+    pub fn set_blind(&self, reason: BlindReason, place: &str, unseen: Option<Unseen>) {
+        let places = match unseen {
+            Some(Unseen { why, hides_pod }) => {
+                self.sight.lose(BlindSpot { reason, place: place.to_owned(), why, hides_pod })
+            }
+            None => self.sight.regain(reason, place),
         };
         self.metrics.set_blind_spots(reason, places);
     }

@@ -57,10 +57,8 @@ impl Engine {
         self.recent.remember(&seen.tuple, decision, seen.time);
         let attempt = named(seen, &resolved, verdict);
         let cause = self.cause(&resolved, &attempt);
-        let facts = AttemptFacts {
-            cause: cause.as_deref(),
-            ..facts(seen, &resolved, &attempt, self.history.last_relevant_change())
-        };
+        let policy_change = self.history.last_relevant_change();
+        let facts = facts(seen, &resolved, &attempt, policy_change, cause.as_deref());
         self.report_to_findings(&facts, seen);
         self.record(seen.time, Event::Attempt(attempt));
         true
@@ -117,6 +115,7 @@ fn facts<'a>(
     resolved: &Resolved<'_>,
     attempt: &'a Attempt,
     policy_change: Option<Timestamp>,
+    cause: Option<&'a str>,
 ) -> AttemptFacts<'a> {
     let backends = resolved.service_port().map(|behind| Backends {
         ready: behind.backends().filter(|backend| backend.ready).count(),
@@ -129,6 +128,6 @@ fn facts<'a>(
         dst_start: resolved.server_pod().and_then(|pod| pod.start),
         policy_change,
         backends,
-        cause: None,
+        cause,
     }
 }

@@ -183,7 +183,7 @@ fn reference(object: &Object) -> ObjectReference {
     ObjectReference {
         api_version: Some(object.kind.api_version()),
         kind: text(object.kind.name()),
-        namespace: Some(&object.namespace).filter(|name| !name.is_empty()).and_then(|name| text(name)),
+        namespace: (!object.namespace.is_empty()).then(|| object.namespace.to_string()),
         name: text(&object.name),
         uid: object.uid.as_deref().and_then(text),
         ..ObjectReference::default()
