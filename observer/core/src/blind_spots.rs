@@ -74,7 +74,7 @@ impl BlindSpots {
             subject: Subject::Sight(node.clone(), reason),
             last_seen: now,
             severity: Severity::Warning,
-            summary: format!("the agent on {node} does not see all traffic of {at}: {}", what(reason)),
+            summary: format!("the agent on {node} may not see all traffic of {at}: {}", what(reason)),
             src: None,
             dst: None,
             vip: None,
@@ -91,7 +91,7 @@ fn what(reason: BlindReason) -> &'static str {
     match reason {
         BlindReason::AttachFailed => "its programs can't be attached there",
         BlindReason::PlaceTaken => "another qdisc has the place of its programs",
-        BlindReason::InFront => "another program runs before its own, and may hide packets",
+        BlindReason::InFront => "another program runs before its own",
         BlindReason::Bypassed => "packets reach the pod past its programs",
         BlindReason::NoUplink => "no uplink is known",
         BlindReason::NoDrops => "drops are not reported",

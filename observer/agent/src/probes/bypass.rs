@@ -34,8 +34,10 @@ pub(super) struct Bypasses {
 #[derive(Clone, Debug)]
 struct Pod {
     counts: Handshakes,
-    /// SYN-ACKs that prove a bypass, since the last time at which it was taken to be over.
+    /// SYN-ACKs to SYNs that entered the node elsewhere, without a long pause between them.
     bypassed: u64,
+    /// The last look that found one.
+    newest: Option<Instant>,
     /// Looks in a row that found answers to SYNs that no hook saw.
     unknown: u32,
     /// The last time at which a SYN was seen on its way into the pod; at first that of the first look.
@@ -50,8 +52,8 @@ impl Bypasses {
         Ok(Self { counts: maps::hash(ebpf, "HANDSHAKES")?, pods: HashMap::new() })
     }
 
-    /// Forgets an interface that has gone.
-    pub(super) fn gone(&mut self, ifindex: u32) {
+    /// Forgets what was seen at an interface: it has gone, or programs are attached to it anew.
+    pub(super) fn forget(&mut self, ifindex: u32) {
         self.pods.remove(&ifindex);
         // Most interfaces have no entry.
         drop(self.counts.remove(&ifindex));
@@ -72,7 +74,7 @@ impl Bypasses {
 
 impl Pod {
     fn new(counts: Handshakes, now: Instant) -> Self {
-        Self { counts, bypassed: 0, unknown: 0, asked: now, found: None }
+        Self { counts, bypassed: 0, newest: None, unknown: 0, asked: now, found: None }
     }
 
     fn look(&mut self, counts: Handshakes, now: Instant) -> bool {
@@ -87,12 +89,17 @@ impl Pod {
         }
         let is_asked = now.saturating_duration_since(self.asked) < REPEATED;
         self.unknown = if since.unknown >= UNKNOWN && !is_asked { self.unknown + 1 } else { 0 };
-        self.bypassed += since.bypassed;
+        let is_over = |at: &mut Instant| now.saturating_duration_since(*at) >= OVER;
+        if self.newest.take_if(is_over).is_some() {
+            self.bypassed = 0;
+        }
+        if since.bypassed > 0 {
+            self.bypassed += since.bypassed;
+            self.newest = Some(now);
+        }
+        self.found.take_if(is_over);
         if (since.bypassed > 0 && self.bypassed >= BYPASSED) || self.unknown >= 2 {
             self.found = Some(now);
-        }
-        if self.found.is_some_and(|found| now.saturating_duration_since(found) >= OVER) {
-            (self.found, self.bypassed) = (None, 0);
         }
         self.found.is_some()
     }

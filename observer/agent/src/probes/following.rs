@@ -48,7 +48,7 @@ impl Following {
         self.attacher.gone(ifindex);
         self.forget(ifindex);
         self.in_sight(name);
-        self.bypasses.gone(ifindex);
+        self.bypasses.forget(ifindex);
         self.bypass(name, false);
     }
 
@@ -66,6 +66,8 @@ impl Following {
                         "the agent's programs were removed; they are attached again"
                     );
                     self.attacher.forget(link.ifindex);
+                    // What passed meanwhile proves no bypass.
+                    self.bypasses.forget(link.ifindex);
                     self.up(link).await;
                 }
                 Some(Position::Behind(program)) => self.behind(&link, program),
@@ -94,9 +96,10 @@ impl Following {
             }
         } else if self.bypassed.insert(interface.to_owned()) {
             let why = format!(
-                "the pod behind {interface} answers packets that were not seen on their way into it: another program hands \
-                 them over past this interface (`bpf_redirect_peer`, as Cilium's host routing does). Its connections are \
-                 told late, and what is sent to it may be missing. With Cilium, bpf.hostLegacyRouting=true mends it"
+                "the pod behind {interface} answers packets that were not seen on their way into it: another program \
+                 probably hands them over past this interface (`bpf_redirect_peer`, as Cilium's host routing does). \
+                 Outcomes of its connections may be told late, and what is sent to it may be missing. With Cilium, \
+                 bpf.hostLegacyRouting=true mends it"
             );
             warn!("{why}");
             (self.blind)(BlindReason::Bypassed, interface, Some(Unseen { why, hides_pod: true }));

@@ -30,6 +30,14 @@ fn answers_to_syns_that_passed_by_show_it() {
     assert_eq!(looks(&[[9, 3, 0]]), [true], "probes of the kubelet come by the usual way");
 }
 
+/// Programs may be attached anew at any time, and months are long.
+#[test]
+fn rare_accidents_do_not_add_up() {
+    let mut rare = vec![[9, 1, 0]];
+    rare.extend(vec![[9, 0, 0]; 59]);
+    assert!(!looks(&rare.repeat(10)).contains(&true));
+}
+
 #[test]
 fn answers_to_syns_that_nobody_saw_show_it_after_a_while() {
     assert!(last(14, [0, 0, 5]));

@@ -37,8 +37,7 @@ fn a_pod_that_is_not_seen_is_a_finding_until_it_is() {
     assert_eq!((finding.first_seen, finding.count, finding.severity), (at(5_000), 1, Severity::Warning));
     assert_eq!(
         finding.summary,
-        "the agent on n1 does not see all traffic of the pod behind veth1: another program runs before its own, and may \
-         hide packets"
+        "the agent on n1 may not see all traffic of the pod behind veth1: another program runs before its own"
     );
     assert!(finding.evidence.iter().any(|evidence| evidence.text == "why of veth1"), "{finding:?}");
     let ended = [begun, vec![(6_000, blind(vec![])), (6_050, Input::Tick)]].concat();
