@@ -80,7 +80,10 @@ fn right_missing(cluster: &Cluster) -> Result<()> {
     };
     wait::until("an agent that names what is missing", PATIENCE, named)?;
     for node in cluster.nodes()? {
-        ensure!(cluster.synced(&node, "NetworkPolicy") == Some(false), "{node} has all NetworkPolicies");
+        // A new agent answers before it has asked for the kind, and until then it has no value.
+        wait::until(&format!("the agent on {node} to lack NetworkPolicies"), PATIENCE, || {
+            (cluster.synced(&node, "NetworkPolicy") == Some(false)).then_some(())
+        })?;
     }
     right.finish()?;
     decided(cluster, "allow")?;
