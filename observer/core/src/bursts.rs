@@ -234,7 +234,7 @@ impl Bursts {
         burst.look(server, watch, causes, now);
         let judgement = burst.judge(level, &self.config, now);
         if judgement == Judgement::Burst {
-            let write = |burst: &Burst| finding::raised(server, burst, watch, &self.config);
+            let write = |burst: &Burst| finding::raised(server, burst, watch, &self.config, now);
             out.raised.push(burst.finding(now, write));
         }
         if burst.take_settled(now, matches!(judgement, Judgement::Over { .. }))

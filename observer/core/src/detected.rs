@@ -2,7 +2,7 @@
 //! news.
 
 use arcstr::ArcStr;
-use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
+use flow_model::finding::{Cause, Evidence, FindingKind, FindingSource, Severity};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ pub struct Detected {
     pub source: FindingSource,
     /// In the order in which they are to be reported.
     pub raised: Vec<Raised>,
-    /// The reasons why findings ended. A finding that ended without an entry here ends without a reason.
+    /// The reasons why findings ended. A finding that ended without an entry here gets the usual one of its detector.
     pub ended: Vec<Ended>,
 }
 
@@ -34,8 +34,8 @@ pub struct Raised {
     pub policies: Vec<ObjectRef>,
     /// Nodes that it concerns. Empty: the node of this agent.
     pub nodes: Vec<ArcStr>,
-    /// The cause that brought it about, where it is known.
-    pub cause: Option<String>,
+    /// The cause that brought it about, once it is known. The first one stays for the whole episode.
+    pub cause: Option<Cause>,
     /// Oldest first. Of many the first and the last are kept.
     pub evidence: Vec<Evidence>,
     pub count: u64,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use flow_model::finding::Cause;
 use flow_model::flow::{FlowTuple, Vantage};
 use flow_model::record::{Attempt, Endpoint, FlowVerdict, Reset};
 use jiff::Timestamp;
@@ -20,8 +21,8 @@ pub struct AttemptFacts<'a> {
     pub policy_change: Option<Timestamp>,
     /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
-    /// The change by which the policies came to refuse it, where they do and its finding lacks that.
-    pub cause: Option<&'a str>,
+    /// The change by which the policies came to refuse it, where they do and no finding has begun yet.
+    pub cause: Option<&'a Cause>,
 }
 
 /// Holds a reset and what is known about it.
@@ -65,7 +66,7 @@ pub struct LatentGroup {
     pub older: bool,
     /// The change that caused it, its time and its field manager: "NetworkPolicy postgres/default-deny-ingress was
     /// changed at 2026-04-29T10:12:03Z by OpenTofu: `ingress[0]` no longer admits namespace pal-e-docs".
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// A few of the connections.
     pub examples: Vec<FlowTuple>,
 }

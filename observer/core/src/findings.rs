@@ -1,13 +1,15 @@
 //! Findings: what a human should act on. This is the only place that decides what is news.
 //!
-//! There is one finding per kind and subject. Attempts are read one by one; every other detector hands over all that it
-//! finds now ([`Findings::report`]). Findings compares that with what it emitted last, limits the rate of updates, and
-//! resolves what works again, what the policies allow now, what its detector no longer finds, and what stopped.
+//! A finding is one episode of a kind and subject; `entry` has its states. Attempts are read one by one; every other
+//! detector hands over all that it finds now ([`Findings::report`]). Findings compares that with what it emitted last,
+//! limits the rate of updates, and ends what works again, what the policies allow now, what its detector no longer finds,
+//! and what stopped.
 
 mod attempts;
 mod classify;
 mod config;
 mod entry;
+mod episode;
 mod latent;
 mod parties;
 mod sentence;
@@ -21,6 +23,7 @@ use flow_model::finding::{FindingChange, FindingSource, FindingUpdate, Severity}
 use jiff::Timestamp;
 
 use self::entry::Entry;
+use self::episode::{Ending, Number};
 use crate::detected::{Detected, Ended, Raised};
 use crate::subject::FindingKey;
 
@@ -37,6 +40,8 @@ pub struct Findings {
     /// Findings of detectors that found no room. They stay out while they are raised and the table is full of findings
     /// that matter as much: otherwise they would push each other out at every report.
     left_out: BTreeSet<FindingKey>,
+    /// No episode of a subject that was forgotten has this number or a larger one: a subject that comes back gets a new id.
+    floor: Number,
     crowded_out: u64,
 }
 
@@ -45,7 +50,7 @@ impl Findings {
     #[must_use]
     pub fn new(node: ArcStr, config: FindingsConfig) -> Self {
         let (entries, outputs, left_out) = (BTreeMap::new(), VecDeque::new(), BTreeSet::new());
-        Self { node, config, entries, outputs, left_out, crowded_out: 0 }
+        Self { node, config, entries, outputs, left_out, floor: Number::MIN, crowded_out: 0 }
     }
 
     /// Takes all that one detector finds now. Its findings that are not raised any more resolve.
@@ -61,22 +66,22 @@ impl Findings {
                 continue;
             }
             self.left_out.remove(&key);
-            self.update(key, now, |entry| entry.raised(now, raised));
+            self.update(key, now, now, |entry| entry.raised(now, raised));
         }
     }
 
     /// Lets time pass: what has stopped resolves, pending updates are emitted, and what resolved long ago is forgotten.
     pub fn tick(&mut self, now: Timestamp) {
         for entry in self.entries.values_mut() {
-            if entry.has_stopped(now, &self.config) {
-                entry.resolve(now);
-                self.outputs.push_back(entry.emit(FindingChange::Resolved, now));
-            } else {
-                self.outputs.extend(entry.take_update(now));
+            match entry.has_stopped(now, &self.config) {
+                Some(why) => self.outputs.push_back(entry.end(now, &why)),
+                None => self.outputs.extend(entry.take_update(now)),
             }
         }
         let keep = self.config.keep;
-        self.entries.retain(|_, entry| !entry.is_over(now, keep));
+        for (_, forgotten) in self.entries.extract_if(.., |_, entry| entry.is_over(now, keep)) {
+            self.floor = self.floor.max(forgotten.episode().number().successor());
+        }
     }
 
     /// Returns the next finding that appeared, changed or was resolved.
@@ -100,16 +105,17 @@ impl Findings {
         let mut reasons: BTreeMap<FindingKey, String> = ended.into_iter().map(because).collect();
         for (key, entry) in &mut self.entries {
             if source_of(key) == source && entry.is_active() && !current.contains(key) {
-                entry.ended(now, reasons.remove(key));
-                self.outputs.push_back(entry.emit(FindingChange::Resolved, now));
+                let why = reasons.remove(key).map_or(Ending::NotReported(source), Ending::Reported);
+                self.outputs.push_back(entry.end(now, &why));
             }
         }
     }
 
-    /// Changes a finding, which is created if it is new, and emits it if `change` calls for that at once.
+    /// Changes a finding, which begins at `start` if its subject is new, and emits it if `change` calls for that at once.
     fn update(
         &mut self,
         key: FindingKey,
+        start: Timestamp,
         now: Timestamp,
         change: impl FnOnce(&mut Entry) -> Option<FindingChange>,
     ) {
@@ -117,7 +123,7 @@ impl Findings {
             self.make_room(now);
         }
         let entry = self.entries.entry(key);
-        let entry = entry.or_insert_with_key(|key| Entry::new(key, &self.node, now));
+        let entry = entry.or_insert_with_key(|key| Entry::new(key, &self.node, self.floor, start));
         if let Some(change) = change(entry) {
             self.outputs.push_back(entry.emit(change, now));
         }
@@ -140,10 +146,10 @@ impl Findings {
                 return;
             };
             self.crowded_out += 1;
+            self.floor = self.floor.max(entry.episode().number().successor());
             if entry.is_active() {
                 // Readers would otherwise keep it as active for ever.
-                entry.resolve_because(now, "forgotten: there are too many findings".to_owned());
-                self.outputs.push_back(entry.emit(FindingChange::Resolved, now));
+                self.outputs.push_back(entry.end(now, &Ending::CrowdedOut));
                 if source_of(&key) != FindingSource::Attempts {
                     self.left_out.insert(key);
                 }

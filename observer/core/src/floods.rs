@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
-use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
+use flow_model::finding::{Cause, Evidence, FindingKind, FindingSource, Severity};
 use flow_model::flow::Outcome;
 use flow_model::input::{HalfOpen, PairDelta};
 use flow_model::record::{Attempt, Endpoint};
@@ -163,7 +163,7 @@ fn raised(
         vip: None,
         policies: Vec::new(),
         nodes: Vec::new(),
-        cause: Some(text::forged(server)),
+        cause: text::forged(server).map(Cause::from),
         evidence,
         count: server.count(),
     }

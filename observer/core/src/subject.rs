@@ -1,4 +1,4 @@
-//! The subjects of findings. There is one finding per kind and subject.
+//! The subjects of findings. At most one episode goes on for each kind and subject.
 
 mod flow;
 mod id;
@@ -13,6 +13,7 @@ use flow_model::finding::FindingKind;
 use flow_model::object_ref::ObjectRef;
 
 pub use self::flow::FlowSubject;
+pub(crate) use self::id::id_of;
 
 /// The subject of a finding. Subjects are ordered, so that a recording gives the same outputs at every replay.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +34,7 @@ pub enum Subject {
     Sight(ArcStr, BlindReason),
 }
 
-/// Identifies a finding.
+/// Identifies what a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FindingKey {
     pub kind: FindingKind,

@@ -16,21 +16,36 @@ pub use self::traits::{Counting, EventObject, FindingSource, KindTraits, RestsOn
 
 as_str!(FindingKind, State, Severity);
 
-/// A finding of `/api/v1/findings`. There is one for each kind and subject. It is updated, and resolved when its cause
-/// ends.
+/// A finding of `/api/v1/findings`: one episode of a kind and its subject. It is updated while it lasts. Once it has ended
+/// it stays as it is, and the next episode of its subject is another finding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// The id, which is stable for a kind and its subject (workloads and port, VIP).
+    /// The id of this episode. Agents that see it begin within the same minute give it the same one.
     #[schemars(with = "String")]
     pub id: ArcStr,
+    /// The id of the kind and its subject (workloads and port, VIP), which all episodes share, on every node.
+    #[schemars(with = "String")]
+    pub subject: ArcStr,
+    /// The id of the episode of this subject that ended before this one began, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub previous: Option<ArcStr>,
     pub kind: FindingKind,
     pub state: State,
+    /// The beginning of the episode.
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// The end of the episode; absent while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resolved_at: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    /// The reason of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_because: Option<String>,
     /// Number of attempts, connections or resets behind it since `first_seen`. For `latent_denial`, those open now.
     pub count: u64,
+    /// The part of it that concerns the pod in `src` alone, for findings made from attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_src: Option<Share>,
     pub severity: Severity,
     pub summary: String,
     /// The newest example.
@@ -46,11 +61,36 @@ pub struct Finding {
     pub vip: Option<ArcStr>,
     #[schemars(with = "Vec<String>")]
     pub nodes: Vec<ArcStr>,
-    /// The cause, where it is known.
+    /// The cause that brought the episode about, where it is known. It never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// The time of the cause, where it is a change of policies or labels. It is not after `first_seen`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause_at: Option<Timestamp>,
     /// Oldest first, bounded.
     pub evidence: Vec<Evidence>,
+}
+
+/// The part of a finding that concerns one of its pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Share {
+    pub count: u64,
+    pub first_seen: Timestamp,
+}
+
+/// A cause: what happened, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub text: String,
+    /// The time, where a finding that began earlier can't be due to it.
+    pub at: Option<Timestamp>,
+}
+
+impl From<String> for Cause {
+    /// Returns a cause that explains a finding whenever it began.
+    fn from(text: String) -> Self {
+        Self { text, at: None }
+    }
 }
 
 /// A finding, and what is new about it since it was emitted last.
@@ -64,7 +104,7 @@ pub struct FindingUpdate {
 /// publishes findings later or less often has to compare them with what it published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingChange {
-    /// It became active, for the first time or again.
+    /// It became active.
     Appeared,
     /// It goes on, and something other than `last_seen` changed.
     Updated,

@@ -20,6 +20,7 @@ use std::collections::{HashSet, VecDeque};
 use arcstr::ArcStr;
 use flow_model::connection::Connection;
 use flow_model::decision::Decision;
+use flow_model::finding::Cause;
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
@@ -89,7 +90,7 @@ impl History {
         inventory: &Inventory,
         connection: &Connection<'_>,
         denying: &[ObjectRef],
-    ) -> Option<String> {
+    ) -> Option<Cause> {
         let mut scene = Scene::new(inventory, connection);
         if scene.decision() != Decision::Deny {
             return None;

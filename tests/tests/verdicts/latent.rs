@@ -32,7 +32,7 @@ fn an_idle_connection_older_than_the_agent_is_found() {
     agent.stop().unwrap();
     let restarted = platform.world.agent(&[]).unwrap();
     let again = restarted.wait_finding("latent_denial", "active", of_docs).unwrap();
-    assert_eq!(again["id"], latent["id"], "the same subject");
+    assert_eq!(again["subject"], latent["subject"], "the same subject");
     drop(open);
     restarted.wait_finding("latent_denial", "resolved", of_docs).unwrap();
 }

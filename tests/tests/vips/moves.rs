@@ -22,7 +22,8 @@ fn a_move(setup: Setup) {
     }
     // The resets also reach a pod of the old node if it serves.
     if setup.shared {
-        let elsewhere = stage.agents[0].wait_finding("rst_burst", "active", |_| true).unwrap();
+        let explained = |found: &serde_json::Value| !found["cause"].is_null();
+        let elsewhere = stage.agents[0].wait_finding("rst_burst", "active", explained).unwrap();
         assert!(says(&elsewhere["cause"], &["vip_move"]), "{elsewhere}");
     } else {
         found_none(&stage.agents[0], &["rst_burst"]);

@@ -131,8 +131,8 @@ impl Stage {
 
     /// Waits for a `rst_burst` through the VIP with the cause `cause`.
     pub(crate) fn burst(&self, agent: &Agent, cause: &str) -> Value {
-        let found =
-            agent.wait_finding("rst_burst", "active", |f| f["count"].as_u64() >= Some(OPEN as u64)).unwrap();
+        let whole = |f: &Value| f["count"].as_u64() >= Some(OPEN as u64) && !f["cause"].is_null();
+        let found = agent.wait_finding("rst_burst", "active", whole).unwrap();
         assert!(says(&found["cause"], &[cause]), "{found}");
         assert_eq!(found["vip"], self.vip.to_string(), "{found}");
         assert!(summary(&found).contains(&self.vip.to_string()), "{found}");

@@ -169,12 +169,12 @@ async fn findings_are_told_in_full_and_filtered() {
     let cause = Some("NetworkPolicy data/deny was changed".to_owned());
     agent.emit(Output::Finding(Finding { cause, ..seen(finding("a1", 0)) }.into()));
     agent.emit(Output::Finding(seen(finding("b2", 0)).into()));
-    let over = Finding { resolved_at: Some(now), count: 7, ..resolved(seen(finding("b2", 0)), 0) };
+    let over = Finding { ended: Some(now), count: 7, ..resolved(seen(finding("b2", 0)), 0) };
     agent.emit(Output::Finding(over.into()));
 
     let all = agent.get("/api/v1/findings", &[]).await.json();
     let expected = json!({
-        "id": "a1", "kind": "policy_denied", "state": "active", "severity": "warning", "count": 1,
+        "id": "a1", "subject": "a1", "kind": "policy_denied", "state": "active", "severity": "warning", "count": 1,
         "first_seen": now.to_string(), "last_seen": now.to_string(), "summary": "summary of a1",
         "src": {"ip": "10.42.0.10", "port": 5432, "namespace": "web", "pod": "front-5d-1", "workload": "front",
                 "kind": "Deployment"},

@@ -21,9 +21,11 @@ pub(super) use journal::Journal;
 
 /// The time for which resolved findings are served.
 const KEEP: SignedDuration = SignedDuration::from_hours(1);
+/// At most this many episodes of one subject are kept. What fails every minute and works again would fill the list.
+const MAX_EPISODES: usize = 8;
 
 /// Keeps the newest state of each finding. It is bounded: resolved findings give way first, then those seen longest
-/// ago. Clones share one store.
+/// ago; of one subject the oldest episodes do. Clones share one store.
 #[derive(Clone, Debug)]
 pub struct FindingStore {
     inner: Arc<Mutex<HashMap<ArcStr, Arc<Finding>>>>,
@@ -40,6 +42,7 @@ impl FindingStore {
         let mut findings = self.inner.lock();
         if !findings.contains_key(&finding.id) {
             make_room(&mut findings, self.max, now);
+            limit_episodes(&mut findings, &finding.subject);
         }
         findings.insert(finding.id.clone(), finding);
     }
@@ -83,9 +86,22 @@ fn make_room(findings: &mut HashMap<ArcStr, Arc<Finding>>, max: usize, now: Time
     }
 }
 
+/// Makes room for one more episode of this subject.
+fn limit_episodes(findings: &mut HashMap<ArcStr, Arc<Finding>>, subject: &str) {
+    let mut over: Vec<_> = findings
+        .values()
+        .filter(|finding| finding.subject == subject)
+        .filter_map(|finding| finding.ended.map(|ended| (ended, finding.id.clone())))
+        .collect();
+    over.sort();
+    let surplus = (over.len() + 1).saturating_sub(MAX_EPISODES);
+    for (_, id) in over.into_iter().take(surplus) {
+        findings.remove(&id);
+    }
+}
+
 fn is_over(finding: &Finding, now: Timestamp) -> bool {
-    finding.state == State::Resolved
-        && finding.resolved_at.is_none_or(|resolved| now.duration_since(resolved) > KEEP)
+    finding.state == State::Resolved && finding.ended.is_none_or(|ended| now.duration_since(ended) > KEEP)
 }
 
 fn order(finding: &Finding) -> (bool, Reverse<Timestamp>, &str) {

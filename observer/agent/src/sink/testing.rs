@@ -68,12 +68,16 @@ pub(crate) fn reset(second: i64, src: Endpoint, dst: Endpoint) -> FlowRecord {
 pub(crate) fn finding(id: &str, second: i64) -> Finding {
     Finding {
         id: id.into(),
+        subject: id.into(),
+        previous: None,
         kind: FindingKind::PolicyDenied,
         state: State::Active,
         first_seen: at(second),
         last_seen: at(second),
-        resolved_at: None,
+        ended: None,
+        ended_because: None,
         count: 1,
+        of_src: None,
         severity: Severity::Warning,
         summary: format!("summary of {id}"),
         src: Some(pod("web", "front-5d-1")),
@@ -82,6 +86,7 @@ pub(crate) fn finding(id: &str, second: i64) -> Finding {
         vip: None,
         nodes: vec!["node1".into()],
         cause: None,
+        cause_at: None,
         evidence: vec![],
     }
 }
@@ -99,7 +104,8 @@ pub(crate) fn vip(services: &[&str]) -> Vip {
 }
 
 pub(crate) fn resolved(finding: Finding, second: i64) -> Finding {
-    Finding { state: State::Resolved, resolved_at: Some(at(second)), ..finding }
+    let ended_because = Some("the policies allow it".to_owned());
+    Finding { state: State::Resolved, ended: Some(at(second)), ended_because, ..finding }
 }
 
 /// Increments between two sides, by their addresses.

@@ -11,8 +11,8 @@ use crate::detected::Raised;
 
 /// The interval at which a burst that goes on is checked for a newer cause.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(1);
-/// The interval at which the finding is written anew while more resets come. A changed cause is written at once. The
-/// text costs more than everything else that a burst does in a tick.
+/// The interval at which the finding is written anew while more resets come. A changed cause is written at once, and
+/// so is one that has settled. The text costs more than everything else that a burst does in a tick.
 const WRITE_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// The window that held most.
@@ -144,7 +144,12 @@ impl Burst {
     pub(super) fn finding(&mut self, now: Timestamp, write: impl FnOnce(&Self) -> Raised) -> Raised {
         let is_new = |at: Timestamp| now.duration_since(at).abs() < WRITE_EVERY;
         match &self.written {
-            Some((at, raised)) if raised.count == self.total || is_new(*at) => raised.clone(),
+            Some((at, raised))
+                if raised.cause.is_some() == self.is_settled(now)
+                    && (raised.count == self.total || is_new(*at)) =>
+            {
+                raised.clone()
+            }
             _ => {
                 let raised = write(self);
                 self.written = Some((now, raised.clone()));
@@ -153,10 +158,15 @@ impl Burst {
         }
     }
 
+    /// Is true when the first cause can't change any more: nothing is nearer than a move of the VIP.
+    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
+        let moved = self.cause.as_ref().is_some_and(|cause| cause.kind == Kind::VipMove);
+        now > self.settles || moved
+    }
+
     /// Is true once, when the cause that the metric counts can't change any more.
     pub(super) fn take_settled(&mut self, now: Timestamp, ends: bool) -> bool {
-        let moved = self.cause.as_ref().is_some_and(|cause| cause.kind == Kind::VipMove);
-        let settled = self.certain && !self.counted && (ends || now > self.settles || moved);
+        let settled = self.certain && !self.counted && (ends || self.is_settled(now));
         self.counted |= settled;
         settled
     }

@@ -1,6 +1,7 @@
 //! A burst as a finding.
 
 use flow_model::finding::{Evidence, FindingKind, Severity};
+use jiff::Timestamp;
 
 use crate::bursts::burst::Burst;
 use crate::bursts::config::BurstConfig;
@@ -9,8 +10,14 @@ use crate::bursts::text;
 use crate::bursts::watch::Watch;
 use crate::detected::Raised;
 
-/// Returns the finding of a burst that goes on.
-pub(super) fn raised(server: &Server, burst: &Burst, watch: &Watch, config: &BurstConfig) -> Raised {
+/// Returns the finding of a burst that goes on. It has a cause once that can't change any more.
+pub(super) fn raised(
+    server: &Server,
+    burst: &Burst,
+    watch: &Watch,
+    config: &BurstConfig,
+    now: Timestamp,
+) -> Raised {
     let services = watch.scene().services;
     let resets = text::resets(&burst.peak, config.window_seconds());
     let because = text::because(burst.cause.as_ref(), burst.started);
@@ -27,7 +34,7 @@ pub(super) fn raised(server: &Server, burst: &Burst, watch: &Watch, config: &Bur
         vip: vip.map(|vip| arcstr::format!("{vip}")),
         policies: Vec::new(),
         nodes: Vec::new(),
-        cause: Some(text::cause(burst.cause.as_ref(), burst.started, &burst.peak)),
+        cause: burst.is_settled(now).then(|| text::cause(burst.cause.as_ref(), burst.started).into()),
         evidence: evidence(burst, watch, resets),
         count: burst.total,
     }

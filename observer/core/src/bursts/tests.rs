@@ -238,6 +238,10 @@ fn a_finding_is_written_once_a_second() {
 
     story.causes.endpoints.push(change(0.2, "the pod data/cache-0 went"));
     let raised = story.bursts.tick(&story.causes, t(4.05)).raised;
+    let [raised] = &raised[..] else { panic!("{raised:#?}") };
+    assert!(raised.summary.contains("data/cache-0 went"), "a cause is written at once: {raised:#?}");
+    assert_eq!(raised.cause, None, "a nearer one may become known");
+    let raised = story.bursts.tick(&story.causes, t(9.0)).raised;
     let causes: Vec<_> = raised.into_iter().filter_map(|raised| raised.cause).collect();
-    assert!(causes[0].contains("data/cache-0 went"), "a cause is written at once: {causes:?}");
+    assert!(causes[0].text.contains("data/cache-0 went"), "{causes:?}");
 }

@@ -66,18 +66,14 @@ fn when(at: Timestamp, start: Timestamp) -> String {
     format!("{:.1} s {place}", before.abs().as_secs_f64())
 }
 
-/// Returns the kind of the cause, and the evidence for it.
-pub(super) fn cause(cause: Option<&Cause>, start: Timestamp, peak: &Peak) -> String {
+/// Returns the kind of the cause, and what happened when.
+pub(super) fn cause(cause: Option<&Cause>, start: Timestamp) -> String {
     let kind = Kind::label(cause.map(|cause| cause.kind));
     match cause {
         None => format!(
             "{kind}: no VIP moved, and no policy or backend changed, in the {} s before",
             BEFORE.as_secs()
         ),
-        Some(cause) if start >= cause.at => {
-            let within = peak.at.duration_since(cause.at).as_secs_f64().ceil().max(1.0);
-            format!("{kind}: {} followed within {within} s: {}", counted(peak.counts), cause.what)
-        }
         Some(cause) => format!("{kind}: {} {}", cause.what, when(cause.at, start)),
     }
 }

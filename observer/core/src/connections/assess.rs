@@ -1,6 +1,7 @@
 //! What [`Connections`](crate::connections::Connections) asks about a connection.
 
 use flow_model::decision::Decision;
+use flow_model::finding::Cause;
 use flow_model::flow::FlowTuple;
 
 use crate::facts::JudgedConnection;
@@ -15,5 +16,5 @@ pub trait Assess {
     fn detail(&mut self, tuple: &FlowTuple) -> Option<JudgedConnection>;
 
     /// Returns which change brought it about. Asked once per group and set of policies, for a few groups in each round.
-    fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<String>;
+    fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<Cause>;
 }

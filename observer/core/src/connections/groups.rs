@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use arcstr::literal;
+use flow_model::finding::Cause;
 use flow_model::flow::{FlowTuple, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::LatentCount;
@@ -83,9 +84,9 @@ struct Group {
 
 /// The cause that was looked for when these policies refused.
 #[derive(Debug)]
-struct Cause {
+struct Explained {
     policies: Vec<ObjectRef>,
-    text: Option<String>,
+    cause: Option<Cause>,
 }
 
 /// Remembers what is known about denied connections.
@@ -94,7 +95,7 @@ pub(super) struct Groups {
     /// The details that were found since everything was last judged.
     details: HashMap<Pair, Option<JudgedConnection>>,
     /// The cause of a refusal stays for as long as there is a group, until other policies refuse and their cause is known.
-    causes: BTreeMap<GroupKey, Cause>,
+    causes: BTreeMap<GroupKey, Explained>,
     /// A group waits for its cause.
     unexplained: bool,
     counts: BTreeMap<(GroupKey, Vantage, ObjectRef), LatentCount>,
@@ -138,15 +139,15 @@ impl Groups {
 
     fn explain(&mut self, groups: &BTreeMap<GroupKey, Group>, assess: &mut dyn Assess) {
         let is_new = |key: &GroupKey, group: &Group| {
-            self.causes.get(key).is_none_or(|cause| cause.policies != group.judged.verdict.policies)
+            self.causes.get(key).is_none_or(|known| known.policies != group.judged.verdict.policies)
         };
         let mut new = groups.iter().filter(|(key, group)| is_new(key, group)).collect::<Vec<_>>();
         self.unexplained = new.len() > CAUSES;
         new.truncate(CAUSES);
         for (key, Group { tally, judged }) in new {
             let found = tally.oldest().and_then(|(_, oldest)| assess.cause(&oldest, judged));
-            let text = found.or_else(|| self.causes.remove(key).and_then(|known| known.text));
-            self.causes.insert(key.clone(), Cause { policies: judged.verdict.policies.clone(), text });
+            let cause = found.or_else(|| self.causes.remove(key).and_then(|known| known.cause));
+            self.causes.insert(key.clone(), Explained { policies: judged.verdict.policies.clone(), cause });
         }
     }
 
@@ -162,7 +163,7 @@ impl Groups {
             open: tally.open,
             since,
             older: tally.older,
-            cause: self.causes.get(key).and_then(|cause| cause.text.clone()),
+            cause: self.causes.get(key).and_then(|known| known.cause.clone()),
             examples: tally.examples.into_iter().map(|(_, tuple)| tuple).collect(),
         })
     }

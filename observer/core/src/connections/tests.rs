@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_model::finding::Cause;
 use flow_model::flow::Vantage;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::Direction;
@@ -85,10 +86,10 @@ impl Assess for Policy {
         })
     }
 
-    fn cause(&mut self, _: &FlowTuple, judged: &JudgedConnection) -> Option<String> {
+    fn cause(&mut self, _: &FlowTuple, judged: &JudgedConnection) -> Option<Cause> {
         self.explained += 1;
         let pod = judged.src.pod.as_ref().filter(|_| !self.causes_unknown);
-        pod.map(|pod| self.more.last().map_or_else(|| pod.to_string(), ToString::to_string))
+        pod.map(|pod| self.more.last().map_or_else(|| pod.to_string(), ToString::to_string).into())
     }
 }
 
@@ -120,7 +121,7 @@ fn groups_gather_workloads_and_name_the_oldest() {
     assert_eq!(told(&groups), ["w1>w5: 3, 0+", "w2>w5: 1, 5"]);
     assert_eq!((groups[0].src.port, groups[0].src.pod.as_deref()), (1002, Some("p12")));
     assert_eq!(groups[0].examples.iter().map(|t| t.sport).collect::<Vec<_>>(), [1002, 1001, 1000]);
-    assert_eq!(groups[0].cause.as_deref(), Some("p12"));
+    assert_eq!(groups[0].cause, Some("p12".to_owned().into()));
     assert_eq!((policy.decided, policy.detailed, policy.explained), (5, 3, 2));
 
     let counts: BTreeMap<_, _> = table
@@ -238,7 +239,7 @@ fn a_known_cause_stays_until_a_better_one_is_known() {
             table.apply(&[opened(tuple(11, 1, 51), 1)], &[]);
         }
         table.changed();
-        table.judge(policy, at(second)).pop().and_then(|group| group.cause)
+        table.judge(policy, at(second)).pop().and_then(|group| group.cause).map(|cause| cause.text)
     };
     assert_eq!(cause(&mut policy, 1).as_deref(), Some("p11"));
     policy.more = vec!["ns/c".into()];
@@ -272,7 +273,7 @@ fn who_cannot_be_named_is_left_out() {
         fn detail(&mut self, _: &FlowTuple) -> Option<JudgedConnection> {
             None
         }
-        fn cause(&mut self, _: &FlowTuple, _: &JudgedConnection) -> Option<String> {
+        fn cause(&mut self, _: &FlowTuple, _: &JudgedConnection) -> Option<Cause> {
             unreachable!("there is no group")
         }
     }

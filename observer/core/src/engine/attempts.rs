@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flow_identity::Resolved;
 use flow_model::decision::Decision;
+use flow_model::finding::Cause;
 use flow_model::flow::Outcome;
 use flow_model::input::AttemptSeen;
 use flow_model::record::{Attempt, Event, FlowVerdict};
@@ -58,17 +59,17 @@ impl Engine {
         let attempt = named(seen, &resolved, verdict);
         let cause = self.cause(&resolved, &attempt);
         let policy_change = self.history.last_relevant_change();
-        let facts = facts(seen, &resolved, &attempt, policy_change, cause.as_deref());
+        let facts = facts(seen, &resolved, &attempt, policy_change, cause.as_ref());
         self.report_to_findings(&facts, seen);
         self.record(seen.time, Event::Attempt(attempt));
         true
     }
 
-    /// Returns the change by which the policies came to refuse a failed attempt, unless its finding names one.
-    fn cause(&self, resolved: &Resolved<'_>, attempt: &Attempt) -> Option<String> {
+    /// Returns the change by which the policies came to refuse a failed attempt, if a finding begins with it.
+    fn cause(&self, resolved: &Resolved<'_>, attempt: &Attempt) -> Option<Cause> {
         let verdict = attempt.verdict.as_ref()?;
         let is_refused = verdict.decision == Decision::Deny && attempt.outcome != Outcome::Established;
-        if !is_refused || !self.findings.lacks_cause(attempt) {
+        if !is_refused || !self.findings.needs_cause(attempt) {
             return None;
         }
         self.history.cause(self.identity.inventory(), &resolved.connection(), &verdict.policies)
@@ -115,7 +116,7 @@ fn facts<'a>(
     resolved: &Resolved<'_>,
     attempt: &'a Attempt,
     policy_change: Option<Timestamp>,
-    cause: Option<&'a str>,
+    cause: Option<&'a Cause>,
 ) -> AttemptFacts<'a> {
     let backends = resolved.service_port().map(|behind| Backends {
         ready: behind.backends().filter(|backend| backend.ready).count(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flow_identity::{Holder, Identity};
 use flow_model::decision::Decision;
+use flow_model::finding::Cause;
 use flow_model::flow::FlowTuple;
 use flow_model::input::LostStage;
 use flow_model::inventory::Inventory;
@@ -104,7 +105,7 @@ impl Assess for ConnectionJudge<'_> {
         Some(JudgedConnection { src, dst, vantage: resolved.vantage(self.node), verdict })
     }
 
-    fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<String> {
+    fn cause(&mut self, tuple: &FlowTuple, judged: &JudgedConnection) -> Option<Cause> {
         let connection = self.identity.resolve(tuple, self.now).connection();
         self.history.cause(self.identity.inventory(), &connection, &judged.verdict.policies)
     }

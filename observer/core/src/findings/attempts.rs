@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_model::decision::Decision;
-use flow_model::finding::{Finding, FindingChange, FindingKind, FindingSource, RestsOnRefusal, Severity};
+use flow_model::finding::{Cause, Finding, FindingKind, FindingSource, RestsOnRefusal, Severity};
 use flow_model::flow::Outcome;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
 use jiff::Timestamp;
@@ -14,7 +14,8 @@ use crate::facts::AttemptFacts;
 use crate::findings::Findings;
 use crate::findings::classify::{self, Failure, Reading};
 use crate::findings::entry::Entry;
-use crate::subject::FlowSubject;
+use crate::findings::episode::Ending;
+use crate::subject::{FindingKey, FlowSubject};
 
 impl Findings {
     /// Takes an attempt whose outcome is known.
@@ -28,20 +29,19 @@ impl Findings {
         self.take(facts, PartOf::Another);
     }
 
-    /// Is true when a refusal by the policies, as this attempt's would be, has no finding that names its cause.
+    /// Is true when a refusal by the policies, as this attempt's would be, begins a finding, which needs its cause.
     #[must_use]
-    pub fn lacks_cause(&self, attempt: &Attempt) -> bool {
+    pub fn needs_cause(&self, attempt: &Attempt) -> bool {
         let subject = FlowSubject::new(&attempt.src, &attempt.dst, attempt.verdict.is_some());
         let entry = self.entries.get(&subject.of_kind(FindingKind::PolicyDenied));
-        entry.is_none_or(|entry| !entry.is_active() || entry.finding().cause.is_none())
+        entry.is_none_or(|entry| !entry.is_active())
     }
 
     /// Ends the findings that this source alone brought about since that time: they are part of its scan.
     pub fn fold_into_scan(&mut self, source: IpAddr, since: Timestamp, now: Timestamp) {
         for (key, entry) in &mut self.entries {
             if is_folded(key.kind) && entry.is_only_of(source, since) {
-                entry.resolve_because(now, format!("it is part of a port scan by {source}"));
-                self.outputs.push_back(entry.emit(FindingChange::Resolved, now));
+                self.outputs.push_back(entry.end(now, &Ending::PartOfScan(source)));
             }
         }
     }
@@ -74,16 +74,13 @@ impl Findings {
         now: Timestamp,
     ) {
         for (key, entry) in &mut self.entries {
-            let Some(example) =
-                entry.example().filter(|example| entry.is_active() && rests_on_refusal(key.kind, example))
-            else {
+            let Some(example) = entry.example().filter(|example| rests_on_refusal(key.kind, example)) else {
                 continue;
             };
             let Some(verdict) = rejudge(&example.src, &example.dst) else { continue };
             match verdict.decision {
                 Decision::Allow => {
-                    entry.resolve_because(now, format!("the policies allow it since {now:.0}"));
-                    self.outputs.push_back(entry.emit(FindingChange::Resolved, now));
+                    self.outputs.push_back(entry.end(now, &Ending::Allowed(now)));
                 }
                 Decision::Deny if key.kind == FindingKind::PolicyDenied => {
                     let example = Attempt { verdict: Some(verdict), ..example.clone() };
@@ -113,35 +110,47 @@ impl Findings {
         facts: &AttemptFacts<'_>,
         part_of: PartOf,
     ) {
-        let mut cause = None;
-        if failure.kind == FindingKind::PolicyDenied {
+        let is_refusal = failure.kind == FindingKind::PolicyDenied;
+        if is_refusal {
             // The policies are enforced.
             self.succeeded(subject, FindingKind::EnforcementMismatch, facts);
-            cause = facts.cause.map(str::to_owned);
-            cause = cause.or_else(|| self.cause_of_latent(subject, facts.attempt));
         } else if subject.src_is_outside() {
             // Scans from outside must not push aside what happens inside.
             failure.severity = Severity::Info;
         }
         let key = subject.of_kind(failure.kind);
-        let is_there = |entry: &Entry| entry.is_active();
-        if part_of == PartOf::Another && is_folded(key.kind) && !self.entries.get(&key).is_some_and(is_there)
-        {
+        if part_of == PartOf::Another && is_folded(key.kind) && !self.is_active(&key) {
             return;
         }
-        self.update(key, facts.time, |entry| {
+        let begins = is_refusal && !self.is_active(&key);
+        let cause = begins.then(|| self.cause_of_refusal(subject, facts)).flatten();
+        self.update(key, facts.time, facts.time, |entry| {
             let change = entry.failed(facts.time, facts.attempt, failure);
-            entry.explain(cause);
+            entry.explain_beginning(cause);
             change
         });
     }
 
+    fn is_active(&self, key: &FindingKey) -> bool {
+        self.entries.get(key).is_some_and(Entry::is_active)
+    }
+
+    /// Returns the change by which the policies came to refuse an attempt. Where they refused an open connection of the
+    /// same subject before, its cause is the same, and may be longer ago than the history reaches.
+    fn cause_of_refusal(&self, subject: &FlowSubject, facts: &AttemptFacts<'_>) -> Option<Cause> {
+        self.cause_of_latent(subject, facts).or_else(|| facts.cause.cloned())
+    }
+
     /// Returns the change that made an open connection deniable, if the same policies refuse the attempt that is to
-    /// replace that connection.
-    fn cause_of_latent(&self, subject: &FlowSubject, attempt: &Attempt) -> Option<String> {
-        let latent = self.entries.get(&subject.of_kind(FindingKind::LatentDenial))?.finding();
-        let policies = attempt.verdict.as_ref().map(|verdict| &verdict.policies);
-        (policies == Some(&latent.policies)).then(|| latent.cause.clone()).flatten()
+    /// replace that connection. Where something changed since that connection went, the refusal may have been taken back
+    /// and come anew, for a reason of its own.
+    fn cause_of_latent(&self, subject: &FlowSubject, facts: &AttemptFacts<'_>) -> Option<Cause> {
+        let episode = self.entries.get(&subject.of_kind(FindingKind::LatentDenial))?.episode();
+        let Finding { policies, ended, .. } = episode.finding();
+        let still_refuses =
+            facts.attempt.verdict.as_ref().is_some_and(|verdict| verdict.policies == *policies);
+        let changed = ended.zip(facts.policy_change).is_some_and(|(ended, change)| change > ended);
+        (still_refuses && !changed).then(|| episode.cause()).flatten()
     }
 }
 

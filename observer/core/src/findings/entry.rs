@@ -1,86 +1,87 @@
-//! The life of one finding: it appears, goes on, ends, and may come back.
+//! The life of one subject, episode after episode. This is the state machine of findings; nothing else changes a state.
+//!
+//! | state | what happens | next state |
+//! |---|---|---|
+//! | not remembered | an attempt fails, or a detector reports it | active: an episode begins, with its own id, start, count and cause |
+//! | active | an attempt fails, or a detector reports it | active: the count, the example and the sentence follow |
+//! | active | an attempt succeeds | settling |
+//! | settling | an attempt fails after that success | active |
+//! | active, settling | it has settled; nothing fails for long; the policies allow it; its detector reports it no more; it is part of a scan; there are too many findings | over, with the time and the reason |
+//! | over | an attempt fails, or a detector reports it | active: *another* episode begins, whose `previous` is this one |
+//! | any | an attempt that was made before the end of an episode becomes known after | the same, and it counts in none |
+//! | over | success, or other policies | over, unchanged |
+//! | over | an hour passes | not remembered |
+//!
+//! The cause is what was true at the start of the episode. The first one that is known stays, and is not replaced by the
+//! reason of the end.
 
 mod reported;
-mod trail;
 
 use std::net::IpAddr;
 
 use arcstr::ArcStr;
-use flow_model::finding::{Evidence, Finding, FindingChange, FindingSource, FindingUpdate, Severity, State};
+use flow_model::finding::{
+    Cause, Finding, FindingChange, FindingKind, FindingSource, FindingUpdate, Severity,
+};
 use flow_model::record::Attempt;
 use jiff::{SignedDuration, Timestamp};
 
 use self::reported::LastReported;
-use self::trail::Trail;
 use crate::detected::Raised;
 use crate::findings::classify::Failure;
 use crate::findings::config::FindingsConfig;
-use crate::findings::sentence;
+use crate::findings::episode::{Ending, Episode, Number};
 use crate::subject::FindingKey;
 
-/// A finding and what its future depends on.
+/// An attempt becomes known this long after it was made, at most: it was held back, or its SYN was repeated. A larger
+/// difference shows that the clock was set back.
+const LATE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A subject and its newest episode.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The finding without its evidence, which is kept apart.
-    finding: Finding,
-    trail: Trail,
-    /// The newest attempt, of findings made from attempts.
-    example: Option<Attempt>,
-    /// The first success after the last failure: since then it works again.
-    success: Option<Timestamp>,
-    last: LastReported,
-    /// The time since which it is active, or was last.
-    since: Timestamp,
-    /// The only address that failed since then; `None` where there are several.
-    only_source: Option<IpAddr>,
+    node: ArcStr,
+    episode: Episode,
+    stage: Stage,
+    /// The end of the newest episode that is over.
+    past: Option<Timestamp>,
+    /// What was emitted last of this episode.
+    last: Option<LastReported>,
     /// Something may differ from what was emitted last.
     changed: bool,
 }
 
+/// The states of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Active,
+    /// It works since that time, and is over if that lasts.
+    Settling(Timestamp),
+    Over,
+}
+
 impl Entry {
-    /// Returns a finding about which nothing is known yet.
-    pub(super) fn new(key: &FindingKey, node: &ArcStr, now: Timestamp) -> Self {
-        let finding = Finding {
-            id: key.id(),
-            kind: key.kind,
-            state: State::Resolved,
-            first_seen: now,
-            last_seen: now,
-            resolved_at: None,
-            count: 0,
-            severity: Severity::Info,
-            summary: String::new(),
-            src: None,
-            dst: None,
-            policies: Vec::new(),
-            vip: None,
-            nodes: vec![node.clone()],
-            cause: None,
-            evidence: Vec::new(),
-        };
-        let (trail, last) = (Trail::default(), LastReported::never(now));
-        Self {
-            finding,
-            trail,
-            example: None,
-            success: None,
-            last,
-            since: now,
-            only_source: None,
-            changed: true,
-        }
+    /// Begins the first episode of a subject. Its number is at least `floor`.
+    pub(super) fn new(key: &FindingKey, node: &ArcStr, floor: Number, start: Timestamp) -> Self {
+        let episode = Episode::first(key, node, floor, start);
+        Self { node: node.clone(), episode, stage: Stage::Active, past: None, last: None, changed: true }
     }
 
     pub(super) fn finding(&self) -> &Finding {
-        &self.finding
+        self.episode.finding()
+    }
+
+    pub(super) fn episode(&self) -> &Episode {
+        &self.episode
     }
 
     pub(super) fn is_active(&self) -> bool {
-        self.finding.state == State::Active
+        self.stage != Stage::Over
     }
 
+    /// Returns the newest attempt of an episode that goes on.
     pub(super) fn example(&self) -> Option<&Attempt> {
-        self.example.as_ref()
+        self.episode.example().filter(|_| self.is_active())
     }
 
     /// Adds one more failure. Returns the change if it must be emitted at once.
@@ -90,163 +91,120 @@ impl Entry {
         attempt: &Attempt,
         failure: Failure,
     ) -> Option<FindingChange> {
-        self.finding.count = self.finding.count.saturating_add(1);
-        self.finding.cause.take_if(|_| self.finding.state == State::Resolved);
-        self.trail.push(Evidence { time, text: sentence::example(attempt) });
-        let source = attempt.src.ip.to_canonical();
-        self.only_source =
-            Some(source).filter(|source| !self.is_active() || self.only_source == Some(*source));
-        // Attempts that were held back come late. They don't replace what is newer.
-        if self.example.is_none() || time >= self.finding.last_seen {
-            self.finding.summary = failure.summary;
-            self.show(attempt.clone());
+        if self.is_of_the_past(time) {
+            return None;
         }
-        self.success = self.success.filter(|success| *success > time);
-        self.seen(time, time, failure.severity)
+        self.continue_or_begin(time);
+        if matches!(self.stage, Stage::Settling(since) if since <= time) {
+            self.stage = Stage::Active;
+        }
+        self.change(|episode| episode.failed(time, attempt, failure))
     }
 
-    /// Is true where all that failed is of this source, since that time.
+    /// Takes what a detector finds now. Returns the change if it must be emitted at once.
+    pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> Option<FindingChange> {
+        self.continue_or_begin(now);
+        self.change(|episode| episode.raised(raised))
+    }
+
+    /// Is true for an attempt that was made before an episode ended, and became known after.
+    fn is_of_the_past(&self, time: Timestamp) -> bool {
+        self.past.is_some_and(|end| time < end && end.duration_since(time) <= LATE)
+    }
+
+    /// Is true where all that failed in this episode is of this source, since that time.
     pub(super) fn is_only_of(&self, source: IpAddr, since: Timestamp) -> bool {
-        self.is_active() && self.since >= since && self.only_source == Some(source)
+        self.is_active() && self.episode.is_only_of(source, since)
     }
 
     /// Notes that an attempt succeeded.
     pub(super) fn succeeded(&mut self, time: Timestamp) {
-        if self.is_active() && time > self.finding.last_seen {
-            self.success.get_or_insert(time);
+        if self.stage == Stage::Active && time > self.finding().last_seen {
+            self.stage = Stage::Settling(time);
         }
     }
 
     /// Replaces the newest example, which the policies still refuse, but for another reason.
     pub(super) fn refused_otherwise(&mut self, attempt: Attempt) {
-        if self.example.as_ref() != Some(&attempt) {
-            self.finding.summary = sentence::denied(&attempt);
-            self.show(attempt);
-            self.changed = true;
+        self.changed |= self.episode.refused_otherwise(attempt);
+    }
+
+    /// Adds what brought the episode about, if it has just begun.
+    pub(super) fn explain_beginning(&mut self, cause: Option<Cause>) {
+        if self.last.is_none() {
+            self.episode.explain(cause);
         }
     }
 
-    /// Takes what a detector finds now. Returns the change if it must be emitted at once. A cause that is known stays until
-    /// the finding ends, also where the detector can't name it any more; a finding that comes back starts without it.
-    pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> Option<FindingChange> {
-        let known = self.finding.cause.take().filter(|_| self.is_active());
-        self.finding.cause = raised.cause.or(known);
-        self.finding.count = raised.count;
-        self.finding.summary = raised.summary;
-        self.finding.src = raised.src;
-        self.finding.dst = raised.dst;
-        self.finding.vip = raised.vip;
-        self.finding.policies = raised.policies;
-        if !raised.nodes.is_empty() {
-            self.finding.nodes = raised.nodes;
+    /// Returns why the episode is over, if it is: it works again, or nobody tried for long enough. What a detector reports
+    /// as a whole may be silent for days, and lasts until it is no longer reported.
+    pub(super) fn has_stopped(&self, now: Timestamp, config: &FindingsConfig) -> Option<Ending> {
+        let Finding { kind, last_seen, .. } = self.finding();
+        if !self.is_active() || kind.traits().source != FindingSource::Attempts {
+            return None;
         }
-        self.trail = raised.evidence.into_iter().collect();
-        self.seen(now, raised.last_seen, raised.severity)
-    }
-
-    /// Resolves a finding that its detector no longer reports. A cause that is known stays.
-    pub(super) fn ended(&mut self, now: Timestamp, because: Option<String>) {
-        self.resolve(now);
-        if let Some(text) = because {
-            self.explain(Some(text.clone()));
-            self.trail.push(Evidence { time: now, text });
+        match self.stage {
+            Stage::Settling(since) if now.duration_since(since) >= config.settle => Some(match kind {
+                FindingKind::EnforcementMismatch => Ending::Enforced(since),
+                _ => Ending::Works(since),
+            }),
+            _ => (now.duration_since(*last_seen) >= config.quiet).then_some(Ending::Quiet(config.quiet)),
         }
     }
 
-    /// Adds what brought it about, if that isn't known yet.
-    pub(super) fn explain(&mut self, cause: Option<String>) {
-        if self.finding.cause.is_none() {
-            self.finding.cause = cause;
-        }
+    /// Ends the episode, and returns the update that says so.
+    pub(super) fn end(&mut self, now: Timestamp, why: &Ending) -> FindingUpdate {
+        self.stage = Stage::Over;
+        self.episode.end(now, why);
+        self.past = self.finding().ended;
+        self.emit(FindingChange::Resolved, now)
     }
 
-    pub(super) fn resolve(&mut self, now: Timestamp) {
-        self.finding.state = State::Resolved;
-        self.finding.resolved_at = Some(now);
-        self.success = None;
-        self.changed = true;
-    }
-
-    /// Resolves it and gives the reason.
-    pub(super) fn resolve_because(&mut self, now: Timestamp, why: String) {
-        self.resolve(now);
-        self.trail.push(Evidence { time: now, text: why.clone() });
-        self.finding.cause = Some(why);
-    }
-
-    /// Is true where it works again, or where nobody tried for long enough. What a detector reports as a whole may be
-    /// silent for days, and lasts until it is no longer reported.
-    pub(super) fn has_stopped(&self, now: Timestamp, config: &FindingsConfig) -> bool {
-        if !self.is_active() || self.finding.kind.traits().source != FindingSource::Attempts {
-            return false;
-        }
-        let quiet = now.duration_since(self.finding.last_seen) >= config.quiet;
-        let works = self.success.is_some_and(|success| now.duration_since(success) >= config.settle);
-        quiet || works
-    }
-
+    /// Is true where the episode ended long ago, so that the subject may be forgotten.
     pub(super) fn is_over(&self, now: Timestamp, keep: SignedDuration) -> bool {
-        let over = |at: Timestamp| now.duration_since(at) > keep;
-        !self.is_active() && self.finding.resolved_at.is_none_or(over)
+        self.finding().ended.is_some_and(|at| now.duration_since(at) > keep)
     }
 
     /// Returns the pending update, if there is one and the rate allows it.
     pub(super) fn take_update(&mut self, now: Timestamp) -> Option<FindingUpdate> {
-        if !self.changed || !self.last.allows_update(now) {
-            return None;
-        }
-        let change = self.last.change(&self.with_evidence());
+        let last = self.last.as_mut().filter(|last| self.changed && last.allows_update(now))?;
+        let change = last.change(&self.episode.to_finding());
         if change.is_none() {
             self.changed = false;
-            self.last.checked(now);
+            last.checked(now);
         }
         change.map(|change| self.emit(change, now))
     }
 
-    /// Returns the finding with its evidence, which counts as emitted.
+    /// Returns the finding, which counts as emitted.
     pub(super) fn emit(&mut self, change: FindingChange, now: Timestamp) -> FindingUpdate {
-        let finding = self.with_evidence();
-        self.last = LastReported::new(&finding, now);
+        let finding = self.episode.to_finding();
+        self.last = Some(LastReported::new(&finding, now));
         self.changed = false;
         FindingUpdate { change, finding }
     }
 
     /// Orders findings by who gives way first: resolved ones, then by severity, then those seen longest ago.
     pub(super) fn rank(&self) -> (bool, Severity, Timestamp) {
-        let Finding { severity, last_seen, resolved_at, .. } = &self.finding;
-        match resolved_at {
-            Some(at) if !self.is_active() => (false, Severity::Info, *at),
-            _ => (true, *severity, *last_seen),
+        let Finding { severity, last_seen, ended, .. } = self.finding();
+        ended.map_or((true, *severity, *last_seen), |at| (false, Severity::Info, at))
+    }
+
+    /// Begins another episode, if the newest is over.
+    fn continue_or_begin(&mut self, start: Timestamp) {
+        if self.stage == Stage::Over {
+            self.episode = self.episode.next(self.node.clone(), start);
+            (self.stage, self.last) = (Stage::Active, None);
         }
     }
 
-    fn with_evidence(&self) -> Finding {
-        Finding { evidence: self.trail.to_vec(), ..self.finding.clone() }
-    }
-
-    fn show(&mut self, attempt: Attempt) {
-        self.finding.src = Some(attempt.src.clone());
-        self.finding.dst = Some(attempt.dst.clone());
-        self.finding.policies = attempt.verdict.as_ref().map_or_else(Vec::new, |v| v.policies.clone());
-        self.example = Some(attempt);
-    }
-
-    /// Notes that it is there, since `first` if it was not known before.
-    fn seen(&mut self, first: Timestamp, last: Timestamp, severity: Severity) -> Option<FindingChange> {
-        let change = match (self.is_active(), self.finding.severity == severity) {
-            (false, _) => Some(FindingChange::Appeared),
-            (true, false) => Some(FindingChange::Updated),
-            (true, true) => None,
-        };
-        if !self.is_active() {
-            self.since = first;
-        }
-        self.finding.state = State::Active;
-        self.finding.resolved_at = None;
-        self.finding.severity = severity;
-        self.finding.first_seen = self.finding.first_seen.min(first);
-        self.finding.last_seen = self.finding.last_seen.max(last);
+    fn change(&mut self, change: impl FnOnce(&mut Episode)) -> Option<FindingChange> {
+        let severity = self.finding().severity;
+        change(&mut self.episode);
         self.changed = true;
-        change
+        match &self.last {
+            None => Some(FindingChange::Appeared),
+            Some(_) => (self.finding().severity != severity).then_some(FindingChange::Updated),
+        }
     }
 }

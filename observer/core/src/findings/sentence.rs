@@ -169,7 +169,7 @@ pub(super) fn latent(group: &LatentGroup, open: u64) -> String {
         verdict.refuser(),
     );
     if let Some(cause) = cause {
-        text.extend([". ", cause]);
+        text.extend([". ", &cause.text]);
     }
     text
 }

@@ -1,5 +1,6 @@
 //! The findings that attempts and open connections become. Times are seconds.
 
+mod episodes;
 mod kinds;
 mod latent;
 mod life;
@@ -9,7 +10,7 @@ mod raised;
 use std::sync::Arc;
 
 use flow_model::decision::Decision;
-use flow_model::finding::{Finding, FindingKind, Severity, State};
+use flow_model::finding::{Cause, Finding, FindingKind, Severity, Share, State};
 use flow_model::flow::{Outcome, Vantage};
 use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};

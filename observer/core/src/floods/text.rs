@@ -36,20 +36,18 @@ pub(super) fn evidence(server: &Server) -> Vec<String> {
     unanswered.into_iter().chain((flood.half_open > 0).then(held)).collect()
 }
 
-/// Returns whether the sources are forged, as far as that can be told.
-pub(super) fn forged(server: &Server) -> String {
+/// Returns why the sources are probably forged, once that can be told.
+pub(super) fn forged(server: &Server) -> Option<String> {
     let fleeting = server.flood().map_or(0, |flood| flood.fleeting);
     let (_, others) = server.sources();
     if fleeting >= MANY {
         let more = if others > 0 { "more than " } else { "" };
-        return format!("probably spoofed: {more}{fleeting} addresses sent one or two SYNs each");
+        return Some(format!("probably spoofed: {more}{fleeting} addresses sent one or two SYNs each"));
     }
-    match server.half_open() {
-        Some(held) if held.sources >= MANY && held.count <= 2 * held.sources as u64 => {
-            format!("probably spoofed: {} addresses left one or two handshakes half open each", held.sources)
-        }
-        _ => "whether the sources are spoofed can't be told from here".to_owned(),
-    }
+    let held = server.half_open()?;
+    (held.sources >= MANY && held.count <= 2 * held.sources as u64).then(|| {
+        format!("probably spoofed: {} addresses left one or two handshakes half open each", held.sources)
+    })
 }
 
 fn syns(server: &Server) -> String {

@@ -48,7 +48,7 @@ impl FlowSubject {
         self.dst == Side::External
     }
 
-    /// Returns what the finding's ID is made from.
+    /// Returns what the subject's ID is made from.
     pub(super) fn parts(&self) -> [Cow<'_, str>; 5] {
         let [src_type, src] = self.src.parts();
         let [dst_type, dst] = self.dst.parts();

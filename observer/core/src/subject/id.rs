@@ -1,4 +1,4 @@
-//! IDs of findings.
+//! IDs of the subjects of findings.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use arcstr::ArcStr;
 use crate::subject::{FindingKey, Subject};
 
 impl FindingKey {
-    /// Returns the finding's ID: the same for the same subject on every node and after every restart.
+    /// Returns the ID of the kind and its subject: the same on every node, in every episode and after every restart.
     #[must_use]
     pub fn id(&self) -> ArcStr {
         let named = |kind: &'static str, name: String| vec![Cow::from(kind), Cow::from(name)];
@@ -25,7 +25,7 @@ impl FindingKey {
 }
 
 /// Hashes parts of which each is followed by a zero byte, so that `vip1` + `0.0.0.1` differs from `vip` + `10.0.0.1`.
-pub(super) fn id_of<'a>(parts: impl Iterator<Item = &'a str>) -> ArcStr {
+pub(crate) fn id_of<'a>(parts: impl Iterator<Item = &'a str>) -> ArcStr {
     arcstr::format!("{:016x}", fnv1a(parts.flat_map(|part| part.bytes().chain([0]))))
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow_model::finding::{FindingKind, Severity};
+use flow_model::finding::{Cause, FindingKind, Severity};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ pub(super) struct Ongoing {
 struct Flapping {
     /// Moves of the VIP before.
     after: u64,
-    /// The newest cause. The object that did not follow may be updated, and caused the flap all the same.
+    /// The cause, once it is known. The object that did not follow may be updated, and caused the flap all the same.
     cause: Option<String>,
 }
 
@@ -65,13 +65,11 @@ impl Ongoing {
         };
         let seen = u64::try_from(flap.moves.len()).unwrap_or(u64::MAX);
         let known = self.flap.get_or_insert(Flapping { after: total.saturating_sub(seen), cause: None });
-        if cause.is_some() {
-            known.cause = cause;
-        }
+        known.cause = known.cause.take().or(cause);
         out.raised.push(Raised {
             summary: flap.summary(ip, about.services, config),
             nodes: flap.nodes(owners).into_iter().collect(),
-            cause: known.cause.clone(),
+            cause: known.cause.clone().map(Cause::from),
             evidence: flap.evidence(),
             count: total.saturating_sub(known.after),
             ..about.raised(FindingKind::VipFlap, Severity::Warning)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use flow_model::decision::Decision;
+use flow_model::finding::Cause;
 use flow_model::object_ref::ObjectRef;
 use flow_model::policies::{Origin, Policies};
 use jiff::Timestamp;
@@ -15,7 +16,23 @@ use crate::history::scene::Scene;
 use crate::history::versions::Versions;
 
 /// Describes a change that made the difference. `after` is the scene with the change in place.
-pub(super) fn decisive(change: &Change, after: &Scene<'_>) -> String {
+pub(super) fn decisive(change: &Change, after: &Scene<'_>) -> Cause {
+    Cause { text: decisive_text(change, after), at: Some(time_of(change)) }
+}
+
+/// Returns when a change was made, by the API's clock or by this node's, whichever is earlier: it was made before this
+/// agent saw it, even if the API's clock is ahead.
+fn time_of(change: &Change) -> Timestamp {
+    let seen = change.seen;
+    let of_api = match &change.what {
+        ObjectChange::Policy(edit) => edit.after.as_ref().map(|after| time(edit, after, seen)),
+        ObjectChange::Tiered(edit) => edit.after.as_ref().map(|after| time(edit, after, seen)),
+        ObjectChange::Namespace(..) | ObjectChange::Pod(..) => None,
+    };
+    of_api.map_or(seen, |at| at.min(seen))
+}
+
+fn decisive_text(change: &Change, after: &Scene<'_>) -> String {
     let labels = |parts| format!("{} at {}", all(decisive_parts(parts, after)), second(change.seen));
     match &change.what {
         ObjectChange::Namespace(before, now) => labels(parts::of_namespace(before, now)),
@@ -58,7 +75,7 @@ pub(super) fn last_change(
     policies: &Policies,
     denying: &[ObjectRef],
     since: Option<Timestamp>,
-) -> Option<String> {
+) -> Option<Cause> {
     let namespaced = policies.namespaced.iter().map(|p| (p.key(), p.object_ref(), &p.origin));
     let tiered = policies.tiered.iter().map(|p| (p.key(), p.object_ref(), &p.origin));
     let (name, _, origin) = namespaced
@@ -69,7 +86,7 @@ pub(super) fn last_change(
     let verb = if origin.created == Some(at) { "created" } else { "last changed" };
     let unseen =
         if since.is_some_and(|since| at < since) { "; that was before this agent started" } else { "" };
-    Some(format!("{name} was {verb} at {at}{}{unseen}", by(origin)))
+    Some(Cause { text: format!("{name} was {verb} at {at}{}{unseen}", by(origin)), at: Some(at) })
 }
 
 /// Returns the part that makes the difference alone, else all parts.

@@ -49,7 +49,7 @@ fn cause_of(history: &History, cluster: &Cluster) -> Option<String> {
     let connection = cluster.connection("web/client", "data/cache", "6379");
     let verdict = cluster.judge("web/client", "data/cache", "6379");
     let denying = [verdict.egress.policies, verdict.ingress.policies].concat();
-    history.cause(&cluster.inventory, &connection, &denying)
+    history.cause(&cluster.inventory, &connection, &denying).map(|cause| cause.text)
 }
 
 fn cause(clusters: &[&Cluster]) -> Option<String> {
@@ -84,7 +84,7 @@ fn the_rename_that_forgot_a_consumer() {
     let history = history(&[&before, &after]);
     let connection = after.connection("pal-e-docs/pal-e-docs-0", "postgres/pal-e-postgres-1", "5432");
     assert_eq!(
-        history.cause(&after.inventory, &connection, &[]).as_deref(),
+        history.cause(&after.inventory, &connection, &[]).map(|cause| cause.text).as_deref(),
         Some(
             "NetworkPolicy postgres/default-deny-ingress was changed at 2026-04-29T10:12:03Z by OpenTofu: \
              ingress[2] (namespace pal-e-docs) was removed"

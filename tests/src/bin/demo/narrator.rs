@@ -49,7 +49,7 @@ impl Narrator {
         say(&json!({"type": "record", "step": self.steps, "record": record}).to_string());
     }
 
-    /// Prints a finding: its sentence, its cause, and whether it is resolved.
+    /// Prints a finding: its sentence, its cause, whether it is resolved, and why.
     pub(crate) fn finding(&self, finding: &Value) {
         if self.json {
             return say(&json!({"type": "finding", "step": self.steps, "finding": finding}).to_string());
@@ -57,8 +57,10 @@ impl Narrator {
         let text = |key: &str| finding[key].as_str().unwrap_or_default();
         let state = if finding["state"] == "resolved" { " (resolved)" } else { "" };
         say(&format!("   ! {}{state}: {}", text("kind"), text("summary")));
-        if !text("cause").is_empty() {
-            say(&format!("     cause: {}", text("cause")));
+        for (key, name) in [("cause", "cause"), ("ended_because", "ended")] {
+            if !text(key).is_empty() {
+                say(&format!("     {name}: {}", text(key)));
+            }
         }
     }
 

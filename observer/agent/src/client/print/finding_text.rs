@@ -1,4 +1,4 @@
-//! A finding as text: its sentence, then times, nodes and cause.
+//! A finding as text: its sentence, then times and nodes, its cause, and its end.
 
 use std::fmt::{self, Display};
 
@@ -10,7 +10,7 @@ use crate::client::print::{Look, printable};
 /// Width of `enforcement_mismatch`, the longest kind.
 const KIND: usize = 20;
 
-/// Displays one finding on two or three lines.
+/// Displays one finding on two to four lines.
 pub(crate) struct FindingText<'a> {
     pub(crate) finding: &'a Finding,
     pub(crate) look: &'a Look,
@@ -18,16 +18,18 @@ pub(crate) struct FindingText<'a> {
 
 impl Display for FindingText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { kind, summary, cause, nodes, id, .. } = self.finding;
+        let Finding { kind, summary, cause, nodes, id, previous, .. } = self.finding;
         let kind = self.look.paint(self.style(), &format!("{:KIND$}", kind.as_str()));
         writeln!(f, "{kind}  {}", printable(summary))?;
         let nodes: Vec<_> = nodes.iter().map(|node| printable(node)).collect();
-        self.line(f, &format!("{}; seen on {}; id {id}", self.times(), nodes.join(", ")))?;
-        match cause {
-            Some(cause) if !summary.contains(cause.as_str()) => {
-                self.line(f, &format!("cause: {}", printable(cause)))
-            }
-            _ => Ok(()),
+        let after = previous.as_ref().map(|id| format!(", after {id}")).unwrap_or_default();
+        self.line(f, &format!("{}; seen on {}; id {id}{after}", self.times(), nodes.join(", ")))?;
+        if let Some(cause) = cause.as_ref().filter(|cause| !summary.contains(cause.as_str())) {
+            self.line(f, &format!("cause: {}", printable(cause)))?;
+        }
+        match self.end() {
+            Some(end) => self.line(f, &end),
+            None => Ok(()),
         }
     }
 }
@@ -35,16 +37,22 @@ impl Display for FindingText<'_> {
 impl FindingText<'_> {
     /// Returns for example `active since 2026-11-21 11:06:40, 9 times, last 11:08:12`.
     fn times(&self) -> String {
-        let Finding { state, first_seen, last_seen, resolved_at, count, .. } = self.finding;
+        let Finding { state, first_seen, last_seen, count, .. } = self.finding;
         let count = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
         let (first, last) = (self.look.time(*first_seen), self.look.time(*last_seen));
-        match (state, resolved_at) {
-            (State::Active, _) => format!("active since {first}, {count}, last {last}"),
-            (State::Resolved, Some(at)) => {
-                format!("resolved {}, began {first}, {count}, last {last}", self.look.time(*at))
-            }
-            (State::Resolved, None) => format!("resolved, began {first}, {count}, last {last}"),
-        }
+        let began = match state {
+            State::Active => "active since",
+            State::Resolved => "began",
+        };
+        format!("{began} {first}, {count}, last {last}")
+    }
+
+    /// Returns for example `ended 2026-11-21 11:09:02: the policies allow it since 2026-11-21T11:09:02Z`.
+    fn end(&self) -> Option<String> {
+        let Finding { ended, ended_because, .. } = self.finding;
+        let ended = self.look.time((*ended)?);
+        let because = ended_because.as_ref().map(|because| format!(": {}", printable(because)));
+        Some(format!("ended {ended}{}", because.unwrap_or_default()))
     }
 
     fn line(&self, f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {

@@ -30,7 +30,10 @@ impl Journal {
         }
         let (kind, id, summary) = (finding.kind.as_str(), finding.id.as_str(), finding.summary.as_str());
         match (change, finding.severity) {
-            (FindingChange::Resolved, _) => info!(kind, id, count = finding.count, "resolved: {summary}"),
+            (FindingChange::Resolved, _) => {
+                let because = finding.ended_because.as_deref();
+                info!(kind, id, count = finding.count, because, "resolved: {summary}");
+            }
             (_, Severity::Info) => info!(kind, id, "{summary}"),
             (_, Severity::Warning | Severity::Critical) => warn!(kind, id, "{summary}"),
         }

@@ -44,6 +44,20 @@ fn resolved_ones_stay_for_an_hour() {
 }
 
 #[test]
+fn episodes_of_one_subject_are_kept_apart_and_bounded() {
+    let store = FindingStore::new(99);
+    let episode = |n: i64| Finding { subject: "s".into(), ..finding(&format!("e{n:02}"), n) };
+    put(&store, resolved(finding("other", 0), 1), 1);
+    for n in 0..20 {
+        put(&store, episode(n), n);
+        put(&store, resolved(episode(n), n), n);
+    }
+    put(&store, episode(20), 20);
+    let expected = ["e20", "e19", "e18", "e17", "e16", "e15", "e14", "e13", "other"];
+    assert_eq!(ids(&store, 20), expected);
+}
+
+#[test]
 fn the_store_is_bounded() {
     let store = FindingStore::new(3);
     put(&store, resolved(finding("over", 90), 91), 91);

@@ -119,7 +119,7 @@ proptest! {
         let (raised, late) = (story.raised(), t(1_000.0));
         prop_assert!(raised <= usize::from(experienced), "raised {raised} times");
         for finding in story.findings() {
-            prop_assert!(finding.resolved_at.is_some_and(|at| at < late), "{:?}", finding);
+            prop_assert!(finding.ended.is_some_and(|at| at < late), "{:?}", finding);
         }
     }
 }

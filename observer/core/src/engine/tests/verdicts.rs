@@ -85,6 +85,34 @@ fn a_refusal_names_the_change_also_where_no_connection_was_open() {
     assert!(cause.contains(expected), "{finding:?}");
 }
 
+/// The policy was broken, mended and broken again. Then the client restarts: its refusal is due to the last change, whether
+/// its old connection was open on this node or on none.
+#[test]
+fn the_cause_is_the_last_change_on_every_node() {
+    let refusal = |was_open: bool| {
+        let mut engine = Engine::new("n1");
+        engine.handle(guarded(admitting(&["docs"])), at(0));
+        let connection = open(false);
+        if was_open {
+            engine.handle(Input::Connections { opened: vec![connection.clone()], closed: vec![] }, at(1));
+        }
+        engine.handle(guarded(admitting(&["app"])), at(60_000));
+        engine.handle(guarded(admitting(&["docs"])), at(120_000));
+        engine.handle(Input::Connections { opened: vec![], closed: vec![connection.tuple] }, at(150_000));
+        engine.handle(guarded(admitting(&["app"])), at(180_000));
+        outputs(&mut engine);
+        let Input::Attempt(mut seen) = rejected(200_000) else { unreachable!() };
+        seen.tuple.backend = connection.tuple.backend;
+        engine.handle(Input::Attempt(seen), at(200_000));
+        engine.handle(Input::Tick, at(200_200));
+        let out = outputs(&mut engine);
+        let [finding] = findings(&out)[..] else { panic!("{out:?}") };
+        assert_eq!((finding.kind, finding.cause_at), (FindingKind::PolicyDenied, Some(at(180_000))));
+        (finding.id.clone(), finding.cause.clone().unwrap())
+    };
+    assert_eq!(refusal(true), refusal(false));
+}
+
 #[test]
 fn backends_that_are_judged_differently_are_not_guessed_at() {
     let Input::Cluster { inventory } = guarded(admitting(&["app"]).on("app=pg")) else { unreachable!() };

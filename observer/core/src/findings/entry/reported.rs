@@ -19,11 +19,6 @@ pub(super) struct LastReported {
 }
 
 impl LastReported {
-    /// Returns the value of a finding that has not been emitted yet.
-    pub(super) fn never(now: Timestamp) -> Self {
-        Self { at: now, content: 0, last_seen: now }
-    }
-
     pub(super) fn new(finding: &Finding, now: Timestamp) -> Self {
         Self { at: now, content: fingerprint(finding), last_seen: finding.last_seen }
     }
@@ -52,12 +47,16 @@ fn fingerprint(finding: &Finding) -> u64 {
     // Field by field rather than by a copy: a field that is added must be named here.
     let Finding {
         id,
+        subject,
+        previous,
         kind,
         state,
         first_seen,
         last_seen: _,
-        resolved_at,
+        ended,
+        ended_because,
         count,
+        of_src,
         severity,
         summary,
         src,
@@ -66,9 +65,11 @@ fn fingerprint(finding: &Finding) -> u64 {
         vip,
         nodes,
         cause,
+        cause_at,
         evidence,
     } = finding;
-    (id, kind, state, first_seen, resolved_at, count, severity, summary).hash(&mut hasher);
-    (src, dst, policies, vip, nodes, cause, evidence).hash(&mut hasher);
+    (id, subject, previous, kind, state, first_seen, ended, ended_because).hash(&mut hasher);
+    (count, of_src, severity, summary, src, dst, policies, vip).hash(&mut hasher);
+    (nodes, cause, cause_at, evidence).hash(&mut hasher);
     hasher.finish()
 }

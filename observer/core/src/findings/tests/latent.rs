@@ -7,6 +7,11 @@ use super::*;
 const CAUSE: &str =
     "NetworkPolicy postgres/default-deny-ingress was changed at 2026-04-29T10:12:03Z by OpenTofu";
 
+/// The change, which was made long before anything is found here.
+fn cause() -> Cause {
+    Cause { text: CAUSE.into(), at: Some(at(-10_000)) }
+}
+
 fn tuple(sport: u16) -> FlowTuple {
     FlowTuple {
         src: [10, 42, 0, 10].into(),
@@ -40,7 +45,7 @@ fn group(ports: &[u16]) -> LatentGroup {
         open: ports.len().try_into().unwrap(),
         since: at(-100),
         older: true,
-        cause: Some(CAUSE.into()),
+        cause: Some(cause()),
         examples: ports.iter().map(|port| tuple(*port)).collect(),
     }
 }
@@ -118,7 +123,9 @@ fn it_lasts_as_long_as_the_connection() {
     assert_eq!((finding.count, finding.last_seen, finding.evidence.len()), (1, at(6 * 86_400), 1));
     scene.findings.latent(&[], at(7 * 86_400));
     let over = one(scene.emitted());
-    assert_eq!((over.state, over.resolved_at), (State::Resolved, Some(at(7 * 86_400))));
+    assert_eq!((over.state, over.ended), (State::Resolved, Some(at(7 * 86_400))));
+    let because = "no connection that the policies would refuse is open any more";
+    assert_eq!((over.ended_because.as_deref(), over.cause.as_deref()), (Some(because), Some(CAUSE)));
     scene.findings.latent(&[], at(7 * 86_400 + 1));
     assert_eq!(scene.emitted(), []);
 }
@@ -149,18 +156,23 @@ fn groups_of_one_subject_are_one_finding() {
     assert_eq!(since, [young.as_str(), " since before the agent started", ""]);
 }
 
+/// Returns an attempt that the policies refuse as they would the connection.
+fn refused(group: &LatentGroup) -> Attempt {
+    Attempt {
+        src: group.src.clone(),
+        dst: group.dst.clone(),
+        verdict: Some(Arc::clone(&group.verdict)),
+        ..rejected(Decision::Deny)
+    }
+}
+
 #[test]
 fn attempts_do_not_touch_it_and_the_refusal_inherits_its_cause() {
     let mut scene = Scene::new();
     let group = group(&[1]);
     scene.findings.latent(std::slice::from_ref(&group), at(0));
     one(scene.emitted());
-    let refused = Attempt {
-        src: group.src.clone(),
-        dst: group.dst.clone(),
-        verdict: Some(Arc::clone(&group.verdict)),
-        ..rejected(Decision::Deny)
-    };
+    let refused = refused(&group);
     scene.findings.latent(&[], at(50));
     one(scene.emitted());
     let finding = one(scene.attempt(60, &refused));
@@ -173,4 +185,40 @@ fn attempts_do_not_touch_it_and_the_refusal_inherits_its_cause() {
     assert_eq!(one(scene.attempt(60, &other)).cause, None, "another policy, another cause");
     scene.findings.policies_changed(&mut |_, _| verdict(Decision::Allow), at(61));
     assert_eq!(one(scene.emitted()).kind, FindingKind::PolicyDenied, "latent() says when it is over");
+}
+
+/// The policy was broken, mended and broken again; only then did the client restart.
+#[test]
+fn a_cause_that_was_taken_back_is_not_inherited() {
+    let mut scene = Scene::new();
+    let group = group(&[1]);
+    scene.findings.latent(std::slice::from_ref(&group), at(0));
+    scene.findings.latent(&[], at(660));
+    scene.emitted();
+    let again = Cause { text: "NetworkPolicy postgres/p was created".into(), at: Some(at(780)) };
+    let (refused, change) = (refused(&group), Some(at(780)));
+    let of = |cause| AttemptFacts { cause, policy_change: change, ..facts(at(800), &refused) };
+    let finding = one(scene.facts(&of(Some(&again))));
+    assert_eq!((finding.cause, finding.cause_at), (Some(again.text.clone()), again.at));
+
+    let mut scene = Scene::new();
+    scene.findings.latent(std::slice::from_ref(&group), at(0));
+    scene.findings.latent(&[], at(660));
+    scene.emitted();
+    assert_eq!(one(scene.facts(&of(None))).cause, None, "no cause is better than a wrong one");
+}
+
+#[test]
+fn a_cause_found_later_counts_only_if_it_came_before() {
+    let of = |cause| LatentGroup { cause, ..group(&[1]) };
+    let text = |text: &str, second| Cause { text: text.into(), at: Some(at(second)) };
+    let mut scene = Scene::new();
+    scene.findings.latent(&[of(None)], at(0));
+    assert_eq!(one(scene.emitted()).cause, None);
+    scene.findings.latent(&[of(Some(text("too late", 1)))], at(2));
+    assert_eq!(one(scene.tick(2)).cause, None, "it was there before");
+    scene.findings.latent(&[of(Some(text("in time", 0)))], at(4));
+    assert_eq!(one(scene.tick(4)).cause.as_deref(), Some("in time"));
+    scene.findings.latent(&[of(Some(text("other", -1)))], at(6));
+    assert_eq!(one(scene.tick(6)).cause.as_deref(), Some("in time"), "the first one stays");
 }

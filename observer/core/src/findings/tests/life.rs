@@ -1,4 +1,4 @@
-//! Tests that there is one finding per subject, from its first failure to its end.
+//! Tests that there is one finding per episode, from its first failure to its end.
 
 use super::*;
 use Decision::{Allow, Deny, Unknown};
@@ -53,10 +53,16 @@ fn pods_of_a_workload_share_a_finding_and_ports_and_kinds_do_not() {
 #[test]
 fn ids_are_stable() {
     let finding = one(Scene::new().attempt(0, &rejected(Deny)));
-    assert_eq!(finding.id, "6a147b341b77767a");
+    assert_eq!(finding.subject, "6a147b341b77767a");
+    assert_eq!(finding.id, "19d27c426a26e2f6");
     let mut elsewhere = Findings::new("node2".into(), FindingsConfig::default());
-    elsewhere.attempt(&facts(at(99), &rejected(Deny)));
-    assert_eq!(elsewhere.next_output().unwrap().finding.id, finding.id);
+    elsewhere.attempt(&facts(at(19), &rejected(Deny)));
+    assert_eq!(elsewhere.next_output().unwrap().finding.id, finding.id, "it begins in the same minute");
+    let mut later = Findings::new("node1".into(), FindingsConfig::default());
+    later.attempt(&facts(at(99), &rejected(Deny)));
+    let other = later.next_output().unwrap().finding;
+    assert_eq!(other.subject, finding.subject);
+    assert_ne!(other.id, finding.id, "it is another episode");
 }
 
 #[test]
@@ -66,7 +72,7 @@ fn a_success_resolves_after_it_has_settled() {
     assert_eq!(scene.attempt(20, &established(Allow)), []);
     assert_eq!(scene.tick(29), []);
     let over = resolved(scene.tick(30));
-    assert_eq!((over.last_seen, over.resolved_at, over.count), (at(0), Some(at(30)), 1));
+    assert_eq!((over.last_seen, over.ended, over.count), (at(0), Some(at(30)), 1));
     assert_eq!(scene.tick(31), []);
 }
 
@@ -114,7 +120,8 @@ fn a_mismatch_is_over_when_the_policy_bites() {
     one(scene.attempt(0, &established(Deny)));
     assert_eq!(one(scene.attempt(20, &rejected(Deny))).kind, FindingKind::PolicyDenied);
     let over = resolved(scene.tick(30));
-    assert_eq!(over.kind, FindingKind::EnforcementMismatch);
+    let because = format!("the policies have been enforced since {}", at(20));
+    assert_eq!((over.kind, over.ended_because), (FindingKind::EnforcementMismatch, Some(because)));
 }
 
 #[test]
@@ -126,16 +133,102 @@ fn what_connects_against_the_policies_does_not_end_their_refusals() {
 }
 
 #[test]
-fn silence_resolves_and_a_relapse_goes_on_counting() {
+fn silence_resolves_and_a_relapse_is_another_episode() {
     let mut scene = Scene::new();
-    let id = one(scene.attempt(0, &rejected(Deny))).id;
-    assert_eq!(scene.tick(599), []);
-    let over = resolved(scene.tick(600));
-    assert_eq!((over.first_seen, over.last_seen), (at(0), at(0)));
+    let first = one(scene.attempt(0, &rejected(Deny)));
+    scene.attempt(5, &rejected(Deny));
+    assert_eq!(one(scene.tick(6)).count, 2);
+    assert_eq!(scene.tick(604), []);
+    let over = resolved(scene.tick(605));
+    assert_eq!((over.first_seen, over.last_seen, over.ended), (at(0), at(5), Some(at(605))));
+    assert_eq!(over.ended_because.as_deref(), Some("no attempt has failed for 10m"));
     let back = one(scene.attempt(4000, &rejected(Deny)));
-    assert_eq!((back.id, back.state, back.count), (id, State::Active, 2));
-    assert_eq!((back.first_seen, back.last_seen, back.resolved_at), (at(0), at(4000), None));
-    assert_eq!(back.evidence.len(), 2);
+    assert_eq!((back.state, back.count, back.evidence.len()), (State::Active, 1, 1));
+    assert_eq!((back.first_seen, back.last_seen, back.ended), (at(4000), at(4000), None));
+    assert_eq!((&back.subject, back.previous.as_ref()), (&first.subject, Some(&first.id)));
+    assert_ne!(back.id, first.id);
+}
+
+#[test]
+fn episodes_of_one_minute_have_ids_of_their_own() {
+    let mut scene = Scene::new();
+    let mut ids = Vec::new();
+    for second in 0..5 {
+        let began = one(scene.attempt(second, &rejected(Deny)));
+        assert_eq!(began.previous.as_ref(), ids.last());
+        ids.push(began.id);
+        scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(second));
+        resolved(scene.emitted());
+    }
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 5);
+}
+
+#[test]
+fn a_subject_that_gave_way_comes_back_with_another_id() {
+    let mut scene = Scene::with(FindingsConfig { max: 1, ..FindingsConfig::default() });
+    let to = |port| Attempt { dst: Endpoint { port, ..valkey() }, ..rejected(Deny) };
+    let ids: BTreeSet<_> =
+        (0..6).flat_map(|second| scene.attempt(second, &to(80 + second as u16 % 2))).map(|f| f.id).collect();
+    assert_eq!(ids.len(), 6);
+}
+
+#[test]
+fn an_attempt_from_before_the_end_begins_nothing() {
+    let mut scene = Scene::new();
+    let first = one(scene.attempt(10, &rejected(Deny)));
+    scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(12));
+    resolved(scene.emitted());
+    assert_eq!(scene.attempt(11, &rejected(Deny)), [], "its name was awaited meanwhile");
+    let next = one(scene.attempt(12, &rejected(Deny)));
+    assert_eq!((next.previous, next.count), (Some(first.id), 1));
+    scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(4000));
+    resolved(scene.emitted());
+    assert_eq!(one(scene.attempt(400, &rejected(Deny))).count, 1, "the clock was set back");
+}
+
+/// The policy was broken, mended and broken again.
+#[test]
+fn the_end_does_not_replace_the_cause_and_the_next_episode_has_its_own() {
+    let mut scene = Scene::new();
+    let attempt = rejected(Deny);
+    let refused = |scene: &mut Scene, second, text: &str, changed| {
+        let cause = Cause { text: text.into(), at: Some(at(changed)) };
+        scene.facts(&AttemptFacts { cause: Some(&cause), ..facts(at(second), &attempt) })
+    };
+    assert_eq!(one(refused(&mut scene, 10, "broken", 5)).cause.as_deref(), Some("broken"));
+    refused(&mut scene, 11, "changed again", 11);
+    assert_eq!(one(scene.tick(12)).cause.as_deref(), Some("broken"), "it is what began it");
+    scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(20));
+    let over = resolved(scene.emitted());
+    assert_eq!((over.cause.as_deref(), over.cause_at), (Some("broken"), Some(at(5))));
+    assert_eq!(over.ended_because, Some(format!("the policies allow it since {}", at(20))));
+    let again = one(refused(&mut scene, 40, "broken anew", 30));
+    assert_eq!((again.cause.as_deref(), again.cause_at), (Some("broken anew"), Some(at(30))));
+    scene.findings.policies_changed(&mut |_, _| verdict(Allow), at(50));
+    resolved(scene.emitted());
+    assert_eq!(one(refused(&mut scene, 60, "too late", 61)).cause, None, "it was refused before that");
+}
+
+#[test]
+fn each_client_pod_has_its_share() {
+    let mut scene = Scene::new();
+    let of =
+        |pod: &str| Attempt { src: Endpoint { pod: Some(pod.into()), ..storefront(1) }, ..rejected(Deny) };
+    for second in 0..5 {
+        scene.attempt(second, &of("old"));
+    }
+    scene.attempt(6, &of("new"));
+    let finding = one(scene.tick(7));
+    let share = |count, second| Some(Share { count, first_seen: at(second) });
+    assert_eq!(
+        (finding.count, finding.of_src),
+        (6, share(1, 6)),
+        "the new pod can't have failed before it was there"
+    );
+    scene.attempt(8, &of("old"));
+    assert_eq!(one(scene.tick(9)).of_src, share(6, 0));
+    let outside = Attempt { src: Endpoint::bare([1, 1, 1, 1].into(), 1), ..rejected(Deny) };
+    assert_eq!(one(scene.attempt(9, &outside)).of_src, None, "it is no pod");
 }
 
 #[test]
@@ -164,11 +257,11 @@ fn policies_that_allow_resolve_at_once_and_say_so() {
     let over = resolved(scene.emitted());
     // Sentences give times to the second.
     let why = format!("the policies allow it since {}", at(5));
-    assert_eq!((over.cause.as_ref(), *texts(&over).last().unwrap()), (Some(&why), why.as_str()));
+    assert_eq!((over.ended_because, over.cause), (Some(why), None));
     assert_eq!(over.kind, FindingKind::PolicyDenied);
 
     let back = one(scene.attempt(6, &rejected(Deny)));
-    assert_eq!(back.cause, None, "what ended it before did not bring it back");
+    assert_eq!((back.ended, back.ended_because), (None, None), "it has not ended");
 }
 
 #[test]
@@ -232,7 +325,7 @@ fn the_table_makes_room_and_counts_it() {
         [(22, State::Resolved), (4, State::Active)],
         "scans give way before the stalest"
     );
-    assert_eq!(emitted[0].cause.as_deref(), Some("forgotten: there are too many findings"));
+    assert_eq!(emitted[0].ended_because.as_deref(), Some("forgotten: there are too many findings"));
     let emitted = scene.attempt(33, &to(5));
     assert_eq!(ports(&emitted), [(2, State::Resolved), (5, State::Active)]);
     assert_eq!((scene.findings.len(), scene.findings.take_crowded_out()), (3, 3));
@@ -245,5 +338,5 @@ fn a_clock_set_back_does_not_silence_anything() {
     one(scene.attempt(3600, &rejected(Deny)));
     scene.attempt(0, &rejected(Deny));
     let finding = one(scene.tick(1));
-    assert_eq!((finding.count, finding.first_seen, finding.last_seen), (2, at(0), at(3600)));
+    assert_eq!((finding.count, finding.first_seen, finding.last_seen), (2, at(3600), at(3600)));
 }

@@ -126,7 +126,8 @@ proptest! {
         let mut findings = Findings::new("node1".into(), FindingsConfig { max, ..FindingsConfig::default() });
         let (known, _) = play(&mut findings, &steps, |_, emitted, _| {
             assert!(emitted.evidence.len() <= 10 && emitted.first_seen <= emitted.last_seen);
-            assert_eq!(emitted.resolved_at.is_some(), emitted.state == State::Resolved);
+            assert_eq!(emitted.ended.is_some(), emitted.state == State::Resolved);
+            assert_eq!(emitted.ended_because.is_some(), emitted.state == State::Resolved);
         });
         prop_assert!(findings.len() <= max);
         prop_assert!(known.values().all(|finding| finding.state == State::Resolved));
@@ -142,14 +143,15 @@ proptest! {
             let emitted_before = emitted_at.insert(emitted.id.clone(), now);
             let Some(before) = before else { return };
             assert_ne!(before, emitted, "emitted twice");
-            assert_eq!(before.first_seen.min(emitted.first_seen), emitted.first_seen);
+            assert_eq!(before.first_seen, emitted.first_seen);
             let news = before.state != emitted.state || before.severity != emitted.severity;
             let waited = now.duration_since(emitted_before.unwrap());
             // An attempt is emitted as of its own time, which may be a little earlier.
             assert!(news || waited >= SignedDuration::from_millis(900), "{waited} {emitted:#?}");
         });
         let of_attempts = known.values().filter(|finding| finding.kind != FindingKind::LatentDenial);
-        prop_assert_eq!(of_attempts.map(|finding| finding.count).sum::<u64>(), failures);
+        // What becomes known only after the end of an episode counts in none.
+        prop_assert!(of_attempts.map(|finding| finding.count).sum::<u64>() <= failures);
         prop_assert_eq!(findings.take_crowded_out(), 0);
     }
 }

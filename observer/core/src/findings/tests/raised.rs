@@ -64,31 +64,35 @@ fn one_begins_goes_on_and_ends() {
     assert_eq!((update.count, update.evidence.len()), (4, 4));
     let end = one(scene.lower(2, Some("it is quiet")));
     assert_eq!(
-        (end.state, end.resolved_at, end.cause.as_deref()),
+        (end.state, end.ended, end.ended_because.as_deref()),
         (State::Resolved, Some(at(2)), Some("it is quiet"))
     );
-    assert_eq!(texts(&end).last(), Some(&"it is quiet"));
+    assert_eq!((end.cause, end.evidence.len()), (None, 4));
     assert_eq!(scene.lower(3, None), [], "it has ended");
-    let again = one(scene.raise(10, Raised { cause: Some("x".into()), ..raised(3) }));
-    assert_eq!((&again.id, again.first_seen, again.cause.as_deref()), (&first.id, at(0), Some("x")));
+    let again = one(scene.raise(10, Raised { cause: Some("x".to_owned().into()), ..raised(3) }));
+    assert_eq!((again.previous.as_ref(), again.first_seen), (Some(&first.id), at(10)));
+    assert_eq!((again.subject, again.cause.as_deref()), (first.subject, Some("x")));
+    assert_ne!(again.id, first.id);
     let end = one(scene.lower(11, Some("it is quiet")));
-    assert_eq!(end.cause.as_deref(), Some("x"), "the cause stays");
+    assert_eq!((end.id, end.cause.as_deref()), (again.id, Some("x")), "the cause stays");
     assert_eq!(scene.tick(11 + 3601), []);
     assert!(scene.findings.is_empty());
 }
 
 #[test]
-fn a_known_cause_lasts_as_long_as_the_finding() {
+fn the_first_cause_lasts_as_long_as_the_finding() {
     let mut scene = Scene::new();
-    let caused = |cause: &str| Raised { cause: Some(cause.into()), ..raised(3) };
+    let caused = |cause: &str| Raised { cause: Some(cause.to_owned().into()), ..raised(4) };
     let cause = |found: Vec<Finding>| one(found).cause;
-    assert_eq!(cause(scene.raise(0, caused("a lease stuck"))).as_deref(), Some("a lease stuck"));
-    scene.raise(1, raised(4));
-    assert_eq!(cause(scene.tick(2)).as_deref(), Some("a lease stuck"), "the detector knows it no more");
-    scene.raise(3, caused("a host left"));
-    assert_eq!(cause(scene.tick(4)).as_deref(), Some("a host left"), "it knows better");
-    assert_eq!(cause(scene.lower(5, Some("it is quiet"))).as_deref(), Some("a host left"));
-    assert_eq!(cause(scene.raise(6, raised(3))), None, "it came back for a reason of its own");
+    assert_eq!(cause(scene.raise(0, raised(3))), None);
+    scene.raise(1, caused("a lease stuck"));
+    assert_eq!(cause(scene.tick(2)).as_deref(), Some("a lease stuck"), "it is known now");
+    scene.raise(3, raised(5));
+    assert_eq!(cause(scene.tick(4)).as_deref(), Some("a lease stuck"), "the detector knows it no more");
+    scene.raise(5, caused("a host left"));
+    assert_eq!(cause(scene.tick(6)).as_deref(), Some("a lease stuck"), "another one does not replace it");
+    assert_eq!(cause(scene.lower(7, Some("it is quiet"))).as_deref(), Some("a lease stuck"));
+    assert_eq!(cause(scene.raise(8, raised(3))), None, "it came back for a reason of its own");
 }
 
 #[test]
@@ -104,7 +108,8 @@ fn its_detector_alone_ends_it_and_news_is_emitted_at_once() {
 #[test]
 fn subjects_and_kinds_are_apart_and_ids_are_stable() {
     let mut scene = Scene::new();
-    let id = |subject, kind, scene: &mut Scene| one(scene.raise(0, Raised { subject, kind, ..raised(1) })).id;
+    let id =
+        |subject, kind, scene: &mut Scene| one(scene.raise(0, Raised { subject, kind, ..raised(1) })).subject;
     let ids = [
         id(vip(), KIND, &mut scene),
         id(vip(), FindingKind::VipConflict, &mut scene),
@@ -147,7 +152,7 @@ fn what_found_no_room_stays_out_until_there_is_some() {
     let key = |n| FindingKey { kind: KIND, subject: subject(n) };
     scene.raised.remove(&key(2));
     let emitted = scene.report(10, None);
-    let states: Vec<_> = emitted.into_iter().map(|finding| (finding.id, finding.state)).collect();
+    let states: Vec<_> = emitted.into_iter().map(|finding| (finding.subject, finding.state)).collect();
     assert_eq!(states, [(key(2).id(), State::Resolved), (key(0).id(), State::Active)]);
 }
 
@@ -180,6 +185,7 @@ fn a_detector_ends_its_own_findings_only() {
     scene.findings.report(Detected::nothing(FindingSource::Vips), at(1));
     let end = one(scene.emitted());
     assert_eq!((end.kind, end.state, end.cause), (KIND, State::Resolved, None));
+    assert_eq!(end.ended_because.as_deref(), Some("it is no longer found"));
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn a_flap_names_the_vip_the_nodes_and_the_sequence() {
     );
     scene.play("361");
     assert_eq!(scene.changes(), ["30.5 vip_flap", "350.5 vip_flap over"], "two are left in the window");
-    assert_eq!(texts(scene.last(FindingKind::VipFlap)).last(), Some(&"fewer than 3 moves in 5 min"));
+    let because = scene.last(FindingKind::VipFlap).ended_because.as_deref();
+    assert_eq!(because, Some("fewer than 3 moves in 5 min"));
 }
 
 #[test]

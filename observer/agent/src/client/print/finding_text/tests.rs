@@ -18,7 +18,12 @@ policy_denied         web/front can't reach data/db:5432: refused by NetworkPoli
                       cause: policy data/deny changed
 ";
     assert_eq!(text(&found, false), expected);
-    let over = text(&resolved(finding("0f", 0), 5), false);
-    assert!(over.contains("resolved 2026-11-18 11:06:45, began 2026-11-18 11:06:40, once, last"), "{over}");
+    let over = Finding { previous: Some("0e".into()), ..resolved(finding("0f", 0), 5) };
+    let expected = "\
+policy_denied         summary of 0f
+                      began 2026-11-18 11:06:40, once, last 2026-11-18 11:06:40; seen on node1; id 0f, after 0e
+                      ended 2026-11-18 11:06:45: the policies allow it
+";
+    assert_eq!(text(&over, false), expected);
     assert!(text(&found, true).starts_with("\u{1b}[33mpolicy_denied"));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flow_model::decision::Decision;
-use flow_model::finding::{Evidence, Finding, FindingKind, Severity};
+use flow_model::finding::{Evidence, Finding, FindingKind, Severity, Share};
 use flow_model::flow::{Counts, Outcome, Phase, Side, Vantage};
 use flow_model::input::{Announced, CheckStep};
 use flow_model::inventory::{
@@ -191,9 +191,12 @@ fn findings() -> Vec<Finding> {
     });
     let whole = Finding {
         vip: Some("10.0.20.200".into()),
+        previous: Some("earlier".into()),
+        of_src: Some(Share { count: 1, first_seen: now }),
         cause: Some("NetworkPolicy data/db was changed".into()),
+        cause_at: Some(now),
         evidence: vec![Evidence { time: now, text: "a refused b".into() }],
-        resolved_at: Some(now),
+        ended: Some(now),
         ..resolved(finding("whole", 0), 0)
     };
     each.chain([whole]).collect()
