@@ -73,5 +73,26 @@ fn describe_shows_why_a_pod_is_refused() {
     let described = stage.api.kubectl(&["describe", "pod", "-n", "web", &client.name], None).unwrap();
     let line = described.lines().find(|line| line.contains("PolicyDenied")).unwrap_or(&described);
     assert!(line.contains("flow-observer") && line.contains("data/cache-ingress"), "{described}");
+    let policy = |namespaces: &[&str]| {
+        stage.world.cluster.apply(&admitting("data", "cache-ingress", namespaces)).unwrap();
+        Mirror::new(stage.world.cluster.dir()).sync(&stage.api).unwrap();
+    };
+    policy(&["batch", "web"]);
+    let over = stage.agent.wait_finding("policy_denied", "resolved", |found| found["count"] == 6).unwrap();
+    let normal = |event: &Value| event["type"] == "Normal";
+    let end = wait::until("its end", wait::DEADLINE, || written().into_iter().find(normal)).unwrap();
+    assert_eq!(end["reason"], "PolicyDeniedEnded", "{end}");
+    let because = over["ended_because"].as_str().unwrap();
+    assert!(end["message"].as_str().unwrap().starts_with(&format!("Ended: {because}. Before: ")), "{end}");
+    let warning = written().into_iter().find(grown).unwrap();
+    assert_eq!(warning["message"], message, "the warning keeps its text");
+
+    policy(&["batch"]);
+    let again = |found: &Value| found["previous"] == over["id"];
+    stage.agent.provoke("policy_denied", "active", refuse, again).unwrap();
+    let name = |event: &Value| event["metadata"]["name"].clone();
+    let other = |event: &Value| event["type"] == "Warning" && name(event) != name(&warning);
+    let next = wait::until("another Event", wait::DEADLINE, || written().into_iter().find(other)).unwrap();
+    assert!(next["count"].as_u64() < Some(6), "an Event counts its own episode: {next}");
     assert_eq!(stage.agent.metric("events_lost_total", &[("stage", "kube_events")]).unwrap(), 0.0);
 }

@@ -9,11 +9,12 @@
 //! | `rst_burst`, `syn_flood` | the Service, else the server pod | all who see it; of a pod its node's agent | |
 //! | `blind_spot` | the Node, in the namespace `default` | the agent on it | |
 //!
-//! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server. Nor does a
-//! finding's end: Events show what happened, and expire after an hour; `/api/v1/findings` shows what is.
+//! Findings of severity `info` make no Events: scans from outside must not cause writes to the API server.
 //!
-//! There is one Event per finding and object, named after both. It is created at once. Then its count and text are
-//! patched, at growing intervals. All agents give it the same name, so agents that see the same write one object, and
+//! There is one Event per finding and object, named after both. A finding is one episode, so what comes back makes another
+//! Event. It is created at once. Then its count and text are patched, at growing intervals. On a pod it counts that pod's
+//! attempts, not those of the others of its workload. When the finding ends, a second Event of type `Normal` gives the
+//! reason, if the first one was written; the text of the first stays. All agents give it the same name, so agents that see the same write one object, and
 //! only an agent that knows more writes. The Events are core/v1 with first and last time and a count, not
 //! events.k8s.io/v1, where the text of an Event can't follow its finding. Every server and kubectl understands them.
 //!

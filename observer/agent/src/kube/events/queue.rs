@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, State};
+use flow_model::finding::State;
 use lru::LruCache;
 
 use crate::kube::events::pace::{Bucket, Limits};
@@ -47,7 +47,8 @@ pub(super) struct Queue {
     objects: LruCache<(ArcStr, ArcStr), Bucket>,
     paused_until: Instant,
     failures: u32,
-    /// The report that is being written was tried this often.
+    /// The Event that is being written, with its state once it is, and how often that was tried.
+    writing: Option<(Key, EventState)>,
     tries: u32,
 }
 
@@ -61,6 +62,7 @@ impl Queue {
             objects: LruCache::new(MAX_EVENTS),
             paused_until: now,
             failures: 0,
+            writing: None,
             tries: 0,
         }
     }
@@ -74,16 +76,33 @@ impl Queue {
         self.written.peek(&report.key).map(|written| written.state.clone())
     }
 
-    /// Takes the newest state of a finding. Returns how many reports are lost by it.
+    /// Takes the newest state of a finding. Returns how many reports are lost by it. The end of a finding makes an Event of
+    /// its own. Nothing is written about what ended before anything was.
     pub(super) fn note(&mut self, report: Report, now: Instant) -> u64 {
+        if report.finding.state == State::Active {
+            return self.take(report, now);
+        }
+        let pending = self.pending.remove(&report.key);
+        let writing = self.writing.as_ref().filter(|(key, _)| *key == report.key).map(|(_, state)| state);
+        let Some(state) = writing.or(self.written.peek(&report.key).map(|written| &written.state)) else {
+            return 0;
+        };
+        if state.lacks(&report) {
+            // The last count follows at once, or it would come long after the end.
+            let tries = pending.map_or(0, |pending| pending.tries);
+            self.pending.insert(report.key.clone(), Pending { report: report.clone(), due: now, tries });
+        }
+        self.take(report.of_end(), now)
+    }
+
+    fn take(&mut self, report: Report, now: Instant) -> u64 {
         if let Some(pending) = self.pending.get_mut(&report.key) {
             pending.report = report;
             return 0;
         }
         let due = match self.written.get(&report.key) {
-            None if report.finding.state == State::Resolved => return 0,
             None => now,
-            Some(written) if !written.is_outdated(&report.finding, now) => return 0,
+            Some(written) if !written.is_outdated(&report, now) => return 0,
             Some(written) => written.at + written.gap,
         };
         if self.pending.len() >= MAX_PENDING {
@@ -109,6 +128,7 @@ impl Queue {
         let key = first.report.key.clone();
         let Pending { report, tries, .. } = self.pending.remove(&key)?;
         self.tries = tries + 1;
+        self.writing = Some((report.key.clone(), EventState::first(&report, String::new())));
         let limit = self.limits.object;
         self.objects.get_or_insert_mut(object_of(&report), || Bucket::new(limit, now)).take(now);
         Some(report)
@@ -116,6 +136,7 @@ impl Queue {
 
     /// Takes the outcome of a write. Returns how many reports are lost by it.
     pub(super) fn finished(&mut self, report: Report, outcome: Outcome, now: Instant) -> u64 {
+        self.writing = None;
         match outcome {
             Outcome::Written(state) => {
                 self.failures = 0;
@@ -142,7 +163,8 @@ impl Queue {
             Some(before) if now.duration_since(before.at) <= longest * 2 => (before.gap * 2).min(longest),
             _ => shortest,
         };
-        if let Some(pending) = self.pending.get_mut(&key) {
+        let goes_on = |pending: &&mut Pending| pending.report.finding.state == State::Active;
+        if let Some(pending) = self.pending.get_mut(&key).filter(goes_on) {
             pending.due = now + gap;
         }
         self.written.put(key, Written { state, at: now, gap });
@@ -167,9 +189,10 @@ impl Queue {
 
 impl Written {
     /// Is true where the Event lacks something, or would expire although the finding goes on.
-    fn is_outdated(&self, finding: &Finding, now: Instant) -> bool {
-        let expires = finding.state == State::Active && now.duration_since(self.at) >= KEEP_ALIVE;
-        expires || self.state.lacks(finding)
+    fn is_outdated(&self, report: &Report, now: Instant) -> bool {
+        let active = report.finding.state == State::Active;
+        let expires = active && now.duration_since(self.at) >= KEEP_ALIVE;
+        expires || self.state.lacks(report)
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::kube::access::ApiAccess;
 use crate::kube::events::CONTROLLER;
 use crate::kube::events::complaint::Complaint;
-use crate::kube::events::report::{EventState, Key, Outcome, Report};
+use crate::kube::events::report::{About, EventState, Key, Outcome, Report};
 use crate::kube::events::subject::Object;
 
 /// The time for all requests of one report.
@@ -76,7 +76,7 @@ impl Writer {
         let events = Api::namespaced(self.access.client(), &report.key.namespace);
         let shared = report.subject.is_shared();
         if let Some(written) = written.as_ref().filter(|_| !shared) {
-            let next = written.next(&report.finding);
+            let next = written.next(report, report.message(&self.node));
             match patch(&events, report, &next).await {
                 // The API server deleted it after an hour.
                 Err(Error::Api(status)) if status.is_not_found() => {}
@@ -91,7 +91,10 @@ impl Writer {
             }
         }
         match events.get_opt(&report.key.name).await? {
-            Some(event) => continue_event(&events, report, written, &event).await,
+            Some(event) => {
+                let message = report.message(&self.node);
+                continue_event(&events, report, message, written, &event).await
+            }
             None => self.create(&events, report).await,
         }
     }
@@ -101,7 +104,7 @@ impl Writer {
         if regarding.kind == Kind::Service {
             regarding.uid = self.uid(&regarding).await?;
         }
-        let written = EventState::first(&report.finding);
+        let written = EventState::first(report, report.message(&self.node));
         let event = self.event(report, &regarding, &written);
         events.create(&PostParams::default(), &event).await?;
         Ok(written)
@@ -125,19 +128,23 @@ impl Writer {
     }
 
     fn event(&self, report: &Report, regarding: &Object, written: &EventState) -> Event {
-        let Report { key: Key { namespace, name }, finding, subject } = report;
+        let Report { key: Key { namespace, name }, about, finding, subject } = report;
         let text = |text: &str| Some(text.to_owned());
+        let (type_, reason) = match about {
+            About::Finding => ("Warning", reason(finding.kind)),
+            About::End => ("Normal", format!("{}Ended", reason(finding.kind))),
+        };
         Event {
             metadata: ObjectMeta { name: text(name), namespace: text(namespace), ..ObjectMeta::default() },
             involved_object: reference(regarding),
             related: subject.related.as_ref().map(reference),
-            type_: text("Warning"),
-            reason: Some(reason(finding.kind)),
+            type_: text(type_),
+            reason: Some(reason),
             action: text("Observe"),
             message: Some(written.message.clone()),
             count: Some(written.count),
-            first_timestamp: Some(Time(whole(finding.first_seen))),
-            last_timestamp: Some(Time(whole(finding.last_seen))),
+            first_timestamp: Some(Time(whole(report.first_seen()))),
+            last_timestamp: Some(Time(whole(report.last_seen()))),
             source: Some(EventSource { component: text(CONTROLLER), host: text(&self.node) }),
             reporting_component: text(CONTROLLER),
             reporting_instance: text(&self.node),
@@ -150,20 +157,28 @@ impl Writer {
 async fn continue_event(
     events: &Api<Event>,
     report: &Report,
+    message: String,
     written: Option<EventState>,
     event: &Event,
 ) -> Result<EventState, Error> {
-    let Report { finding, subject, .. } = report;
+    let subject = &report.subject;
     let there = event.count.unwrap_or(1);
-    let mut next = written.map_or_else(|| EventState::first(finding), |written| written.next(finding));
-    let same_run = event.first_timestamp.as_ref().map(|time| time.0) == Some(whole(finding.first_seen));
+    let mut next = match written {
+        None => EventState::first(report, message),
+        Some(written) => written.next(report, message),
+    };
+    // An end happens once. Another agent wrote it, or an answer was lost.
+    if report.about == About::End {
+        return Ok(next);
+    }
+    let same_run = event.first_timestamp.as_ref().map(|time| time.0) == Some(whole(report.first_seen()));
     next.count = if subject.is_shared() || same_run {
         next.count.max(there)
     } else {
         next.count.saturating_add(there)
     };
     let last = event.last_timestamp.as_ref().map(|time| time.0);
-    let fresh = last.is_some_and(|last| finding.last_seen.duration_since(last) <= FRESH);
+    let fresh = last.is_some_and(|last| report.last_seen().duration_since(last) <= FRESH);
     if subject.is_shared() && fresh && next.count == there {
         return Ok(next);
     }
@@ -172,7 +187,7 @@ async fn continue_event(
 }
 
 async fn patch(events: &Api<Event>, report: &Report, written: &EventState) -> Result<(), Error> {
-    let last = whole(report.finding.last_seen).to_string();
+    let last = whole(report.last_seen()).to_string();
     let change = json!({ "count": written.count, "lastTimestamp": last, "message": written.message });
     events.patch(&report.key.name, &PatchParams::default(), &Patch::Merge(change)).await?;
     Ok(())

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flow_model::finding::{Finding, FindingKind};
+use flow_model::finding::{Finding, FindingKind, Share};
 use flow_model::object_ref::ObjectRef;
 
 use crate::kube::events::pace::Limits;
@@ -9,7 +9,7 @@ use crate::kube::events::queue::Queue;
 use crate::kube::events::report::{EventState, Outcome, Report, message};
 use crate::kube::events::subject::of;
 use crate::kube::events::tests::{cluster, finding};
-use crate::sink::testing::{pod, resolved};
+use crate::sink::testing::{at, pod, resolved};
 
 fn report(finding: Finding) -> Report {
     let subject = of(&finding, &cluster(), "node1").unwrap();
@@ -39,7 +39,7 @@ impl Desk {
 
     /// Names and counts of what is written now.
     fn write(&mut self) -> Vec<(String, u64)> {
-        self.write_with(|report| Outcome::Written(written(report))).0
+        self.write_with(|report| Outcome::Written(written_state(report))).0
     }
 
     /// The same, and how many reports are lost.
@@ -60,8 +60,8 @@ impl Desk {
     }
 }
 
-fn written(report: &Report) -> EventState {
-    EventState { finding: report.finding.count, count: 1, message: message(&report.finding) }
+fn written_state(report: &Report) -> EventState {
+    EventState { reported: report.finding.count, count: 1, message: report.message("node1") }
 }
 
 fn one(count: u64) -> Vec<(String, u64)> {
@@ -96,10 +96,7 @@ fn what_is_no_news_is_not_written() {
     desk.write();
     desk.seconds = 1_000;
     desk.note(finding("a", 2, 1_000));
-    desk.note(resolved(finding("a", 2, 1_000), 1_000));
     assert_eq!((desk.write(), desk.due()), (vec![], None));
-    desk.note(resolved(finding("a", 3, 1_000), 1_000));
-    assert_eq!(desk.write(), one(3), "the last count is written, the end is not");
     desk.seconds = 1_300;
     desk.note(Finding { summary: "another rule".into(), ..finding("a", 3, 1_300) });
     assert_eq!(desk.write(), one(3));
@@ -109,6 +106,60 @@ fn what_is_no_news_is_not_written() {
     desk.seconds += 1;
     desk.note(Finding { summary: "another rule".into(), ..finding("a", 3, 1_300) });
     assert_eq!(desk.write(), one(3), "or it would go after its hour, while it goes on");
+}
+
+#[test]
+fn an_end_has_an_event_of_its_own_if_the_finding_has_one() {
+    let mut desk = Desk::new(Limits::default());
+    desk.note(finding("a", 2, 0));
+    desk.write();
+    desk.seconds = 1;
+    desk.note(finding("a", 3, 1));
+    desk.note(resolved(finding("a", 3, 1), 1));
+    let mut written = desk.write();
+    written.sort();
+    let [count, end] = ["front-5d-1.a", "front-5d-1.a.end"].map(|name| (name.to_owned(), 3));
+    assert_eq!(written, [count, end.clone()], "the last count comes with the end");
+    desk.note(resolved(finding("a", 3, 1), 1));
+    assert_eq!((desk.write(), desk.due()), (vec![], None), "it ends once");
+    desk.note(finding("b", 3, 2));
+    desk.note(resolved(finding("b", 3, 2), 2));
+    assert_eq!((desk.write(), desk.due()), (vec![], None), "it was over before anything was written");
+
+    desk.note(finding("c", 3, 3));
+    let report = desk.queue.next(desk.now()).unwrap();
+    desk.note(resolved(finding("c", 3, 3), 3));
+    let state = written_state(&report);
+    desk.queue.finished(report, Outcome::Written(state), desk.now());
+    assert_eq!(desk.write(), [("front-5d-1.c.end".to_owned(), 3)], "it ended while it was written");
+}
+
+#[test]
+fn the_text_of_the_end_is_in_no_warning() {
+    let over = resolved(Finding { cause: Some("p changed".into()), ..finding("a", 1, 0) }, 1);
+    let report = report(over);
+    assert_eq!(report.message("node1"), "summary of a. Cause: p changed");
+    let end = report.clone().of_end();
+    assert_eq!(end.message("node1"), "Ended: the policies allow it. Before: summary of a");
+    assert_eq!((end.first_seen(), end.last_seen()), (at(1), at(1)));
+    let shared = Finding { src: Some(crate::sink::testing::host("node9")), ..(*report.finding).clone() };
+    let end = self::report(shared).of_end();
+    assert_eq!(end.message("node1"), "Ended on node1: the policies allow it. Before: summary of a");
+}
+
+/// A workload's pods share a finding. A new pod has not failed before it was there.
+#[test]
+fn an_event_counts_the_attempts_of_its_own_pod() {
+    let of_src = Some(Share { count: 1, first_seen: at(600) });
+    let first = report(Finding { of_src, ..finding("a", 613, 600) });
+    let state = EventState::first(&first, first.message("node1"));
+    assert_eq!((state.count, first.first_seen()), (1, at(600)));
+    let of_src = of_src.map(|share| Share { count: 3, ..share });
+    let next = report(Finding { of_src, ..finding("a", 700, 601) });
+    assert!(state.lacks(&next));
+    let state = state.next(&next, next.message("node1"));
+    assert_eq!(state.count, 3);
+    assert!(!state.lacks(&report(Finding { of_src, ..finding("a", 701, 602) })), "another pod failed");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kube::events::tests::server::{Server, client};
 use crate::kube::events::tests::{cluster, finding};
 use crate::kube::events::{Limits, Reporting, run};
-use crate::sink::testing::at;
+use crate::sink::testing::{at, resolved};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -104,6 +104,41 @@ async fn one_event_whose_count_grows() {
     (grown["count"], grown["lastTimestamp"]) = (json!(4), json!(at(4).to_string()));
     assert_eq!(server.events(), [grown]);
     assert_eq!(server.requests(), ["POST", "PATCH", "PATCH", "PATCH"]);
+    assert_eq!(agent.finish().await, 0);
+}
+
+#[tokio::test]
+async fn the_end_is_a_normal_event_and_the_warning_stays() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    agent.send(finding("a", 1, 0)).await;
+    until("an Event", || server.events().len() == 1).await;
+    agent.send(resolved(finding("a", 2, 1), 3)).await;
+    until("its end", || server.events().len() == 2).await;
+    until("the last count", || count(&server) == [json!(2), json!(1)]).await;
+    let [warning, end] = &server.events()[..] else { panic!("{:?}", server.events()) };
+    assert_eq!((&warning["type"], &warning["message"]), (&json!("Warning"), &json!("summary of a")));
+    assert_eq!((&end["type"], &end["reason"]), (&json!("Normal"), &json!("PolicyDeniedEnded")));
+    assert_eq!(end["message"], "Ended: the policies allow it. Before: summary of a");
+    assert_eq!(end["involvedObject"], warning["involvedObject"]);
+    assert_eq!(
+        (&end["firstTimestamp"], &end["lastTimestamp"]),
+        (&json!(at(3).to_string()), &json!(at(3).to_string()))
+    );
+    assert_eq!(agent.finish().await, 0);
+}
+
+#[tokio::test]
+async fn the_next_episode_is_another_event() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    let again = Finding { subject: "a".into(), previous: Some("a".into()), ..finding("b", 1, 60) };
+    agent.send(finding("a", 613, 0)).await;
+    until("an Event", || server.events().len() == 1).await;
+    agent.send(resolved(finding("a", 613, 0), 9)).await;
+    agent.send(again).await;
+    until("both and an end", || server.events().len() == 3).await;
+    assert_eq!(count(&server), [json!(613), json!(1), json!(1)]);
     assert_eq!(agent.finish().await, 0);
 }
 
