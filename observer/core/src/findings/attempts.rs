@@ -142,14 +142,14 @@ impl Findings {
     }
 
     /// Returns the change that made an open connection deniable, if the same policies refuse the attempt that is to
-    /// replace that connection. Where something changed since that connection went, the refusal may have been taken back
-    /// and come anew, for a reason of its own.
+    /// replace that connection. Where something changed when that finding ended, or since then, the refusal may have been
+    /// taken back and have come anew, for a reason of its own.
     fn cause_of_latent(&self, subject: &FlowSubject, facts: &AttemptFacts<'_>) -> Option<Cause> {
         let episode = self.entries.get(&subject.of_kind(FindingKind::LatentDenial))?.episode();
         let Finding { policies, ended, .. } = episode.finding();
         let still_refuses =
             facts.attempt.verdict.as_ref().is_some_and(|verdict| verdict.policies == *policies);
-        let changed = ended.zip(facts.policy_change).is_some_and(|(ended, change)| change > ended);
+        let changed = ended.zip(facts.policy_change).is_some_and(|(ended, change)| change >= ended);
         (still_refuses && !changed).then(|| episode.cause()).flatten()
     }
 }

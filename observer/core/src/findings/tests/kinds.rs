@@ -230,3 +230,15 @@ fn evidence_names_the_flow(#[case] attempt: Attempt, #[case] text: &str) {
     assert_eq!(finding.evidence[0].time, at(5));
     assert_eq!((finding.src, finding.dst), (Some(attempt.src), Some(attempt.dst)));
 }
+
+#[rstest]
+#[case("rejected icmp-port-unreachable", Deny)]
+#[case("refused rst", Allow)]
+#[case("unanswered", Allow)]
+#[case("established syn-ack", Deny)]
+fn the_documentation_quotes_real_sentences(#[case] how: &str, #[case] decision: Decision) {
+    let text = include_str!("../../../../../docs/FINDINGS.md").replace("\n> ", " ");
+    let finding = one(Scene::new().attempt(0, &ended(how, decision)));
+    let example = format!("\n## {}\n {}\n", finding.kind, finding.summary);
+    assert!(text.contains(&example), "docs/FINDINGS.md lacks: {example}");
+}

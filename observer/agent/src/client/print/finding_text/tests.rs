@@ -1,3 +1,6 @@
+use flow_model::finding::FindingKind;
+use strum::VariantArray as _;
+
 use super::*;
 use crate::client::print::testing::look;
 use crate::sink::testing::{finding, resolved};
@@ -26,4 +29,15 @@ policy_denied         summary of 0f
 ";
     assert_eq!(text(&over, false), expected);
     assert!(text(&found, true).starts_with("\u{1b}[33mpolicy_denied"));
+}
+
+#[test]
+fn every_kind_and_field_is_documented() {
+    let text = include_str!("../../../../../../docs/FINDINGS.md");
+    for kind in FindingKind::VARIANTS {
+        assert!(text.contains(&format!("\n## {kind}\n\n> ")), "docs/FINDINGS.md lacks {kind} or its example");
+    }
+    for field in ["id", "subject", "previous", "of_src", "cause", "cause_at", "ended", "ended_because"] {
+        assert!(text.contains(&format!("`{field}`")), "docs/FINDINGS.md lacks {field}");
+    }
 }
