@@ -53,7 +53,10 @@ pub(super) async fn print(
     notes: impl Write,
 ) -> anyhow::Result<ExitCode> {
     let join = |answers: Vec<(_, Response)>| {
-        joined_findings::join(answers.into_iter().flat_map(|(_, response)| response.findings))
+        let mut joined =
+            joined_findings::join(answers.into_iter().flat_map(|(_, response)| response.findings));
+        joined.retain(|finding| args.state.is_none_or(|state| finding.state == state));
+        joined
     };
     let print = |findings: &[Finding]| {
         let mut each = findings.iter();
@@ -64,9 +67,9 @@ pub(super) async fn print(
 }
 
 impl FindingsArgs {
+    /// Returns what agents are asked. They are not asked for one state: what has ended on one node may go on elsewhere.
     fn path(&self) -> String {
         let parameters = [
-            ("state", self.state.map(|state| state.as_str().to_owned())),
             ("kind", names::joined(self.kind.iter().map(|kind| kind.as_str()))),
             ("namespace", self.namespace.clone()),
         ];

@@ -30,7 +30,7 @@ use crate::commands::findings::{self, FindingsArgs};
 use crate::commands::tail::{TailArgs, tail};
 use crate::http::{Settings, Tls, serve_with};
 use crate::kube::agents::testing::{Cluster, TOKEN};
-use crate::sink::testing::{at, attempt, external, finding, pod};
+use crate::sink::testing::{at, attempt, external, finding, pod, resolved};
 use crate::sink::{SinkConfig, Sinks};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -332,6 +332,24 @@ async fn asked(lab: &Lab, more: &[&str]) -> anyhow::Result<(String, String)> {
     let (out, notes) = (Written::default(), Written::default());
     findings::print(&args, printer(out.clone(), Format::Json), notes.clone()).await?;
     Ok((out.text(), notes.text()))
+}
+
+/// One node has seen the end of what goes on on the other.
+#[tokio::test]
+async fn the_state_is_that_of_all_nodes_together() {
+    let lab = Lab::new().await;
+    let (mut one, mut two) = (lab.agent("node1").await, lab.agent("node2").await);
+    let now = Timestamp::now();
+    let seen = |finding: Finding| Finding { first_seen: now, last_seen: now, ..finding };
+    let ended = now + jiff::SignedDuration::from_secs(1);
+    one.find(Finding { ended: Some(ended), ..seen(resolved(finding("a", 0), 0)) });
+    two.find(seen(finding("a", 0)));
+    assert_eq!(
+        asked(&lab, &["--state", "resolved"]).await.unwrap(),
+        (String::new(), "No findings.\n".into())
+    );
+    let (out, _) = asked(&lab, &["--state", "active"]).await.unwrap();
+    assert!(out.contains(r#""nodes":["node1","node2"]"#) && !out.contains("ended"), "{out}");
 }
 
 #[tokio::test]

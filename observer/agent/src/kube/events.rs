@@ -44,7 +44,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::queue::Queue;
-use self::report::Report;
+use self::report::{Outcome, Report};
 use self::write::Writer;
 use crate::kube::access::ApiAccess;
 
@@ -99,7 +99,7 @@ pub async fn run(reporting: Reporting, cancel: CancellationToken) {
     }
 }
 
-/// Writes one Event, and keeps taking findings meanwhile.
+/// Writes one Event, unless its pod is gone meanwhile, and keeps taking findings.
 async fn write(
     writer: &mut Writer,
     queue: &mut Queue,
@@ -109,6 +109,10 @@ async fn write(
     lost: &(dyn Fn(u64) + Send + Sync),
     node: &str,
 ) {
+    if !subject::is_there(&report.subject, &inventories.borrow()) {
+        lost(queue.finished(report, Outcome::Gone, Instant::now()));
+        return;
+    }
     let written = queue.written(&report);
     let outcome = {
         let writing = writer.write(&report, written);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arcstr::ArcStr;
@@ -9,8 +10,8 @@ use flow_model::finding::State;
 use lru::LruCache;
 
 use crate::kube::events::pace::{Bucket, Limits};
-use crate::kube::events::report::{EventState, Key, Outcome, Report};
-use crate::kube::events::subject::Object;
+use crate::kube::events::report::{About, EventState, Key, Outcome, Report};
+use crate::kube::events::subject::{Object, Subject};
 
 /// At most this many reports are pending. Findings are bounded by the same number.
 const MAX_PENDING: usize = 1_000;
@@ -33,6 +34,10 @@ struct Pending {
 }
 
 struct Written {
+    /// The id of the finding, and the object.
+    finding: ArcStr,
+    subject: Subject,
+    about: About,
     state: EventState,
     at: Instant,
     gap: Duration,
@@ -48,7 +53,7 @@ pub(super) struct Queue {
     paused_until: Instant,
     failures: u32,
     /// The Event that is being written, with its state once it is, and how often that was tried.
-    writing: Option<(Key, EventState)>,
+    writing: Option<(Report, EventState)>,
     tries: u32,
 }
 
@@ -76,23 +81,53 @@ impl Queue {
         self.written.peek(&report.key).map(|written| written.state.clone())
     }
 
-    /// Takes the newest state of a finding. Returns how many reports are lost by it. The end of a finding makes an Event of
-    /// its own. Nothing is written about what ended before anything was.
+    /// Takes the newest state of a finding. Returns how many reports are lost by it. Its end makes Events of its own.
     pub(super) fn note(&mut self, report: Report, now: Instant) -> u64 {
-        if report.finding.state == State::Active {
-            return self.take(report, now);
+        match report.finding.state {
+            State::Active => self.take(report, now),
+            State::Resolved => self.note_end(&report, now),
         }
-        let pending = self.pending.remove(&report.key);
-        let writing = self.writing.as_ref().filter(|(key, _)| *key == report.key).map(|(_, state)| state);
-        let Some(state) = writing.or(self.written.peek(&report.key).map(|written| &written.state)) else {
-            return 0;
-        };
-        if state.lacks(&report) {
+    }
+
+    /// Takes the end of a finding, which may have Events on several pods of a workload. Nothing is written about what ended
+    /// before anything was.
+    fn note_end(&mut self, report: &Report, now: Instant) -> u64 {
+        let id = &report.finding.id;
+        let is_known = |key: &Key| self.state(key).is_some();
+        let lacks = self.state(&report.key).is_some_and(|state| state.lacks(report));
+        let stale: Vec<Key> = self
+            .pending
+            .iter()
+            .filter(|(key, pending)| {
+                pending.report.finding.id == *id && (**key == report.key || !is_known(key))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        let tries = self.pending.get(&report.key).map_or(0, |pending| pending.tries);
+        stale.iter().for_each(|key| drop(self.pending.remove(key)));
+        if lacks {
             // The last count follows at once, or it would come long after the end.
-            let tries = pending.map_or(0, |pending| pending.tries);
             self.pending.insert(report.key.clone(), Pending { report: report.clone(), due: now, tries });
         }
-        self.take(report.of_end(), now)
+        let subjects = self.subjects(id);
+        let end = |subject| Report::new(Arc::clone(&report.finding), subject).of_end();
+        subjects.into_iter().map(|subject| self.take(end(subject), now)).sum()
+    }
+
+    /// Returns the objects that have an Event of this finding.
+    fn subjects(&self, id: &str) -> Vec<Subject> {
+        let of_finding = |written: &&Written| written.finding == id && written.about == About::Finding;
+        let written = self.written.iter().map(|(_, written)| written).filter(of_finding);
+        let writing = self.writing.as_ref().map(|(report, _)| report);
+        let writing = writing.filter(|report| report.finding.id == id && report.about == About::Finding);
+        let writing = writing.filter(|report| !self.written.contains(&report.key));
+        written.map(|w| w.subject.clone()).chain(writing.map(|report| report.subject.clone())).collect()
+    }
+
+    /// Returns the state that an Event has, or will have once it is written.
+    fn state(&self, key: &Key) -> Option<&EventState> {
+        let writing = self.writing.as_ref().filter(|(report, _)| report.key == *key).map(|(_, state)| state);
+        writing.or_else(|| self.written.peek(key).map(|written| &written.state))
     }
 
     fn take(&mut self, report: Report, now: Instant) -> u64 {
@@ -128,7 +163,7 @@ impl Queue {
         let key = first.report.key.clone();
         let Pending { report, tries, .. } = self.pending.remove(&key)?;
         self.tries = tries + 1;
-        self.writing = Some((report.key.clone(), EventState::first(&report, String::new())));
+        self.writing = Some((report.clone(), EventState::first(&report, String::new())));
         let limit = self.limits.object;
         self.objects.get_or_insert_mut(object_of(&report), || Bucket::new(limit, now)).take(now);
         Some(report)
@@ -140,7 +175,7 @@ impl Queue {
         match outcome {
             Outcome::Written(state) => {
                 self.failures = 0;
-                self.keep(report.key, state, now);
+                self.keep(report, state, now);
                 0
             }
             Outcome::Gone => 0,
@@ -157,7 +192,8 @@ impl Queue {
         }
     }
 
-    fn keep(&mut self, key: Key, state: EventState, now: Instant) {
+    fn keep(&mut self, report: Report, state: EventState, now: Instant) {
+        let Report { key, about, finding, subject } = report;
         let Limits { shortest, longest, .. } = self.limits;
         let gap = match self.written.peek(&key) {
             Some(before) if now.duration_since(before.at) <= longest * 2 => (before.gap * 2).min(longest),
@@ -167,7 +203,8 @@ impl Queue {
         if let Some(pending) = self.pending.get_mut(&key).filter(goes_on) {
             pending.due = now + gap;
         }
-        self.written.put(key, Written { state, at: now, gap });
+        let finding = finding.id.clone();
+        self.written.put(key, Written { finding, subject, about, state, at: now, gap });
     }
 
     /// Tries again, unless it was tried often enough. A newer report replaces the one that failed.

@@ -49,6 +49,15 @@ pub(super) fn of(finding: &Finding, inventory: &Inventory, node: &str) -> Option
     Some(Subject { related: related.filter(|related| *related != regarding), regarding })
 }
 
+/// Is true unless the object is a pod that is gone. What concerns it no longer matters to anybody.
+pub(super) fn is_there(subject: &Subject, inventory: &Inventory) -> bool {
+    let Object { kind, namespace, name, uid } = &subject.regarding;
+    let is_it = |pod: &Pod| {
+        pod.namespace == *namespace && pod.name == *name && uid.as_ref().is_none_or(|uid| pod.uid == *uid)
+    };
+    *kind != Kind::Pod || inventory.pods.iter().any(|pod| is_it(pod))
+}
+
 struct Look<'a> {
     finding: &'a Finding,
     inventory: &'a Inventory,

@@ -135,6 +135,25 @@ fn an_end_has_an_event_of_its_own_if_the_finding_has_one() {
 }
 
 #[test]
+fn the_end_is_on_each_pod_that_has_an_event() {
+    let mut desk = Desk::new(Limits { object: (1, Duration::from_secs(60)), ..Limits::default() });
+    let on = |name: &str, finding: Finding| Finding { src: Some(pod("web", name)), ..finding };
+    desk.note(on("front-5d-1", finding("a", 1, 0)));
+    desk.note(on("front-5d-2", finding("a", 2, 0)));
+    assert_eq!(desk.write().len(), 2);
+    desk.seconds = 120;
+    desk.note(on("front-5d-2", resolved(finding("a", 2, 0), 120)));
+    let mut ends = desk.write();
+    ends.sort();
+    assert_eq!(ends, ["front-5d-1.a.end", "front-5d-2.a.end"].map(|name| (name.to_owned(), 2)));
+
+    desk.note(on("front-5d-1", finding("b", 1, 120)));
+    desk.note(on("front-5d-2", resolved(finding("b", 1, 120), 121)));
+    desk.seconds = 240;
+    assert_eq!((desk.write(), desk.due()), (vec![], None), "it was over when the Event's turn came");
+}
+
+#[test]
 fn the_text_of_the_end_is_in_no_warning() {
     let over = resolved(Finding { cause: Some("p changed".into()), ..finding("a", 1, 0) }, 1);
     let report = report(over);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kube::events::tests::server::{Server, client};
 use crate::kube::events::tests::{cluster, finding};
 use crate::kube::events::{Limits, Reporting, run};
-use crate::sink::testing::{at, resolved};
+use crate::sink::testing::{at, pod, resolved};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,7 +24,7 @@ struct Agent {
     lost: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
     cancel: CancellationToken,
-    _inventory: watch::Sender<Arc<Inventory>>,
+    inventory: watch::Sender<Arc<Inventory>>,
 }
 
 impl Agent {
@@ -46,7 +46,7 @@ impl Agent {
         };
         let cancel = CancellationToken::new();
         let task = tokio::spawn(run(reporting, cancel.clone()));
-        Self { findings: Some(to), lost, task, cancel, _inventory: inventory }
+        Self { findings: Some(to), lost, task, cancel, inventory }
     }
 
     async fn send(&self, finding: Finding) {
@@ -126,6 +126,25 @@ async fn the_end_is_a_normal_event_and_the_warning_stays() {
         (&json!(at(3).to_string()), &json!(at(3).to_string()))
     );
     assert_eq!(agent.finish().await, 0);
+}
+
+/// Its controller has replaced the pod before the finding ended.
+#[tokio::test]
+async fn nothing_is_written_about_a_pod_that_is_gone() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    let on = |name: &str, finding: Finding| Finding { src: Some(pod("web", name)), ..finding };
+    for (events, name) in [(1, "front-5d-1"), (2, "front-5d-2")] {
+        agent.send(on(name, finding("a", 1, 0))).await;
+        until("an Event", || server.events().len() == events).await;
+    }
+    agent.inventory.send_modify(|inventory| {
+        Arc::make_mut(inventory).pods.retain(|pod| pod.name != "front-5d-1");
+    });
+    agent.send(on("front-5d-2", resolved(finding("a", 1, 0), 3))).await;
+    assert_eq!(agent.finish().await, 0);
+    let names: Vec<_> = server.events().iter().map(|event| event["metadata"]["name"].clone()).collect();
+    assert_eq!(names, ["front-5d-1.a", "front-5d-2.a", "front-5d-2.a.end"]);
 }
 
 #[tokio::test]
