@@ -92,26 +92,22 @@ impl Queue {
     /// Takes the end of a finding, which may have Events on several pods of a workload. Nothing is written about what ended
     /// before anything was.
     fn note_end(&mut self, report: &Report, now: Instant) -> u64 {
-        let id = &report.finding.id;
-        let is_known = |key: &Key| self.state(key).is_some();
         let lacks = self.state(&report.key).is_some_and(|state| state.lacks(report));
-        let stale: Vec<Key> = self
-            .pending
-            .iter()
-            .filter(|(key, pending)| {
-                pending.report.finding.id == *id && (**key == report.key || !is_known(key))
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        let tries = self.pending.get(&report.key).map_or(0, |pending| pending.tries);
-        stale.iter().for_each(|key| drop(self.pending.remove(key)));
-        if lacks {
-            // The last count follows at once, or it would come long after the end.
-            self.pending.insert(report.key.clone(), Pending { report: report.clone(), due: now, tries });
-        }
-        let subjects = self.subjects(id);
+        self.forget_pending(report);
+        // The last count follows at once, or it would come long after the end.
+        let lost = if lacks { self.insert(report.clone(), now) } else { 0 };
         let end = |subject| Report::new(Arc::clone(&report.finding), subject).of_end();
-        subjects.into_iter().map(|subject| self.take(end(subject), now)).sum()
+        let ends: Vec<Report> = self.subjects(&report.finding.id).into_iter().map(end).collect();
+        ends.into_iter().fold(lost, |lost, end| lost + self.take(end, now))
+    }
+
+    /// Drops what is pending of this report, and of the finding's Events that were never written.
+    fn forget_pending(&mut self, report: &Report) {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.retain(|key, other| {
+            other.report.finding.id != report.finding.id || (*key != report.key && self.state(key).is_some())
+        });
+        self.pending = pending;
     }
 
     /// Returns the objects that have an Event of this finding.
@@ -140,6 +136,10 @@ impl Queue {
             Some(written) if !written.is_outdated(&report, now) => return 0,
             Some(written) => written.at + written.gap,
         };
+        self.insert(report, due)
+    }
+
+    fn insert(&mut self, report: Report, due: Instant) -> u64 {
         if self.pending.len() >= MAX_PENDING {
             return 1;
         }
@@ -210,6 +210,11 @@ impl Queue {
     /// Tries again, unless it was tried often enough. A newer report replaces the one that failed.
     fn again(&mut self, report: Report, now: Instant) -> u64 {
         let newer = self.pending.remove(&report.key).map(|pending| pending.report);
+        let is_new = !self.written.contains(&report.key);
+        if is_new && self.pending.remove(&report.clone().of_end().key).is_some() {
+            // It ended meanwhile.
+            return 0;
+        }
         if self.tries >= TRIES {
             return 1;
         }

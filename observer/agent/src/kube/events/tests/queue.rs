@@ -132,6 +132,13 @@ fn an_end_has_an_event_of_its_own_if_the_finding_has_one() {
     let state = written_state(&report);
     desk.queue.finished(report, Outcome::Written(state), desk.now());
     assert_eq!(desk.write(), [("front-5d-1.c.end".to_owned(), 3)], "it ended while it was written");
+
+    desk.note(finding("d", 3, 4));
+    let report = desk.queue.next(desk.now()).unwrap();
+    desk.note(resolved(finding("d", 3, 4), 4));
+    assert_eq!(desk.queue.finished(report, Outcome::Failed, desk.now()), 0);
+    desk.seconds = 100;
+    assert_eq!((desk.write(), desk.due()), (vec![], None), "what ended is not tried again");
 }
 
 #[test]
