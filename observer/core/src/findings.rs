@@ -66,7 +66,7 @@ impl Findings {
                 continue;
             }
             self.left_out.remove(&key);
-            self.update(key, now, now, |entry| entry.raised(now, raised));
+            self.update(key, now, |entry| entry.raised(now, raised));
         }
     }
 
@@ -111,11 +111,10 @@ impl Findings {
         }
     }
 
-    /// Changes a finding, which begins at `start` if its subject is new, and emits it if `change` calls for that at once.
+    /// Changes a finding, which begins now if its subject is new, and emits it if `change` calls for that at once.
     fn update(
         &mut self,
         key: FindingKey,
-        start: Timestamp,
         now: Timestamp,
         change: impl FnOnce(&mut Entry) -> Option<FindingChange>,
     ) {
@@ -123,7 +122,7 @@ impl Findings {
             self.make_room(now);
         }
         let entry = self.entries.entry(key);
-        let entry = entry.or_insert_with_key(|key| Entry::new(key, &self.node, self.floor, start));
+        let entry = entry.or_insert_with_key(|key| Entry::new(key, &self.node, self.floor, now));
         if let Some(change) = change(entry) {
             self.outputs.push_back(entry.emit(change, now));
         }

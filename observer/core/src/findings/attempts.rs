@@ -33,8 +33,7 @@ impl Findings {
     #[must_use]
     pub fn needs_cause(&self, attempt: &Attempt) -> bool {
         let subject = FlowSubject::new(&attempt.src, &attempt.dst, attempt.verdict.is_some());
-        let entry = self.entries.get(&subject.of_kind(FindingKind::PolicyDenied));
-        entry.is_none_or(|entry| !entry.is_active())
+        !self.is_active(&subject.of_kind(FindingKind::PolicyDenied))
     }
 
     /// Ends the findings that this source alone brought about since that time: they are part of its scan.
@@ -124,7 +123,7 @@ impl Findings {
         }
         let begins = is_refusal && !self.is_active(&key);
         let cause = begins.then(|| self.cause_of_refusal(subject, facts)).flatten();
-        self.update(key, facts.time, facts.time, |entry| {
+        self.update(key, facts.time, |entry| {
             let change = entry.failed(facts.time, facts.attempt, failure);
             entry.explain_beginning(cause);
             change

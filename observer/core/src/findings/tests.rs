@@ -49,6 +49,21 @@ fn valkey() -> Endpoint {
     }
 }
 
+/// A connection of this client to data/valkey, open since then, that the policies would refuse.
+fn refusable(src: Endpoint, since: Timestamp, cause: Option<Cause>) -> LatentGroup {
+    LatentGroup {
+        src,
+        dst: valkey(),
+        vantage: Vantage::Source,
+        verdict: verdict(Decision::Deny).unwrap(),
+        open: 1,
+        since,
+        older: false,
+        cause,
+        examples: vec![],
+    }
+}
+
 fn verdict(decision: Decision) -> Option<Arc<FlowVerdict>> {
     let (policies, explanation) = match decision {
         Decision::Allow => (vec!["data/allow-web".into()], "allowed by data/allow-web#ingress[0]"),

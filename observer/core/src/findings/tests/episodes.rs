@@ -98,7 +98,7 @@ impl World {
             Step::Judge { open, cause_known } => {
                 let cause = self.cause();
                 let refused = open && cause.is_some();
-                let groups = refused.then(|| group(now, cause.filter(|_| cause_known)));
+                let groups = refused.then(|| refusable(storefront(1), now, cause.filter(|_| cause_known)));
                 self.findings.latent(groups.as_slice(), now);
             }
             Step::Tick => self.findings.tick(now),
@@ -182,21 +182,6 @@ impl World {
             let port: usize = text["10.42.0.10:".len()..].split(' ').next().unwrap().parse().unwrap();
             assert!(is_own(&&self.failures[port]), "of another episode: {finding:#?}");
         }
-    }
-}
-
-/// Returns an open connection that would be refused.
-fn group(now: Timestamp, cause: Option<Cause>) -> LatentGroup {
-    LatentGroup {
-        src: storefront(1),
-        dst: valkey(),
-        vantage: Vantage::Source,
-        verdict: verdict(Decision::Deny).unwrap(),
-        open: 1,
-        since: now,
-        older: false,
-        cause,
-        examples: vec![],
     }
 }
 

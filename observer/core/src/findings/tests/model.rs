@@ -53,20 +53,6 @@ fn made(client_n: u8, server: u8, outcome: u8, of: u8, signal: u8) -> Attempt {
     }
 }
 
-fn group(n: u8, now: Timestamp) -> LatentGroup {
-    LatentGroup {
-        src: client(n),
-        dst: valkey(),
-        vantage: Vantage::Source,
-        verdict: verdict(Decision::Deny).unwrap(),
-        open: 1,
-        since: now,
-        older: false,
-        cause: None,
-        examples: vec![],
-    }
-}
-
 /// Returns the change that a reader would find by comparing with what was emitted before.
 fn expected(before: Option<&Finding>, finding: &Finding) -> FindingChange {
     let was_active = before.is_some_and(|before| before.state == State::Active);
@@ -104,7 +90,7 @@ fn play(
                 findings.attempt(&facts(time, &attempt));
             }
             Step::Latent(clients) => {
-                let groups: Vec<_> = clients.iter().map(|n| group(*n, now)).collect();
+                let groups: Vec<_> = clients.iter().map(|n| refusable(client(*n), now, None)).collect();
                 findings.latent(&groups, now);
             }
             Step::Policies(3) => findings.policies_changed(&mut |_, _| None, now),
