@@ -14,9 +14,10 @@
 //! There is one Event per finding and object, named after both. A finding is one episode, so what comes back makes another
 //! Event. It is created at once. Then its count and text are patched, at growing intervals. On a pod it counts that pod's
 //! attempts, not those of the others of its workload. When the finding ends, a second Event of type `Normal` gives the
-//! reason, if the first one was written; the text of the first stays. All agents give it the same name, so agents that see the same write one object, and
-//! only an agent that knows more writes. The Events are core/v1 with first and last time and a count, not
-//! events.k8s.io/v1, where the text of an Event can't follow its finding. Every server and kubectl understands them.
+//! reason, if the first one was written; the text of the first stays. All agents give it the same name, so agents that see
+//! the same write one object, and only an agent that knows more writes. The Events are core/v1 with first and last time and
+//! a count, not events.k8s.io/v1, where the text of an Event can't follow its finding. Every server and kubectl understands
+//! them.
 //!
 //! Every update of a finding comes here, also those that only confirm it: they keep its Event from expiring. What
 //! changed since the update before does not matter, because Events are written later, less often or not at all. The
