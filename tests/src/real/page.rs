@@ -11,8 +11,12 @@ impl Cluster {
     /// # Errors
     /// Fails when the agent doesn't answer.
     pub fn page(&self, node: &str, path: &str) -> Result<Response> {
-        let ask = format!("printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 127.0.0.1 9477");
-        http::parse(self.on(node, &ask)?.as_bytes()).with_context(|| format!("{path} of {node}"))
+        // A client that closes its side after the question, as `nc` does, has left as far as an HTTP server knows, and may
+        // get no answer.
+        let open = "exec 3<>/dev/tcp/127.0.0.1/9477";
+        let ask = format!("{open}; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; timeout 10 cat <&3");
+        let answer = self.on(node, &format!("bash -ec \"{ask}\""))?;
+        http::parse(answer.as_bytes()).with_context(|| format!("{path} of {node}"))
     }
 
     /// Returns the value of a metric of the agent on a node, by its name with labels.

@@ -25,7 +25,8 @@ const REJECT: &str = "INPUT -p tcp --dport 6443 -j REJECT --reject-with tcp-rese
 
 fn api_away(cluster: &Cluster) -> Result<()> {
     let nodes = cluster.nodes()?;
-    let before = cluster.known("n2", "Namespace").context("the agent on n2 doesn't answer")?;
+    let before = cluster.list("namespaces")?.len() as f64;
+    wait::until("every agent to know all Namespaces", PATIENCE, || all_know(cluster, &nodes, before))?;
     let restarts = restarts(cluster)?;
     let began = Instant::now();
     let back = Undo::new(|| cluster.on("n1", &format!("iptables -w -D {REJECT}")).map(drop));
@@ -44,16 +45,18 @@ fn api_away(cluster: &Cluster) -> Result<()> {
     back.finish()?;
     let namespace = cluster.temporary(&["after-outage"]);
     wait::until("the API server", PATIENCE, || cluster.kubectl("create namespace after-outage").ok())?;
-    wait::until("every agent to catch up", PATIENCE, || {
-        let caught_up = |node: &String| {
-            cluster.known(node, "Namespace") == Some(before + 1.0)
-                && cluster.synced(node, "Namespace") == Some(true)
-        };
-        nodes.iter().all(caught_up).then_some(())
-    })?;
+    wait::until("every agent to catch up", PATIENCE, || all_know(cluster, &nodes, before + 1.0))?;
     let now = self::restarts(cluster)?;
     ensure!(now == restarts, "the kubelets restarted agents: {restarts:?}, {now:?}");
     namespace.finish()
+}
+
+fn all_know(cluster: &Cluster, nodes: &[String], namespaces: f64) -> Option<()> {
+    let knows = |node: &String| {
+        cluster.known(node, "Namespace") == Some(namespaces)
+            && cluster.synced(node, "Namespace") == Some(true)
+    };
+    nodes.iter().all(knows).then_some(())
 }
 
 /// Names of the agents' pods, with how often they were restarted.
