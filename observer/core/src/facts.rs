@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use flow_model::finding::Cause;
 use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::inventory::Probe;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict, Reset};
 use jiff::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct AttemptFacts<'a> {
     pub policy_change: Option<Timestamp>,
     /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
+    /// The probe of the server's pod that its own node's attempt looks like. Another program of the node may have made it.
+    pub probe: Option<Probe>,
     /// The change by which the policies came to refuse it, where they do and no finding has begun yet.
     pub cause: Option<&'a Cause>,
 }

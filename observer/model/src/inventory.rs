@@ -79,6 +79,38 @@ pub struct Pod {
     pub start: Option<Timestamp>,
     pub workload: Workload,
     pub ports: Vec<ContainerPort>,
+    /// The probes by which the kubelet of its node connects to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+}
+
+/// A probe of a container with a TCP port: `httpGet`, `tcpSocket` or `grpc`. Source:
+/// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Probe {
+    pub kind: ProbeKind,
+    pub port: u16,
+}
+
+/// What a probe decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    Liveness,
+    Readiness,
+    Startup,
+}
+
+impl ProbeKind {
+    /// Returns the name of its field in a container.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Liveness => "livenessProbe",
+            Self::Readiness => "readinessProbe",
+            Self::Startup => "startupProbe",
+        }
+    }
 }
 
 impl Pod {

@@ -271,6 +271,12 @@ impl Endpoint {
         named(workload).or_else(|| service.clone()).or_else(|| named(pod))
     }
 
+    /// Returns the server's own port: the backend's where a Service has another one. Both sides' nodes know the same.
+    #[must_use]
+    pub fn own_port(&self) -> u16 {
+        self.backend_port.unwrap_or(self.port)
+    }
+
     /// Returns an endpoint of which only address and port are known.
     #[must_use]
     pub fn bare(ip: IpAddr, port: u16) -> Self {

@@ -3,6 +3,7 @@
 mod attached;
 mod node;
 mod pod;
+mod probes;
 mod role;
 mod service;
 mod slice;

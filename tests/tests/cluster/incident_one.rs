@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use lab::findings::{says, summary};
-use lab::real::{Cluster, Finding, KnownFault, Monitor, PATIENCE, Scenario, Undo};
+use lab::real::{Cluster, Finding, Monitor, PATIENCE, Scenario, Undo};
 use lab::wait;
 use serde_json::Value;
 
@@ -13,8 +13,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("a_policy_loses_a_namespace_and_open_connections_hide_it", |cluster| told(cluster).map(drop)),
     scenario("all_open_connections_of_a_pair_are_one_latent_denial", |cluster| {
         told(cluster)?.counted.clone().map_err(|error| anyhow!(error))
-    })
-    .known_to_fail(COUNTED_APART),
+    }),
     scenario("a_refusal_names_the_change_also_on_a_node_without_open_connections", |cluster| {
         told(cluster)?.blamed.clone().map_err(|error| anyhow!(error))
     }),
@@ -23,8 +22,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
     Scenario::new(name, Cluster::ensure_agents, run)
 }
-
-const COUNTED_APART: KnownFault = KnownFault { name: "F5", shows: "two connections are not one finding" };
 
 const MANIFEST: &str = include_str!("manifests/postgres.yaml");
 const POLICY: &str = include_str!("manifests/policy.yaml");

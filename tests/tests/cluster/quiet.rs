@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 use lab::findings::summary;
-use lab::real::{Cluster, KnownFault, PATIENCE, Scenario, Undo};
+use lab::real::{Cluster, PATIENCE, Scenario, Undo};
 use lab::wait;
 
 use listener::Listener;
@@ -15,20 +15,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("scaling_to_twenty_and_back_is_quiet", scaling),
     scenario("rolling_updates_of_server_and_client_are_quiet", rolling),
     scenario("a_container_that_crashes_in_a_loop_is_quiet", crashing),
-    scenario("a_failing_probe_is_called_a_probe", probing).known_to_fail(UNNAMED_PROBE),
+    scenario("a_failing_probe_is_called_a_probe", probing),
     scenario("a_finished_job_is_quiet", job),
     scenario("exec_and_port_forward_are_quiet", sessions),
     scenario("a_service_without_endpoints_is_called_that", no_endpoints),
-    scenario("a_client_that_starts_before_its_server_is_quiet", too_early).known_to_fail(LOUD_START),
+    scenario("a_client_that_starts_before_its_server_is_quiet", too_early),
     scenario("a_node_drain_is_quiet", drain),
 ];
 
 const fn scenario(name: &'static str, run: fn(&Cluster) -> Result<()>) -> Scenario {
     Scenario::new(name, Cluster::ensure_agents, run)
 }
-
-const UNNAMED_PROBE: KnownFault = KnownFault { name: "F19", shows: "nobody listens" };
-const LOUD_START: KnownFault = KnownFault { name: "F20", shows: "somebody was warned by service_refused" };
 
 const SERVER: &str = include_str!("manifests/server.yaml");
 const CLIENT: &str = include_str!("manifests/client.yaml");

@@ -7,6 +7,7 @@ use flow_model::decision::Decision;
 use flow_model::finding::Cause;
 use flow_model::flow::Outcome;
 use flow_model::input::AttemptSeen;
+use flow_model::inventory::Probe;
 use flow_model::record::{Attempt, Event, FlowVerdict};
 use jiff::Timestamp;
 
@@ -129,6 +130,16 @@ fn facts<'a>(
         dst_start: resolved.server_pod().and_then(|pod| pod.start),
         policy_change,
         backends,
+        probe: probe(resolved, attempt),
         cause,
     }
+}
+
+/// Returns the probe of the server's pod that an attempt of its own node looks like.
+fn probe(resolved: &Resolved<'_>, attempt: &Attempt) -> Option<Probe> {
+    let pod = resolved.server_pod()?;
+    let is_of_its_node =
+        attempt.src.pod.is_none() && attempt.src.node.is_some() && attempt.src.node == pod.node;
+    let direct = is_of_its_node && attempt.dst.backend_ip.is_none();
+    pod.probes.iter().find(|probe| direct && probe.port == attempt.dst.port).copied()
 }

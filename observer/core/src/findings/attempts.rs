@@ -7,7 +7,7 @@ use flow_model::decision::Decision;
 use flow_model::finding::{Cause, Finding, FindingKind, FindingSource, RestsOnRefusal, Severity};
 use flow_model::flow::Outcome;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use strum::VariantArray as _;
 
 use crate::facts::AttemptFacts;
@@ -16,6 +16,9 @@ use crate::findings::classify::{self, Failure, Reading};
 use crate::findings::entry::Entry;
 use crate::findings::episode::Ending;
 use crate::subject::{FindingKey, FlowSubject};
+
+/// The time that a start may take. What fails meanwhile is reported without a warning.
+const START: SignedDuration = SignedDuration::from_secs(60);
 
 impl Findings {
     /// Takes an attempt whose outcome is known.
@@ -118,6 +121,9 @@ impl Findings {
             failure.severity = Severity::Info;
         }
         let key = subject.of_kind(failure.kind);
+        if is_folded(key.kind) && is_starting(facts) && !self.lasts(&key, facts.time) {
+            failure.severity = Severity::Info;
+        }
         if part_of == PartOf::Another && is_folded(key.kind) && !self.is_active(&key) {
             return;
         }
@@ -132,6 +138,12 @@ impl Findings {
 
     fn is_active(&self, key: &FindingKey) -> bool {
         self.entries.get(key).is_some_and(Entry::is_active)
+    }
+
+    /// Is true for a finding that has been active for longer than a start takes.
+    fn lasts(&self, key: &FindingKey, now: Timestamp) -> bool {
+        let active = self.entries.get(key).filter(|entry| entry.is_active());
+        active.is_some_and(|entry| now.duration_since(entry.finding().first_seen) >= START)
     }
 
     /// Returns the change by which the policies came to refuse an attempt. Where they refused an open connection of the
@@ -164,6 +176,12 @@ enum PartOf {
 /// Is true for the failures that a scan or a flood explains. What policies refuse has a cause of its own.
 fn is_folded(kind: FindingKind) -> bool {
     matches!(kind, FindingKind::ServiceRefused | FindingKind::Unanswered)
+}
+
+/// Is true while a pod of either side starts. Clients begin before their servers listen, and wait for them.
+fn is_starting(facts: &AttemptFacts<'_>) -> bool {
+    let starts = [facts.src_start, facts.dst_start];
+    starts.into_iter().flatten().any(|start| facts.time.duration_since(start) < START)
 }
 
 /// Is true where a finding of this kind claims that the policies refuse its example.

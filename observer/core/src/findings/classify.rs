@@ -71,6 +71,8 @@ pub(super) fn read(facts: &AttemptFacts<'_>, grace: SignedDuration, node: &str) 
         (End::Silence, _) => (Unanswered, Severity::Warning, sentences.silence()),
         (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, sentences.unreachable(signal)),
     };
+    // The kubelet reports what its probes find, and acts on it.
+    let severity = if facts.probe.is_some() && kind != PolicyDenied { Severity::Info } else { severity };
     Reading::Failure(Failure { kind, severity, summary })
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
+use flow_model::inventory::Probe;
 use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint};
 
@@ -14,12 +15,13 @@ use crate::findings::parties::{service, who, who_at, whom};
 pub(super) struct AttemptSentences<'a> {
     attempt: &'a Attempt,
     backends: Option<Backends>,
+    probe: Option<Probe>,
     node: &'a str,
 }
 
 impl<'a> AttemptSentences<'a> {
     pub(super) fn new(facts: &AttemptFacts<'a>, node: &'a str) -> Self {
-        Self { attempt: facts.attempt, backends: facts.backends, node }
+        Self { attempt: facts.attempt, backends: facts.backends, probe: facts.probe, node }
     }
 
     pub(super) fn denied(&self) -> String {
@@ -90,7 +92,9 @@ impl<'a> AttemptSentences<'a> {
     }
 
     fn cannot_reach(&self, why: &str) -> String {
-        cannot_reach(self.attempt, why)
+        let by = self.probe.map(|probe| format!(" (probably the kubelet's {})", probe.kind.field()));
+        let Attempt { src, dst, .. } = self.attempt;
+        format!("{} can't reach {}{}: {why}", who(src), whom(dst), by.unwrap_or_default())
     }
 
     fn stopped(&self) -> &'static str {

@@ -107,6 +107,7 @@ fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
         dst_start: None,
         policy_change: None,
         backends: None,
+        probe: None,
         cause: None,
     }
 }

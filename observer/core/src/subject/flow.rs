@@ -9,7 +9,8 @@ use flow_model::record::Endpoint;
 
 use crate::subject::{FindingKey, Subject};
 
-/// A client, a server, and the port as the client addressed it.
+/// A client, a server, and the server's own port. Only the client's node sees the port of a Service, so that port would
+/// make two subjects of one flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowSubject {
     src: Side,
@@ -33,7 +34,7 @@ impl FlowSubject {
     /// Returns the subject of these two endpoints. `cluster` is true where a cluster is known: an address without a
     /// name is outside of it then.
     pub(crate) fn new(src: &Endpoint, dst: &Endpoint, cluster: bool) -> Self {
-        Self { src: Side::new(src, cluster), dst: Side::new(dst, cluster), port: dst.port }
+        Self { src: Side::new(src, cluster), dst: Side::new(dst, cluster), port: dst.own_port() }
     }
 
     pub(crate) fn of_kind(&self, kind: FindingKind) -> FindingKey {

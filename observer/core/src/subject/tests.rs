@@ -43,3 +43,17 @@ fn ids_of_flows_are_stable() {
     assert_eq!(id(&address(1, 40_122), &node, true), "cf565d56059de5c3");
     assert_eq!(id(&address(1, 40_122), &address(2, 80), false), "ca734bc9c7cf244e");
 }
+
+#[test]
+fn a_services_port_and_its_backends_are_one_subject() {
+    let client = Endpoint::bare([10, 42, 0, 10].into(), 40_122);
+    let pod = |port, backend_port| Endpoint {
+        namespace: Some("data".into()),
+        workload: Some("db".into()),
+        backend_port,
+        ..Endpoint::bare([10, 42, 1, 20].into(), port)
+    };
+    let of = |server: &Endpoint| FlowSubject::new(&client, server, true);
+    assert_eq!(of(&pod(6432, Some(5432))), of(&pod(5432, None)));
+    assert_ne!(of(&pod(6432, Some(5432))), of(&pod(6432, None)));
+}

@@ -8,6 +8,7 @@ use flow_model::object_ref::ObjectRef;
 use k8s_openapi::api::core::v1 as core;
 
 use crate::convert::attached::attached;
+use crate::convert::probes::probes;
 use crate::convert::role::{Role, role};
 use crate::names::shared;
 use crate::values::{controller, ips, labels, port, protocol};
@@ -41,6 +42,7 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
     let has_more = !finished && !host_network;
     let attached = if has_more { attached(meta.annotations.as_ref(), &ips, notes) } else { Vec::new() };
     let start = status.start_time.as_ref().or(meta.creation_timestamp.as_ref());
+    let ports = ports(&spec, notes);
     let pod = Pod {
         namespace: key.namespace.clone(),
         name: key.name.clone(),
@@ -55,7 +57,8 @@ pub(crate) fn pod(key: &ObjectRef, pod: core::Pod, notes: &mut Vec<String>) -> P
         finished,
         deleting,
         start: start.map(|time| time.0),
-        ports: ports(&spec, notes),
+        probes: probes(&spec),
+        ports,
     };
     PodBody { pod: pod.into(), owner, ready, role }
 }

@@ -39,6 +39,33 @@ status: {phase: Running, podIP: 10.42.0.5, hostIP: 192.0.2.11, hostIPs: [{ip: 19
     );
 }
 
+/// What runs inside the pod, or goes to another host, does not come from the kubelet to a port of the pod.
+#[test]
+fn a_pod_shows_the_probes_that_connect_to_it() {
+    let inventory = inventory(
+        "apiVersion: v1
+kind: Pod
+metadata: {name: edge, namespace: web}
+spec:
+  containers:
+  - name: a
+    ports: [{name: http, containerPort: 8080}]
+    livenessProbe: {httpGet: {port: http, path: /}}
+    readinessProbe: {tcpSocket: {port: 9}}
+    startupProbe: {grpc: {port: 9000}}
+  - {name: b, livenessProbe: {exec: {command: [check]}}, readinessProbe: {httpGet: {host: 192.0.2.9, port: 80}}}
+  - {name: c, livenessProbe: {tcpSocket: {port: nowhere}}, readinessProbe: {tcpSocket: {port: 70000}}}
+  initContainers:
+  - {name: d, restartPolicy: Always, startupProbe: {tcpSocket: {port: 9187}}}
+status: {phase: Running, podIP: 10.42.0.5}
+",
+    );
+    let probes: Vec<_> = pod(&inventory, "edge").probes.iter().map(|p| (p.kind.field(), p.port)).collect();
+    let expected =
+        [("startupProbe", 9187), ("livenessProbe", 8080), ("readinessProbe", 9), ("startupProbe", 9000)];
+    assert_eq!(probes, expected);
+}
+
 #[test]
 fn a_service_shows_how_nodes_treat_it() {
     let inventory = inventory(

@@ -25,7 +25,7 @@ const ACTIVE: Spec = Spec {
         Label::text("src_workload", "as in pairs"),
         Label::text("dst_namespace", "empty where the finding has no server"),
         Label::text("dst_workload", "as in pairs"),
-        Label::text("dst_port", "empty where the finding has no server"),
+        Label::text("dst_port", "the server's own port; empty where the finding has no server"),
         Label::text("policy", "`namespace/name` of the policies, joined with `, `"),
         Label::text("vip", "the address; empty for findings that are not about one"),
     ]],
@@ -59,7 +59,7 @@ impl Subject {
             kind: finding.kind,
             src: name(&finding.src),
             dst: name(&finding.dst),
-            dst_port: finding.dst.as_ref().map_or(ArcStr::new(), |dst| arcstr::format!("{}", dst.port)),
+            dst_port: finding.dst.as_ref().map_or(ArcStr::new(), |dst| arcstr::format!("{}", dst.own_port())),
             policy: joined(&finding.policies),
             vip: finding.vip.clone().unwrap_or_default(),
         }

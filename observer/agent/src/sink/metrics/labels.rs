@@ -20,7 +20,10 @@ pub(super) const PAIR: [Label; 6] = [
     Label::text("src_workload", "the client's workload, `_host` or `_external`"),
     Label::text("dst_namespace", "the server's namespace; empty for nodes and outside"),
     Label::text("dst_workload", "the server's workload, `_host` or `_external`"),
-    Label::text("dst_port", "the port that the client addressed"),
+    Label::text(
+        "dst_port",
+        "the server's own port; a Service's port where the counter doesn't know the backend",
+    ),
     Label { name: "vantage", values: Values::OneOfOrOther(<Vantage as VariantNames>::VARIANTS) },
 ];
 
@@ -36,7 +39,7 @@ pub(super) struct PairKey {
 
 impl PairKey {
     pub(super) fn new(src: &Endpoint, dst: &Endpoint, vantage: Vantage) -> Self {
-        Self { src: workload(src), dst: workload(dst), dst_port: dst.port, vantage: Some(vantage) }
+        Self { src: workload(src), dst: workload(dst), dst_port: dst.own_port(), vantage: Some(vantage) }
     }
 
     /// Returns the key of `_other`, for everything that has no key of its own.

@@ -295,6 +295,7 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             dst_start: None,
             policy_change: None,
             backends: None,
+            probe: None,
             cause: None,
         };
         assert_eq!(scans.attempt(&facts), None);

@@ -1,5 +1,6 @@
 //! Tests the kinds of findings and their sentences, and the grace.
 
+use flow_model::inventory::{Probe, ProbeKind};
 use rstest::rstest;
 
 use super::*;
@@ -136,6 +137,42 @@ fn a_service_without_ready_backends(
     let ready = Some(Backends { ready: 1, all: 2 });
     let finding = one(Scene::new().facts(&AttemptFacts { backends: ready, ..facts(at(0), &attempt) }));
     assert!(!finding.summary.contains("no ready backend"), "{}", finding.summary);
+}
+
+/// The kubelet says itself what its probes find, so nobody is warned. What policies refuse is no probe's failure.
+#[rstest]
+#[case("refused rst", Allow, Severity::Info)]
+#[case("unanswered", Allow, Severity::Info)]
+#[case("rejected icmp-port-unreachable", Deny, Severity::Warning)]
+fn a_failing_probe_is_called_one(#[case] how: &str, #[case] decision: Decision, #[case] severity: Severity) {
+    let attempt = ended(how, decision);
+    let probe = Some(Probe { kind: ProbeKind::Readiness, port: attempt.dst.port });
+    let finding = one(Scene::new().facts(&AttemptFacts { probe, ..facts(at(0), &attempt) }));
+    assert_eq!(finding.severity, severity, "{}", finding.summary);
+    let named = finding.summary.contains("(probably the kubelet's readinessProbe): ");
+    assert_eq!(named, severity == Severity::Info, "{}", finding.summary);
+}
+
+#[rstest]
+#[case("refused rst", Allow, [Severity::Info, Severity::Info, Severity::Warning])]
+#[case("unanswered", Unknown, [Severity::Info, Severity::Info, Severity::Warning])]
+#[case("rejected icmp-port-unreachable", Deny, [Severity::Warning; 3])]
+fn a_failure_while_a_pod_starts_warns_nobody_until_it_lasts(
+    #[values(false, true)] server: bool,
+    #[case] how: &str,
+    #[case] decision: Decision,
+    #[case] expected: [Severity; 3],
+) {
+    let attempt = ended(how, decision);
+    let mut scene = Scene::new();
+    // Each attempt is of a new pod, as those of a Job that is tried again are.
+    let severities = [0, 59, 61].map(|second| {
+        let mut facts = facts(at(second), &attempt);
+        *if server { &mut facts.dst_start } else { &mut facts.src_start } = Some(at(second - 1));
+        scene.facts(&facts);
+        scene.findings.entries.values().next().unwrap().finding().severity
+    });
+    assert_eq!(severities, expected);
 }
 
 #[rstest]

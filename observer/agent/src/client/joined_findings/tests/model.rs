@@ -104,6 +104,7 @@ impl Node {
             dst_start,
             policy_change,
             backends,
+            probe: None,
             cause,
         });
         self.failures += 1;

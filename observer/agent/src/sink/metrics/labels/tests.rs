@@ -17,3 +17,12 @@ fn endpoints_become_bounded_names() {
     let bare = Endpoint { workload: None, ..pod("web", "probe") };
     assert_eq!(name(&bare), "web|probe");
 }
+
+#[test]
+fn both_sides_nodes_write_the_same_port() {
+    let (client, server) = (pod("web", "front-5d9c-x1"), pod("data", "redis-0"));
+    let seen_by_client = Endpoint { port: 80, backend_port: Some(6379), ..server.clone() };
+    let seen_by_server = Endpoint { port: 6379, ..server };
+    let port = |dst: &Endpoint| PairKey::new(&client, dst, Vantage::Source).dst_port;
+    assert_eq!([port(&seen_by_client), port(&seen_by_server)], [6379, 6379]);
+}
