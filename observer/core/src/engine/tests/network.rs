@@ -2,7 +2,7 @@
 
 use flow_model::finding::FindingKind;
 use flow_model::input::OpenConnection;
-use flow_model::inventory::{ContainerPort, HostPort, Node};
+use flow_model::inventory::{ContainerPort, HostPort, Node, Probe, ProbeKind};
 use flow_model::network::{Enforcer, Route};
 use flow_model::policies::NetworkPolicy;
 use flow_model::testing::{Cluster, namespace, policy};
@@ -39,13 +39,17 @@ fn kinds(engine: &mut Engine) -> Vec<FindingKind> {
 
 /// Returns the findings about one attempt.
 fn attempted(inventory: Inventory, tuple: FlowTuple, outcome: Outcome) -> Vec<FindingKind> {
+    kinds(&mut attempted_in(inventory, tuple, outcome))
+}
+
+fn attempted_in(inventory: Inventory, tuple: FlowTuple, outcome: Outcome) -> Engine {
     let mut engine = Engine::new("n1");
     engine.handle(Input::Cluster { inventory: Arc::new(inventory) }, at(0));
     let Input::Attempt(seen) = rejected(60_000) else { unreachable!() };
     let icmp = (outcome == Outcome::Rejected).then_some((3, 3));
     engine.handle(Input::Attempt(AttemptSeen { tuple, outcome, icmp, ..seen }), at(60_000));
     engine.handle(Input::Tick, at(61_000));
-    kinds(&mut engine)
+    engine
 }
 
 #[test]
@@ -97,4 +101,22 @@ fn a_node_s_open_connection_to_a_cluster_ip_is_no_latent_denial_where_its_tunnel
     };
     assert_eq!(latent("10.42.0.0/32"), []);
     assert_eq!(latent("192.0.2.0/24"), [FindingKind::LatentDenial]);
+}
+
+#[test]
+fn only_its_own_node_probes_a_pod() {
+    let text = |src: &str, dport: u16| {
+        let mut inventory = on_nodes(policy("docs", "elsewhere").ingress(&[]));
+        let probes = vec![Probe { kind: ProbeKind::Liveness, port: 5432 }];
+        inventory.pods[1] = Arc::new(Pod { probes, ..Pod::clone(&inventory.pods[1]) });
+        let tuple = FlowTuple { src: src.parse().unwrap(), dport, ..tuple("10.42.0.12") };
+        let mut engine = attempted_in(inventory, tuple, Outcome::Refused);
+        let found = |output| if let Output::Finding(update) = output { Some(update.finding) } else { None };
+        std::iter::from_fn(|| engine.next_output()).find_map(found).unwrap().summary
+    };
+    let of_node = text("192.0.2.12", 5432);
+    assert!(of_node.contains("(probably the kubelet's livenessProbe): nobody listens"), "{of_node}");
+    for other in [text("192.0.2.12", 5433), text("192.0.2.11", 5432), text("10.42.0.10", 5432)] {
+        assert!(other.contains("nobody listens") && !other.contains("probe"), "{other}");
+    }
 }
