@@ -8,7 +8,7 @@ use flow_model::mac::Mac;
 
 use super::{Hold, Traffic, Vip, neighbour};
 use crate::agent::Agent;
-use crate::announce::Pattern;
+use crate::announce::{Pattern, Wire};
 use crate::cluster::{Balancer, ServiceSpec};
 use crate::lan::Host;
 use crate::node::Node;
@@ -44,11 +44,20 @@ pub struct Setup {
     pub traffic: Traffic,
     /// Only the first node has a pod, which both serve.
     pub shared: bool,
+    /// The nodes have never spoken to each other, and the second never asks for the first.
+    pub strangers: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: NODES, vip: VIP4, hold: Hold::Speaker, traffic: Traffic::Local, shared: false }
+        Self {
+            nodes: NODES,
+            vip: VIP4,
+            hold: Hold::Speaker,
+            traffic: Traffic::Local,
+            shared: false,
+            strangers: false,
+        }
     }
 }
 
@@ -86,7 +95,11 @@ impl Site {
             site.vip.serve(node, site.backend(pod), setup.traffic)?;
         }
         site.describe(&site.pods.iter().collect::<Vec<_>>())?;
-        site.meet()?;
+        if setup.strangers {
+            site.hide()?
+        } else {
+            site.meet()?
+        }
         Ok(site)
     }
 
@@ -97,6 +110,16 @@ impl Site {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
             other => bail!("nodes without a kubelet refuse, not {other:?}"),
         }
+    }
+
+    /// Gives the second node entries for the first, so that it never says its own addresses by asking for them.
+    fn hide(&self) -> Result<()> {
+        let [first, second] = self.nodes();
+        let mac = Wire::open(&first.ns)?.mac();
+        for ip in [IpAddr::from(first.ip4()), first.ip6().into()] {
+            second.ns.ip(format!("neigh replace {ip} lladdr {mac} dev eth0 nud permanent"))?;
+        }
+        Ok(())
     }
 
     /// Returns both nodes.

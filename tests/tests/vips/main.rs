@@ -9,3 +9,4 @@ mod quiet;
 mod refusal;
 mod stage;
 mod status;
+mod strangers;
