@@ -46,6 +46,8 @@ pub struct Setup {
     pub shared: bool,
     /// The nodes have never spoken to each other, and the second never asks for the first.
     pub strangers: bool,
+    /// The first node has its address on a bridge, and the LAN is behind a port of that.
+    pub bridged: bool,
 }
 
 impl Default for Setup {
@@ -57,6 +59,7 @@ impl Default for Setup {
             traffic: Traffic::Local,
             shared: false,
             strangers: false,
+            bridged: false,
         }
     }
 }
@@ -80,6 +83,9 @@ impl Site {
     /// Fails when a tool fails.
     pub fn new(setup: Setup) -> Result<Self> {
         let world = World::numbered(setup.nodes[0], 3)?;
+        if setup.bridged {
+            world.node.bridge_uplink()?;
+        }
         let second = world.add_node(setup.nodes[1], 4)?;
         let client = world.lan.host(&world.guard, "client", 50)?;
         let mut pods = vec![world.pod_on(&world.node, NAMESPACE, WORKLOAD)?];
@@ -96,9 +102,9 @@ impl Site {
         }
         site.describe(&site.pods.iter().collect::<Vec<_>>())?;
         if setup.strangers {
-            site.hide()?
+            site.hide()?;
         } else {
-            site.meet()?
+            site.meet()?;
         }
         Ok(site)
     }
@@ -169,6 +175,9 @@ impl Site {
     /// # Errors
     /// Fails as [`Agent::start`] does.
     pub fn agents(&self, args: &[&str]) -> Result<[Agent; 2]> {
+        // Here the LAN is behind a veth, which as a port of a bridge looks like a pod's.
+        let port: &[&str] = if self.setup.bridged { &["--uplink", "+eth0"] } else { &[] };
+        let args = &[args, port].concat();
         Ok([self.world.agent_on(&self.world.node, args)?, self.world.agent_on(&self.second, args)?])
     }
 

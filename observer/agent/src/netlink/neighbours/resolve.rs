@@ -156,7 +156,7 @@ impl Resolver {
             }
             // Somebody else was first, the interface has gone, or the table is full.
             Err(errno) => {
-                debug!(address = %place.1, %errno, "the kernel does not ask for this Node's address")
+                debug!(address = %place.1, %errno, "the kernel does not ask for this Node's address");
             }
             Ok(()) => debug!(address = %place.1, "the kernel asks for this Node's Ethernet address"),
         }
