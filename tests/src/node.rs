@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Result, ensure};
 
+use crate::announce::Wire;
 use crate::guard::Guard;
 use crate::lan::{self, Lan};
 use crate::netns::Netns;
@@ -93,6 +94,27 @@ impl Node {
     /// Fails when the tool fails.
     pub fn iptables(&self, family: IpAddr, args: &str) -> Result<String> {
         self.ns.exec(format!("{} -w {args}", tool(family)))
+    }
+
+    /// Moves the node's addresses and routes from `eth0` to a bridge with the same MAC, of which `eth0` becomes a port, as on
+    /// hosts that also run virtual machines.
+    ///
+    /// # Errors
+    /// Fails when a tool fails.
+    pub fn bridge_uplink(&self) -> Result<()> {
+        let (ip4, ip6, gateway4, gateway6) = (self.ip4(), self.ip6(), lan::ip4(1), lan::ip6(1));
+        let mac = Wire::open(&self.ns)?.mac();
+        self.ns.ip_batch(&format!(
+            "link add br0 address {mac} type bridge forward_delay 0 mcast_snooping 0\n\
+             route del default via {gateway6} dev eth0\n\
+             addr flush dev eth0\n\
+             link set eth0 master br0\n\
+             link set br0 up\n\
+             addr add {ip4}/24 dev br0\n\
+             addr add {ip6}/64 dev br0 nodad\n\
+             route add default via {gateway4}\n\
+             route add default via {gateway6}\n"
+        ))
     }
 
     fn build_bridge(&self) -> Result<()> {

@@ -11,6 +11,7 @@ mod review;
 mod single_instance;
 mod translate;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,9 +117,11 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone());
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
-    follow::links(&options, inventories.clone(), link_tx, tasks, cancel);
+    let (uplinks_tx, uplinks) = watch::channel(BTreeSet::new());
+    follow::links(&options, inventories.clone(), (link_tx, uplinks_tx), tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
+    follow::resolution(Arc::clone(&shared), inventories, uplinks, tasks, cancel);
     follow::sight(Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
     follow::connections(flows, look, engine_tx, tasks, cancel);
 

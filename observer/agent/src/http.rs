@@ -222,7 +222,9 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 async fn readyz(State(app): State<App>) -> Response {
     let pending = app.shared.readiness.pending();
     let stale = app.shared.readiness.stale();
-    let blind = app.shared.sight.list();
+    let mut blind = app.shared.sight.list();
+    // This path is open to everybody, and findings name the pods.
+    blind.iter_mut().for_each(|spot| spot.addresses.clear());
     let ready = pending.is_empty();
     if ready && stale.is_empty() && blind.is_empty() {
         return "ready\n".into_response();

@@ -11,11 +11,12 @@ mod link_message;
 pub mod links;
 pub mod neighbours;
 mod nodes;
+pub mod peer;
 pub mod routes;
 pub mod sock_diag;
 mod socket;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod traffic_control;
 mod wire;
 

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use arcstr::ArcStr;
+use flow_identity::Identity;
 use flow_model::blind_spot::{BlindReason, BlindSpot};
 use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
+use flow_model::object_ref::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::detected::{Detected, Raised};
@@ -17,6 +19,8 @@ use crate::subject::Subject;
 const SETTLE: SignedDuration = SignedDuration::from_secs(5);
 /// Places of one reason that are evidence.
 const PLACES: usize = 8;
+/// Pods of one reason that the sentence names.
+const NAMES: usize = 5;
 
 /// The blind spots of one node. Feed it what is blind now, and ticks.
 #[derive(Debug)]
@@ -45,30 +49,27 @@ impl BlindSpots {
 
     /// Lets time pass, and returns what hides pods now.
     #[must_use]
-    pub fn tick(&self, now: Timestamp) -> Detected {
-        let mut by_reason: BTreeMap<BlindReason, Vec<(Timestamp, &BlindSpot)>> = BTreeMap::new();
+    pub fn tick(&self, identity: &Identity, now: Timestamp) -> Detected {
+        let mut by_reason: BTreeMap<BlindReason, Vec<Place<'_>>> = BTreeMap::new();
         for (since, spot) in self.since.values() {
             if now.duration_since(*since).abs() >= SETTLE {
-                by_reason.entry(spot.reason).or_default().push((*since, spot));
+                let place = Place { since: *since, spot, pod: pod(spot, identity, now) };
+                by_reason.entry(spot.reason).or_default().push(place);
             }
         }
         let raised = by_reason.iter().map(|(reason, places)| self.raised(*reason, places, now)).collect();
         Detected { raised, ..Detected::nothing(FindingSource::BlindSpots) }
     }
 
-    fn raised(&self, reason: BlindReason, places: &[(Timestamp, &BlindSpot)], now: Timestamp) -> Raised {
+    fn raised(&self, reason: BlindReason, places: &[Place<'_>], now: Timestamp) -> Raised {
         let node = &self.node;
-        let one = |(time, spot): &(Timestamp, &BlindSpot)| Evidence { time: *time, text: spot.why.clone() };
-        let mut evidence: Vec<Evidence> = places.iter().take(PLACES).map(one).collect();
+        let mut evidence: Vec<Evidence> = places.iter().take(PLACES).map(Place::evidence).collect();
         evidence.sort_by_key(|evidence| evidence.time);
         let more = places.len().saturating_sub(PLACES);
         if more > 0 {
             evidence.push(Evidence { time: now, text: format!("{more} further interfaces alike") });
         }
-        let at = match places {
-            [(_, spot)] => format!("the pod behind {}", spot.place),
-            _ => format!("pods behind {} interfaces", places.len()),
-        };
+        let at = hidden(places);
         Raised {
             kind: FindingKind::BlindSpot,
             subject: Subject::Sight(node.clone(), reason),
@@ -84,6 +85,43 @@ impl BlindSpots {
             evidence,
             count: places.len() as u64,
         }
+    }
+}
+
+/// A place that hides a pod.
+struct Place<'a> {
+    since: Timestamp,
+    spot: &'a BlindSpot,
+    /// The pod, where its address is known and names it.
+    pod: Option<ObjectRef>,
+}
+
+impl Place<'_> {
+    fn evidence(&self) -> Evidence {
+        let why = &self.spot.why;
+        let text = self.pod.as_ref().map_or_else(|| why.clone(), |pod| format!("{pod}: {why}"));
+        Evidence { time: self.since, text }
+    }
+}
+
+fn pod(spot: &BlindSpot, identity: &Identity, now: Timestamp) -> Option<ObjectRef> {
+    spot.addresses.iter().find_map(|ip| identity.pod(*ip, now)).map(|pod| pod.object_ref())
+}
+
+/// Returns which pods are hidden: by their names, where some are known.
+fn hidden(places: &[Place<'_>]) -> String {
+    let mut names: Vec<String> =
+        places.iter().filter_map(|place| place.pod.as_ref()).map(ToString::to_string).collect();
+    names.sort_unstable();
+    names.truncate(NAMES);
+    match (places, &names[..]) {
+        ([Place { spot, .. }], [name]) => format!("pod {name} (behind {})", spot.place),
+        ([Place { spot, .. }], _) => format!("the pod behind {}", spot.place),
+        (_, []) => format!("pods behind {} interfaces", places.len()),
+        _ => match places.len() - names.len() {
+            0 => format!("pods {}", names.join(", ")),
+            more => format!("pods {} and {more} more", names.join(", ")),
+        },
     }
 }
 

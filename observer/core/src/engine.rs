@@ -152,7 +152,7 @@ impl Engine {
         self.judge.tick();
         self.watch_vips(now);
         self.watch_sources(now);
-        self.findings.report(self.blind_spots.tick(now), now);
+        self.findings.report(self.blind_spots.tick(&self.identity, now), now);
         self.findings.tick(now);
         self.report_open_flows(now);
         let gone = self.identity.departed(now);

@@ -1,5 +1,7 @@
 //! What the agent knows that it can't see.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
@@ -41,6 +43,10 @@ pub struct BlindSpot {
     /// The place is an interface of a pod.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hides_pod: bool,
+    /// The addresses of that pod, where they could be read. They are not shown, but name the pod in the finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(skip)]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Says what can't be seen at a place.
@@ -50,12 +56,14 @@ pub struct Unseen {
     pub why: String,
     /// The place is an interface of a pod.
     pub hides_pod: bool,
+    /// The addresses of that pod, where they could be read.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl Unseen {
     /// Returns what can't be seen at a place that is no interface of a pod.
     #[must_use]
     pub const fn elsewhere(why: String) -> Self {
-        Self { why, hides_pod: false }
+        Self { why, hides_pod: false, addresses: Vec::new() }
     }
 }

@@ -8,7 +8,7 @@ use flow_model::mac::Mac;
 
 use super::{Hold, Traffic, Vip, neighbour};
 use crate::agent::Agent;
-use crate::announce::Pattern;
+use crate::announce::{Pattern, Wire};
 use crate::cluster::{Balancer, ServiceSpec};
 use crate::lan::Host;
 use crate::node::Node;
@@ -44,11 +44,23 @@ pub struct Setup {
     pub traffic: Traffic,
     /// Only the first node has a pod, which both serve.
     pub shared: bool,
+    /// The nodes have never spoken to each other, and the second never asks for the first.
+    pub strangers: bool,
+    /// The first node has its address on a bridge, and the LAN is behind a port of that.
+    pub bridged: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: NODES, vip: VIP4, hold: Hold::Speaker, traffic: Traffic::Local, shared: false }
+        Self {
+            nodes: NODES,
+            vip: VIP4,
+            hold: Hold::Speaker,
+            traffic: Traffic::Local,
+            shared: false,
+            strangers: false,
+            bridged: false,
+        }
     }
 }
 
@@ -71,6 +83,9 @@ impl Site {
     /// Fails when a tool fails.
     pub fn new(setup: Setup) -> Result<Self> {
         let world = World::numbered(setup.nodes[0], 3)?;
+        if setup.bridged {
+            world.node.bridge_uplink()?;
+        }
         let second = world.add_node(setup.nodes[1], 4)?;
         let client = world.lan.host(&world.guard, "client", 50)?;
         let mut pods = vec![world.pod_on(&world.node, NAMESPACE, WORKLOAD)?];
@@ -86,7 +101,11 @@ impl Site {
             site.vip.serve(node, site.backend(pod), setup.traffic)?;
         }
         site.describe(&site.pods.iter().collect::<Vec<_>>())?;
-        site.meet()?;
+        if setup.strangers {
+            site.hide()?;
+        } else {
+            site.meet()?;
+        }
         Ok(site)
     }
 
@@ -97,6 +116,16 @@ impl Site {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
             other => bail!("nodes without a kubelet refuse, not {other:?}"),
         }
+    }
+
+    /// Gives the second node entries for the first, so that it never says its own addresses by asking for them.
+    fn hide(&self) -> Result<()> {
+        let [first, second] = self.nodes();
+        let mac = Wire::open(&first.ns)?.mac();
+        for ip in [IpAddr::from(first.ip4()), first.ip6().into()] {
+            second.ns.ip(format!("neigh replace {ip} lladdr {mac} dev eth0 nud permanent"))?;
+        }
+        Ok(())
     }
 
     /// Returns both nodes.
@@ -146,6 +175,9 @@ impl Site {
     /// # Errors
     /// Fails as [`Agent::start`] does.
     pub fn agents(&self, args: &[&str]) -> Result<[Agent; 2]> {
+        // Here the LAN is behind a veth, which as a port of a bridge looks like a pod's.
+        let port: &[&str] = if self.setup.bridged { &["--uplink", "+eth0"] } else { &[] };
+        let args = &[args, port].concat();
         Ok([self.world.agent_on(&self.world.node, args)?, self.world.agent_on(&self.second, args)?])
     }
 

@@ -38,6 +38,11 @@ fn told(finding: &Value, parts: &[&str]) -> bool {
     parts.iter().all(|part| evidence.contains(part))
 }
 
+/// Returns how a finding names a pod that is hidden.
+fn hidden(pod: &Pod) -> String {
+    format!("pod {}/{} (behind {})", pod.namespace, pod.name, pod.veth)
+}
+
 fn ifindex(ns: &Netns, device: &str) -> u32 {
     let shown = ns.ip(format!("-o link show dev {device}")).unwrap();
     shown.split(':').next().unwrap().parse().unwrap()
@@ -54,7 +59,7 @@ fn a_pod_that_packets_reach_past_its_interface_is_a_blind_spot() {
     let redirect = Foreign::redirect_to_peer(ns, &client.veth, ifindex(ns, &server.veth)).unwrap();
     talk(&agent, &client, &server, 5);
     let found = agent.wait_finding("blind_spot", "active", |_| true).unwrap();
-    assert!(summary(&found).contains(&format!("the pod behind {}", server.veth)), "{found}");
+    assert!(summary(&found).contains(&hidden(&server)), "{found}");
     assert!(told(&found, &["bpf_redirect_peer", "bpf.hostLegacyRouting"]), "{found}");
     assert!((blind_spots(&agent, "bypassed") - 1.0).abs() < f64::EPSILON);
     agent.wait_metric("probe_attached", &[("probe", "pods")], 0.0).unwrap();
@@ -79,7 +84,7 @@ fn a_program_in_front_of_the_agents_is_a_blind_spot_until_it_goes() {
     assert!(blind_spots(&agent, "in_front").abs() < f64::EPSILON);
     let front = Foreign::attach(&world.node.ns, &client.veth, Where::ClsactFirst).unwrap();
     let found = agent.wait_finding("blind_spot", "active", |_| true).unwrap();
-    assert!(summary(&found).contains(&format!("the pod behind {}", client.veth)), "{found}");
+    assert!(summary(&found).contains(&hidden(&client)), "{found}");
     assert!(told(&found, &["runs before the agent's program", "restart the agent"]), "{found}");
     drop(front);
     agent.wait_finding("blind_spot", "resolved", |_| true).unwrap();

@@ -20,6 +20,7 @@ use crate::config::{ClusterSource, Options};
 use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::connections::{self as open_connections, Listing, Source};
 use crate::netlink::links::{self as node_links, UplinkChoice};
+use crate::netlink::neighbours::resolve;
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
 use crate::probes::{Flows, Ports, Vips};
 use crate::sink::readiness::ReadinessGuard;
@@ -171,14 +172,14 @@ fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
 pub(super) fn links(
     options: &Options,
     inventories: watch::Receiver<Arc<Inventory>>,
-    to: mpsc::Sender<node_links::LinkEvent>,
+    (to, uplinks): (mpsc::Sender<node_links::LinkEvent>, watch::Sender<BTreeSet<u32>>),
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
     let choice = UplinkChoice::parse(&options.uplink);
     let cancel = cancel.clone();
     tasks.spawn(async move {
-        if let Err(error) = node_links::follow(choice, inventories, to, cancel.clone()).await {
+        if let Err(error) = node_links::follow(choice, inventories, to, uplinks, cancel.clone()).await {
             error!(%error, "interfaces can't be followed");
             cancel.cancel();
         }
@@ -212,6 +213,24 @@ pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &
     tasks.spawn(async move {
         if let Err(error) = following.await {
             warn!(%error, "neighbours can't be read: nodes that announce VIPs are not named");
+        }
+    });
+}
+
+/// Asks the kernel for the Ethernet addresses of Nodes while a host that holds a VIP has no name, and the agent is ready.
+pub(super) fn resolution(
+    shared: Arc<Shared>,
+    cluster: watch::Receiver<Arc<Inventory>>,
+    uplinks: watch::Receiver<BTreeSet<u32>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let is_needed = move || shared.vips.has_unnamed() && shared.readiness.pending().is_empty();
+    let sources = resolve::Sources { is_needed: Box::new(is_needed), cluster, uplinks };
+    let following = resolve::follow(sources, cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = following.await {
+            warn!(%error, "the kernel can't be asked for Nodes' Ethernet addresses: hosts that hold VIPs may stay unnamed");
         }
     });
 }

@@ -19,18 +19,21 @@ macro_rules! pages {
 }
 
 /// Name and Markdown of each page. A test compares the names with the files.
-pub(super) const PAGES: [(&str, &str); 13] = pages![
+pub(super) const PAGES: [(&str, &str); 16] = pages![
     "README",
     "agent-down",
+    "blind-spot",
     "cluster-not-synced",
     "connections-refused",
     "enforcement-mismatch",
     "events-lost",
     "latent-denial",
     "policy-denied",
+    "port-scan",
     "probe-missing",
     "reset-storm",
     "resets-after-vip-move",
+    "syn-flood",
     "vip-conflict",
     "vip-flapping",
 ];

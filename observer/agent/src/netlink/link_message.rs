@@ -109,5 +109,10 @@ impl LinkMessage {
     }
 }
 
+/// Returns the kernel's number of the namespace where the other end of an interface is, if that is not this one.
+pub(super) fn namespace_of_peer(body: &[u8]) -> Option<u32> {
+    attribute(body.get(IFINFOMSG..)?, IFLA_LINK_NETNSID).and_then(|value| u32_at(value, 0))
+}
+
 #[cfg(test)]
 mod tests;

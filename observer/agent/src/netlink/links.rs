@@ -5,7 +5,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flow_model::inventory::Inventory;
@@ -44,7 +44,7 @@ const EXT_MASK_HEADER: [u8; 4] = {
 const BATCH: usize = 64;
 
 /// Sends every interface and its changes to `tx`, until `cancel` or until the receiver is closed. The interfaces that have
-/// an address of a Node in `cluster` lead to other nodes.
+/// an address of a Node in `cluster` lead to other nodes. Keeps in `uplinks` those uplinks that carry Ethernet frames.
 ///
 /// Runs in the network namespace of the thread that first polls it. While `tx` is full, notifications wait in the
 /// kernel's buffer. When that overflows, everything is dumped again and only the differences are sent.
@@ -55,15 +55,16 @@ pub async fn follow(
     config: UplinkChoice,
     cluster: watch::Receiver<Arc<Inventory>>,
     tx: Sender<LinkEvent>,
+    uplinks: watch::Sender<BTreeSet<u32>>,
     cancel: CancellationToken,
 ) -> Result<(), NetlinkError> {
-    follow_with(config, cluster, tx, cancel, RECEIVE_BUFFER).await
+    follow_with(config, cluster, (tx, uplinks), cancel, RECEIVE_BUFFER).await
 }
 
 async fn follow_with(
     config: UplinkChoice,
     cluster: watch::Receiver<Arc<Inventory>>,
-    tx: Sender<LinkEvent>,
+    (tx, uplinks): (Sender<LinkEvent>, watch::Sender<BTreeSet<u32>>),
     cancel: CancellationToken,
     buffer: usize,
 ) -> Result<(), NetlinkError> {
@@ -77,6 +78,7 @@ async fn follow_with(
         stale: Stale::default(),
         nodes: Nodes::new(cluster),
         logged: BTreeMap::new(),
+        ethernet: uplinks,
     };
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
@@ -104,6 +106,8 @@ struct Follower {
     nodes: Nodes,
     /// The uplinks as they were logged last.
     logged: BTreeMap<u32, Because>,
+    /// The uplinks that carry Ethernet frames.
+    ethernet: watch::Sender<BTreeSet<u32>>,
 }
 
 impl Follower {
@@ -129,6 +133,9 @@ impl Follower {
     async fn report(&mut self, tx: &Sender<LinkEvent>) -> bool {
         let events = self.table.changes();
         events.iter().for_each(|event| log(&mut self.logged, event));
+        self.ethernet.send_if_modified(|uplinks| {
+            events.iter().fold(false, |modified, event| note_ethernet(uplinks, event) | modified)
+        });
         send_all(tx, events).await
     }
 
@@ -201,6 +208,15 @@ fn log(logged: &mut BTreeMap<u32, Because>, event: &LinkEvent) {
             }
         }
         LinkEvent::Synced => {}
+    }
+}
+
+/// Keeps the uplinks that carry Ethernet frames. Returns whether they have changed.
+fn note_ethernet(uplinks: &mut BTreeSet<u32>, event: &LinkEvent) -> bool {
+    match event {
+        LinkEvent::Up(Link { ifindex, role: Role::Uplink, ethernet: true, .. }) => uplinks.insert(*ifindex),
+        LinkEvent::Up(Link { ifindex, .. }) | LinkEvent::Gone { ifindex, .. } => uplinks.remove(ifindex),
+        LinkEvent::Synced => false,
     }
 }
 

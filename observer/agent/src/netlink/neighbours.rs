@@ -1,6 +1,7 @@
 //! Follows the Ethernet addresses of neighbours and of this node.
 
 mod message;
+pub mod resolve;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use nix::sys::socket::SockProtocol;
 
 use crate::netlink::error::NetlinkError;
 use crate::netlink::socket::Socket;
-use crate::netlink::wire::{attributes, u16_at, u32_at};
+use crate::netlink::wire::{attributes, put, u16_at, u32_at};
 
 /// `RTM_NEWROUTE`.
 pub(super) const NEWROUTE: u16 = 24;
@@ -23,8 +23,11 @@ const TABLE_LOCAL: u32 = 255;
 const RTN_UNICAST: u8 = 1;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
+/// A gateway of another address family.
+const RTA_VIA: u16 = 18;
 /// `sizeof(struct rtmsg)`.
 const RTMSG: usize = 12;
 
@@ -37,6 +40,34 @@ const RTMSG: usize = 12;
 pub async fn pod_facing_prefixes(ifindexes: &BTreeSet<u32>) -> Result<BTreeSet<IpNet>, NetlinkError> {
     let mut socket = Socket::open(SockProtocol::NetlinkRoute)?;
     Ok(prefixes_to(&dump(&mut socket).await?, ifindexes))
+}
+
+/// Returns the interface by which this machine reaches `ip` without a gateway; `None` for its own addresses, and where it
+/// sends through a gateway or not at all. It asks for the route that a packet of this machine would take.
+pub(super) fn direct(socket: &mut Socket, ip: IpAddr) -> Option<u32> {
+    let (family, len, octets) = match ip {
+        IpAddr::V4(ip) => (AF_INET, 32, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (AF_INET6, 128, ip.octets().to_vec()),
+    };
+    let mut body = vec![0; RTMSG];
+    (body[0], body[1]) = (family, len);
+    put(&mut body, RTA_DST, &octets);
+    // An error is an answer as well: there is no route.
+    socket.ask(GETROUTE, &body, without_gateway).ok().flatten()
+}
+
+/// Decodes the answer to [`direct`].
+fn without_gateway(body: &[u8]) -> Option<u32> {
+    let &[_, _, _, _, _, _, _, kind] = body.first_chunk()?;
+    let mut interface = None;
+    for (attribute, value) in attributes(body.get(RTMSG..)?) {
+        match attribute {
+            RTA_OIF => interface = u32_at(value, 0),
+            RTA_GATEWAY | RTA_VIA | RTA_MULTIPATH => return None,
+            _ => {}
+        }
+    }
+    interface.filter(|_| kind == RTN_UNICAST)
 }
 
 /// Describes a unicast route.

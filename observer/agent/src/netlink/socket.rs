@@ -1,6 +1,6 @@
 //! A netlink socket on the async runtime.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -10,7 +10,9 @@ use nix::sys::socket::{
 use tokio::io::unix::AsyncFd;
 
 use crate::netlink::error::NetlinkError;
-use crate::netlink::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, dump_request, messages, single_request};
+use crate::netlink::wire::{
+    DONE, DUMP_INTERRUPTED, ERROR, Message, create_request, dump_request, messages, single_request,
+};
 
 /// The kernel's largest dump datagram is 32 KiB; one notification stays far below this.
 const DATAGRAM: usize = 128 << 10;
@@ -60,6 +62,11 @@ impl Socket {
         )]
         let fd = AsyncFd::new(fd)?;
         Ok(Self { fd, buffer: vec![0; DATAGRAM], seq: 0 })
+    }
+
+    /// Lends the descriptor, to set options of the socket.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
     }
 
     /// Waits for a datagram. `ENOBUFS` means that notifications were lost.
@@ -148,6 +155,22 @@ impl Socket {
                 (ERROR, Errno::ENOENT) => Ok(None),
                 (ERROR, errno) => Err(errno),
                 _ => Ok(decode(answer.body)),
+            };
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// Creates an object. An existing one stays as it is, and the answer is `EEXIST`. This may block: the kernel takes the
+    /// lock of all network configuration for it, and answers before the request returns.
+    pub(super) fn create(&mut self, kind: u16, body: &[u8]) -> Result<(), Errno> {
+        self.seq = self.seq.wrapping_add(1);
+        let seq = self.seq;
+        send(self.fd.as_raw_fd(), &create_request(kind, seq, body), MsgFlags::empty())?;
+        while let Some(datagram) = self.receive_now()? {
+            let Some(answer) = messages(datagram).find(|message| message.seq == seq) else { continue };
+            return match answer.errno() {
+                0 => Ok(()),
+                errno => Err(Errno::from_raw(errno)),
             };
         }
         Err(Errno::EAGAIN)

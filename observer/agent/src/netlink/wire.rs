@@ -10,6 +10,8 @@ pub(super) const DUMP_INTERRUPTED: u16 = 0x10;
 const DUMP_REQUEST: u16 = 0x301;
 /// `NLM_F_REQUEST`.
 const REQUEST: u16 = 1;
+/// `NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE`.
+const CREATE_REQUEST: u16 = 0x605;
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 0x8000;
 const HEADER: usize = 16;
@@ -71,6 +73,11 @@ pub(super) fn dump_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
 /// Returns a request for one object.
 pub(super) fn single_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     request(kind, REQUEST, seq, body)
+}
+
+/// Returns a request to create an object, which the kernel refuses with `EEXIST` where there is one.
+pub(super) fn create_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
+    request(kind, CREATE_REQUEST, seq, body)
 }
 
 /// Appends an attribute that holds other attributes, each of which fills whole words.

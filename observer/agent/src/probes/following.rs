@@ -1,16 +1,19 @@
 //! Follows the interfaces: attaches to each as it comes, tries again where that failed, and reports what can't be seen.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use flow_model::blind_spot::{BlindReason, Unseen};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::netlink::links::{Link, Role};
+use crate::netlink::peer;
 use crate::probes::attach::{Attacher, Position};
 use crate::probes::bypass::Bypasses;
 use crate::probes::error::ProbeError;
 use crate::probes::hooks::Blind;
+use crate::probes::sys::be_strict;
 
 type Attached = Box<dyn Fn(&'static str, bool) + Send>;
 
@@ -37,7 +40,7 @@ impl Following {
     /// Handles a new or changed link.
     pub(super) async fn up(&mut self, link: Link) {
         if let Err(error) = self.attacher.up(&link).await {
-            self.unseen(link, &error);
+            self.unseen(link, &error).await;
         } else if self.forget(link.ifindex) && self.attacher.follows(link.ifindex) {
             info!(interface = link.name, "the interface is followed now");
         }
@@ -49,7 +52,7 @@ impl Following {
         self.forget(ifindex);
         self.in_sight(name);
         self.bypasses.forget(ifindex);
-        self.bypass(name, false);
+        self.not_bypassed(name);
     }
 
     /// Tries again where attaching failed or what was attached is gone, and looks who runs before our programs.
@@ -70,31 +73,29 @@ impl Following {
                     self.bypasses.forget(link.ifindex);
                     self.up(link).await;
                 }
-                Some(Position::Behind(program)) => self.behind(&link, program),
+                Some(Position::Behind(program)) => self.behind(&link, program).await,
                 Some(Position::First) => self.in_sight(&link.name),
                 // What was known of it still holds, as far as can be told.
                 None => {}
             }
         }
-        self.look_for_bypasses();
+        self.look_for_bypasses().await;
         self.report();
     }
 
-    fn look_for_bypasses(&mut self) {
+    async fn look_for_bypasses(&mut self) {
         let now = Instant::now();
         for (ifindex, name) in self.attacher.pods() {
-            if let Some(found) = self.bypasses.look(ifindex, now) {
-                self.bypass(&name, found);
+            match self.bypasses.look(ifindex, now) {
+                Some(true) => self.bypassed(ifindex, &name).await,
+                Some(false) => self.not_bypassed(&name),
+                None => {}
             }
         }
     }
 
-    fn bypass(&mut self, interface: &str, found: bool) {
-        if !found {
-            if self.bypassed.remove(interface) {
-                (self.blind)(BlindReason::Bypassed, interface, None);
-            }
-        } else if self.bypassed.insert(interface.to_owned()) {
+    async fn bypassed(&mut self, ifindex: u32, interface: &str) {
+        if self.bypassed.insert(interface.to_owned()) {
             let why = format!(
                 "the pod behind {interface} answers packets that were not seen on their way into it: another program \
                  probably hands them over past this interface (`bpf_redirect_peer`, as Cilium's host routing does). \
@@ -102,11 +103,18 @@ impl Following {
                  bpf.hostLegacyRouting=true mends it"
             );
             warn!("{why}");
-            (self.blind)(BlindReason::Bypassed, interface, Some(Unseen { why, hides_pod: true }));
+            let addresses = addresses(ifindex).await;
+            (self.blind)(BlindReason::Bypassed, interface, Some(Unseen { why, hides_pod: true, addresses }));
         }
     }
 
-    fn behind(&mut self, link: &Link, program: String) {
+    fn not_bypassed(&mut self, interface: &str) {
+        if self.bypassed.remove(interface) {
+            (self.blind)(BlindReason::Bypassed, interface, None);
+        }
+    }
+
+    async fn behind(&mut self, link: &Link, program: String) {
         let interface = &link.name;
         if self.in_front.get(interface) != Some(&program) {
             let why = format!(
@@ -114,7 +122,8 @@ impl Following {
                  `bpftool net show dev {interface}` names it; restart the agent to put its own first again"
             );
             warn!("{why}");
-            (self.blind)(BlindReason::InFront, interface, Some(unseen(link, why)));
+            let unseen = unseen(link, why).await;
+            (self.blind)(BlindReason::InFront, interface, Some(unseen));
             self.in_front.insert(interface.clone(), program);
         }
     }
@@ -153,7 +162,7 @@ impl Following {
         }
     }
 
-    fn unseen(&mut self, link: Link, error: &ProbeError) {
+    async fn unseen(&mut self, link: Link, error: &ProbeError) {
         let reason = match error {
             ProbeError::PlaceTaken { .. } => BlindReason::PlaceTaken,
             _ => BlindReason::AttachFailed,
@@ -167,7 +176,8 @@ impl Following {
                 "; the agent tries again every 10 s, and `flow-observer doctor` says what this kernel allows"
             }
         };
-        (self.blind)(reason, &link.name, Some(unseen(&link, format!("{error}{remedy}"))));
+        let unseen = unseen(&link, format!("{error}{remedy}")).await;
+        (self.blind)(reason, &link.name, Some(unseen));
         if let Some((before, other)) = self.failed.insert(link.ifindex, (link, reason))
             && other != reason
         {
@@ -185,6 +195,22 @@ impl Following {
     }
 }
 
-fn unseen(link: &Link, why: String) -> Unseen {
-    Unseen { why, hides_pod: link.role == Role::Pod }
+async fn unseen(link: &Link, why: String) -> Unseen {
+    let hides_pod = link.role == Role::Pod;
+    let addresses = if hides_pod { addresses(link.ifindex).await } else { Vec::new() };
+    Unseen { why, hides_pod, addresses }
 }
+
+/// Returns the addresses of the pod behind an interface. Without them it has no name in the finding.
+async fn addresses(ifindex: u32) -> Vec<IpAddr> {
+    match peer::addresses(ifindex, be_strict).await {
+        Ok(addresses) => addresses.into_iter().collect(),
+        Err(error) => {
+            debug!(%error, ifindex, "the addresses of the pod behind an interface can't be read");
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

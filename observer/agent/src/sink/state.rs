@@ -46,8 +46,8 @@ impl Shared {
     /// Records a blind spot, and its number in the metrics; `None` when the place can be seen again.
     pub fn set_blind(&self, reason: BlindReason, place: &str, unseen: Option<Unseen>) {
         let places = match unseen {
-            Some(Unseen { why, hides_pod }) => {
-                self.sight.lose(BlindSpot { reason, place: place.to_owned(), why, hides_pod })
+            Some(Unseen { why, hides_pod, addresses }) => {
+                self.sight.lose(BlindSpot { reason, place: place.to_owned(), why, hides_pod, addresses })
             }
             None => self.sight.regain(reason, place),
         };

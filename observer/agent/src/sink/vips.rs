@@ -22,6 +22,13 @@ impl VipStore {
         self.inner.lock().remove(&ip);
     }
 
+    /// Is true while the host that holds some VIP has no name.
+    #[must_use]
+    pub fn has_unnamed(&self) -> bool {
+        let holder = |vip: &Arc<Vip>| vip.claimant.as_ref().is_some_and(|claim| claim.node.is_none());
+        self.inner.lock().values().any(holder)
+    }
+
     /// Returns all VIPs, by address.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Arc<Vip>> {

@@ -20,6 +20,7 @@ struct Watch {
     cancel: CancellationToken,
     task: JoinHandle<Result<(), NetlinkError>>,
     cluster: watch::Sender<Arc<Inventory>>,
+    ethernet: watch::Receiver<BTreeSet<u32>>,
 }
 
 impl Watch {
@@ -32,8 +33,9 @@ impl Watch {
         let (tx, rx) = channel(room);
         let cancel = CancellationToken::new();
         let (cluster, inventories) = watch::channel(Arc::default());
-        let task = tokio::spawn(follow_with(choice, inventories, tx, cancel.clone(), buffer));
-        let mut watch = Self { rx, cancel, task, cluster };
+        let (uplinks, ethernet) = watch::channel(BTreeSet::new());
+        let task = tokio::spawn(follow_with(choice, inventories, (tx, uplinks), cancel.clone(), buffer));
+        let mut watch = Self { rx, cancel, task, cluster, ethernet };
         let mut before = Vec::new();
         loop {
             match watch.next().await {
@@ -179,7 +181,8 @@ fn an_address_of_a_node_makes_an_uplink() {
         let nodes = vec![Arc::new(Node { ips, ..Node::default() })];
         watch.cluster.send_replace(Arc::new(Inventory { nodes, ..Inventory::default() }));
         node.ip("addr add 192.0.2.1/24 dev private0");
-        watch.until("private0", Role::Uplink).await;
+        let uplink = watch.until("private0", Role::Uplink).await;
+        assert!(watch.ethernet.borrow().contains(&uplink.ifindex));
         watch.cluster.send_replace(Arc::default());
         watch.until("private0", Role::Pod).await;
         watch.stop().await;

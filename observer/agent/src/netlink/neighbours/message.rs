@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use flow_model::mac::Mac;
 
-use crate::netlink::wire::{attributes, u16_at, u32_at};
+use crate::netlink::wire::{attributes, put, u16_at, u32_at};
 
 pub(super) const AF_INET: u8 = 2;
 pub(super) const AF_INET6: u8 = 10;
@@ -18,6 +18,9 @@ pub(super) const IFA_ADDRESS: u16 = 1;
 pub(super) const IFA_LOCAL: u16 = 2;
 /// `NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT`: a neighbour that is or was there.
 const USABLE: u16 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
+
+/// `NTF_USE`: the entry is used, as by a packet for it.
+const USE: u8 = 0x01;
 
 /// An address at an interface.
 pub(in crate::netlink) type Place = (u32, IpAddr);
@@ -36,6 +39,20 @@ pub(super) fn neighbour(body: &[u8]) -> Option<(Place, Option<Mac>)> {
     }
     let mac = mac.filter(|mac| state & USABLE != 0 && mac.is_host());
     Some(((interface, at?), mac))
+}
+
+/// Returns the body of a request for an entry without a link-layer address, which the kernel then looks for.
+pub(super) fn wanted((interface, at): Place) -> Vec<u8> {
+    let (family, octets) = match at {
+        IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
+    };
+    let mut body = vec![0; NDMSG];
+    body[0] = family;
+    body[4..8].copy_from_slice(&interface.to_ne_bytes());
+    body[10] = USE;
+    put(&mut body, NDA_DST, &octets);
+    body
 }
 
 /// Decodes an address of this node. On a link with two ends `IFA_ADDRESS` is the other one, and `IFA_LOCAL` is ours.

@@ -16,7 +16,8 @@ const NEWADDR: u16 = 20;
 const DELADDR: u16 = 21;
 /// `RTM_GETADDR`.
 pub(super) const GETADDR: u16 = 22;
-const NEWNEIGH: u16 = 28;
+/// `RTM_NEWNEIGH`.
+pub(super) const NEWNEIGH: u16 = 28;
 const DELNEIGH: u16 = 29;
 /// `RTM_GETNEIGH`.
 pub(super) const GETNEIGH: u16 = 30;

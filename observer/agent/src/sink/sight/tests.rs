@@ -3,7 +3,13 @@
 use super::*;
 
 fn spot(reason: BlindReason, place: &str, why: &str) -> BlindSpot {
-    BlindSpot { reason, place: place.to_owned(), why: why.to_owned(), hides_pod: false }
+    BlindSpot {
+        reason,
+        place: place.to_owned(),
+        why: why.to_owned(),
+        hides_pod: false,
+        addresses: Vec::new(),
+    }
 }
 
 #[test]

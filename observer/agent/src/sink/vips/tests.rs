@@ -1,3 +1,5 @@
+use flow_model::vip::Claim;
+
 use super::*;
 use crate::sink::testing::vip;
 
@@ -14,4 +16,19 @@ fn the_newest_picture_replaces_the_last() {
     store.remove("10.0.20.201".parse().unwrap());
     store.remove("10.0.20.1".parse().unwrap());
     assert_eq!(of(&store), [("10.0.20.200".to_owned(), 2)]);
+}
+
+#[test]
+fn a_holder_without_a_name_is_noticed() {
+    let store = VipStore::default();
+    let ip: IpAddr = "10.0.20.200".parse().unwrap();
+    let held_by = |node: Option<&str>| {
+        let mac = "02:00:00:00:00:01".parse().unwrap();
+        let (since, node) = (jiff::Timestamp::UNIX_EPOCH, node.map(Into::into));
+        Some(Claim { mac, node, since, last_seen: since, received: false })
+    };
+    for (claimant, unnamed) in [(None, false), (held_by(None), true), (held_by(Some("node-a")), false)] {
+        store.put(Vip { ip, claimant, ..vip(&[]) });
+        assert_eq!(store.has_unnamed(), unnamed);
+    }
 }

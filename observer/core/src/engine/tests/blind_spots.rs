@@ -6,7 +6,7 @@ use flow_model::finding::{Finding, FindingKind, Severity, State};
 use super::*;
 
 fn spot(reason: BlindReason, place: &str, hides_pod: bool) -> BlindSpot {
-    BlindSpot { reason, place: place.into(), why: format!("why of {place}"), hides_pod }
+    BlindSpot { reason, place: place.into(), why: format!("why of {place}"), hides_pod, addresses: vec![] }
 }
 
 /// Handles inputs at their milliseconds, and returns the findings as they were emitted last.
@@ -65,4 +65,40 @@ fn what_hides_no_pod_or_passes_is_no_finding() {
         (60_000, Input::Tick),
     ];
     assert_eq!(findings(inputs), []);
+}
+
+/// Returns what the sentence says of blind places that have the pods at these addresses behind them.
+fn named(addresses: &[&str]) -> Finding {
+    let place = |(n, ip): (usize, &&str)| {
+        let addresses = vec!["fe80::1".parse().unwrap(), ip.parse().unwrap()];
+        BlindSpot { addresses, ..spot(BlindReason::Bypassed, &format!("veth{n:02}"), true) }
+    };
+    let spots = addresses.iter().enumerate().map(place).collect();
+    let pods =
+        (0..8).map(|n| pod("web", &format!("front-{n}"), &format!("10.42.0.{}", 10 + n), "front")).collect();
+    let inventory = Arc::new(Inventory { pods, ..Inventory::default() });
+    let inputs = vec![(0, Input::Cluster { inventory }), (0, blind(spots)), (5_000, Input::Tick)];
+    let [finding] = &findings(inputs)[..] else { panic!("not one") };
+    finding.clone()
+}
+
+#[test]
+fn pods_that_are_hidden_have_names() {
+    let finding = named(&["10.42.0.10"]);
+    assert!(finding.summary.contains("of pod web/front-0 (behind veth00): packets"), "{}", finding.summary);
+    assert!(finding.evidence.iter().any(|e| e.text == "web/front-0: why of veth00"), "{finding:?}");
+    for (addresses, sentence) in [
+        (&["10.42.0.11", "10.42.0.10"][..], "of pods web/front-0, web/front-1: packets"),
+        (&["10.42.0.10", "10.42.9.9"], "of pods web/front-0 and 1 more: packets"),
+        (&["10.42.9.8", "10.42.9.9"], "of pods behind 2 interfaces: packets"),
+        (&["10.42.9.8"], "of the pod behind veth00: packets"),
+    ] {
+        let finding = named(addresses);
+        assert!(finding.summary.contains(sentence), "{}", finding.summary);
+    }
+    let all: Vec<String> = (10..18).map(|n| format!("10.42.0.{n}")).collect();
+    let finding = named(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(finding.summary.contains("web/front-4 and 3 more: packets"), "{}", finding.summary);
+    assert!(!finding.summary.contains("front-5"), "{}", finding.summary);
+    assert_eq!(finding.count, 8);
 }
