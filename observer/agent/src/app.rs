@@ -119,6 +119,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     follow::links(&options, inventories.clone(), link_tx, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
+    follow::enforcer_log(options.enforcer_log, Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
     follow::sight(Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
     follow::connections(flows, look, engine_tx, tasks, cancel);
 

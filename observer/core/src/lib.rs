@@ -6,6 +6,7 @@ pub mod blind_spots;
 pub mod bursts;
 pub mod connections;
 pub mod detected;
+mod enforcer_log;
 pub mod engine;
 pub mod facts;
 pub mod findings;

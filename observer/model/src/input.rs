@@ -50,6 +50,10 @@ pub enum Input {
     Neighbours { neighbours: Vec<(IpAddr, Mac)>, own: Vec<Mac> },
     /// A synthetic check ended.
     Check(CheckResult),
+    /// The enforcer's log is read from now on, or is not read any more.
+    EnforcerLog { read: bool },
+    /// The enforcer of the policies logged a SYN.
+    Logged(LoggedSyn),
     /// All that the agent can't see now.
     Blind { spots: Vec<BlindSpot> },
     /// Time passes: the engine releases records that it holds back, and forgets old addresses.
@@ -98,6 +102,20 @@ pub struct DropSeen {
     pub seq: u32,
     /// The direction is known from a tracked flow, not guessed from the ports.
     pub oriented: bool,
+}
+
+/// A SYN in the log of the policies' enforcer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedSyn {
+    /// The time at which the line was read.
+    pub time: Timestamp,
+    pub src: IpAddr,
+    pub sport: u16,
+    /// The sequence number of the SYN.
+    pub isn: u32,
+    /// The policy that the line names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ArcStr>,
 }
 
 /// A frame in which a host claims an address.
@@ -220,4 +238,6 @@ pub enum LostStage {
     Connections,
     /// There were more load-balancer addresses than are followed.
     Vips,
+    /// The enforcer logged more than was read.
+    EnforcerLog,
 }

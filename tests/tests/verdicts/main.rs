@@ -3,6 +3,7 @@
 
 mod commands;
 mod denied;
+mod enforcer_log;
 mod floods;
 mod latent;
 mod mismatch;

@@ -10,7 +10,9 @@ use nix::sys::socket::{
 use tokio::io::unix::AsyncFd;
 
 use crate::netlink::error::NetlinkError;
-use crate::netlink::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, dump_request, messages, single_request};
+use crate::netlink::wire::{
+    DONE, DUMP_INTERRUPTED, ERROR, Message, command_request, dump_request, messages, single_request,
+};
 
 /// The kernel's largest dump datagram is 32 KiB; one notification stays far below this.
 const DATAGRAM: usize = 128 << 10;
@@ -148,6 +150,21 @@ impl Socket {
                 (ERROR, Errno::ENOENT) => Ok(None),
                 (ERROR, errno) => Err(errno),
                 _ => Ok(decode(answer.body)),
+            };
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// Sends a command. The kernel acknowledges it before the request returns, so that this does not wait.
+    pub(super) fn command(&mut self, kind: u16, body: &[u8]) -> Result<(), Errno> {
+        self.seq = self.seq.wrapping_add(1);
+        let seq = self.seq;
+        send(self.fd.as_raw_fd(), &command_request(kind, seq, body), MsgFlags::empty())?;
+        while let Some(datagram) = self.receive_now()? {
+            let Some(answer) = messages(datagram).find(|message| message.seq == seq) else { continue };
+            return match answer.errno() {
+                0 => Ok(()),
+                errno => Err(Errno::from_raw(errno)),
             };
         }
         Err(Errno::EAGAIN)

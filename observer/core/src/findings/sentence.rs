@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
 use flow_model::policies::Direction;
-use flow_model::record::{Attempt, Endpoint};
+use flow_model::record::{Attempt, Endpoint, EnforcerStatement};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
 use crate::findings::parties::{service, who, who_at, whom};
@@ -180,7 +180,7 @@ fn refusal(attempt: &Attempt) -> &str {
 
 /// Returns one attempt as evidence.
 pub(super) fn example(attempt: &Attempt) -> String {
-    let Attempt { src, dst, outcome, signal, drop_reason, syn_retransmits, .. } = attempt;
+    let Attempt { src, dst, outcome, signal, drop_reason, enforcer, syn_retransmits, .. } = attempt;
     let mut text = flow(src, dst);
     // Writing to a String does not fail.
     write!(text, " {outcome}").ok();
@@ -192,6 +192,12 @@ pub(super) fn example(attempt: &Attempt) -> String {
     }
     if let Some(reason) = drop_reason {
         write!(text, ", dropped: {reason}").ok();
+    }
+    if *enforcer == Some(EnforcerStatement::Logged) {
+        text.push_str(", logged by the enforcer");
+        if let Some(policy) = &attempt.enforcer_policy {
+            write!(text, " (policy {policy})").ok();
+        }
     }
     text
 }

@@ -83,6 +83,8 @@ fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attemp
         icmp_type: None,
         icmp_code: None,
         drop_reason: None,
+        enforcer: None,
+        enforcer_policy: None,
         src: storefront(40_000),
         dst: valkey(),
         latency_us: None,

@@ -282,6 +282,8 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             icmp_type: None,
             icmp_code: None,
             drop_reason: None,
+            enforcer: None,
+            enforcer_policy: None,
             src: node.clone(),
             dst: Endpoint::bare([10, 42, 0, 10 + n].into(), 8_080),
             latency_us: None,

@@ -88,6 +88,8 @@ impl Node {
             icmp_type: None,
             icmp_code: None,
             drop_reason: None,
+            enforcer: None,
+            enforcer_policy: None,
             src: pod("web", "front-5d-1"),
             dst: service("data", "db"),
             latency_us: None,
