@@ -21,6 +21,7 @@ use crate::findings::{Findings, FindingsConfig};
 use crate::floods::{FloodConfig, Floods};
 use crate::judge::Judge;
 use crate::scans::{ScanConfig, Scans};
+use crate::table_full::TableFull;
 use crate::vips::{VipConfig, Vips};
 
 mod attempts;
@@ -52,6 +53,7 @@ pub struct Engine {
     /// Rejected attempts wait for the drop of their SYN, which follows and names the backend.
     awaiting_drop: AwaitingDrop,
     enforcer_log: EnforcerLog,
+    table_full: TableFull,
     /// Attempts of new pods wait for the pod's name.
     awaiting_name: AwaitingName,
     judge: Judge,
@@ -86,6 +88,7 @@ impl Engine {
             identity: Identity::new(),
             awaiting_drop: AwaitingDrop::default(),
             enforcer_log: EnforcerLog::default(),
+            table_full: TableFull::default(),
             awaiting_name: AwaitingName::default(),
             judge: Judge::new(),
             recent: RecentDecisions::default(),
@@ -125,6 +128,7 @@ impl Engine {
             Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
             Input::EnforcerLog { read } => self.enforcer_log.set_read(read),
             Input::Logged(seen) => self.logged(seen, now),
+            Input::TableFull { since, until, .. } => self.table_full.add(since, until),
             Input::Blind { spots } => self.blind_spots.set(spots, now),
             Input::Tick => self.tick(now),
         }
@@ -156,6 +160,7 @@ impl Engine {
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
         self.enforcer_log.tick(now);
+        self.table_full.tick(now);
         self.watch_vips(now);
         self.watch_sources(now);
         self.findings.report(self.blind_spots.tick(now), now);

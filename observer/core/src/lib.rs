@@ -16,4 +16,5 @@ pub mod recording;
 pub mod scans;
 mod signal;
 pub mod subject;
+mod table_full;
 pub mod vips;

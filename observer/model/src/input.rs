@@ -54,6 +54,8 @@ pub enum Input {
     EnforcerLog { read: bool },
     /// The enforcer of the policies logged a SYN.
     Logged(LoggedSyn),
+    /// The table of tracked connections was full, and the kernel dropped packets between these times.
+    TableFull { since: Timestamp, until: Timestamp, dropped: u64 },
     /// All that the agent can't see now.
     Blind { spots: Vec<BlindSpot> },
     /// Time passes: the engine releases records that it holds back, and forgets old addresses.
@@ -69,7 +71,7 @@ pub struct AttemptSeen {
     /// ICMP type and code of a reject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icmp: Option<(u8, u8)>,
-    /// First SYN to answer, nanoseconds.
+    /// First SYN to answer, nanoseconds; to the end of waiting for an attempt without an answer, and 0 in old recordings.
     pub latency_ns: u64,
     pub syns: u32,
     /// Joins the attempt with drops of its SYNs.

@@ -1,6 +1,7 @@
 //! What the enforcer logged, beside the verdict and what the wire showed.
 
 use std::process::Command;
+use std::time::Duration;
 
 use lab::agent::{Agent, binary};
 use lab::cluster::ServiceSpec;
@@ -8,7 +9,7 @@ use lab::firewall::{Firewall, Refusal};
 use lab::netns::Netns;
 use lab::pod::Pod;
 use lab::policy;
-use lab::traffic::{Server, connect};
+use lab::traffic::{Server, connect, connect_within};
 use lab::world::World;
 use observer::netlink::enforcer_log::EnforcerLog;
 use serde_json::{Value, json};
@@ -94,6 +95,22 @@ fn policies_and_enforcer_agree() {
     }
     let found = agent.wait_finding("policy_denied", "active", |_| true).unwrap();
     assert!(has_evidence(&found, "dropped: NETFILTER_DROP, logged by the enforcer"), "{found}");
+}
+
+/// The attempt ends 5 s after the line.
+#[test]
+fn a_silent_drop_is_joined_with_its_line() {
+    let world = World::new().unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let _firewall = Firewall::new(&world.node, &server, (PORT, PORT), Refusal::Drop).unwrap();
+    let agent = reader(&world, &[]);
+    connect_within(&client.ns, server.at(PORT), Duration::from_millis(500)).unwrap_err();
+    let record = agent.wait_flow("kind=attempt", |_| true).unwrap();
+    assert_eq!(
+        (&record["outcome"], &record["enforcer"]),
+        (&json!("unanswered"), &json!("logged")),
+        "{record}"
+    );
 }
 
 #[test]

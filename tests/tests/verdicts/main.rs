@@ -12,3 +12,4 @@ mod refused;
 mod scans;
 mod sight;
 mod story;
+mod table_full;

@@ -21,6 +21,7 @@ use crate::config::{ClusterSource, EnforcerLogChoice, Options};
 use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::NetlinkError;
 use crate::netlink::connections::{self as open_connections, Listing, Source};
+use crate::netlink::conntrack::pressure;
 use crate::netlink::enforcer_log::EnforcerLog;
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
@@ -218,6 +219,17 @@ pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &
     tasks.spawn(async move {
         if let Err(error) = following.await {
             warn!(%error, "neighbours can't be read: nodes that announce VIPs are not named");
+        }
+    });
+}
+
+/// Follows whether the table of tracked connections is full, which drops new connections.
+pub(super) fn table_full(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = pressure::follow(to) => {}
+            () = cancel.cancelled() => {}
         }
     });
 }

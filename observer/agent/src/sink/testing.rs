@@ -50,6 +50,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
         icmp_type: None,
         icmp_code: None,
         drop_reason: None,
+        cause: None,
         enforcer: None,
         enforcer_policy: None,
         src: Endpoint { port, ..src },

@@ -66,7 +66,8 @@ impl Engine {
         let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
         self.recent.remember(&seen.tuple, decision, seen.time);
         let logged = self.enforcer_log.take(seen);
-        let attempt = named(seen, &resolved, verdict, logged);
+        let attempt =
+            Attempt { cause: self.table_full.cause(seen), ..named(seen, &resolved, verdict, logged) };
         let cause = self.cause(&resolved, &attempt);
         let policy_change = self.history.last_relevant_change();
         let facts = facts(seen, &resolved, &attempt, policy_change, cause.as_ref());
@@ -117,6 +118,7 @@ fn named(
         icmp_type: seen.icmp.map(|(kind, _)| kind),
         icmp_code: seen.icmp.map(|(_, code)| code),
         drop_reason: seen.drop_reason.clone(),
+        cause: None,
         enforcer: logged.as_ref().map(|_| EnforcerStatement::Logged),
         enforcer_policy: logged.and_then(|logged| logged.policy),
         src: resolved.client_endpoint(),

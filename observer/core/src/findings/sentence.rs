@@ -80,6 +80,13 @@ impl<'a> AttemptSentences<'a> {
         self.cannot_reach(&format!("SYNs get no answer{dropped}{}", self.surroundings()))
     }
 
+    pub(super) fn table_full(&self) -> String {
+        let node = self.node;
+        self.cannot_reach(&format!(
+            "SYNs get no answer; node {node} dropped them while its table of tracked connections was full"
+        ))
+    }
+
     pub(super) fn unreachable(&self, signal: &str) -> String {
         let what = match signal {
             "icmp-host-unreachable" | "icmp6-addr-unreachable" => "host unreachable",
@@ -192,6 +199,9 @@ pub(super) fn example(attempt: &Attempt) -> String {
     }
     if let Some(reason) = drop_reason {
         write!(text, ", dropped: {reason}").ok();
+    }
+    if let Some(cause) = attempt.cause {
+        write!(text, " ({cause})").ok();
     }
     if *enforcer == Some(EnforcerStatement::Logged) {
         text.push_str(", logged by the enforcer");

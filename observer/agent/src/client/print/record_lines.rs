@@ -249,6 +249,7 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         parts.extend(attempt.signal.as_ref().map(ToString::to_string));
     }
     parts.extend(attempt.drop_reason.as_ref().map(|reason| format!("({reason})")));
+    parts.extend(attempt.cause.map(|cause| format!("({cause})")));
     parts.extend(enforcer_note(attempt));
     parts.extend(attempt.latency_us.map(latency));
     if attempt.syn_retransmits > 0 {

@@ -282,6 +282,7 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             icmp_type: None,
             icmp_code: None,
             drop_reason: None,
+            cause: None,
             enforcer: None,
             enforcer_policy: None,
             src: node.clone(),

@@ -88,6 +88,7 @@ impl Node {
             icmp_type: None,
             icmp_code: None,
             drop_reason: None,
+            cause: None,
             enforcer: None,
             enforcer_policy: None,
             src: pod("web", "front-5d-1"),
