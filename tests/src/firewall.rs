@@ -132,6 +132,22 @@ impl Firewall {
         self.deny(pod.ip6.into())
     }
 
+    /// Logs what the policy does not admit as k3s does: with the policy's name, before the other policies decide.
+    ///
+    /// # Errors
+    /// Fails when iptables fails.
+    pub fn log_as(&self, policy: &str) -> Result<()> {
+        let chain = format!("KUBE-NWPLCY-{:08X}", self.tag);
+        let rule = format!(
+            "*filter\n-A {chain} -m mark ! --mark 0x10000/0x10000 -m limit --limit 10/minute --limit-burst 10 \
+             -j NFLOG --nflog-group 100 --nflog-prefix \"DROP by policy {policy}\"\nCOMMIT\n"
+        );
+        for tool in ["iptables-restore", "ip6tables-restore"] {
+            self.ns.run(|| cmd::feed(format!("{tool} -w --noflush"), &rule))?;
+        }
+        Ok(())
+    }
+
     fn set(&self, family: IpAddr) -> String {
         let way = if self.way == Way::In { "SRC" } else { "DST" };
         format!("KUBE-{way}{}-{:08X}", if family.is_ipv4() { 4 } else { 6 }, self.tag)

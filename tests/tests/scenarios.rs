@@ -286,8 +286,9 @@ fn a_pod_that_goes_leaves_no_probe() {
     let world = World::new().unwrap();
     let (_client, _server, _serving) = two_pods(&world);
     let agent = world.agent(&[]).unwrap();
-    let attached = |agent: &Agent| agent.metric("probe_attached", &[]).unwrap();
-    let before = attached(&agent);
+    // The enforcer's log is read some time after the start.
+    const PROBE: [(&str, &str); 1] = [("probe", "pods")];
+    let before = agent.metric("probe_attached", &PROBE).unwrap();
     let pods: Vec<_> = (0..5).map(|_| world.pod("web", "late").unwrap()).collect();
     for pod in &pods {
         on_tcx(&agent, &world, pod);
@@ -295,7 +296,7 @@ fn a_pod_that_goes_leaves_no_probe() {
     for pod in pods {
         world.delete_pod(pod).unwrap();
     }
-    agent.wait_metric("probe_attached", &[], before).unwrap();
+    agent.wait_metric("probe_attached", &PROBE, before).unwrap();
     assert_eq!(agent.get("/readyz").unwrap().status, 200);
 }
 

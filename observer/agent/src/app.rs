@@ -122,6 +122,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
     follow::resolution(Arc::clone(&shared), inventories, uplinks, tasks, cancel);
+    follow::enforcer_log(options.enforcer_log, Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
+    follow::table_full(engine_tx.clone(), tasks, cancel);
     follow::sight(Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
     follow::connections(flows, look, engine_tx, tasks, cancel);
 

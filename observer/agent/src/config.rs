@@ -26,7 +26,7 @@ use crate::sink::metrics::MetricsConfig;
 use crate::sink::tail::TailConfig;
 
 pub use self::file::{File, FileError};
-pub use self::values::{AuthMode, ClusterSource, EnforcerChoice, ProbeLog};
+pub use self::values::{AuthMode, ClusterSource, EnforcerChoice, EnforcerLogChoice, ProbeLog};
 
 /// Holds every setting of the agent. The keys of the file are the flags' names with underscores.
 #[derive(Args, Clone, Debug)]
@@ -39,6 +39,10 @@ pub struct Options {
     /// nodes and pods
     #[arg(long, value_enum, value_name = "NAME", env = "FLOW_OBSERVER_ENFORCER", default_value_t = EnforcerChoice::Auto)]
     pub enforcer: EnforcerChoice,
+    /// Group of the packet log (NFLOG) to which the enforcer logs what it drops, or `off`. One program can read a group: while
+    /// the agent does, `tcpdump -i nflog:100` and ulogd can't
+    #[arg(long, value_name = "GROUP", env = "FLOW_OBSERVER_ENFORCER_LOG", default_value_t = EnforcerLogChoice::default())]
+    pub enforcer_log: EnforcerLogChoice,
     /// Kubeconfig for `--cluster kube` [default: the pod's ServiceAccount, then $KUBECONFIG and ~/.kube/config]
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,

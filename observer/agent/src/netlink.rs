@@ -1,4 +1,5 @@
-//! Reads the kernel's state over netlink: interfaces, default routes, neighbours, pod-facing prefixes, connections.
+//! Reads the kernel's state over netlink: interfaces, default routes, neighbours, pod-facing prefixes, connections, and
+//! the packets that the policies' enforcer logs.
 //!
 //! Messages are decoded by hand. Only the attributes needed are read, so that a kernel with a new attribute can't make
 //! a link unreadable, as happens to decoders of whole messages. The kernel's receive buffer is the only queue: when it
@@ -6,6 +7,7 @@
 
 pub mod connections;
 pub mod conntrack;
+pub mod enforcer_log;
 mod error;
 mod link_message;
 pub mod links;

@@ -134,5 +134,6 @@ fn what(reason: BlindReason) -> &'static str {
         BlindReason::NoUplink => "no uplink is known",
         BlindReason::NoDrops => "drops are not reported",
         BlindReason::Counters => "the kernel's counters can't be read",
+        BlindReason::EnforcerLog => "the enforcer's log can't be read",
     }
 }

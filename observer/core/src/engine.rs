@@ -16,10 +16,12 @@ use crate::awaiting_name::AwaitingName;
 use crate::blind_spots::BlindSpots;
 use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
+use crate::enforcer_log::EnforcerLog;
 use crate::findings::{Findings, FindingsConfig};
 use crate::floods::{FloodConfig, Floods};
 use crate::judge::Judge;
 use crate::scans::{ScanConfig, Scans};
+use crate::table_full::TableFull;
 use crate::vips::{VipConfig, Vips};
 
 mod attempts;
@@ -50,6 +52,8 @@ pub struct Engine {
     identity: Identity,
     /// Rejected attempts wait for the drop of their SYN, which follows and names the backend.
     awaiting_drop: AwaitingDrop,
+    enforcer_log: EnforcerLog,
+    table_full: TableFull,
     /// Attempts of new pods wait for the pod's name.
     awaiting_name: AwaitingName,
     judge: Judge,
@@ -83,6 +87,8 @@ impl Engine {
             findings: Findings::new(node.clone(), config.findings),
             identity: Identity::new(),
             awaiting_drop: AwaitingDrop::default(),
+            enforcer_log: EnforcerLog::default(),
+            table_full: TableFull::default(),
             awaiting_name: AwaitingName::default(),
             judge: Judge::new(),
             recent: RecentDecisions::default(),
@@ -120,6 +126,9 @@ impl Engine {
             Input::Neighbours { neighbours, own } => self.vips.neighbours(&neighbours, &own),
             Input::Check(result) => self.check(result),
             Input::Connections { opened, closed } => self.connections.apply(&opened, &closed),
+            Input::EnforcerLog { read } => self.enforcer_log.set_read(read),
+            Input::Logged(seen) => self.logged(seen, now),
+            Input::TableFull { since, until, .. } => self.table_full.add(since, until),
             Input::Blind { spots } => self.blind_spots.set(spots, now),
             Input::Tick => self.tick(now),
         }
@@ -150,6 +159,8 @@ impl Engine {
 
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
+        self.enforcer_log.tick(now);
+        self.table_full.tick(now);
         self.watch_vips(now);
         self.watch_sources(now);
         self.findings.report(self.blind_spots.tick(&self.identity, now), now);

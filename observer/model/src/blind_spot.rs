@@ -28,6 +28,8 @@ pub enum BlindReason {
     NoDrops,
     /// The kernel's counters can't be read.
     Counters,
+    /// The log of the policies' enforcer can't be read, for example because another program reads it.
+    EnforcerLog,
 }
 
 as_str!(BlindReason);

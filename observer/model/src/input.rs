@@ -50,6 +50,12 @@ pub enum Input {
     Neighbours { neighbours: Vec<(IpAddr, Mac)>, own: Vec<Mac> },
     /// A synthetic check ended.
     Check(CheckResult),
+    /// The enforcer's log is read from now on, or is not read any more.
+    EnforcerLog { read: bool },
+    /// The enforcer of the policies logged a SYN.
+    Logged(LoggedSyn),
+    /// The table of tracked connections was full, and the kernel dropped packets between these times.
+    TableFull { since: Timestamp, until: Timestamp, dropped: u64 },
     /// All that the agent can't see now.
     Blind { spots: Vec<BlindSpot> },
     /// Time passes: the engine releases records that it holds back, and forgets old addresses.
@@ -65,7 +71,7 @@ pub struct AttemptSeen {
     /// ICMP type and code of a reject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icmp: Option<(u8, u8)>,
-    /// First SYN to answer, nanoseconds.
+    /// First SYN to answer, nanoseconds; to the end of waiting for an attempt without an answer, and 0 in old recordings.
     pub latency_ns: u64,
     pub syns: u32,
     /// Joins the attempt with drops of its SYNs.
@@ -98,6 +104,20 @@ pub struct DropSeen {
     pub seq: u32,
     /// The direction is known from a tracked flow, not guessed from the ports.
     pub oriented: bool,
+}
+
+/// A SYN in the log of the policies' enforcer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedSyn {
+    /// The time at which the line was read.
+    pub time: Timestamp,
+    pub src: IpAddr,
+    pub sport: u16,
+    /// The sequence number of the SYN.
+    pub isn: u32,
+    /// The policy that the line names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ArcStr>,
 }
 
 /// A frame in which a host claims an address.
@@ -220,4 +240,6 @@ pub enum LostStage {
     Connections,
     /// There were more load-balancer addresses than are followed.
     Vips,
+    /// The enforcer logged more than was read.
+    EnforcerLog,
 }

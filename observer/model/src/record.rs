@@ -17,7 +17,7 @@ use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
 use crate::policies::Direction;
 
-as_str!(Kind);
+as_str!(EnforcerStatement, Kind, LossCause);
 
 /// A line of the live tail. A field is absent where its value is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -113,6 +113,18 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub drop_reason: Option<ArcStr>,
+    /// The cause of the drop, where the kernel's counters tell it. docs/FINDINGS.md has the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<LossCause>,
+    /// What the enforcer of the policies reported about a SYN of an attempt that failed. Its log is rate-limited, so its
+    /// absence proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcer: Option<EnforcerStatement>,
+    /// The policy that the enforcer's log line names, for display only: a line names a policy that did not admit the
+    /// packet, while another one may have, and a long name is cut (`...`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub enforcer_policy: Option<ArcStr>,
     pub src: Endpoint,
     pub dst: Endpoint,
     /// First SYN to answer, in microseconds.
@@ -124,6 +136,26 @@ pub struct Attempt {
     /// The verdict of the policies, where a cluster is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Arc<FlowVerdict>>,
+}
+
+/// The causes of a lost packet that the kernel's counters tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum LossCause {
+    /// The node's table of tracked connections was full.
+    ConntrackFull,
+}
+
+/// A statement of the enforcer about an attempt, in its own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum EnforcerStatement {
+    /// It logged a SYN of the attempt, as it does with packets that it drops.
+    Logged,
 }
 
 /// The verdict of the policies on an attempt.

@@ -3,6 +3,7 @@
 
 mod commands;
 mod denied;
+mod enforcer_log;
 mod floods;
 mod latent;
 mod mismatch;
@@ -11,3 +12,4 @@ mod refused;
 mod scans;
 mod sight;
 mod story;
+mod table_full;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::flow::FlowTuple;
 use flow_model::input::Input;
 use flow_model::inventory::Inventory;
@@ -13,18 +14,24 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::app::api::Api;
-use crate::config::{ClusterSource, Options};
+use crate::config::{ClusterSource, EnforcerLogChoice, Options};
 use crate::kube::server::{self, Hooks, Patience, Sync};
+use crate::netlink::NetlinkError;
 use crate::netlink::connections::{self as open_connections, Listing, Source};
+use crate::netlink::conntrack::pressure;
+use crate::netlink::enforcer_log::EnforcerLog;
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::neighbours::resolve;
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
 use crate::probes::{Flows, Ports, Vips};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
+
+/// The name of the probe that reads the enforcer's log.
+const ENFORCER_LOG: &str = "enforcer_log";
 
 /// Follows the cluster source and writes each change to `inventory`.
 ///
@@ -233,6 +240,65 @@ pub(super) fn resolution(
             warn!(%error, "the kernel can't be asked for Nodes' Ethernet addresses: hosts that hold VIPs may stay unnamed");
         }
     });
+}
+
+/// Follows whether the table of tracked connections is full, which drops new connections.
+pub(super) fn table_full(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = pressure::follow(to) => {}
+            () = cancel.cancelled() => {}
+        }
+    });
+}
+
+/// Reads the enforcer's log, if one is chosen. Without it, records lack what the enforcer logged. Nothing waits for it:
+/// the kernel may have to load a module first.
+pub(super) fn enforcer_log(
+    choice: EnforcerLogChoice,
+    shared: Arc<Shared>,
+    to: mpsc::Sender<Input>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let EnforcerLogChoice::Group(group) = choice else { return };
+    let cancel = cancel.clone();
+    tasks.spawn(async move {
+        let read = read_enforcer_log(group, &shared, &to);
+        let error = tokio::select! {
+            ended = read => match ended {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+            () = cancel.cancelled() => return,
+        };
+        let why = format!(
+            "what the enforcer logs is not read, and missing from refusals: {error}. Nothing else depends on it, and it is \
+             not tried again; restart the agent once the group is free, or set --enforcer-log"
+        );
+        warn!("{why}");
+        shared.metrics.set_probe_attached(ENFORCER_LOG, false);
+        let place = format!("group {group}");
+        shared.set_blind(BlindReason::EnforcerLog, &place, Some(Unseen::elsewhere(why)));
+        // The engine may have ended meanwhile.
+        to.send(Input::EnforcerLog { read: false }).await.ok();
+    });
+}
+
+async fn read_enforcer_log(
+    group: u16,
+    shared: &Shared,
+    to: &mpsc::Sender<Input>,
+) -> Result<(), NetlinkError> {
+    let opening = tokio::task::spawn_blocking(move || EnforcerLog::open(group));
+    let log = opening.await.map_err(std::io::Error::other)??;
+    info!(group, "the enforcer's log is read");
+    shared.metrics.set_probe_attached(ENFORCER_LOG, true);
+    if to.send(Input::EnforcerLog { read: true }).await.is_err() {
+        return Ok(());
+    }
+    log.follow(to).await
 }
 
 /// Follows the open connections. Without them there are no latent denials; everything else works.

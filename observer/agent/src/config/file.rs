@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::checks::spec::{self, CheckSpec};
-use crate::config::Options;
+use crate::config::{EnforcerLogChoice, Options};
 
 /// The key of the checks' tables, which have no flag.
 const CHECK: &str = "check";
@@ -121,6 +121,8 @@ fn setting(command: &Command, name: &str, value: Value) -> Result<Vec<String>, S
 fn text(arg: &Arg, value: Value) -> Result<String, String> {
     let expected = toml_type(arg);
     match value {
+        // Its flag takes a number or a word.
+        Value::Integer(group) if is_of::<EnforcerLogChoice>(arg) => Ok(group.to_string()),
         value if value.type_str() != expected => Err(wrong_type(&value, expected)),
         Value::String(text) => Ok(text),
         value => Ok(value.to_string()),
@@ -129,14 +131,17 @@ fn text(arg: &Arg, value: Value) -> Result<String, String> {
 
 /// Returns the type that a single value has in the file, as TOML calls it. It follows from what the flag's parser returns.
 fn toml_type(arg: &Arg) -> &'static str {
-    let parsed = arg.get_value_parser().type_id();
-    if parsed == TypeId::of::<bool>() {
+    if is_of::<bool>(arg) {
         "boolean"
-    } else if parsed == TypeId::of::<u32>() || parsed == TypeId::of::<usize>() {
+    } else if is_of::<u32>(arg) || is_of::<usize>(arg) {
         "integer"
     } else {
         "string"
     }
+}
+
+fn is_of<T: 'static>(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<T>()
 }
 
 fn wrong_type(value: &Value, expected: &str) -> String {

@@ -50,6 +50,7 @@ burst_window = '11s'
 cluster = 'dir:/objects'
 enforcer = 'kube-router'
 enforcement_grace = '16s'
+enforcer_log = 'off'
 flap_moves = 4
 flap_window = '6m'
 flood_rate = 101

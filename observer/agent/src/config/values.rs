@@ -82,6 +82,43 @@ impl EnforcerChoice {
     }
 }
 
+/// Chooses the group of the packet log in which the enforcer's lines are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnforcerLogChoice {
+    /// The group of this number.
+    Group(u16),
+    /// None is read.
+    Off,
+}
+
+impl Default for EnforcerLogChoice {
+    /// Returns the group of kube-router:
+    /// <https://github.com/cloudnativelabs/kube-router/blob/v2.1.0/pkg/controllers/netpol/pod.go>.
+    fn default() -> Self {
+        Self::Group(100)
+    }
+}
+
+impl FromStr for EnforcerLogChoice {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "off" => Ok(Self::Off),
+            _ => s.parse().map(Self::Group).map_err(|_| "expected `off` or a group from 0 to 65535".into()),
+        }
+    }
+}
+
+impl fmt::Display for EnforcerLogChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(group) => group.fmt(f),
+            Self::Off => f.write_str("off"),
+        }
+    }
+}
+
 /// Decides who may use `/api`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AuthMode {

@@ -2,6 +2,7 @@
 
 mod conn;
 mod message;
+pub mod pressure;
 #[cfg(test)]
 mod tests;
 

@@ -44,6 +44,22 @@ pub enum NetlinkError {
     /// Reading conntrack needs CAP_NET_ADMIN.
     #[error("not allowed to read conntrack (needs CAP_NET_ADMIN): {0}")]
     ConntrackDenied(#[source] Errno),
+    /// Another program reads the group of the packet log.
+    #[error(
+        "another program reads group {group} of the packet log: the one with netlink port {port}, usually its process ID"
+    )]
+    LogTaken {
+        /// The group.
+        group: u16,
+        /// The netlink port of its reader.
+        port: u32,
+    },
+    /// Reading the packet log needs CAP_NET_ADMIN.
+    #[error("not allowed to read the packet log (needs CAP_NET_ADMIN): {0}")]
+    LogDenied(#[source] Errno),
+    /// The kernel has no packet log, or its module is missing.
+    #[error("the kernel has no packet log (nfnetlink_log): {0}")]
+    NoPacketLog(#[source] Errno),
     /// A table given in place of conntrack could not be read.
     #[error("the table of open connections can't be read: {0}")]
     Table(#[source] std::io::Error),

@@ -11,7 +11,8 @@ use tokio::io::unix::AsyncFd;
 
 use crate::netlink::error::NetlinkError;
 use crate::netlink::wire::{
-    DONE, DUMP_INTERRUPTED, ERROR, Message, create_request, dump_request, messages, single_request,
+    DONE, DUMP_INTERRUPTED, ERROR, Message, command_request, create_request, dump_request, messages,
+    single_request,
 };
 
 /// The kernel's largest dump datagram is 32 KiB; one notification stays far below this.
@@ -163,9 +164,19 @@ impl Socket {
     /// Creates an object. An existing one stays as it is, and the answer is `EEXIST`. This may block: the kernel takes the
     /// lock of all network configuration for it, and answers before the request returns.
     pub(super) fn create(&mut self, kind: u16, body: &[u8]) -> Result<(), Errno> {
+        self.acknowledged(|seq| create_request(kind, seq, body))
+    }
+
+    /// Sends a command. The kernel acknowledges it before the request returns, so that this does not wait.
+    pub(super) fn command(&mut self, kind: u16, body: &[u8]) -> Result<(), Errno> {
+        self.acknowledged(|seq| command_request(kind, seq, body))
+    }
+
+    /// Sends a request with the next number, and reads what it is answered with at once.
+    fn acknowledged(&mut self, request: impl FnOnce(u32) -> Vec<u8>) -> Result<(), Errno> {
         self.seq = self.seq.wrapping_add(1);
         let seq = self.seq;
-        send(self.fd.as_raw_fd(), &create_request(kind, seq, body), MsgFlags::empty())?;
+        send(self.fd.as_raw_fd(), &request(seq), MsgFlags::empty())?;
         while let Some(datagram) = self.receive_now()? {
             let Some(answer) = messages(datagram).find(|message| message.seq == seq) else { continue };
             return match answer.errno() {

@@ -14,6 +14,8 @@ const REQUEST: u16 = 1;
 const CREATE_REQUEST: u16 = 0x605;
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 0x8000;
+/// `NLM_F_REQUEST | NLM_F_ACK`.
+const COMMAND: u16 = 5;
 const HEADER: usize = 16;
 /// Everything but `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const TYPE_MASK: u16 = 0x3fff;
@@ -78,6 +80,11 @@ pub(super) fn single_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
 /// Returns a request to create an object, which the kernel refuses with `EEXIST` where there is one.
 pub(super) fn create_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     request(kind, CREATE_REQUEST, seq, body)
+}
+
+/// Returns a command, which the kernel acknowledges.
+pub(super) fn command_request(kind: u16, seq: u32, body: &[u8]) -> Vec<u8> {
+    request(kind, COMMAND, seq, body)
 }
 
 /// Appends an attribute that holds other attributes, each of which fills whole words.

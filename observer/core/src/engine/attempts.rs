@@ -6,11 +6,12 @@ use flow_identity::Resolved;
 use flow_model::decision::Decision;
 use flow_model::finding::Cause;
 use flow_model::flow::Outcome;
-use flow_model::input::AttemptSeen;
+use flow_model::input::{AttemptSeen, LoggedSyn};
 use flow_model::inventory::Probe;
-use flow_model::record::{Attempt, Event, FlowVerdict};
+use flow_model::record::{Attempt, EnforcerStatement, Event, FlowVerdict};
 use jiff::Timestamp;
 
+use crate::enforcer_log::Logged;
 use crate::engine::Engine;
 use crate::facts::{AttemptFacts, Backends};
 use crate::scans::Scanning;
@@ -36,6 +37,14 @@ impl Engine {
         }
     }
 
+    /// Takes a line of the enforcer's log, and releases the attempt that waited for nothing else.
+    pub(super) fn logged(&mut self, seen: LoggedSyn, now: Timestamp) {
+        let key = self.enforcer_log.add(seen);
+        if let Some(attempt) = self.awaiting_drop.release_completed(key) {
+            self.attempt(attempt, now);
+        }
+    }
+
     /// Reports an attempt, or holds it until its client has a name.
     pub(super) fn attempt(&mut self, seen: AttemptSeen, now: Timestamp) {
         if !self.report(&seen, Patience::Waits)
@@ -57,7 +66,9 @@ impl Engine {
         let verdict = self.judge.verdict(&resolved);
         let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
         self.recent.remember(&seen.tuple, decision, seen.time);
-        let attempt = named(seen, &resolved, verdict);
+        let logged = self.enforcer_log.take(seen);
+        let attempt =
+            Attempt { cause: self.table_full.cause(seen), ..named(seen, &resolved, verdict, logged) };
         let cause = self.cause(&resolved, &attempt);
         let policy_change = self.history.last_relevant_change();
         let facts = facts(seen, &resolved, &attempt, policy_change, cause.as_ref());
@@ -95,7 +106,12 @@ impl Engine {
 }
 
 /// Makes the record of an attempt.
-fn named(seen: &AttemptSeen, resolved: &Resolved<'_>, verdict: Option<Arc<FlowVerdict>>) -> Attempt {
+fn named(
+    seen: &AttemptSeen,
+    resolved: &Resolved<'_>,
+    verdict: Option<Arc<FlowVerdict>>,
+    logged: Option<Logged>,
+) -> Attempt {
     Attempt {
         vantage: seen.vantage,
         outcome: seen.outcome,
@@ -103,6 +119,9 @@ fn named(seen: &AttemptSeen, resolved: &Resolved<'_>, verdict: Option<Arc<FlowVe
         icmp_type: seen.icmp.map(|(kind, _)| kind),
         icmp_code: seen.icmp.map(|(_, code)| code),
         drop_reason: seen.drop_reason.clone(),
+        cause: None,
+        enforcer: logged.as_ref().map(|_| EnforcerStatement::Logged),
+        enforcer_policy: logged.and_then(|logged| logged.policy),
         src: resolved.client_endpoint(),
         dst: resolved.server_endpoint(),
         latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),

@@ -9,6 +9,7 @@ use flow_model::output::{DropUpdate, Output, PairUpdate};
 use flow_model::record::{Drop, Endpoint, Event, Reset};
 use jiff::Timestamp;
 
+use crate::enforcer_log::SynKey;
 use crate::engine::Engine;
 use crate::facts::ResetFacts;
 use crate::signal;
@@ -34,15 +35,20 @@ impl Engine {
         self.record(seen.time, Event::Reset(reset));
     }
 
-    /// Records a drop, and releases the attempt that it explains.
+    /// Records a drop, and releases the attempt that it explains unless the enforcer's log may follow.
     pub(super) fn drop(&mut self, mut seen: DropSeen, now: Timestamp) {
         if signal::is_syn(seen.protocol, seen.tcp_flags)
-            && let Some(attempt) = self.awaiting_drop.release(&seen)
+            && let Some(attempt) = self.awaiting_drop.complete(&seen)
         {
             // The attempt knows how the client addressed what the dropped packet names after DNAT.
             seen.tuple.backend = attempt.tuple.backend;
             (seen.tuple.dst, seen.tuple.dport) = (attempt.tuple.dst, attempt.tuple.dport);
-            self.attempt(attempt, now);
+            let key = SynKey::of(attempt);
+            if !self.enforcer_log.may_come(key)
+                && let Some(attempt) = self.awaiting_drop.release(key)
+            {
+                self.attempt(attempt, now);
+            }
         }
         let Some((src, dst, vantage)) = self.dropped(&seen.tuple, seen.time) else { return };
         let drop = Drop {

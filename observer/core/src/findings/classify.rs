@@ -4,7 +4,7 @@ use arcstr::{ArcStr, literal};
 use flow_model::decision::Decision;
 use flow_model::finding::{FindingKind, Severity};
 use flow_model::flow::Outcome;
-use flow_model::record::Attempt;
+use flow_model::record::{Attempt, LossCause};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::AttemptFacts;
@@ -36,6 +36,8 @@ pub(super) enum End {
     Reset,
     /// An answer that only a filter gives, or a drop by a filter, by name.
     Firewall(ArcStr),
+    /// A drop while the node's table of tracked connections was full.
+    TableFull,
     /// An ICMP error of routing.
     Unreachable(ArcStr),
     Silence,
@@ -69,6 +71,7 @@ pub(super) fn read(facts: &AttemptFacts<'_>, grace: SignedDuration, node: &str) 
         }
         (End::Reset, _) => (ServiceRefused, Severity::Warning, sentences.nobody_listens()),
         (End::Silence, _) => (Unanswered, Severity::Warning, sentences.silence()),
+        (End::TableFull, _) => (Unanswered, Severity::Warning, sentences.table_full()),
         (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, sentences.unreachable(signal)),
     };
     // The kubelet reports what its probes find, and acts on it.
@@ -87,6 +90,7 @@ pub(super) fn end(attempt: &Attempt) -> End {
     let signal = || attempt.signal.clone();
     match (attempt.outcome, netfilter) {
         (Outcome::Established, _) => End::Established,
+        (Outcome::Unanswered, _) if attempt.cause == Some(LossCause::ConntrackFull) => End::TableFull,
         (Outcome::Rejected, Some(reason)) => End::Firewall(signal().unwrap_or_else(|| reason.clone())),
         (Outcome::Refused | Outcome::Unanswered, Some(reason)) => End::Firewall(reason.clone()),
         (Outcome::Refused, None) => End::Reset,

@@ -6,7 +6,7 @@ use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
 use flow_model::inventory::Probe;
 use flow_model::policies::Direction;
-use flow_model::record::{Attempt, Endpoint};
+use flow_model::record::{Attempt, Endpoint, EnforcerStatement};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
 use crate::findings::parties::{service, who, who_at, whom};
@@ -80,6 +80,13 @@ impl<'a> AttemptSentences<'a> {
             None => String::new(),
         };
         self.cannot_reach(&format!("SYNs get no answer{dropped}{}", self.surroundings()))
+    }
+
+    pub(super) fn table_full(&self) -> String {
+        let node = self.node;
+        self.cannot_reach(&format!(
+            "SYNs get no answer; node {node} dropped them while its table of tracked connections was full"
+        ))
     }
 
     pub(super) fn unreachable(&self, signal: &str) -> String {
@@ -184,7 +191,7 @@ fn refusal(attempt: &Attempt) -> &str {
 
 /// Returns one attempt as evidence.
 pub(super) fn example(attempt: &Attempt) -> String {
-    let Attempt { src, dst, outcome, signal, drop_reason, syn_retransmits, .. } = attempt;
+    let Attempt { src, dst, outcome, signal, drop_reason, enforcer, syn_retransmits, .. } = attempt;
     let mut text = flow(src, dst);
     // Writing to a String does not fail.
     write!(text, " {outcome}").ok();
@@ -196,6 +203,15 @@ pub(super) fn example(attempt: &Attempt) -> String {
     }
     if let Some(reason) = drop_reason {
         write!(text, ", dropped: {reason}").ok();
+    }
+    if let Some(cause) = attempt.cause {
+        write!(text, " ({cause})").ok();
+    }
+    if *enforcer == Some(EnforcerStatement::Logged) {
+        text.push_str(", logged by the enforcer");
+        if let Some(policy) = &attempt.enforcer_policy {
+            write!(text, " (policy {policy})").ok();
+        }
     }
     text
 }

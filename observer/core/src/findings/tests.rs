@@ -13,7 +13,7 @@ use flow_model::decision::Decision;
 use flow_model::finding::{Cause, Finding, FindingKind, Severity, Share, State};
 use flow_model::flow::{Outcome, Vantage};
 use flow_model::policies::Direction;
-use flow_model::record::{Attempt, Endpoint, FlowVerdict};
+use flow_model::record::{Attempt, Endpoint, FlowVerdict, LossCause};
 use jiff::SignedDuration;
 
 use super::*;
@@ -83,6 +83,9 @@ fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attemp
         icmp_type: None,
         icmp_code: None,
         drop_reason: None,
+        cause: None,
+        enforcer: None,
+        enforcer_policy: None,
         src: storefront(40_000),
         dst: valkey(),
         latency_us: None,

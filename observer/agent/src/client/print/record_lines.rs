@@ -9,7 +9,8 @@ use flow_model::flow::Outcome;
 use flow_model::input::Announced;
 use flow_model::object_ref::joined;
 use flow_model::record::{
-    Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Lost, Reset,
+    Announcement, Attempt, Check, Drop, Endpoint, EnforcerStatement, Event, FlowRecord, FlowVerdict, Lost,
+    Reset,
 };
 use jiff::Timestamp;
 
@@ -248,12 +249,24 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         parts.extend(attempt.signal.as_ref().map(ToString::to_string));
     }
     parts.extend(attempt.drop_reason.as_ref().map(|reason| format!("({reason})")));
+    parts.extend(attempt.cause.map(|cause| format!("({cause})")));
+    parts.extend(enforcer_note(attempt));
     parts.extend(attempt.latency_us.map(latency));
     if attempt.syn_retransmits > 0 {
         parts.push(format!("after {} retransmits", attempt.syn_retransmits));
     }
     parts.extend(attempt.verdict.as_ref().and_then(|verdict| verdict_note(attempt.outcome, verdict)));
     f.write_str(&parts.join(" "))
+}
+
+/// Returns what the enforcer logged.
+fn enforcer_note(attempt: &Attempt) -> Option<String> {
+    match attempt.enforcer? {
+        EnforcerStatement::Logged => Some(match &attempt.enforcer_policy {
+            Some(policy) => format!("[logged by the enforcer: {policy}]"),
+            None => "[logged by the enforcer]".to_owned(),
+        }),
+    }
 }
 
 /// Returns the policies' verdict where it adds to the outcome.

@@ -47,13 +47,21 @@ pub(in crate::probes) fn ended(
         vantage: known_vantage(conn.vantage)?,
         outcome,
         icmp: None,
-        latency_ns: 0,
+        latency_ns: life_ns(conn, outcome, now_ns),
         syns: conn.syns,
         isn: key.isn,
         drop_reason: reasons.recorded(conn.drop_reason),
         masqueraded: None,
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))
+}
+
+/// Returns for how long an attempt without an answer lasted. When an answer came that was not seen to leave is not known.
+fn life_ns(conn: &ConnValue, outcome: Outcome, now_ns: u64) -> u64 {
+    match outcome {
+        Outcome::Unanswered => now_ns.saturating_sub(conn.first_ns),
+        Outcome::Established | Outcome::Refused | Outcome::Rejected => 0,
+    }
 }
 
 /// Returns a reset that came in and did not leave and the pair that it is counted under, from its map entry.

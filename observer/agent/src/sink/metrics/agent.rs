@@ -38,9 +38,9 @@ const PROBE_ATTACHED: Spec = Spec {
     name: "probe_attached",
     kind: Kind::Gauge,
     help: "Whether a probe is attached",
-    labels: &[&[Label::text("probe", "`pods`, `uplinks`, `drops`")]],
+    labels: &[&[Label::text("probe", "`pods`, `uplinks`, `drops`, `enforcer_log`")]],
     unit: "1 or 0",
-    changes: "when a probe is attached; 0 while it can't be attached to one of its interfaces, or another program runs before it there",
+    changes: "when a probe is attached; 0 while it can't be attached to one of its interfaces, or another program runs before it there. `enforcer_log` is 0 where the enforcer's log can't be read, and has no series with `--enforcer-log off`.",
     bound: "one series per probe",
 };
 const BLIND_SPOTS: Spec = Spec {

@@ -252,6 +252,26 @@ fn who_should_have_refused(#[case] direction: Direction, #[case] vantage: Vantag
     assert!(finding.summary.ends_with(&format!("the policies are not enforced on {whose}")));
 }
 
+/// An attempt whose SYN was dropped while the table of tracked connections was full.
+fn overflow(decision: Decision) -> Attempt {
+    let cause = Some(LossCause::ConntrackFull);
+    Attempt { drop_reason: Some("NETFILTER_DROP".into()), cause, ..ended("unanswered", decision) }
+}
+
+#[test]
+fn a_full_table_is_no_contradiction_of_the_policies() {
+    for decision in [Allow, Unknown] {
+        let finding = one(Scene::new().attempt(0, &overflow(decision)));
+        assert_eq!(finding.kind, FindingKind::Unanswered);
+        assert_eq!(
+            finding.summary,
+            "web/storefront can't reach data/valkey:6379: SYNs get no answer; node node1 dropped them while its table of \
+             tracked connections was full"
+        );
+    }
+    assert_eq!(one(Scene::new().attempt(0, &overflow(Deny))).kind, FindingKind::PolicyDenied);
+}
+
 #[rstest]
 #[case(
     rejected(Deny),
@@ -260,6 +280,10 @@ fn who_should_have_refused(#[case] direction: Direction, #[case] vantage: Vantag
 #[case(
     Attempt { drop_reason: Some("NETFILTER_DROP".into()), syn_retransmits: 3, ..ended("unanswered", Deny) },
     "10.42.0.10:40000 -> 10.43.0.5:6379 (backend 10.42.0.12:6379) unanswered after 4 SYNs, dropped: NETFILTER_DROP"
+)]
+#[case(
+    overflow(Deny),
+    "10.42.0.10:40000 -> 10.43.0.5:6379 (backend 10.42.0.12:6379) unanswered after 1 SYNs, dropped: NETFILTER_DROP (conntrack_full)"
 )]
 fn evidence_names_the_flow(#[case] attempt: Attempt, #[case] text: &str) {
     let finding = one(Scene::new().attempt(5, &attempt));

@@ -14,7 +14,8 @@ use flow_model::network::{LocalDns, Route};
 use flow_model::output::{OpenFlow, Output};
 use flow_model::policies::{Action, BrokenPolicy, Direction, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
-    Announcement, Attempt, Check, Drop, Endpoint, Event, FlowRecord, FlowVerdict, Kind, Lost, Reset,
+    Announcement, Attempt, Check, Drop, Endpoint, EnforcerStatement, Event, FlowRecord, FlowVerdict, Kind,
+    LossCause, Lost, Reset,
 };
 use flow_model::testing::{Cluster, admin, baseline, broken, broken_tier, labels, pod, policy};
 use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
@@ -138,6 +139,9 @@ fn attempts() -> Vec<Event> {
         icmp_type: Some(3),
         icmp_code: Some(3),
         drop_reason: Some("NETFILTER_DROP".into()),
+        cause: Some(LossCause::ConntrackFull),
+        enforcer: Some(EnforcerStatement::Logged),
+        enforcer_policy: Some("data/db".into()),
         src: client(),
         dst: server(),
         latency_us: Some(310),

@@ -29,6 +29,19 @@ fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
 }
 
 #[test]
+fn an_attempt_without_an_answer_lasts_from_its_first_syn_on() {
+    let conn = ConnValue { first_ns: 1_000, last_ns: 3_000, ..ConnValue::default() };
+    let key = ConnKey { src: [1; 16], isn: 1, sport: 1, _pad: [0; 2] };
+    let life = |outcome| {
+        let (_, input) = ended(&key, &conn, outcome, 9_000, Clock::read(), &Reasons::default()).unwrap();
+        let Input::Attempt(seen) = input else { panic!("{input:?}") };
+        seen.latency_ns
+    };
+    assert_eq!(life(Outcome::Unanswered), 8_000);
+    assert_eq!(life(Outcome::Established), 0, "the time of its answer is not known");
+}
+
+#[test]
 fn a_claim_by_an_unknown_kind_of_frame_is_none() {
     let clock = Clock::read();
     let vip =

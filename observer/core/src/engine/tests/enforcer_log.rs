@@ -1,0 +1,92 @@
+//! The enforcer's log beside refused attempts.
+
+use flow_model::input::LoggedSyn;
+use flow_model::record::{Attempt, EnforcerStatement};
+
+use super::*;
+
+fn logged(ms: i64) -> Input {
+    Input::Logged(LoggedSyn {
+        time: at(ms),
+        src: "10.42.0.10".parse().unwrap(),
+        sport: 40_000,
+        isn: 77,
+        policy: Some("postgres/lockdown".into()),
+    })
+}
+
+fn attempts(engine: &mut Engine) -> Vec<Attempt> {
+    let attempt = |event| if let Event::Attempt(attempt) = event { Some(attempt) } else { None };
+    records(engine).into_iter().filter_map(attempt).collect()
+}
+
+fn engine(read: bool) -> Engine {
+    let mut engine = Engine::new("n1");
+    engine.handle(cluster(), at(0));
+    engine.handle(Input::EnforcerLog { read }, at(0));
+    engine
+}
+
+/// Returns the attempt that a refusal, its drop and its line become, in these orders.
+fn joined(inputs: [Input; 3]) -> Attempt {
+    let mut engine = engine(true);
+    for (n, input) in inputs.into_iter().enumerate() {
+        assert_eq!(attempts(&mut engine), [], "before input {n}");
+        engine.handle(input, at(10));
+    }
+    let mut attempts = attempts(&mut engine);
+    assert_eq!(attempts.len(), 1, "released by the last input, before its time is over");
+    attempts.remove(0)
+}
+
+#[test]
+fn a_refusal_its_drop_and_its_line_are_joined_in_any_order() {
+    for inputs in [
+        [rejected(10), dropped(10), logged(10)],
+        [rejected(10), logged(10), dropped(10)],
+        [logged(10), rejected(10), dropped(10)],
+    ] {
+        let attempt = joined(inputs);
+        assert_eq!(attempt.enforcer, Some(EnforcerStatement::Logged));
+        assert_eq!(attempt.enforcer_policy.as_deref(), Some("postgres/lockdown"));
+        assert_eq!(attempt.drop_reason.as_deref(), Some("NETFILTER_DROP"));
+        assert_eq!(attempt.dst.backend_ip, Some("10.42.0.12".parse().unwrap()));
+    }
+}
+
+#[test]
+fn without_a_line_nothing_is_claimed_and_the_refusal_is_soon_reported() {
+    let mut engine = engine(true);
+    engine.handle(rejected(10), at(10));
+    engine.handle(dropped(10), at(10));
+    assert_eq!(attempts(&mut engine), []);
+    engine.handle(Input::Tick, at(110));
+    let attempts = attempts(&mut engine);
+    assert_eq!(attempts.len(), 1);
+    assert_eq!((attempts[0].enforcer, &attempts[0].enforcer_policy), (None, &None));
+    assert_eq!(attempts[0].drop_reason.as_deref(), Some("NETFILTER_DROP"));
+}
+
+#[test]
+fn where_the_log_is_not_read_nothing_waits_for_it() {
+    let mut engine = engine(true);
+    engine.handle(Input::EnforcerLog { read: false }, at(0));
+    engine.handle(rejected(10), at(10));
+    engine.handle(dropped(10), at(10));
+    assert_eq!(attempts(&mut engine).len(), 1);
+}
+
+#[test]
+fn the_evidence_of_a_contradiction_has_the_line() {
+    let mut engine = engine(true);
+    for input in [rejected(60_000), dropped(60_000), logged(60_000)] {
+        engine.handle(input, at(60_000));
+    }
+    let findings = std::iter::from_fn(|| engine.next_output());
+    let finding = |output| if let Output::Finding(update) = output { Some(update.finding) } else { None };
+    let findings: Vec<_> = findings.filter_map(finding).collect();
+    let [mismatch] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!(mismatch.kind, flow_model::finding::FindingKind::EnforcementMismatch);
+    let text = &mismatch.evidence[0].text;
+    assert!(text.ends_with("logged by the enforcer (policy postgres/lockdown)"), "{text}");
+}
