@@ -13,7 +13,7 @@
 //! - The new entry is `NUD_INCOMPLETE`, and `NUD_FAILED` if nobody answers. A packet for it waits and asks again, as
 //!   without this request (`__neigh_event_send`).
 //! - New entries push others out of a full table only (`neigh_alloc`: from `gc_thresh2` on, 512 by default). Where a node
-//!   has [`MAX_ENTRIES`] or more, none are added.
+//!   has `MAX_ENTRIES` or more, none are added.
 //! - The request waits for the kernel's lock of all network configuration, so it is made on a thread that may block.
 //!
 //! An entry that has failed exists as well, and stays as it is. It is mended by the next packet in either direction.
