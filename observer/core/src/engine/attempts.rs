@@ -102,6 +102,7 @@ fn named(seen: &AttemptSeen, resolved: &Resolved<'_>, verdict: Option<Arc<FlowVe
         icmp_type: seen.icmp.map(|(kind, _)| kind),
         icmp_code: seen.icmp.map(|(_, code)| code),
         drop_reason: seen.drop_reason.clone(),
+        origin: seen.origin.clone(),
         src: resolved.client_endpoint(),
         dst: resolved.server_endpoint(),
         latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),

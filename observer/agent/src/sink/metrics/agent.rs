@@ -38,7 +38,10 @@ const PROBE_ATTACHED: Spec = Spec {
     name: "probe_attached",
     kind: Kind::Gauge,
     help: "Whether a probe is attached",
-    labels: &[&[Label::text("probe", "`pods`, `uplinks`, `drops`")]],
+    labels: &[&[Label::text(
+        "probe",
+        "`pods`, `uplinks`, `drops`, `reset_reasons` (only where the kernel has them: Linux 6.10)",
+    )]],
     unit: "1 or 0",
     changes: "when a probe is attached; 0 while it can't be attached to one of its interfaces, or another program runs before it there",
     bound: "one series per probe",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, Finding, FindingKind, Severity, Share};
-use flow_model::flow::{Counts, Outcome, Phase, Side, Vantage};
+use flow_model::flow::{Counts, Outcome, Phase, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{Announced, CheckStep};
 use flow_model::inventory::{
     Announcer, Backend, ContainerPort, HostPort, Inventory, Pod, Service, ServicePort,
@@ -85,8 +85,10 @@ fn events(kind: Kind) -> Vec<Event> {
         Kind::Attempt => attempts(),
         Kind::Reset => {
             let reset = |vantage, by, phase, vip: Option<&str>| {
+                let sent_by = Some(if vip.is_some() { SentBy::KernelTcp } else { SentBy::NotKernelTcp });
+                let origin = RstOrigin { sent_by, reason: vip.map(|_| "tcp_abort_on_close".into()) };
                 let (vip, src, dst) = (vip.map(Into::into), src.clone(), dst.clone());
-                Event::Reset(Reset { vantage, by, phase, vip, src, dst })
+                Event::Reset(Reset { vantage, by, phase, vip, origin, src, dst })
             };
             vec![
                 reset(Vantage::Source, Side::Client, Phase::Handshake, None),
@@ -138,6 +140,7 @@ fn attempts() -> Vec<Event> {
         icmp_type: Some(3),
         icmp_code: Some(3),
         drop_reason: Some("NETFILTER_DROP".into()),
+        origin: RstOrigin::default(),
         src: client(),
         dst: server(),
         latency_us: Some(310),
@@ -152,6 +155,7 @@ fn attempts() -> Vec<Event> {
     let refused = Attempt {
         outcome: Outcome::Refused,
         verdict: verdict(Decision::Deny, Some(Direction::Egress), &[]),
+        origin: RstOrigin { sent_by: Some(SentBy::KernelTcp), reason: Some("no_socket".into()) },
         ..whole.clone()
     };
     let unknown = Attempt { verdict: verdict(Decision::Unknown, None, &[]), ..whole.clone() };
