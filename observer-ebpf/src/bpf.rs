@@ -1,6 +1,6 @@
 //! Kernel programs. `tc` classifies packets, `tracker`, `icmp` and `reset` follow handshakes and connections,
-//! `announce` notes who claims a VIP, `drops` reports freed packets, `netns` finds out whose they
-//! are, and `emit` writes records into the ring.
+//! `announce` notes who claims a VIP, `drops` reports freed packets, `netns` finds out whose they are, `reset_reasons`
+//! notes why TCP sent a RST, and `emit` writes records into the ring.
 #![expect(unsafe_code, reason = "helpers, map values and kernel memory are raw pointers here")]
 
 mod announce;
@@ -11,6 +11,7 @@ mod icmp;
 mod netns;
 mod packet;
 mod reset;
+mod reset_reasons;
 mod segment;
 mod settings;
 mod tables;

@@ -9,15 +9,17 @@ mod decode;
 mod maps;
 mod netns;
 mod record;
+mod resets;
 mod values;
 
 pub use decode::DecodeError;
 pub use maps::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, TransitReset, VipValue,
-    place,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, ResetReason,
+    TransitReset, VipValue, is_reply, mark, place,
 };
 pub use netns::{NamespaceCheck, NamespaceKey, NamespaceLayout};
 pub use record::*;
+pub use resets::ResetLayout;
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
 /// The places where a program can be attached. An attempt's vantage follows from the place where it is seen. The lowest
@@ -79,6 +81,16 @@ pub mod turnover {
     pub const BEGUN: u32 = 0;
     /// Entries that the programs removed.
     pub const ENDED: u32 = 1;
+    /// Number of slots.
+    pub const COUNT: u32 = 2;
+}
+
+/// Slots of the per-CPU `RESETS_SENT` array, which counts the resets that TCP announced.
+pub mod resets_sent {
+    /// All of them.
+    pub const ANNOUNCED: u32 = 0;
+    /// Those that could not be noted.
+    pub const FAILED: u32 = 1;
     /// Number of slots.
     pub const COUNT: u32 = 2;
 }

@@ -150,6 +150,8 @@ impl ConnValue {
     pub const GAVE_UP: u8 = 4;
     /// A SYN was seen on its way into a pod of this node.
     pub const ARRIVED: u8 = 8;
+    /// The node or a pod of it made the RST that answered last.
+    pub const REFUSED_HERE: u8 = 16;
 
     /// Returns the addresses of the attempt with this key.
     #[inline(always)]
@@ -210,7 +212,7 @@ impl FlowValue {
 }
 
 /// Describes a RST of an unknown connection on its way through the node, from its first hook to the one by which it
-/// leaves. The key is its sequence number (upper half) and acknowledgement number, because NAT does not change them.
+/// leaves. The key is its [`mark`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransitReset {
@@ -231,6 +233,35 @@ pub struct TransitReset {
     /// Is 1 when it was reported already, else 0: it stays a while, so that a further hook doesn't report it again.
     pub reported: u8,
     pub _pad: [u8; 5],
+}
+
+/// Identifies a RST by its sequence number (upper half) and acknowledgement number, because NAT does not change them.
+///
+/// By them the two ways in which TCP makes a RST differ, see [`is_reply`].
+#[inline(always)]
+#[must_use]
+pub const fn mark(seq: u32, ack: u32) -> u64 {
+    (seq as u64) << 32 | ack as u64
+}
+
+/// Is true for the mark of a RST that replies to a segment without looking at a connection's state: it has the
+/// acknowledgement number of the segment as its sequence number and acknowledges nothing, or it has the sequence number 0
+/// (RFC 9293, 3.10.7.1). A RST that ends a connection of its sender has both.
+#[inline(always)]
+#[must_use]
+pub const fn is_reply(mark: u64) -> bool {
+    mark >> 32 == 0 || mark as u32 == 0
+}
+
+/// Records why this kernel's TCP sent a RST. The key is the [`mark`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResetReason {
+    /// `bpf_ktime_get_ns` at which TCP announced it: before a reply is sent, but after a RST that ends a connection was.
+    pub time_ns: u64,
+    /// `enum sk_rst_reason`.
+    pub reason: u32,
+    pub _pad: [u8; 4],
 }
 
 /// Counts the SYNs that enter a pod's interface and the SYN-ACKs that leave it, as far as these tell whether packets reach
@@ -307,6 +338,7 @@ impl VipValue {
 
 const _: () = assert!(size_of::<TransitReset>() == 56);
 const _: () = assert!(size_of::<Handshakes>() == 24);
+const _: () = assert!(size_of::<ResetReason>() == 16);
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
 const _: () = assert!(size_of::<ConnKey>() == 24);
@@ -320,8 +352,8 @@ const _: () = assert!(size_of::<VipValue>() == 40);
 mod pod {
     #![expect(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
     use super::{
-        ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, TransitReset,
-        VipValue,
+        ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, ResetReason,
+        TransitReset, VipValue,
     };
 
     macro_rules! pod {
@@ -341,6 +373,7 @@ mod pod {
         DropKey,
         VipValue,
         TransitReset,
-        Handshakes
+        Handshakes,
+        ResetReason
     );
 }

@@ -83,7 +83,7 @@ macro_rules! records {
 
 records! {
     /// An attempt whose outcome is known.
-    Attempt = 1, struct AttemptRecord of 96 bytes {
+    Attempt = 1, struct AttemptRecord of 104 bytes {
         /// The vantage at which the SYN was seen first.
         vantage: Vantage,
         outcome: Outcome,
@@ -91,7 +91,9 @@ records! {
         icmp_type: u8,
         /// Its code.
         icmp_code: u8,
-        _pad: [u8; 3],
+        /// Bits, see [`crate::ConnValue`].
+        flags: u8,
+        _pad: [u8; 2],
         time_ns: u64,
         tuple: Tuple,
         /// `bpf_ktime_get_ns` of the first SYN.
@@ -103,18 +105,23 @@ records! {
         /// Last drop reason plus one, 0 if there was no drop.
         drop_reason: u32,
         _pad2: [u8; 4],
+        /// The [`crate::mark`] of the RST that refused it, 0 for other outcomes.
+        mark: u64,
     }
 
     /// A RST.
-    Reset = 2, struct ResetRecord of 72 bytes {
+    Reset = 2, struct ResetRecord of 80 bytes {
         /// The vantage at which its connection is counted.
         vantage: Vantage,
         /// The side that sent it.
         side: Side,
         phase: Phase,
-        _pad: [u8; 4],
+        /// The interface by which it came to this node, 0 if the node or a pod of it made it.
+        entered: u32,
         time_ns: u64,
         tuple: Tuple,
+        /// Its [`crate::mark`].
+        mark: u64,
     }
 
     /// A packet that the kernel freed.

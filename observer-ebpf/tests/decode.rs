@@ -2,7 +2,7 @@
 
 use observer_abi::{
     Announced, AnnouncementRecord, AttemptRecord, DecodeError, DropRecord, Kind, Outcome, Phase, Record,
-    ResetRecord, Side, Tuple, Vantage, VipValue,
+    ResetRecord, Side, Tuple, Vantage, VipValue, is_reply, mark,
 };
 use proptest::prelude::*;
 
@@ -45,7 +45,8 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
         outcome: Outcome::Rejected,
         icmp_type: 3,
         icmp_code: 13,
-        _pad: [0; 3],
+        flags: 16,
+        _pad: [0; 2],
         time_ns: TIME,
         tuple: tuple(),
         first_ns: 99,
@@ -53,18 +54,23 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
         syns: 3,
         drop_reason: 13,
         _pad2: [0; 4],
+        mark: mark(7, 8),
     };
+    let mark_bytes = (7 << 32 | 8_u64).to_ne_bytes().to_vec();
     let attempt_rest =
-        [tuple_bytes(), 99u64.to_ne_bytes().to_vec(), words(&[0xdead_beef, 3, 13, 0])].concat();
+        [tuple_bytes(), 99u64.to_ne_bytes().to_vec(), words(&[0xdead_beef, 3, 13, 0]), mark_bytes.clone()]
+            .concat();
     let reset = ResetRecord {
         kind: Kind::Reset,
         vantage: Vantage::Transit,
         side: Side::Server,
         phase: Phase::Orphan,
-        _pad: [0; 4],
+        entered: 5,
         time_ns: TIME,
         tuple: tuple(),
+        mark: mark(7, 8),
     };
+    let entered = 5_u32.to_ne_bytes();
     let drop = DropRecord {
         kind: Kind::Drop,
         protocol: 6,
@@ -87,8 +93,14 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
         _pad2: [0; 2],
     };
     vec![
-        (bytes([1, 1, 3, 3, 13, 0, 0, 0], &attempt_rest), Record::Attempt(attempt)),
-        (bytes([2, 2, 1, 2, 0, 0, 0, 0], &tuple_bytes()), Record::Reset(reset)),
+        (bytes([1, 1, 3, 3, 13, 16, 0, 0], &attempt_rest), Record::Attempt(attempt)),
+        (
+            bytes(
+                [2, 2, 1, 2, entered[0], entered[1], entered[2], entered[3]],
+                &[tuple_bytes(), mark_bytes].concat(),
+            ),
+            Record::Reset(reset),
+        ),
         (bytes([3, 6, 2, 1, 0, 0, 0, 0], &[tuple_bytes(), words(&[12, 77])].concat()), Record::Drop(drop)),
         (
             bytes([4, 3, 1, 0, 0, 0, 0, 0], &[&[3; 16][..], &[2, 0, 0, 0, 0, 9, 0, 0]].concat()),
@@ -181,4 +193,13 @@ proptest! {
             prop_assert!(!error.to_string().is_empty());
         }
     }
+}
+
+#[test]
+fn a_reply_has_one_of_the_two_numbers_and_a_reset_of_a_connection_both() {
+    let check = |seq, ack, expected| assert_eq!(is_reply(mark(seq, ack)), expected, "{seq} {ack}");
+    check(7, 0, true);
+    check(0, 8, true);
+    check(7, 8, false);
+    check(u32::MAX, u32::MAX, false);
 }

@@ -31,7 +31,7 @@ pub(super) fn flow_obs_drops(ctx: RawTracePointContext) -> i32 {
 /// Reads argument `N`. It is assembly, because the compiler would merge several reads into one at a computed offset,
 /// which the verifier refuses. A kernel with fewer arguments also refuses a program that can reach more.
 #[inline(always)]
-fn argument<const N: usize>(ctx: &RawTracePointContext) -> u64 {
+pub(super) fn argument<const N: usize>(ctx: &RawTracePointContext) -> u64 {
     let value: u64;
     // SAFETY: the context of a raw tracepoint is an array of words, one for each argument.
     unsafe {

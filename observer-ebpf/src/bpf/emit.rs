@@ -8,9 +8,9 @@ use observer_abi::{
 
 use super::tables::{EVENTS, lose};
 
-/// Reports the outcome of an attempt; `icmp` is the type (high byte) and code of a reject.
+/// Reports the outcome of an attempt; `icmp` is the type (high byte) and code of a reject, `mark` that of a refusal.
 #[inline(never)]
-pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u16) {
+pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u16, mark: u64) {
     let Some(vantage) = Vantage::from_byte(conn.vantage) else { return lose(lost::RING) };
     let Some(mut slot) = EVENTS.reserve::<AttemptRecord>(0) else { return lose(lost::RING) };
     slot.write(AttemptRecord {
@@ -19,7 +19,8 @@ pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u
         outcome,
         icmp_type: (icmp >> 8) as u8,
         icmp_code: icmp as u8,
-        _pad: [0; 3],
+        flags: conn.flags,
+        _pad: [0; 2],
         time_ns: now(),
         tuple: conn.tuple(key),
         first_ns: conn.first_ns,
@@ -27,13 +28,21 @@ pub(super) fn attempt(key: &ConnKey, conn: &ConnValue, outcome: Outcome, icmp: u
         syns: conn.syns,
         drop_reason: conn.drop_reason,
         _pad2: [0; 4],
+        mark,
     });
     slot.submit(0);
 }
 
+/// Names the RST that is reported, and where it came from. It is one argument, because a BPF function takes five.
+pub(super) struct Origin {
+    pub(super) mark: u64,
+    /// See [`ResetRecord::entered`].
+    pub(super) entered: u32,
+}
+
 /// Reports a RST. `vantage` is the byte as map values hold it: decoded here, once for all callers.
 #[inline(never)]
-pub(super) fn reset(tuple: &Tuple, vantage: u8, side: Side, phase: Phase) {
+pub(super) fn reset(tuple: &Tuple, vantage: u8, side: Side, phase: Phase, origin: &Origin) {
     let Some(vantage) = Vantage::from_byte(vantage) else { return lose(lost::RING) };
     let Some(mut slot) = EVENTS.reserve::<ResetRecord>(0) else { return lose(lost::RING) };
     slot.write(ResetRecord {
@@ -41,9 +50,10 @@ pub(super) fn reset(tuple: &Tuple, vantage: u8, side: Side, phase: Phase) {
         vantage,
         side,
         phase,
-        _pad: [0; 4],
+        entered: origin.entered,
         time_ns: now(),
         tuple: *tuple,
+        mark: origin.mark,
     });
     slot.submit(0);
 }

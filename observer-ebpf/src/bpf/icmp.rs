@@ -38,5 +38,5 @@ pub(super) fn error(skb: *mut __sk_buff, outer: &Ip) {
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
     tracker::confirm(&key, conn);
-    tracker::finish(&key, conn, Outcome::Rejected, u16::from_be_bytes([kind, code]));
+    tracker::finish(&key, conn, Outcome::Rejected, u16::from_be_bytes([kind, code]), 0);
 }

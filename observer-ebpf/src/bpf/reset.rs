@@ -4,6 +4,7 @@ use observer_abi::{
     ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
 };
 
+use super::emit::Origin;
 use super::packet::ACK;
 use super::segment::{Segment, Sighting};
 use super::tables::{self, CLOSED, CONNS, ENDED, RESETS, add, counters};
@@ -74,7 +75,12 @@ fn held_again(seen: &Segment<'_>) -> bool {
 /// Identifies a RST by what NAT does not change.
 #[inline(always)]
 fn mark(seen: &Segment<'_>) -> u64 {
-    (u64::from(seen.tcp.seq) << 32) | u64::from(seen.tcp.ack)
+    observer_abi::mark(seen.tcp.seq, seen.tcp.ack)
+}
+
+#[inline(always)]
+fn origin(seen: &Segment<'_>) -> Origin {
+    Origin { mark: mark(seen), entered: seen.entered() }
 }
 
 /// Handles a server's answer to a SYN. False if no such SYN is known.
@@ -94,8 +100,13 @@ fn refused(seen: &Segment<'_>) -> bool {
         count(&tracker::pair(&key, conn), Side::Server, Phase::Handshake);
     }
     conn.flags |= ConnValue::REFUSED;
+    if seen.entered() == 0 {
+        conn.flags |= ConnValue::REFUSED_HERE;
+    } else if seen.hook == hook::UPLINK_IN {
+        conn.flags &= !ConnValue::REFUSED_HERE;
+    }
     if tracker::is_delivered(seen, conn) {
-        tracker::finish(&key, conn, Outcome::Refused, 0);
+        tracker::finish(&key, conn, Outcome::Refused, 0, mark(seen));
     }
     true
 }
@@ -111,7 +122,7 @@ fn late(seen: &Segment<'_>, key: &ConnKey) -> bool {
     }
     if conn.answer_place == seen.place {
         count(&tracker::pair(key, conn), Side::Server, Phase::Handshake);
-        emit::reset(&conn.tuple(key), conn.vantage, Side::Server, Phase::Handshake);
+        emit::reset(&conn.tuple(key), conn.vantage, Side::Server, Phase::Handshake, &origin(seen));
     }
     true
 }
@@ -126,7 +137,7 @@ fn gave_up(seen: &Segment<'_>) -> bool {
     if conn.flags & (ConnValue::GAVE_UP | ConnValue::FOREIGN) == 0 {
         conn.flags |= ConnValue::GAVE_UP;
         count(&tracker::pair(&key, conn), Side::Client, Phase::Handshake);
-        emit::reset(&conn.tuple(&key), conn.vantage, Side::Client, Phase::Handshake);
+        emit::reset(&conn.tuple(&key), conn.vantage, Side::Client, Phase::Handshake, &origin(seen));
     }
     true
 }
@@ -193,7 +204,7 @@ fn known(seen: &Segment<'_>, flow: *mut FlowValue, by: Side) {
     flow.rst_seq = seen.tcp.seq;
     let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
     count(&pair, by, phase);
-    emit::reset(&flow.tuple(&key), flow.vantage, by, phase);
+    emit::reset(&flow.tuple(&key), flow.vantage, by, phase, &origin(seen));
     tracker::end_both(&key, flow);
 }
 
@@ -213,7 +224,7 @@ fn orphan(seen: &Segment<'_>) {
     if held && seen.hook & 1 == 0 {
         return;
     }
-    passed(&key, key.dst, key.dport, vantage, by);
+    passed(&key, &Server { ip: key.dst, port: key.dport }, vantage, by, &origin(seen));
 }
 
 /// Leaves a RST that enters to the hook through which it leaves the node; userspace reports those that reach none. Of one
@@ -245,21 +256,31 @@ fn released(seen: &Segment<'_>) {
     let held = unsafe { &mut *held };
     held.reported = 1;
     let to_pod = seen.hook == hook::POD_IN;
+    // Only an uplink makes it transit; what a pod sent came from no interface of another host.
+    let entered = u32::from(held.vantage / Vantage::Transit.byte());
+    let origin = Origin { mark: mark(seen), entered };
     if held.by == Side::Server.byte() {
         let vantage = if to_pod { Vantage::Source.byte() } else { held.vantage };
         let key = tracker::reversed(seen);
-        passed(&key, held.dst, held.dport, vantage, Side::Server);
+        passed(&key, &Server { ip: held.dst, port: held.dport }, vantage, Side::Server, &origin);
     } else {
         let arrived = to_pod && held.vantage == Vantage::Transit.byte();
         let vantage = if arrived { Vantage::Destination.byte() } else { held.vantage };
         let key = FlowKey { src: held.src, dst: held.dst, sport: held.sport, dport: held.dport };
-        passed(&key, seen.ip.dst, seen.tcp.dport, vantage, Side::Client);
+        let server = Server { ip: seen.ip.dst, port: seen.tcp.dport };
+        passed(&key, &server, vantage, Side::Client, &origin);
     }
+}
+
+/// A server's own address. It is one argument, because a BPF function takes five.
+struct Server {
+    ip: [u8; 16],
+    port: u16,
 }
 
 /// Counts and reports an orphan, under the address that its client knows and the server's own, which may be the same.
 #[inline(never)]
-fn passed(key: &FlowKey, backend: [u8; 16], backend_port: u16, vantage: u8, by: Side) {
+fn passed(key: &FlowKey, server: &Server, vantage: u8, by: Side, origin: &Origin) {
     let mut tuple = Tuple {
         src: key.src,
         dst: key.dst,
@@ -269,12 +290,12 @@ fn passed(key: &FlowKey, backend: [u8; 16], backend_port: u16, vantage: u8, by: 
         backend_port: 0,
         _pad: [0; 2],
     };
-    if backend != key.dst || backend_port != key.dport {
-        tuple.backend = backend;
-        tuple.backend_port = backend_port;
+    if server.ip != key.dst || server.port != key.dport {
+        tuple.backend = server.ip;
+        tuple.backend_port = server.port;
     }
     count(&PairKey { src: key.src, dst: key.dst, dport: key.dport, vantage, _pad: 0 }, by, Phase::Orphan);
-    emit::reset(&tuple, vantage, by, Phase::Orphan);
+    emit::reset(&tuple, vantage, by, Phase::Orphan, origin);
 }
 
 #[inline(always)]

@@ -7,6 +7,10 @@ use super::packet::{Ip, Tcp};
 use super::tables;
 
 /// A TCP segment at a hook.
+///
+/// The order of the fields is for the verifier: since 6.8 it remembers a byte that is stored where eight of them begin, and
+/// follows only the ways of that hook and that sighting.
+#[repr(C)]
 pub(super) struct Segment<'a> {
     pub(super) hook: u8,
     /// The hook's interface and direction, see [`observer_abi::place`].
@@ -15,6 +19,8 @@ pub(super) struct Segment<'a> {
     /// Is true for a frame whose destination address is another host's: flooded by a switch, mirrored, or for an
     /// interface below this one.
     pub(super) foreign: bool,
+    /// `skb_iif`, the interface by which the packet came into this namespace, 0 if it was made here.
+    pub(super) ingress: u32,
     pub(super) ip: &'a Ip,
     pub(super) tcp: &'a Tcp,
 }
@@ -43,6 +49,14 @@ pub(super) fn is_foreign(skb: *mut __sk_buff, hook: u8, ethernet: bool) -> bool 
         && hook == hook::UPLINK_IN
         && kind == PACKET_OTHERHOST
         && tables::role(ifindex) != iface::UPLINK_PORT
+}
+
+impl Segment<'_> {
+    /// Returns the interface by which the packet came to this node; 0 if the node made it, or the pod at this hook.
+    #[inline(always)]
+    pub(super) fn entered(&self) -> u32 {
+        if self.hook == hook::POD_OUT { 0 } else { self.ingress }
+    }
 }
 
 impl Sighting {

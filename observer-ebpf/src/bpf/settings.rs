@@ -1,6 +1,6 @@
 //! Read-only globals that userspace sets before it loads the programs.
 
-use observer_abi::{NamespaceLayout, REASON_BITS};
+use observer_abi::{NamespaceLayout, REASON_BITS, ResetLayout};
 
 /// Byte offset of `head` in `struct sk_buff`, from BTF; so are the two that follow.
 #[unsafe(no_mangle)]
@@ -33,6 +33,10 @@ static NAMESPACES: NamespaceLayout = NamespaceLayout {
     ops_kind: 0,
     dev_private: 0,
 };
+/// Offsets in what a RST is sent for.
+#[unsafe(no_mangle)]
+static RESET_LAYOUT: ResetLayout =
+    ResetLayout { rcv_nxt: 0, snd_nxt: 0, snd_una: 0, snd_wnd: 0, head: 0, transport_header: 0, len: 0 };
 /// Set of the reasons that mean that a packet was lost.
 #[unsafe(no_mangle)]
 static REASONS: [u64; REASON_BITS / 64] = [0; REASON_BITS / 64];
@@ -56,21 +60,26 @@ setting! {
     socket_arg = SOCKET_ARG;
 }
 
-/// Defines a reader of each field of the layout. Each field is read by itself, so that the verifier knows it as a constant.
-macro_rules! namespace {
-    ($($field:ident)*) => {
-        pub(super) mod namespace {
+/// Defines a reader of each field of a layout. Each field is read by itself, so that the verifier knows it as a constant.
+macro_rules! layout {
+    ($name:ident of $layout:ident: $($field:ident)*) => {
+        pub(super) mod $name {
             $(#[inline(always)]
             pub(in super::super) fn $field() -> u64 {
                 // SAFETY: a static is always valid for reads.
-                u64::from(unsafe { core::ptr::read_volatile(&raw const super::NAMESPACES.$field) })
+                u64::from(unsafe { core::ptr::read_volatile(&raw const super::$layout.$field) })
             })*
         }
     };
 }
 
-namespace! {
+layout! {
+    namespace of NAMESPACES:
     own skb_dev skb_sk skb_dst dst_dev sock_net net_inum net_devices dev_list dev_net dev_index dev_ops ops_kind dev_private
+}
+layout! {
+    resets of RESET_LAYOUT:
+    rcv_nxt snd_nxt snd_una snd_wnd head transport_header len
 }
 
 /// Is true when a drop for this reason lost a packet. Reasons past the set are a subsystem's and always do.

@@ -7,8 +7,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
     ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, MAX_TRANSIT_RESETS, MAX_VIPS,
-    NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, TransitReset, Vantage, VipValue, claims, iface, lost,
-    turnover, unattributed,
+    NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, ResetReason, TransitReset, Vantage, VipValue, claims,
+    iface, lost, resets_sent, turnover, unattributed,
 };
 
 /// Pending handshakes. When there are too many, the oldest yields, and [`TURNOVER`] tells how many did.
@@ -36,6 +36,12 @@ static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
 /// Resets on their way through the node; userspace reports those that don't leave.
 #[map]
 pub(super) static RESETS: HashMap<u64, TransitReset> = HashMap::with_max_entries(MAX_TRANSIT_RESETS, 0);
+/// The reasons of the resets that this kernel's TCP sent lately. Userspace looks them up, so that no packet costs a look-up.
+#[map]
+pub(super) static RESET_REASONS: LruHashMap<u64, ResetReason> = LruHashMap::with_max_entries(8_192, 0);
+/// See [`resets_sent`]. It tells whether entries of [`RESET_REASONS`] may be gone.
+#[map]
+static RESETS_SENT: PerCpuArray<u64> = PerCpuArray::with_max_entries(resets_sent::COUNT, 0);
 /// Connections that ended recently: late resets still belong to them.
 #[map]
 pub(super) static CLOSED: LruHashMap<FlowKey, FlowValue> = LruHashMap::with_max_entries(16_384, 0);
@@ -140,6 +146,14 @@ pub(super) fn count_drop(key: &DropKey) -> u64 {
 #[inline(always)]
 pub(super) fn lose(slot: u32) {
     if let Some(n) = LOST.get_ptr_mut(slot) {
+        add(n, 1);
+    }
+}
+
+/// Counts a RST that TCP announced.
+#[inline(always)]
+pub(super) fn count_sent(slot: u32) {
+    if let Some(n) = RESETS_SENT.get_ptr_mut(slot) {
         add(n, 1);
     }
 }

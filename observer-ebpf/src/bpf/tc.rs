@@ -119,6 +119,8 @@ fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
             // SAFETY: the context is valid for the program's run.
             place: observer_abi::place(unsafe { (*skb).ifindex }, hook),
             sighting: Sighting::of(skb, hook),
+            // SAFETY: the context is valid for the program's run.
+            ingress: unsafe { (*skb).ingress_ifindex },
             foreign: segment::is_foreign(skb, hook, ethernet),
             ip: &ip,
             tcp: &tcp,

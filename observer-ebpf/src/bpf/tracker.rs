@@ -53,7 +53,7 @@ fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
     // no longer be distinguished from an answer to the new one.
     if conn.flags & ConnValue::FOREIGN == 0 {
         count_outcome(&pair(key, conn), Outcome::Unanswered);
-        emit::attempt(key, conn, Outcome::Unanswered, 0);
+        emit::attempt(key, conn, Outcome::Unanswered, 0, 0);
     }
     *conn = fresh(seen);
     count_first(seen, key, conn);
@@ -218,7 +218,7 @@ pub(super) fn syn_ack(seen: &Segment<'_>) -> Answered {
     open(&key, &ended);
     if tables::end(&key) {
         count_outcome(&pair(&key, &ended), Outcome::Established);
-        emit::attempt(&key, &ended, Outcome::Established, 0);
+        emit::attempt(&key, &ended, Outcome::Established, 0, 0);
     }
     answered
 }
@@ -289,9 +289,10 @@ pub(super) fn is_delivered(seen: &Segment<'_>, conn: &ConnValue) -> bool {
 
 /// Ends an attempt without a connection. The entry moves to those that ended, because a client that ignores a refusal
 /// repeats its SYN, and other hooks see the same answer: neither is new. The one that removes the pending entry reports the
-/// attempt, from the new entry: the old one may be used again, and the stack is too small for a copy.
+/// attempt, from the new entry: the old one may be used again, and the stack is too small for a copy. `icmp` and `mark` are
+/// as in [`emit::attempt`].
 #[inline(always)]
-pub(super) fn finish(key: &ConnKey, conn: &mut ConnValue, outcome: Outcome, icmp: u16) {
+pub(super) fn finish(key: &ConnKey, conn: &mut ConnValue, outcome: Outcome, icmp: u16, mark: u64) {
     conn.outcome = outcome.byte();
     let _ = ENDED.insert(key, &*conn, ANY);
     if !tables::end(key) {
@@ -301,7 +302,7 @@ pub(super) fn finish(key: &ConnKey, conn: &mut ConnValue, outcome: Outcome, icmp
         // SAFETY: see `syn`.
         let ended = unsafe { &*ended };
         count_outcome(&pair(key, ended), outcome);
-        emit::attempt(key, ended, outcome, icmp);
+        emit::attempt(key, ended, outcome, icmp, mark);
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use arcstr::ArcStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::names::{as_str, unknown_name};
 
-as_str!(Vantage, Outcome, Side, Phase);
+as_str!(Vantage, Outcome, Side, Phase, SentBy);
 
 /// Addresses of a flow, from the side that opened it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,4 +87,29 @@ pub enum Phase {
     Handshake,
     Established,
     Orphan,
+}
+
+/// What is known of who sent a RST, and why. Nothing is, of one that another machine sent, and where the kernel does not
+/// announce resets (before Linux 6.10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RstOrigin {
+    /// Whether the TCP of this node's kernel sent the RST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_by: Option<SentBy>,
+    /// The kernel's reason for sending it, such as `no_socket`: the name in its `enum sk_rst_reason`, in lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub reason: Option<ArcStr>,
+}
+
+/// The sender of a RST. `kernel_tcp`: the TCP of this node's kernel, for a socket or because there is none.
+/// `not_kernel_tcp`: the RST comes from this node, but its kernel's TCP did not send it: a firewall's REJECT, a proxy or a
+/// virtual machine with a TCP of its own, or a raw socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames, EnumString)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = String, parse_err_fn = unknown_name::<Self>)]
+pub enum SentBy {
+    KernelTcp,
+    NotKernelTcp,
 }

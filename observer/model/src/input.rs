@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::blind_spot::BlindSpot;
-use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
+use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, RstOrigin, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -81,6 +81,9 @@ pub struct AttemptSeen {
     /// The address that the server sees instead of the client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masqueraded: Option<IpAddr>,
+    /// The origin of the RST that refused it.
+    #[serde(flatten)]
+    pub origin: RstOrigin,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +93,8 @@ pub struct ResetSeen {
     pub vantage: Vantage,
     pub by: Side,
     pub phase: Phase,
+    #[serde(flatten)]
+    pub origin: RstOrigin,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

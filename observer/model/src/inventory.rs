@@ -102,13 +102,13 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
-    /// Returns the name of its field in a container.
+    /// Returns its name in a sentence, e.g. `liveness probe`.
     #[must_use]
-    pub const fn field(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Liveness => "livenessProbe",
-            Self::Readiness => "readinessProbe",
-            Self::Startup => "startupProbe",
+            Self::Liveness => "liveness probe",
+            Self::Readiness => "readiness probe",
+            Self::Startup => "startup probe",
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arcstr::ArcStr;
+use arcstr::{ArcStr, literal};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::decision::{Decision, REFUSED_BY};
-use crate::flow::{Outcome, Phase, Side, Vantage};
+use crate::flow::{Outcome, Phase, RstOrigin, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -125,6 +125,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub enforcer_policy: Option<ArcStr>,
+    /// The origin of the RST that refused it.
+    #[serde(flatten)]
+    pub origin: RstOrigin,
     pub src: Endpoint,
     pub dst: Endpoint,
     /// First SYN to answer, in microseconds.
@@ -191,6 +194,8 @@ pub struct Reset {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub vip: Option<ArcStr>,
+    #[serde(flatten)]
+    pub origin: RstOrigin,
     pub src: Endpoint,
     pub dst: Endpoint,
 }
@@ -277,6 +282,20 @@ impl Event {
             Self::Announcement(_) => Kind::Announcement,
             Self::Check(_) => Kind::Check,
             Self::Lost(_) => Kind::Lost,
+        }
+    }
+
+    /// Returns why the kernel dropped the packet, or why the RST was sent: `unknown` where that is not known. An attempt
+    /// that no RST ended has the reason of the drop of its SYN, if there was one.
+    #[must_use]
+    pub fn reason(&self) -> Option<ArcStr> {
+        let of_rst = |origin: &RstOrigin| Some(origin.reason.clone().unwrap_or(literal!("unknown")));
+        match self {
+            Self::Attempt(attempt) if attempt.outcome == Outcome::Refused => of_rst(&attempt.origin),
+            Self::Attempt(attempt) => attempt.drop_reason.clone(),
+            Self::Reset(reset) => of_rst(&reset.origin),
+            Self::Drop(drop) => Some(drop.reason.clone()),
+            Self::Announcement(_) | Self::Check(_) | Self::Lost(_) => None,
         }
     }
 

@@ -69,6 +69,14 @@ impl Conversation {
         self.0.read_exact(&mut answer)
     }
 
+    /// Sends bytes, and waits for nothing.
+    ///
+    /// # Errors
+    /// Fails when the connection is broken.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
     /// Ends the connection with a RST from the client.
     ///
     /// # Errors

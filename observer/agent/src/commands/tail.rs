@@ -35,6 +35,9 @@ pub struct TailArgs {
     /// Only attempts with these outcomes
     #[arg(long, value_name = "OUTCOME", value_delimiter = ',', value_parser = names::<Outcome>())]
     pub outcome: Vec<Outcome>,
+    /// Only drops, and resets and refusals by a RST, with these reasons, such as no_socket; `unknown` for a RST without one
+    #[arg(long, value_name = "REASON", value_delimiter = ',')]
+    pub reason: Vec<String>,
     /// Begin with the records of the last 5m, for example, or since a time like 2026-11-21T02:53:08Z
     #[arg(long, value_parser = parse_since)]
     pub since: Option<String>,
@@ -91,6 +94,7 @@ impl TailArgs {
             ("pod", self.pod.as_ref().map(ToString::to_string)),
             ("kind", joined(self.kind.iter().map(|kind| kind.as_str()))),
             ("outcome", joined(self.outcome.iter().map(|outcome| outcome.as_str()))),
+            ("reason", joined(self.reason.iter().map(String::as_str))),
         ];
         Selection {
             filters: filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),

@@ -25,13 +25,15 @@ impl FlowsQuery {
     pub(super) fn parse(uri: &Uri, now: Timestamp) -> Result<Self, Failure> {
         let mut query = Self { filter: Filter::default(), since: None, follow: true };
         let Self { filter, since, follow } = &mut query;
-        let known = ["namespace", "pod", "kind", "outcome", "since", "follow"];
+        let known = ["namespace", "pod", "kind", "outcome", "reason", "since", "follow"];
         for (name, value) in parameters(uri, &known)? {
             match name.as_str() {
                 "since" => *since = Some(parse_since(&value, now).map_err(|e| bad(&name, e))?),
                 "follow" => *follow = parse(&name, &value)?,
                 "kind" => filter.kinds.extend(parse_list::<Kind>(&name, &value)?),
                 "outcome" => filter.outcomes.extend(parse_list::<Outcome>(&name, &value)?),
+                "reason" if value.is_empty() => return Err(bad(&name, "it is empty")),
+                "reason" => filter.reasons.extend(parse_list::<String>(&name, &value)?),
                 _ => parse_names(filter, &name, &value)?,
             }
         }

@@ -1,4 +1,4 @@
-//! The layouts that the drop tracepoint needs, from the running kernel's own type description.
+//! The layouts that the tracepoint programs need, from the running kernel's own type description.
 //!
 //! Everything is found by type, never by kernel version: distributions move changes between versions. Only what the
 //! programs read is looked up, so that nothing else can be missing.
@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use observer_abi::NamespaceLayout;
+use observer_abi::{NamespaceLayout, ResetLayout};
 
 pub use self::error::{BtfError, Missing};
 use self::walker::{Btf, Kind, Type};
 
 mod error;
 mod namespaces;
+mod resets;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -37,6 +38,10 @@ pub struct KernelTypes {
     pub drop_reasons: BTreeMap<u32, String>,
     /// Names of `enum skb_drop_reason_subsys` by value: the upper half of a reason that a subsystem numbers itself.
     pub subsystems: BTreeMap<u32, String>,
+    /// What the probe of sent resets reads, or what is missing of it; before 6.10 the tracepoint's reason is.
+    pub resets: Result<ResetLayout, Missing>,
+    /// Names of `enum sk_rst_reason` by value, in lower case without `SK_RST_REASON_`; empty before 6.10.
+    pub reset_reasons: BTreeMap<u32, String>,
 }
 
 /// Holds the offsets in `struct sk_buff` that the drop probe reads, bytes.
@@ -91,6 +96,8 @@ impl KernelTypes {
             kfree_skb: kfree_skb(&btf)?,
             drop_reasons: names(&btf, "skb_drop_reason", &["SKB_DROP_REASON_", "SKB_"]),
             subsystems: names(&btf, "skb_drop_reason_subsys", &["SKB_DROP_REASON_SUBSYS_"]),
+            resets: resets::layout(&btf),
+            reset_reasons: resets::names(&btf),
         })
     }
 
@@ -118,30 +125,31 @@ fn sk_buff(btf: &Btf<'_>) -> Result<SkBuff, Missing> {
     })
 }
 
-/// Finds the arguments. `btf_trace_kfree_skb` is a pointer to the tracepoint's function, whose first parameter, `void
-/// *__data`, is not among the raw tracepoint's arguments.
 fn kfree_skb(btf: &Btf<'_>) -> Result<KfreeSkb, Missing> {
-    const MISSING: Missing = Missing("tracepoint kfree_skb");
-    let typedef = btf.find(Kind::Typedef, "btf_trace_kfree_skb").ok_or(MISSING)?;
-    let pointer = btf.target(&typedef).filter(|found| found.kind == Kind::Ptr).ok_or(MISSING)?;
-    let function = btf.target(&pointer).filter(|found| found.kind == Kind::FuncProto).ok_or(MISSING)?;
-    let arguments: Vec<Option<Type<'_>>> =
-        btf.parameters(&function).skip(1).map(|id| btf.resolve(id)).collect();
+    let arguments = tracepoint(btf, "btf_trace_kfree_skb").ok_or(Missing("tracepoint kfree_skb"))?;
     let position = |wanted: &dyn Fn(&Type<'_>) -> bool| {
         let found = arguments.iter().position(|argument| argument.as_ref().is_some_and(wanted))?;
         u32::try_from(found).ok()
     };
-    let points_to = |found: &Type<'_>, name: &[u8]| {
-        found.kind == Kind::Ptr
-            && btf.target(found).is_some_and(|to| to.kind == Kind::Struct && to.name == name)
-    };
-    let is_skb = |found: &Type<'_>| points_to(found, b"sk_buff");
-    let is_socket = |found: &Type<'_>| points_to(found, b"sock");
+    let is_skb = |found: &Type<'_>| points_to(btf, found, b"sk_buff");
+    let is_socket = |found: &Type<'_>| points_to(btf, found, b"sock");
     let is_reason = |found: &Type<'_>| is_enum(found) && found.name == b"skb_drop_reason";
     match position(&is_skb) {
         Some(0) => Ok(KfreeSkb { reason_arg: position(&is_reason), socket_arg: position(&is_socket) }),
         _ => Err(Missing("sk_buff as the first argument of kfree_skb")),
     }
+}
+
+/// Returns the arguments of a raw tracepoint. `btf_trace_NAME` is a pointer to the tracepoint's function, whose first
+/// parameter, `void *__data`, is not among them.
+fn tracepoint<'a>(btf: &Btf<'a>, typedef: &str) -> Option<Vec<Option<Type<'a>>>> {
+    let pointer = btf.target(&btf.find(Kind::Typedef, typedef)?).filter(|found| found.kind == Kind::Ptr)?;
+    let function = btf.target(&pointer).filter(|found| found.kind == Kind::FuncProto)?;
+    Some(btf.parameters(&function).skip(1).map(|id| btf.resolve(id)).collect())
+}
+
+fn points_to(btf: &Btf<'_>, found: &Type<'_>, name: &[u8]) -> bool {
+    found.kind == Kind::Ptr && btf.target(found).is_some_and(|to| to.kind == Kind::Struct && to.name == name)
 }
 
 fn is_enum(found: &Type<'_>) -> bool {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use flow_model::input::Input;
+use parking_lot::Mutex;
 
 use crate::probes::clock::Clock;
 use crate::probes::drain::Drain;
 use crate::probes::error::ProbeError;
 use crate::probes::load::Loaded;
 use crate::probes::reasons::Reasons;
+use crate::probes::reset_reasons::ResetReasons;
 use crate::probes::sweep::Sweep;
 use crate::probes::transit_resets::TransitResets;
 use crate::probes::unattributed::Unattributed;
@@ -39,6 +41,11 @@ impl Collector {
             transit_resets: TransitResets::new(ebpf)?,
             reasons: loaded.reasons.clone(),
         })
+    }
+
+    /// Gives resets their reasons.
+    pub(super) fn explain_resets(&mut self, reasons: Arc<Mutex<ResetReasons>>) {
+        self.transit_resets.explain(reasons);
     }
 
     /// Returns what was counted since the last call: pairs, drops and losses.

@@ -7,7 +7,7 @@ mod once;
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use flow_model::flow::{FlowTuple, Outcome, Phase, Side, Vantage};
+use flow_model::flow::{FlowTuple, Outcome, Phase, RstOrigin, Side, Vantage};
 use flow_model::input::{Announced, AnnouncementSeen, AttemptSeen, DropSeen, Input, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{self as abi, AnnouncementRecord, AttemptRecord, DropRecord, Record, ResetRecord, Tuple};
@@ -105,6 +105,7 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
         isn: a.isn,
         drop_reason: reasons.recorded(a.drop_reason),
         masqueraded: None,
+        origin: RstOrigin::default(),
     }
 }
 
@@ -115,6 +116,7 @@ fn reset(r: &ResetRecord, clock: Clock) -> ResetSeen {
         vantage: vantage(r.vantage),
         by: side(r.side),
         phase: phase(r.phase),
+        origin: RstOrigin::default(),
     }
 }
 

@@ -35,6 +35,7 @@ pub fn checks() -> Vec<Check> {
         privileges::lockdown(),
         bpf::btf(&types),
         bpf::namespaces(&types),
+        bpf::reset_reasons(&types),
         bpf::classifiers(),
         bpf::attach(version.as_ref()),
         bpf::ring_buffer(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aya::maps::RingBuf;
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
-use observer_abi::{NamespaceLayout, REASON_BITS};
+use observer_abi::{NamespaceLayout, REASON_BITS, ResetLayout};
 use parking_lot::Mutex;
 
 use crate::probes::btf::KernelTypes;
@@ -15,7 +15,7 @@ use crate::probes::error::ProbeError;
 use crate::probes::flows::Flows;
 use crate::probes::reasons::Reasons;
 use crate::probes::ring::RingReader;
-use crate::probes::{drops, kernel_log, maps, namespaces};
+use crate::probes::{drops, kernel_log, maps, namespaces, reset_reasons};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
 
@@ -44,6 +44,8 @@ pub struct Loaded {
     pub(super) flows: Arc<Mutex<Flows>>,
     /// Is an error with the reason when the drop probe can't be attached.
     pub(super) drops: Result<(), String>,
+    /// The kernel's types, or the reason why they are not known.
+    pub(super) types: Result<Arc<KernelTypes>, String>,
 }
 
 /// Loads the object and has the classifiers verified. They must load; the drop probe is optional.
@@ -67,7 +69,7 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     if settings.log_level > 0 {
         kernel_log::forward(&mut ebpf);
     }
-    Ok(Loaded { ebpf, reader, reasons, flows, drops })
+    Ok(Loaded { ebpf, reader, reasons, flows, drops, types })
 }
 
 impl Loaded {
@@ -102,6 +104,8 @@ fn object(
     let reason_arg = types.and_then(|t| t.kfree_skb.reason_arg).unwrap_or(0);
     let socket_arg = types.and_then(|t| t.kfree_skb.socket_arg).unwrap_or(0);
     let interest: [u64; REASON_BITS / 64] = reasons.interest();
+    let resets: ResetLayout = types.and_then(|t| t.resets.ok()).unwrap_or_default();
+    let cpus = aya::util::nr_cpus().unwrap_or(1);
     let mut loader = EbpfLoader::new();
     loader
         // Rust programs have no CO-RE relocations; reading the kernel's BTF for them would cost tens of megabytes.
@@ -113,9 +117,11 @@ fn object(
         .override_global("SOCKET_ARG", &socket_arg, true)
         .override_global("NAMESPACES", &namespaces, true)
         .override_global("REASONS", &interest, true)
+        .override_global("RESET_LAYOUT", &resets, true)
         .override_global(aya_log::LEVEL, &settings.log_level, false)
         .map_max_entries("PAIRS_0", settings.pair_entries)
         .map_max_entries("PAIRS_1", settings.pair_entries)
+        .map_max_entries("RESET_REASONS", reset_reasons::map_entries(cpus))
         .map_max_entries("EVENTS", settings.ring_bytes);
     Ok(loader.load(OBJECT)?)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aya::maps::{MapData, RingBuf};
 use flow_model::input::Input;
 use observer_abi::Record;
+use tokio::io::unix::AsyncFdReadyMutGuard;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::probes::claims::{Claims, NewestClaims};
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::convert;
 use crate::probes::faults::Faults;
+use crate::probes::held_resets::HeldResets;
 use crate::probes::hooks::Complete;
 use crate::probes::poll::poll;
 use crate::probes::reasons::Reasons;
@@ -24,12 +26,16 @@ use crate::probes::reasons::Reasons;
 const BATCH: usize = 256;
 /// The longest time that the last claimant of a VIP may stay unreported when claimants come faster than records.
 const CLAIMS_EVERY: Duration = Duration::from_millis(500);
+/// Time between two looks for the announcements of resets that wait for them.
+const HELD_EVERY: Duration = Duration::from_millis(10);
 
 /// Turns ring records into inputs of the engine.
 pub struct RingReader {
     ring: RingBuf<MapData>,
     reasons: Reasons,
     claims: Claims,
+    /// Is absent where the kernel gives no reasons for resets.
+    resets: Option<HeldResets>,
     /// Time of the newest record read.
     newest_ns: u64,
     faults: Faults,
@@ -56,7 +62,12 @@ enum Stopped {
 
 impl RingReader {
     pub(super) fn new(ring: RingBuf<MapData>, reasons: Reasons, claims: Claims) -> Self {
-        Self { ring, reasons, claims, newest_ns: 0, faults: Faults::default(), warned: false }
+        Self { ring, reasons, claims, resets: None, newest_ns: 0, faults: Faults::default(), warned: false }
+    }
+
+    /// Makes resets wait for their reason.
+    pub(super) fn hold_resets(&mut self, resets: HeldResets) {
+        self.resets = Some(resets);
     }
 
     /// Returns some records as inputs, and whether the ring may have more. A record that can't be decoded is counted.
@@ -72,7 +83,11 @@ impl RingReader {
             let Some(record) = self.faults.check(Record::decode(&item)) else { continue };
             self.newest_ns = self.newest_ns.max(record.time_ns());
             if self.claims.accept(&record) {
-                out.push(convert::input(&record, clock, &self.reasons));
+                let input = convert::input(&record, clock, &self.reasons);
+                match &mut self.resets {
+                    Some(resets) => out.extend(resets.complete(&record, input)),
+                    None => out.push(input),
+                }
             }
         }
         out.extend(self.faults.take());
@@ -97,11 +112,8 @@ impl RingReader {
         let now = monotonic_ns();
         loop {
             let (batch, more) = self.batch();
-            for mut input in batch {
-                complete(&mut input);
-                if engine.send(input).await.is_err() {
-                    return Stopped::Closed;
-                }
+            if send(batch, engine, complete).await == Stopped::Closed {
+                return Stopped::Closed;
             }
             if !more {
                 return Stopped::Empty;
@@ -110,6 +122,30 @@ impl RingReader {
                 return Stopped::CaughtUp;
             }
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until it is worth looking for the announcements of resets; for ever while none waits.
+    fn next_look(&self) -> impl Future<Output = ()> + use<> {
+        let waiting = self.resets.as_ref().is_some_and(HeldResets::is_waiting);
+        async move { if waiting { tokio::time::sleep(HELD_EVERY).await } else { std::future::pending().await } }
+    }
+
+    /// Sends the resets that wait no longer; at the end all of them.
+    async fn release(&mut self, end: bool, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
+        let Some(resets) = &mut self.resets else { return Stopped::Empty };
+        let due = resets.due(if end { u64::MAX } else { monotonic_ns() });
+        send(due, engine, complete).await
+    }
+
+    /// Does what is due at intervals. A full ring must not keep resets waiting, so those that wait no longer come first.
+    async fn tick(&mut self, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
+        if let Some(resets) = &self.resets {
+            resets.tick();
+        }
+        match self.release(false, engine, complete).await {
+            Stopped::Closed => Stopped::Closed,
+            Stopped::Empty | Stopped::CaughtUp => self.reconcile(engine, complete).await,
         }
     }
 
@@ -135,6 +171,25 @@ impl RingReader {
     }
 }
 
+/// Sends inputs to the engine. `Empty` if it took all.
+async fn send(inputs: Vec<Input>, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
+    for mut input in inputs {
+        complete(&mut input);
+        if engine.send(input).await.is_err() {
+            return Stopped::Closed;
+        }
+    }
+    Stopped::Empty
+}
+
+/// The reason why the reader wakes up.
+enum Woken<'a> {
+    Ready(AsyncFdReadyMutGuard<'a, RingReader>),
+    Tick,
+    Look,
+    Cancelled,
+}
+
 /// Moves records from the ring to the engine until cancelled. A full queue makes the ring fill up, and the kernel
 /// counts the records that it can't write. So no loss goes unreported, and nothing blocks the kernel.
 pub(super) async fn read(
@@ -147,20 +202,27 @@ pub(super) async fn read(
     let mut tick = tokio::time::interval(CLAIMS_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let ready = tokio::select! {
-            ready = reader.readable_mut() => Some(ready?),
-            _ = tick.tick() => None,
-            () = cancel.cancelled() => return Ok(()),
+        let look = reader.get_ref().next_look();
+        let woken = tokio::select! {
+            ready = reader.readable_mut() => Woken::Ready(ready?),
+            _ = tick.tick() => Woken::Tick,
+            () = look => Woken::Look,
+            () = cancel.cancelled() => Woken::Cancelled,
         };
-        let stopped = match ready {
-            Some(mut ready) => {
+        let stopped = match woken {
+            Woken::Ready(mut ready) => {
                 let stopped = ready.get_inner_mut().drain(&engine, &complete).await;
                 if stopped == Stopped::Empty {
                     ready.clear_ready();
                 }
                 stopped
             }
-            None => reader.get_mut().reconcile(&engine, &complete).await,
+            Woken::Tick => reader.get_mut().tick(&engine, &complete).await,
+            Woken::Look => reader.get_mut().release(false, &engine, &complete).await,
+            Woken::Cancelled => {
+                reader.get_mut().release(true, &engine, &complete).await;
+                return Ok(());
+            }
         };
         if stopped == Stopped::Closed {
             return Ok(());

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::input::Input;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::netlink::links::LinkEvent;
 use crate::probes::attach::{AttachMode, Attacher};
@@ -18,8 +19,10 @@ use crate::probes::bypass::Bypasses;
 use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
 use crate::probes::following::Following;
+use crate::probes::held_resets::HeldResets;
 use crate::probes::hooks::{Blind, Complete, Hooks};
 use crate::probes::load::Loaded;
+use crate::probes::reset_reasons::{self, ResetReasons};
 use crate::probes::ring;
 
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
@@ -39,8 +42,12 @@ pub fn spawn(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
-    let collector = Collector::new(&mut loaded)?;
+    let mut collector = Collector::new(&mut loaded)?;
     let bypasses = Bypasses::new(&mut loaded.ebpf)?;
+    if let Some(reasons) = reset_reasons(&mut loaded, &hooks)? {
+        collector.explain_resets(Arc::clone(&reasons));
+        loaded.reader.hold_resets(HeldResets::new(reasons));
+    }
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
     let Hooks { synced, attached, blind, followed, complete, entries, unattributed } = hooks;
@@ -57,6 +64,33 @@ pub fn spawn(
     });
     tasks.spawn(collect(collector, complete, engine.clone(), entries, unattributed, blind, cancel.clone()));
     Ok(())
+}
+
+/// Attaches the probe of sent resets, where the kernel gives their reasons.
+fn reset_reasons(loaded: &mut Loaded, hooks: &Hooks) -> Result<Option<Arc<Mutex<ResetReasons>>>, ProbeError> {
+    let types = match &loaded.types {
+        Ok(types) => types,
+        Err(why) => {
+            info!("resets are reported without reasons: {why}");
+            return Ok(None);
+        }
+    };
+    if let Err(missing) = types.resets {
+        info!("resets are reported without reasons: {missing}");
+        return Ok(None);
+    }
+    let attached = reset_reasons::attach(&mut loaded.ebpf);
+    (hooks.attached)("reset_reasons", attached.is_ok());
+    let program = match attached {
+        Ok(program) => program,
+        Err(error) => {
+            warn!(%error, "resets are reported without reasons");
+            return Ok(None);
+        }
+    };
+    let mut reasons = ResetReasons::new(&mut loaded.ebpf, types, program)?;
+    reasons.tick();
+    Ok(Some(Arc::new(Mutex::new(reasons))))
 }
 
 /// What waits for the first dump of links.

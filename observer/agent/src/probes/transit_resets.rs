@@ -1,15 +1,19 @@
 //! Resets that an interface saw come in and none saw leave: for the node itself, into a tunnel, or dropped on the way.
 
+use std::sync::Arc;
+
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
-use flow_model::flow::{Counts, Phase, Side};
+use flow_model::flow::{Counts, Phase, RstOrigin, Side};
 use flow_model::input::Input;
-use observer_abi::TransitReset;
+use observer_abi::{TransitReset, Vantage};
+use parking_lot::Mutex;
 
 use crate::probes::batch::Batches;
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
+use crate::probes::reset_reasons::{Answer, ResetReasons, Rst};
 use crate::probes::{convert, maps};
 
 /// Time that a packet may take through the node. One that takes longer will not leave.
@@ -19,6 +23,8 @@ const PASSAGE_NS: u64 = 100_000_000;
 pub(super) struct TransitResets {
     map: HashMap<MapData, u64, TransitReset>,
     all: Batches,
+    /// Is absent where the kernel gives no reasons for resets.
+    reasons: Option<Arc<Mutex<ResetReasons>>>,
     faults: Faults,
 }
 
@@ -28,7 +34,12 @@ impl TransitResets {
         let map = maps::take(ebpf, "RESETS")?;
         let all = Batches::of(&map).map_err(ProbeError::system("the map of resets"))?;
         let map = HashMap::try_from(map).map_err(ProbeError::map("RESETS"))?;
-        Ok(Self { map, all, faults: Faults::default() })
+        Ok(Self { map, all, reasons: None, faults: Faults::default() })
+    }
+
+    /// Gives resets their reasons.
+    pub(super) fn explain(&mut self, reasons: Arc<Mutex<ResetReasons>>) {
+        self.reasons = Some(reasons);
     }
 
     /// Takes the resets that did not leave in time, at the end all of them, as their first hook saw them.
@@ -46,11 +57,25 @@ impl TransitResets {
             let Ok(now) = self.map.get(&mark, 0) else { continue };
             // The one that removes the entry reports it: this, or a hook that knows the connection after all.
             if is_late(&now) && self.map.remove(&mark).is_ok() && now.reported == 0 {
-                stranded.push(now);
+                stranded.push((mark, now));
             }
         }
-        let resets = stranded.iter().map(|reset| (counts(reset), convert::stranded(reset, clock)));
+        let resets = stranded
+            .iter()
+            .map(|(mark, reset)| (counts(reset), convert::stranded(reset, self.origin(*mark, reset), clock)))
+            .collect::<Vec<_>>();
         Ok(convert::once(resets, &mut self.faults))
+    }
+
+    /// Returns what is known of a reset that has waited long enough for TCP to announce it.
+    fn origin(&self, mark: u64, reset: &TransitReset) -> RstOrigin {
+        // Only an uplink makes it transit.
+        let here = reset.vantage != Vantage::Transit.byte();
+        let rst = Rst { mark, time_ns: reset.time_ns, here };
+        match self.reasons.as_ref().map(|reasons| reasons.lock().answer(rst)) {
+            Some(Answer::Final(origin)) => origin,
+            Some(Answer::Later) | None => RstOrigin::default(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use flow_model::decision::Decision;
 use flow_model::finding::{Finding, FindingKind, Severity, State};
-use flow_model::flow::{Counts, Outcome, Pair, Phase, Side, Vantage};
+use flow_model::flow::{Counts, Outcome, Pair, Phase, RstOrigin, Side, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::PairUpdate;
 use flow_model::record::{Attempt, Endpoint, Event, FlowRecord, Reset};
@@ -53,6 +53,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
         cause: None,
         enforcer: None,
         enforcer_policy: None,
+        origin: RstOrigin::default(),
         src: Endpoint { port, ..src },
         dst,
         latency_us: Some(300),
@@ -63,7 +64,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
 
 pub(crate) fn reset(second: i64, src: Endpoint, dst: Endpoint) -> FlowRecord {
     let (vantage, by, phase) = (Vantage::Source, Side::Server, Phase::Orphan);
-    let event = Event::Reset(Reset { vantage, by, phase, vip: None, src, dst });
+    let event = Event::Reset(Reset { vantage, by, phase, vip: None, origin: RstOrigin::default(), src, dst });
     FlowRecord { time: at(second), node: "node1".into(), event }
 }
 

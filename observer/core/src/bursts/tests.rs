@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, Severity, State};
-use flow_model::flow::{Side, Vantage};
+use flow_model::flow::{RstOrigin, Side, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
@@ -181,7 +181,7 @@ impl Story {
         let Flow { src, dst, phase } = flow.clone();
         let vip = (dst.ip == VIP.parse::<IpAddr>().unwrap()).then_some(dst.ip);
         let (vantage, by) = (Vantage::Transit, Side::Server);
-        let reset = Reset { vantage, by, phase, vip: None, src, dst };
+        let reset = Reset { vantage, by, phase, vip: None, origin: RstOrigin::default(), src, dst };
         self.bursts.reset(&ResetFacts { time: t(at), reset: &reset, vip });
     }
 

@@ -1,6 +1,6 @@
 //! Lines of the log beside attempts, compared with a plain list of lines.
 
-use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::flow::{FlowTuple, RstOrigin, Vantage};
 use proptest::prelude::*;
 
 use super::*;
@@ -32,6 +32,7 @@ fn attempt(ms: i64, sport: u16, life_ms: u64, outcome: Outcome) -> AttemptSeen {
         isn: 7,
         drop_reason: None,
         masqueraded: None,
+        origin: RstOrigin::default(),
     }
 }
 

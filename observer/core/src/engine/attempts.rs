@@ -122,6 +122,7 @@ fn named(
         cause: None,
         enforcer: logged.as_ref().map(|_| EnforcerStatement::Logged),
         enforcer_policy: logged.and_then(|logged| logged.policy),
+        origin: seen.origin.clone(),
         src: resolved.client_endpoint(),
         dst: resolved.server_endpoint(),
         latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),

@@ -9,7 +9,7 @@ mod verdicts;
 
 use std::sync::Arc;
 
-use flow_model::flow::{Counts, FlowTuple, Pair, Phase, Side, Vantage};
+use flow_model::flow::{Counts, FlowTuple, Pair, Phase, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{AttemptSeen, DropSeen, PairDelta, ResetSeen};
 use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
 
@@ -96,6 +96,7 @@ fn rejected(ms: i64) -> Input {
         syns: 1,
         isn: 77,
         drop_reason: None,
+        origin: RstOrigin::default(),
         masqueraded: None,
     })
 }
@@ -281,7 +282,7 @@ fn transit_pairs_of_local_pods_are_theirs() {
 }
 
 #[test]
-fn a_reset_keeps_its_side_and_phase() {
+fn a_reset_keeps_its_side_its_phase_and_its_origin() {
     let mut engine = Engine::new("n1");
     let seen = ResetSeen {
         time: at(1),
@@ -289,9 +290,12 @@ fn a_reset_keeps_its_side_and_phase() {
         vantage: Vantage::Source,
         by: Side::Server,
         phase: Phase::Orphan,
+        origin: RstOrigin { sent_by: Some(SentBy::KernelTcp), reason: Some("no_socket".into()) },
     };
     engine.handle(Input::Reset(seen), at(1));
     let out = records(&mut engine);
     let [Event::Reset(reset)] = out.as_slice() else { panic!("{out:?}") };
     assert_eq!((reset.by, reset.phase), (Side::Server, Phase::Orphan));
+    assert_eq!(reset.origin.sent_by, Some(SentBy::KernelTcp));
+    assert_eq!(reset.origin.reason.as_deref(), Some("no_socket"));
 }

@@ -24,6 +24,7 @@ impl Engine {
             by: seen.by,
             phase: seen.phase,
             vip: vip.map(|vip| arcstr::format!("{vip}")),
+            origin: seen.origin.clone(),
             src: resolved.client_endpoint(),
             dst: resolved.server_endpoint(),
         };

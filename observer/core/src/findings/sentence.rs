@@ -99,7 +99,7 @@ impl<'a> AttemptSentences<'a> {
     }
 
     fn cannot_reach(&self, why: &str) -> String {
-        let by = self.probe.map(|probe| format!(" (probably the kubelet's {})", probe.kind.field()));
+        let by = self.probe.map(|probe| format!(" (probably the kubelet's {})", probe.kind.name()));
         let Attempt { src, dst, .. } = self.attempt;
         format!("{} can't reach {}{}: {why}", who(src), whom(dst), by.unwrap_or_default())
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use flow_model::decision::Decision;
 use flow_model::finding::{Cause, Finding, FindingKind, Severity, Share, State};
-use flow_model::flow::{Outcome, Vantage};
+use flow_model::flow::{Outcome, RstOrigin, Vantage};
 use flow_model::policies::Direction;
 use flow_model::record::{Attempt, Endpoint, FlowVerdict, LossCause};
 use jiff::SignedDuration;
@@ -86,6 +86,7 @@ fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attemp
         cause: None,
         enforcer: None,
         enforcer_policy: None,
+        origin: RstOrigin::default(),
         src: storefront(40_000),
         dst: valkey(),
         latency_us: None,

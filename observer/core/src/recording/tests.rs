@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flow_model::flow::{Counts, FlowTuple, Outcome, Pair, Phase, Side, Vantage};
+use flow_model::flow::{Counts, FlowTuple, Outcome, Pair, Phase, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{AttemptSeen, DropDelta, DropSeen, Input, LostStage, PairDelta, ResetSeen};
 use flow_model::inventory::{Inventory, Namespace};
 use proptest::prelude::*;
@@ -212,6 +212,12 @@ fn counts() -> impl Strategy<Value = Counts> {
     })
 }
 
+fn origin(known: bool) -> RstOrigin {
+    let known =
+        known.then(|| RstOrigin { sent_by: Some(SentBy::KernelTcp), reason: Some("no_socket".into()) });
+    known.unwrap_or_default()
+}
+
 fn input() -> impl Strategy<Value = Input> {
     let attempt = (time(), tuple(), vantage(), any::<Option<(u8, u8)>>(), any::<(u64, u32, u32)>()).prop_map(
         |(time, tuple, vantage, icmp, (latency_ns, syns, isn))| {
@@ -228,12 +234,13 @@ fn input() -> impl Strategy<Value = Input> {
                 isn,
                 drop_reason,
                 masqueraded: None,
+                origin: origin(isn % 3 == 0),
             })
         },
     );
     let reset = (time(), tuple(), vantage(), any::<bool>()).prop_map(|(time, tuple, vantage, client)| {
         let by = if client { Side::Client } else { Side::Server };
-        Input::Reset(ResetSeen { time, tuple, vantage, by, phase: Phase::Orphan })
+        Input::Reset(ResetSeen { time, tuple, vantage, by, phase: Phase::Orphan, origin: origin(client) })
     });
     let dropped = (time(), tuple(), any::<(u8, u8, u32, bool)>(), ".{0,12}").prop_map(
         |(time, tuple, (protocol, tcp_flags, seq, oriented), reason)| {

@@ -1,6 +1,6 @@
 //! Periods beside attempts, compared with every millisecond of both.
 
-use flow_model::flow::{FlowTuple, Vantage};
+use flow_model::flow::{FlowTuple, RstOrigin, Vantage};
 use proptest::prelude::*;
 
 use super::*;
@@ -28,6 +28,7 @@ fn attempt(start: i64, end: i64) -> AttemptSeen {
         isn: 7,
         drop_reason: Some("NETFILTER_DROP".into()),
         masqueraded: None,
+        origin: RstOrigin::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What objects show of the network: ports of nodes, addresses of load balancers, enforcers, caches, templates.
 
-use flow_model::inventory::HostPort;
+use flow_model::inventory::{HostPort, ProbeKind};
 use flow_model::network::{Enforcer, LocalDns, Route};
 use rstest::rstest;
 
@@ -60,9 +60,13 @@ spec:
 status: {phase: Running, podIP: 10.42.0.5}
 ",
     );
-    let probes: Vec<_> = pod(&inventory, "edge").probes.iter().map(|p| (p.kind.field(), p.port)).collect();
-    let expected =
-        [("startupProbe", 9187), ("livenessProbe", 8080), ("readinessProbe", 9), ("startupProbe", 9000)];
+    let probes: Vec<_> = pod(&inventory, "edge").probes.iter().map(|p| (p.kind, p.port)).collect();
+    let expected = [
+        (ProbeKind::Startup, 9187),
+        (ProbeKind::Liveness, 8080),
+        (ProbeKind::Readiness, 9),
+        (ProbeKind::Startup, 9000),
+    ];
     assert_eq!(probes, expected);
 }
 

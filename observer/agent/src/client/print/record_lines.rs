@@ -4,8 +4,9 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use arcstr::{ArcStr, literal};
 use flow_model::decision::Decision;
-use flow_model::flow::Outcome;
+use flow_model::flow::{Outcome, RstOrigin, SentBy};
 use flow_model::input::Announced;
 use flow_model::object_ref::joined;
 use flow_model::record::{
@@ -187,9 +188,10 @@ impl Display for Details<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Event::Attempt(attempt) => fmt_attempt(attempt, f),
-            Event::Reset(Reset { by, phase, vip, .. }) => {
+            Event::Reset(Reset { by, phase, vip, origin, .. }) => {
                 write!(f, "by {by}, {phase}")?;
-                vip.iter().try_for_each(|vip| write!(f, ", VIP {vip}"))
+                vip.iter().try_for_each(|vip| write!(f, ", VIP {vip}"))?;
+                sender(origin).iter().try_for_each(|sender| write!(f, ", {sender}"))
             }
             Event::Drop(Drop { reason, protocol, tcp_flags, .. }) => {
                 write!(f, "{reason} {protocol}")?;
@@ -251,6 +253,7 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     parts.extend(attempt.drop_reason.as_ref().map(|reason| format!("({reason})")));
     parts.extend(attempt.cause.map(|cause| format!("({cause})")));
     parts.extend(enforcer_note(attempt));
+    parts.extend(sender(&attempt.origin).map(|sender| format!("({sender})")));
     parts.extend(attempt.latency_us.map(latency));
     if attempt.syn_retransmits > 0 {
         parts.push(format!("after {} retransmits", attempt.syn_retransmits));
@@ -266,6 +269,15 @@ fn enforcer_note(attempt: &Attempt) -> Option<String> {
             Some(policy) => format!("[logged by the enforcer: {policy}]"),
             None => "[logged by the enforcer]".to_owned(),
         }),
+    }
+}
+
+/// Returns why a RST was sent, or that it is not the kernel's, as far as is known.
+fn sender(origin: &RstOrigin) -> Option<ArcStr> {
+    match origin.sent_by {
+        Some(SentBy::KernelTcp) => origin.reason.clone(),
+        Some(SentBy::NotKernelTcp) => Some(literal!("not from the kernel's TCP")),
+        None => None,
     }
 }
 

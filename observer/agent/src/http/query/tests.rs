@@ -11,13 +11,14 @@ fn flows(query: &str) -> Result<FlowsQuery, Failure> {
 #[test]
 fn everything_at_once() {
     let query = "namespace=web&namespace=data&pod=web%2Fa&pod=web/b&kind=attempt,reset&kind=lost&\
-        outcome=refused&since=5m&follow=false";
+        outcome=refused&reason=no_socket,unknown&since=5m&follow=false";
     let expected = FlowsQuery {
         filter: Filter {
             namespaces: vec!["web".into(), "data".into()],
             pods: vec!["web/a".parse().unwrap(), "web/b".parse().unwrap()],
             kinds: vec![Kind::Attempt, Kind::Reset, Kind::Lost],
             outcomes: vec![Outcome::Refused],
+            reasons: vec!["no_socket".into(), "unknown".into()],
             since: None,
         },
         since: Some(at(700)),
@@ -49,6 +50,7 @@ fn since_is_a_duration_or_a_time(#[case] query: &str, #[case] since: Option<Time
 #[case("pod=a/b/c", "`pod`")]
 #[case("kind=attempt,walk", "`kind`: `walk`")]
 #[case("outcome=", "`outcome`")]
+#[case("reason=", "`reason`")]
 #[case("since=yesterday", "`since`: `yesterday`")]
 #[case("since=-5m", "`since`")]
 #[case("follow=maybe", "`follow`")]

@@ -10,5 +10,7 @@ pub(crate) fn types() -> KernelTypes {
         kfree_skb: KfreeSkb::default(),
         drop_reasons: BTreeMap::new(),
         subsystems: BTreeMap::new(),
+        resets: Err(Missing("tracepoint tcp_send_reset")),
+        reset_reasons: BTreeMap::new(),
     }
 }

@@ -84,6 +84,33 @@ fn add_namespaces(w: &mut Writer, int: u32, declared: bool) {
     w.add(STRUCT, "net_device", 2_340, &members[..if declared { 5 } else { 4 }]);
 }
 
+/// Adds the tracepoint of sent resets, with the arguments as in 6.10 and later or as before.
+fn add_resets(w: &mut Writer, int: u32, (socket, packet): (u32, u32), has_reason: bool) {
+    w.add(
+        STRUCT,
+        "tcp_sock",
+        2_000,
+        &[
+            ("rcv_nxt", &[int, 1_500 * 8]),
+            ("snd_nxt", &[int, 1_504 * 8]),
+            ("snd_una", &[int, 1_508 * 8]),
+            ("snd_wnd", &[int, 1_512 * 8]),
+        ],
+    );
+    let names = &[
+        ("SK_RST_REASON_NOT_SPECIFIED", &[0][..]),
+        ("SK_RST_REASON_NO_SOCKET", &[1]),
+        ("SK_RST_REASON_MAX", &[9]),
+    ];
+    let reason = w.add(ENUM, "sk_rst_reason", 4, names);
+    let (socket, packet, reason) = ([socket], [packet], [reason]);
+    let arguments: &[(&str, &[u32])] =
+        &[("__data", &[0]), ("sk", &socket), ("skb", &packet), ("reason", &reason)];
+    let function = w.add(FUNC_PROTO, "", 0, &arguments[..if has_reason { 4 } else { 3 }]);
+    let pointer = w.add(PTR, "", function, &[]);
+    w.add(TYPEDEF, "btf_trace_tcp_send_reset", pointer, &[]);
+}
+
 /// Returns types like those of 5.10: flat members, no reason.
 fn old_kernel() -> Vec<u8> {
     let mut w = Writer::new();
@@ -111,6 +138,9 @@ fn old_kernel() -> Vec<u8> {
     let function = w.add(FUNC_PROTO, "", 0, &[("__data", &[void]), ("skb", &[skb]), ("location", &[void])]);
     let pointer = w.add(PTR, "", function, &[]);
     w.add(TYPEDEF, "btf_trace_kfree_skb", pointer, &[]);
+    let sock = w.add(STRUCT, "sock", 760, &[]);
+    let sock = w.add(PTR, "", sock, &[]);
+    add_resets(&mut w, int, (sock, skb), false);
     w.finish()
 }
 
@@ -186,6 +216,7 @@ fn kernel_with_arguments(arguments: &[&str]) -> Vec<u8> {
     let function = w.add(FUNC_PROTO, "", 0, &parameters);
     let pointer = w.add(PTR, "", function, &[]);
     w.add(TYPEDEF, "btf_trace_kfree_skb", pointer, &[]);
+    add_resets(&mut w, int, (sock, skb), true);
     w.finish()
 }
 
@@ -264,6 +295,38 @@ fn the_running_kernel_has_a_way_to_namespaces() {
     assert_eq!((found.ops_kind % 8, found.dev_ops % 8), (0, 0));
     assert_eq!(found.dev_private % 32, 0);
     assert!(found.dev_private > found.dev_net, "{found:?}");
+}
+
+#[test]
+fn resets_have_a_layout_where_the_kernel_gives_reasons() {
+    let types = KernelTypes::parse(&new_kernel()).unwrap();
+    let expected = ResetLayout {
+        rcv_nxt: 1_500,
+        snd_nxt: 1_504,
+        snd_una: 1_508,
+        snd_wnd: 1_512,
+        head: 200,
+        transport_header: 182,
+        len: 112,
+    };
+    assert_eq!(types.resets, Ok(expected));
+    let names = [(0, "not_specified"), (1, "no_socket")];
+    assert_eq!(types.reset_reasons, names.map(|(value, name)| (value, name.to_owned())).into());
+    let missing = KernelTypes::parse(&old_kernel()).unwrap().resets.unwrap_err().to_string();
+    assert_eq!(missing, "the BTF has no reason of the tracepoint tcp_send_reset (Linux 6.10)");
+}
+
+#[test]
+fn the_first_type_of_a_name_counts() {
+    let mut w = Writer::new();
+    let int = w.add(TYPEDEF, "u", 0, &[]);
+    for offset in [8, 16] {
+        w.add(STRUCT, "twice", 24, &[("member", &[int, offset * 8])]);
+    }
+    let bytes = w.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    assert_eq!(btf.member_offset(&btf.find(Kind::Struct, "twice").unwrap(), "member"), Some(8));
+    assert!(btf.find(Kind::Enum, "twice").is_none());
 }
 
 #[test]

@@ -1,7 +1,10 @@
-//! Walks over raw BTF (`Documentation/bpf/btf.rst`): an index of where each type starts, and views into the bytes.
+//! Walks over raw BTF (`Documentation/bpf/btf.rst`): an index of where each type starts and of the names that are looked
+//! up, made in one pass, and views into the bytes.
 //!
-//! Nothing is copied, because vmlinux describes more than a hundred thousand types and the probes need a dozen. Every
+//! Nothing else is copied, because vmlinux describes more than a hundred thousand types and the probes need a dozen. Every
 //! read is bounds-checked and every chain has a limit, so damaged input ends in an error.
+
+use std::collections::HashMap;
 
 use crate::probes::btf::error::BtfError;
 
@@ -15,7 +18,7 @@ const MAX_NESTING: usize = 8;
 const MAX_MEMBERS: usize = 20_000;
 
 /// The kinds of types that matter here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Ptr,
     Struct,
@@ -65,6 +68,8 @@ pub(super) struct Btf<'a> {
     strings: &'a [u8],
     /// The offset at which the type of number index + 1 starts.
     starts: Vec<u32>,
+    /// The numbers of named structs, enums and typedefs. The first of a name counts.
+    named: HashMap<(Kind, &'a [u8]), u32>,
 }
 
 impl<'a> Btf<'a> {
@@ -81,7 +86,30 @@ impl<'a> Btf<'a> {
         };
         let types = section(2, 3).ok_or(BtfError::Truncated)?;
         let strings = section(4, 5).ok_or(BtfError::Truncated)?;
-        Ok(Self { types, strings, starts: index(types)? })
+        let mut btf = Self { types, strings, starts: Vec::new(), named: HashMap::new() };
+        btf.index()?;
+        Ok(btf)
+    }
+
+    /// Finds where each type starts, and the names.
+    fn index(&mut self) -> Result<(), BtfError> {
+        self.starts.reserve(self.types.len() / 24);
+        let mut at = 0;
+        while at < self.types.len() {
+            let info = word(self.types, at + 4).ok_or(BtfError::Truncated)?;
+            let Some(extra) = extra_bytes(info) else {
+                return Err(BtfError::UnknownKind { kind: raw_kind(info), id: self.starts.len() + 1 });
+            };
+            self.starts.push(u32::try_from(at).map_err(|_| BtfError::Truncated)?);
+            let kind = Kind::from_raw(raw_kind(info));
+            if matches!(kind, Kind::Struct | Kind::Enum | Kind::Enum64 | Kind::Typedef) {
+                let name = self.string(word(self.types, at).unwrap_or(0));
+                let id = u32::try_from(self.starts.len()).map_err(|_| BtfError::Truncated)?;
+                self.named.entry((kind, name)).or_insert(id);
+            }
+            at += TYPE_HEADER + extra;
+        }
+        if at == self.types.len() { Ok(()) } else { Err(BtfError::Truncated) }
     }
 
     /// Returns the type of this number; numbers start at 1, as 0 is void.
@@ -99,9 +127,9 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// Returns the first type of a kind and name.
+    /// Returns the first struct, enum or typedef of a name.
     pub(super) fn find(&self, kind: Kind, name: &str) -> Option<Type<'a>> {
-        (1..).map_while(|id| self.get(id)).find(|found| found.kind == kind && found.name == name.as_bytes())
+        self.get(*self.named.get(&(kind, name.as_bytes()))?)
     }
 
     /// Returns the type without typedefs and qualifiers.
@@ -178,21 +206,6 @@ impl<'a> Type<'a> {
     fn entries(&self, size: usize) -> std::slice::ChunksExact<'a, u8> {
         self.rest.get(..self.count * size).unwrap_or_default().chunks_exact(size)
     }
-}
-
-/// Finds where each type starts.
-fn index(types: &[u8]) -> Result<Vec<u32>, BtfError> {
-    let mut starts = Vec::with_capacity(types.len() / 24);
-    let mut at = 0;
-    while at < types.len() {
-        let info = word(types, at + 4).ok_or(BtfError::Truncated)?;
-        let Some(extra) = extra_bytes(info) else {
-            return Err(BtfError::UnknownKind { kind: raw_kind(info), id: starts.len() + 1 });
-        };
-        starts.push(u32::try_from(at).map_err(|_| BtfError::Truncated)?);
-        at += TYPE_HEADER + extra;
-    }
-    if at == types.len() { Ok(starts) } else { Err(BtfError::Truncated) }
 }
 
 /// Returns the number of bytes that follow a type's header, by kind.

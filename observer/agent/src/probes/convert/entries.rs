@@ -4,7 +4,7 @@
 //! [`crate::probes::faults`].
 
 use arcstr::ArcStr;
-use flow_model::flow::{self, Counts, FlowTuple, Outcome, Pair, Phase};
+use flow_model::flow::{self, Counts, FlowTuple, Outcome, Pair, Phase, RstOrigin};
 use flow_model::input::{AnnouncementSeen, AttemptSeen, DropDelta, Input, PairDelta, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{
@@ -52,6 +52,7 @@ pub(in crate::probes) fn ended(
         isn: key.isn,
         drop_reason: reasons.recorded(conn.drop_reason),
         masqueraded: None,
+        origin: RstOrigin::default(),
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))
 }
@@ -65,7 +66,11 @@ fn life_ns(conn: &ConnValue, outcome: Outcome, now_ns: u64) -> u64 {
 }
 
 /// Returns a reset that came in and did not leave and the pair that it is counted under, from its map entry.
-pub(in crate::probes) fn stranded(reset: &TransitReset, clock: Clock) -> Result<(Pair, Input), DecodeError> {
+pub(in crate::probes) fn stranded(
+    reset: &TransitReset,
+    origin: RstOrigin,
+    clock: Clock,
+) -> Result<(Pair, Input), DecodeError> {
     let tuple = FlowTuple {
         src: ip(reset.src),
         sport: reset.sport,
@@ -75,7 +80,7 @@ pub(in crate::probes) fn stranded(reset: &TransitReset, clock: Clock) -> Result<
     };
     let vantage = known_vantage(reset.vantage)?;
     let (by, phase) = (side(decoded("by", reset.by, abi::Side::from_byte)?), Phase::Orphan);
-    let seen = ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase };
+    let seen = ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase, origin };
     Ok((pair(&tuple, vantage), Input::Reset(seen)))
 }
 

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::probes::btf::{BtfError, KernelTypes, VMLINUX};
-use crate::probes::host::check::{ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RING, TRACEPOINTS};
+use crate::probes::host::check::{ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RESETS, RING, TRACEPOINTS};
 use crate::probes::host::kernel::{Version, version};
 
 const RUN_PRIVILEGED: &str = "run as root, or with CAP_BPF and CAP_NET_ADMIN, to check it";
@@ -138,6 +138,22 @@ pub(super) fn namespaces(types: &Result<KernelTypes, BtfError>) -> Check {
             let advice =
                 "drops are not reported: those of this node can't be told from others on the same kernel";
             Check::warn(NAMESPACES, why, advice)
+        }
+    }
+}
+
+/// Checks whether TCP says why it sends a RST.
+pub(super) fn reset_reasons(types: &Result<KernelTypes, BtfError>) -> Check {
+    let found = match types {
+        Ok(types) => types.resets.map(|_| types.reset_reasons.len()).map_err(|missing| missing.to_string()),
+        Err(_) => Err("not known without BTF".to_owned()),
+    };
+    match found {
+        Ok(count) => Check::ok(RESETS, format!("{count} reasons")),
+        Err(why) => {
+            let advice =
+                "resets are reported without `reason` and `sent_by`: the kernel gives no reasons before 6.10";
+            Check::warn(RESETS, why, advice)
         }
     }
 }

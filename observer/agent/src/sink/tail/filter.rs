@@ -14,6 +14,8 @@ pub(super) struct Meta {
     pub(super) time: Timestamp,
     kind: Kind,
     outcome: Option<Outcome>,
+    /// Of a drop, or of the RST of a reset or an attempt.
+    reason: Option<ArcStr>,
     sides: [Names; 2],
 }
 
@@ -34,6 +36,8 @@ pub struct Filter {
     pub kinds: Vec<Kind>,
     /// Only attempts have one.
     pub outcomes: Vec<Outcome>,
+    /// The reasons of drops and of resets, in upper or lower case; `unknown` selects resets without a reason.
+    pub reasons: Vec<String>,
     /// The time of the earliest records that are selected.
     pub since: Option<Timestamp>,
 }
@@ -70,11 +74,12 @@ impl Meta {
             Event::Attempt(attempt) => Some(attempt.outcome),
             _ => None,
         };
+        let reason = record.event.reason();
         let sides = match record.event.endpoints() {
             Some((src, dst)) => [Names::of(src), Names::of(dst)],
             None => Default::default(),
         };
-        Self { time: record.time, kind: record.event.kind(), outcome, sides }
+        Self { time: record.time, kind: record.event.kind(), outcome, reason, sides }
     }
 }
 
@@ -105,6 +110,9 @@ impl Filter {
         // What was lost may have matched anything else.
         meta.kind == Kind::Lost
             || any(&self.outcomes, |outcome| Some(*outcome) == meta.outcome)
+                && any(&self.reasons, |reason| {
+                    meta.reason.as_ref().is_some_and(|r| r.eq_ignore_ascii_case(reason))
+                })
                 && any(&self.namespaces, |ns| meta.sides.iter().any(|side| side.in_namespace(ns)))
                 && any(&self.pods, |pod| meta.sides.iter().any(|side| side.is_pod(pod)))
     }

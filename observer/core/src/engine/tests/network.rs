@@ -115,7 +115,7 @@ fn only_its_own_node_probes_a_pod() {
         std::iter::from_fn(|| engine.next_output()).find_map(found).unwrap().summary
     };
     let of_node = text("192.0.2.12", 5432);
-    assert!(of_node.contains("(probably the kubelet's livenessProbe): nobody listens"), "{of_node}");
+    assert!(of_node.contains("(probably the kubelet's liveness probe): nobody listens"), "{of_node}");
     for other in [text("192.0.2.12", 5433), text("192.0.2.11", 5432), text("10.42.0.10", 5432)] {
         assert!(other.contains("nobody listens") && !other.contains("probe"), "{other}");
     }

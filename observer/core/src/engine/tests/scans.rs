@@ -45,6 +45,7 @@ impl Scene {
             syns: 1,
             isn: 77,
             drop_reason: None,
+            origin: RstOrigin::default(),
             masqueraded: None,
         }));
     }
@@ -226,6 +227,7 @@ fn half_open_attempts_are_part_of_a_scan() {
             vantage: Vantage::Source,
             by: Side::Client,
             phase: Phase::Handshake,
+            origin: RstOrigin::default(),
         }));
     }
     scene.tries(SCANNER, SERVER, 999, Outcome::Refused);
@@ -285,6 +287,7 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             cause: None,
             enforcer: None,
             enforcer_policy: None,
+            origin: RstOrigin::default(),
             src: node.clone(),
             dst: Endpoint::bare([10, 42, 0, 10 + n].into(), 8_080),
             latency_us: None,

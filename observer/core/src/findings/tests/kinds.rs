@@ -149,7 +149,7 @@ fn a_failing_probe_is_called_one(#[case] how: &str, #[case] decision: Decision, 
     let probe = Some(Probe { kind: ProbeKind::Readiness, port: attempt.dst.port });
     let finding = one(Scene::new().facts(&AttemptFacts { probe, ..facts(at(0), &attempt) }));
     assert_eq!(finding.severity, severity, "{}", finding.summary);
-    let named = finding.summary.contains("(probably the kubelet's readinessProbe): ");
+    let named = finding.summary.contains("(probably the kubelet's readiness probe): ");
     assert_eq!(named, severity == Severity::Info, "{}", finding.summary);
 }
 

@@ -7,7 +7,7 @@ use flow_core::facts::AttemptFacts;
 use flow_core::findings::{Findings, FindingsConfig};
 use flow_model::decision::Decision;
 use flow_model::finding::{Cause, FindingKind, FindingUpdate};
-use flow_model::flow::{Outcome, Vantage};
+use flow_model::flow::{Outcome, RstOrigin, Vantage};
 use flow_model::record::{Attempt, FlowVerdict};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -91,6 +91,7 @@ impl Node {
             cause: None,
             enforcer: None,
             enforcer_policy: None,
+            origin: RstOrigin::default(),
             src: pod("web", "front-5d-1"),
             dst: service("data", "db"),
             latency_us: None,

@@ -99,7 +99,26 @@ fn resets_name_who_and_when() {
     if let Event::Reset(reset) = &mut record.event {
         reset.by = Side::Client;
     }
-    assert!(text(&[record])[0].ends_with("reset       by client, orphan"));
+    assert!(text(std::slice::from_ref(&record))[0].ends_with("reset       by client, orphan"));
+    let mut sent_by = |sent_by, reason: Option<&str>| {
+        if let Event::Reset(reset) = &mut record.event {
+            reset.origin = RstOrigin { sent_by: Some(sent_by), reason: reason.map(Into::into) };
+        }
+        text(std::slice::from_ref(&record)).remove(0)
+    };
+    let line = sent_by(SentBy::KernelTcp, Some("tcp_abort_on_close"));
+    assert!(line.ends_with("by client, orphan, tcp_abort_on_close"), "{line}");
+    let line = sent_by(SentBy::NotKernelTcp, None);
+    assert!(line.ends_with("by client, orphan, not from the kernel's TCP"), "{line}");
+}
+
+#[test]
+fn refusals_have_their_reason() {
+    let mut record = attempt(0, external(), external(), Outcome::Refused);
+    if let Event::Attempt(attempt) = &mut record.event {
+        attempt.origin = RstOrigin { sent_by: Some(SentBy::KernelTcp), reason: Some("no_socket".into()) };
+    }
+    assert!(text(&[record])[0].ends_with("refused     (no_socket) 0.3ms"));
 }
 
 #[test]

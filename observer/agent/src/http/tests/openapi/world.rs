@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, Finding, FindingKind, Severity, Share};
-use flow_model::flow::{Counts, Outcome, Phase, Side, Vantage};
+use flow_model::flow::{Counts, Outcome, Phase, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{Announced, CheckStep};
 use flow_model::inventory::{
-    Announcer, Backend, ContainerPort, HostPort, Inventory, Pod, Service, ServicePort,
+    Announcer, Backend, ContainerPort, HostPort, Inventory, Pod, Probe, ProbeKind, Service, ServicePort,
 };
 use flow_model::mac::Mac;
 use flow_model::network::{LocalDns, Route};
@@ -86,8 +86,10 @@ fn events(kind: Kind) -> Vec<Event> {
         Kind::Attempt => attempts(),
         Kind::Reset => {
             let reset = |vantage, by, phase, vip: Option<&str>| {
+                let sent_by = Some(if vip.is_some() { SentBy::KernelTcp } else { SentBy::NotKernelTcp });
+                let origin = RstOrigin { sent_by, reason: vip.map(|_| "tcp_abort_on_close".into()) };
                 let (vip, src, dst) = (vip.map(Into::into), src.clone(), dst.clone());
-                Event::Reset(Reset { vantage, by, phase, vip, src, dst })
+                Event::Reset(Reset { vantage, by, phase, vip, origin, src, dst })
             };
             vec![
                 reset(Vantage::Source, Side::Client, Phase::Handshake, None),
@@ -142,6 +144,7 @@ fn attempts() -> Vec<Event> {
         cause: Some(LossCause::ConntrackFull),
         enforcer: Some(EnforcerStatement::Logged),
         enforcer_policy: Some("data/db".into()),
+        origin: RstOrigin::default(),
         src: client(),
         dst: server(),
         latency_us: Some(310),
@@ -156,6 +159,7 @@ fn attempts() -> Vec<Event> {
     let refused = Attempt {
         outcome: Outcome::Refused,
         verdict: verdict(Decision::Deny, Some(Direction::Egress), &[]),
+        origin: RstOrigin { sent_by: Some(SentBy::KernelTcp), reason: Some("no_socket".into()) },
         ..whole.clone()
     };
     let unknown = Attempt { verdict: verdict(Decision::Unknown, None, &[]), ..whole.clone() };
@@ -248,7 +252,10 @@ fn cluster() -> Arc<Inventory> {
     let unnamed =
         ContainerPort { name: None, protocol: "TCP".into(), port: 5432, host: Some(host), sidecar: true };
     let host_ips = vec![[192, 168, 0, 1].into()];
-    let db = Pod { ports: vec![unnamed], host_ips, ..pod("data", "db", &[("app", "db")], "10.42.0.9") };
+    let kinds = [ProbeKind::Liveness, ProbeKind::Readiness, ProbeKind::Startup];
+    let probes = kinds.map(|kind| Probe { kind, port: 5432 }).to_vec();
+    let db =
+        Pod { ports: vec![unnamed], probes, host_ips, ..pod("data", "db", &[("app", "db")], "10.42.0.9") };
     let mut named = policy("odd", "named")
         .on("a=b|c,d!=e,f,!g")
         .ingress(&["ns(team=a) pods(app=web) 10.0.0.0/8!10.1.0.0/16 : 80 udp/53 8000-8080 http sctp/*", ""]);

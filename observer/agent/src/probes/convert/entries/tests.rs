@@ -15,7 +15,7 @@ fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
     for known in Vantage::ALL.iter().map(|v| v.byte()) {
         assert!(pair_delta(&pair_key(known), &Counters::default()).is_ok());
         assert!(ended(&key, &conn(known), Outcome::Unanswered, 0, clock, &Reasons::default()).is_ok());
-        assert!(stranded(&reset(known), clock).is_ok());
+        assert!(stranded(&reset(known), RstOrigin::default(), clock).is_ok());
     }
     for unknown in [3, 255] {
         let error = DecodeError::UnknownValue { field: "vantage", value: unknown };
@@ -24,7 +24,7 @@ fn an_entry_with_an_unknown_byte_is_no_entry_of_another_meaning() {
             ended(&key, &conn(unknown), Outcome::Unanswered, 0, clock, &Reasons::default()),
             Err(error)
         );
-        assert_eq!(stranded(&reset(unknown), clock), Err(error));
+        assert_eq!(stranded(&reset(unknown), RstOrigin::default(), clock), Err(error));
     }
 }
 

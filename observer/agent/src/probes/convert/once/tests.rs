@@ -1,5 +1,6 @@
 //! Entries that can be decoded, that can't, and none.
 
+use flow_model::flow::RstOrigin;
 use flow_model::input::LostStage;
 use observer_abi::TransitReset;
 
@@ -17,7 +18,7 @@ fn an_entry_that_cannot_be_decoded_is_counted_in_the_remainder() {
         ..TransitReset::default()
     });
     let clock = Clock::read();
-    let resets = entries.iter().map(|reset| (COUNTS, stranded(reset, clock)));
+    let resets = entries.iter().map(|reset| (COUNTS, stranded(reset, RstOrigin::default(), clock)));
     let inputs = once(resets, &mut Faults::default());
     let [Input::Pairs { deltas }, lost, Input::Reset(_)] = &inputs[..] else { panic!("{inputs:?}") };
     assert_eq!(*lost, Input::Lost { stage: LostStage::Decode, count: 1 });

@@ -2,6 +2,8 @@
 //! ip, iptables, ipset and tc.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
+mod resets;
+
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -227,9 +229,13 @@ fn a_former_uplink_leads_to_no_pod() {
 
 /// Is true on 5.17 and newer, where the tracepoint's format names a reason.
 fn kernel_gives_reasons() -> bool {
+    kernel_is_at_least(5, 17)
+}
+
+fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
-    (numbers.next().unwrap(), numbers.next().unwrap()) >= (5, 17)
+    (numbers.next().unwrap(), numbers.next().unwrap()) >= (major, minor)
 }
 
 #[test]
