@@ -23,6 +23,10 @@ use crate::judge::Judge;
 impl Engine {
     /// Takes a new snapshot of the cluster: names first, then what is judged by them.
     pub(super) fn cluster(&mut self, inventory: Arc<Inventory>, now: Timestamp) {
+        // What waits only for its line in a log is judged by the policies that it met.
+        for seen in self.awaiting_drop.all_completed() {
+            self.attempt(seen, now);
+        }
         let objects = inventory.objects.iter().map(|(k, n)| (k.clone(), *n)).collect();
         let before = Arc::clone(self.identity.inventory());
         self.identity.apply(Arc::clone(&inventory), now);

@@ -1,7 +1,10 @@
 //! The enforcer's log beside refused attempts.
 
+use flow_model::decision::Decision;
 use flow_model::input::LoggedSyn;
+use flow_model::policies::NetworkPolicy;
 use flow_model::record::{Attempt, EnforcerStatement};
+use flow_model::testing::{Cluster, policy};
 
 use super::*;
 
@@ -65,6 +68,25 @@ fn without_a_line_nothing_is_claimed_and_the_refusal_is_soon_reported() {
     assert_eq!(attempts.len(), 1);
     assert_eq!((attempts[0].enforcer, &attempts[0].enforcer_policy), (None, &None));
     assert_eq!(attempts[0].drop_reason.as_deref(), Some("NETFILTER_DROP"));
+}
+
+/// The policies change while a refusal waits for its line.
+#[test]
+fn a_refusal_is_judged_by_the_policies_that_it_met() {
+    let Input::Cluster { inventory } = cluster() else { unreachable!() };
+    let with = |policy: NetworkPolicy| {
+        let policies = Cluster::default().policy(policy).inventory.policies;
+        Input::Cluster { inventory: Arc::new(Inventory { policies, ..Inventory::clone(&inventory) }) }
+    };
+    let mut engine = engine(true);
+    engine.handle(with(policy("postgres", "closed").ingress(&[])), at(0));
+    engine.handle(rejected(10), at(10));
+    engine.handle(dropped(10), at(10));
+    assert_eq!(attempts(&mut engine), []);
+    engine.handle(with(policy("postgres", "closed").ingress(&[""])), at(11));
+    let [attempt] = &attempts(&mut engine)[..] else { panic!("not one attempt") };
+    let verdict = attempt.verdict.as_ref().unwrap();
+    assert_eq!(verdict.decision, Decision::Deny, "{verdict:?}");
 }
 
 #[test]
