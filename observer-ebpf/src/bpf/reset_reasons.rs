@@ -15,9 +15,7 @@ use super::drops::{argument, read};
 use super::emit;
 use super::packet::{ACK, FIN, SYN};
 use super::settings::resets as layout;
-use super::tables::{RESET_REASONS, count_sent};
-
-const ANY: u64 = 0;
+use super::tables::{ANY, RESET_REASONS, count_sent};
 
 #[raw_tracepoint(tracepoint = "tcp_send_reset")]
 pub(super) fn flow_obs_resets(ctx: RawTracePointContext) -> i32 {

@@ -11,6 +11,9 @@ use observer_abi::{
     iface, lost, resets_sent, turnover, unattributed,
 };
 
+/// `BPF_ANY`: an update replaces an entry that exists.
+pub(super) const ANY: u64 = 0;
+
 /// Pending handshakes. When there are too many, the oldest yields, and [`TURNOVER`] tells how many did.
 #[map]
 pub(super) static CONNS: LruHashMap<ConnKey, ConnValue> = LruHashMap::with_max_entries(65_536, 0);

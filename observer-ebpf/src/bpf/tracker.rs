@@ -4,9 +4,8 @@ use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Van
 
 use super::emit::{self, now};
 use super::segment::{Segment, Sighting};
-use super::tables::{self, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
+use super::tables::{self, ANY, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
 
-const ANY: u64 = 0;
 /// A packet reaches its next hook much sooner than a host repeats a SYN: after 1 s, or 200 ms where an administrator has
 /// set the smallest time that Linux allows.
 const PASSAGE_NS: u64 = 150_000_000;

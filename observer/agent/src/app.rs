@@ -34,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::Options;
+use crate::netlink::links::Outlets;
 use crate::probes::{self, Hooks, btf, host};
 use crate::sink::metrics::MetricsConfig;
 use crate::sink::readiness::ReadinessGuard;
@@ -117,8 +118,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone());
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
-    let (uplinks_tx, uplinks) = watch::channel(BTreeSet::new());
-    follow::links(&options, inventories.clone(), (link_tx, uplinks_tx), tasks, cancel);
+    let (ethernet, uplinks) = watch::channel(BTreeSet::new());
+    follow::links(&options, inventories.clone(), Outlets { events: link_tx, ethernet }, tasks, cancel);
     checks::start(options.check, &inventories, &shared, &engine_tx, tasks, cancel);
     follow::neighbours(engine_tx.clone(), tasks, cancel);
     follow::resolution(Arc::clone(&shared), inventories, uplinks, tasks, cancel);

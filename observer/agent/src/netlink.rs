@@ -15,6 +15,7 @@ pub mod neighbours;
 mod nodes;
 pub mod peer;
 pub mod routes;
+mod rtnetlink;
 pub mod sock_diag;
 mod socket;
 #[cfg(test)]

@@ -61,9 +61,8 @@ impl AwaitingDrop {
 
     /// Releases all attempts that their drops have completed, oldest first.
     pub(super) fn all_completed(&mut self) -> Vec<AttemptSeen> {
-        let completed = |key: &SynKey| self.waiting.get(key).is_some_and(|seen| seen.drop_reason.is_some());
-        let keys: Vec<SynKey> = self.order.iter().map(|(_, key)| *key).filter(completed).collect();
-        keys.into_iter().filter_map(|key| self.waiting.remove(&key)).collect()
+        let keys: Vec<SynKey> = self.order.iter().map(|(_, key)| *key).collect();
+        keys.into_iter().filter_map(|key| self.release_completed(key)).collect()
     }
 
     /// Releases the attempts that waited long enough.

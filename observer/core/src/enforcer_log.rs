@@ -115,8 +115,7 @@ impl EnforcerLog {
 
 impl Logged {
     fn is_within(&self, seen: &AttemptSeen) -> bool {
-        let life = SignedDuration::from_nanos(i64::try_from(seen.latency_ns).unwrap_or(i64::MAX));
-        let (since, until) = (life.saturating_add(SLACK), SLACK);
+        let (since, until) = (seen.life().saturating_add(SLACK), SLACK);
         // Times may be any in a recording, so they are compared by their distance.
         let after = |line: Timestamp| line.duration_since(seen.time);
         after(self.last) >= -since && after(self.first) <= until

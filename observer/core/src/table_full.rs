@@ -39,10 +39,9 @@ impl TableFull {
         if self.periods.is_empty() || seen.outcome != Outcome::Unanswered || !by_netfilter {
             return None;
         }
-        let life = SignedDuration::from_nanos(i64::try_from(seen.latency_ns).unwrap_or(i64::MAX));
         // Times may be any in a recording, so they are compared by their distance.
         let overlaps = |(since, until): &(Timestamp, Timestamp)| {
-            until.duration_since(seen.time) >= -life
+            until.duration_since(seen.time) >= -seen.life()
                 && since.duration_since(seen.time) <= SignedDuration::ZERO
         };
         self.periods.iter().any(overlaps).then_some(LossCause::ConntrackFull)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
@@ -84,6 +84,14 @@ pub struct AttemptSeen {
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,
+}
+
+impl AttemptSeen {
+    /// Returns the time from its first SYN to its end, as far as `latency_ns` tells it.
+    #[must_use]
+    pub fn life(&self) -> SignedDuration {
+        SignedDuration::from_nanos(i64::try_from(self.latency_ns).unwrap_or(i64::MAX))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -179,14 +179,14 @@ fn vips_of_services(inventory: &Inventory) -> BTreeSet<IpAddr> {
 pub(super) fn links(
     options: &Options,
     inventories: watch::Receiver<Arc<Inventory>>,
-    (to, uplinks): (mpsc::Sender<node_links::LinkEvent>, watch::Sender<BTreeSet<u32>>),
+    to: node_links::Outlets,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) {
     let choice = UplinkChoice::parse(&options.uplink);
     let cancel = cancel.clone();
     tasks.spawn(async move {
-        if let Err(error) = node_links::follow(choice, inventories, to, uplinks, cancel.clone()).await {
+        if let Err(error) = node_links::follow(choice, inventories, to, cancel.clone()).await {
             error!(%error, "interfaces can't be followed");
             cancel.cancel();
         }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::netlink::rtnetlink::IFINFOMSG;
 use crate::netlink::wire::{attribute, attributes, text, u16_at, u32_at};
 
 const IFLA_ADDRESS: u16 = 1;
@@ -15,8 +16,6 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_VXLAN_LINK: u16 = 3;
 const IFLA_VXLAN_LOCAL: u16 = 4;
 const IFLA_VXLAN_LOCAL6: u16 = 17;
-/// `sizeof(struct ifinfomsg)`.
-const IFINFOMSG: usize = 16;
 /// `arphrd` of Ethernet.
 pub(super) const ARPHRD_ETHER: u16 = 1;
 const ARPHRD_LOOPBACK: u16 = 772;

@@ -23,15 +23,10 @@ use crate::netlink::link_message::LinkMessage;
 use crate::netlink::neighbours::address;
 use crate::netlink::nodes::Nodes;
 use crate::netlink::routes::{self, DELROUTE, NEWROUTE, Route};
+use crate::netlink::rtnetlink::{DELADDR, DELLINK, GETADDR, GETLINK, NEWADDR, NEWLINK};
 use crate::netlink::socket::{RECEIVE_BUFFER, Socket};
 use crate::netlink::wire::{Message, messages};
 
-const NEWLINK: u16 = 16;
-const DELLINK: u16 = 17;
-const GETLINK: u16 = 18;
-const NEWADDR: u16 = 20;
-const DELADDR: u16 = 21;
-const GETADDR: u16 = 22;
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 /// An empty `ifinfomsg` and `IFLA_EXT_MASK = RTEXT_FILTER_SKIP_STATS`: counters are most of a dump.
@@ -43,10 +38,19 @@ const EXT_MASK_HEADER: [u8; 4] = {
 /// Datagrams handled before their changes are reported, so that a storm can't hold them back.
 const BATCH: usize = 64;
 
-/// Sends every interface and its changes to `tx`, until `cancel` or until the receiver is closed. The interfaces that have
-/// an address of a Node in `cluster` lead to other nodes. Keeps in `uplinks` those uplinks that carry Ethernet frames.
+/// Where the interfaces are reported.
+#[derive(Debug)]
+pub struct Outlets {
+    /// Every interface and its changes.
+    pub events: Sender<LinkEvent>,
+    /// The uplinks that carry Ethernet frames.
+    pub ethernet: watch::Sender<BTreeSet<u32>>,
+}
+
+/// Reports every interface and its changes, until `cancel` or until the receiver of events is closed. The interfaces that
+/// have an address of a Node in `cluster` lead to other nodes.
 ///
-/// Runs in the network namespace of the thread that first polls it. While `tx` is full, notifications wait in the
+/// Runs in the network namespace of the thread that first polls it. While the queue of events is full, notifications wait in the
 /// kernel's buffer. When that overflows, everything is dumped again and only the differences are sent.
 ///
 /// # Errors
@@ -54,17 +58,16 @@ const BATCH: usize = 64;
 pub async fn follow(
     config: UplinkChoice,
     cluster: watch::Receiver<Arc<Inventory>>,
-    tx: Sender<LinkEvent>,
-    uplinks: watch::Sender<BTreeSet<u32>>,
+    to: Outlets,
     cancel: CancellationToken,
 ) -> Result<(), NetlinkError> {
-    follow_with(config, cluster, (tx, uplinks), cancel, RECEIVE_BUFFER).await
+    follow_with(config, cluster, to, cancel, RECEIVE_BUFFER).await
 }
 
 async fn follow_with(
     config: UplinkChoice,
     cluster: watch::Receiver<Arc<Inventory>>,
-    (tx, uplinks): (Sender<LinkEvent>, watch::Sender<BTreeSet<u32>>),
+    Outlets { events: tx, ethernet }: Outlets,
     cancel: CancellationToken,
     buffer: usize,
 ) -> Result<(), NetlinkError> {
@@ -78,7 +81,7 @@ async fn follow_with(
         stale: Stale::default(),
         nodes: Nodes::new(cluster),
         logged: BTreeMap::new(),
-        ethernet: uplinks,
+        ethernet,
     };
     tokio::select! {
         () = cancel.cancelled() => Ok(()),

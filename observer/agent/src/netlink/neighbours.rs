@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub(super) use self::message::{Place, address};
-use self::table::{GETADDR, GETLINK, GETNEIGH, Table};
+use self::table::{GETNEIGH, Table};
 use crate::netlink::error::NetlinkError;
+use crate::netlink::rtnetlink::{GETADDR, GETLINK};
 use crate::netlink::socket::Socket;
 use crate::netlink::wire::messages;
 

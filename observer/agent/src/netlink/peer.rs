@@ -14,18 +14,10 @@ use nix::sys::socket::SockProtocol;
 use crate::netlink::error::NetlinkError;
 use crate::netlink::link_message::namespace_of_peer;
 use crate::netlink::neighbours::address;
+use crate::netlink::rtnetlink::{AF_INET, AF_INET6, GETADDR, GETLINK, IFADDRMSG, IFINFOMSG, NEWADDR};
 use crate::netlink::socket::Socket;
 use crate::netlink::wire::put;
 
-const GETLINK: u16 = 18;
-const NEWADDR: u16 = 20;
-const GETADDR: u16 = 22;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-/// `sizeof(struct ifinfomsg)`.
-const IFINFOMSG: usize = 16;
-/// `sizeof(struct ifaddrmsg)`.
-const IFADDRMSG: usize = 8;
 const IFA_TARGET_NETNSID: u16 = 10;
 
 /// Returns the addresses of the pod behind an interface, without those of its loopback and link-local ones; none where the

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use nix::sys::socket::SockProtocol;
 
 use crate::netlink::error::NetlinkError;
+use crate::netlink::rtnetlink::{AF_INET, AF_INET6, octets};
 use crate::netlink::socket::Socket;
 use crate::netlink::wire::{attributes, put, u16_at, u32_at};
 
@@ -15,8 +16,6 @@ pub(super) const NEWROUTE: u16 = 24;
 /// `RTM_DELROUTE`.
 pub(super) const DELROUTE: u16 = 25;
 const GETROUTE: u16 = 26;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 const TABLE_MAIN: u32 = 254;
 /// The kernel's own table of local addresses.
 const TABLE_LOCAL: u32 = 255;
@@ -45,12 +44,9 @@ pub async fn pod_facing_prefixes(ifindexes: &BTreeSet<u32>) -> Result<BTreeSet<I
 /// Returns the interface by which this machine reaches `ip` without a gateway; `None` for its own addresses, and where it
 /// sends through a gateway or not at all. It asks for the route that a packet of this machine would take.
 pub(super) fn direct(socket: &mut Socket, ip: IpAddr) -> Option<u32> {
-    let (family, len, octets) = match ip {
-        IpAddr::V4(ip) => (AF_INET, 32, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (AF_INET6, 128, ip.octets().to_vec()),
-    };
+    let (family, octets) = octets(ip);
     let mut body = vec![0; RTMSG];
-    (body[0], body[1]) = (family, len);
+    (body[0], body[1]) = (family, if ip.is_ipv4() { 32 } else { 128 });
     put(&mut body, RTA_DST, &octets);
     // An error is an answer as well: there is no route.
     socket.ask(GETROUTE, &body, without_gateway).ok().flatten()

@@ -99,9 +99,7 @@ impl<'a> AttemptSentences<'a> {
     }
 
     fn cannot_reach(&self, why: &str) -> String {
-        let by = self.probe.map(|probe| format!(" (probably the kubelet's {})", probe.kind.name()));
-        let Attempt { src, dst, .. } = self.attempt;
-        format!("{} can't reach {}{}: {why}", who(src), whom(dst), by.unwrap_or_default())
+        cannot_reach(self.attempt, self.probe, why)
     }
 
     fn stopped(&self) -> &'static str {
@@ -162,11 +160,12 @@ impl<'a> AttemptSentences<'a> {
 pub(super) fn denied(attempt: &Attempt) -> String {
     let explanation = attempt.verdict.as_ref().map_or("refused", |verdict| &verdict.explanation);
     let silent = if attempt.outcome == Outcome::Unanswered { "; SYNs get no answer" } else { "" };
-    cannot_reach(attempt, &format!("{explanation}{silent}"))
+    cannot_reach(attempt, None, &format!("{explanation}{silent}"))
 }
 
-fn cannot_reach(attempt: &Attempt, why: &str) -> String {
-    format!("{} can't reach {}: {why}", who(&attempt.src), whom(&attempt.dst))
+fn cannot_reach(attempt: &Attempt, probe: Option<Probe>, why: &str) -> String {
+    let by = probe.map(|probe| format!(" (probably the kubelet's {})", probe.kind.name()));
+    format!("{} can't reach {}{}: {why}", who(&attempt.src), whom(&attempt.dst), by.unwrap_or_default())
 }
 
 /// Returns the sentence about open connections that would be refused now, and about the change that caused it.

@@ -34,7 +34,8 @@ impl Watch {
         let cancel = CancellationToken::new();
         let (cluster, inventories) = watch::channel(Arc::default());
         let (uplinks, ethernet) = watch::channel(BTreeSet::new());
-        let task = tokio::spawn(follow_with(choice, inventories, (tx, uplinks), cancel.clone(), buffer));
+        let to = Outlets { events: tx, ethernet: uplinks };
+        let task = tokio::spawn(follow_with(choice, inventories, to, cancel.clone(), buffer));
         let mut watch = Self { rx, cancel, task, cluster, ethernet };
         let mut before = Vec::new();
         loop {

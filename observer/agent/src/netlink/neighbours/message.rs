@@ -4,14 +4,11 @@ use std::net::IpAddr;
 
 use flow_model::mac::Mac;
 
+use crate::netlink::rtnetlink::{AF_INET, AF_INET6, IFADDRMSG, octets};
 use crate::netlink::wire::{attributes, put, u16_at, u32_at};
 
-pub(super) const AF_INET: u8 = 2;
-pub(super) const AF_INET6: u8 = 10;
 /// `sizeof(struct ndmsg)`.
 pub(super) const NDMSG: usize = 12;
-/// `sizeof(struct ifaddrmsg)`.
-pub(super) const IFADDRMSG: usize = 8;
 pub(super) const NDA_DST: u16 = 1;
 pub(super) const NDA_LLADDR: u16 = 2;
 pub(super) const IFA_ADDRESS: u16 = 1;
@@ -43,10 +40,7 @@ pub(super) fn neighbour(body: &[u8]) -> Option<(Place, Option<Mac>)> {
 
 /// Returns the body of a request for an entry without a link-layer address, which the kernel then looks for.
 pub(super) fn wanted((interface, at): Place) -> Vec<u8> {
-    let (family, octets) = match at {
-        IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
-    };
+    let (family, octets) = octets(at);
     let mut body = vec![0; NDMSG];
     body[0] = family;
     body[4..8].copy_from_slice(&interface.to_ne_bytes());

@@ -7,15 +7,8 @@ use flow_model::mac::Mac;
 
 use crate::netlink::link_message::{ARPHRD_ETHER, LinkMessage};
 use crate::netlink::neighbours::message::{Place, address, neighbour};
+use crate::netlink::rtnetlink::{DELADDR, DELLINK, NEWADDR, NEWLINK};
 
-const NEWLINK: u16 = 16;
-const DELLINK: u16 = 17;
-/// `RTM_GETLINK`.
-pub(super) const GETLINK: u16 = 18;
-const NEWADDR: u16 = 20;
-const DELADDR: u16 = 21;
-/// `RTM_GETADDR`.
-pub(super) const GETADDR: u16 = 22;
 /// `RTM_NEWNEIGH`.
 pub(super) const NEWNEIGH: u16 = 28;
 const DELNEIGH: u16 = 29;

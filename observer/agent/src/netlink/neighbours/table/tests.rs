@@ -3,9 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::netlink::neighbours::message::{
-    AF_INET, AF_INET6, IFA_ADDRESS, IFA_LOCAL, NDA_DST, NDA_LLADDR, NDMSG,
-};
+use crate::netlink::neighbours::message::{IFA_ADDRESS, IFA_LOCAL, NDA_DST, NDA_LLADDR, NDMSG};
+use crate::netlink::rtnetlink::{AF_INET, AF_INET6};
 
 const ETH: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 2];
