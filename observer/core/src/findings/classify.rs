@@ -75,7 +75,8 @@ pub(super) fn read(facts: &AttemptFacts<'_>, grace: SignedDuration, node: &str) 
         (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, sentences.unreachable(signal)),
     };
     // The kubelet reports what its probes find, and acts on it.
-    let severity = if facts.probe.is_some() && kind != PolicyDenied { Severity::Info } else { severity };
+    let of_probe = facts.probe.is_some() && matches!(kind, ServiceRefused | Unanswered);
+    let severity = if of_probe { Severity::Info } else { severity };
     Reading::Failure(Failure { kind, severity, summary })
 }
 

@@ -139,11 +139,13 @@ fn a_service_without_ready_backends(
     assert!(!finding.summary.contains("no ready backend"), "{}", finding.summary);
 }
 
-/// The kubelet says itself what its probes find, so nobody is warned. What policies refuse is no probe's failure.
+/// The kubelet says itself what its probes find, so nobody is warned. What policies refuse is no probe's
+/// failure, and a firewall that stops what they allow is worth a warning whoever meets it.
 #[rstest]
 #[case("refused rst", Allow, Severity::Info)]
 #[case("unanswered", Allow, Severity::Info)]
 #[case("rejected icmp-port-unreachable", Deny, Severity::Warning)]
+#[case("rejected icmp-port-unreachable", Allow, Severity::Warning)]
 fn a_failing_probe_is_called_one(#[case] how: &str, #[case] decision: Decision, #[case] severity: Severity) {
     let attempt = ended(how, decision);
     let probe = Some(Probe { kind: ProbeKind::Readiness, port: attempt.dst.port });
