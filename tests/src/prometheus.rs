@@ -1,10 +1,10 @@
 //! Debian's Prometheus and Alertmanager with the rules that ship, in a namespace of their own.
 
 mod relay;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -87,7 +87,8 @@ impl Monitor {
         let ns = Netns::new(guard, "monitor")?;
         let dir = guard.dir().join("monitor");
         fs::create_dir_all(&dir)?;
-        let webhook = Webhook::start(&ns, webhook_at)?;
+        let listener = ns.run(|| TcpListener::bind(webhook_at));
+        let webhook = Webhook::start(listener.with_context(|| format!("listen on {webhook_at}"))?)?;
         let ports = 9500_u16..;
         let relays: Vec<Relay> = targets
             .iter()
@@ -95,8 +96,9 @@ impl Monitor {
             .map(|(target, port)| Relay::start(&ns, local(port), target.ns, target.at))
             .collect::<Result<_>>()?;
         let alertmanager = alertmanager(&ns, &dir, alertmanager_at, webhook_at)?;
-        let scraped = targets.iter().zip(&relays).map(|(target, relay)| (target.name, relay.at()));
-        let prometheus = prometheus(&ns, &dir, prometheus_at, alertmanager_at, &scraped.collect::<Vec<_>>())?;
+        let scraped = targets.iter().zip(&relays).map(|(target, relay)| Ok((target.name, relay.at()?)));
+        let scraped: Vec<_> = scraped.collect::<Result<_>>()?;
+        let prometheus = prometheus(&ns, &dir, prometheus_at, alertmanager_at, &scraped)?;
         let monitor = Self { prometheus, _alertmanager: alertmanager, webhook, _relays: relays, ns };
         monitor.wait_query("sum(up)", |up| up == targets.len() as f64)?;
         Ok(monitor)
@@ -160,14 +162,7 @@ impl Monitor {
 
 fn alertmanager(ns: &Netns, dir: &Path, at: SocketAddr, webhook: SocketAddr) -> Result<Daemon> {
     let config = dir.join("alertmanager.yml");
-    let receiver = json!({
-        "name": "test",
-        "webhook_configs": [{"url": format!("http://{webhook}/"), "send_resolved": true}],
-    });
-    let route = json!({
-        "receiver": "test", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h",
-    });
-    write(&config, &json!({"route": route, "receivers": [receiver]}))?;
+    write(&config, &alertmanager_config(webhook))?;
     let mut command = Command::new("prometheus-alertmanager");
     command
         .arg(format!("--config.file={}", config.display()))
@@ -175,6 +170,18 @@ fn alertmanager(ns: &Netns, dir: &Path, at: SocketAddr, webhook: SocketAddr) -> 
         .arg(format!("--web.listen-address={at}"))
         .arg("--cluster.listen-address=");
     Daemon::start(ns, command, dir.join("alertmanager.log"), at)
+}
+
+/// Returns the configuration of an Alertmanager that passes every alert on at once, and its end.
+pub(crate) fn alertmanager_config(webhook: SocketAddr) -> Value {
+    let receiver = json!({
+        "name": "test",
+        "webhook_configs": [{"url": format!("http://{webhook}/"), "send_resolved": true}],
+    });
+    let route = json!({
+        "receiver": "test", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h",
+    });
+    json!({"route": route, "receivers": [receiver]})
 }
 
 fn prometheus(

@@ -19,10 +19,10 @@ impl Relay {
         let target_ns = target_ns.clone();
         // A connection that can't be carried on is closed: the scrape fails, as it should.
         let serve = move |stream| drop(carry(stream, &target_ns, target));
-        Ok(Self(Acceptor::start(ns, listener, serve)?))
+        Ok(Self(Acceptor::start(listener, serve)?))
     }
 
-    pub(super) fn at(&self) -> SocketAddr {
+    pub(super) fn at(&self) -> Result<SocketAddr> {
         self.0.at()
     }
 }

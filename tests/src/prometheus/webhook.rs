@@ -2,15 +2,15 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use nix::sys::socket::{Shutdown, shutdown};
 use serde_json::Value;
-
-use crate::netns::Netns;
 
 /// The time after which a silent client is dropped, so that it doesn't block the receiver.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,42 +21,40 @@ const MAX_BODY: u64 = 4 << 20;
 /// Accepts connections on a thread that ends with it.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    at: SocketAddr,
-    ns: Netns,
+    listener: TcpListener,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Acceptor {
     pub(super) fn start(
-        ns: &Netns,
         listener: TcpListener,
         mut serve: impl FnMut(TcpStream) + Send + 'static,
     ) -> Result<Self> {
-        let at = listener.local_addr()?;
+        let accepting = listener.try_clone()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
+            for stream in accepting.incoming() {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
                 stream.map(&mut serve).unwrap_or_default();
             }
         });
-        Ok(Self { at, ns: ns.clone(), stop, thread: Some(thread) })
+        Ok(Self { listener, stop, thread: Some(thread) })
     }
 
-    pub(super) fn at(&self) -> SocketAddr {
-        self.at
+    pub(super) fn at(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
     }
 }
 
 impl Drop for Acceptor {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread, which then sees the flag.
-        let woken = self.ns.run(|| TcpStream::connect_timeout(&self.at, TIMEOUT)).is_ok();
+        // Wakes the thread: accept(2) fails on a socket that doesn't listen any more.
+        let woken = shutdown(self.listener.as_raw_fd(), Shutdown::Both).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken) {
             drop(thread.join());
         }
@@ -65,24 +63,25 @@ impl Drop for Acceptor {
 
 /// Keeps every alert of a notification.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     alerts: Arc<Mutex<Vec<Value>>>,
     _acceptor: Acceptor,
 }
 
 impl Webhook {
-    pub(super) fn start(ns: &Netns, at: SocketAddr) -> Result<Self> {
-        let listener = ns.run(|| TcpListener::bind(at)).with_context(|| format!("listen on {at}"))?;
+    /// Receives at a socket, which may be of any network namespace.
+    pub(crate) fn start(listener: TcpListener) -> Result<Self> {
         let alerts = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&alerts);
         let serve = move |stream: TcpStream| {
             let received = receive(&stream).unwrap_or_default();
             kept.lock().unwrap_or_else(PoisonError::into_inner).extend(received);
         };
-        Ok(Self { alerts, _acceptor: Acceptor::start(ns, listener, serve)? })
+        Ok(Self { alerts, _acceptor: Acceptor::start(listener, serve)? })
     }
 
-    pub(super) fn received(&self) -> Vec<Value> {
+    /// Returns every alert received so far, oldest first; repeated ones again.
+    pub(crate) fn received(&self) -> Vec<Value> {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

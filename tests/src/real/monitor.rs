@@ -1,6 +1,10 @@
-//! Debian's Prometheus on the nodes' LAN, with the rules that ship.
+//! Debian's Prometheus and Alertmanager on the nodes' LAN, with the rules that ship, and who is notified.
+
+mod notified;
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -8,24 +12,37 @@ use serde_json::{Value, json};
 
 use super::process::Process;
 use super::{CLIENT, Cluster};
-use crate::prometheus::{RULES, escape, hurried};
+use crate::prometheus::webhook::Webhook;
+use crate::prometheus::{RULES, alertmanager_config, escape, hurried};
 use crate::wait;
 
 /// The time that an alert gets: a scrape, an evaluation, and the shortened windows.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Prometheus that scrapes every node's agent. Dropping it ends it.
+/// Where Prometheus, Alertmanager and the receiver listen in the LAN client's namespace.
+const PROMETHEUS: SocketAddr = local(9090);
+const ALERTMANAGER: SocketAddr = local(9093);
+const RECEIVER: SocketAddr = local(9095);
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+/// Prometheus that scrapes every node's agent, and the way of its alerts. Dropping it ends it.
 #[derive(Debug)]
 pub struct Monitor<'a> {
     cluster: &'a Cluster,
+    // In this order: the servers end before those they talk to.
     prometheus: Process,
+    alertmanager: Process,
+    webhook: Webhook,
 }
 
 impl<'a> Monitor<'a> {
-    /// Starts it, and waits until it has scraped every agent.
+    /// Starts everything, and waits until Prometheus has scraped every agent.
     ///
     /// # Errors
-    /// Fails when it is not installed, ends, or can't scrape.
+    /// Fails when a program is not installed, ends, or can't scrape.
     pub fn start(cluster: &'a Cluster) -> Result<Self> {
         let dir = cluster.dir().join("monitor");
         // What an earlier one remembers is of another scenario.
@@ -33,33 +50,27 @@ impl<'a> Monitor<'a> {
             fs::remove_dir_all(&dir)?;
         }
         fs::create_dir_all(&dir)?;
-        fs::write(dir.join("rules.yaml"), hurried(&fs::read_to_string(RULES).context(RULES)?))?;
         let nodes = cluster.node_addresses()?;
-        let targets: Vec<String> = nodes.iter().map(|ip| format!("{ip}:9477")).collect();
-        let config = json!({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": "flow-observer", "static_configs": [{"targets": targets}]}],
-        });
-        let path = dir.join("prometheus.yml");
-        fs::write(&path, serde_yaml_ng::to_string(&config)?)?;
-        let args = [
-            format!("--config.file={}", path.display()),
-            format!("--storage.tsdb.path={}", dir.join("data").display()),
-            "--web.listen-address=127.0.0.1:9090".to_owned(),
-        ];
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let monitor = Self { cluster, prometheus: cluster.start(CLIENT, "prometheus", &args)? };
-        let up = || (monitor.query("sum(up)").ok()? == [nodes.len() as f64]).then_some(());
-        wait::until("Prometheus to scrape every agent", PATIENCE, up)
-            .with_context(|| monitor.prometheus.log())?;
+        let webhook = Webhook::start(cluster.listen(CLIENT, RECEIVER)?)?;
+        let alertmanager = alertmanager(cluster, &dir)?;
+        let monitor = Self { cluster, prometheus: prometheus(cluster, &dir, &nodes)?, alertmanager, webhook };
+        monitor.wait_ready(nodes.len())?;
         Ok(monitor)
     }
 
+    fn wait_ready(&self, agents: usize) -> Result<()> {
+        wait::until("Alertmanager to be ready", PATIENCE, || self.fetch(ALERTMANAGER, "-/ready").ok())
+            .with_context(|| self.alertmanager.log())?;
+        let up = || (self.query("sum(up)").ok()? == [agents as f64]).then_some(());
+        wait::until("Prometheus to scrape every agent", PATIENCE, up).with_context(|| self.prometheus.log())
+    }
+
+    fn fetch(&self, at: SocketAddr, path: &str) -> Result<String> {
+        self.cluster.on(CLIENT, &format!("busybox wget -qO- 'http://{at}/{path}'"))
+    }
+
     fn ask(&self, path: &str) -> Result<Value> {
-        let answer =
-            self.cluster.on(CLIENT, &format!("busybox wget -qO- 'http://127.0.0.1:9090/api/v1/{path}'"))?;
-        Ok(serde_json::from_str(&answer)?)
+        Ok(serde_json::from_str(&self.fetch(PROMETHEUS, &format!("api/v1/{path}"))?)?)
     }
 
     fn samples(&self, expression: &str) -> Result<Vec<Value>> {
@@ -108,4 +119,38 @@ impl<'a> Monitor<'a> {
         wait::until(&format!("alert {name} {what}"), PATIENCE, wanted)
             .with_context(|| format!("firing: {:?}", self.firing()))
     }
+}
+
+fn alertmanager(cluster: &Cluster, dir: &Path) -> Result<Process> {
+    let config = dir.join("alertmanager.yml");
+    fs::write(&config, serde_yaml_ng::to_string(&alertmanager_config(RECEIVER))?)?;
+    let args = [
+        format!("--config.file={}", config.display()),
+        format!("--storage.path={}", dir.join("alertmanager").display()),
+        format!("--web.listen-address={ALERTMANAGER}"),
+        "--cluster.listen-address=".to_owned(),
+    ];
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    cluster.start(CLIENT, "prometheus-alertmanager", &args)
+}
+
+fn prometheus(cluster: &Cluster, dir: &Path, nodes: &[String]) -> Result<Process> {
+    fs::write(dir.join("rules.yaml"), hurried(&fs::read_to_string(RULES).context(RULES)?))?;
+    let targets: Vec<String> = nodes.iter().map(|ip| format!("{ip}:9477")).collect();
+    let config = json!({
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [ALERTMANAGER.to_string()]}]}]},
+        "scrape_configs": [{"job_name": "flow-observer", "static_configs": [{"targets": targets}]}],
+    });
+    let path = dir.join("prometheus.yml");
+    fs::write(&path, serde_yaml_ng::to_string(&config)?)?;
+    let args = [
+        format!("--config.file={}", path.display()),
+        format!("--storage.tsdb.path={}", dir.join("data").display()),
+        format!("--web.listen-address={PROMETHEUS}"),
+        "--rules.alert.resend-delay=1s".to_owned(),
+    ];
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    cluster.start(CLIENT, "prometheus", &args)
 }

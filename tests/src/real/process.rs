@@ -1,12 +1,15 @@
 //! Programs that run beside the scenarios, in the network of a node or of the LAN client.
 
 use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -52,6 +55,24 @@ impl Cluster {
             .process_group(0);
         let child = command.spawn().with_context(|| format!("start {command:?}"))?;
         Ok(Process { child, log })
+    }
+
+    /// Listens in the network of a node or of [`super::CLIENT`].
+    ///
+    /// # Errors
+    /// Fails when there is no such node, or the address is taken.
+    pub fn listen(&self, node: &str, at: SocketAddr) -> Result<TcpListener> {
+        let name = self.on(node, "ip netns identify $$")?;
+        let path = Path::new("/run/netns").join(name.trim());
+        let namespace = File::open(&path).with_context(|| path.display().to_string())?;
+        let listen = move || -> Result<TcpListener> {
+            setns(&namespace, CloneFlags::CLONE_NEWNET)?;
+            Ok(TcpListener::bind(at)?)
+        };
+        // A thread of its own: it doesn't leave the namespace again.
+        let listener =
+            thread::spawn(listen).join().map_err(|_| anyhow!("the thread that listens has ended"))?;
+        listener.with_context(|| format!("listen on {at} of {node}"))
     }
 
     /// Starts a client on the LAN that keeps one connection to `address` and sends a line every 100 ms.

@@ -110,9 +110,8 @@ fn incident(cluster: &Cluster) -> Result<Told> {
     ended(cluster)?;
     let log = cluster.kubectl(&format!("-n {APPS} logs {stays}"))?;
     ensure!(log.matches("connected from").count() == 1, "{stays} lost its connection: {log}");
-    for name in ["FlowObserverLatentDenial", "FlowObserverPolicyDenied"] {
-        monitor.wait_alert(name, false)?;
-    }
+    monitor.notified_exactly(&["FlowObserverLatentDenial", "FlowObserverPolicyDenied"])?;
+    monitor.each_notified_once()?;
     places.finish()?;
     namespaces.finish()?;
     let text = |error: anyhow::Error| format!("{error:#}");

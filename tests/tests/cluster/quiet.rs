@@ -33,11 +33,15 @@ const CLIENT: &str = include_str!("manifests/client.yaml");
 /// Starts the server and its client, connected, runs `body`, and checks that nobody was warned, also not by the end of it
 /// all.
 fn quietly(cluster: &Cluster, namespace: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    heard(cluster, namespace, |_| body())
+}
+
+fn heard(cluster: &Cluster, namespace: &str, body: impl FnOnce(&Listener<'_>) -> Result<()>) -> Result<()> {
     let listener = Listener::start(cluster, namespace)?;
     let names = [namespace];
     let temporary = cluster.temporary(&names);
     started(cluster, namespace)?;
-    body()?;
+    body(&listener)?;
     listener.heard_nothing()?;
     temporary.finish()?;
     listener.heard_nothing()
@@ -95,17 +99,19 @@ fn crashing(cluster: &Cluster) -> Result<()> {
     })
 }
 
-/// The kubelet tries a port where nothing listens.
+/// The kubelet tries a port where nothing listens, and tells of that itself.
 fn probing(cluster: &Cluster) -> Result<()> {
-    let namespace = cluster.temporary(&["quiet-port"]);
-    started(cluster, "quiet-port")?;
-    cluster.kubectl(
-        "-n quiet-port patch deployment server --type=json \
-         -p=[{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/0/readinessProbe\",\"value\":{\"tcpSocket\":{\"port\":9}}}]",
-    )?;
-    let refused = cluster.wait_finding("quiet-port", ("service_refused", "active"), PATIENCE, |_| true)?;
-    ensure!(refused["severity"] == "info" && summary(&refused).contains("probe"), "{refused}");
-    namespace.finish()
+    heard(cluster, "quiet-port", |listener| {
+        cluster.kubectl(
+            "-n quiet-port patch deployment server --type=json \
+             -p=[{\"op\":\"replace\",\"path\":\"/spec/template/spec/containers/0/readinessProbe\",\"value\":{\"tcpSocket\":{\"port\":9},\"periodSeconds\":1}}]",
+        )?;
+        let refused =
+            cluster.wait_finding("quiet-port", ("service_refused", "active"), PATIENCE, |_| true)?;
+        ensure!(refused["severity"] == "info" && summary(&refused).contains("probe"), "{refused}");
+        // The number of refusals at which a client would be alerted on.
+        listener.wait_refusals("quiet-port", 8.0)
+    })
 }
 
 fn job(cluster: &Cluster) -> Result<()> {

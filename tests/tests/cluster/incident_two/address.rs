@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use lab::findings::{says, summary};
-use lab::real::{Cluster, Finding, Undo};
+use lab::real::{Cluster, Finding, Process, Undo};
 use lab::wait;
 use serde_json::Value;
 
@@ -92,4 +92,13 @@ pub(super) fn speaker(cluster: &Cluster, node: &str) -> Result<String> {
     let pods = cluster.list(&format!("pods {SPEAKERS} --field-selector=spec.nodeName={node}"))?;
     let name = pods.iter().find_map(|pod| pod["metadata"]["name"].as_str());
     name.map(str::to_owned).with_context(|| format!("no speaker on {node}"))
+}
+
+/// Eight clients with an open connection each.
+pub(super) fn connected(cluster: &Cluster, ip: &str) -> Result<Vec<Process>> {
+    let clients: Vec<_> = (0..8).map(|_| cluster.hold(&format!("{ip}:80"))).collect::<Result<_>>()?;
+    wait::until("eight open connections", SOON, || {
+        clients.iter().all(|client| client.log().contains("connected from")).then_some(())
+    })?;
+    Ok(clients)
 }

@@ -10,11 +10,7 @@ use super::{EXCLUDED, NAMESPACE, SOON, VIP, address, install};
 pub(super) fn deleted(cluster: &Cluster) -> Result<()> {
     let before = cluster.wait_claimant(VIP, SOON, |_| true)?;
     let moved = address::moves(cluster, VIP)?;
-    let clients: Result<Vec<_>> = (0..8).map(|_| cluster.hold(&format!("{VIP}:80"))).collect();
-    let clients = clients?;
-    wait::until("eight open connections", SOON, || {
-        clients.iter().all(|client| client.log().contains("connected from")).then_some(())
-    })?;
+    let clients = address::connected(cluster, VIP)?;
     // Its daemon set starts another, which takes the address back.
     let speaker = address::speaker(cluster, &before)?;
     cluster.kubectl(&format!("-n metallb-system delete pod {speaker} --wait=false"))?;
@@ -44,7 +40,7 @@ pub(super) fn drained(cluster: &Cluster) -> Result<()> {
 }
 
 /// Excludes a node from announcing addresses.
-fn excluded<'a>(cluster: &'a Cluster, node: &'a str) -> Result<Undo<'a>> {
+pub(super) fn excluded<'a>(cluster: &'a Cluster, node: &'a str) -> Result<Undo<'a>> {
     let undo = Undo::new(move || cluster.kubectl(&format!("label node {node} {EXCLUDED}-")).map(drop));
     cluster.kubectl(&format!("label node {node} {EXCLUDED}=true"))?;
     Ok(undo)

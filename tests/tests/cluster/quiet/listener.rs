@@ -1,7 +1,8 @@
 //! Hears every warning about a namespace: findings, Events also when they are gone again, and alerts.
 
-use anyhow::{Result, ensure};
-use lab::real::{Cluster, Monitor, Process};
+use anyhow::{Context as _, Result, ensure};
+use lab::real::{Cluster, Monitor, PATIENCE, Process};
+use lab::wait;
 use serde_json::Value;
 
 fn kinds(findings: &[&Value]) -> String {
@@ -34,13 +35,18 @@ impl<'a> Listener<'a> {
         ensure!(ours.is_empty(), "somebody was warned: {ours:#?}");
         // The kubelets' and controllers' own Events show that the watch works.
         ensure!(!events.is_empty(), "the watch saw no Event at all");
-        let alerts = self.monitor.fired()?;
-        let about = |alert: &&Value| {
-            alert.as_object().is_some_and(|labels| labels.values().any(|label| label == self.namespace))
-        };
-        let alerts: Vec<&Value> = alerts.iter().filter(about).collect();
-        ensure!(alerts.is_empty(), "somebody was warned: {alerts:#?}");
+        let (fired, notified) = (self.monitor.fired()?, self.monitor.notified());
+        ensure!(fired.is_empty() && notified.is_empty(), "somebody was alerted: {fired:#?} {notified:#?}");
         Ok(())
+    }
+
+    /// Waits until Prometheus has counted so many refused connections to a namespace.
+    pub(crate) fn wait_refusals(&self, namespace: &str, wanted: f64) -> Result<()> {
+        let counter = "flow_observer:connection_attempts:increase5m";
+        let query = format!(r#"max({counter}{{outcome="refused",dst_namespace="{namespace}"}})"#);
+        let seen = || self.monitor.query(&query).ok()?.iter().any(|seen| *seen >= wanted).then_some(());
+        wait::until("refused connections", PATIENCE, seen)
+            .with_context(|| format!("{:?}", self.monitor.query(&query)))
     }
 
     /// All Events so far. The last may be half written.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, FindingKind, State};
+use flow_model::finding::{Finding, FindingKind, Severity, State};
 use flow_model::object_ref::joined;
 use flow_model::record::Endpoint;
 use prometheus_client::collector::Collector;
@@ -28,9 +28,10 @@ const ACTIVE: Spec = Spec {
         Label::text("dst_port", "the server's own port; empty where the finding has no server"),
         Label::text("policy", "`namespace/name` of the policies, joined with `, `"),
         Label::text("vip", "the address; empty for findings that are not about one"),
+        Label::one_of("severity", Severity::VARIANTS),
     ]],
     unit: "findings",
-    changes: "when a finding appears, changes its policies or is resolved; its series disappears then",
+    changes: "when a finding appears, changes its policies or severity, or is resolved; its series disappears then",
     bound: "the findings kept, at most 1,000",
 };
 
@@ -50,6 +51,7 @@ struct Subject {
     /// The policies, joined with commas: a series per policy would make two alerts of one refusal.
     policy: String,
     vip: ArcStr,
+    severity: Severity,
 }
 
 impl Subject {
@@ -62,10 +64,11 @@ impl Subject {
             dst_port: finding.dst.as_ref().map_or(ArcStr::new(), |dst| arcstr::format!("{}", dst.own_port())),
             policy: joined(&finding.policies),
             vip: finding.vip.clone().unwrap_or_default(),
+            severity: finding.severity,
         }
     }
 
-    fn labels(&self) -> [(&'static str, &str); 8] {
+    fn labels(&self) -> [(&'static str, &str); 9] {
         [
             ("kind", self.kind.as_str()),
             ("src_namespace", &self.src.namespace),
@@ -75,6 +78,7 @@ impl Subject {
             ("dst_port", &self.dst_port),
             ("policy", &self.policy),
             ("vip", &self.vip),
+            ("severity", self.severity.as_str()),
         ]
     }
 }

@@ -7,7 +7,7 @@ fn a_finding_names_its_subject() {
     let labels = Subject::new(&denied);
     assert_eq!(
         labels.labels().map(|(_, value)| value),
-        ["policy_denied", "web", "front", "data", "db", "5432", "data/a, data/b", ""]
+        ["policy_denied", "web", "front", "data", "db", "5432", "data/a, data/b", "", "warning"]
     );
 }
 
@@ -24,6 +24,6 @@ fn a_vip_has_no_sides() {
     let labels = Subject::new(&vip);
     assert_eq!(
         labels.labels().map(|(_, value)| value),
-        ["vip_conflict", "", "", "", "", "", "", "10.0.20.200"]
+        ["vip_conflict", "", "", "", "", "", "", "10.0.20.200", "warning"]
     );
 }

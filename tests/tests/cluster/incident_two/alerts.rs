@@ -1,0 +1,49 @@
+//! What somebody on call is sent about an address that moves.
+
+use anyhow::{Context as _, Result};
+use lab::real::{Cluster, Monitor};
+use lab::wait;
+
+use super::{NAMESPACE, SOON, VIP, address, moves};
+
+const BURSTS: &str = "FlowObserverResetsAfterVipMove";
+const FLAP: &str = "FlowObserverVipFlapping";
+/// The alert begins with the third move within its window; some of the moves may take longer.
+const MOST: usize = 8;
+
+/// One move resets open connections; then the address goes to and fro.
+pub(super) fn flapping(cluster: &Cluster) -> Result<()> {
+    cluster.wait_claimant(VIP, SOON, |_| true)?;
+    let monitor = Monitor::start(cluster)?;
+    let clients = address::connected(cluster, VIP)?;
+    to_and_fro(cluster)?;
+    cluster.wait_finding(NAMESPACE, ("rst_burst", "active"), SOON, |_| true)?;
+    monitor.wait_alert(BURSTS, true)?;
+    for _ in 0..MOST {
+        if notified(&monitor, FLAP) {
+            break;
+        }
+        to_and_fro(cluster)?;
+    }
+    wait::until(&format!("alert {FLAP}"), SOON, || notified(&monitor, FLAP).then_some(()))
+        .with_context(|| format!("{:#?}", monitor.notified()))?;
+    drop(clients);
+    monitor.notified_exactly(&[BURSTS, FLAP])?;
+    cluster.wait_claimant(VIP, SOON, |_| true).map(drop)
+}
+
+fn notified(monitor: &Monitor<'_>, name: &str) -> bool {
+    monitor.notified().iter().any(|alert| alert.name == name)
+}
+
+/// The announcing node is excluded, and taken back.
+fn to_and_fro(cluster: &Cluster) -> Result<()> {
+    let before = cluster.wait_claimant(VIP, SOON, |_| true)?;
+    let moved = address::moves(cluster, VIP)?;
+    let excluded = moves::excluded(cluster, &before)?;
+    cluster.wait_claimant(VIP, SOON, |node| node != before)?;
+    excluded.finish()?;
+    wait::until("the address to return", SOON, || {
+        (address::moves(cluster, VIP).ok()? >= moved + 2).then_some(())
+    })
+}
