@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use self::relay::Relay;
@@ -24,7 +25,9 @@ use crate::{http, wait};
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The windows of the rules, shortened, so that an alert resolves within a test.
-const WINDOW: &str = "20s";
+const WINDOWS: [(&str, &str); 2] = [("5m", "20s"), ("15m", "60s")];
+/// By how much all of them are shortened.
+const HURRY: i32 = 15;
 
 /// The file of the rules in `deploy/`.
 pub const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus/rules.plain.yaml");
@@ -59,22 +62,30 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Returns the rules in `deploy/` with shorter times: conditions that must hold for minutes must hold once.
+/// Returns the rules in `deploy/` with shorter times: windows of minutes, and how long a condition must hold, in one
+/// proportion.
 #[must_use]
 pub fn hurried(rules: &str) -> String {
     let mut out = String::new();
     for line in rules.lines() {
-        let hurried = match line.split_once("for: ") {
-            Some((before, _)) if before.trim().is_empty() => format!("{before}for: 0s"),
-            _ => ["5m", "15m"].iter().fold(line.to_owned(), |line, window| {
-                line.replace(&format!("[{window}]"), &format!("[{WINDOW}]"))
-                    .replace(&format!("offset {window}"), &format!("offset {WINDOW}"))
-            }),
-        };
-        out.push_str(&hurried);
+        out.push_str(&shorter_hold(line).unwrap_or_else(|| shorter_windows(line)));
         out.push('\n');
     }
     out
+}
+
+/// Shortens the time for which a condition must hold: a scrape that fails on a busy machine is no agent that is down.
+fn shorter_hold(line: &str) -> Option<String> {
+    let (before, hold) = line.split_once("for: ").filter(|(before, _)| before.trim().is_empty())?;
+    let hold: SignedDuration = hold.trim().parse().ok()?;
+    Some(format!("{before}for: {}s", (hold / HURRY).as_secs()))
+}
+
+fn shorter_windows(line: &str) -> String {
+    WINDOWS.iter().fold(line.to_owned(), |line, (window, shorter)| {
+        line.replace(&format!("[{window}]"), &format!("[{shorter}]"))
+            .replace(&format!("offset {window}"), &format!("offset {shorter}"))
+    })
 }
 
 impl Monitor {

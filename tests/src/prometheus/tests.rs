@@ -5,7 +5,7 @@ fn only_times_are_hurried() {
     let rules =
         "  expr: increase(a[5m]) unless b offset 15m\n  for: 10m\n  summary: wait for: it\n  x: a[1d]\n";
     let wanted =
-        "  expr: increase(a[20s]) unless b offset 20s\n  for: 0s\n  summary: wait for: it\n  x: a[1d]\n";
+        "  expr: increase(a[20s]) unless b offset 60s\n  for: 40s\n  summary: wait for: it\n  x: a[1d]\n";
     assert_eq!(hurried(rules), wanted);
 }
 

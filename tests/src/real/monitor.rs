@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::process::Process;
@@ -36,6 +37,8 @@ pub struct Monitor<'a> {
     prometheus: Process,
     alertmanager: Process,
     webhook: Webhook,
+    /// When every agent had been scraped. What began before is of this start: nothing is scraped then.
+    since: Timestamp,
 }
 
 impl<'a> Monitor<'a> {
@@ -53,8 +56,10 @@ impl<'a> Monitor<'a> {
         let nodes = cluster.node_addresses()?;
         let webhook = Webhook::start(cluster.listen(CLIENT, RECEIVER)?)?;
         let alertmanager = alertmanager(cluster, &dir)?;
-        let monitor = Self { cluster, prometheus: prometheus(cluster, &dir, &nodes)?, alertmanager, webhook };
+        let prometheus = prometheus(cluster, &dir, &nodes)?;
+        let mut monitor = Self { cluster, prometheus, alertmanager, webhook, since: Timestamp::MAX };
         monitor.wait_ready(nodes.len())?;
+        monitor.since = Timestamp::now();
         Ok(monitor)
     }
 
@@ -85,15 +90,6 @@ impl<'a> Monitor<'a> {
     pub fn query(&self, expression: &str) -> Result<Vec<f64>> {
         let value = |sample: &Value| sample["value"][1].as_str().and_then(|value| value.parse().ok());
         Ok(self.samples(expression)?.iter().filter_map(value).collect())
-    }
-
-    /// Returns the labels of all alerts that have fired since its start.
-    ///
-    /// # Errors
-    /// Fails when Prometheus doesn't answer.
-    pub fn fired(&self) -> Result<Vec<Value>> {
-        let samples = self.samples("max_over_time(ALERTS{alertstate=\"firing\"}[1h])")?;
-        Ok(samples.into_iter().map(|mut sample| sample["metric"].take()).collect())
     }
 
     /// Returns the alerts that fire now.

@@ -110,7 +110,7 @@ fn incident(cluster: &Cluster) -> Result<Told> {
     ended(cluster)?;
     let log = cluster.kubectl(&format!("-n {APPS} logs {stays}"))?;
     ensure!(log.matches("connected from").count() == 1, "{stays} lost its connection: {log}");
-    monitor.notified_exactly(&["FlowObserverLatentDenial", "FlowObserverPolicyDenied"])?;
+    monitor.notified_exactly(&["FlowObserverLatentDenial", "FlowObserverPolicyDenied"], &[])?;
     monitor.each_notified_once()?;
     places.finish()?;
     namespaces.finish()?;
