@@ -191,7 +191,9 @@ impl Enforcement {
         // Silence is reported seconds after the last SYN, and no later than other contradictions.
         let reported_soon = tried.time.duration_since(change.at).abs() <= self.grace;
         let age = tried.met.duration_since(change.at);
-        let limit = if age.is_negative() { self.grace } else { self.usual(change.since) };
+        // A pod's own start is before it gets its address, which lags are measured from.
+        let is_start = change.since == LagSince::Pod && change.measured.is_none();
+        let limit = if age.is_negative() || is_start { self.grace } else { self.usual(change.since) };
         reported_soon && age.abs() <= limit
     }
 }

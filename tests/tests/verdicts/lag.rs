@@ -42,7 +42,8 @@ fn be_refused(agent: &Agent, client: &Pod, server: &Pod) -> Value {
 /// Checks that the histogram has one value, the age of the change at the last attempt that slipped through.
 fn measured(agent: &Agent, since: &str) {
     let of = [("since", since)];
-    let count = || agent.metric("policy_enforcement_lag_seconds_count", &of).ok().filter(|count| *count > 0.0);
+    let count =
+        || agent.metric("policy_enforcement_lag_seconds_count", &of).ok().filter(|count| *count > 0.0);
     assert_eq!(wait::until("the measurement", PATIENCE, count).unwrap(), 1.0);
     let sum = agent.metric("policy_enforcement_lag_seconds_sum", &of).unwrap();
     let ages = ages(agent, since);

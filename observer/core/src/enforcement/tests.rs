@@ -124,6 +124,15 @@ fn a_contradiction_near_a_change_is_lag(#[case] change: Change, #[case] since: L
     }
 }
 
+#[test]
+fn the_start_of_a_pod_that_is_older_than_the_agent_excuses_for_the_whole_grace() {
+    let mut enforcement = new();
+    (0..8).for_each(|_| enforcement.usual_of_pods.add(span(100)));
+    let mut settling = |change| enforcement.attempt(&tried(10_000, Contradicts, &[change])).settling;
+    assert!(!settling(pod(0, true)));
+    assert!(settling(Change { measured: None, ..pod(0, true) }));
+}
+
 /// Its last SYN was dropped 5 s before it is reported.
 #[test]
 fn silence_counts_from_its_last_syn_and_is_reported_no_later() {
