@@ -121,6 +121,7 @@ impl Sinks {
             Output::Finding(update) => self.finding(update, now),
             Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
             Output::EnforcementLag { since, lag } => metrics.observe_enforcement_lag(since, lag),
+            Output::UsualLag { since, lag } => metrics.set_usual_lag(since, lag),
             Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::Vip(vip) => {
                 metrics.set_vip(&vip);

@@ -30,7 +30,7 @@ pub(super) use self::flips::Flips;
 pub(super) const HORIZON: SignedDuration = SignedDuration::from_mins(10);
 /// Most changes of policies measured at once. Those of one snapshot are one change.
 const MAX_CHANGES: usize = 64;
-/// Most pods measured at once: twice those that a node has, because their peers on other nodes are measured too.
+/// Most pods measured at once. A kubelet runs 110 by default; peers on other nodes are measured too.
 const MAX_PODS: usize = 512;
 
 /// Sets how long enforcement may lag.
@@ -55,6 +55,8 @@ pub(super) struct Enforcement {
     policies: Watches,
     usual_of_pods: Usual,
     usual_of_policies: Usual,
+    /// The usual lags that were reported last, of pods and policies.
+    reported: [Option<SignedDuration>; 2],
 }
 
 /// A change after which enforcement may lag.
@@ -116,6 +118,7 @@ impl Enforcement {
             policies: Watches::new(MAX_CHANGES),
             usual_of_pods: Usual::default(),
             usual_of_policies: Usual::default(),
+            reported: [None; 2],
         }
     }
 
@@ -150,6 +153,17 @@ impl Enforcement {
             }
         }
         lags
+    }
+
+    /// Returns the usual lags that differ from what was returned before.
+    pub(super) fn take_usual(&mut self) -> Vec<(LagSince, SignedDuration)> {
+        let now = [LagSince::Pod, LagSince::Policy].map(|since| (since, self.usual(since)));
+        let reported = std::mem::replace(&mut self.reported, now.map(|(_, usual)| Some(usual)));
+        now.into_iter()
+            .zip(reported)
+            .filter(|((_, usual), last)| Some(*usual) != *last)
+            .map(|(now, _)| now)
+            .collect()
     }
 
     /// Returns the time after such a change in which a contradiction is taken as lag.

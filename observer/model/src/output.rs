@@ -45,6 +45,8 @@ pub enum Output {
     RstBurst { dst: Endpoint, cause: ArcStr },
     /// The policies took this long after a change to be enforced, at least.
     EnforcementLag { since: LagSince, lag: SignedDuration },
+    /// A contradiction of the verdict within this time after a change is taken as lag from now on.
+    UsualLag { since: LagSince, lag: SignedDuration },
     /// A synthetic check ended.
     Check { name: ArcStr, step: Option<CheckStep>, duration_us: u64 },
     /// The newest inventory, for the questions of `/api/v1/explain` and `/api/v1/snapshot`.

@@ -206,6 +206,10 @@ impl Metrics {
         self.enforcement.observe(since, lag);
     }
 
+    pub(super) fn set_usual_lag(&self, since: LagSince, lag: SignedDuration) {
+        self.enforcement.set_usual(since, lag);
+    }
+
     pub(super) fn count_lagging(&self, since: LagSince, verdict: Decision) {
         self.enforcement.count(since, verdict);
     }

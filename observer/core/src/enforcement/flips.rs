@@ -14,9 +14,9 @@ use crate::enforcement::HORIZON;
 
 /// Most answers kept, as many as explanations of verdicts.
 const MAX_ANSWERS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
-/// Most answers looked for between two ticks. Each undoes changes of policies, so beyond it attempts are judged without, and
-/// measure nothing.
-const LOOKS: u32 = 256;
+/// Most answers looked for between two ticks. Each judges the connection again for every change that it undoes. Beyond it
+/// attempts measure nothing; whether a contradiction may be lag follows from the newest change alone.
+const LOOKS: u32 = 32;
 
 /// Answers since when the policies decide about a connection as they do.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Flips {
             return *answer;
         }
         self.left = self.left.checked_sub(1)?;
-        let answer = history.decided_at(identity.inventory(), &resolved.connection(), since);
+        let answer = history.decided_at(identity.inventory(), &resolved.connection(), decision, since);
         self.answers.put(asked, answer);
         answer
     }

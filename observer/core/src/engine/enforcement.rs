@@ -22,11 +22,13 @@ use crate::facts::Backends;
 const SILENCE: SignedDuration = SignedDuration::from_secs(5);
 
 impl Engine {
-    /// Reports the measurements that are complete.
+    /// Reports the measurements that are complete, and what is usual.
     pub(super) fn measure_enforcement(&mut self, now: Timestamp) {
         self.flips.tick();
         let lags = self.enforcement.tick(now);
         self.outputs.extend(lags.into_iter().map(|Lag { since, lag }| Output::EnforcementLag { since, lag }));
+        let usual = self.enforcement.take_usual();
+        self.outputs.extend(usual.into_iter().map(|(since, lag)| Output::UsualLag { since, lag }));
     }
 }
 

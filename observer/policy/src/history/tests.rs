@@ -223,7 +223,11 @@ fn the_change_that_decides_is_dated() {
     let decided = |clusters: &[&Cluster], since| {
         let last = clusters.last().unwrap();
         let connection = last.connection("web/client", "data/cache", "6379");
-        history(clusters).decided_at(&last.inventory, &connection, at(since))
+        let decision = last.judge("web/client", "data/cache", "6379").decision;
+        let other = if decision == Decision::Deny { Decision::Allow } else { Decision::Deny };
+        let history = history(clusters);
+        assert_eq!(history.decided_at(&last.inventory, &connection, other, at(since)), None);
+        history.decided_at(&last.inventory, &connection, decision, at(since))
     };
     assert_eq!(decided(&[&open, &closed], 0), Some(at(60)));
     assert_eq!(decided(&[&closed, &open], 0), Some(at(60)), "by which it came to be allowed");

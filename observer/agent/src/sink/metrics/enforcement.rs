@@ -1,10 +1,13 @@
 //! How long the policies take to be enforced, and what contradicted them meanwhile.
 
+use std::sync::atomic::AtomicU64;
+
 use flow_model::decision::Decision;
 use flow_model::record::LagSince;
 use jiff::SignedDuration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use strum::{VariantArray, VariantNames};
@@ -42,13 +45,24 @@ const ATTEMPTS: Spec = Spec {
     bound: "four series",
 };
 
-pub(super) const FAMILIES: [Spec; 2] = [LAG, ATTEMPTS];
+const USUAL: Spec = Spec {
+    name: "policy_enforcement_usual_lag_seconds",
+    kind: Kind::Gauge,
+    help: "Time after a pod got its address or a policy changed in which a contradiction of the verdict is taken as lag",
+    labels: &[&[SINCE]],
+    unit: "seconds",
+    changes: "when a lag is measured. It is `--enforcement-grace` until 8 are.",
+    bound: "two series",
+};
+
+pub(super) const FAMILIES: [Spec; 3] = [LAG, ATTEMPTS, USUAL];
 
 /// Holds the measurements and the attempts.
 #[derive(Debug)]
 pub(super) struct EnforcementSeries {
     lags: Family<LabelSet, Histogram, fn() -> Histogram>,
     attempts: Family<[(&'static str, String); 2], Counter>,
+    usual: Family<LabelSet, Gauge<f64, AtomicU64>>,
 }
 
 impl EnforcementSeries {
@@ -61,16 +75,21 @@ impl EnforcementSeries {
                 drop(attempts.get_or_create(&of(*since, verdict)));
             }
         }
-        Self { lags, attempts }
+        Self { lags, attempts, usual: Family::default() }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         LAG.register(registry, self.lags.clone());
         ATTEMPTS.register(registry, self.attempts.clone());
+        USUAL.register(registry, self.usual.clone());
     }
 
     pub(super) fn observe(&self, since: LagSince, lag: SignedDuration) {
         self.lags.get_or_create(&label("since", since.as_str())).observe(lag.as_secs_f64());
+    }
+
+    pub(super) fn set_usual(&self, since: LagSince, lag: SignedDuration) {
+        self.usual.get_or_create(&label("since", since.as_str())).set(lag.as_secs_f64());
     }
 
     pub(super) fn count(&self, since: LagSince, verdict: Decision) {

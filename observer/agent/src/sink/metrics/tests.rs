@@ -90,6 +90,7 @@ fn filled() -> Arc<Shared> {
         Output::VipGone([10, 0, 20, 9].into()),
         Output::Unclaimed { count: 4 },
         Output::Record(lagging()),
+        Output::UsualLag { since: LagSince::Policy, lag: SignedDuration::from_millis(9_600) },
         Output::EnforcementLag { since: LagSince::Policy, lag: SignedDuration::from_millis(3_200) },
     ];
     outputs.into_iter().for_each(|output| sinks.emit(output, Timestamp::now()));
@@ -194,6 +195,7 @@ fn lags_of_enforcement_are_observed_and_what_slipped_through_is_counted() {
     let value = |name: &str, labels: &[&str]| {
         value(&text, &format!("flow_observer_policy_enforcement_lag_{name}"), labels)
     };
+    assert!(text.contains("flow_observer_policy_enforcement_usual_lag_seconds{since=\"policy\"} 9.6\n"));
     let (policy, pod) = ("since=\"policy\"", "since=\"pod\"");
     assert_eq!((value("seconds_count", &[policy]), value("seconds_count", &[pod])), (1.0, 0.0));
     assert_eq!(value("seconds_bucket", &[policy, "le=\"2.0\""]), 0.0);

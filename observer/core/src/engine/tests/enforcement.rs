@@ -38,6 +38,20 @@ impl Scene {
         Self { engine, out: Vec::new() }
     }
 
+    /// Eight changes were enforced within a second.
+    fn experienced() -> Self {
+        let mut scene = Self::new();
+        for change in 1..=8 {
+            let (ms, admit) = (change * 60_000, change % 2 == 0);
+            scene.handle(ms, policies(admit));
+            scene.handle(ms + 1_000, attempt(ms + 1_000, admit));
+            scene.handle(ms + 30_000, Input::Tick);
+        }
+        assert_eq!(scene.lags().len(), 8);
+        assert_eq!(scene.engine.enforcement.usual(LagSince::Policy), SignedDuration::from_secs(5));
+        scene
+    }
+
     /// Handles an input. A rejected attempt waits 0.1 s for its drop.
     fn handle(&mut self, ms: i64, input: Input) {
         self.engine.handle(input, at(ms));
@@ -135,8 +149,9 @@ fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
-    fn lag_is_no_finding_and_what_lasts_is_one(steps in steps()) {
-        let (mut scene, mut now, mut admit, mut changed) = (Scene::new(), 60_000, true, None);
+    fn lag_is_no_finding_and_what_lasts_is_one(experienced in any::<bool>(), steps in steps()) {
+        let mut scene = if experienced { Scene::experienced() } else { Scene::new() };
+        let (mut now, mut admit, mut changed) = (600_000, true, experienced.then_some(480_000));
         let (mut is_active, mut contradictions) = (false, 0_u64);
         for (wait, step) in steps {
             now += wait;
@@ -156,6 +171,9 @@ proptest! {
             };
             contradictions += u64::from(contradicts);
             scene.out.clear();
+            let usual = scene.engine.enforcement.usual(LagSince::Policy);
+            prop_assert!(usual <= SignedDuration::from_secs(15));
+            let usual = i64::try_from(usual.as_millis()).unwrap();
             scene.handle(now, input);
             let age = changed.map(|changed| now - changed);
             for output in &scene.out {
@@ -166,23 +184,23 @@ proptest! {
                         is_active = *change != FindingChange::Resolved;
                         prop_assert!(finding.count <= contradictions);
                         if *change == FindingChange::Appeared {
-                            prop_assert!(age.is_none_or(|age| age > 5_000), "within the usual lag: {age:?}");
+                            prop_assert!(age.is_none_or(|age| age > usual), "within the usual lag: {age:?}");
                             let begins = changed.is_none_or(|changed| finding.first_seen >= at(changed));
                             prop_assert!(begins, "evidence against other policies");
                         }
                     }
                     Output::EnforcementLag { lag, .. } => {
-                        let age = SignedDuration::from_millis(now + 200 - 60_000);
+                        let age = SignedDuration::from_millis(now + 200 - 600_000);
                         prop_assert!(!lag.is_negative() && *lag <= age, "{lag:?}");
                     }
                     _ => {}
                 }
             }
-            if contradicts && age.is_none_or(|age| age > 15_000) {
+            if contradicts && age.is_none_or(|age| age > usual) {
                 prop_assert!(is_active, "a contradiction that lasts is a finding");
             }
             let marked = scene.attempts().iter().any(|attempt| attempt.enforcement_lag.is_some());
-            prop_assert!(!marked || (contradicts && age.is_some_and(|age| age <= 15_000)));
+            prop_assert!(!marked || (contradicts && age.is_some_and(|age| age <= usual)));
         }
     }
 }
