@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arcstr::ArcStr;
 use flow_core::bursts::BurstConfig;
+use flow_core::enforcement::EnforcementConfig;
 use flow_core::engine::{Engine, EngineConfig};
 use flow_core::findings::FindingsConfig;
 use flow_core::floods::FloodConfig;
@@ -176,11 +177,8 @@ fn sink_config(options: &Options, node: ArcStr) -> SinkConfig {
 
 fn engine_config(options: &Options) -> EngineConfig {
     EngineConfig {
-        findings: FindingsConfig {
-            grace: options.enforcement_grace,
-            quiet: options.resolve_after,
-            ..FindingsConfig::default()
-        },
+        enforcement: EnforcementConfig { grace: options.enforcement_grace },
+        findings: FindingsConfig { quiet: options.resolve_after, ..FindingsConfig::default() },
         vips: VipConfig {
             extra: options.vip.iter().map(IpAddr::to_canonical).collect(),
             flap_moves: options.flap_moves,

@@ -105,9 +105,11 @@ pub struct Options {
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000),
         default_value_t = MetricsConfig::default().max_series)]
     pub max_series: usize,
-    /// How long firewalls may lag behind a new pod or a changed policy before a contradiction is a finding
+    /// Longest time that firewalls may lag behind a new pod or a changed policy before a contradiction is a finding.
+    /// Once the agent has measured several lags on its node, it waits three times the longest of them instead, but at
+    /// least 5 s and never longer than this
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_ENFORCEMENT_GRACE", value_parser = duration::parse,
-        default_value = duration::compact(EngineConfig::default().findings.grace))]
+        default_value = duration::compact(EngineConfig::default().enforcement.grace))]
     pub enforcement_grace: SignedDuration,
     /// Findings without new evidence for this long are resolved
     #[arg(long, value_name = "TIME", env = "FLOW_OBSERVER_RESOLVE_AFTER", value_parser = duration::parse,

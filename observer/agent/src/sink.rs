@@ -92,6 +92,11 @@ impl Sinks {
         match output {
             Output::Record(record) => {
                 if let Event::Attempt(attempt) = &record.event
+                    && let (Some(lag), Some(verdict)) = (attempt.enforcement_lag, &attempt.verdict)
+                {
+                    metrics.count_lagging(lag.since, verdict.decision);
+                }
+                if let Event::Attempt(attempt) = &record.event
                     && attempt.outcome == Outcome::Established
                 {
                     baseline.observe(attempt, record.time);
@@ -115,6 +120,8 @@ impl Sinks {
             }
             Output::Finding(update) => self.finding(update, now),
             Output::LatentDenials(counts) => metrics.set_latent_denials(counts),
+            Output::EnforcementLag { since, lag } => metrics.observe_enforcement_lag(since, lag),
+            Output::UsualLag { since, lag } => metrics.set_usual_lag(since, lag),
             Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::Vip(vip) => {
                 metrics.set_vip(&vip);

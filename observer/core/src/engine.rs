@@ -16,6 +16,7 @@ use crate::awaiting_name::AwaitingName;
 use crate::blind_spots::BlindSpots;
 use crate::bursts::{BurstConfig, Bursts, Endpoints};
 use crate::connections::Connections;
+use crate::enforcement::{Enforcement, EnforcementConfig, Flips};
 use crate::enforcer_log::EnforcerLog;
 use crate::findings::{Findings, FindingsConfig};
 use crate::floods::{FloodConfig, Floods};
@@ -26,6 +27,7 @@ use crate::vips::{VipConfig, Vips};
 
 mod attempts;
 mod checks;
+mod enforcement;
 mod open_flows;
 mod recent;
 mod traffic;
@@ -38,6 +40,7 @@ use self::recent::RecentDecisions;
 /// Sets the thresholds of the detectors.
 #[derive(Clone, Debug, Default)]
 pub struct EngineConfig {
+    pub enforcement: EnforcementConfig,
     pub findings: FindingsConfig,
     pub vips: VipConfig,
     pub bursts: BurstConfig,
@@ -58,6 +61,8 @@ pub struct Engine {
     awaiting_name: AwaitingName,
     judge: Judge,
     recent: RecentDecisions,
+    enforcement: Enforcement,
+    flips: Flips,
     findings: Findings,
     connections: Connections,
     history: History,
@@ -92,6 +97,8 @@ impl Engine {
             awaiting_name: AwaitingName::default(),
             judge: Judge::new(),
             recent: RecentDecisions::default(),
+            enforcement: Enforcement::new(&config.enforcement),
+            flips: Flips::new(),
             connections: Connections::default(),
             history: History::default(),
             vips: Vips::new(node.clone(), config.vips),
@@ -159,6 +166,7 @@ impl Engine {
 
     fn tick(&mut self, now: Timestamp) {
         self.judge.tick();
+        self.measure_enforcement(now);
         self.enforcer_log.tick(now);
         self.table_full.tick(now);
         self.watch_vips(now);

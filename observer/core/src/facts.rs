@@ -20,6 +20,8 @@ pub struct AttemptFacts<'a> {
     pub dst_start: Option<Timestamp>,
     /// The time at which policies, or labels that they select by, last changed, as far as this agent saw.
     pub policy_change: Option<Timestamp>,
+    /// Is true shortly before and after a change: what contradicts the verdict proves nothing yet.
+    pub settling: bool,
     /// The number of backends of the Service port that was addressed.
     pub backends: Option<Backends>,
     /// The probe of the server's pod that its own node's attempt looks like. Another program of the node may have made it.

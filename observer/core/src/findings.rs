@@ -10,6 +10,7 @@ mod classify;
 mod config;
 mod entry;
 mod episode;
+mod lagging;
 mod latent;
 mod parties;
 mod sentence;
@@ -24,6 +25,7 @@ use jiff::Timestamp;
 
 use self::entry::Entry;
 use self::episode::{Ending, Number};
+use self::lagging::Lagging;
 use crate::detected::{Detected, Ended, Raised};
 use crate::subject::FindingKey;
 
@@ -36,6 +38,8 @@ pub struct Findings {
     node: ArcStr,
     config: FindingsConfig,
     entries: BTreeMap<FindingKey, Entry>,
+    /// Contradictions that were too early for a finding.
+    lagging: Lagging,
     outputs: VecDeque<FindingUpdate>,
     /// Findings of detectors that found no room. They stay out while they are raised and the table is full of findings
     /// that matter as much: otherwise they would push each other out at every report.
@@ -49,8 +53,16 @@ impl Findings {
     /// Returns an empty set of findings for the node of this name.
     #[must_use]
     pub fn new(node: ArcStr, config: FindingsConfig) -> Self {
-        let (entries, outputs, left_out) = (BTreeMap::new(), VecDeque::new(), BTreeSet::new());
-        Self { node, config, entries, outputs, left_out, floor: Number::MIN, crowded_out: 0 }
+        Self {
+            node,
+            config,
+            entries: BTreeMap::new(),
+            lagging: Lagging::default(),
+            outputs: VecDeque::new(),
+            left_out: BTreeSet::new(),
+            floor: Number::MIN,
+            crowded_out: 0,
+        }
     }
 
     /// Takes all that one detector finds now. Its findings that are not raised any more resolve.
@@ -78,6 +90,7 @@ impl Findings {
                 None => self.outputs.extend(entry.take_update(now)),
             }
         }
+        self.lagging.forget(now, self.config.quiet);
         let keep = self.config.keep;
         for (_, forgotten) in self.entries.extract_if(.., |_, entry| entry.is_over(now, keep)) {
             self.floor = self.floor.max(forgotten.episode().number().successor());

@@ -109,6 +109,11 @@ impl Identity {
         &self.inventory
     }
 
+    /// Returns when the API was first seen to give the address to the pod that had it at that time.
+    pub(crate) fn listed(&self, ip: IpAddr, at: Timestamp) -> Option<Timestamp> {
+        self.tenures.listed(ip.to_canonical(), at)
+    }
+
     /// Returns who had the address at that time.
     #[must_use]
     pub fn holder(&self, ip: IpAddr, at: Timestamp) -> Holder<'_> {

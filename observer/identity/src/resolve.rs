@@ -114,6 +114,18 @@ impl<'a> Resolved<'a> {
         self.server.pod()
     }
 
+    /// Returns when the agent saw the API give the client's address to its pod, if it saw that.
+    #[must_use]
+    pub fn client_listed(&self) -> Option<Timestamp> {
+        self.client.pod().and_then(|_| self.identity.listed(self.tuple.src, self.at))
+    }
+
+    /// Returns when the agent saw the API give the server's address to its pod, if it saw that.
+    #[must_use]
+    pub fn server_listed(&self) -> Option<Timestamp> {
+        self.server.pod().and_then(|_| self.identity.listed(self.end().0, self.at))
+    }
+
     /// Returns the VIP through which the server was addressed. A node's address is a VIP (k3s' load balancer) on the
     /// ports of its Service only.
     #[must_use]

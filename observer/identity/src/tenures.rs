@@ -29,6 +29,9 @@ const MAX_ENDED: usize = 65_536;
 struct Tenure {
     pod: Arc<Pod>,
     from: Timestamp,
+    /// The time at which the API was first seen to give the address to the pod. `None` if that was before the first pods
+    /// were listed.
+    listed: Option<Timestamp>,
     /// The time at which the pod was seen to be gone or finished. `None` while it lives; a pod that is being deleted
     /// lives.
     until: Option<Timestamp>,
@@ -40,6 +43,8 @@ pub(super) struct Tenures {
     by_ip: HashMap<IpAddr, Vec<Tenure>>,
     /// Is true once a snapshot was applied: a pod that is new to us since then is new.
     primed: bool,
+    /// Is true once pods were listed: an address that is new to us since then is new.
+    has_listed: bool,
 }
 
 impl Tenures {
@@ -63,17 +68,19 @@ impl Tenures {
             }
         }
         self.primed = true;
+        self.has_listed |= !pods.is_empty();
         self.bound();
     }
 
     /// Returns the pod that had the address at that time: of the tenures begun by then, the latest whose pod still held
     /// the address or lost it no longer than [`RETENTION`] before.
     pub(super) fn owner(&self, ip: IpAddr, at: Timestamp) -> Option<&Arc<Pod>> {
-        let tenures = self.by_ip.get(&ip)?;
-        let begun = tenures.partition_point(|tenure| tenure.from <= at);
-        let holder = tenures[..begun].iter().rev().find(|tenure| tenure.covers(at));
-        let next = || tenures.get(begun).filter(|tenure| tenure.from.duration_since(at) <= SKEW);
-        holder.or_else(next).map(|tenure| &tenure.pod)
+        self.tenure(ip, at).map(|tenure| &tenure.pod)
+    }
+
+    /// Returns when the API was first seen to give the address to the pod that had it at that time, if that was seen.
+    pub(super) fn listed(&self, ip: IpAddr, at: Timestamp) -> Option<Timestamp> {
+        self.tenure(ip, at)?.listed
     }
 
     /// Forgets tenures that ended long ago; returns true if there were any.
@@ -97,6 +104,13 @@ impl Tenures {
         self.by_ip.values().map(Vec::len).sum()
     }
 
+    fn tenure(&self, ip: IpAddr, at: Timestamp) -> Option<&Tenure> {
+        let tenures = self.by_ip.get(&ip)?;
+        let begun = tenures.partition_point(|tenure| tenure.from <= at);
+        let holder = tenures[..begun].iter().rev().find(|tenure| tenure.covers(at));
+        holder.or_else(|| tenures.get(begun).filter(|tenure| tenure.from.duration_since(at) <= SKEW))
+    }
+
     fn begin(&mut self, ip: IpAddr, pod: &Arc<Pod>, now: Timestamp) {
         let unknown = if self.primed { now } else { Timestamp::MIN };
         // It has the address now, whatever its clock shows.
@@ -106,7 +120,8 @@ impl Tenures {
         if tenures.len() >= MAX_PER_IP {
             tenures.remove(0);
         }
-        tenures.push(Tenure { pod: Arc::clone(pod), from, until: None });
+        let listed = self.has_listed.then_some(now);
+        tenures.push(Tenure { pod: Arc::clone(pod), from, listed, until: None });
     }
 
     /// Pods that come and go faster than they are pruned must not take memory without bound: those gone for longest are

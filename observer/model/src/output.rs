@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::decision::Decision;
 use crate::finding::FindingUpdate;
@@ -13,7 +13,7 @@ use crate::flow::{Counts, Pair};
 use crate::input::{CheckStep, LostStage};
 use crate::inventory::Inventory;
 use crate::object_ref::ObjectRef;
-use crate::record::{Endpoint, FlowRecord};
+use crate::record::{Endpoint, FlowRecord, LagSince};
 use crate::vip::{ClaimSource, Vip};
 
 /// An output of the engine.
@@ -43,6 +43,10 @@ pub enum Output {
     Unclaimed { count: u64 },
     /// A burst of resets began towards this server.
     RstBurst { dst: Endpoint, cause: ArcStr },
+    /// The policies took this long after a change to be enforced, at least.
+    EnforcementLag { since: LagSince, lag: SignedDuration },
+    /// A contradiction of the verdict within this time after a change is taken as lag from now on.
+    UsualLag { since: LagSince, lag: SignedDuration },
     /// A synthetic check ended.
     Check { name: ArcStr, step: Option<CheckStep>, duration_us: u64 },
     /// The newest inventory, for the questions of `/api/v1/explain` and `/api/v1/snapshot`.

@@ -17,7 +17,7 @@ use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
 use crate::policies::Direction;
 
-as_str!(EnforcerStatement, Kind, LossCause);
+as_str!(EnforcerStatement, Kind, LagSince, LossCause);
 
 /// A line of the live tail. A field is absent where its value is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +125,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub enforcer_policy: Option<ArcStr>,
+    /// The change that enforcement lags behind, where the attempt contradicts the verdict shortly after that change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement_lag: Option<EnforcementLag>,
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,
@@ -159,6 +162,26 @@ pub enum LossCause {
 pub enum EnforcerStatement {
     /// It logged a SYN of the attempt, as it does with packets that it drops.
     Logged,
+}
+
+/// How long after a change an attempt contradicted the verdict, while that is no longer than usual on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct EnforcementLag {
+    pub since: LagSince,
+    /// Microseconds from the change, as the agent learnt of it, to the attempt.
+    pub age_us: u64,
+}
+
+/// The change after which enforcement may lag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum LagSince {
+    /// A pod got its address.
+    Pod,
+    /// A policy changed, or labels that policies look at.
+    Policy,
 }
 
 /// The verdict of the policies on an attempt.

@@ -106,6 +106,33 @@ impl History {
         sentences::last_change(&inventory.policies, denying, self.since)
     }
 
+    /// Returns when the change was seen that made the policies of `inventory` come to this decision about the connection,
+    /// if it is among those seen since then. `None` also where they decide otherwise, and where it is not known how they
+    /// decided before.
+    #[must_use]
+    pub fn decided_at(
+        &self,
+        inventory: &Inventory,
+        connection: &Connection<'_>,
+        decision: Decision,
+        since: Timestamp,
+    ) -> Option<Timestamp> {
+        let recent = self.changes.iter().rev().take_while(|change| change.seen >= since);
+        let concerning = recent.filter(|change| change.what.concerns(connection)).take(MAX_UNDONE);
+        let mut concerning = concerning.peekable();
+        concerning.peek()?;
+        let mut scene = Scene::new(inventory, connection);
+        if decision == Decision::Unknown || scene.decision() != decision {
+            return None;
+        }
+        let (change, before) = concerning.find_map(|change| {
+            scene.undo(&change.what);
+            let before = scene.decision();
+            (before != decision).then_some((change, before))
+        })?;
+        (before != Decision::Unknown).then_some(change.seen)
+    }
+
     /// Adds a change. A policy that returns at once was replaced, and nothing happened if it is the same as before: a file
     /// is empty for a moment while it is written again. A policy older than the history was not created now; the source
     /// only listed it late.

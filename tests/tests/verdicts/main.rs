@@ -5,6 +5,7 @@ mod commands;
 mod denied;
 mod enforcer_log;
 mod floods;
+mod lag;
 mod latent;
 mod mismatch;
 mod platform;

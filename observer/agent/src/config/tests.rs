@@ -157,7 +157,7 @@ fn the_environment_stands_between_flags_and_the_file() {
 #[test]
 fn defaults_are_those_of_the_parts() {
     let (options, engine) = (testing::options(&[]), EngineConfig::default());
-    assert_eq!(options.enforcement_grace, engine.findings.grace);
+    assert_eq!(options.enforcement_grace, engine.enforcement.grace);
     assert_eq!(options.burst_window, engine.bursts.window);
     assert_eq!(options.kube_silence.unsigned_abs(), Patience::default().silence);
     assert_eq!(options.cluster, ClusterSource::None);

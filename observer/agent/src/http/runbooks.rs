@@ -19,13 +19,14 @@ macro_rules! pages {
 }
 
 /// Name and Markdown of each page. A test compares the names with the files.
-pub(super) const PAGES: [(&str, &str); 16] = pages![
+pub(super) const PAGES: [(&str, &str); 17] = pages![
     "README",
     "agent-down",
     "blind-spot",
     "cluster-not-synced",
     "connections-refused",
     "enforcement-mismatch",
+    "enforcement-slow",
     "events-lost",
     "latent-denial",
     "policy-denied",

@@ -9,6 +9,7 @@ mod bursts;
 mod catalogue;
 mod checks;
 mod config;
+mod enforcement;
 mod handshakes;
 mod http;
 mod labels;
@@ -30,20 +31,22 @@ use std::time::Duration;
 
 use arcstr::ArcStr;
 use flow_model::blind_spot::BlindReason;
+use flow_model::decision::Decision;
 use flow_model::finding::FindingKind;
 use flow_model::flow::Vantage;
 use flow_model::input::{CheckStep, LostStage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
-use flow_model::record::Endpoint;
+use flow_model::record::{Endpoint, LagSince};
 use flow_model::vip::{ClaimSource, Vip};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use self::agent::AgentSeries;
 use self::bursts::BurstSeries;
 use self::checks::CheckSeries;
+use self::enforcement::EnforcementSeries;
 use self::handshakes::Handshakes;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
@@ -69,6 +72,7 @@ pub struct Metrics {
     handshakes: Handshakes,
     agent: AgentSeries,
     checks: CheckSeries,
+    enforcement: EnforcementSeries,
     http: HttpCounters,
 }
 
@@ -84,6 +88,7 @@ impl Metrics {
             handshakes: Handshakes::new(),
             agent: AgentSeries::new(),
             checks: CheckSeries::new(),
+            enforcement: EnforcementSeries::new(),
             http: HttpCounters::default(),
         };
         metrics.register();
@@ -100,6 +105,7 @@ impl Metrics {
         self.handshakes.register(registry);
         self.agent.register(registry);
         self.checks.register(registry);
+        self.enforcement.register(registry);
         self.http.register(registry);
     }
 
@@ -194,6 +200,18 @@ impl Metrics {
 
     pub(super) fn observe_check(&self, name: &ArcStr, failed: Option<CheckStep>, duration_us: u64) {
         self.checks.observe(name, failed, Duration::from_micros(duration_us).as_secs_f64());
+    }
+
+    pub(super) fn observe_enforcement_lag(&self, since: LagSince, lag: SignedDuration) {
+        self.enforcement.observe(since, lag);
+    }
+
+    pub(super) fn set_usual_lag(&self, since: LagSince, lag: SignedDuration) {
+        self.enforcement.set_usual(since, lag);
+    }
+
+    pub(super) fn count_lagging(&self, since: LagSince, verdict: Decision) {
+        self.enforcement.count(since, verdict);
     }
 
     pub(super) fn set_vip(&self, vip: &Vip) {

@@ -53,6 +53,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
         cause: None,
         enforcer: None,
         enforcer_policy: None,
+        enforcement_lag: None,
         origin: RstOrigin::default(),
         src: Endpoint { port, ..src },
         dst,

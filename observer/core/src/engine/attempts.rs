@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::enforcer_log::Logged;
 use crate::engine::Engine;
+use crate::engine::enforcement::Surroundings;
 use crate::facts::{AttemptFacts, Backends};
 use crate::scans::Scanning;
 use crate::signal;
@@ -67,11 +68,23 @@ impl Engine {
         let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
         self.recent.remember(&seen.tuple, decision, seen.time);
         let logged = self.enforcer_log.take(seen);
-        let attempt =
+        let mut attempt =
             Attempt { cause: self.table_full.cause(seen), ..named(seen, &resolved, verdict, logged) };
+        let backends = backends(&resolved);
+        let near =
+            Surroundings { node: &self.node, identity: &self.identity, history: &self.history, backends };
+        let tried = near.tried(&mut self.flips, seen, &resolved, &attempt);
+        let standing = self.enforcement.attempt(&tried);
+        attempt.enforcement_lag = standing.lag;
         let cause = self.cause(&resolved, &attempt);
         let policy_change = self.history.last_relevant_change();
-        let facts = facts(seen, &resolved, &attempt, policy_change, cause.as_ref());
+        let facts = AttemptFacts {
+            policy_change,
+            settling: standing.settling,
+            backends,
+            cause: cause.as_ref(),
+            ..facts(seen, &resolved, &attempt)
+        };
         self.report_to_findings(&facts, seen);
         self.record(seen.time, Event::Attempt(attempt));
         true
@@ -122,6 +135,7 @@ fn named(
         cause: None,
         enforcer: logged.as_ref().map(|_| EnforcerStatement::Logged),
         enforcer_policy: logged.and_then(|logged| logged.policy),
+        enforcement_lag: None,
         origin: seen.origin.clone(),
         src: resolved.client_endpoint(),
         dst: resolved.server_endpoint(),
@@ -131,27 +145,26 @@ fn named(
     }
 }
 
-/// Collects what findings need beside the record.
-fn facts<'a>(
-    seen: &AttemptSeen,
-    resolved: &Resolved<'_>,
-    attempt: &'a Attempt,
-    policy_change: Option<Timestamp>,
-    cause: Option<&'a Cause>,
-) -> AttemptFacts<'a> {
-    let backends = resolved.service_port().map(|behind| Backends {
+/// Counts the backends of the Service port that was addressed.
+fn backends(resolved: &Resolved<'_>) -> Option<Backends> {
+    resolved.service_port().map(|behind| Backends {
         ready: behind.backends().filter(|backend| backend.ready).count(),
         all: behind.backends().count(),
-    });
+    })
+}
+
+/// Collects what findings need beside the record, as far as the two sides show it.
+fn facts<'a>(seen: &AttemptSeen, resolved: &Resolved<'_>, attempt: &'a Attempt) -> AttemptFacts<'a> {
     AttemptFacts {
         time: seen.time,
         attempt,
         src_start: resolved.client_pod().and_then(|pod| pod.start),
         dst_start: resolved.server_pod().and_then(|pod| pod.start),
-        policy_change,
-        backends,
+        policy_change: None,
+        settling: false,
+        backends: None,
         probe: probe(resolved, attempt),
-        cause,
+        cause: None,
     }
 }
 

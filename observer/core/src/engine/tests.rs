@@ -1,5 +1,6 @@
 mod blind_spots;
 mod checks;
+mod enforcement;
 mod enforcer_log;
 mod floods;
 mod lost;

@@ -31,6 +31,7 @@ impl Engine {
         let before = Arc::clone(self.identity.inventory());
         self.identity.apply(Arc::clone(&inventory), now);
         self.judge.apply(&inventory);
+        self.flips.clear();
         self.history.apply(&before, &inventory, now);
         self.endpoints.apply(&before, &inventory, now);
         self.vips.apply(&inventory, now);

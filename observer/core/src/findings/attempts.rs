@@ -50,15 +50,16 @@ impl Findings {
 
     fn take(&mut self, facts: &AttemptFacts<'_>, part_of: PartOf) {
         let attempt = facts.attempt;
-        let reading = classify::read(facts, self.config.grace, &self.node);
+        let reading = classify::read(facts, &self.node);
         // Most attempts succeed, and most of the time nothing is wrong: no names are made for those.
-        if reading == Reading::Nothing || (reading == Reading::Success && self.entries.is_empty()) {
+        if reading == Reading::Success && self.entries.is_empty() && self.lagging.is_empty() {
             return;
         }
         let subject = FlowSubject::new(&attempt.src, &attempt.dst, attempt.verdict.is_some());
         match reading {
-            Reading::Nothing => {}
+            Reading::Early => self.lagging.add(&subject, facts),
             Reading::Success => {
+                self.lagging.enforced(&subject, facts.attempt);
                 let of_attempts = |kind: &FindingKind| kind.traits().source == FindingSource::Attempts;
                 for kind in FindingKind::VARIANTS.iter().copied().filter(of_attempts) {
                     self.succeeded(&subject, kind, facts);
@@ -75,6 +76,7 @@ impl Findings {
         rejudge: &mut dyn FnMut(&Endpoint, &Endpoint) -> Option<Arc<FlowVerdict>>,
         now: Timestamp,
     ) {
+        self.lagging.policies_changed(rejudge);
         for (key, entry) in &mut self.entries {
             let Some(example) = entry.example().filter(|example| rests_on_refusal(key.kind, example)) else {
                 continue;
@@ -116,6 +118,7 @@ impl Findings {
         if is_refusal {
             // The policies are enforced.
             self.succeeded(subject, FindingKind::EnforcementMismatch, facts);
+            self.lagging.enforced(subject, facts.attempt);
         } else if subject.src_is_outside() {
             // Scans from outside must not push aside what happens inside.
             failure.severity = Severity::Info;
@@ -129,8 +132,10 @@ impl Findings {
         }
         let begins = is_refusal && !self.is_active(&key);
         let cause = begins.then(|| self.cause_of_refusal(subject, facts)).flatten();
+        let is_mismatch = key.kind == FindingKind::EnforcementMismatch;
+        let earlier = is_mismatch.then(|| self.lagging.take(subject, facts)).flatten();
         self.update(key, facts.time, |entry| {
-            let change = entry.failed(facts.time, facts.attempt, failure);
+            let change = entry.failed(facts.time, facts.attempt, failure, earlier);
             entry.explain_beginning(cause);
             change
         });

@@ -5,8 +5,6 @@ use jiff::SignedDuration;
 /// Defines when findings begin and end, and how many are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindingsConfig {
-    /// The time that enforcement may lag behind a new pod or a changed policy.
-    pub grace: SignedDuration,
     /// Without new evidence for this long, a finding resolves.
     pub quiet: SignedDuration,
     /// After a success without another failure for this long, a finding resolves.
@@ -20,7 +18,6 @@ pub struct FindingsConfig {
 impl Default for FindingsConfig {
     fn default() -> Self {
         Self {
-            grace: SignedDuration::from_secs(15),
             quiet: SignedDuration::from_mins(10),
             settle: SignedDuration::from_secs(10),
             keep: SignedDuration::from_hours(1),

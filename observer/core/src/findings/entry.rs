@@ -31,6 +31,7 @@ use crate::detected::Raised;
 use crate::findings::classify::Failure;
 use crate::findings::config::FindingsConfig;
 use crate::findings::episode::{Ending, Episode, Number};
+use crate::findings::lagging::Earlier;
 use crate::subject::FindingKey;
 
 /// An attempt becomes known this long after it was made, at most: it was held back, or its SYN was repeated. A larger
@@ -84,17 +85,24 @@ impl Entry {
         self.episode.example().filter(|_| self.is_active())
     }
 
-    /// Adds one more failure. Returns the change if it must be emitted at once.
+    /// Adds one more failure, and those before it that were too early to be one. Returns the change if it must be emitted
+    /// at once.
     pub(super) fn failed(
         &mut self,
         time: Timestamp,
         attempt: &Attempt,
         failure: Failure,
+        earlier: Option<Earlier>,
     ) -> Option<FindingChange> {
         if self.is_of_the_past(time) {
             return None;
         }
         self.continue_or_begin(time);
+        // What was seen before the end of an episode belongs to none.
+        let past = self.past;
+        if let Some(earlier) = earlier.filter(|earlier| past.is_none_or(|end| earlier.since() >= end)) {
+            self.episode.began_with(&earlier);
+        }
         if matches!(self.stage, Stage::Settling(since) if since <= time) {
             self.stage = Stage::Active;
         }

@@ -16,6 +16,7 @@ use self::shares::Shares;
 use self::trail::Trail;
 use crate::detected::Raised;
 use crate::findings::classify::Failure;
+use crate::findings::lagging::Earlier;
 use crate::findings::sentence;
 use crate::subject::FindingKey;
 
@@ -102,14 +103,20 @@ impl Episode {
         self.finding.first_seen >= since && self.only_source == Some(source)
     }
 
+    /// Adds contradictions from the time in which enforcement may lag. An episode that has only begun began with them.
+    pub(super) fn began_with(&mut self, earlier: &Earlier) {
+        if self.finding.count == 0 {
+            self.finding.first_seen = self.finding.first_seen.min(earlier.since());
+        }
+        self.finding.count = self.finding.count.saturating_add(earlier.unlisted());
+        for (time, attempt) in earlier.listed() {
+            self.count(*time, attempt);
+        }
+    }
+
     /// Adds one more failure.
     pub(super) fn failed(&mut self, time: Timestamp, attempt: &Attempt, failure: Failure) {
-        let source = attempt.src.ip.to_canonical();
-        let first = self.finding.count == 0;
-        self.only_source = Some(source).filter(|source| first || self.only_source == Some(*source));
-        self.finding.count = self.finding.count.saturating_add(1);
-        self.trail.push(Evidence { time, text: sentence::example(attempt) });
-        self.shares.add(&attempt.src, time);
+        self.count(time, attempt);
         // Attempts that were held back come late. They don't replace what is newer.
         if self.example.is_none() || time >= self.finding.last_seen {
             self.finding.summary = failure.summary;
@@ -167,6 +174,15 @@ impl Episode {
         self.finding.state = State::Resolved;
         self.finding.ended = Some(now.max(self.finding.first_seen));
         self.finding.ended_because = Some(why.to_string());
+    }
+
+    fn count(&mut self, time: Timestamp, attempt: &Attempt) {
+        let source = attempt.src.ip.to_canonical();
+        let first = self.finding.count == 0;
+        self.only_source = Some(source).filter(|source| first || self.only_source == Some(*source));
+        self.finding.count = self.finding.count.saturating_add(1);
+        self.trail.push(Evidence { time, text: sentence::example(attempt) });
+        self.shares.add(&attempt.src, time);
     }
 
     fn show(&mut self, attempt: Attempt) {

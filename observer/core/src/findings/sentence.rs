@@ -6,7 +6,7 @@ use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Outcome, Vantage};
 use flow_model::inventory::Probe;
 use flow_model::policies::Direction;
-use flow_model::record::{Attempt, Endpoint, EnforcerStatement};
+use flow_model::record::{Attempt, Endpoint, EnforcementLag, EnforcerStatement, LagSince};
 
 use crate::facts::{AttemptFacts, Backends, LatentGroup};
 use crate::findings::parties::{service, who, who_at, whom};
@@ -212,6 +212,14 @@ pub(super) fn example(attempt: &Attempt) -> String {
             write!(text, " (policy {policy})").ok();
         }
     }
+    if let Some(EnforcementLag { since, age_us }) = attempt.enforcement_lag {
+        let change = match since {
+            LagSince::Pod => "the pod got its address",
+            LagSince::Policy => "the policies changed",
+        };
+        let millis = age_us / 1_000;
+        write!(text, ", {}.{} s after {change}", millis / 1_000, millis % 1_000 / 100).ok();
+    }
     text
 }
 
@@ -239,12 +247,4 @@ fn flow(src: &Endpoint, dst: &Endpoint) -> String {
         write!(text, " (backend {backend})").ok();
     }
     text
-}
-
-/// Is true for ICMP errors that come from filters: hosts answer TCP with a RST. The names are those of
-/// [`flow_model::record::Attempt::signal`].
-pub(super) fn is_of_firewall(signal: &str) -> bool {
-    const FILTERS: [&str; 4] =
-        ["icmp-port-unreachable", "icmp-proto-unreachable", "icmp6-port-unreachable", "icmp6-policy-fail"];
-    FILTERS.contains(&signal) || signal.ends_with("-prohibited")
 }

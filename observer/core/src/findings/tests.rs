@@ -2,6 +2,7 @@
 
 mod episodes;
 mod kinds;
+mod lagging;
 mod latent;
 mod life;
 mod model;
@@ -86,6 +87,7 @@ fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attemp
         cause: None,
         enforcer: None,
         enforcer_policy: None,
+        enforcement_lag: None,
         origin: RstOrigin::default(),
         src: storefront(40_000),
         dst: valkey(),
@@ -110,6 +112,7 @@ fn facts(time: Timestamp, attempt: &Attempt) -> AttemptFacts<'_> {
         src_start: None,
         dst_start: None,
         policy_change: None,
+        settling: false,
         backends: None,
         probe: None,
         cause: None,

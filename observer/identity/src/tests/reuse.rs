@@ -167,3 +167,24 @@ fn local_pods() {
     assert!(local(A));
     assert_eq!(["10.42.1.1", "10.42.2.1", "192.168.0.1", "1.1.1.1"].map(local), [false; 4]);
 }
+
+#[test]
+fn an_address_is_new_if_pods_were_listed_before_it() {
+    let other = || mk_pod("c-1", &["10.42.0.7"], Some(0.0));
+    let identity = after([(0.0, vec![]), (10.0, vec![other()]), (20.0, vec![other(), a(15.0)])]);
+    let listed = |from: &str, at: f64| {
+        let tuple = FlowTuple { src: ip(from), sport: 1, dst: ip("10.42.0.7"), dport: 80, backend: None };
+        let resolved = identity.resolve(&tuple, t(at));
+        (resolved.client_listed(), resolved.server_listed())
+    };
+    assert_eq!(listed(A, 21.0), (Some(t(20.0)), None), "the first pods may be older than the agent");
+    assert_eq!(listed("10.42.0.8", 21.0), (None, None), "nobody's");
+}
+
+#[test]
+fn an_address_that_changes_hands_is_new_again() {
+    let identity = after([(10.0, vec![a(0.0)]), (20.0, vec![b(15.0)]), (30.0, vec![b(15.0)])]);
+    let tuple = FlowTuple { src: ip(A), sport: 1, dst: ip("10.42.0.7"), dport: 80, backend: None };
+    assert_eq!(identity.resolve(&tuple, t(12.0)).client_listed(), None);
+    assert_eq!(identity.resolve(&tuple, t(31.0)).client_listed(), Some(t(20.0)));
+}

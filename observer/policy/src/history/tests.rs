@@ -214,6 +214,29 @@ fn the_decisive_change_is_found_behind_others() {
     );
 }
 
+#[test]
+fn the_change_that_decides_is_dated() {
+    let rules = |rules: &[&str]| with([policy("data", "in").ingress(rules)]);
+    let (open, closed, elsewhere) = (rules(&["ns(team=a)"]), rules(&[]), rules(&["ns(team=d)"]));
+    let unrelated =
+        with([policy("data", "in").ingress(&[]), policy("data", "more").on("app=x").ingress(&[])]);
+    let decided = |clusters: &[&Cluster], since| {
+        let last = clusters.last().unwrap();
+        let connection = last.connection("web/client", "data/cache", "6379");
+        let decision = last.judge("web/client", "data/cache", "6379").decision;
+        let other = if decision == Decision::Deny { Decision::Allow } else { Decision::Deny };
+        let history = history(clusters);
+        assert_eq!(history.decided_at(&last.inventory, &connection, other, at(since)), None);
+        history.decided_at(&last.inventory, &connection, decision, at(since))
+    };
+    assert_eq!(decided(&[&open, &closed], 0), Some(at(60)));
+    assert_eq!(decided(&[&closed, &open], 0), Some(at(60)), "by which it came to be allowed");
+    assert_eq!(decided(&[&open, &closed, &elsewhere, &unrelated], 0), Some(at(60)), "others changed nothing");
+    assert_eq!(decided(&[&open, &closed, &open, &closed], 0), Some(at(180)), "the last time");
+    assert_eq!(decided(&[&open, &closed], 61), None, "longer ago than asked");
+    assert_eq!(decided(&[&closed, &elsewhere], 0), None, "refused before and after");
+}
+
 fn relabelled(namespace_labels: &str, pod_labels: &[(&str, &str)]) -> Cluster {
     let rule = "ns(team=a)&pods(app=web)";
     let mut cluster = with([policy("data", "in").ingress(&[rule])]);

@@ -10,8 +10,8 @@ use flow_model::flow::{Outcome, RstOrigin, SentBy};
 use flow_model::input::Announced;
 use flow_model::object_ref::joined;
 use flow_model::record::{
-    Announcement, Attempt, Check, Drop, Endpoint, EnforcerStatement, Event, FlowRecord, FlowVerdict, Lost,
-    Reset,
+    Announcement, Attempt, Check, Drop, Endpoint, EnforcementLag, EnforcerStatement, Event, FlowRecord,
+    FlowVerdict, LagSince, Lost, Reset,
 };
 use jiff::Timestamp;
 
@@ -259,6 +259,7 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         parts.push(format!("after {} retransmits", attempt.syn_retransmits));
     }
     parts.extend(attempt.verdict.as_ref().and_then(|verdict| verdict_note(attempt.outcome, verdict)));
+    parts.extend(attempt.enforcement_lag.map(lag_note));
     f.write_str(&parts.join(" "))
 }
 
@@ -270,6 +271,15 @@ fn enforcer_note(attempt: &Attempt) -> Option<String> {
             None => "[logged by the enforcer]".to_owned(),
         }),
     }
+}
+
+/// Returns which change enforcement lags behind.
+fn lag_note(EnforcementLag { since, age_us }: EnforcementLag) -> String {
+    let change = match since {
+        LagSince::Pod => "a pod got its address",
+        LagSince::Policy => "the policies changed",
+    };
+    format!("[enforcement lags: {} after {change}]", latency(age_us))
 }
 
 /// Returns why a RST was sent, or that it is not the kernel's, as far as is known.

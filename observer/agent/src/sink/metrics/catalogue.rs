@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use crate::sink::metrics::spec::{Kind, Label, Spec, Values};
-use crate::sink::metrics::{active, agent, bursts, checks, handshakes, http, latent, pairs, process, vips};
+use crate::sink::metrics::{
+    active, agent, bursts, checks, enforcement, handshakes, http, latent, pairs, process, vips,
+};
 
 const HEAD: &str = "# Metrics
 
@@ -23,7 +25,10 @@ without an update.
 /// Headings of the document, and the families below each.
 pub(super) const SECTIONS: [(&str, &[&[Spec]]); 5] = [
     ("Connections", &[&pairs::FAMILIES, &handshakes::FAMILIES]),
-    ("Findings and policies", &[&agent::FINDINGS, &active::FAMILIES, &latent::FAMILIES]),
+    (
+        "Findings and policies",
+        &[&agent::FINDINGS, &active::FAMILIES, &latent::FAMILIES, &enforcement::FAMILIES],
+    ),
     ("Load-balancer addresses and resets", &[&vips::FAMILIES, &bursts::FAMILIES]),
     ("Synthetic checks", &[&checks::FAMILIES]),
     ("The agent", &[&agent::FAMILIES, &http::FAMILIES, &process::FAMILIES]),

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use flow_model::decision::Decision;
 use flow_model::flow::{Counts, Outcome};
 use flow_model::output::Output;
-use flow_model::record::Endpoint;
+use flow_model::record::{Endpoint, EnforcementLag, Event, FlowRecord, FlowVerdict};
 use flow_model::vip::Claim;
 use strum::VariantArray;
 
@@ -31,6 +31,23 @@ fn announced() -> Vip {
         claimant: Some(Claim { mac, node, since, last_seen: since, received: false }),
         ..vip(&["dbaas/postgresql-lb"])
     }
+}
+
+/// A connection that was established while the change that refuses it was not enforced yet.
+fn lagging() -> FlowRecord {
+    let verdict = FlowVerdict {
+        decision: Decision::Deny,
+        direction: None,
+        policies: Vec::new(),
+        explanation: String::new(),
+    };
+    let mut record = attempt(1, pod("web", "front-5d-1"), service("data", "db"), Outcome::Established);
+    if let Event::Attempt(attempt) = &mut record.event {
+        attempt.verdict = Some(verdict.into());
+        attempt.enforcement_lag = Some(EnforcementLag { since: LagSince::Policy, age_us: 5 });
+        attempt.latency_us = None;
+    }
+    record
 }
 
 /// Sinks that have seen one of everything.
@@ -72,6 +89,9 @@ fn filled() -> Arc<Shared> {
         Output::Vip(Vip { ip: [10, 0, 20, 9].into(), ..announced() }),
         Output::VipGone([10, 0, 20, 9].into()),
         Output::Unclaimed { count: 4 },
+        Output::Record(lagging()),
+        Output::UsualLag { since: LagSince::Policy, lag: SignedDuration::from_millis(9_600) },
+        Output::EnforcementLag { since: LagSince::Policy, lag: SignedDuration::from_millis(3_200) },
     ];
     outputs.into_iter().for_each(|output| sinks.emit(output, Timestamp::now()));
     shared.metrics.declare_check("lock");
@@ -167,6 +187,22 @@ fn counts_and_labels_arrive() {
     assert_eq!(value("announcements_unknown_total", &[]), 4.0);
     assert_eq!(value("latent_denials", &[front, r#"policy="data/default-deny""#]), 3.0);
     assert_eq!(value("build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")]), 1.0);
+}
+
+#[test]
+fn lags_of_enforcement_are_observed_and_what_slipped_through_is_counted() {
+    let text = scrape(Format::Text);
+    let value = |name: &str, labels: &[&str]| {
+        value(&text, &format!("flow_observer_policy_enforcement_lag_{name}"), labels)
+    };
+    assert!(text.contains("flow_observer_policy_enforcement_usual_lag_seconds{since=\"policy\"} 9.6\n"));
+    let (policy, pod) = ("since=\"policy\"", "since=\"pod\"");
+    assert_eq!((value("seconds_count", &[policy]), value("seconds_count", &[pod])), (1.0, 0.0));
+    assert_eq!(value("seconds_bucket", &[policy, "le=\"2.0\""]), 0.0);
+    assert_eq!(value("seconds_bucket", &[policy, "le=\"5.0\""]), 1.0);
+    assert_eq!(value("attempts_total", &[policy, "verdict=\"deny\""]), 1.0);
+    assert_eq!(value("attempts_total", &[policy, "verdict=\"allow\""]), 0.0);
+    assert_eq!(value("attempts_total", &[pod, "verdict=\"deny\""]), 0.0);
 }
 
 #[test]

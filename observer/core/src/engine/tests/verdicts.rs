@@ -9,7 +9,7 @@ use flow_model::testing::{Cluster, namespace, policy};
 use super::*;
 
 /// The cluster of the other tests, with this policy on Postgres.
-fn guarded(guard: NetworkPolicy) -> Input {
+pub(super) fn guarded(guard: NetworkPolicy) -> Input {
     guarded_by(Cluster::default().policy(guard))
 }
 
@@ -21,18 +21,18 @@ fn guarded_by(policies: Cluster) -> Input {
     Input::Cluster { inventory: Arc::new(inventory) }
 }
 
-fn admitting(namespaces: &[&str]) -> NetworkPolicy {
+pub(super) fn admitting(namespaces: &[&str]) -> NetworkPolicy {
     let rules: Vec<_> =
         namespaces.iter().map(|ns| format!("ns(kubernetes.io/metadata.name={ns}) : 5432")).collect();
     let rules: Vec<_> = rules.iter().map(String::as_str).collect();
     policy("postgres", "default-deny-ingress").ingress(&rules)
 }
 
-fn outputs(engine: &mut Engine) -> Vec<Output> {
+pub(super) fn outputs(engine: &mut Engine) -> Vec<Output> {
     std::iter::from_fn(|| engine.next_output()).collect()
 }
 
-fn findings(outputs: &[Output]) -> Vec<&Finding> {
+pub(super) fn findings(outputs: &[Output]) -> Vec<&Finding> {
     outputs.iter().filter_map(|o| if let Output::Finding(f) = o { Some(&f.finding) } else { None }).collect()
 }
 

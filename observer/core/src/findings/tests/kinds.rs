@@ -1,4 +1,4 @@
-//! Tests the kinds of findings and their sentences, and the grace.
+//! Tests the kinds of findings and their sentences.
 
 use flow_model::inventory::{Probe, ProbeKind};
 use rstest::rstest;
@@ -178,19 +178,19 @@ fn a_failure_while_a_pod_starts_warns_nobody_until_it_lasts(
 }
 
 #[rstest]
-fn enforcement_lags_behind_each_change(
-    #[values(0, 1, 2)] which: usize,
-    #[values("established", "rejected icmp-port-unreachable", "unanswered", "unanswered NETFILTER_DROP")]
-    how: &str,
+#[case("established", Deny)]
+#[case("rejected icmp-port-unreachable", Allow)]
+#[case("unanswered", Allow)]
+#[case("unanswered NETFILTER_DROP", Allow)]
+fn what_contradicts_the_verdict_waits_while_enforcement_may_lag(
+    #[case] how: &str,
+    #[case] decision: Decision,
 ) {
-    let attempt = ended(how, if how == "established" { Deny } else { Allow });
-    let emitted = |seconds: i64| {
-        let mut facts = facts(at(seconds), &attempt);
-        *[&mut facts.src_start, &mut facts.dst_start, &mut facts.policy_change][which] = Some(at(100));
-        Scene::new().facts(&facts).len()
-    };
-    let shown: Vec<i64> = [84, 85, 100, 115, 116].into_iter().filter(|at| emitted(*at) > 0).collect();
-    assert_eq!(shown, [84, 116]);
+    let attempt = ended(how, decision);
+    for settling in [false, true] {
+        let facts = AttemptFacts { settling, ..facts(at(0), &attempt) };
+        assert_eq!(Scene::new().facts(&facts).len(), usize::from(!settling));
+    }
 }
 
 #[rstest]
@@ -198,18 +198,18 @@ fn enforcement_lags_behind_each_change(
 #[case("refused rst", Allow)]
 #[case("unanswered", Unknown)]
 #[case("rejected icmp-host-unreachable", Allow)]
-fn what_contradicts_no_verdict_knows_no_grace(#[case] how: &str, #[case] decision: Decision) {
+fn what_contradicts_no_verdict_does_not_wait(#[case] how: &str, #[case] decision: Decision) {
     let attempt = ended(how, decision);
-    let facts = AttemptFacts { policy_change: Some(at(0)), ..facts(at(1), &attempt) };
+    let facts = AttemptFacts { settling: true, ..facts(at(1), &attempt) };
     assert_eq!(Scene::new().facts(&facts).len(), 1);
 }
 
 #[test]
-fn what_the_grace_passes_over_is_no_success() {
+fn what_comes_too_early_is_no_success() {
     let mut scene = Scene::new();
     one(scene.attempt(0, &rejected(Deny)));
     let through = established(Deny);
-    assert_eq!(scene.facts(&AttemptFacts { policy_change: Some(at(20)), ..facts(at(21), &through) }), []);
+    assert_eq!(scene.facts(&AttemptFacts { settling: true, ..facts(at(21), &through) }), []);
     assert_eq!(scene.tick(60), []);
 }
 

@@ -122,6 +122,16 @@ fn refusals_have_their_reason() {
 }
 
 #[test]
+fn attempts_name_the_change_that_enforcement_lags_behind() {
+    let mut record = attempt(0, external(), external(), Outcome::Established);
+    if let Event::Attempt(attempt) = &mut record.event {
+        attempt.enforcement_lag = Some(EnforcementLag { since: LagSince::Policy, age_us: 3_214_000 });
+    }
+    let line = &text(&[record])[0];
+    assert!(line.ends_with("0.3ms [enforcement lags: 3.21s after the policies changed]"), "{line}");
+}
+
+#[test]
 fn checks_name_the_step_that_failed_and_the_reason() {
     let check = |step: Option<CheckStep>, error: Option<&str>| FlowRecord {
         time: at(0),

@@ -14,8 +14,8 @@ use flow_model::network::{LocalDns, Route};
 use flow_model::output::{OpenFlow, Output};
 use flow_model::policies::{Action, BrokenPolicy, Direction, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
-    Announcement, Attempt, Check, Drop, Endpoint, EnforcerStatement, Event, FlowRecord, FlowVerdict, Kind,
-    LossCause, Lost, Reset,
+    Announcement, Attempt, Check, Drop, Endpoint, EnforcementLag, EnforcerStatement, Event, FlowRecord,
+    FlowVerdict, Kind, LagSince, LossCause, Lost, Reset,
 };
 use flow_model::testing::{Cluster, admin, baseline, broken, broken_tier, labels, pod, policy};
 use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
@@ -144,6 +144,7 @@ fn attempts() -> Vec<Event> {
         cause: Some(LossCause::ConntrackFull),
         enforcer: Some(EnforcerStatement::Logged),
         enforcer_policy: Some("data/db".into()),
+        enforcement_lag: Some(EnforcementLag { since: LagSince::Policy, age_us: 3_200_000 }),
         origin: RstOrigin::default(),
         src: client(),
         dst: server(),
@@ -153,6 +154,7 @@ fn attempts() -> Vec<Event> {
     };
     let established = Attempt {
         outcome: Outcome::Established,
+        enforcement_lag: Some(EnforcementLag { since: LagSince::Pod, age_us: 0 }),
         verdict: verdict(Decision::Allow, None, &["data/db"]),
         ..whole.clone()
     };
