@@ -6,6 +6,7 @@
 
 pub(crate) mod ask;
 pub mod connect;
+pub(crate) mod coverage;
 pub(crate) mod error;
 pub mod fleet;
 pub(crate) mod follow;

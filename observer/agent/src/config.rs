@@ -95,7 +95,7 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", env = "FLOW_OBSERVER_RING_BYTES", value_parser = ring_bytes,
         default_value_t = probes::Settings::default().ring_bytes)]
     pub ring_bytes: u32,
-    /// Flow records kept for `since`
+    /// Attempts kept for `since`. Rarer records have rooms of their own
     #[arg(long, value_name = "N", env = "FLOW_OBSERVER_TAIL_RECORDS",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=16_777_216),
         default_value_t = TailConfig::default().max_records)]

@@ -37,6 +37,8 @@ pub use tail::TailConfig;
 pub struct SinkConfig {
     /// This node's name, for the `lost` records that the tail writes itself.
     pub node: ArcStr,
+    /// The start of the agent: nothing is remembered from before.
+    pub started: Timestamp,
     pub tail: TailConfig,
     pub metrics: MetricsConfig,
     /// Rows of `/api/v1/pairs`. Beyond it, new rows replace the least recently updated ones.
@@ -48,11 +50,12 @@ pub struct SinkConfig {
 }
 
 impl SinkConfig {
-    /// Returns the defaults for a node of this name.
+    /// Returns the defaults for a node of this name, and an agent that starts now.
     #[must_use]
     pub fn new(node: ArcStr) -> Self {
         Self {
             node,
+            started: Timestamp::now(),
             tail: TailConfig::default(),
             metrics: MetricsConfig::default(),
             max_pairs: 20_000,
@@ -125,7 +128,7 @@ impl Sinks {
             Output::Check { name, step, duration_us } => metrics.observe_check(&name, step, duration_us),
             Output::Vip(vip) => {
                 metrics.set_vip(&vip);
-                vips.put(vip);
+                vips.put(vip, now);
             }
             Output::VipGone(ip) => {
                 metrics.remove_vip(ip);

@@ -3,6 +3,7 @@
 //! There is no logic here beyond constructors, comparisons and formatting. Every other crate may use this one, and this
 //! one uses none of them.
 
+pub mod agent_info;
 pub mod baseline;
 pub mod blind_spot;
 pub mod connection;

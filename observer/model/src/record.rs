@@ -1,5 +1,6 @@
 //! Flow records: the lines of the live tail.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub enum Event {
     Check(Check),
     /// Records were lost, because this reader was too slow or the kernel's ring was full.
     Lost(Lost),
+    /// The reader asked for records from before the agent's memory begins.
+    Memory(Memory),
 }
 
 /// The names used in filters and labels.
@@ -61,6 +64,7 @@ pub enum Kind {
     Announcement,
     Check,
     Lost,
+    Memory,
 }
 
 /// A side of a flow. `src` is the side that opened the connection, also in resets and drops.
@@ -290,6 +294,18 @@ pub struct Lost {
     pub stage: ArcStr,
 }
 
+/// The first record of a replay that asked for an earlier time than the agent remembers. The time of the record is the
+/// time that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Memory {
+    /// The start of the agent: it knows nothing from before.
+    pub started: Timestamp,
+    /// Each kind of record that the replay may lack, with the time after which none is missing. Kinds that the filter
+    /// leaves out, and those that are remembered since the time asked for, are absent.
+    #[schemars(with = "BTreeMap<String, Timestamp>")]
+    pub begins: BTreeMap<Kind, Timestamp>,
+}
+
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
@@ -305,6 +321,7 @@ impl Event {
             Self::Announcement(_) => Kind::Announcement,
             Self::Check(_) => Kind::Check,
             Self::Lost(_) => Kind::Lost,
+            Self::Memory(_) => Kind::Memory,
         }
     }
 
@@ -318,7 +335,7 @@ impl Event {
             Self::Attempt(attempt) => attempt.drop_reason.clone(),
             Self::Reset(reset) => of_rst(&reset.origin),
             Self::Drop(drop) => Some(drop.reason.clone()),
-            Self::Announcement(_) | Self::Check(_) | Self::Lost(_) => None,
+            Self::Announcement(_) | Self::Check(_) | Self::Lost(_) | Self::Memory(_) => None,
         }
     }
 
@@ -330,7 +347,7 @@ impl Event {
             Self::Reset(r) => Some((&r.src, &r.dst)),
             Self::Drop(d) => Some((&d.src, &d.dst)),
             Self::Check(c) => Some((&c.src, &c.dst)),
-            Self::Announcement(_) | Self::Lost(_) => None,
+            Self::Announcement(_) | Self::Lost(_) | Self::Memory(_) => None,
         }
     }
 }

@@ -31,6 +31,18 @@ pub struct Vip {
     pub api: Vec<ApiClaim>,
 }
 
+/// A load-balancer address, and what an agent has not heard of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownVip {
+    #[serde(flatten)]
+    pub vip: Vip,
+    /// Without a claimant: the time since which the agent has listened for one and heard none. It is the time at which it
+    /// learnt of the address, shortly after its start or later. Hosts announce an address when they take it over, and may
+    /// not do so again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_heard_since: Option<Timestamp>,
+}
+
 /// A host that claims the address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {

@@ -2,6 +2,7 @@
 //! are likely mistakes.
 
 mod change;
+mod coverage;
 mod draft;
 mod effective;
 mod flows;
@@ -25,8 +26,11 @@ use judge::Judge;
 use view::View;
 
 pub use change::{Change, Notes, Place, Proposed, ProposedNamespace, Removed, Template, Unjudged};
+pub use coverage::flows_of;
 pub use merge::join;
-pub use report::{AuditFinding, FlowGroup, Ignored, Judged, Level, NotRun, Report, RuleId, Side};
+pub use report::{
+    AuditFinding, FlowGroup, Ignored, Judged, Level, MissingNode, Nodes, NotRun, Report, RuleId, Side,
+};
 
 /// Audits a change. Without baselines no flows are judged, and the change alone is the cluster.
 #[must_use]
@@ -48,6 +52,8 @@ pub fn audit(change: &Change, baselines: &[Baseline]) -> Report {
     lints::run(&view, &judge, &mut out);
     report.unjudged.extend(baselines.iter().filter(|baseline| baseline.lost > 0).map(lost));
     report.unjudged.extend(baselines.iter().flat_map(|baseline| &baseline.missing).map(missing));
+    report.nodes = coverage::nodes(baselines, &before);
+    report.unjudged.extend(report.nodes.as_ref().and_then(coverage::unjudged));
     if !baselines.is_empty() {
         let flows = flows::Flows { view: &view, before: &before, flows: &flows };
         flows.judge(&judge, &mut out, &mut report);

@@ -24,6 +24,8 @@ pub(crate) enum ClientError {
     Unauthorised { url: String, status: u16, error: String },
     #[error("{url} is not a Flow Observer agent: it answered with `{content_type}`, not events")]
     NotAnAgent { url: String, content_type: String },
+    #[error("only one --url can be followed; --all-nodes follows the agents of all nodes")]
+    SeveralUrls,
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -37,6 +39,7 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Pod { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::Url(_)
+            | Self::SeveralUrls
             | Self::NotAnAgent { .. }
             | Self::Unauthorised { .. }
             | Self::Connect(_)

@@ -9,15 +9,23 @@ use crate::client::connect::{ConnectArgs, Connector};
 use crate::client::error::ClientError;
 use crate::client::target::Target;
 use crate::default_address::ADDRESS;
-use crate::kube::agents::{AgentPod, Agents, ReachError, Where};
+use crate::kube::agents::{AgentPod, Agents, ReachError, Survey, Where};
 
 /// Holds the options that choose agents and say how to reach them.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Agents")]
 pub struct AgentArgs {
-    // An Option with a default in words: the kubectl plugin asks one agent only when this is given.
-    #[arg(long, env = "FLOW_OBSERVER_URL", help = format!("The agent to ask [default: {}]", local()))]
-    pub url: Option<String>,
+    // No default value: the kubectl plugin asks one agent only when this is given.
+    #[arg(long, env = "FLOW_OBSERVER_URL", value_delimiter = ',', help = format!("The agent to ask [default: {}]", local()))]
+    pub url: Vec<String>,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+}
+
+/// Holds the options that choose the agents of all nodes, and say how to reach agents.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Agents")]
+pub struct FleetArgs {
     /// Ask the agents of all nodes instead, through the API server; only the API server has to be reachable from here
     #[arg(long)]
     pub all_nodes: bool,
@@ -57,16 +65,33 @@ impl AgentArgs {
     /// Returns the one agent of `--url`.
     ///
     /// # Errors
-    /// Fails when the URL, a certificate or a token can't be used.
-    pub(crate) fn target(&self) -> Result<Target, ClientError> {
-        Target::new(&self.url.clone().unwrap_or_else(local), &self.connect)
+    /// Fails when several are given, or the URL, a certificate or a token can't be used.
+    pub(crate) fn one(&self) -> Result<Target, ClientError> {
+        match self.url.as_slice() {
+            [] => Target::new(&local(), &self.fleet.connect),
+            [url] => Target::new(url, &self.fleet.connect),
+            _ => Err(ClientError::SeveralUrls),
+        }
     }
 
+    /// Returns the agents of `--url`, which may be several.
+    ///
+    /// # Errors
+    /// Fails when a URL, a certificate or a token can't be used.
+    pub(crate) fn targets(&self) -> Result<Vec<Target>, ClientError> {
+        match self.url.as_slice() {
+            [] => self.one().map(|target| vec![target]),
+            urls => urls.iter().map(|url| Target::new(url, &self.fleet.connect)).collect(),
+        }
+    }
+}
+
+impl FleetArgs {
     /// Returns the agents of all nodes. Sends no request yet.
     ///
     /// # Errors
     /// Fails when there is no usable kubeconfig, or a certificate or token can't be used.
-    pub(crate) async fn fleet(&self) -> Result<Fleet, ClientError> {
+    pub(crate) async fn connect(&self) -> Result<Fleet, ClientError> {
         let agents = Agents::new(Where {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
@@ -86,6 +111,14 @@ impl Fleet {
     /// Fails when the API server can't be asked, or knows no such pod.
     pub(crate) async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
         self.agents.find().await
+    }
+
+    /// Returns the agents, and the nodes whose agents are missing.
+    ///
+    /// # Errors
+    /// Fails as [`Fleet::find`] does.
+    pub(crate) async fn survey(&self) -> Result<Survey, ReachError> {
+        self.agents.survey().await
     }
 
     /// Returns the agent in this pod.

@@ -6,10 +6,12 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::time::{sleep, timeout};
 
 use crate::causes::causes;
 use crate::client::error::ClientError;
+use crate::client::print::memory_text;
 use crate::client::query::query;
 use crate::client::sse::{Event, Parser};
 use crate::client::target::Target;
@@ -87,7 +89,12 @@ impl<N: Write> Follower<N> {
                 Step::Event(event) => {
                     self.last_id = event.id.or(self.last_id.take());
                     match event.data {
-                        Some(data) => return Ok(Some(data)),
+                        Some(data) => {
+                            if let Some(note) = memory_text::of_line(&data, &TimeZone::system()) {
+                                self.note(&note);
+                            }
+                            return Ok(Some(data));
+                        }
                         None => continue,
                     }
                 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::mac::Mac;
-use flow_model::vip::{ApiClaim, Vip};
+use flow_model::vip::{ApiClaim, KnownVip, Vip};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::client::union::union;
@@ -15,6 +16,9 @@ use crate::client::union::union;
 pub(crate) struct Seen {
     #[serde(flatten)]
     pub(crate) vip: Vip,
+    /// Without a claimant: the time since which one of the nodes has listened and heard none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_heard_since: Option<Timestamp>,
     /// Node names. Empty when one agent was asked by its URL.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) seen_by: Vec<ArcStr>,
@@ -22,19 +26,19 @@ pub(crate) struct Seen {
 
 /// Joins by address, then by claimant. A node outside the segment sees no claimant and so contradicts no other node, and one
 /// that only receives connections contradicts none that heard an announcement.
-pub(crate) fn join(reported: impl IntoIterator<Item = (Option<ArcStr>, Vip)>) -> Vec<Seen> {
+pub(crate) fn join(reported: impl IntoIterator<Item = (Option<ArcStr>, KnownVip)>) -> Vec<Seen> {
     let mut views: BTreeMap<IpAddr, BTreeMap<Option<Mac>, Seen>> = BTreeMap::new();
     let reported: Vec<_> = reported.into_iter().collect();
     let heard = |vip: &Vip| vip.claimant.as_ref().is_some_and(|claim| !claim.received);
     let announced: BTreeSet<IpAddr> =
-        reported.iter().filter(|(_, vip)| heard(vip)).map(|(_, vip)| vip.ip).collect();
-    for (node, mut vip) in reported {
+        reported.iter().map(|(_, known)| &known.vip).filter(|vip| heard(vip)).map(|vip| vip.ip).collect();
+    for (node, KnownVip { mut vip, not_heard_since }) in reported {
         if announced.contains(&vip.ip) {
             vip.claimant.take_if(|claim| claim.received);
         }
         let view = views.entry(vip.ip).or_default();
         let claimant = vip.claimant.as_ref().map(|claim| claim.mac);
-        let seen = Seen { vip, seen_by: node.into_iter().collect() };
+        let seen = Seen { vip, not_heard_since, seen_by: node.into_iter().collect() };
         let joined = match view.remove(&claimant) {
             Some(other) => both(other, seen),
             None => seen,
@@ -68,6 +72,7 @@ fn both(a: Seen, b: Seen) -> Seen {
             api: claims(more.vip.api, less.vip.api),
             ..more.vip
         },
+        not_heard_since: more.not_heard_since.into_iter().chain(less.not_heard_since).min(),
         seen_by: union(more.seen_by, less.seen_by),
     }
 }

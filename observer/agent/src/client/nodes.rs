@@ -12,11 +12,12 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::node::{MAX_WAITING, Node, NodeEvent, Record};
+use crate::client::ask;
 use crate::client::fleet::Fleet;
 use crate::client::follow::Selection;
 use crate::client::merge::{Merge, Source};
 use crate::client::print::record_lines::RecordPrinter;
-use crate::kube::agents::AgentPod;
+use crate::kube::agents::{AgentPod, Survey};
 
 /// Time between two lists of the agents' pods.
 const LIST: Duration = Duration::from_secs(5);
@@ -39,7 +40,10 @@ where
     let (to, mut events) = mpsc::unbounded_channel();
     let mut nodes = Nodes { selection, notes, to, running: HashMap::new(), next: 0, missed: false };
     let mut merge = Merge::new(MAX_WAITING);
-    nodes.follow(fleet, fleet.find().await?, &mut merge, true);
+    let Survey { pods, absent, unknown } = fleet.survey().await?;
+    ask::note(&absent, &mut nodes.notes)?;
+    ask::note_unknown(unknown.as_deref(), &mut nodes.notes)?;
+    nodes.follow(fleet, pods, &mut merge, true);
     let (mut tick, mut list) = (interval(TICK), interval(LIST));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     list.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer_text;
 pub(crate) mod finding_text;
+pub(crate) mod memory_text;
 pub(crate) mod record_lines;
 pub(crate) mod vip_table;
 
@@ -39,6 +40,18 @@ pub enum Format {
     Json,
 }
 
+/// The formats of the commands that print what all agents know together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Text for people
+    #[default]
+    Text,
+    /// JSON as the API returns it, one object per line
+    Json,
+    /// One JSON object: all of it, with the nodes that answered and those that are missing
+    Document,
+}
+
 /// Decides when text is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -70,8 +83,25 @@ impl<F: ValueEnum + Default + Send + Sync + 'static> PrintArgs<F> {
 impl PrintArgs {
     /// Returns a printer that writes to standard output.
     pub(crate) fn printer(&self) -> Printer<BufWriter<Stdout>> {
-        let look = Look { colour: self.color.is_on(), zone: TimeZone::system() };
-        Printer { out: BufWriter::new(io::stdout()), format: self.output, look }
+        Printer::new(self.output, self.color)
+    }
+}
+
+impl PrintArgs<ListFormat> {
+    /// Returns a printer that writes to standard output.
+    pub(crate) fn printer(&self) -> Printer<BufWriter<Stdout>> {
+        let format = match self.output {
+            ListFormat::Text => Format::Text,
+            ListFormat::Json | ListFormat::Document => Format::Json,
+        };
+        Printer::new(format, self.color)
+    }
+}
+
+impl Printer<BufWriter<Stdout>> {
+    fn new(format: Format, color: Color) -> Self {
+        let look = Look { colour: color.is_on(), zone: TimeZone::system() };
+        Self { out: BufWriter::new(io::stdout()), format, look }
     }
 }
 
@@ -89,7 +119,7 @@ impl Look {
     }
 
     /// Returns date and time in the reader's time zone, to the second.
-    fn time(&self, time: Timestamp) -> String {
+    pub(crate) fn time(&self, time: Timestamp) -> String {
         time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 }

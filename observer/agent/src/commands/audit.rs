@@ -20,9 +20,10 @@ use flow_model::baseline::Baseline;
 use flow_objects::plan;
 use flow_policy::audit::{Change, Report, audit};
 
-use crate::client::connect::ConnectArgs;
-use crate::client::print::{PrintArgs, is_broken_pipe};
+use crate::client::fleet::{AgentArgs, FleetArgs};
+use crate::client::print::{Notes, PrintArgs, is_broken_pipe};
 use crate::commands::exit::EXIT_USAGE;
+use crate::commands::snapshot;
 use crate::config::EnforcerChoice;
 
 /// The path that stands for standard input.
@@ -33,7 +34,8 @@ Exit codes:
   0  everything was judged, and nothing was found
   1  something was found, or a document can't be read
   2  something was not judged, such as a Cilium policy, a chart, a resource of a plan, or an observed
-     flow whose verdict is unknown; or the arguments are wrong, or a file is missing
+     flow whose verdict is unknown, or the flows of nodes that are missing from the answer; or the
+     arguments are wrong, or a file is missing
 --allow-unjudged makes 0 of what is only not judged or not read. The report lists it all the same.";
 
 /// Report which observed connections proposed policies would refuse, and mistakes in the policies.
@@ -47,11 +49,13 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     plan: Vec<PathBuf>,
     /// The cluster and its observed flows: a file of `flow-observer snapshot`, or an answer of /api/v1/snapshot, once per node
-    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "all_nodes"])]
     flows: Vec<PathBuf>,
-    /// Agent whose observed flows are used
-    #[arg(long)]
-    url: Option<String>,
+    // No environment variable: with one, each audit by files would be in conflict with it.
+    /// Agents whose observed flows are used, several times or with commas. Each knows the flows of its node only: where other
+    /// nodes are missing, not everything is judged
+    #[arg(long, value_delimiter = ',', conflicts_with = "all_nodes")]
+    url: Vec<String>,
     /// Namespace of objects that name none, as `helm template` prints them
     #[arg(long, value_name = "NAME", requires = "manifests")]
     namespace: Option<String>,
@@ -63,7 +67,7 @@ pub struct AuditArgs {
     #[arg(long, value_enum, value_name = "NAME", default_value_t = EnforcerChoice::Auto)]
     enforcer: EnforcerChoice,
     #[command(flatten)]
-    connect: ConnectArgs,
+    fleet: FleetArgs,
     #[command(flatten)]
     print: PrintArgs<Format>,
 }
@@ -137,10 +141,11 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
 }
 
 async fn baselines(args: &AuditArgs) -> anyhow::Result<Vec<Baseline>> {
-    match &args.url {
-        Some(url) => Ok(vec![baseline::fetch(url, &args.connect).await?]),
-        None => args.flows.iter().map(|path| baseline::read(path)).collect(),
+    if args.fleet.all_nodes || !args.url.is_empty() {
+        let agents = AgentArgs { url: args.url.clone(), fleet: args.fleet.clone() };
+        return Ok(vec![snapshot::of_agents(&agents, Notes).await?]);
     }
+    args.flows.iter().map(|path| baseline::read(path)).collect()
 }
 
 fn read(stdin: &mut impl Read) -> anyhow::Result<Vec<u8>> {

@@ -2,16 +2,18 @@
 //! can't see.
 
 mod live;
+mod nodes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
+use arcstr::ArcStr;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::client::print::{PrintArgs, plural};
+use crate::client::print::{PrintArgs, plural, printable};
 use crate::commands::exit::EXIT_USAGE;
 use crate::probes::host::{self, Check, Status};
 
@@ -21,7 +23,7 @@ pub struct DoctorArgs {
     #[command(flatten)]
     print: PrintArgs<Format>,
     #[command(flatten)]
-    live: live::LiveArgs,
+    pub(super) live: live::LiveArgs,
 }
 
 /// The formats of the report.
@@ -37,17 +39,33 @@ pub enum Format {
 #[derive(Serialize)]
 struct Report<'a> {
     ok: bool,
-    checks: &'a [Check],
+    checks: &'a [Line],
 }
 
-/// Prints the checks. Ends with success when the agent can run, else with 2.
+/// A check, and the node that it is about if all are asked.
+#[derive(Serialize)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<ArcStr>,
+    #[serde(flatten)]
+    check: Check,
+}
+
+/// Prints the checks. Ends with success when the agent can run, else with 2. With `--all-nodes` it ends with 2 when an agent
+/// could not be asked.
 ///
 /// # Errors
-/// Fails when the output can't be written.
+/// Fails when no agent of `--all-nodes` is found, or the output can't be written.
 pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
-    let mut checks = host::checks();
-    checks.extend(args.live.checks().await);
-    let ok = checks.iter().all(|check| check.status != Status::Fail);
+    let checks = match args.live.fleet.all_nodes {
+        true => nodes::checks(&args.live.fleet).await?,
+        false => {
+            let mut checks = host::checks();
+            checks.extend(args.live.checks().await);
+            checks.into_iter().map(|check| Line { node: None, check }).collect()
+        }
+    };
+    let ok = checks.iter().all(|line| line.check.status != Status::Fail);
     let mut out = args.print.stream();
     let written = match args.print.output {
         Format::Text => print_text(&mut out, &checks),
@@ -66,11 +84,12 @@ fn print_json(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     writeln!(out)
 }
 
-fn print_text(out: &mut impl Write, checks: &[Check]) -> io::Result<()> {
-    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    for check in checks {
+fn print_text(out: &mut impl Write, checks: &[Line]) -> io::Result<()> {
+    let width = checks.iter().map(|line| line.check.name.len()).max().unwrap_or(0);
+    for Line { node, check } in checks {
         let (word, style) = status(check.status);
-        writeln!(out, "{style}{word:<4}{style:#}  {:<width$}  {}", check.name, check.found)?;
+        let node = node.iter().map(|node| format!("{}: ", printable(node))).collect::<String>();
+        writeln!(out, "{style}{word:<4}{style:#}  {:<width$}  {node}{}", check.name, check.found)?;
         if let Some(advice) = check.advice {
             writeln!(out, "      {:<width$}  -> {advice}", "")?;
         }
@@ -86,8 +105,11 @@ fn status(status: Status) -> (&'static str, Style) {
     }
 }
 
-fn summary(checks: &[Check]) -> String {
-    let count = |status| checks.iter().filter(|check| check.status == status).count();
+fn summary(checks: &[Line]) -> String {
+    let count = |status| checks.iter().filter(|line| line.check.status == status).count();
+    if checks.iter().any(|line| line.node.is_some()) {
+        return nodes::summary(count(Status::Fail), count(Status::Warn));
+    }
     match (count(Status::Fail), count(Status::Warn)) {
         (0, 0) => "Everything works.".to_owned(),
         (0, warnings) => format!("The agent can run; {}.", plural(warnings, "warning")),

@@ -128,17 +128,23 @@ impl Source {
     async fn open(args: &ExplainArgs, notes: impl Write) -> anyhow::Result<Self> {
         match &args.cluster {
             // All agents know the same cluster, so one answer is enough.
-            None if args.agents.all_nodes => {
-                Ok(Self::Agent(Agent::new(ask::any(&args.agents.fleet().await?).await?)))
+            None if args.agents.fleet.all_nodes => {
+                Ok(Self::Agent(Agent::new(ask::any(&args.agents.fleet.connect().await?).await?)))
             }
-            None => Ok(Self::Agent(Agent::new(args.agents.target()?))),
+            None => {
+                let target = match args.agents.url.as_slice() {
+                    [] | [_] => args.agents.one()?,
+                    _ => ask::first(args.agents.targets()?.into_iter()).await?,
+                };
+                Ok(Self::Agent(Agent::new(target)))
+            }
             Some(ClusterSource::Dir(path)) => {
                 let loaded = files(path).with_context(|| format!("--cluster dir:{}", path.display()))?;
                 Ok(Self::Directory(Box::new(explainer(loaded, args.enforcer, notes)?)))
             }
             Some(ClusterSource::Kube) => {
                 let client =
-                    api::client(args.agents.kubeconfig.as_deref()).await.context("--cluster kube")?;
+                    api::client(args.agents.fleet.kubeconfig.as_deref()).await.context("--cluster kube")?;
                 Ok(Self::Directory(Box::new(explainer(
                     server::read(&client, API_LIMIT).await?.loaded(),
                     args.enforcer,

@@ -4,14 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use flow_model::agent_info::AgentInfo;
 use flow_model::finding::{Finding, FindingKind, State};
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use crate::client::coverage::Coverage;
 use crate::client::fleet::AgentArgs;
 use crate::client::print::finding_text::FindingText;
-use crate::client::print::{Notes, PrintArgs, Printer, unless_closed};
+use crate::client::print::{ListFormat, Notes, PrintArgs, Printer, unless_closed};
 use crate::client::{joined_findings, query};
-use crate::commands::joined;
+use crate::commands::joined::{self, FromAgent};
 use crate::commands::names::{self, names};
 
 /// Holds the options of `findings`.
@@ -27,7 +30,7 @@ pub struct FindingsArgs {
     #[arg(long, short, value_name = "NS")]
     namespace: Option<String>,
     #[command(flatten)]
-    print: PrintArgs,
+    print: PrintArgs<ListFormat>,
     #[command(flatten)]
     pub(super) agents: AgentArgs,
 }
@@ -36,6 +39,20 @@ pub struct FindingsArgs {
 #[derive(Debug, Deserialize)]
 struct Response {
     findings: Vec<Finding>,
+    agent: Option<AgentInfo>,
+}
+
+impl FromAgent for Response {
+    fn agent(&self) -> Option<&AgentInfo> {
+        self.agent.as_ref()
+    }
+}
+
+/// The output of `-o document`.
+#[derive(Serialize)]
+struct Document<'a> {
+    nodes: &'a Coverage,
+    findings: &'a [Finding],
 }
 
 /// Prints the findings. A finding that several nodes report is printed once.
@@ -50,20 +67,26 @@ pub async fn run(args: FindingsArgs) -> anyhow::Result<ExitCode> {
 pub(super) async fn print(
     args: &FindingsArgs,
     mut out: Printer<impl Write>,
-    notes: impl Write,
+    mut notes: impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let join = |answers: Vec<(_, Response)>| {
-        let mut joined =
-            joined_findings::join(answers.into_iter().flat_map(|(_, response)| response.findings));
-        joined.retain(|finding| args.state.is_none_or(|state| finding.state == state));
-        joined
-    };
-    let print = |findings: &[Finding]| {
-        let mut each = findings.iter();
-        each.try_for_each(|finding| out.print(finding, |look| FindingText { finding, look }.to_string()))?;
-        out.flush()
-    };
-    joined::print((&args.agents, &args.path()), join, print, "No findings.", notes).await
+    let mut asked = joined::ask::<Response>(&args.agents, &args.path(), &mut notes).await?;
+    let answers = std::mem::take(&mut asked.answers).into_iter();
+    let mut findings = joined_findings::join(answers.flat_map(|(_, response)| response.findings));
+    findings.retain(|finding| args.state.is_none_or(|state| finding.state == state));
+    match args.print.output {
+        ListFormat::Document => out.json(&Document { nodes: &asked.coverage, findings: &findings })?,
+        ListFormat::Text | ListFormat::Json => findings
+            .iter()
+            .try_for_each(|finding| out.print(finding, |look| FindingText { finding, look }.to_string()))?,
+    }
+    out.flush()?;
+    if findings.is_empty() {
+        writeln!(notes, "No findings.")?;
+    }
+    if args.state != Some(State::Active) {
+        asked.coverage.note_memory(&out.look, Timestamp::now(), &mut notes)?;
+    }
+    Ok(asked.exit_code())
 }
 
 impl FindingsArgs {

@@ -12,7 +12,7 @@ use clap::builder::ArgPredicate;
 const LINK: &str = "kubectl-flow_observer";
 const SHOWN: &str = "kubectl flow_observer";
 /// The subcommands that ask agents.
-const ASK: [&str; 4] = ["tail", "findings", "vips", "explain"];
+const ASK: [&str; 5] = ["tail", "findings", "vips", "explain", "doctor"];
 
 /// Adapts the command to the name by which the program was started.
 pub(super) fn named(command: Command, argv0: Option<&OsString>) -> Command {

@@ -15,12 +15,13 @@ use arcstr::ArcStr;
 use clap::Args;
 use flow_model::baseline::{Baseline, Missing, VERSION};
 use flow_model::inventory::Inventory;
-use flow_policy::audit::join;
+use flow_policy::audit::{flows_of, join};
 use jiff::Timestamp;
 
 use crate::client::ask::{self, Answers};
-use crate::client::fleet::AgentArgs;
+use crate::client::fleet::{AgentArgs, FleetArgs};
 use crate::client::print::{Notes, printable, unless_closed};
+use crate::kube::agents::Absent;
 use crate::kube::{agents, api, server};
 
 /// The path at which an agent answers with the cluster and its flows.
@@ -68,9 +69,9 @@ pub async fn run(args: SnapshotArgs) -> anyhow::Result<ExitCode> {
 /// The command with its outputs as parameters.
 async fn snapshot(args: &SnapshotArgs, mut out: impl Write, mut notes: impl Write) -> anyhow::Result<()> {
     let agents = &args.agents;
-    let snapshot = match agents.all_nodes || agents.url.is_some() {
+    let snapshot = match agents.fleet.all_nodes || !agents.url.is_empty() {
         true => of_agents(agents, &mut notes).await?,
-        false => of_server(agents).await?,
+        false => of_server(&agents.fleet).await?,
     };
     for missing in &snapshot.missing {
         let missing = printable(&missing.to_string());
@@ -92,7 +93,7 @@ async fn snapshot(args: &SnapshotArgs, mut out: impl Write, mut notes: impl Writ
 }
 
 /// Reads the API server. It knows no flows.
-async fn of_server(args: &AgentArgs) -> anyhow::Result<Baseline> {
+async fn of_server(args: &FleetArgs) -> anyhow::Result<Baseline> {
     let config = agents::config(args.kubeconfig.as_deref(), args.context.clone()).await?;
     let server::Reading { mut inventory, missing } =
         server::read(&api::client_of(config)?, API_LIMIT).await?;
@@ -102,8 +103,11 @@ async fn of_server(args: &AgentArgs) -> anyhow::Result<Baseline> {
 }
 
 /// Asks one agent, or all.
-async fn of_agents(args: &AgentArgs, notes: impl Write) -> anyhow::Result<Baseline> {
-    let Answers { answers, incomplete } = ask::get::<Baseline>(args, PATH, notes).await?;
+///
+/// # Errors
+/// Fails when no agent answers, or one is of another release.
+pub(super) async fn of_agents(args: &AgentArgs, notes: impl Write) -> anyhow::Result<Baseline> {
+    let Answers { answers, absent, .. } = ask::get::<Baseline>(args, PATH, notes).await?;
     let all: Vec<_> = answers.into_iter().map(|(_, baseline)| baseline).collect();
     if let Some(other) = all.iter().find(|baseline| baseline.version != VERSION) {
         let (node, version) = (&other.node, other.version);
@@ -113,9 +117,9 @@ async fn of_agents(args: &AgentArgs, notes: impl Write) -> anyhow::Result<Baseli
         );
     }
     let mut joined = join(&all).context("no agent answered")?;
-    if incomplete {
-        let why = "their agents could not be asked".into();
-        joined.missing.push(Missing { what: "flows of some nodes".into(), why });
-    }
+    let missing = absent
+        .into_iter()
+        .map(|Absent { node, reason }| Missing { what: flows_of(&node), why: reason.into() });
+    joined.missing.extend(missing);
     Ok(joined)
 }

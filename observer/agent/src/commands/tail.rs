@@ -38,7 +38,8 @@ pub struct TailArgs {
     /// Only drops, and resets and refusals by a RST, with these reasons, such as no_socket; `unknown` for a RST without one
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
     pub reason: Vec<String>,
-    /// Begin with the records of the last 5m, for example, or since a time like 2026-11-21T02:53:08Z
+    /// Begin with the records of the last 5m, for example, or since a time like 2026-11-21T02:53:08Z. Where an agent does not
+    /// remember all of them, standard error says since when it has records of which kind, and -o json a record of kind `memory`
     #[arg(long, value_parser = parse_since)]
     pub since: Option<String>,
     /// Stop after the records that agents have already
@@ -65,8 +66,9 @@ pub(super) async fn tail(
     out: RecordPrinter<impl Write>,
     notes: impl Write + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
-    if args.agents.all_nodes {
-        return nodes::run(&args.agents.fleet().await?, &args.selection(), out.with_nodes(), notes).await;
+    if args.agents.fleet.all_nodes {
+        return nodes::run(&args.agents.fleet.connect().await?, &args.selection(), out.with_nodes(), notes)
+            .await;
     }
     one_agent(args, out, notes).await
 }
@@ -76,7 +78,7 @@ async fn one_agent(
     mut out: RecordPrinter<impl Write>,
     notes: impl Write,
 ) -> anyhow::Result<()> {
-    let mut follower = Follower::new(args.agents.target()?, args.selection(), notes);
+    let mut follower = Follower::new(args.agents.one()?, args.selection(), notes);
     while let Some(line) = follower.next().await? {
         let time = out.line(&line)?;
         follower.printed(time);

@@ -1,6 +1,8 @@
 //! The commands against several agents behind a simulated API server (see `kube::agents::testing`). The agents' HTTP side
 //! is the real one.
 
+mod partial;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use flow_model::finding::Finding;
 use flow_model::flow::Outcome;
+use flow_model::inventory::{Inventory, Node};
 use flow_model::output;
 use flow_model::record::FlowRecord;
 use jiff::Timestamp;
@@ -22,7 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::client::ask;
 use crate::client::connect::ConnectArgs;
-use crate::client::fleet::AgentArgs;
+use crate::client::fleet::{AgentArgs, FleetArgs};
 use crate::client::print::Format;
 use crate::client::print::record_lines::RecordPrinter;
 use crate::client::print::testing::printer;
@@ -118,6 +121,12 @@ impl Lab {
         self.args(&[]).agents
     }
 
+    fn with(&self, change: impl FnOnce(&mut FleetArgs)) -> AgentArgs {
+        let mut args = self.agents();
+        change(&mut args.fleet);
+        args
+    }
+
     fn tail(&self, more: &[&str]) -> (Written, Written, JoinHandle<anyhow::Result<()>>) {
         let (out, notes, args) = (Written::default(), Written::default(), self.args(more));
         let printer = RecordPrinter::new(printer(out.clone(), args.print.output));
@@ -133,7 +142,12 @@ impl Agent {
     }
 
     async fn guarded(node: &str, settings: Settings) -> Self {
-        let (sinks, shared) = Sinks::new(&SinkConfig::new(node.into()));
+        // Long before everything that a test asks for.
+        Self::started(Timestamp::MIN, node, settings).await
+    }
+
+    async fn started(started: Timestamp, node: &str, settings: Settings) -> Self {
+        let (sinks, shared) = Sinks::new(&SinkConfig { started, ..SinkConfig::new(node.into()) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
@@ -147,6 +161,13 @@ impl Agent {
             let record = FlowRecord { node: self.node.as_str().into(), ..record };
             self.sinks.emit(output::Output::Record(record), Timestamp::now());
         }
+    }
+
+    /// Gives the agent a cluster with these nodes.
+    fn know(&mut self, nodes: &[&str]) {
+        let node = |name: &&str| Node { name: (*name).into(), ..Node::default() }.into();
+        let inventory = Inventory { nodes: nodes.iter().map(node).collect(), ..Inventory::default() };
+        self.sinks.emit(output::Output::Cluster(inventory.into()), Timestamp::now());
     }
 
     fn find(&mut self, finding: Finding) {
@@ -327,7 +348,7 @@ struct FindingsCli {
 /// Returns what `flow-observer findings --all-nodes ...` prints, and its notes.
 async fn asked(lab: &Lab, more: &[&str]) -> anyhow::Result<(String, String)> {
     let kubeconfig = Cluster::kubeconfig(&lab.dir);
-    let all = ["findings", "--all-nodes", "-o", "json", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let all = ["findings", "--all-nodes", "--kubeconfig", kubeconfig.to_str().unwrap()];
     let args = FindingsCli::parse_from(all.iter().chain(more)).findings;
     let (out, notes) = (Written::default(), Written::default());
     findings::print(&args, printer(out.clone(), Format::Json), notes.clone()).await?;
@@ -397,7 +418,7 @@ async fn an_agent_without_tls_is_distinguished_from_one_that_cant_be_trusted() {
 async fn one_that_answers_is_enough_to_explain() {
     let lab = Lab::new().await;
     lab.dead("node0").await;
-    let fleet = lab.agents().fleet().await.unwrap();
+    let fleet = lab.agents().fleet.connect().await.unwrap();
     let error = ask::any(&fleet).await.unwrap_err().to_string();
     assert!(error.contains("no agent could be asked") && error.contains("node0"), "{error}");
     let _one = lab.agent("node1").await;
@@ -410,7 +431,7 @@ async fn a_token_file_takes_precedence_over_the_users_token() {
     let _one = lab.agent("node1").await;
     let path = lab.dir.path().join("token");
     let connect = ConnectArgs { token_file: Some(path.clone()), ..ConnectArgs::default() };
-    let args = || AgentArgs { connect: connect.clone(), ..lab.agents() };
+    let args = || lab.with(|fleet| fleet.connect = connect.clone());
     for (text, says) in [("", "no bearer token"), ("two\twords\u{7}", "no bearer token")] {
         std::fs::write(&path, text).unwrap();
         let error = ask::get::<Findings>(&args(), "/api/v1/findings", Vec::new()).await.unwrap_err();
@@ -437,7 +458,7 @@ async fn errors_name_the_remedy() {
         &["app.kubernetes.io/name=flow-observer", "kubectl apply", "--agent-selector"],
     );
     let one = lab.agent("node1").await;
-    let elsewhere = AgentArgs { agent_namespace: "other".into(), ..lab.agents() };
+    let elsewhere = lab.with(|fleet| fleet.agent_namespace = "other".into());
     has(&error(elsewhere).await, &["namespace other", "no pod"]);
     lab.cluster.set_phase("agent-node1", "Pending");
     has(&error(lab.agents()).await, &["1 there, none running"]);
@@ -447,11 +468,11 @@ async fn errors_name_the_remedy() {
     lab.cluster.forbid(false, true);
     has(&error(lab.agents()).await, &["may not get and create pods/portforward", "Role"]);
     lab.cluster.forbid(false, false);
-    let context = AgentArgs { context: Some("nowhere".into()), ..lab.agents() };
+    let context = lab.with(|fleet| fleet.context = Some("nowhere".into()));
     has(&error(context).await, &["kubeconfig", "nowhere"]);
-    let there = AgentArgs { context: Some("there".into()), ..lab.agents() };
+    let there = lab.with(|fleet| fleet.context = Some("there".into()));
     assert!(ask::get::<Findings>(&there, "/api/v1/findings", Vec::new()).await.is_ok());
-    let missing = AgentArgs { kubeconfig: Some("/nowhere/config".into()), ..lab.agents() };
+    let missing = lab.with(|fleet| fleet.kubeconfig = Some("/nowhere/config".into()));
     has(&error(missing).await, &["/nowhere/config"]);
     drop(one);
 }

@@ -3,6 +3,7 @@
 mod bearer;
 mod error;
 mod forward;
+mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use arcstr::ArcStr;
 use hyper::header::HeaderValue;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams};
 use kube::client::UpgradeConnectionError;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -25,6 +26,7 @@ use crate::kube::api::{self, ApiError};
 
 pub use self::error::ReachError;
 pub use self::forward::{Forward, Trouble};
+pub use self::survey::{Absent, Survey};
 
 /// The name of the agent's port in its pod.
 const PORT_NAME: &str = "http";
@@ -45,6 +47,7 @@ pub struct Where {
 /// Finds agents and opens connections to them.
 pub struct Agents {
     pods: Api<Pod>,
+    nodes: Api<Node>,
     namespace: String,
     selector: String,
     bearer: Bearer,
@@ -82,7 +85,8 @@ impl Agents {
     }
 
     fn of_client(client: Client, bearer: Bearer, namespace: String, selector: String) -> Self {
-        Self { pods: Api::namespaced(client, &namespace), namespace, selector, bearer }
+        let (pods, nodes) = (Api::namespaced(client.clone(), &namespace), Api::all(client));
+        Self { pods, nodes, namespace, selector, bearer }
     }
 
     /// Returns the pods that run now, sorted by node.
@@ -90,13 +94,22 @@ impl Agents {
     /// # Errors
     /// Fails when the API server can't be asked, or no agent runs.
     pub async fn find(&self) -> Result<Vec<AgentPod>, ReachError> {
+        self.running(&self.list().await?)
+    }
+
+    async fn list(&self) -> Result<Vec<Pod>, ReachError> {
         // Not from a cache: in an older list an agent could appear a second time.
         let parameters = ListParams::default().labels(&self.selector);
         let pods = self.pods.list(&parameters).await.map_err(|error| self.error(error, "list", "pods"))?;
-        let all = pods.items.len();
-        let mut agents: Vec<_> = pods.items.into_iter().filter_map(agent).collect();
+        Ok(pods.items)
+    }
+
+    /// Returns those that run, sorted by node.
+    fn running(&self, pods: &[Pod]) -> Result<Vec<AgentPod>, ReachError> {
+        let mut agents: Vec<_> = pods.iter().filter_map(agent).collect();
         agents.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
         if agents.is_empty() {
+            let all = pods.len();
             let pending = if all == 0 { String::new() } else { format!(" ({all} there, none running)") };
             let (namespace, selector) = (self.namespace.clone(), self.selector.clone());
             return Err(ReachError::NoPods { namespace, selector, pending });
@@ -120,6 +133,20 @@ impl Agents {
     /// Returns the `Authorization` header of the kubeconfig's user, if that is a bearer token.
     pub async fn authorization(&self) -> Option<HeaderValue> {
         self.bearer.header().await
+    }
+
+    fn error_of_cluster(
+        &self,
+        error: kube::Error,
+        verbs: &'static str,
+        resource: &'static str,
+    ) -> ReachError {
+        match self.error(error, verbs, resource) {
+            ReachError::Forbidden { verbs, resource, answer, .. } => {
+                ReachError::ForbiddenInCluster { verbs, resource, answer }
+            }
+            other => other,
+        }
     }
 
     fn error(&self, error: kube::Error, verbs: &'static str, resource: &'static str) -> ReachError {
@@ -166,8 +193,8 @@ pub(crate) async fn config(kubeconfig: Option<&Path>, context: Option<String>) -
 }
 
 /// Returns the agent of a pod that runs and is not being deleted.
-fn agent(pod: Pod) -> Option<AgentPod> {
-    let (spec, status) = (pod.spec?, pod.status?);
+fn agent(pod: &Pod) -> Option<AgentPod> {
+    let (spec, status) = (pod.spec.as_ref()?, pod.status.as_ref()?);
     if status.phase.as_deref() != Some("Running") || pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
@@ -175,12 +202,12 @@ fn agent(pod: Pod) -> Option<AgentPod> {
     let named = ports.find(|port| port.name.as_deref() == Some(PORT_NAME));
     let mut conditions = status.conditions.iter().flatten();
     Some(AgentPod {
-        namespace: pod.metadata.namespace?.into(),
-        name: pod.metadata.name?.into(),
-        uid: pod.metadata.uid.unwrap_or_default().into(),
-        node: spec.node_name?.into(),
+        namespace: pod.metadata.namespace.as_deref()?.into(),
+        name: pod.metadata.name.as_deref()?.into(),
+        uid: pod.metadata.uid.as_deref().unwrap_or_default().into(),
+        node: spec.node_name.as_deref()?.into(),
         port: named.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(PORT),
         ready: conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True"),
-        start: status.start_time.map(|time| time.0),
+        start: status.start_time.as_ref().map(|time| time.0),
     })
 }

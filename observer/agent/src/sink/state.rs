@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arcstr::ArcStr;
+use flow_model::agent_info::AgentInfo;
 use flow_model::blind_spot::{BlindReason, BlindSpot, Unseen};
 use flow_model::inventory::Inventory;
 use flow_policy::query::Explainer;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::sink::SinkConfig;
@@ -31,6 +33,7 @@ pub struct Shared {
     pub readiness: Readiness,
     pub sight: Sight,
     node: ArcStr,
+    started: Timestamp,
     cluster: Mutex<Arc<Cluster>>,
     info: Mutex<BTreeMap<String, String>>,
 }
@@ -58,7 +61,7 @@ impl Shared {
         let findings = FindingStore::new(config.max_findings);
         let mut metrics = Metrics::new(&config.metrics);
         metrics.show_findings(findings.clone());
-        let tail = Tail::new(&config.tail, config.node.clone(), metrics.tail_counters());
+        let tail = Tail::new(&config.tail, config.node.clone(), config.started, metrics.tail_counters());
         Self {
             tail: Arc::new(tail),
             metrics,
@@ -69,6 +72,7 @@ impl Shared {
             readiness: Readiness::default(),
             sight: Sight::default(),
             node: config.node.clone(),
+            started: config.started,
             cluster: Mutex::default(),
             info: Mutex::default(),
         }
@@ -78,6 +82,14 @@ impl Shared {
     #[must_use]
     pub fn node(&self) -> &ArcStr {
         &self.node
+    }
+
+    /// Returns what goes with answers, so that readers know what they cover.
+    #[must_use]
+    pub fn info_of_agent(&self) -> AgentInfo {
+        let mut nodes: Vec<_> = self.inventory().nodes.iter().map(|node| node.name.clone()).collect();
+        nodes.sort();
+        AgentInfo { node: self.node.clone(), started: self.started, nodes }
     }
 
     /// Returns the newest snapshot of the cluster; empty at first.

@@ -1,37 +1,46 @@
-//! The live tail: a bounded ring of serialised records, and cursors into it.
+//! The live tail: bounded rooms of serialised records, and cursors into them.
 //!
 //! A record is serialised once. Subscribers hold only a position, so replay and follow are the same walk: no gap, no
-//! duplicate between them. A subscriber that falls behind the ring gets a `lost` record with the number that it missed;
-//! the writer never waits for it.
+//! duplicate between them. A subscriber that falls behind gets a `lost` record with the number that it missed; the
+//! writer never waits for it.
+//!
+//! Each kind has a room of its own, so that frequent kinds never push out rare ones: a thousand attempts a second leave the
+//! moves of a VIP where they are. A replay that reaches further back than a room begins with a `memory` record.
 
 mod filter;
+mod position;
 mod ring;
+mod room;
 mod subscription;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
-use flow_model::record::FlowRecord;
+use flow_model::record::{Event, FlowRecord, Kind, Memory};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use strum::VariantArray;
 use tokio::sync::watch;
 
 use self::filter::Meta;
 use self::ring::Ring;
+use self::room::Size;
 
 pub use filter::{Filter, PodName};
+pub use position::Position;
 pub use subscription::{Item, Subscription};
 
 /// Bounds of the tail.
 #[derive(Clone, Debug)]
 pub struct TailConfig {
-    /// Records kept for `since`.
+    /// Attempts kept for `since`.
     pub max_records: usize,
-    /// Memory of the records kept, bytes, bookkeeping included.
+    /// Memory of the attempts kept, bytes, bookkeeping included.
     pub max_bytes: usize,
     /// Readers at one time.
     pub max_clients: usize,
@@ -40,6 +49,23 @@ pub struct TailConfig {
 impl Default for TailConfig {
     fn default() -> Self {
         Self { max_records: 65_536, max_bytes: 8 << 20, max_clients: 64 }
+    }
+}
+
+impl TailConfig {
+    /// Returns the room of a kind. A record takes up to 1 KiB, so an hour fits while there are no more than one reset, one drop
+    /// and one move a second, and one result of a check in three seconds.
+    fn size(&self, kind: Kind) -> Size {
+        let bytes = match kind {
+            Kind::Attempt => return Size { records: self.max_records.max(1), bytes: self.max_bytes },
+            Kind::Reset | Kind::Drop => 4 << 20,
+            Kind::Announcement => 2 << 20,
+            Kind::Check => 1 << 20,
+            Kind::Lost => 512 << 10,
+            // Subscriptions make these; none is kept.
+            Kind::Memory => 0,
+        };
+        Size { records: usize::MAX, bytes }
     }
 }
 
@@ -53,13 +79,6 @@ pub enum Start {
     /// Right after this position. If it belongs to another run of the agent, everything in the ring is new to the
     /// reader, and the subscription begins at the time given, if any.
     After(Position, Option<Timestamp>),
-}
-
-/// A place in the tail of one run of one agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    instance: u64,
-    seq: u64,
 }
 
 /// The error for a reader beyond the limit.
@@ -80,23 +99,24 @@ pub struct TailCounters {
 #[derive(Debug)]
 pub struct Tail {
     ring: Mutex<Ring>,
-    /// Sequence number of the next record; its change wakes the readers.
+    /// Number of records that have arrived; its change wakes the readers.
     head: watch::Sender<u64>,
     node: ArcStr,
+    started: Timestamp,
     instance: u64,
     max_clients: usize,
     counters: TailCounters,
 }
 
 impl Tail {
-    /// Returns an empty tail. `node` is the node of its `lost` records.
+    /// Returns an empty tail. `node` is the node of its `lost` and `memory` records, `started` the start of the agent.
     #[must_use]
-    pub fn new(config: &TailConfig, node: ArcStr, counters: TailCounters) -> Self {
-        let ring = Ring::new(config.max_records.max(1), config.max_bytes);
+    pub fn new(config: &TailConfig, node: ArcStr, started: Timestamp, counters: TailCounters) -> Self {
         Self {
-            head: watch::Sender::new(ring.next()),
-            ring: Mutex::new(ring),
+            head: watch::Sender::new(0),
+            ring: Mutex::new(Ring::new(|kind| config.size(kind))),
             node,
+            started,
             instance: instance(),
             max_clients: config.max_clients,
             counters,
@@ -115,8 +135,18 @@ impl Tail {
                 return;
             }
         };
-        let next = self.ring.lock().push(line, Meta::of(record));
-        self.head.send_replace(next);
+        let arrived = self.ring.lock().push(line, Meta::of(record));
+        self.head.send_replace(arrived);
+    }
+
+    /// Returns the record that a replay from `since` begins with, where it may lack some of the kinds selected.
+    fn memory(&self, ring: &Ring, filter: &Filter, since: Timestamp) -> Option<FlowRecord> {
+        let kept = Kind::VARIANTS.iter().filter(|kind| **kind != Kind::Memory && filter.selects(**kind));
+        let begins = kept.map(|kind| (*kind, ring.gave_way(*kind).unwrap_or(self.started)));
+        let begins: BTreeMap<_, _> = begins.filter(|(_, begin)| *begin >= since).collect();
+        let event = Event::Memory(Memory { started: self.started, begins });
+        let record = FlowRecord { time: since, node: self.node.clone(), event };
+        matches!(&record.event, Event::Memory(memory) if !memory.begins.is_empty()).then_some(record)
     }
 
     /// Returns a new reader. With `follow` it stays open for later records.
@@ -137,22 +167,4 @@ impl Tail {
 fn instance() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one((std::process::id(), Timestamp::now()))
-}
-
-impl std::fmt::Display for Position {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:016x}-{}", self.instance, self.seq)
-    }
-}
-
-impl std::str::FromStr for Position {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        s.split_once('-')
-            .and_then(|(instance, seq)| {
-                Some(Self { instance: u64::from_str_radix(instance, 16).ok()?, seq: seq.parse().ok()? })
-            })
-            .ok_or_else(|| format!("`{s}` is not a position of the tail"))
-    }
 }

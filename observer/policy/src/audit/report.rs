@@ -29,6 +29,24 @@ pub struct Report {
     pub policies: usize,
     /// The number of flows judged; `None` without a baseline.
     pub flows: Option<Judged>,
+    /// The nodes whose flows those are; `None` without a baseline that has flows.
+    pub nodes: Option<Nodes>,
+}
+
+/// Holds the nodes whose flows are judged, and those whose flows are missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Nodes {
+    /// The nodes whose agents gave their flows.
+    pub asked: Vec<ArcStr>,
+    /// The other nodes of the cluster, as far as the baselines know it.
+    pub missing: Vec<MissingNode>,
+}
+
+/// Holds a node whose flows are missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingNode {
+    pub node: ArcStr,
+    pub reason: ArcStr,
 }
 
 /// Counts the observed flows by their decisions.

@@ -25,7 +25,9 @@ impl Tail {
         command
             .args(["tail", "--url", &format!("http://{LISTEN}"), "--since", "10m"])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            // It would say there that the agent is younger than ten minutes, which is no news here.
+            .stderr(Stdio::null());
         let mut child = ns.run(|| command.spawn()).context("start flow-observer tail")?;
         let stdout = child.stdout.take().context("tail has no standard output")?;
         let (sender, lines) = mpsc::channel();

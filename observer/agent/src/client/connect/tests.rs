@@ -72,9 +72,10 @@ async fn a_guarded_agent_is_asked_with_its_ca_and_a_token() {
     let (ca, token, wrong) = (agent.path("cert"), agent.path("token"), agent.path("wrong"));
     fs::write(&wrong, "wrong").unwrap();
     let trusted = ["--ca-file", &ca, "--token-file", &token];
-    assert_eq!(agent.ask("127.0.0.1", &trusted).await.unwrap(), "{\"vips\":[]}");
+    let answer = agent.ask("127.0.0.1", &trusted).await.unwrap();
+    assert!(answer.starts_with("{\"vips\":[],"), "{answer}");
     let unchecked = ["--insecure-skip-tls-verify", "--token-file", &token];
-    assert_eq!(agent.ask("localhost", &unchecked).await.unwrap(), "{\"vips\":[]}");
+    assert_eq!(agent.ask("localhost", &unchecked).await.unwrap(), answer);
     for (host, arguments, says) in [
         ("127.0.0.1", &["--ca-file", &ca, "--token-file", &wrong][..], "answered 401: a valid bearer token"),
         ("127.0.0.1", &["--ca-file", &ca], "answered 401: a valid bearer token"),

@@ -15,7 +15,8 @@ fn claimed(mac: u8, last_seen: i64, moves: u64) -> Vip {
 }
 
 fn rows(by: &[(&str, Vip)]) -> Vec<(Option<u8>, u64, String)> {
-    let seen = join(by.iter().map(|(node, vip)| (Some((*node).into()), vip.clone())));
+    let known = |vip: &Vip| KnownVip { vip: vip.clone(), not_heard_since: None };
+    let seen = join(by.iter().map(|(node, vip)| (Some((*node).into()), known(vip))));
     let mac = |seen: &Seen| seen.vip.claimant.as_ref().map(|claim| claim.mac.0[5]);
     seen.iter().map(|seen| (mac(seen), seen.vip.moves, seen.seen_by.join(","))).collect()
 }
@@ -51,10 +52,19 @@ fn claims_of_the_api_are_joined() {
         (Some("n2".into()), with(claimed(1, 6, 0), &["a/x", "a/y"])),
         (Some("n3".into()), with(vip(&["web/front"]), &["a/z"])),
     ];
-    let joined = join(reported);
+    let joined = join(reported.map(|(node, vip)| (node, KnownVip { vip, not_heard_since: None })));
     let mut objects: Vec<_> = joined[0].vip.api.iter().map(|claim| claim.object.clone()).collect();
     objects.sort_unstable();
     assert_eq!(joined.len(), 1);
     assert_eq!(objects, ["a/x", "a/y", "a/z"]);
     assert_eq!(joined[0].vip.services, ["data/db", "web/front"]);
+}
+
+#[test]
+fn the_node_that_listens_for_longest_says_since_when_none_was_heard() {
+    let silent =
+        |node: &str, since| (Some(node.into()), KnownVip { vip: vip(&[]), not_heard_since: Some(at(since)) });
+    assert_eq!(join([silent("n1", 9), silent("n2", 5)])[0].not_heard_since, Some(at(5)));
+    let heard = (Some("n3".into()), KnownVip { vip: claimed(1, 9, 0), not_heard_since: None });
+    assert_eq!(join([silent("n1", 5), heard])[0].not_heard_since, None);
 }

@@ -14,8 +14,9 @@ use flow_model::record::{
     FlowVerdict, LagSince, Lost, Reset,
 };
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use crate::client::print::{Format, Look, Printer, printable};
+use crate::client::print::{Format, Look, Printer, memory_text, printable};
 
 /// Width of a side's column, in characters. A longer name is cut in its middle.
 const MAX_SRC: usize = 44;
@@ -57,6 +58,8 @@ impl<W: Write> RecordPrinter<W> {
         let record: Option<FlowRecord> = serde_json::from_str(json).ok();
         let time = record.as_ref().map(|record| record.time);
         match (self.out.format, record) {
+            // Text has it among the notes.
+            (Format::Text, Some(FlowRecord { event: Event::Memory(_), .. })) => {}
             (Format::Text, Some(record)) => self.record(&record)?,
             // A newer agent's kind of record is better printed raw than left out.
             (Format::Text, None) => writeln!(self.out.out, "{}", printable(json))?,
@@ -179,6 +182,7 @@ fn word(event: &Event) -> (&'static str, Style) {
             ("check", colour(if *ok { AnsiColor::Green } else { AnsiColor::Red }))
         }
         Event::Lost(_) => ("lost", colour(AnsiColor::Yellow).bold()),
+        Event::Memory(_) => ("memory", colour(AnsiColor::Yellow)),
     }
 }
 
@@ -204,6 +208,7 @@ impl Display for Details<'_> {
                 "ring" => write!(f, "{lost} records: more came at once than can be told one by one"),
                 stage => write!(f, "{lost} records at stage {stage}"),
             },
+            Event::Memory(memory) => f.write_str(&memory_text::kinds(memory, &TimeZone::UTC)),
         }
     }
 }

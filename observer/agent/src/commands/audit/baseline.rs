@@ -1,4 +1,4 @@
-//! Observed flows, from a file or an agent.
+//! Observed flows, from a file.
 
 use std::path::Path;
 
@@ -6,8 +6,6 @@ use anyhow::Context as _;
 use flow_model::baseline::Baseline;
 use flow_objects::encoding;
 
-use crate::client::connect::ConnectArgs;
-use crate::client::target::Target;
 use crate::commands::snapshot::PATH;
 
 /// Reads flows from a file.
@@ -21,11 +19,4 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Baseline> {
     })?;
     Baseline::from_json(&encoding::utf8(&json))
         .with_context(|| format!("{name} holds no flows as {PATH} answers"))
-}
-
-/// Asks an agent for its flows.
-pub(super) async fn fetch(url: &str, connect: &ConnectArgs) -> anyhow::Result<Baseline> {
-    let target = Target::new(url, connect)?;
-    let json = target.get(PATH).await?;
-    Baseline::from_json(&json).with_context(|| format!("{url}{PATH} is not the flows of an agent"))
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report, RuleId};
+use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Nodes, Place, Report, RuleId};
 use serde::Serialize;
 
 /// The version of the format.
@@ -24,6 +24,8 @@ struct Document<'a> {
     policies: usize,
     /// The judged flows; null without any.
     flows: Option<Judged>,
+    /// The nodes whose flows those are, and those that are missing; null without observed flows.
+    nodes: Option<&'a Nodes>,
 }
 
 /// The place of an object.
@@ -92,6 +94,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
         notes: &report.notes,
         policies: report.policies,
         flows: report.flows,
+        nodes: report.nodes.as_ref(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Place, Report, Unjudged};
+use flow_policy::audit::{AuditFinding, FlowGroup, Ignored, Judged, Level, Nodes, Place, Report, Unjudged};
 
 use crate::client::print::{plural, printable};
 
@@ -148,11 +148,23 @@ pub(super) fn summary(report: &Report) -> String {
     match report.flows {
         Some(Judged { judged, allowed, denied, unknown }) => write!(
             text,
-            ". {} judged: {allowed} allowed, {denied} refused, {unknown} unknown.",
-            plural(judged, "flow")
+            ". {}{} judged: {allowed} allowed, {denied} refused, {unknown} unknown.",
+            plural(judged, "flow"),
+            report.nodes.as_ref().map(of_nodes).unwrap_or_default()
         )
         .ok(),
-        None => write!(text, ". No flows were judged; give observed ones with --flows or --url.").ok(),
+        None => {
+            write!(text, ". No flows were judged; give observed ones with --flows, --url or --all-nodes.")
+                .ok()
+        }
     };
     text
+}
+
+/// Names the part of the nodes whose flows are judged: ` of 1 of 3 nodes`.
+fn of_nodes(nodes: &Nodes) -> String {
+    match nodes.missing.is_empty() {
+        true => String::new(),
+        false => nodes.in_words().trim_start_matches("flows").to_owned(),
+    }
 }

@@ -9,14 +9,14 @@ use clap::Args;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::client::connect::ConnectArgs;
+use crate::client::fleet::FleetArgs;
 use crate::client::print::printable;
 use crate::client::target::Target;
 use crate::default_address::ADDRESS;
 use crate::probes::host::{Check, Status};
 
 /// The name of the line about the agent as a whole.
-const AGENT: &str = "live agent";
+pub(super) const AGENT: &str = "live agent";
 /// The name of the line about one blind spot.
 const BLIND: &str = "blind spot";
 
@@ -29,8 +29,8 @@ const MEND: &str = "connections there may be missing from everything that the ag
 /// Holds the options that name the agent to ask.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Agent")]
-pub(super) struct LiveArgs {
-    /// The agent to ask what it can't see [default: the one on the address of --listen]
+pub(in crate::commands) struct LiveArgs {
+    /// The agent to ask what it can't see. With --all-nodes all are asked, and nothing of this machine is checked [default: the one on the address of --listen]
     #[arg(long, env = "FLOW_OBSERVER_URL")]
     url: Option<String>,
     /// The address on which the agent of this node listens, as for `run`
@@ -40,7 +40,7 @@ pub(super) struct LiveArgs {
     #[arg(long, value_name = "FILE", env = "FLOW_OBSERVER_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(in crate::commands) fleet: FleetArgs,
 }
 
 /// The answer of `/readyz`. Reasons are text, so that an agent of another version is understood too.
@@ -66,24 +66,30 @@ struct Blind {
 impl LiveArgs {
     /// Asks the agent, and returns its lines. Where none answers, one line says so.
     pub(super) async fn checks(&self) -> Vec<Check> {
-        let url = self.address();
-        let asked = match Target::new(&url, &self.connect) {
-            Ok(target) => timeout(PATIENCE, target.answer("/readyz")).await,
-            Err(error) => Ok(Err(error)),
+        let asked = match Target::new(&self.address(), &self.fleet.connect) {
+            Ok(target) => asked(&target).await,
+            Err(error) => Err(error.to_string()),
         };
-        match asked {
-            Ok(Ok(body)) => lines(&url, &body),
-            Ok(Err(error)) => vec![warn(AGENT, &error.to_string(), ASK)],
-            Err(_) => {
-                let found = format!("what listens at {url} did not answer within {} s", PATIENCE.as_secs());
-                vec![warn(AGENT, &found, ASK)]
-            }
-        }
+        asked.unwrap_or_else(|why| vec![warn(AGENT, &why, ASK)])
     }
 
     fn address(&self) -> String {
         let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
         self.url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(self.listen)))
+    }
+}
+
+/// Asks an agent, and returns its lines.
+///
+/// # Errors
+/// Fails with the reason when it does not answer.
+pub(super) async fn asked(target: &Target) -> Result<Vec<Check>, String> {
+    match timeout(PATIENCE, target.answer("/readyz")).await {
+        Ok(Ok(body)) => Ok(lines(target.url(), &body)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => {
+            Err(format!("what listens at {} did not answer within {} s", target.url(), PATIENCE.as_secs()))
+        }
     }
 }
 
@@ -139,7 +145,7 @@ fn agent(url: &str, answer: &Answer) -> Check {
     }
 }
 
-fn warn(name: &'static str, found: &str, advice: &'static str) -> Check {
+pub(super) fn warn(name: &'static str, found: &str, advice: &'static str) -> Check {
     Check { name, status: Status::Warn, found: printable(found), advice: Some(advice) }
 }
 

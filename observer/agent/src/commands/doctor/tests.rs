@@ -1,11 +1,11 @@
 use super::*;
 
-fn check(name: &'static str, status: Status) -> Check {
+fn check(name: &'static str, status: Status) -> Line {
     let advice = (status != Status::Ok).then_some("do something");
-    Check { name, status, found: "found".into(), advice }
+    Line { node: None, check: Check { name, status, found: "found".into(), advice } }
 }
 
-fn text(checks: &[Check]) -> String {
+fn text(checks: &[Line]) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
     print_text(&mut out, checks).unwrap();
     String::from_utf8(out.into_inner()).unwrap()
@@ -28,6 +28,18 @@ fn the_summary_counts() {
     assert_eq!(check(&[Status::Ok]), "Everything works.");
     assert_eq!(check(&[Status::Warn, Status::Warn]), "The agent can run; 2 warnings.");
     assert_eq!(check(&[Status::Warn, Status::Fail]), "The agent can't run: 1 failure.");
+}
+
+#[test]
+fn lines_of_several_nodes_begin_with_their_node() {
+    let of = |node: &str, status| Line { node: Some(node.into()), ..check("live agent", status) };
+    let expected = "ok    live agent  n1: found\n\
+                    fail  live agent  n2: found\n\
+                    \u{20}                 -> do something\n\
+                    \n1 agent could not be asked.\n";
+    assert_eq!(text(&[of("n1", Status::Ok), of("n2", Status::Fail)]), expected);
+    assert!(text(&[of("n1", Status::Ok)]).ends_with("\nAll agents are ready and see everything.\n"));
+    assert!(text(&[of("n1", Status::Warn)]).ends_with("\nAll agents were asked; 1 warning.\n"));
 }
 
 #[test]

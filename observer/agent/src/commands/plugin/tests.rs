@@ -1,23 +1,24 @@
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::client::fleet::AgentArgs;
+use crate::client::fleet::FleetArgs;
 use crate::commands::{Cli, Command as Sub, parse};
 
-fn agents(args: &[&str]) -> AgentArgs {
+fn agents(args: &[&str]) -> FleetArgs {
     let args: Vec<OsString> = args.iter().map(Into::into).collect();
     match parse(&args).unwrap().command {
-        Sub::Tail(args) => args.agents,
-        Sub::Findings(args) => args.agents,
-        Sub::Vips(args) => args.agents,
-        Sub::Explain(args) => args.agents,
+        Sub::Tail(args) => args.agents.fleet,
+        Sub::Findings(args) => args.agents.fleet,
+        Sub::Vips(args) => args.agents.fleet,
+        Sub::Explain(args) => args.agents.fleet,
+        Sub::Doctor(args) => args.live.fleet,
         other => panic!("{other:?} asks no agent"),
     }
 }
 
 #[test]
 fn the_plugin_asks_all_nodes_unless_a_url_is_given() {
-    for name in ["tail", "findings", "vips"] {
+    for name in ["tail", "findings", "vips", "doctor"] {
         assert!(!agents(&["flow-observer", name]).all_nodes);
         assert!(agents(&["flow-observer", name, "--all-nodes"]).all_nodes);
         assert!(agents(&["/usr/local/bin/kubectl-flow_observer", name]).all_nodes);

@@ -44,7 +44,7 @@ impl Fixture {
         let (kubeconfig, file) = (self.path("kubeconfig"), self.path("cluster.json"));
         let args = ["snapshot", "--kubeconfig", kubeconfig.to_str().unwrap(), file.to_str().unwrap()];
         let mut args = Cli::parse_from(args).snapshot;
-        args.agents.url = None;
+        args.agents.url.clear();
         let mut notes = Vec::new();
         snapshot(&args, Vec::new(), &mut notes).await?;
         Ok((serde_json::from_slice(&fs::read(file)?)?, String::from_utf8(notes)?))

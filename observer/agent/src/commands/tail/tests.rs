@@ -74,7 +74,8 @@ struct Agent {
 
 impl Agent {
     async fn start(address: &str) -> Self {
-        let (sinks, shared) = Sinks::new(&SinkConfig::new("node1".into()));
+        let (sinks, shared) =
+            Sinks::new(&SinkConfig { started: Timestamp::MIN, ..SinkConfig::new("node1".into()) });
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address.parse().unwrap()).unwrap();
@@ -286,7 +287,7 @@ fn flags_are_checked_before_anything_else() {
     }
     let args = Cli::parse_from(["tail", "--kind", "attempt,reset", "--kind", "drop", "-o", "json"]).tail;
     assert_eq!(args.kind, [Kind::Attempt, Kind::Reset, Kind::Drop]);
-    assert_eq!(args.agents.target().unwrap().url(), "http://127.0.0.1:9477");
+    assert_eq!(args.agents.one().unwrap().url(), "http://127.0.0.1:9477");
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn help_lists_every_kind_and_outcome() {
     let help = <Cli as clap::CommandFactory>::command().render_help().to_string();
     let listed = |names: &[&str]| format!("[possible values: {}]", names.join(", "));
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let kinds = ["attempt", "reset", "drop", "announcement", "check", "lost"];
+    let kinds = ["attempt", "reset", "drop", "announcement", "check", "lost", "memory"];
     assert!(help.contains(&listed(&kinds)), "{help}");
     assert!(help.contains(&listed(&["established", "refused", "rejected", "unanswered"])), "{help}");
     for kind in kinds {

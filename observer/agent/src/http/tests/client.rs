@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Pace, Settings, serve_at};
+use crate::sink::testing::at;
 use crate::sink::{Shared, SinkConfig, Sinks};
 
 /// Nothing here takes long; a test that waits this long has failed.
@@ -68,7 +69,7 @@ impl Agent {
     }
 
     async fn launch(configure: impl FnOnce(&mut SinkConfig), settings: Settings) -> Self {
-        let mut config = SinkConfig::new("node1".into());
+        let mut config = SinkConfig { started: at(-86_400), ..SinkConfig::new("node1".into()) };
         configure(&mut config);
         let (sinks, shared) = Sinks::new(&config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

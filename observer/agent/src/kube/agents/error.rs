@@ -23,6 +23,19 @@ pub enum ReachError {
         /// The answer of the API server.
         answer: String,
     },
+    /// The kubeconfig's user lacks a permission in the whole cluster.
+    #[error(
+        "the kubeconfig's user may not {verbs} {resource} ({answer}); a ClusterRole with the verb {verbs} on the resource \
+         {resource} is needed"
+    )]
+    ForbiddenInCluster {
+        /// The verbs that are needed.
+        verbs: &'static str,
+        /// The resource on which they are needed.
+        resource: &'static str,
+        /// The answer of the API server.
+        answer: String,
+    },
     /// No agent runs.
     #[error(
         "no agent found: no pod with label {selector} runs in namespace {namespace}{pending}; install the agent with \

@@ -41,8 +41,11 @@ struct Inner {
     pods: BTreeMap<String, (Value, SocketAddr)>,
     /// Bytes that clients sent through forwarded ports.
     sent: String,
+    /// Nodes without a pod.
+    bare_nodes: Vec<String>,
     forbid_pods: bool,
     forbid_forward: bool,
+    forbid_nodes: bool,
 }
 
 impl Cluster {
@@ -52,6 +55,7 @@ impl Cluster {
         let pods = "/api/v1/namespaces/{namespace}/pods";
         let router = Router::new()
             .route(pods, get(list))
+            .route("/api/v1/nodes", get(nodes))
             .route(&format!("{pods}/{{name}}/portforward"), get(forward))
             .with_state(cluster.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,6 +92,20 @@ impl Cluster {
             },
         });
         self.inner.lock().pods.insert(name.to_owned(), (pod, address));
+    }
+
+    /// A node without an agent.
+    pub(crate) fn add_node(&self, name: &str) {
+        self.inner.lock().bare_nodes.push(name.to_owned());
+    }
+
+    pub(crate) fn set_unready(&self, name: &str) {
+        let mut inner = self.inner.lock();
+        inner.pods.get_mut(name).unwrap().0["status"]["conditions"][0]["status"] = json!("False");
+    }
+
+    pub(crate) fn forbid_nodes(&self) {
+        self.inner.lock().forbid_nodes = true;
     }
 
     pub(crate) fn remove(&self, name: &str) {
@@ -129,6 +147,18 @@ async fn list(
         namespace == "flow-observer" && query["labelSelector"] == "app.kubernetes.io/name=flow-observer";
     let items: Vec<_> = inner.pods.values().filter(|_| ours).map(|(pod, _)| pod.clone()).collect();
     Json(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items })).into_response()
+}
+
+async fn nodes(State(cluster): State<Cluster>) -> Response {
+    let inner = cluster.inner.lock();
+    if inner.forbid_nodes {
+        return forbidden("nodes");
+    }
+    let with_pods = inner.pods.values().map(|(pod, _)| pod["spec"]["nodeName"].as_str().unwrap());
+    let all = with_pods.chain(inner.bare_nodes.iter().map(String::as_str));
+    let items: Vec<_> = all.map(|name| json!({ "metadata": { "name": name } })).collect();
+    let kind = ("PartialObjectMetadataList", "meta.k8s.io/v1");
+    Json(json!({ "kind": kind.0, "apiVersion": kind.1, "metadata": {}, "items": items })).into_response()
 }
 
 async fn forward(

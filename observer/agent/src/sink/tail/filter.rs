@@ -12,7 +12,7 @@ use jiff::Timestamp;
 #[derive(Debug)]
 pub(super) struct Meta {
     pub(super) time: Timestamp,
-    kind: Kind,
+    pub(super) kind: Kind,
     outcome: Option<Outcome>,
     /// Of a drop, or of the RST of a reset or an attempt.
     reason: Option<ArcStr>,
@@ -103,8 +103,13 @@ impl Names {
 }
 
 impl Filter {
+    /// Is true when records of this kind may match.
+    pub(super) fn selects(&self, kind: Kind) -> bool {
+        any(&self.kinds, |wanted| *wanted == kind)
+    }
+
     pub(super) fn matches(&self, meta: &Meta) -> bool {
-        if self.since.is_some_and(|since| meta.time < since) || !any(&self.kinds, |kind| *kind == meta.kind) {
+        if self.since.is_some_and(|since| meta.time < since) || !self.selects(meta.kind) {
             return false;
         }
         // What was lost may have matched anything else.

@@ -1,99 +1,154 @@
-//! The records kept, by sequence number.
+//! The records kept: a room for each kind, and one order for all.
 
-use std::collections::VecDeque;
+use std::ops::{Index, IndexMut};
 
 use bytes::Bytes;
+use flow_model::record::Kind;
 use jiff::Timestamp;
+use strum::VariantArray;
 
 use crate::sink::tail::filter::{Filter, Meta};
+use crate::sink::tail::room::{Entry, Room, Size};
 
-/// The memory of one record beside its line, in bytes.
-const OVERHEAD: usize = size_of::<Entry>() + 32;
+/// Number of kinds, and so of rooms.
+const KINDS: usize = Kind::VARIANTS.len();
 /// Records examined under one lock, so that a reader never holds it for long.
-const SCAN: u64 = 512;
+const SCAN: usize = 512;
 /// Records returned under one lock, which bounds the memory that a stalled reader keeps.
 const BATCH: usize = 128;
 
-#[derive(Debug)]
-struct Entry {
-    line: Bytes,
-    meta: Meta,
-}
-
+/// The rooms. Records have one order, by arrival, which every reader sees.
 #[derive(Debug)]
 pub(super) struct Ring {
-    entries: VecDeque<Entry>,
-    /// Sequence number of the oldest entry. Numbers start at 1: 0 is "before everything".
-    first: u64,
-    bytes: usize,
-    max_records: usize,
-    max_bytes: usize,
+    rooms: [Room; KINDS],
+    /// Number of records that have arrived.
+    arrived: u64,
 }
+
+/// A reader's place: how many records of each kind are behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor(pub(super) [u64; KINDS]);
 
 /// The result of one read.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Records that were overwritten before this reader got to them.
-    pub(super) lost: u64,
-    pub(super) lines: Vec<(u64, Bytes)>,
-    /// The position of the next read.
-    pub(super) cursor: u64,
+    /// The number of records that gave way before this reader got to them, and the place after them.
+    pub(super) lost: Option<(Cursor, u64)>,
+    /// The lines that match, each with the place after it.
+    pub(super) lines: Vec<(Cursor, Bytes)>,
+    /// The place of the next read.
+    pub(super) cursor: Cursor,
 }
 
 impl Ring {
-    pub(super) fn new(max_records: usize, max_bytes: usize) -> Self {
-        Self { entries: VecDeque::new(), first: 1, bytes: 0, max_records, max_bytes }
+    /// Returns empty rooms of these sizes.
+    pub(super) fn new(size: impl Fn(Kind) -> Size) -> Self {
+        Self { rooms: std::array::from_fn(|kind| Room::new(size(Kind::VARIANTS[kind]))), arrived: 0 }
     }
 
-    /// Returns the number of the next record.
-    pub(super) fn next(&self) -> u64 {
-        self.first + self.entries.len() as u64
+    /// Returns the place after the newest record.
+    pub(super) fn end(&self) -> Cursor {
+        self.each(Room::end)
     }
 
-    /// Adds a line, removes old ones, and returns the new [`Self::next`]. The newest line always stays.
+    /// Returns the place before the oldest record that is kept.
+    pub(super) fn start(&self) -> Cursor {
+        self.each(Room::start)
+    }
+
+    /// Returns the place before the first record of each kind of this time or later.
+    pub(super) fn since(&self, time: Timestamp) -> Cursor {
+        self.each(|room| room.since(time))
+    }
+
+    /// Returns the time after which no record of this kind is missing, if some gave way.
+    pub(super) fn gave_way(&self, kind: Kind) -> Option<Timestamp> {
+        self.rooms[kind as usize].gave_way()
+    }
+
+    fn each(&self, place: impl Fn(&Room) -> u64) -> Cursor {
+        Cursor(self.rooms.each_ref().map(place))
+    }
+
+    /// Adds a line, and returns how many have arrived. Old lines of its kind give way; those of other kinds stay.
     pub(super) fn push(&mut self, line: Bytes, meta: Meta) -> u64 {
-        self.bytes += line.len() + OVERHEAD;
-        self.entries.push_back(Entry { line, meta });
-        while self.entries.len() > 1 && (self.entries.len() > self.max_records || self.bytes > self.max_bytes)
-        {
-            self.evict();
-        }
-        self.next()
+        let room = &mut self.rooms[meta.kind as usize];
+        room.push(Entry { order: self.arrived, line, meta });
+        self.arrived += 1;
+        self.arrived
     }
 
-    fn evict(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.bytes -= entry.line.len() + OVERHEAD;
-            self.first += 1;
-        }
-    }
-
-    /// Returns the number of the oldest record.
-    pub(super) fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// Returns the number of the first record of this time or later. Times are nearly but not quite in order.
-    pub(super) fn since(&self, time: Timestamp) -> u64 {
-        let skipped = self.entries.iter().take_while(|e| e.meta.time < time).count();
-        self.first + skipped as u64
-    }
-
-    /// Returns matching records from `cursor` on, up to `end` (exclusive).
-    pub(super) fn read(&self, cursor: u64, end: u64, filter: &Filter) -> Batch {
-        let from = cursor.max(self.first.min(end));
-        let mut batch = Batch { lost: from - cursor.min(from), cursor: from, ..Batch::default() };
-        let start = usize::try_from(from - self.first.min(from)).unwrap_or(usize::MAX);
-        let count = usize::try_from(end.saturating_sub(from).min(SCAN)).unwrap_or(usize::MAX);
-        for entry in self.entries.iter().skip(start).take(count) {
+    /// Returns matching records from `cursor` on, in the order in which they arrived, up to `end`.
+    pub(super) fn read(&self, cursor: Cursor, end: Option<Cursor>, filter: &Filter) -> Batch {
+        let end = end.unwrap_or_else(|| self.end());
+        let (mut at, lost) = self.skip(cursor, end, filter);
+        let lost = (lost > 0).then_some((at, lost));
+        let mut lines = Vec::new();
+        for _ in 0..SCAN {
+            let Some((kind, entry)) = self.next(at, end) else { break };
+            at[kind] += 1;
             if filter.matches(&entry.meta) {
-                batch.lines.push((batch.cursor, entry.line.clone()));
+                lines.push((at, entry.line.clone()));
             }
-            batch.cursor += 1;
-            if batch.lines.len() == BATCH {
+            if lines.len() == BATCH {
                 break;
             }
         }
-        batch
+        Batch { lost, lines, cursor: at }
+    }
+
+    /// Moves the cursor past the kinds that the filter leaves out, and past the records that gave way. Returns the number
+    /// of these.
+    fn skip(&self, mut at: Cursor, end: Cursor, filter: &Filter) -> (Cursor, u64) {
+        let mut lost = 0;
+        for (kind, room) in Kind::VARIANTS.iter().zip(&self.rooms) {
+            let (place, end) = (&mut at[*kind], end[*kind]);
+            if filter.selects(*kind) {
+                let kept = room.start().min(end).max(*place);
+                lost += kept - *place;
+                *place = kept;
+            } else {
+                *place = end.max(*place);
+            }
+        }
+        (at, lost)
+    }
+
+    /// Returns the record that arrived first among those between two places.
+    fn next(&self, at: Cursor, end: Cursor) -> Option<(Kind, &Entry)> {
+        let waiting = Kind::VARIANTS.iter().zip(&self.rooms).filter(|(kind, _)| at[**kind] < end[**kind]);
+        let first = waiting.filter_map(|(kind, room)| Some((*kind, room.get(at[*kind])?)));
+        first.min_by_key(|(_, entry)| entry.order)
+    }
+}
+
+impl Index<Kind> for Cursor {
+    type Output = u64;
+
+    fn index(&self, kind: Kind) -> &u64 {
+        &self.0[kind as usize]
+    }
+}
+
+impl IndexMut<Kind> for Cursor {
+    fn index_mut(&mut self, kind: Kind) -> &mut u64 {
+        &mut self.0[kind as usize]
+    }
+}
+
+impl Cursor {
+    /// Returns the place that has passed what either has passed.
+    #[cfg(test)]
+    pub(super) fn max(self, other: Self) -> Self {
+        let mut most = self;
+        most.0.iter_mut().zip(other.0).for_each(|(place, other)| *place = (*place).max(other));
+        most
+    }
+
+    /// Returns the place that is not beyond `end` for any kind.
+    pub(super) fn min(self, end: Self) -> Self {
+        let mut least = self;
+        least.0.iter_mut().zip(end.0).for_each(|(place, end)| *place = (*place).min(end));
+        least
     }
 }

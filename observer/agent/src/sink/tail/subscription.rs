@@ -8,6 +8,7 @@ use flow_model::record::{Event, FlowRecord, Lost};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::sink::tail::ring::{Cursor, Ring};
 use crate::sink::tail::{Filter, Position, Start, Tail, TooManyClients};
 
 /// A reader's position in the tail. It counts as a client until it is dropped.
@@ -15,11 +16,11 @@ use crate::sink::tail::{Filter, Position, Start, Tail, TooManyClients};
 pub struct Subscription {
     tail: Arc<Tail>,
     filter: Filter,
-    cursor: u64,
-    /// Number of the last line returned.
-    delivered: u64,
+    cursor: Cursor,
+    /// The place after the last line returned.
+    delivered: Cursor,
     /// The place where a reader that does not follow stops.
-    end: Option<u64>,
+    end: Option<Cursor>,
     head: watch::Receiver<u64>,
     ready: VecDeque<Item>,
 }
@@ -46,32 +47,17 @@ impl Subscription {
             return Err(TooManyClients(tail.max_clients));
         }
         let ring = tail.ring.lock();
-        let cursor = match start {
-            Start::Now => ring.next(),
-            Start::Since(time) => {
-                filter.since = Some(time);
-                ring.since(time)
-            }
-            Start::After(position, _) if position.instance == tail.instance => {
-                position.seq.saturating_add(1).min(ring.next())
-            }
-            Start::After(_, Some(time)) => {
-                filter.since = Some(time);
-                ring.since(time)
-            }
-            Start::After(_, None) => ring.first(),
-        };
-        let end = (!follow).then(|| ring.next());
+        let (cursor, since) = begin(tail, &ring, start);
+        filter.since = since.or(filter.since);
+        let memory = since.and_then(|since| tail.memory(&ring, &filter, since));
+        let end = (!follow).then(|| ring.end());
         drop(ring);
-        Ok(Self {
-            tail: Arc::clone(tail),
-            filter,
-            cursor,
-            delivered: cursor - 1,
-            end,
-            head,
-            ready: VecDeque::new(),
-        })
+        let first = memory.map(|memory| Item {
+            position: Position { instance: tail.instance, cursor },
+            line: line(&memory),
+        });
+        let (tail, ready) = (Arc::clone(tail), first.into_iter().collect());
+        Ok(Self { tail, filter, cursor, delivered: cursor, end, head, ready })
     }
 
     /// Returns the next matching record, or a `lost` record for those that were overwritten. `None` when a reader that
@@ -79,12 +65,12 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Item> {
         loop {
             if let Some(item) = self.ready.pop_front() {
-                self.delivered = item.position.seq;
+                self.delivered = item.position.cursor;
                 return Some(item);
             }
-            let end = self.end.unwrap_or_else(|| *self.head.borrow_and_update());
-            if self.cursor < end {
-                self.fill(end);
+            // Before the read: a record that arrives after it wakes this reader.
+            self.head.borrow_and_update();
+            if self.fill() {
                 if self.ready.is_empty() {
                     // Nothing matched in a long stretch: let others run.
                     tokio::task::yield_now().await;
@@ -98,31 +84,44 @@ impl Subscription {
     /// Returns the position up to which everything was delivered or did not match.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.at(if self.ready.is_empty() { self.cursor - 1 } else { self.delivered })
+        self.at(if self.ready.is_empty() { self.cursor } else { self.delivered })
     }
 
     /// Is true when there is more to read without waiting.
     #[cfg(test)]
     pub(super) fn behind(&self) -> bool {
-        !self.ready.is_empty() || self.cursor < self.end.unwrap_or_else(|| *self.head.borrow())
+        let end = self.end.unwrap_or_else(|| self.tail.ring.lock().end());
+        !self.ready.is_empty() || self.cursor != self.cursor.max(end)
     }
 
-    fn fill(&mut self, end: u64) {
-        let batch = self.tail.ring.lock().read(self.cursor, end, &self.filter);
-        if batch.lost > 0 {
-            let seq = self.cursor + batch.lost - 1;
-            self.tail.counters.lost.inc_by(batch.lost);
-            let line = lost_line(&self.tail, batch.lost);
-            self.ready.push_back(Item { position: self.at(seq), line });
+    /// Reads on. Returns false at the end.
+    fn fill(&mut self) -> bool {
+        let batch = self.tail.ring.lock().read(self.cursor, self.end, &self.filter);
+        if let Some((after, lost)) = batch.lost {
+            self.tail.counters.lost.inc_by(lost);
+            self.ready.push_back(Item { position: self.at(after), line: lost_line(&self.tail, lost) });
         }
         let instance = self.tail.instance;
         let items = batch.lines.into_iter();
-        self.ready.extend(items.map(|(seq, line)| Item { position: Position { instance, seq }, line }));
-        self.cursor = batch.cursor;
+        self.ready.extend(items.map(|(cursor, line)| Item { position: Position { instance, cursor }, line }));
+        let before = std::mem::replace(&mut self.cursor, batch.cursor);
+        before != self.cursor
     }
 
-    fn at(&self, seq: u64) -> Position {
-        Position { instance: self.tail.instance, seq }
+    fn at(&self, cursor: Cursor) -> Position {
+        Position { instance: self.tail.instance, cursor }
+    }
+}
+
+/// Returns the place where a subscription begins, and the time from which on it replays.
+fn begin(tail: &Tail, ring: &Ring, start: Start) -> (Cursor, Option<Timestamp>) {
+    match start {
+        Start::Now => (ring.end(), None),
+        Start::After(position, _) if position.instance == tail.instance => {
+            (position.cursor.min(ring.end()), None)
+        }
+        Start::Since(time) | Start::After(_, Some(time)) => (ring.since(time), Some(time)),
+        Start::After(_, None) => (ring.start(), None),
     }
 }
 
@@ -134,8 +133,12 @@ impl Drop for Subscription {
 
 fn lost_line(tail: &Tail, lost: u64) -> Bytes {
     let event = Event::Lost(Lost { lost, stage: arcstr::literal!("client") });
-    let record = FlowRecord { time: Timestamp::now(), node: tail.node.clone(), event };
-    let mut line = serde_json::to_vec(&record).unwrap_or_default();
+    line(&FlowRecord { time: Timestamp::now(), node: tail.node.clone(), event })
+}
+
+/// Returns the record as JSON. Writing a record to memory does not fail.
+fn line(record: &FlowRecord) -> Bytes {
+    let mut line = serde_json::to_vec(record).unwrap_or_default();
     line.push(b'\n');
     line.into()
 }

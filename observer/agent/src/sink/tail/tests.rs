@@ -1,5 +1,9 @@
+use std::net::IpAddr;
+
 use flow_model::flow::Outcome;
-use flow_model::record::{Event, Kind};
+use flow_model::input::Announced;
+use flow_model::mac::Mac;
+use flow_model::record::{Announcement, Event, Kind};
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 
@@ -8,8 +12,18 @@ use crate::sink::testing::{at, attempt, external, pod, reset, service};
 
 fn tail(max_records: usize, max_bytes: usize) -> Arc<Tail> {
     let config = TailConfig { max_records, max_bytes, max_clients: 4 };
-    Arc::new(Tail::new(&config, "node1".into(), TailCounters::default()))
+    Arc::new(Tail::new(&config, "node1".into(), STARTED, TailCounters::default()))
 }
+
+/// A tail whose rooms hold this many records each.
+fn tail_of(rooms: impl Fn(Kind) -> usize) -> Arc<Tail> {
+    let tail = Tail::new(&TailConfig::default(), "node1".into(), STARTED, TailCounters::default());
+    let ring = Ring::new(|kind| Size { records: rooms(kind), bytes: usize::MAX });
+    Arc::new(Tail { ring: Mutex::new(ring), ..tail })
+}
+
+/// The agent's start, before every record.
+const STARTED: Timestamp = Timestamp::constant(1_700_000_000, 0);
 
 fn record(second: i64) -> FlowRecord {
     attempt(second, pod("web", "front-5d-1"), service("data", "db"), Outcome::Established)
@@ -23,13 +37,15 @@ fn subscribe(tail: &Arc<Tail>, start: Start, follow: bool) -> Subscription {
     tail.subscribe(Filter::default(), start, follow).unwrap()
 }
 
-/// Holds what a reader got: the second of a record, or how many were lost before the next.
+/// Holds what a reader got: the second of a record, or how many were lost before the next, or that memory does not reach
+/// back to what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Got {
     Record(i64),
     Lost(u64),
+    Begin,
 }
-use Got::{Lost, Record};
+use Got::{Begin, Lost, Record};
 
 fn parse(item: &Item) -> Got {
     let line = std::str::from_utf8(&item.line).unwrap();
@@ -40,12 +56,17 @@ fn parse(item: &Item) -> Got {
             assert_eq!((&*lost.stage, &*record.node), ("client", "node1"));
             Lost(lost.lost)
         }
+        Event::Memory(_) => Begin,
         _ => Record((record.time - at(0)).total(jiff::Unit::Second).unwrap() as i64),
     }
 }
 
-/// Everything that is there for a reader now.
 fn drain(subscription: &mut Subscription) -> Vec<Got> {
+    items(subscription).iter().map(parse).collect()
+}
+
+/// Everything that is there for a reader now.
+fn items(subscription: &mut Subscription) -> Vec<Item> {
     use futures_util::FutureExt;
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -54,7 +75,7 @@ fn drain(subscription: &mut Subscription) -> Vec<Got> {
             // `unconstrained`: without it a budget used up would look like the end.
             let next = tokio::task::unconstrained(subscription.next());
             match next.now_or_never() {
-                Some(Some(item)) => got.push(parse(&item)),
+                Some(Some(item)) => got.push(item),
                 // A yield, after a stretch in which nothing matched.
                 None if subscription.behind() => {}
                 _ => return got,
@@ -116,6 +137,7 @@ fn the_ring_is_bounded_in_bytes() {
     let tail = tail(usize::MAX, 20_000);
     push(&tail, 0..1000);
     let kept = drain(&mut subscribe(&tail, Start::Since(at(0)), false));
+    assert_eq!(kept.first(), Some(&Begin));
     assert!((10..60).contains(&kept.len()), "{} records in 20 kB", kept.len());
     assert_eq!(kept.last(), Some(&Record(999)));
 }
@@ -124,7 +146,7 @@ fn the_ring_is_bounded_in_bytes() {
 fn a_line_larger_than_the_ring_is_still_delivered() {
     let tail = tail(10, 1);
     push(&tail, 0..2);
-    assert_eq!(drain(&mut subscribe(&tail, Start::Since(at(0)), true)), records(1..2));
+    assert_eq!(drain(&mut subscribe(&tail, Start::Since(at(0)), true)), [Begin, Record(1)]);
 }
 
 #[test]
@@ -144,8 +166,8 @@ fn clients_are_limited_and_counted() {
 fn a_position_resumes_only_in_its_own_run() {
     let first = tail(100, usize::MAX);
     push(&first, 0..10);
-    let at_4 = Position { instance: first.instance, seq: 5 };
-    let at_4: Position = at_4.to_string().parse().unwrap();
+    let read = items(&mut subscribe(&first, Start::Since(at(0)), false));
+    let at_4: Position = read[4].position.to_string().parse().unwrap();
     assert_eq!(drain(&mut subscribe(&first, Start::After(at_4, None), true)), records(5..10));
 
     let second = tail(100, usize::MAX);
@@ -154,9 +176,9 @@ fn a_position_resumes_only_in_its_own_run() {
     let since = Some(at(22));
     assert_eq!(drain(&mut subscribe(&second, Start::After(at_4, since), true)), records(22..23));
 
-    let beyond = Position { seq: u64::MAX, ..at_4 };
+    let beyond: Position = format!("{:x}-{}", at_4.instance, u64::MAX).parse().unwrap();
     assert_eq!(drain(&mut subscribe(&first, Start::After(beyond, None), true)), []);
-    for bad in ["", "-", "x-1", "1", "1-x", "1-2-3"] {
+    for bad in ["", "-", "x-1", "1", "1-x", "1-2-3", "1-2.", "1-2.x"] {
         assert!(bad.parse::<Position>().is_err(), "{bad:?}");
     }
 }
@@ -168,7 +190,8 @@ fn an_idle_reader_s_position_passes_what_did_not_match() {
     let mut reader = tail.subscribe(filter, Start::Now, true).unwrap();
     push(&tail, 0..7);
     assert_eq!(drain(&mut reader), []);
-    assert_eq!(reader.position().seq, 7);
+    let next = Start::After(reader.position(), None);
+    assert_eq!(drain(&mut subscribe(&tail, next, true)), []);
 }
 
 fn selected(filter: Filter) -> Vec<i64> {
@@ -208,7 +231,159 @@ fn filters_match_either_side_and_let_losses_through() {
     assert_eq!(selected(both), [1, 4]);
 }
 
+const KINDS: [Kind; 3] = [Kind::Attempt, Kind::Reset, Kind::Announcement];
+
+/// A record of any of [`KINDS`].
+fn of_kind(kind: Kind, second: i64) -> FlowRecord {
+    let (front, batch) = (pod("web", "front-5d-1"), pod("jobs", "batch-1-a"));
+    match kind {
+        Kind::Reset => reset(second, front, batch),
+        Kind::Announcement => {
+            let event = Event::Announcement(Announcement {
+                ip: IpAddr::from([10, 0, 20, 200]),
+                mac: Mac([2, 0, 0, 0, 0, 1]),
+                claimant: None,
+                previous: None,
+                r#move: true,
+                how: Announced::GratuitousReply,
+                services: vec![],
+            });
+            FlowRecord { time: at(second), node: "node1".into(), event }
+        }
+        _ => record(second),
+    }
+}
+
+fn decode(item: &Item) -> FlowRecord {
+    serde_json::from_slice(&item.line).unwrap()
+}
+
+#[test]
+fn a_flood_of_attempts_and_a_storm_of_resets_leave_the_moves_of_an_hour_ago() {
+    let tail = Arc::new(Tail::new(&TailConfig::default(), "node1".into(), STARTED, TailCounters::default()));
+    for second in 0..7 {
+        tail.push(&of_kind(Kind::Announcement, second));
+    }
+    for second in 7..20_000 {
+        tail.push(&of_kind(Kind::Attempt, second));
+        tail.push(&of_kind(Kind::Reset, second));
+    }
+    let got = items(&mut subscribe(&tail, Start::Since(at(0)), false));
+    let got: Vec<_> = got.iter().map(decode).collect();
+    let moves = got.iter().filter(|record| record.event.kind() == Kind::Announcement).count();
+    assert_eq!(moves, 7);
+    let Event::Memory(memory) = &got[0].event else { panic!("{:?}", got[0]) };
+    assert_eq!((got[0].time, memory.started), (at(0), STARTED));
+    assert_eq!(memory.begins.keys().copied().collect::<Vec<_>>(), [Kind::Attempt, Kind::Reset]);
+}
+
+#[test]
+fn a_replay_from_before_the_agent_s_start_says_when_it_started() {
+    let tail = tail(100, usize::MAX);
+    push(&tail, 0..2);
+    let before = STARTED - jiff::SignedDuration::from_secs(5);
+    let filter = Filter { kinds: vec![Kind::Reset], ..Filter::default() };
+    let got = items(&mut tail.subscribe(filter, Start::Since(before), false).unwrap());
+    let [only] = &got[..] else { panic!("{got:?}") };
+    let event = Event::Memory(Memory { started: STARTED, begins: [(Kind::Reset, STARTED)].into() });
+    assert_eq!(decode(only), FlowRecord { time: before, node: "node1".into(), event });
+    assert_eq!(
+        drain(&mut subscribe(&tail, Start::Since(STARTED + jiff::SignedDuration::from_secs(1)), false)),
+        records(0..2)
+    );
+}
+
+#[test]
+fn kinds_that_a_filter_leaves_out_are_not_counted_as_lost() {
+    let tail = tail_of(|_| 4);
+    let filter = Filter { kinds: vec![Kind::Reset], ..Filter::default() };
+    let mut reader = tail.subscribe(filter, Start::Now, true).unwrap();
+    tail.push(&of_kind(Kind::Reset, 0));
+    push(&tail, 1..50);
+    assert_eq!(drain(&mut reader), [Record(0)]);
+    (50..60).for_each(|second| tail.push(&of_kind(Kind::Reset, second)));
+    assert_eq!(drain(&mut reader), [Lost(6), Record(56), Record(57), Record(58), Record(59)]);
+}
+
 proptest! {
+    /// Whatever is pushed, and whatever gives way: a replay has the newest records of each kind in the order of arrival, and
+    /// what it says of its beginning is true.
+    #[test]
+    fn a_replay_has_a_suffix_of_each_kind_and_states_its_beginning(
+        pushed in prop::collection::vec((0..KINDS.len(), -2_i64..=2), 0..120),
+        sizes in prop::array::uniform3(1_usize..30),
+        asked in -5_i64..130,
+    ) {
+        let tail = tail_of(|kind| KINDS.iter().position(|k| *k == kind).map_or(1, |n| sizes[n]));
+        let times: Vec<_> = (0_i64..).zip(pushed).map(|(n, (kind, late))| (KINDS[kind], n + late)).collect();
+        times.iter().for_each(|(kind, second)| tail.push(&of_kind(*kind, *second)));
+        let got = items(&mut subscribe(&tail, Start::Since(at(asked)), false));
+        let mut got: Vec<_> = got.iter().map(decode).collect();
+        let mut begins = BTreeMap::new();
+        if let Some(FlowRecord { event: Event::Memory(memory), .. }) = got.first() {
+            begins = memory.begins.clone();
+            got.remove(0);
+        }
+        for kind in KINDS {
+            let of = |record: &&FlowRecord| record.event.kind() == kind;
+            let got: Vec<_> = got.iter().filter(of).map(|record| record.time).collect();
+            let all: Vec<_> = times.iter().filter(|(k, _)| *k == kind).map(|(_, t)| at(*t)).collect();
+            let size = sizes[KINDS.iter().position(|k| *k == kind).unwrap()];
+            let kept = all[all.len().saturating_sub(size)..].iter().copied().filter(|t| *t >= at(asked));
+            prop_assert_eq!(&got, &kept.collect::<Vec<_>>(), "the newest of {}", kind);
+            let from = begins.get(&kind).map_or(at(asked - 1), |begin| *begin);
+            prop_assert!(from >= at(asked - 1), "it says only what concerns this replay");
+            let complete = |times: &[Timestamp]| times.iter().filter(|t| **t > from).count();
+            prop_assert_eq!(complete(&got), complete(&all), "{} after {}", kind, from);
+        }
+        let order: Vec<_> = got.iter().map(|record| (record.event.kind(), record.time)).collect();
+        let mut rest = times.iter().map(|(kind, t)| (*kind, at(*t)));
+        prop_assert!(order.iter().all(|one| rest.any(|other| other == *one)), "in the order of arrival");
+    }
+
+    /// A follower that breaks off and resumes anywhere gets every record once, or learns exactly how many it missed.
+    #[test]
+    fn who_resumes_gets_neither_gaps_nor_duplicates(
+        steps in prop::collection::vec((prop::collection::vec(0..KINDS.len(), 0..25), any::<bool>(), 0_usize..40), 1..30),
+        sizes in prop::array::uniform3(1_usize..30),
+        only in prop::option::of(0..KINDS.len()),
+    ) {
+        let tail = tail_of(|kind| KINDS.iter().position(|k| *k == kind).map_or(1, |n| sizes[n]));
+        let kinds: Vec<_> = only.map(|n| KINDS[n]).into_iter().collect();
+        let filter = Filter { kinds, ..Filter::default() };
+        let mut reader = tail.subscribe(filter.clone(), Start::Now, true).unwrap();
+        let (mut pushed, mut got) = (Vec::new(), Vec::new());
+        for (kinds, read, resume_after) in steps {
+            for kind in kinds {
+                let second = i64::try_from(pushed.len()).unwrap();
+                tail.push(&of_kind(KINDS[kind], second));
+                pushed.push(KINDS[kind]);
+            }
+            if read {
+                let mut some = items(&mut reader);
+                some.truncate(resume_after);
+                // The place of the last line that arrived, as a client sends it.
+                let place = some.last().map(|item| item.position.to_string());
+                got.extend(some);
+                let place = place.unwrap_or_else(|| last(&got, &tail));
+                let start = Start::After(place.parse().unwrap(), None);
+                reader = tail.subscribe(filter.clone(), start, true).unwrap();
+            }
+        }
+        got.extend(items(&mut reader));
+        let (mut seen, mut lost) = (Vec::new(), 0);
+        for item in &got {
+            match parse(item) {
+                Record(second) => seen.push(second),
+                Lost(n) => lost += n,
+                Begin => prop_assert!(false, "nothing was asked for from before"),
+            }
+        }
+        prop_assert!(seen.is_sorted_by(|a, b| a < b), "in order, and each once: {seen:?}");
+        let wanted = pushed.iter().filter(|kind| filter.selects(**kind)).count();
+        prop_assert_eq!(seen.len() as u64 + lost, wanted as u64);
+    }
+
     /// Readers that join anywhere and read whenever they like see every record from their start on exactly once, or
     /// learn exactly how many they missed.
     #[test]
@@ -240,9 +415,15 @@ proptest! {
                         prop_assert_eq!(second, expected);
                         expected += 1;
                     }
+                    Begin => prop_assert!(expected > 0),
                 }
             }
             prop_assert_eq!(expected, pushed);
         }
     }
+}
+
+/// Returns the place of the last line, or that of the start.
+fn last(got: &[Item], tail: &Tail) -> String {
+    got.last().map_or_else(|| format!("{:x}-0", tail.instance), |item| item.position.to_string())
 }

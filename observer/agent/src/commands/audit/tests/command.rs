@@ -158,3 +158,57 @@ async fn flows_come_from_an_agent_too() {
     assert!(error.contains("404"), "{error}");
     server.abort();
 }
+
+/// Serves a snapshot as the agent of `node` in a cluster of three nodes does.
+async fn agent_of(node: &str, flows: &[Value]) -> String {
+    let pods = [pod("web", "shop", "10.42.0.5", &json!({})), pod("a", "pg", "10.42.0.6", &json!({}))];
+    let mut seen = snapshot(&pods, json!([]), flows);
+    seen["node"] = json!(node);
+    seen["inventory"]["nodes"] = ["n1", "n2", "n3"]
+        .map(|name| json!({"name": name, "labels": {}, "ips": [], "pod_cidrs": []}))
+        .into_iter()
+        .collect();
+    let answer = axum::Json(seen);
+    let router =
+        axum::Router::new().route("/api/v1/snapshot", axum::routing::get(async move || answer.clone()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+/// The change breaks a client on another node than the one that was asked: no look at one node is green.
+#[tokio::test]
+async fn the_flows_of_a_part_of_the_nodes_are_not_everything() {
+    let flows = {
+        let (shop, pg) =
+            (pod("web", "shop", "10.42.0.5", &json!({})), pod("a", "pg", "10.42.0.6", &json!({})));
+        [flow(&end(&shop), &end(&pg), 5432)]
+    };
+    let [one, two, three] =
+        [agent_of("n1", &[]).await, agent_of("n2", &flows).await, agent_of("n3", &[]).await];
+    let clean = policy("a", "p", "{podSelector: {}, ingress: [{}]}");
+    let (code, out) = command(&["--manifests", "-", "--url", &one], &clean).await.unwrap();
+    assert_eq!(code, ExitCode::from(2), "{out}");
+    for part in ["Not judged:", "only the flows of 1 of 3 nodes are judged", "0 flows of 1 of 3 nodes judged"]
+    {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (code, _) = command(&["--manifests", "-", "--url", &one, "--allow-unjudged"], &clean).await.unwrap();
+    assert_eq!(code, ExitCode::SUCCESS);
+    let arguments = ["--manifests", "-", "--url", &one, "--url", &two, "-o", "json"];
+    let (code, out) = command(&arguments, &clean).await.unwrap();
+    assert_eq!(code, ExitCode::from(2), "{out}");
+    let read: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(read["nodes"]["asked"], json!(["n1", "n2"]));
+    assert_eq!(read["nodes"]["missing"][0]["node"], "n3");
+    assert_eq!(read["unjudged"][0]["object"], "flows");
+
+    let all = [one, two, three].join(",");
+    let (code, out) = command(&["--manifests", "-", "--url", &all], &clean).await.unwrap();
+    assert_eq!(code, ExitCode::SUCCESS, "{out}");
+    assert!(out.contains("1 flow judged"), "{out}");
+    let refuses = policy("a", "p", "{podSelector: {}}");
+    let (code, out) = command(&["--manifests", "-", "--url", &all], &refuses).await.unwrap();
+    assert_eq!(code, ExitCode::from(1), "{out}");
+}

@@ -38,7 +38,7 @@ Ignored by annotation:
 Not checked, because facts are missing:
   pod-selector-matches-nothing: no pod of namespace a is known
 
-1 note in 2 policies; 1 ignored. No flows were judged; give observed ones with --flows or --url.
+1 note in 2 policies; 1 ignored. No flows were judged; give observed ones with --flows, --url or --all-nodes.
 ";
     assert_eq!(anstream::adapter::strip_str(&printed(Format::Text)).to_string(), expected);
 }
@@ -57,7 +57,7 @@ fn json() {
     let expected = json!({
         "version": 1, "found": true, "findings": [finding("NetworkPolicy a/p")], "ignored": [ignored], "unknown_flows": [],
         "unjudged": [], "not_run": [{"rule": "pod-selector-matches-nothing", "why": "no pod of namespace a is known"}],
-        "notes": [], "policies": 2, "flows": null,
+        "notes": [], "policies": 2, "flows": null, "nodes": null,
     });
     assert_eq!(read, expected);
 }
@@ -93,7 +93,7 @@ fn github() {
 ::notice file=net pol/a.yaml,line=7,title=rule-shadowed (ignored)::NetworkPolicy b/q: ingress[1] repeats ingress[0]; \
 reason given: kept, for 100%25
 ::debug::pod-selector-matches-nothing was not checked: no pod of namespace a is known
-1 note in 2 policies; 1 ignored. No flows were judged; give observed ones with --flows or --url.
+1 note in 2 policies; 1 ignored. No flows were judged; give observed ones with --flows, --url or --all-nodes.
 ";
     assert_eq!(printed(Format::Github), expected);
 }

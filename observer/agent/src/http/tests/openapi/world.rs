@@ -15,7 +15,7 @@ use flow_model::output::{OpenFlow, Output};
 use flow_model::policies::{Action, BrokenPolicy, Direction, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
     Announcement, Attempt, Check, Drop, Endpoint, EnforcementLag, EnforcerStatement, Event, FlowRecord,
-    FlowVerdict, Kind, LagSince, LossCause, Lost, Reset,
+    FlowVerdict, Kind, LagSince, LossCause, Lost, Memory, Reset,
 };
 use flow_model::testing::{Cluster, admin, baseline, broken, broken_tier, labels, pod, policy};
 use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
@@ -33,8 +33,8 @@ const API: [ClaimSource; 4] =
 pub(super) async fn agent() -> Agent {
     let mut agent = Agent::start().await;
     agent.emit(Output::Cluster(cluster()));
-    for kind in [Kind::Attempt, Kind::Reset, Kind::Drop, Kind::Announcement, Kind::Check, Kind::Lost] {
-        for event in events(kind) {
+    for kind in Kind::VARIANTS {
+        for event in events(*kind) {
             agent.emit(Output::Record(FlowRecord { time: at(1), node: "node1".into(), event }));
         }
     }
@@ -126,6 +126,9 @@ fn events(kind: Kind) -> Vec<Event> {
                 .collect()
         }
         Kind::Lost => vec![Event::Lost(Lost { lost: 3, stage: "ring".into() })],
+        Kind::Memory => {
+            vec![Event::Memory(Memory { started: at(0), begins: [(Kind::Attempt, at(1))].into() })]
+        }
     }
 }
 
