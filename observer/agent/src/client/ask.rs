@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::causes::causes;
 use crate::client::error::ClientError;
 use crate::client::fleet::{AgentArgs, Fleet};
 use crate::client::target::Target;
@@ -60,7 +61,9 @@ async fn get_all<T: DeserializeOwned + Send + 'static>(
     while let Some(result) = tasks.join_next().await {
         match result? {
             (node, Ok(answer)) => answers.push((Some(node), answer)),
-            (node, Err(error)) => failures.push(format!("node {node} is missing: {error:#}")),
+            (node, Err(error)) => {
+                failures.push(format!("node {node} is missing: {}", causes(error.as_ref())));
+            }
         }
     }
     failures.sort();
