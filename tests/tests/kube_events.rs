@@ -4,6 +4,7 @@
 use lab::agent::Agent;
 use lab::firewall::{Firewall, Refusal};
 use lab::kube::{ApiServer, Mirror, Place};
+use lab::pod::Pod;
 use lab::policy::admitting;
 use lab::traffic::{Server, connect};
 use lab::wait;
@@ -28,29 +29,53 @@ fn events(api: &ApiServer, namespace: &str, name: &str, uid: &str) -> Vec<Value>
 struct Stage {
     agent: Agent,
     api: ApiServer,
+    client: Pod,
+    valkey: Pod,
+    uid: String,
+    /// Dropped after the agent.
+    _firewall: Firewall,
     world: World,
+}
+
+impl Stage {
+    /// Lets the firewall refuse these ports.
+    fn new(ports: (u16, u16)) -> Self {
+        let world = World::new().unwrap();
+        let client = world.pod("web", "storefront").unwrap();
+        let valkey = world.pod("data", "valkey").unwrap();
+        world.cluster.apply(&admitting("data", "cache-ingress", &["batch"])).unwrap();
+        let firewall = Firewall::new(&world.node, &valkey, ports, Refusal::PortUnreachable).unwrap();
+        let place = Place::Inside(world.node.ns.clone());
+        let api = ApiServer::start(&place, &world.guard.dir().join("kube")).unwrap();
+        Mirror::new(world.cluster.dir()).sync(&api).unwrap();
+        let kubeconfig = api.agent().unwrap();
+        let args = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+        let agent = Agent::start(&world.node.ns, &world.node.name, "kube", world.guard.dir(), &args).unwrap();
+        let pod = format!("/api/v1/namespaces/web/pods/{}", client.name);
+        let uid = api.as_admin().get(&pod).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+        Self { agent, api, client, valkey, uid, _firewall: firewall, world }
+    }
+
+    fn refuse(&self, port: u16) {
+        drop(connect(&self.client.ns, self.valkey.at(port)).unwrap_err());
+    }
+
+    fn written(&self) -> Vec<Value> {
+        events(&self.api, "web", &self.client.name, &self.uid)
+    }
+
+    fn admit(&self, namespaces: &[&str]) {
+        self.world.cluster.apply(&admitting("data", "cache-ingress", namespaces)).unwrap();
+        Mirror::new(self.world.cluster.dir()).sync(&self.api).unwrap();
+    }
 }
 
 #[test]
 fn describe_shows_why_a_pod_is_refused() {
-    let world = World::new().unwrap();
-    let client = world.pod("web", "storefront").unwrap();
-    let valkey = world.pod("data", "valkey").unwrap();
-    let _serving = Server::start(&valkey.ns, PORT).unwrap();
-    world.cluster.apply(&admitting("data", "cache-ingress", &["batch"])).unwrap();
-    let _firewall = Firewall::new(&world.node, &valkey, (PORT, PORT), Refusal::PortUnreachable).unwrap();
-    let place = Place::Inside(world.node.ns.clone());
-    let api = ApiServer::start(&place, &world.guard.dir().join("kube")).unwrap();
-    Mirror::new(world.cluster.dir()).sync(&api).unwrap();
-    let kubeconfig = api.agent().unwrap();
-    let args = ["--kubeconfig", kubeconfig.to_str().unwrap()];
-    let agent = Agent::start(&world.node.ns, &world.node.name, "kube", world.guard.dir(), &args).unwrap();
-    let stage = Stage { agent, api, world };
-
-    let pod = format!("/api/v1/namespaces/web/pods/{}", client.name);
-    let uid = stage.api.as_admin().get(&pod).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
-    let refuse = || drop(connect(&client.ns, valkey.at(PORT)).unwrap_err());
-    let written = || events(&stage.api, "web", &client.name, &uid);
+    let stage = Stage::new((PORT, PORT));
+    let _serving = Server::start(&stage.valkey.ns, PORT).unwrap();
+    let refuse = || stage.refuse(PORT);
+    let written = || stage.written();
     refuse();
     let first = wait::until("an Event", wait::DEADLINE, || written().into_iter().next()).unwrap();
     assert_eq!((&first["reason"], &first["type"]), (&"PolicyDenied".into(), &"Warning".into()), "{first}");
@@ -70,14 +95,10 @@ fn describe_shows_why_a_pod_is_refused() {
     wait::until("its count to grow", wait::DEADLINE, || written().into_iter().find(grown)).unwrap();
     assert_eq!(written().len(), 1, "one Event, not one per refusal: {:?}", written());
 
-    let described = stage.api.kubectl(&["describe", "pod", "-n", "web", &client.name], None).unwrap();
+    let described = stage.api.kubectl(&["describe", "pod", "-n", "web", &stage.client.name], None).unwrap();
     let line = described.lines().find(|line| line.contains("PolicyDenied")).unwrap_or(&described);
     assert!(line.contains("flow-observer") && line.contains("data/cache-ingress"), "{described}");
-    let policy = |namespaces: &[&str]| {
-        stage.world.cluster.apply(&admitting("data", "cache-ingress", namespaces)).unwrap();
-        Mirror::new(stage.world.cluster.dir()).sync(&stage.api).unwrap();
-    };
-    policy(&["batch", "web"]);
+    stage.admit(&["batch", "web"]);
     let over = stage.agent.wait_finding("policy_denied", "resolved", |found| found["count"] == 6).unwrap();
     let normal = |event: &Value| event["type"] == "Normal";
     let end = wait::until("its end", wait::DEADLINE, || written().into_iter().find(normal)).unwrap();
@@ -87,12 +108,40 @@ fn describe_shows_why_a_pod_is_refused() {
     let warning = written().into_iter().find(grown).unwrap();
     assert_eq!(warning["message"], message, "the warning keeps its text");
 
-    policy(&["batch"]);
+    stage.admit(&["batch"]);
     let again = |found: &Value| found["previous"] == over["id"];
     stage.agent.provoke("policy_denied", "active", refuse, again).unwrap();
     let name = |event: &Value| event["metadata"]["name"].clone();
     let other = |event: &Value| event["type"] == "Warning" && name(event) != name(&warning);
     let next = wait::until("another Event", wait::DEADLINE, || written().into_iter().find(other)).unwrap();
     assert!(next["count"].as_u64() < Some(6), "an Event counts its own episode: {next}");
+    assert_eq!(stage.agent.metric("events_lost_total", &[("stage", "kube_events")]).unwrap(), 0.0);
+}
+
+/// Ten findings have Events of their own, and one Event combines the rest.
+#[test]
+fn many_similar_findings_are_combined_and_end_once() {
+    const LAST: u16 = PORT + 13;
+    let stage = Stage::new((PORT, LAST));
+    (PORT..=LAST).for_each(|port| stage.refuse(port));
+    let is_combined = |event: &Value| {
+        let message = event["message"].as_str().unwrap_or_default();
+        message.starts_with("(combined from similar events): 4 findings, 4 of them active; the newest: ")
+    };
+    let of_type = |kind: &str| -> Vec<Value> {
+        stage.written().into_iter().filter(|event| event["type"] == kind).collect()
+    };
+    let combined = || of_type("Warning").into_iter().find(is_combined);
+    let combined = wait::until("a combined Event", wait::DEADLINE, combined).unwrap();
+    assert_eq!((&combined["reason"], &combined["count"]), (&"PolicyDenied".into(), &4.into()), "{combined}");
+    assert_eq!(of_type("Warning").len(), 11);
+
+    stage.admit(&["batch", "web"]);
+    let ends = || Some(of_type("Normal")).filter(|ends| ends.len() == 11);
+    let ends = wait::until("all ends", wait::DEADLINE, ends).unwrap();
+    let of_all =
+        |end: &&Value| end["message"].as_str().unwrap_or_default().contains("all 4 findings have ended");
+    assert_eq!(ends.iter().filter(of_all).count(), 1, "{ends:?}");
+    stage.agent.wait_metric("events_pending", &[], 0.0).unwrap();
     assert_eq!(stage.agent.metric("events_lost_total", &[("stage", "kube_events")]).unwrap(), 0.0);
 }

@@ -7,3 +7,4 @@ pub mod api;
 pub mod directory;
 pub mod events;
 pub mod server;
+mod words;

@@ -100,7 +100,7 @@ impl Bursts {
         let (at, now) = self.place(facts.time);
         let focus = self.add_to_pair(&server, facts.reset, at, now);
         self.add_to_server(&server, facts, at, now);
-        let peak = self.peak(&server, focus, facts, now);
+        let peak = self.peak(&server, focus, now);
         match (self.bursts.get_mut(&server), peak) {
             (Some(burst), peak) => burst.add(peak, now),
             (None, Some(peak)) => self.suspect(server, peak, now),
@@ -201,20 +201,16 @@ impl Bursts {
     }
 
     /// Returns the window, if it holds more than usual: the server's, else that of the client in focus.
-    fn peak(
-        &mut self,
-        server: &Server,
-        focus: Option<Client>,
-        facts: &ResetFacts<'_>,
-        now: Timestamp,
-    ) -> Option<Peak> {
+    fn peak(&mut self, server: &Server, focus: Option<Client>, now: Timestamp) -> Option<Peak> {
         let watch = self.servers.peek_mut(server)?;
         if watch.rate.is_over(now) {
             let clients = watch.clients(now, self.config.length());
             return Some(Peak { counts: watch.rate.counts(now), clients, at: now, focus: None });
         }
-        let pair = self.pairs.peek(&(server.clone(), focus.clone()?))?;
-        Some(Peak { counts: pair.counts(now), clients: Clients::One(facts.reset.src.ip), at: now, focus })
+        let client = focus.clone()?;
+        let clients = Clients::One(client.name());
+        let pair = self.pairs.peek(&(server.clone(), client))?;
+        Some(Peak { counts: pair.counts(now), clients, at: now, focus })
     }
 
     /// Suspects a burst. From here on what is usual does not change.

@@ -89,6 +89,18 @@ pub enum Phase {
     Orphan,
 }
 
+impl Phase {
+    /// Returns its name, with an explanation where it has a meaning of its own here.
+    #[must_use]
+    pub const fn explained(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Established => "established",
+            Self::Orphan => "orphan (its start was not seen here)",
+        }
+    }
+}
+
 /// What is known of who sent a RST, and why. Nothing is, of one that another machine sent, and where the kernel does not
 /// announce resets (before Linux 6.10).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -209,6 +209,13 @@ impl FlowVerdict {
     pub fn refuser(&self) -> &str {
         self.explanation.strip_prefix(REFUSED_BY).unwrap_or(&self.explanation)
     }
+
+    /// Returns the explanation of an unknown verdict without its first words, for sentences that have said already that it
+    /// is not known. Other explanations are returned whole.
+    #[must_use]
+    pub fn why_unknown(&self) -> &str {
+        self.explanation.strip_prefix("not known: ").unwrap_or(&self.explanation)
+    }
 }
 
 /// A RST.

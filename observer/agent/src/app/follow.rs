@@ -121,7 +121,7 @@ pub(super) fn ports(
 ) {
     on_each(inventories, tasks, cancel, move |inventory| {
         if let Err(error) = kernel.set(server_ports(inventory)) {
-            warn!(%error, "which side sent an orphaned reset may be guessed from its ports");
+            warn!(%error, "which side sent the reset of a connection whose start was not seen may be guessed from its ports");
         }
     });
 }

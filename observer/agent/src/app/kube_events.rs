@@ -29,7 +29,7 @@ pub(super) async fn start(
     if options.no_kube_events || options.cluster != ClusterSource::Kube {
         return Ok(());
     }
-    let shared = Arc::clone(shared);
+    let (shared, gauge) = (Arc::clone(shared), Arc::clone(shared));
     let reporting = events::Reporting {
         access: api.access(options).await?,
         node: shared.node().clone(),
@@ -37,6 +37,7 @@ pub(super) async fn start(
         findings: sinks.feed_findings(QUEUE),
         inventories,
         lost: Box::new(move |count| shared.metrics.add_lost(LostStage::KubeEvents, count)),
+        pending: Box::new(move |count| gauge.metrics.set_events_pending(count)),
     };
     tasks.spawn(events::run(reporting, cancel.clone()));
     Ok(())

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::causes::causes;
 use crate::client::error::ClientError;
 use crate::client::fleet::{AgentArgs, Fleet};
 use crate::client::target::Target;
@@ -114,7 +115,7 @@ async fn ask_each<T: DeserializeOwned + Send + 'static>(
     while let Some(result) = tasks.join_next().await {
         match result? {
             (node, Ok(answer)) => answers.push((node, answer)),
-            (node, Err(error)) => failures.push(Absent { node, reason: format!("{error:#}") }),
+            (node, Err(error)) => failures.push(Absent { node, reason: causes(error.as_ref()) }),
         }
     }
     failures.sort();

@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use crate::causes::causes;
+
 /// Holds the printing options of a command. `F` lists the formats that the command can print.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct PrintArgs<F = Format>
@@ -188,7 +190,7 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Prints an error on standard error, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let red = AnsiColor::Red.on_default();
-    anstream::eprintln!("{red}error:{red:#} {error:#}");
+    anstream::eprintln!("{red}error:{red:#} {}", causes(error.as_ref()));
 }
 
 /// Writes notes to standard error. Each task of a command has its own.

@@ -244,7 +244,7 @@ impl Target {
         let error = serde_json::from_slice::<serde_json::Value>(&body)
             .ok()
             .and_then(|json| Some(json.get("error")?.as_str()?.to_owned()))
-            .unwrap_or_else(|| "no reason given".to_owned());
+            .unwrap_or_else(|| "it gives no reason, so it may be no Flow Observer agent".to_owned());
         let url = self.url.clone();
         match status {
             401 | 403 => ClientError::Unauthorised { url, status, error },

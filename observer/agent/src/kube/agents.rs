@@ -20,9 +20,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use self::bearer::Bearer;
-use crate::causes::causes;
 use crate::default_address::PORT;
 use crate::kube::api::{self, ApiError};
+use crate::kube::words;
 
 pub use self::error::ReachError;
 pub use self::forward::{Forward, Trouble};
@@ -164,7 +164,14 @@ impl Agents {
                     }
                 }
             }
-            error => ReachError::Failed(format!("the API server: {}", causes(&error))),
+            kube::Error::Api(status) => ReachError::Failed(format!(
+                "the API server: {}",
+                words::of_request(&kube::Error::Api(status))
+            )),
+            error => ReachError::Failed(format!(
+                "the API server can't be asked: {}; its address is that of the kubeconfig's context",
+                words::of_request(&error)
+            )),
         }
     }
 }

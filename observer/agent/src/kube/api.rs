@@ -6,6 +6,8 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+use crate::kube::words;
+
 /// Opening a connection may take this long. Some addresses drop packets.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -16,7 +18,7 @@ const READ: Duration = Duration::from_secs(150);
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The named file can't be used.
-    #[error("the kubeconfig {} can't be used: {why}", path.display())]
+    #[error("the kubeconfig {} can't be used: {}", path.display(), words::of_kubeconfig(why))]
     Kubeconfig {
         /// The path as given.
         path: PathBuf,
@@ -26,7 +28,8 @@ pub enum ApiError {
     /// There is neither a ServiceAccount nor a kubeconfig in its usual places.
     #[error(
         "no way to the API server: this is no pod with a ServiceAccount ({in_cluster}), and there is no usable kubeconfig \
-         ({local}); give --kubeconfig FILE, on a k3s server /etc/rancher/k3s/k3s.yaml"
+         ({}); give --kubeconfig FILE, on a k3s server /etc/rancher/k3s/k3s.yaml",
+        words::of_kubeconfig(local)
     )]
     Nowhere {
         /// The reason why the ServiceAccount can't be used.
@@ -35,7 +38,7 @@ pub enum ApiError {
         local: Box<kube::config::KubeconfigError>,
     },
     /// Certificates or keys can't be used.
-    #[error("the API server's settings can't be used: {0}")]
+    #[error("the API server's settings can't be used: {}", words::of_request(.0))]
     Client(Box<kube::Error>),
 }
 

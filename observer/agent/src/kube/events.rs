@@ -23,10 +23,16 @@
 //! changed since the update before does not matter, because Events are written later, less often or not at all. The
 //! queue compares a finding with the Event as it was written last, and writes only what would change that.
 //!
+//! Of one kind and object ten findings have Events of their own. Further ones share one, which begins with "(combined from
+//! similar events)" and ends when all of them have ended, as client-go aggregates. First reports and ends go before
+//! repetitions, which leave half of each limit to them.
+//!
 //! Nothing here delays the agent: the queue is bounded, a report is dropped after a few failed tries, and each loss is
 //! counted in `events_lost_total{stage="kube_events"}`.
 
+mod combined;
 mod complaint;
+mod intake;
 mod pace;
 mod queue;
 mod report;
@@ -39,12 +45,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arcstr::ArcStr;
-use flow_model::finding::{Finding, Severity};
+use flow_model::finding::Finding;
 use flow_model::inventory::Inventory;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::queue::Queue;
+use self::intake::Intake;
 use self::report::{Outcome, Report};
 use self::write::Writer;
 use crate::kube::access::ApiAccess;
@@ -68,31 +74,28 @@ pub struct Reporting {
     pub inventories: watch::Receiver<Arc<Inventory>>,
     /// Counts Events that were lost.
     pub lost: Box<dyn Fn(u64) + Send + Sync>,
+    /// Publishes how many Events wait to be written.
+    pub pending: Box<dyn Fn(usize) + Send + Sync>,
 }
 
 /// Writes Events until `cancel`, or until there are no more findings. What is not written by then is dropped.
 pub async fn run(reporting: Reporting, cancel: CancellationToken) {
-    let Reporting { access, node, limits, mut findings, inventories, lost } = reporting;
-    let mut queue = Queue::new(limits, Instant::now());
-    let mut writer = Writer::new(access, node.clone());
+    let mut writer = Writer::new(reporting.access.clone(), reporting.node.clone());
+    let (mut intake, mut findings) = Intake::new(reporting, Instant::now());
     let mut open = true;
-    while open || !queue.is_empty() {
-        let due = queue.next_due(Instant::now());
+    while open || !intake.queue.is_empty() {
+        let due = intake.queue.next_due(Instant::now());
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
             finding = findings.recv(), if open => match finding {
-                Some(finding) => {
-                    let report = report(finding, &inventories.borrow(), &node);
-                    lost(report.map_or(0, |report| queue.note(report, Instant::now())));
-                }
+                Some(finding) => intake.note(finding, Instant::now()),
                 None => open = false,
             },
             () = sleep_until(due), if due.is_some() => {
-                let Some(report) = queue.next(Instant::now()) else { continue };
-                let writing = write(&mut writer, &mut queue, report, &inventories, &mut findings, &*lost, &node);
+                let Some(report) = intake.queue.next(Instant::now()) else { continue };
                 tokio::select! {
-                    () = writing => {}
+                    () = write(&mut writer, &mut intake, report, &mut findings) => {}
                     () = cancel.cancelled() => return,
                 }
             }
@@ -103,41 +106,26 @@ pub async fn run(reporting: Reporting, cancel: CancellationToken) {
 /// Writes one Event, unless its pod is gone meanwhile, and keeps taking findings.
 async fn write(
     writer: &mut Writer,
-    queue: &mut Queue,
+    intake: &mut Intake,
     report: Report,
-    inventories: &watch::Receiver<Arc<Inventory>>,
     findings: &mut mpsc::Receiver<Arc<Finding>>,
-    lost: &(dyn Fn(u64) + Send + Sync),
-    node: &str,
 ) {
-    if !subject::is_there(&report.subject, &inventories.borrow()) {
-        lost(queue.finished(report, Outcome::Gone, Instant::now()));
+    if !intake.is_there(&report) {
+        intake.finished(report, Outcome::Gone, Instant::now());
         return;
     }
-    let written = queue.written(&report);
+    let written = intake.queue.written(&report);
     let outcome = {
         let writing = writer.write(&report, written);
         tokio::pin!(writing);
         loop {
             tokio::select! {
                 outcome = &mut writing => break outcome,
-                Some(finding) = findings.recv() => {
-                    let news = self::report(finding, &inventories.borrow(), node);
-                    lost(news.map_or(0, |news| queue.note(news, Instant::now())));
-                }
+                Some(finding) = findings.recv() => intake.note(finding, Instant::now()),
             }
         }
     };
-    lost(queue.finished(report, outcome, Instant::now()));
-}
-
-/// Returns what this node's agent reports about a finding, if no other agent reports it.
-fn report(finding: Arc<Finding>, inventory: &Inventory, node: &str) -> Option<Report> {
-    if finding.severity == Severity::Info {
-        return None;
-    }
-    let subject = subject::of(&finding, inventory, node)?;
-    Some(Report::new(finding, subject))
+    intake.finished(report, outcome, Instant::now());
 }
 
 async fn sleep_until(due: Option<Instant>) {

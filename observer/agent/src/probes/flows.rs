@@ -114,7 +114,7 @@ pub async fn seed(flows: Arc<Mutex<Flows>>, pod_links: BTreeSet<u32>) {
     match dumped.await {
         Ok(()) => debug!(known, "connections older than the agent were read"),
         Err(error) => {
-            warn!(%error, "connections older than the agent can't be read: their resets count as orphans");
+            warn!(%error, "connections older than the agent can't be read: their resets count as `orphan`, of which nobody saw the start");
         }
     }
 }

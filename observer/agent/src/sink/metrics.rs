@@ -163,6 +163,11 @@ impl Metrics {
         self.agent.add_lost(stage, count);
     }
 
+    /// Publishes the number of Kubernetes Events that wait to be written.
+    pub fn set_events_pending(&self, count: usize) {
+        self.agent.set_events_pending(count);
+    }
+
     pub(super) fn set_cluster_objects(&self, objects: &[(ArcStr, u64)]) {
         self.agent.set_cluster_objects(objects);
     }

@@ -23,7 +23,7 @@ pub(super) fn server(server: &Server, services: &[ObjectRef]) -> String {
     }
 }
 
-/// Returns "41 resets of established connections and 3 orphans in 10 s from 5 clients".
+/// Returns "41 resets of established connections and 3 of connections unknown to this node in 10 s from 5 clients".
 pub(super) fn resets(peak: &Peak, window: i64) -> String {
     format!("{} in {window} s from {}", counted(peak.counts), from(peak.focus.as_ref(), &peak.clients))
 }
@@ -36,17 +36,17 @@ fn counted(counts: Counts) -> String {
     };
     match (established, orphan) {
         (_, 0) => of_established,
-        (0, 1) => "1 orphan reset".to_owned(),
-        (0, n) => format!("{n} orphan resets"),
-        (_, 1) => format!("{of_established} and 1 orphan"),
-        (_, n) => format!("{of_established} and {n} orphans"),
+        (0, 1) => "1 reset of a connection unknown to this node".to_owned(),
+        (0, n) => format!("{n} resets of connections unknown to this node"),
+        (_, 1) => format!("{of_established} and 1 of a connection unknown to this node"),
+        (_, n) => format!("{of_established} and {n} of connections unknown to this node"),
     }
 }
 
 fn from(focus: Option<&Client>, clients: &Clients) -> String {
     match (focus, clients) {
         (Some(client), _) => client.name(),
-        (None, Clients::One(ip)) => ip.to_string(),
+        (None, Clients::One(name)) => name.clone(),
         (None, Clients::Some(n)) => format!("{n} clients"),
         (None, Clients::Many(n)) => format!("more than {n} clients"),
     }
@@ -87,7 +87,7 @@ pub(super) fn example(example: &Example) -> String {
         // Writing to a String does not fail.
         write!(text, " (backend {backend})").ok();
     }
-    write!(text, ": reset by {by}, {phase}").ok();
+    write!(text, ": reset by {by}, {}", phase.explained()).ok();
     text
 }
 

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::bursts::cause::Scene;
 use crate::bursts::rate::Rate;
+use crate::bursts::server::Client;
 use crate::facts::ResetFacts;
 
 /// The largest number of clients that are distinguished within a window.
@@ -36,9 +37,10 @@ pub(super) struct Example {
 }
 
 /// The number of clients, as far as they are distinguished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Clients {
-    One(IpAddr),
+    /// Its name, or its address where it has none.
+    One(String),
     Some(usize),
     Many(usize),
 }
@@ -68,10 +70,19 @@ impl Watch {
         let recent = |(_, seen): &&(IpAddr, Timestamp)| now.duration_since(*seen) < window;
         let count = self.clients.iter().filter(recent).count();
         match (count, self.clients.iter().find(recent)) {
-            (1, Some((ip, _))) => Clients::One(*ip),
+            (1, Some((ip, _))) => Clients::One(self.name(*ip)),
             (MAX_CLIENTS.., _) => Clients::Many(MAX_CLIENTS - 1),
             (count, _) => Clients::Some(count),
         }
+    }
+
+    /// Returns the client's name, or its address if the newest resets have no name for it.
+    fn name(&self, ip: IpAddr) -> String {
+        let mut newest = self.examples.iter().rev();
+        let of_it = newest.find(|example| example.src.ip.to_canonical() == ip);
+        of_it
+            .and_then(|example| Client::of(&example.src))
+            .map_or_else(|| ip.to_string(), |client| client.name())
     }
 
     /// Returns where to look for causes, according to the newest resets.

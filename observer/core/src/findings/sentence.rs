@@ -133,7 +133,7 @@ impl<'a> AttemptSentences<'a> {
     }
 
     fn not_known(&self) -> String {
-        let why = self.attempt.verdict.as_ref().map(|verdict| format!(": {}", verdict.explanation));
+        let why = self.attempt.verdict.as_ref().map(|verdict| format!(": {}", verdict.why_unknown()));
         format!("what the policies say is not known{}", why.unwrap_or_default())
     }
 

@@ -69,7 +69,7 @@ fn verdict(decision: Decision) -> Option<Arc<FlowVerdict>> {
     let (policies, explanation) = match decision {
         Decision::Allow => (vec!["data/allow-web".into()], "allowed by data/allow-web#ingress[0]"),
         Decision::Deny => (vec!["data/cache-ingress".into()], REFUSED),
-        Decision::Unknown => (vec![], "the pod of 10.42.0.12 is not known"),
+        Decision::Unknown => (vec![], "not known: the pod of 10.42.0.12 is not known"),
     };
     let direction = (decision == Decision::Deny).then_some(Direction::Ingress);
     Some(Arc::new(FlowVerdict { decision, direction, policies, explanation: explanation.into() }))

@@ -83,7 +83,10 @@ fn count(cases: &[Case], what: &str, verb: impl Fn(Decision, bool) -> &'static s
         let Some(Case { label, verdict }) = of.next() else { continue };
         let count = 1 + of.count();
         let total = if parts.is_empty() { format!(" of {} {what}", cases.len()) } else { String::new() };
-        parts.push(format!("{count}{total} {} ({label}: {})", verb(decision, count == 1), decided(verdict)));
+        let why = decided(verdict);
+        // The verb says already that it is not known.
+        let why = why.strip_prefix("not known: ").unwrap_or(&why);
+        parts.push(format!("{count}{total} {} ({label}: {why})", verb(decision, count == 1)));
     }
     parts.join("; ")
 }

@@ -53,7 +53,9 @@ pub(super) fn with_remedy(error: io::Error) -> io::Error {
         )) => "--url, or with --all-nodes --agent-tls, names what the certificate is for",
         Some(Error::InvalidCertificate(_)) => "--ca-file names the CA that signed it",
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
-            "the agent doesn't speak TLS: ask by http://, or with --all-nodes without --agent-tls"
+            return io::Error::other(
+                "the agent doesn't speak TLS: ask by http://, or with --all-nodes without --agent-tls",
+            );
         }
         _ => return error,
     };

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use crate::client::print::{Format, Look, Printer, memory_text, printable};
 
 /// Width of a side's column, in characters. A longer name is cut in its middle.
-const MAX_SRC: usize = 44;
+const MAX_SRC: usize = 50;
 const MAX_DST: usize = 64;
 const MAX_NODE: usize = 24;
 /// Width of `established`, the longest word.
@@ -125,11 +125,13 @@ impl Lines {
     }
 }
 
-/// Returns the client without its port, which differs for each connection.
+/// Returns the client with its port, by which other tools' lines are found. Protocols without ports have none.
 fn source(src: &Endpoint) -> String {
-    match names(src) {
-        Some(name) => name,
-        None => src.ip.to_string(),
+    match (names(src), src.port) {
+        (Some(name), 0) => name,
+        (Some(name), port) => format!("{name}:{port}"),
+        (None, 0) => src.ip.to_string(),
+        (None, port) => std::net::SocketAddr::new(src.ip, port).to_string(),
     }
 }
 
@@ -193,7 +195,7 @@ impl Display for Details<'_> {
         match self.0 {
             Event::Attempt(attempt) => fmt_attempt(attempt, f),
             Event::Reset(Reset { by, phase, vip, origin, .. }) => {
-                write!(f, "by {by}, {phase}")?;
+                write!(f, "by {by}, {}", phase.explained())?;
                 vip.iter().try_for_each(|vip| write!(f, ", VIP {vip}"))?;
                 sender(origin).iter().try_for_each(|sender| write!(f, ", {sender}"))
             }

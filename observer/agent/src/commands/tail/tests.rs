@@ -131,7 +131,7 @@ async fn a_replay_is_printed_and_ends() {
     timeout(PATIENCE, tail(&args, printer, Shared::default())).await.unwrap().unwrap();
     let text = out.text();
     assert_eq!(text.lines().count(), 3);
-    assert!(text.starts_with("11:06:42.000  web/front-5d-1 -> 1.1.1.1:443  refused     0.3ms\n"), "{text}");
+    assert!(text.starts_with("11:06:42.000  web/front-5d-1:2 -> 1.1.1.1:443  refused     0.3ms\n"), "{text}");
 }
 
 #[tokio::test]

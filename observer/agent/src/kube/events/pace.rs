@@ -19,7 +19,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             all: (25, Duration::from_secs(5)),
-            object: (10, Duration::from_secs(60)),
+            // The burst is client-go's (`maxBurst` of `NewEventCorrelator`): Events of ten findings, one that combines the
+            // rest, and all their ends.
+            object: (25, Duration::from_secs(60)),
             shortest: Duration::from_secs(10),
             longest: Duration::from_secs(300),
         }
@@ -42,9 +44,15 @@ impl Bucket {
         Self { burst, interval, left: burst, since: now }
     }
 
-    /// Returns when a token can be taken: now, or later.
-    pub(super) fn ready_at(&self, now: Instant) -> Instant {
-        if self.left > 0 { now } else { now.max(self.since + self.interval) }
+    /// Returns when a token can be taken of which this many others are left: now, or later.
+    pub(super) fn ready_at(&self, now: Instant, others: u32) -> Instant {
+        let missing = (others.min(self.burst - 1) + 1).saturating_sub(self.left);
+        now.max(self.since + self.interval * missing)
+    }
+
+    /// Returns the part of the burst that is kept for what has not been reported yet.
+    pub(super) const fn reserve(&self) -> u32 {
+        self.burst / 2
     }
 
     /// Takes a token. Returns false if there is none.

@@ -76,6 +76,11 @@ impl Queue {
         self.pending.is_empty()
     }
 
+    /// Returns the number of reports that wait to be written.
+    pub(super) fn len(&self) -> usize {
+        self.pending.len() + usize::from(self.writing.is_some())
+    }
+
     /// Returns the state of the Event, if it was written.
     pub(super) fn written(&self, report: &Report) -> Option<EventState> {
         self.written.peek(&report.key).map(|written| written.state.clone())
@@ -150,18 +155,20 @@ impl Queue {
     /// Returns when there may be something to write, while something is pending.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let first = self.pending.values().map(|pending| self.due(pending, now)).min()?;
-        Some(first.max(self.paused_until).max(self.all.ready_at(now)))
+        Some(first.max(self.paused_until))
     }
 
-    /// Returns what is due. It counts as being written until [`Queue::finished`].
+    /// Returns what is due: first reports and ends before repetitions. It counts as being written until
+    /// [`Queue::finished`].
     pub(super) fn next(&mut self, now: Instant) -> Option<Report> {
-        let due = self.pending.values().map(|pending| (self.due(pending, now), pending));
-        let (due, first) = due.min_by_key(|(due, pending)| (*due, pending.due))?;
-        if due.max(self.paused_until) > now || !self.all.take(now) {
+        let due = self.pending.values().filter(|pending| self.due(pending, now) <= now);
+        let first = due.min_by_key(|pending| (self.is_repetition(&pending.report), pending.due))?;
+        if self.paused_until > now {
             return None;
         }
         let key = first.report.key.clone();
         let Pending { report, tries, .. } = self.pending.remove(&key)?;
+        self.all.take(now);
         self.tries = tries + 1;
         self.writing = Some((report.clone(), EventState::first(&report, String::new())));
         let limit = self.limits.object;
@@ -223,9 +230,16 @@ impl Queue {
         0
     }
 
+    /// Returns when a report may be written. Repetitions leave half of each burst to what was not reported yet.
     fn due(&self, pending: &Pending, now: Instant) -> Instant {
-        let object = self.objects.peek(&object_of(&pending.report));
-        pending.due.max(object.map_or(pending.due, |bucket| bucket.ready_at(now)))
+        let repetition = self.is_repetition(&pending.report);
+        let ready = |bucket: &Bucket| bucket.ready_at(now, if repetition { bucket.reserve() } else { 0 });
+        let object = self.objects.peek(&object_of(&pending.report)).map_or(now, ready);
+        pending.due.max(ready(&self.all)).max(object)
+    }
+
+    fn is_repetition(&self, report: &Report) -> bool {
+        self.written.contains(&report.key)
     }
 }
 

@@ -98,7 +98,8 @@ impl Report {
         }
     }
 
-    fn count(&self) -> u64 {
+    /// Returns how often it happened to the object.
+    pub(super) fn count(&self) -> u64 {
         self.share().map_or(self.finding.count, |share| share.count)
     }
 

@@ -8,7 +8,7 @@ use flow_model::record::Endpoint;
 use flow_objects::kinds::Kind;
 
 /// An object, as an Event refers to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Object {
     pub(super) kind: Kind,
     pub(super) namespace: ArcStr,

@@ -1,6 +1,7 @@
 //! Tests with findings in and Events out: what is reported, about which object, how often, and what an API server gets
 //! to see.
 
+mod combined;
 mod queue;
 mod server;
 mod subject;

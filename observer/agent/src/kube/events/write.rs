@@ -21,6 +21,7 @@ use crate::kube::events::CONTROLLER;
 use crate::kube::events::complaint::Complaint;
 use crate::kube::events::report::{About, EventState, Key, Outcome, Report};
 use crate::kube::events::subject::Object;
+use crate::kube::words;
 
 /// The time for all requests of one report.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -58,15 +59,15 @@ impl Writer {
         match &error {
             Error::Api(status) if is_gone(status) => Outcome::Gone,
             Error::Api(status) if status.is_forbidden() => {
-                self.complaint.forbidden(&error);
+                self.complaint.forbidden(&words::of_request(&error));
                 Outcome::Forbidden
             }
             Error::Api(status) if matches!(status.code, 400 | 405 | 413 | 415 | 422) => {
-                self.complaint.invalid(&error);
+                self.complaint.invalid(&words::of_request(&error));
                 Outcome::Invalid
             }
             _ => {
-                self.complaint.unreachable(&error);
+                self.complaint.unreachable(&words::of_request(&error));
                 Outcome::Failed
             }
         }

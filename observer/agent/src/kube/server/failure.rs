@@ -1,6 +1,5 @@
 //! Reasons why a list or a watch failed.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
@@ -8,6 +7,7 @@ use kube::client::Body;
 use serde_json::Value;
 
 use crate::kube::server::state::Stale;
+use crate::kube::words;
 
 /// At most this many bytes of an error response are read.
 const MAX_STATUS: usize = 64 << 10;
@@ -22,7 +22,7 @@ pub(super) enum Failure {
     #[error("the resource version has expired")]
     Expired,
     /// Status 404.
-    #[error("the server doesn't have it")]
+    #[error("the server has no such resource")]
     Absent,
     /// Status 403.
     #[error("forbidden: {0}; the ClusterRole of the agent's account must grant get, list and watch on it")]
@@ -40,7 +40,7 @@ pub(super) enum Failure {
     #[error("{0}")]
     Other(String),
     /// A watch of a kind that doesn't change, or a dead watch. Only a new one shows which.
-    #[error("no data for {0:?}")]
+    #[error("no data for {} s", .0.as_secs())]
     Quiet(Duration),
     /// The agent stops, and nothing receives changes.
     #[error("stopped")]
@@ -50,7 +50,7 @@ pub(super) enum Failure {
 impl Failure {
     /// A server that sent nothing within the limit.
     pub(super) fn silent(limit: Duration) -> Self {
-        Self::Other(format!("no data for {limit:?}"))
+        Self::Other(format!("no data for {} s", limit.as_secs()))
     }
 
     /// Reads the answer to a request that was not granted.
@@ -87,16 +87,11 @@ impl From<&Failure> for Stale {
 }
 
 impl From<kube::Error> for Failure {
-    /// Keeps the innermost error, which is the helpful one; around it are the layers of the client.
     fn from(error: kube::Error) -> Self {
-        let (mut innermost, mut source) = (error.to_string(), error.source());
-        while let Some(inner) = source {
-            innermost = inner.to_string();
-            source = inner.source();
-        }
+        let why = words::of_request(&error);
         Self::Other(match error {
-            kube::Error::Service(_) | kube::Error::HyperError(_) => format!("no answer: {innermost}"),
-            _ => innermost,
+            kube::Error::Service(_) | kube::Error::HyperError(_) => format!("no answer: {why}"),
+            _ => why,
         })
     }
 }

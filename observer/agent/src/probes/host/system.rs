@@ -19,8 +19,7 @@ pub(super) fn conntrack() -> Check {
     if Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists() {
         return Check::ok(NAME, "present");
     }
-    let advice =
-        "resets of connections older than the agent count as orphans; load nf_conntrack, as kube-proxy does";
+    let advice = "resets of connections older than the agent count as `orphan`, of which nobody saw the start; load nf_conntrack, as kube-proxy does";
     Check::warn(NAME, "absent", advice)
 }
 

@@ -9,6 +9,7 @@ use flow_model::input::LostStage;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use strum::{VariantArray, VariantNames};
 
@@ -33,6 +34,16 @@ const EVENTS_LOST: Spec = Spec {
     unit: "events",
     changes: "when something is lost at a stage; [events-lost](runbooks/events-lost.md) explains each. Starts at 0.",
     bound: "one series per stage",
+};
+const EVENTS_PENDING: Spec = Spec {
+    name: "events_pending",
+    kind: Kind::Gauge,
+    help: "Kubernetes Events that wait to be written",
+    labels: &[],
+    unit: "Events",
+    changes: "when a finding has news for its Event, and when that is written. Repetitions wait for up to 5 min as a rule, so only a \
+              number that keeps growing is bad. Always 0 without `--cluster kube`.",
+    bound: "one series",
 };
 const PROBE_ATTACHED: Spec = Spec {
     name: "probe_attached",
@@ -123,8 +134,9 @@ const BUILD_INFO: Spec = Spec {
 };
 
 pub(super) const FINDINGS: [Spec; 1] = [FINDINGS_BY_KIND];
-pub(super) const FAMILIES: [Spec; 10] = [
+pub(super) const FAMILIES: [Spec; 11] = [
     EVENTS_LOST,
+    EVENTS_PENDING,
     UNATTRIBUTED,
     PROBE_ATTACHED,
     BLIND_SPOTS,
@@ -141,6 +153,7 @@ pub(super) const FAMILIES: [Spec; 10] = [
 pub(super) struct AgentSeries {
     findings: Gauges,
     lost: Family<LabelSet, Counter>,
+    events_pending: Gauge,
     unattributed: Family<LabelSet, Counter>,
     pub(super) tail: TailCounters,
     probes: Gauges,
@@ -169,6 +182,7 @@ impl AgentSeries {
     pub(super) fn register(&self, registry: &mut Registry) {
         FINDINGS_BY_KIND.register(registry, self.findings.clone());
         EVENTS_LOST.register(registry, self.lost.clone());
+        EVENTS_PENDING.register(registry, self.events_pending.clone());
         UNATTRIBUTED.register(registry, self.unattributed.clone());
         PROBE_ATTACHED.register(registry, self.probes.clone());
         BLIND_SPOTS.register(registry, self.blind.clone());
@@ -186,6 +200,10 @@ impl AgentSeries {
         for (kind, count) in active {
             self.findings.get_or_create(&label("kind", kind.as_str())).set(gauge(count));
         }
+    }
+
+    pub(super) fn set_events_pending(&self, count: usize) {
+        self.events_pending.set(gauge(count));
     }
 
     pub(super) fn add_lost(&self, stage: LostStage, count: u64) {

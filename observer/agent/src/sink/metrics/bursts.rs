@@ -18,7 +18,7 @@ use crate::sink::metrics::spec::{Kind, Label, Spec};
 const BURSTS: Spec = Spec {
     name: "rst_bursts",
     kind: Kind::Counter,
-    help: "Bursts of resets of established connections and orphans, by server and likeliest cause",
+    help: "Bursts of resets of established connections and of those whose start was not seen (orphans), by server and likeliest cause",
     labels: &[&[
         Label::text("dst_namespace", "the server's namespace"),
         Label::text("dst_workload", "the server's workload"),

@@ -26,7 +26,7 @@ fn the_incident() {
     let finding = story.finding();
     assert_eq!(
         finding.summary,
-        "10.0.20.200 (dbaas/postgresql-lb): 41 resets of established connections and 3 orphans in 10 s from 5 clients; \
+        "10.0.20.200 (dbaas/postgresql-lb): 41 resets of established connections and 3 of connections unknown to this node in 10 s from 5 clients; \
          it moved k8s-node3 -> k8s-node4 1.2 s before"
     );
     assert_eq!(finding.cause.as_deref(), Some("vip_move: it moved k8s-node3 -> k8s-node4 1.2 s before"));
@@ -37,10 +37,13 @@ fn the_incident() {
         evidence[..2],
         [
             "it moved k8s-node3 -> k8s-node4",
-            "41 resets of established connections and 3 orphans in 10 s from 5 clients"
+            "41 resets of established connections and 3 of connections unknown to this node in 10 s from 5 clients"
         ]
     );
-    assert_eq!(evidence[6], "10.0.30.3:40003 -> 10.0.20.200:5432: reset by server, orphan");
+    assert_eq!(
+        evidence[6],
+        "10.0.30.3:40003 -> 10.0.20.200:5432: reset by server, orphan (its start was not seen here)"
+    );
     assert_eq!(story.counted, ["dbaas/pg-cluster vip_move"]);
 
     // It is over 30 s after the window has emptied.
@@ -58,7 +61,9 @@ fn the_incident() {
     let again = story.findings().into_iter().find(|found| found.state == State::Active).unwrap();
     assert_eq!((again.subject, again.previous), (finding.subject, Some(finding.id)));
     assert!(
-        again.summary.contains(": 6 orphan resets in 10 s from 5 clients; it moved"),
+        again
+            .summary
+            .contains(": 6 resets of connections unknown to this node in 10 s from 5 clients; it moved"),
         "{}",
         again.summary
     );
@@ -81,7 +86,7 @@ fn a_deploy_that_closes_its_connections() {
     let finding = story.finding();
     assert_eq!(
         finding.summary,
-        "data/cache: 12 resets of established connections in 10 s from 10.42.0.10; \
+        "data/cache: 12 resets of established connections in 10 s from web/front; \
          backend data/cache-0 (10.42.2.6) of data/cache became unready 2.2 s after the first"
     );
     assert!(finding.cause.unwrap().starts_with("endpoint_change: "));
@@ -162,7 +167,7 @@ fn a_move_of_a_vip_in_front_of_the_workload(
     story.until(120.0);
     let finding = story.finding();
     assert_eq!(story.counted, [format!("dbaas/pg {expect}")]);
-    let emitted = "dbaas/pg: 6 orphan resets in 10 s from 10.0.30.1; \
+    let emitted = "dbaas/pg: 6 resets of connections unknown to this node in 10 s from 10.0.30.1; \
                 VIP 10.0.20.200 (dbaas/postgresql-lb) moved k8s-node3 -> k8s-node4 1.0 s before";
     assert_eq!(finding.summary == emitted, expect == "vip_move", "{}", finding.summary);
     assert_eq!(finding.vip.is_some(), expect == "vip_move");
@@ -195,7 +200,11 @@ fn refusals_are_not_counted() {
     story.resets(120.0, 1.0, 6, &established());
     story.resets(121.0, 1.0, 4, &flow(web(), cache(), Phase::Orphan));
     story.until(123.0);
-    assert!(story.finding().summary.contains("6 resets of established connections and 4 orphans in 10 s"));
+    assert!(
+        story.finding().summary.contains(
+            "6 resets of established connections and 4 of connections unknown to this node in 10 s"
+        )
+    );
 }
 
 #[test]

@@ -118,6 +118,16 @@ fn at_the_start_a_burst_with_a_cause_is_emitted_at_once() {
     assert_eq!(story.finding().state, State::Active);
 }
 
+/// The server's own count is above what is usual, so no client stands out; the one client there is has a name.
+#[test]
+fn the_only_client_is_named() {
+    let mut story = Story::experienced();
+    story.resets(0.0, 5.0, 20, &flow(web(), cache(), Phase::Established));
+    story.until(6.0);
+    let summary = story.finding().summary;
+    assert!(summary.contains(" from web/front; "), "{summary}");
+}
+
 #[test]
 fn a_client_stands_out_from_the_habit_of_another() {
     let mut story = Story::started();
@@ -131,7 +141,10 @@ fn a_client_stands_out_from_the_habit_of_another() {
     }
     story.until(607.0);
     let finding = story.finding();
-    assert_eq!(finding.summary, "data/cache: 12 orphan resets in 10 s from web/front; no cause is known");
+    assert_eq!(
+        finding.summary,
+        "data/cache: 12 resets of connections unknown to this node in 10 s from web/front; no cause is known"
+    );
     story.resets(607.0, 120.0, 240, &checker());
     assert_eq!((story.finding().state, story.raised()), (State::Resolved, 1));
 }

@@ -53,6 +53,21 @@ fn made(client_n: u8, server: u8, outcome: u8, of: u8, signal: u8) -> Attempt {
     }
 }
 
+/// A sentence names both sides where they are known, and the port, and says nothing twice.
+fn assert_plain(finding: &Finding) {
+    let Finding { summary, src, dst, .. } = finding;
+    assert!(!summary.contains("not known: not known"), "{summary}");
+    let summary = summary.replace("the pod of 10.42.0.12 is not known", "a reason");
+    for side in [src, dst].into_iter().flatten() {
+        let owner = side.owner().map(|owner| owner.to_string());
+        assert!(summary.contains(&owner.clone().unwrap_or_else(|| side.ip.to_string())), "{summary}");
+        assert!(owner.is_none() || !summary.contains(&side.ip.to_string()), "{summary}");
+    }
+    assert!(dst.as_ref().is_none_or(|dst| summary.contains(&format!(":{}", dst.port))), "{summary}");
+    let parts: Vec<&str> = summary.split(": ").flat_map(|part| part.split("; ")).collect();
+    assert!(parts.windows(2).all(|pair| pair[0] != pair[1] && !pair[0].ends_with(pair[1])), "{summary}");
+}
+
 /// Returns the change that a reader would find by comparing with what was emitted before.
 fn expected(before: Option<&Finding>, finding: &Finding) -> FindingChange {
     let was_active = before.is_some_and(|before| before.state == State::Active);
@@ -112,6 +127,7 @@ proptest! {
         let mut findings = Findings::new("node1".into(), FindingsConfig { max, ..FindingsConfig::default() });
         let (known, _) = play(&mut findings, &steps, |_, emitted, _| {
             assert!(emitted.evidence.len() <= 10 && emitted.first_seen <= emitted.last_seen);
+            assert_plain(emitted);
             assert_eq!(emitted.ended.is_some(), emitted.state == State::Resolved);
             assert_eq!(emitted.ended_because.is_some(), emitted.state == State::Resolved);
         });

@@ -58,9 +58,9 @@ fn columns_are_aligned_and_grow() {
     let expected = "\
 11:06:40.000  1.1.1.1 -> web/front-5d-1:5432  established 0.3ms
 11:06:40.000  pal-e-docs/pal-e-docs-6b55489545-v4jvv -> postgres/pal-e-postgres-rw:5432 (pal-e-postgres-1)  rejected    icmp-port-unreachable (NETFILTER_DROP) 0.3ms
-11:06:42.000  node archbox                           -> postgres/pal-e-postgres-rw:5432 (10.42.0.12)        unanswered  after 3 retransmits
-11:06:43.000  web/front-5d-1                         -> 1.1.1.1:443                                         reset       by server, orphan
-11:06:45.000  1.1.1.1                                -> [fd00::1]:443                                       drop        NETFILTER_DROP TCP SYN
+11:06:42.000  node archbox:2                         -> postgres/pal-e-postgres-rw:5432 (10.42.0.12)        unanswered  after 3 retransmits
+11:06:43.000  web/front-5d-1:5432                    -> 1.1.1.1:443                                         reset       by server, orphan (its start was not seen here)
+11:06:45.000  1.1.1.1:443                            -> [fd00::1]:443                                       drop        NETFILTER_DROP TCP SYN
 11:06:45.000  lost        12 records: this reader was too slow";
     assert_eq!(lines.join("\n"), expected);
 }
@@ -69,10 +69,10 @@ fn columns_are_aligned_and_grow() {
 fn long_names_are_cut_in_the_middle_and_stay_aligned() {
     let long = pod("a-rather-long-namespace", "with-a-deployment-name-to-match-6b55489545-v4jvv");
     let lines = text(&[
-        attempt(0, long, external(), Outcome::Refused),
+        attempt(40_122, long, external(), Outcome::Refused),
         attempt(0, external(), external(), Outcome::Refused),
     ]);
-    assert!(lines[0].contains("a-rather-long-namespace/with..55489545-v4jvv -> "), "{}", lines[0]);
+    assert!(lines[0].contains("a-rather-long-namespace/with-a-d..9545-v4jvv:40122 -> "), "{}", lines[0]);
     let column = |line: &str| line.find(" -> ").unwrap();
     assert_eq!(column(&lines[0]), column(&lines[1]));
     assert_eq!(column(&lines[0]), "11:06:40.000  ".len() + MAX_SRC);
@@ -99,7 +99,10 @@ fn resets_name_who_and_when() {
     if let Event::Reset(reset) = &mut record.event {
         reset.by = Side::Client;
     }
-    assert!(text(std::slice::from_ref(&record))[0].ends_with("reset       by client, orphan"));
+    assert!(
+        text(std::slice::from_ref(&record))[0]
+            .ends_with("reset       by client, orphan (its start was not seen here)")
+    );
     let mut sent_by = |sent_by, reason: Option<&str>| {
         if let Event::Reset(reset) = &mut record.event {
             reset.origin = RstOrigin { sent_by: Some(sent_by), reason: reason.map(Into::into) };
@@ -107,9 +110,12 @@ fn resets_name_who_and_when() {
         text(std::slice::from_ref(&record)).remove(0)
     };
     let line = sent_by(SentBy::KernelTcp, Some("tcp_abort_on_close"));
-    assert!(line.ends_with("by client, orphan, tcp_abort_on_close"), "{line}");
+    assert!(line.ends_with("by client, orphan (its start was not seen here), tcp_abort_on_close"), "{line}");
     let line = sent_by(SentBy::NotKernelTcp, None);
-    assert!(line.ends_with("by client, orphan, not from the kernel's TCP"), "{line}");
+    assert!(
+        line.ends_with("by client, orphan (its start was not seen here), not from the kernel's TCP"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -150,7 +156,7 @@ fn checks_name_the_step_that_failed_and_the_reason() {
         check(None, None),
         check(Some(CheckStep::Hold), Some("connection reset after 1s 200ms of 5s")),
     ]);
-    assert!(lines[0].ends_with("node archbox -> 1.1.1.1:443  check       tf-lock ok 5.00s"), "{lines:?}");
+    assert!(lines[0].ends_with("node archbox:9 -> 1.1.1.1:443  check       tf-lock ok 5.00s"), "{lines:?}");
     let failed = "check       tf-lock failed at hold: connection reset after 1s 200ms of 5s";
     assert!(lines[1].ends_with(failed), "{lines:?}");
 }

@@ -234,6 +234,31 @@ fn all_events_and_those_of_one_object_are_limited() {
     assert_eq!(rest, 2 + 18);
 }
 
+/// Forty findings repeat. That must not delay the Event of the next one.
+#[test]
+fn first_reports_and_ends_go_before_repetitions() {
+    let mut desk = Desk::new(Limits::default());
+    let on = |n: u64, finding: Finding| {
+        let name = if n.is_multiple_of(2) { "front-5d-1" } else { "front-5d-2" };
+        Finding { src: Some(pod("web", name)), ..finding }
+    };
+    let mut worst = 0;
+    for second in 0..1_200 {
+        desk.seconds = second;
+        (0..40).for_each(|n| _ = desk.note(on(n, finding(&format!("f{n}"), 1 + second, second as i64))));
+        let new = if second == 900 { vec!["new"] } else { vec![] };
+        new.iter().for_each(|id| _ = desk.note(on(0, finding(id, 1, 900))));
+        let written = desk.write();
+        if written.iter().any(|(name, _)| name.ends_with(".new")) {
+            worst = second;
+        }
+    }
+    assert_eq!(worst, 900, "written in the same second");
+    desk.note(on(1, resolved(finding("f1", 1_200, 1_200), 1_200)));
+    let written = desk.write();
+    assert!(written.iter().any(|(name, _)| name == "front-5d-2.f1.end"), "{written:?}");
+}
+
 #[test]
 fn an_api_server_that_is_down_is_given_up() {
     let mut desk = Desk::new(Limits::default());

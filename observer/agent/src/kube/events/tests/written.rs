@@ -1,7 +1,7 @@
 //! Tests of what arrives at an API server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flow_model::finding::{Finding, FindingKind, Severity};
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::kube::events::combined::PREFIX;
 use crate::kube::events::tests::server::{Server, client};
 use crate::kube::events::tests::{cluster, finding};
 use crate::kube::events::{Limits, Reporting, run};
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Agent {
     findings: Option<mpsc::Sender<Arc<Finding>>>,
     lost: Arc<AtomicU64>,
+    pending: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
     cancel: CancellationToken,
     inventory: watch::Sender<Arc<Inventory>>,
@@ -33,6 +35,8 @@ impl Agent {
         let (inventory, inventories) = watch::channel(Arc::new(cluster()));
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
+        let pending = Arc::new(AtomicUsize::new(0));
+        let gauge = Arc::clone(&pending);
         let pace = Duration::from_millis(1);
         let reporting = Reporting {
             access: client.into(),
@@ -43,10 +47,11 @@ impl Agent {
             lost: Box::new(move |count| {
                 counted.fetch_add(count, Ordering::Relaxed);
             }),
+            pending: Box::new(move |count| gauge.store(count, Ordering::Relaxed)),
         };
         let cancel = CancellationToken::new();
         let task = tokio::spawn(run(reporting, cancel.clone()));
-        Self { findings: Some(to), lost, task, cancel, inventory }
+        Self { findings: Some(to), lost, pending, task, cancel, inventory }
     }
 
     async fn send(&self, finding: Finding) {
@@ -57,6 +62,7 @@ impl Agent {
     async fn finish(mut self) -> u64 {
         self.findings.take();
         timeout(PATIENCE, &mut self.task).await.unwrap().unwrap();
+        assert_eq!(self.pending.load(Ordering::Relaxed), 0, "nothing waits any more");
         self.lost.load(Ordering::Relaxed)
     }
 }
@@ -222,6 +228,45 @@ async fn agents_that_see_the_same_meet_in_one_event() {
     assert_eq!(event["reason"], "VipFlap");
     let patches = server.requests().iter().filter(|method| *method == "PATCH").count();
     assert_eq!(patches, 1, "who knows no more writes nothing: {:?}", server.requests());
+}
+
+/// A pod that can't reach forty destinations.
+#[tokio::test]
+async fn what_is_similar_is_combined() {
+    let (server, client) = Server::start().await;
+    let agent = Agent::start(client, "node1");
+    for n in 0..40 {
+        agent.send(finding(&format!("f{n}"), 2, n)).await;
+    }
+    until("eleven Events", || server.events().len() == 11).await;
+    let is_combined = |event: &Value| event["message"].as_str().unwrap().starts_with(PREFIX);
+    let all = "(combined from similar events): 30 findings, 30 of them active; the newest: summary of f39";
+    until("the last of them", || server.events().iter().any(|event| event["message"] == all)).await;
+    let combined = server.events().into_iter().find(is_combined).unwrap();
+    assert_eq!((&combined["count"], &combined["related"]), (&json!(60), &Value::Null));
+    assert_eq!((&combined["reason"], &combined["type"]), (&json!("PolicyDenied"), &json!("Warning")));
+    for n in 0..40 {
+        agent.send(resolved(finding(&format!("f{n}"), 2, n), 50 + n)).await;
+    }
+    assert_eq!(agent.finish().await, 0);
+    let ends: Vec<Value> = server.events().into_iter().filter(|event| event["type"] == "Normal").collect();
+    assert_eq!(ends.len(), 11, "{ends:?}");
+    let all = |end: &&Value| end["message"].as_str().unwrap().contains("all 30 findings have ended");
+    let [end] = &ends.iter().filter(all).collect::<Vec<_>>()[..] else { panic!("{ends:?}") };
+    assert_eq!(end["firstTimestamp"], json!(at(89).to_string()));
+}
+
+#[tokio::test]
+async fn what_waits_is_published() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let agent = Agent::start(client(&format!("http://{}", listener.local_addr().unwrap())), "node1");
+    for name in ["a", "b", "c"] {
+        agent.send(finding(name, 1, 0)).await;
+    }
+    until("all to wait", || agent.pending.load(Ordering::Relaxed) == 3).await;
+    agent.cancel.cancel();
+    timeout(PATIENCE, agent.task).await.unwrap().unwrap();
+    drop(listener);
 }
 
 #[tokio::test]
