@@ -38,6 +38,8 @@ pub(super) enum End {
     Firewall(ArcStr),
     /// A drop while the node's table of tracked connections was full.
     TableFull,
+    /// A drop while the server's accept queue was full.
+    QueueFull,
     /// An ICMP error of routing.
     Unreachable(ArcStr),
     Silence,
@@ -72,6 +74,7 @@ pub(super) fn read(facts: &AttemptFacts<'_>, grace: SignedDuration, node: &str) 
         (End::Reset, _) => (ServiceRefused, Severity::Warning, sentences.nobody_listens()),
         (End::Silence, _) => (Unanswered, Severity::Warning, sentences.silence()),
         (End::TableFull, _) => (Unanswered, Severity::Warning, sentences.table_full()),
+        (End::QueueFull, _) => (Unanswered, Severity::Warning, sentences.accept_queue_full()),
         (End::Unreachable(signal), _) => (Unanswered, Severity::Warning, sentences.unreachable(signal)),
     };
     // The kubelet reports what its probes find, and acts on it.
@@ -92,6 +95,7 @@ pub(super) fn end(attempt: &Attempt) -> End {
     match (attempt.outcome, netfilter) {
         (Outcome::Established, _) => End::Established,
         (Outcome::Unanswered, _) if attempt.cause == Some(LossCause::ConntrackFull) => End::TableFull,
+        (Outcome::Unanswered, _) if attempt.cause == Some(LossCause::AcceptQueueFull) => End::QueueFull,
         (Outcome::Rejected, Some(reason)) => End::Firewall(signal().unwrap_or_else(|| reason.clone())),
         (Outcome::Refused | Outcome::Unanswered, Some(reason)) => End::Firewall(reason.clone()),
         (Outcome::Refused, None) => End::Reset,
