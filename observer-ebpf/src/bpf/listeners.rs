@@ -21,7 +21,9 @@ const IPV4_BYTES: u32 = 12;
 const IPV6_BYTES: u32 = 36;
 
 /// Notes the backlog of the listening socket that a SYN is for, if its queue is full.
-#[inline(always)]
+///
+/// It is not inlined, because what it holds would be on the stack while the tracker runs.
+#[inline(never)]
 pub(super) fn syn(skb: *mut __sk_buff, seen: &Segment<'_>) {
     if seen.hook != hook::POD_IN || layout::backlog() == 0 {
         return;

@@ -184,9 +184,9 @@ fn segment(skb: *mut __sk_buff, seen: &Segment<'_>) {
     if flags & RST != 0 {
         reset::rst(seen);
     } else if flags & (SYN | ACK) == SYN {
+        listeners::syn(skb, seen);
         tracker::syn(seen);
         handshakes::syn(seen);
-        listeners::syn(skb, seen);
     } else if flags & SYN != 0 {
         let answered = tracker::syn_ack(seen);
         handshakes::syn_ack(seen, answered);

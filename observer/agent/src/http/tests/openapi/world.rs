@@ -154,6 +154,7 @@ fn attempts() -> Vec<Event> {
     };
     let established = Attempt {
         outcome: Outcome::Established,
+        cause: Some(LossCause::ConntrackFull),
         verdict: verdict(Decision::Allow, None, &["data/db"]),
         ..whole.clone()
     };
