@@ -99,6 +99,7 @@ fn rejected(ms: i64) -> Input {
         drop_reason: None,
         origin: RstOrigin::default(),
         masqueraded: None,
+        accept_backlog: None,
     })
 }
 
