@@ -1,6 +1,6 @@
 //! Read-only globals that userspace sets before it loads the programs.
 
-use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout};
+use observer_abi::{NamespaceLayout, REASON_BITS, ResetLayout};
 
 /// Byte offset of `head` in `struct sk_buff`, from BTF; so are the two that follow.
 #[unsafe(no_mangle)]
@@ -37,9 +37,6 @@ static NAMESPACES: NamespaceLayout = NamespaceLayout {
 #[unsafe(no_mangle)]
 static RESET_LAYOUT: ResetLayout =
     ResetLayout { rcv_nxt: 0, snd_nxt: 0, snd_una: 0, snd_wnd: 0, head: 0, transport_header: 0, len: 0 };
-/// Offsets in a listening socket; 0 where they are not known.
-#[unsafe(no_mangle)]
-static LISTENER_LAYOUT: ListenerLayout = ListenerLayout { waiting: 0, backlog: 0 };
 /// Set of the reasons that mean that a packet was lost.
 #[unsafe(no_mangle)]
 static REASONS: [u64; REASON_BITS / 64] = [0; REASON_BITS / 64];
@@ -83,10 +80,6 @@ layout! {
 layout! {
     resets of RESET_LAYOUT:
     rcv_nxt snd_nxt snd_una snd_wnd head transport_header len
-}
-layout! {
-    listeners of LISTENER_LAYOUT:
-    waiting backlog
 }
 
 /// Is true when a drop for this reason lost a packet. Reasons past the set are a subsystem's and always do.

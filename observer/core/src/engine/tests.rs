@@ -99,7 +99,6 @@ fn rejected(ms: i64) -> Input {
         drop_reason: None,
         origin: RstOrigin::default(),
         masqueraded: None,
-        accept_backlog: None,
     })
 }
 

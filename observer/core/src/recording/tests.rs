@@ -234,7 +234,6 @@ fn input() -> impl Strategy<Value = Input> {
                 isn,
                 drop_reason,
                 masqueraded: None,
-                accept_backlog: None,
                 origin: origin(isn % 3 == 0),
             })
         },

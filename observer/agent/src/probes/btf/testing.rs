@@ -11,7 +11,6 @@ pub(crate) fn types() -> KernelTypes {
         drop_reasons: BTreeMap::new(),
         subsystems: BTreeMap::new(),
         resets: Err(Missing("tracepoint tcp_send_reset")),
-        listeners: Err(Missing("struct sock")),
         reset_reasons: BTreeMap::new(),
     }
 }

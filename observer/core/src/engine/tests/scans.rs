@@ -47,7 +47,6 @@ impl Scene {
             drop_reason: None,
             origin: RstOrigin::default(),
             masqueraded: None,
-            accept_backlog: None,
         }));
     }
 
@@ -286,7 +285,6 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             icmp_code: None,
             drop_reason: None,
             cause: None,
-            accept_backlog: None,
             enforcer: None,
             enforcer_policy: None,
             enforcement_lag: None,
