@@ -39,7 +39,7 @@ pub struct TailArgs {
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
     pub reason: Vec<String>,
     /// Begin with the records of the last 5m, for example, or since a time like 2026-11-21T02:53:08Z. Where an agent does not
-    /// remember all of them, standard error says since when it has records of which kind, and -o json a record of kind `memory`
+    /// remember all of them, standard error says since when it has records of which kind
     #[arg(long, value_parser = parse_since)]
     pub since: Option<String>,
     /// Stop after the records that agents have already

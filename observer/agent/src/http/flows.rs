@@ -49,6 +49,11 @@ pub(super) async fn get(
         .tail
         .subscribe(query.filter, start, query.follow)
         .map_err(|full| refuse(StatusCode::SERVICE_UNAVAILABLE, full.to_string()))?;
+    // Scripts read NDJSON, and expect the kinds of record that they asked for.
+    let subscription = match framing {
+        Framing::Ndjson => subscription.without_memory(),
+        Framing::Events => subscription,
+    };
     let body = Stream::new(subscription, place, framing, &app).into_body();
     Ok(([(CONTENT_TYPE, framing.content_type())], body).into_response())
 }

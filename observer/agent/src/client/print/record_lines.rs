@@ -58,8 +58,8 @@ impl<W: Write> RecordPrinter<W> {
         let record: Option<FlowRecord> = serde_json::from_str(json).ok();
         let time = record.as_ref().map(|record| record.time);
         match (self.out.format, record) {
-            // Text has it among the notes.
-            (Format::Text, Some(FlowRecord { event: Event::Memory(_), .. })) => {}
+            // It is among the notes.
+            (_, Some(FlowRecord { event: Event::Memory(_), .. })) => {}
             (Format::Text, Some(record)) => self.record(&record)?,
             // A newer agent's kind of record is better printed raw than left out.
             (Format::Text, None) => writeln!(self.out.out, "{}", printable(json))?,

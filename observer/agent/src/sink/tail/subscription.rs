@@ -60,6 +60,13 @@ impl Subscription {
         Ok(Self { tail, filter, cursor, delivered: cursor, end, head, ready })
     }
 
+    /// Leaves out the record that says where memory begins. Called before the first read.
+    #[must_use]
+    pub fn without_memory(mut self) -> Self {
+        self.ready.clear();
+        self
+    }
+
     /// Returns the next matching record, or a `lost` record for those that were overwritten. `None` when a reader that
     /// does not follow has read everything. Cancel safe.
     pub async fn next(&mut self) -> Option<Item> {
