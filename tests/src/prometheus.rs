@@ -1,6 +1,7 @@
 //! Debian's Prometheus and Alertmanager with the rules that ship, in a namespace of their own.
 
 mod relay;
+pub(crate) mod setup;
 pub(crate) mod webhook;
 
 use std::fs::{self, File};
@@ -16,6 +17,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use self::relay::Relay;
+use self::setup::{PROMETHEUS, RECEIVER, Server};
 use self::webhook::Webhook;
 use crate::guard::Guard;
 use crate::netns::Netns;
@@ -94,22 +96,23 @@ impl Monitor {
     /// # Errors
     /// Fails when a program is missing, ends, or is not ready in time.
     pub fn start(guard: &Arc<Guard>, targets: &[Target<'_>]) -> Result<Self> {
-        let (prometheus_at, alertmanager_at, webhook_at) = (local(9090), local(9093), local(9095));
         let ns = Netns::new(guard, "monitor")?;
         let dir = guard.dir().join("monitor");
         fs::create_dir_all(&dir)?;
-        let listener = ns.run(|| TcpListener::bind(webhook_at));
-        let webhook = Webhook::start(listener.with_context(|| format!("listen on {webhook_at}"))?)?;
+        let listener = ns.run(|| TcpListener::bind(RECEIVER));
+        let webhook = Webhook::start(listener.with_context(|| format!("listen on {RECEIVER}"))?)?;
         let ports = 9500_u16..;
         let relays: Vec<Relay> = targets
             .iter()
             .zip(ports)
             .map(|(target, port)| Relay::start(&ns, local(port), target.ns, target.at))
             .collect::<Result<_>>()?;
-        let alertmanager = alertmanager(&ns, &dir, alertmanager_at, webhook_at)?;
-        let scraped = targets.iter().zip(&relays).map(|(target, relay)| Ok((target.name, relay.at()?)));
-        let scraped: Vec<_> = scraped.collect::<Result<_>>()?;
-        let prometheus = prometheus(&ns, &dir, prometheus_at, alertmanager_at, &scraped)?;
+        let scraped = targets.iter().zip(&relays).map(|(target, relay)| {
+            Ok(json!({"targets": [relay.at()?.to_string()], "labels": {"instance": target.name}}))
+        });
+        let scraped: Vec<Value> = scraped.collect::<Result<_>>()?;
+        let alertmanager = Daemon::start(&ns, &dir, &setup::alertmanager(&dir)?)?;
+        let prometheus = Daemon::start(&ns, &dir, &setup::prometheus(&dir, &scraped)?)?;
         let monitor = Self { prometheus, _alertmanager: alertmanager, webhook, _relays: relays, ns };
         monitor.wait_query("sum(up)", |up| up == targets.len() as f64)?;
         Ok(monitor)
@@ -120,7 +123,7 @@ impl Monitor {
     /// # Errors
     /// Fails when Prometheus doesn't answer, or the query is wrong.
     pub fn query(&self, expr: &str) -> Result<Vec<f64>> {
-        let answer = http::get(&self.ns, local(9090), &format!("/api/v1/query?query={}", escape(expr)))?;
+        let answer = http::get(&self.ns, PROMETHEUS, &format!("/api/v1/query?query={}", escape(expr)))?;
         ensure!(answer.status == 200, "{expr}: {}", answer.body);
         let body: Value = serde_json::from_str(&answer.body)?;
         let result = body["data"]["result"].as_array().context("no result")?;
@@ -171,79 +174,22 @@ impl Monitor {
     }
 }
 
-fn alertmanager(ns: &Netns, dir: &Path, at: SocketAddr, webhook: SocketAddr) -> Result<Daemon> {
-    let config = dir.join("alertmanager.yml");
-    write(&config, &alertmanager_config(webhook))?;
-    let mut command = Command::new("prometheus-alertmanager");
-    command
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.path={}", dir.join("alertmanager").display()))
-        .arg(format!("--web.listen-address={at}"))
-        .arg("--cluster.listen-address=");
-    Daemon::start(ns, command, dir.join("alertmanager.log"), at)
-}
-
-/// Returns the configuration of an Alertmanager that passes every alert on at once, and its end.
-pub(crate) fn alertmanager_config(webhook: SocketAddr) -> Value {
-    let receiver = json!({
-        "name": "test",
-        "webhook_configs": [{"url": format!("http://{webhook}/"), "send_resolved": true}],
-    });
-    let route = json!({
-        "receiver": "test", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h",
-    });
-    json!({"route": route, "receivers": [receiver]})
-}
-
-fn prometheus(
-    ns: &Netns,
-    dir: &Path,
-    at: SocketAddr,
-    alertmanager: SocketAddr,
-    targets: &[(&str, SocketAddr)],
-) -> Result<Daemon> {
-    let rules = dir.join("rules.yaml");
-    fs::write(&rules, hurried(&fs::read_to_string(RULES).context(RULES)?))?;
-    let scraped: Vec<Value> = targets
-        .iter()
-        .map(|(name, at)| json!({"targets": [at.to_string()], "labels": {"instance": name}}))
-        .collect();
-    let config = dir.join("prometheus.yml");
-    write(
-        &config,
-        &json!({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [rules],
-            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.to_string()]}]}]},
-            "scrape_configs": [{"job_name": "flow-observer", "static_configs": scraped}],
-        }),
-    )?;
-    let mut command = Command::new("prometheus");
-    command
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", dir.join("prometheus").display()))
-        .arg(format!("--web.listen-address={at}"))
-        .arg("--rules.alert.resend-delay=1s");
-    Daemon::start(ns, command, dir.join("prometheus.log"), at)
-}
-
-fn write(path: &Path, config: &Value) -> Result<()> {
-    fs::write(path, serde_yaml_ng::to_string(config)?).with_context(|| path.display().to_string())
-}
-
 impl Daemon {
-    fn start(ns: &Netns, mut command: Command, log: PathBuf, at: SocketAddr) -> Result<Self> {
+    fn start(ns: &Netns, dir: &Path, server: &Server) -> Result<Self> {
+        let Server { program, args, at } = server;
+        let log = dir.join(format!("{program}.log"));
+        let mut command = Command::new(program);
         command
+            .args(args)
             .stdin(Stdio::null())
             .stdout(File::create(&log)?)
             .stderr(File::options().append(true).open(&log)?);
-        let name = command.get_program().to_string_lossy().into_owned();
         let child = ns.run(|| command.spawn()).with_context(|| {
-            format!("start {name}: `cargo xtask setup` installs prometheus and prometheus-alertmanager")
+            format!("start {program}: `cargo xtask setup` installs prometheus and prometheus-alertmanager")
         })?;
         let daemon = Self { child, log };
-        let ready = || http::get(ns, at, "/-/ready").ok().filter(|answer| answer.status == 200);
-        wait::until(&format!("{name} to be ready"), PATIENCE, ready).with_context(|| daemon.log())?;
+        let ready = || http::get(ns, *at, "/-/ready").ok().filter(|answer| answer.status == 200);
+        wait::until(&format!("{program} to be ready"), PATIENCE, ready).with_context(|| daemon.log())?;
         Ok(daemon)
     }
 

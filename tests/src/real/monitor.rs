@@ -3,8 +3,7 @@
 mod notified;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,21 +12,13 @@ use serde_json::{Value, json};
 
 use super::process::Process;
 use super::{CLIENT, Cluster};
+use crate::prometheus::escape;
+use crate::prometheus::setup::{self, ALERTMANAGER, PROMETHEUS, RECEIVER, Server};
 use crate::prometheus::webhook::Webhook;
-use crate::prometheus::{RULES, alertmanager_config, escape, hurried};
 use crate::wait;
 
 /// The time that an alert gets: a scrape, an evaluation, and the shortened windows.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Where Prometheus, Alertmanager and the receiver listen in the LAN client's namespace.
-const PROMETHEUS: SocketAddr = local(9090);
-const ALERTMANAGER: SocketAddr = local(9093);
-const RECEIVER: SocketAddr = local(9095);
-
-const fn local(port: u16) -> SocketAddr {
-    SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
-}
 
 /// Prometheus that scrapes every node's agent, and the way of its alerts. Dropping it ends it.
 #[derive(Debug)]
@@ -55,8 +46,9 @@ impl<'a> Monitor<'a> {
         fs::create_dir_all(&dir)?;
         let nodes = cluster.node_addresses()?;
         let webhook = Webhook::start(cluster.listen(CLIENT, RECEIVER)?)?;
-        let alertmanager = alertmanager(cluster, &dir)?;
-        let prometheus = prometheus(cluster, &dir, &nodes)?;
+        let scraped: Vec<Value> = nodes.iter().map(|ip| json!({"targets": [format!("{ip}:9477")]})).collect();
+        let alertmanager = started(cluster, &setup::alertmanager(&dir)?)?;
+        let prometheus = started(cluster, &setup::prometheus(&dir, &scraped)?)?;
         let mut monitor = Self { cluster, prometheus, alertmanager, webhook, since: Timestamp::MAX };
         monitor.wait_ready(nodes.len())?;
         monitor.since = Timestamp::now();
@@ -117,36 +109,7 @@ impl<'a> Monitor<'a> {
     }
 }
 
-fn alertmanager(cluster: &Cluster, dir: &Path) -> Result<Process> {
-    let config = dir.join("alertmanager.yml");
-    fs::write(&config, serde_yaml_ng::to_string(&alertmanager_config(RECEIVER))?)?;
-    let args = [
-        format!("--config.file={}", config.display()),
-        format!("--storage.path={}", dir.join("alertmanager").display()),
-        format!("--web.listen-address={ALERTMANAGER}"),
-        "--cluster.listen-address=".to_owned(),
-    ];
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    cluster.start(CLIENT, "prometheus-alertmanager", &args)
-}
-
-fn prometheus(cluster: &Cluster, dir: &Path, nodes: &[String]) -> Result<Process> {
-    fs::write(dir.join("rules.yaml"), hurried(&fs::read_to_string(RULES).context(RULES)?))?;
-    let targets: Vec<String> = nodes.iter().map(|ip| format!("{ip}:9477")).collect();
-    let config = json!({
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": ["rules.yaml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [ALERTMANAGER.to_string()]}]}]},
-        "scrape_configs": [{"job_name": "flow-observer", "static_configs": [{"targets": targets}]}],
-    });
-    let path = dir.join("prometheus.yml");
-    fs::write(&path, serde_yaml_ng::to_string(&config)?)?;
-    let args = [
-        format!("--config.file={}", path.display()),
-        format!("--storage.tsdb.path={}", dir.join("data").display()),
-        format!("--web.listen-address={PROMETHEUS}"),
-        "--rules.alert.resend-delay=1s".to_owned(),
-    ];
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    cluster.start(CLIENT, "prometheus", &args)
+fn started(cluster: &Cluster, server: &Server) -> Result<Process> {
+    let args: Vec<&str> = server.args.iter().map(String::as_str).collect();
+    cluster.start(CLIENT, server.program, &args)
 }

@@ -16,7 +16,7 @@ use crate::client::target::Target;
 use crate::kube::agents::{Absent, Survey};
 
 /// Agents asked at the same time: each costs a connection through the API server.
-const MAX_CONCURRENT: usize = 16;
+pub(crate) const MAX_CONCURRENT: usize = 16;
 
 /// Holds what agents answered.
 #[derive(Debug)]

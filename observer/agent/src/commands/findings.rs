@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use flow_model::agent_info::AgentInfo;
 use flow_model::finding::{Finding, FindingKind, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use crate::client::fleet::AgentArgs;
 use crate::client::print::finding_text::FindingText;
 use crate::client::print::{ListFormat, Notes, PrintArgs, Printer, unless_closed};
 use crate::client::{joined_findings, query};
-use crate::commands::joined::{self, FromAgent};
+use crate::commands::joined;
 use crate::commands::names::{self, names};
 
 /// Holds the options of `findings`.
@@ -39,13 +38,6 @@ pub struct FindingsArgs {
 #[derive(Debug, Deserialize)]
 struct Response {
     findings: Vec<Finding>,
-    agent: Option<AgentInfo>,
-}
-
-impl FromAgent for Response {
-    fn agent(&self) -> Option<&AgentInfo> {
-        self.agent.as_ref()
-    }
 }
 
 /// The output of `-o document`.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use arcstr::ArcStr;
 use flow_model::agent_info::AgentInfo;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::ask::{self, Answers};
@@ -12,16 +13,19 @@ use crate::client::coverage::Coverage;
 use crate::client::fleet::AgentArgs;
 use crate::commands::exit::EXIT_USAGE;
 
-/// An answer that says which agent gave it.
-pub(super) trait FromAgent: DeserializeOwned + Send + 'static {
-    /// Returns the agent; `None` for one of an earlier release.
-    fn agent(&self) -> Option<&AgentInfo>;
+/// An answer, and the agent that gave it.
+#[derive(Deserialize)]
+struct FromAgent<T> {
+    #[serde(flatten)]
+    answer: T,
+    /// `None` for an agent of an earlier release.
+    agent: Option<AgentInfo>,
 }
 
 /// Holds the answers and the nodes that they come from.
-pub(super) struct Asked<R> {
+pub(super) struct Asked<T> {
     /// Each with its node; without one where a single agent was asked by its URL.
-    pub(super) answers: Vec<(Option<ArcStr>, R)>,
+    pub(super) answers: Vec<(Option<ArcStr>, T)>,
     pub(super) coverage: Coverage,
     incomplete: bool,
 }
@@ -30,28 +34,27 @@ pub(super) struct Asked<R> {
 ///
 /// # Errors
 /// Fails when no agent can be asked.
-pub(super) async fn ask<R: FromAgent>(
+pub(super) async fn ask<T: DeserializeOwned + Send + 'static>(
     agents: &AgentArgs,
     path: &str,
     notes: &mut impl Write,
-) -> anyhow::Result<Asked<R>> {
-    let Answers { mut answers, absent, listed, incomplete } =
-        ask::get::<R>(agents, path, &mut *notes).await?;
+) -> anyhow::Result<Asked<T>> {
+    let Answers { answers, absent, listed, incomplete } =
+        ask::get::<FromAgent<T>>(agents, path, &mut *notes).await?;
     let otherwise = if agents.fleet.all_nodes { "no agent was found there" } else { "it was not asked" };
     let otherwise = Some(otherwise).filter(|_| !listed);
-    let infos = answers.iter().map(|(node, answer)| (node.clone(), answer.agent()));
+    let infos = answers.iter().map(|(node, from)| (node.clone(), from.agent.as_ref()));
     let coverage = Coverage::new(infos, absent, otherwise);
     coverage.note(notes)?;
-    if answers.len() > 1 {
-        for (node, answer) in &mut answers {
-            let known = answer.agent().map(|agent| agent.node.clone());
-            *node = node.take().or(known);
-        }
-    }
-    Ok(Asked { answers, coverage, incomplete })
+    let several = answers.len() > 1;
+    let named = |(node, FromAgent { answer, agent }): (Option<ArcStr>, FromAgent<T>)| {
+        let known = agent.filter(|_| several).map(|agent| agent.node);
+        (node.or(known), answer)
+    };
+    Ok(Asked { answers: answers.into_iter().map(named).collect(), coverage, incomplete })
 }
 
-impl<R> Asked<R> {
+impl<T> Asked<T> {
     /// Returns 2 where an agent could not be asked.
     pub(super) fn exit_code(&self) -> ExitCode {
         if self.incomplete { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use arcstr::ArcStr;
 use clap::Args;
-use flow_model::agent_info::AgentInfo;
 use flow_model::vip::KnownVip;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use crate::client::fleet::AgentArgs;
 use crate::client::joined_vips::{self, Seen};
 use crate::client::print::vip_table::VipTable;
 use crate::client::print::{ListFormat, Notes, PrintArgs, Printer, unless_closed};
-use crate::commands::joined::{self, FromAgent};
+use crate::commands::joined;
 
 /// Holds the options of `vips`.
 #[derive(Args, Clone, Debug)]
@@ -30,13 +29,6 @@ pub struct VipsArgs {
 #[derive(Debug, Deserialize)]
 struct Response {
     vips: Vec<KnownVip>,
-    agent: Option<AgentInfo>,
-}
-
-impl FromAgent for Response {
-    fn agent(&self) -> Option<&AgentInfo> {
-        self.agent.as_ref()
-    }
 }
 
 /// The output of `-o document`.

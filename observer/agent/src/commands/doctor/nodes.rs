@@ -4,15 +4,13 @@ use arcstr::ArcStr;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use crate::client::ask::MAX_CONCURRENT;
 use crate::client::fleet::FleetArgs;
 use crate::client::print::{plural, printable};
 use crate::commands::doctor::Line;
 use crate::commands::doctor::live::{self, AGENT};
 use crate::kube::agents::{Absent, AgentPod, Survey};
 use crate::probes::host::{Check, Status};
-
-/// Agents asked at the same time: each costs a connection through the API server.
-const MAX_CONCURRENT: usize = 16;
 
 const LOOK: &str = "`kubectl -n flow-observer get pods -o wide` shows the agents' pods; what happens on that node is not seen";
 
