@@ -7,6 +7,7 @@ mod faults;
 mod foreign;
 mod later;
 mod names;
+mod nodes;
 mod odd;
 mod outage;
 mod proxy;

@@ -16,7 +16,8 @@ use crate::kube::agents::{AgentPod, Agents, ReachError, Survey, Where};
 #[command(next_help_heading = "Agents")]
 pub struct AgentArgs {
     // No default value: the kubectl plugin asks one agent only when this is given.
-    #[arg(long, env = "FLOW_OBSERVER_URL", value_delimiter = ',', help = format!("The agent to ask [default: {}]", local()))]
+    #[arg(long, env = "FLOW_OBSERVER_URL", value_delimiter = ',',
+        help = format!("The agent to ask; several, with commas, for all but `tail` [default: {}]", local()))]
     pub url: Vec<String>,
     #[command(flatten)]
     pub fleet: FleetArgs,

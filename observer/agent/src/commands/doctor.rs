@@ -2,7 +2,7 @@
 //! can't see.
 
 mod live;
-mod nodes;
+pub(super) mod nodes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -43,12 +43,12 @@ struct Report<'a> {
 }
 
 /// A check, and the node that it is about if all are asked.
-#[derive(Serialize)]
-struct Line {
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<ArcStr>,
+    pub(super) node: Option<ArcStr>,
     #[serde(flatten)]
-    check: Check,
+    pub(super) check: Check,
 }
 
 /// Prints the checks. Ends with success when the agent can run, else with 2. With `--all-nodes` it ends with 2 when an agent

@@ -34,7 +34,7 @@ use crate::commands::tail::{TailArgs, tail};
 use crate::http::{Settings, Tls, serve_with};
 use crate::kube::agents::testing::{Cluster, TOKEN};
 use crate::sink::testing::{at, attempt, external, finding, pod, resolved};
-use crate::sink::{SinkConfig, Sinks};
+use crate::sink::{Shared, SinkConfig, Sinks};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -57,6 +57,7 @@ struct Pki {
 /// A real agent's sinks and HTTP side.
 struct Agent {
     node: String,
+    shared: Arc<Shared>,
     sinks: Sinks,
     address: SocketAddr,
     _running: DropGuard,
@@ -151,8 +152,8 @@ impl Agent {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        tokio::spawn(serve_with(listener, shared, settings, cancel.clone()));
-        Self { node: node.to_owned(), sinks, address, _running: cancel.drop_guard() }
+        tokio::spawn(serve_with(listener, Arc::clone(&shared), settings, cancel.clone()));
+        Self { node: node.to_owned(), shared, sinks, address, _running: cancel.drop_guard() }
     }
 
     fn push(&mut self, seconds: impl IntoIterator<Item = i64>) {

@@ -18,7 +18,7 @@ const LOOK: &str = "`kubectl -n flow-observer get pods -o wide` shows the agents
 ///
 /// # Errors
 /// Fails when the agents can't be found.
-pub(super) async fn checks(args: &FleetArgs) -> anyhow::Result<Vec<Line>> {
+pub(in crate::commands) async fn checks(args: &FleetArgs) -> anyhow::Result<Vec<Line>> {
     let fleet = args.connect().await?;
     let Survey { pods, mut absent, unknown } = fleet.survey().await?;
     // An agent that is not ready says itself what it waits for.

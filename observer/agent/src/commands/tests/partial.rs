@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::*;
+use crate::commands::doctor;
+use crate::probes::host::Status;
 
 /// A node without a pod, one whose pod is not ready, and one whose agent can't be reached.
 #[tokio::test]
@@ -76,4 +78,25 @@ async fn an_agent_that_restarted_says_since_when_it_remembers() {
     assert_eq!(out.text(), "");
     assert!(notes.text().contains("node n1 does not remember everything since"), "{}", notes.text());
     assert_eq!(notes.text().lines().count(), 1, "{}", notes.text());
+}
+
+#[tokio::test]
+async fn doctor_has_a_line_for_each_node() {
+    let lab = Lab::new().await;
+    let (_one, two) = (lab.agent("node1").await, lab.agent("node2").await);
+    let _pending = two.shared.readiness.guard("pods");
+    lab.cluster.set_unready("agent-node2");
+    lab.dead("node3").await;
+    lab.cluster.add_node("node4");
+    let checks = doctor::nodes::checks(&lab.agents().fleet).await.unwrap();
+    let lines: Vec<_> =
+        checks.iter().map(|line| (line.node.as_deref().unwrap(), line.check.status)).collect();
+    let expected =
+        [("node1", Status::Ok), ("node2", Status::Warn), ("node3", Status::Fail), ("node4", Status::Warn)];
+    assert_eq!(lines, expected, "{checks:?}");
+    for (line, part) in
+        checks.iter().zip(["knows of no blind spot", "waits for pods", "can't reach", "no agent's pod"])
+    {
+        assert!(line.check.found.contains(part), "{part}: {line:?}");
+    }
 }
