@@ -61,7 +61,7 @@ fn a_new_token_is_taken_without_a_restart() {
         synced(&agent, kind, 0.0);
     }
     agent
-        .wait_for("a line in the log", |a| (lines(a, &["WARN", "401", "renew it"]) > 0).then_some(()))
+        .wait_for("a line in the log", |a| (lines(a, &["WARN", "unauthorized (401)", "renew it"]) > 0).then_some(()))
         .unwrap();
     let late = scene.world.pod("web", "late").unwrap();
     scene.sync();
@@ -75,5 +75,5 @@ fn a_new_token_is_taken_without_a_restart() {
     KINDS.iter().for_each(|kind| synced(&agent, kind, 1.0));
     knows(&agent, "Pod", 3);
     agent.wait_for("the late pod's name", |_| (named(&late) == late.name.as_str()).then_some(())).unwrap();
-    assert_eq!(lines(&agent, &["WARN", "401"]), 1, "one line: {}", agent.log());
+    assert_eq!(lines(&agent, &["WARN", "unauthorized (401)"]), 1, "one line: {}", agent.log());
 }
