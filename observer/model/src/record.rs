@@ -18,7 +18,7 @@ use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
 use crate::policies::Direction;
 
-as_str!(EnforcerStatement, Kind, LagSince, LossCause);
+as_str!(ChangeVerb, EnforcerStatement, Kind, LagSince, LossCause);
 
 /// A line of the live tail. A field is absent where its value is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,8 @@ pub enum Event {
     Drop(Drop),
     /// A host claimed an address.
     Announcement(Announcement),
+    /// A policy changed, or labels that policies look at.
+    PolicyChange(PolicyChange),
     /// A synthetic check ended.
     Check(Check),
     /// Records were lost, because this reader was too slow or the kernel's ring was full.
@@ -62,6 +64,7 @@ pub enum Kind {
     Reset,
     Drop,
     Announcement,
+    PolicyChange,
     Check,
     Lost,
     Memory,
@@ -301,6 +304,47 @@ pub struct Lost {
     pub stage: ArcStr,
 }
 
+/// A change of a policy, or of labels of a namespace or of a pod that policies look at. The time of the record is the time
+/// at which the agent learnt of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChange {
+    /// Kind of the object, as the Kubernetes API writes it: `NetworkPolicy`, `AdminNetworkPolicy`, `Namespace`, `Pod`, ...
+    #[schemars(with = "String")]
+    pub object: ArcStr,
+    /// Namespace of the object; absent for an object of the whole cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub namespace: Option<ArcStr>,
+    #[schemars(with = "String")]
+    pub name: ArcStr,
+    pub change: ChangeVerb,
+    /// The field manager that changed a policy, where the API tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub manager: Option<ArcStr>,
+    /// What changed, when and by whom, as a clause, with what is no longer admitted.
+    pub summary: String,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ChangeVerb {
+    Created,
+    Changed,
+    Deleted,
+}
+
+impl PolicyChange {
+    /// Returns the namespace that the change is about. `None` for a policy of the whole cluster.
+    #[must_use]
+    pub fn own_namespace(&self) -> Option<&ArcStr> {
+        self.namespace.as_ref().or_else(|| (self.object == "Namespace").then_some(&self.name))
+    }
+}
+
 /// The first record of a replay that asked for an earlier time than the agent remembers. The time of the record is the
 /// time that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -326,6 +370,7 @@ impl Event {
             Self::Reset(_) => Kind::Reset,
             Self::Drop(_) => Kind::Drop,
             Self::Announcement(_) => Kind::Announcement,
+            Self::PolicyChange(_) => Kind::PolicyChange,
             Self::Check(_) => Kind::Check,
             Self::Lost(_) => Kind::Lost,
             Self::Memory(_) => Kind::Memory,
@@ -342,7 +387,11 @@ impl Event {
             Self::Attempt(attempt) => attempt.drop_reason.clone(),
             Self::Reset(reset) => of_rst(&reset.origin),
             Self::Drop(drop) => Some(drop.reason.clone()),
-            Self::Announcement(_) | Self::Check(_) | Self::Lost(_) | Self::Memory(_) => None,
+            Self::Announcement(_)
+            | Self::PolicyChange(_)
+            | Self::Check(_)
+            | Self::Lost(_)
+            | Self::Memory(_) => None,
         }
     }
 
@@ -354,7 +403,7 @@ impl Event {
             Self::Reset(r) => Some((&r.src, &r.dst)),
             Self::Drop(d) => Some((&d.src, &d.dst)),
             Self::Check(c) => Some((&c.src, &c.dst)),
-            Self::Announcement(_) | Self::Lost(_) | Self::Memory(_) => None,
+            Self::Announcement(_) | Self::PolicyChange(_) | Self::Lost(_) | Self::Memory(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod compare;
 mod describe;
 mod parts;
 mod policy;
+mod record;
 mod scene;
 mod sentences;
 mod versions;
@@ -23,6 +24,7 @@ use flow_model::decision::Decision;
 use flow_model::finding::Cause;
 use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
+use flow_model::record::PolicyChange;
 use jiff::{SignedDuration, Timestamp};
 
 use self::change::{Change, ObjectChange};
@@ -46,18 +48,21 @@ pub struct History {
 }
 
 impl History {
-    /// Remembers what changed from one inventory to the next. The history begins with the first one that is not empty.
-    pub fn apply(&mut self, before: &Inventory, after: &Inventory, now: Timestamp) {
+    /// Remembers what changed from one inventory to the next, and returns it. The history begins with the first one that is
+    /// not empty.
+    pub fn apply(&mut self, before: &Inventory, after: &Inventory, now: Timestamp) -> Vec<PolicyChange> {
         let Some(since) = self.since else {
             self.since = (!is_empty(after)).then_some(now);
-            return;
+            return Vec::new();
         };
         let remembers = |label: &ArcStr| self.changes.iter().any(|change| change.what.uses_label(label));
         let changes = compare::changes(before, after, remembers);
-        if !changes.is_empty() {
-            changes.into_iter().for_each(|what| self.push(Change { seen: now, what }, since));
+        let news: Vec<PolicyChange> =
+            changes.into_iter().filter_map(|what| self.push(Change { seen: now, what }, since)).collect();
+        if !news.is_empty() {
             self.prune(now);
         }
+        news
     }
 
     /// Returns when policies, or labels that they look at, changed last.
@@ -133,21 +138,24 @@ impl History {
         (before != Decision::Unknown).then_some(change.seen)
     }
 
-    /// Adds a change. A policy that returns at once was replaced, and nothing happened if it is the same as before: a file
-    /// is empty for a moment while it is written again. A policy older than the history was not created now; the source
-    /// only listed it late.
-    fn push(&mut self, mut change: Change, since: Timestamp) {
+    /// Adds a change, and describes it. A policy that returns at once was replaced, and nothing happened if it is the same as
+    /// before: a file is empty for a moment while it is written again. A policy older than the history was not created
+    /// now; the source only listed it late.
+    fn push(&mut self, mut change: Change, since: Timestamp) -> Option<PolicyChange> {
         let key = change.what.key();
         match self.changes.iter().rposition(|earlier| earlier.what.key() == key) {
             Some(at) if change.join_deletion(&self.changes[at]) => {
                 self.changes.remove(at);
-                if !change.what.is_equivalent() {
-                    self.changes.push_back(change);
+                if change.what.is_equivalent() {
+                    return record::returned(&change);
                 }
             }
-            None if change.what.created().is_some_and(|created| created < since) => {}
-            _ => self.changes.push_back(change),
+            None if change.what.created().is_some_and(|created| created < since) => return None,
+            _ => {}
         }
+        let news = record::of(&change);
+        self.changes.push_back(change);
+        news
     }
 
     fn prune(&mut self, now: Timestamp) {

@@ -61,7 +61,9 @@ fn a_new_token_is_taken_without_a_restart() {
         synced(&agent, kind, 0.0);
     }
     agent
-        .wait_for("a line in the log", |a| (lines(a, &["WARN", "unauthorized (401)", "renew it"]) > 0).then_some(()))
+        .wait_for("a line in the log", |a| {
+            (lines(a, &["WARN", "unauthorized (401)", "renew it"]) > 0).then_some(())
+        })
         .unwrap();
     let late = scene.world.pod("web", "late").unwrap();
     scene.sync();

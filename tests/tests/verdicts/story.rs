@@ -33,6 +33,7 @@ fn a_rename_is_reported_days_before_the_outage() {
 
     platform.lose(&docs);
     check_latent(&agent);
+    check_change(&agent);
     open.echo().unwrap();
     assert_eq!(agent.findings_of("policy_denied", "active").unwrap(), Vec::<Value>::new());
 
@@ -53,6 +54,18 @@ fn a_rename_is_reported_days_before_the_outage() {
     agent.wait_metric("latent_denials", &[], 0.0).unwrap();
     agent.wait_metric("findings", &[], 0.0).unwrap();
     assert_eq!(agent.findings().unwrap().len(), 2, "{}", agent.shown_findings());
+}
+
+/// The change is remembered apart from the attempts, for who looks an hour later.
+fn check_change(agent: &Agent) {
+    let change = agent.wait_flow("kind=policy_change&namespace=postgres", |_| true).unwrap();
+    assert_eq!(
+        (&change["object"], &change["change"]),
+        (&"NetworkPolicy".into(), &"changed".into()),
+        "{change}"
+    );
+    assert_eq!(change["manager"], CHANGER, "{change}");
+    assert!(says(&change["summary"], &[POLICY, CHANGER, "pal-e-docs"]), "{change}");
 }
 
 fn check_latent(agent: &Agent) {

@@ -51,8 +51,8 @@ pub(super) struct Line {
     pub(super) check: Check,
 }
 
-/// Prints the checks. Ends with success when the agent can run, else with 2. With `--all-nodes` it ends with 2 when an agent
-/// could not be asked.
+/// Prints the checks. Ends with success when the agent can run, else with 2. It also ends with 2 when an agent that was named
+/// by `--url`, or one of `--all-nodes`, could not be asked.
 ///
 /// # Errors
 /// Fails when no agent of `--all-nodes` is found, or the output can't be written.
@@ -110,8 +110,12 @@ fn summary(checks: &[Line]) -> String {
     if checks.iter().any(|line| line.node.is_some()) {
         return nodes::summary(count(Status::Fail), count(Status::Warn));
     }
+    let unasked = |line: &Line| line.check.status == Status::Fail && line.check.name == live::AGENT;
     match (count(Status::Fail), count(Status::Warn)) {
         (0, 0) => "Everything works.".to_owned(),
+        (1, _) if checks.iter().any(unasked) => {
+            "An agent can run here, but the one that was named could not be asked.".to_owned()
+        }
         (0, warnings) => format!("The agent can run; {}.", plural(warnings, "warning")),
         (failures, _) => format!("The agent can't run: {}.", plural(failures, "failure")),
     }

@@ -11,7 +11,15 @@ pub(super) fn names<T>() -> impl TypedValueParser<Value = T>
 where
     T: VariantNames + FromStr<Err: Display> + Clone + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(T::VARIANTS)
+    names_without::<T>(&[])
+}
+
+/// Returns a parser as [`names`] does, which does not accept these.
+pub(super) fn names_without<T>(without: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: VariantNames + FromStr<Err: Display> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS.iter().filter(|name| !without.contains(name)))
         .try_map(|name| name.parse::<T>().map_err(|error| error.to_string()))
 }
 

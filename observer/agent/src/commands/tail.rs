@@ -16,9 +16,12 @@ use crate::client::follow::{Follower, Selection};
 use crate::client::nodes;
 use crate::client::print::record_lines::RecordPrinter;
 use crate::client::print::{Notes, PrintArgs, unless_closed};
-use crate::commands::names::{joined, names};
+use crate::commands::names::{joined, names, names_without};
 use crate::duration;
 use crate::sink::tail::PodName;
+
+/// The kind of record that is printed as a note on stderr, whatever kinds are asked for.
+const MEMORY: &str = "memory";
 
 /// Holds the options of `tail`.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +33,7 @@ pub struct TailArgs {
     #[arg(long, value_name = "NS/NAME")]
     pub pod: Option<PodName>,
     /// Only records of these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = names::<Kind>())]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = names_without::<Kind>(&[MEMORY]))]
     pub kind: Vec<Kind>,
     /// Only attempts with these outcomes
     #[arg(long, value_name = "OUTCOME", value_delimiter = ',', value_parser = names::<Outcome>())]

@@ -54,13 +54,13 @@ impl Default for TailConfig {
 
 impl TailConfig {
     /// Returns the room of a kind. A record takes up to 1 KiB, so an hour fits while there are no more than one reset, one drop
-    /// and one move a second, and one result of a check in three seconds.
+    /// and one move a second, and one change of a policy and one result of a check in three seconds.
     fn size(&self, kind: Kind) -> Size {
         let bytes = match kind {
             Kind::Attempt => return Size { records: self.max_records.max(1), bytes: self.max_bytes },
             Kind::Reset | Kind::Drop => 4 << 20,
             Kind::Announcement => 2 << 20,
-            Kind::Check => 1 << 20,
+            Kind::Check | Kind::PolicyChange => 1 << 20,
             Kind::Lost => 512 << 10,
             // Subscriptions make these; none is kept.
             Kind::Memory => 0,

@@ -9,7 +9,7 @@ use flow_model::flow::FlowTuple;
 use flow_model::input::LostStage;
 use flow_model::inventory::Inventory;
 use flow_model::output::Output;
-use flow_model::record::Endpoint;
+use flow_model::record::{Endpoint, Event};
 use flow_policy::history::History;
 use jiff::Timestamp;
 
@@ -32,7 +32,9 @@ impl Engine {
         self.identity.apply(Arc::clone(&inventory), now);
         self.judge.apply(&inventory);
         self.flips.clear();
-        self.history.apply(&before, &inventory, now);
+        for change in self.history.apply(&before, &inventory, now) {
+            self.record(now, Event::PolicyChange(change));
+        }
         self.endpoints.apply(&before, &inventory, now);
         self.vips.apply(&inventory, now);
         self.connections.changed();

@@ -66,6 +66,22 @@ pub(super) fn summary(change: &Change) -> String {
     }
 }
 
+/// Describes what changed and how, with all that a policy no longer admits.
+pub(super) fn full(change: &Change) -> String {
+    let texts = |parts: Vec<Part>| all(parts.into_iter().map(|part| part.text).collect());
+    match &change.what {
+        ObjectChange::Policy(Versions { before: Some(before), after: Some(now) }) => {
+            let edit = Versions { before: Some(Arc::clone(before)), after: Some(Arc::clone(now)) };
+            edited(&edit, change.seen, &texts(parts::of_policy(before, now)))
+        }
+        ObjectChange::Tiered(Versions { before: Some(before), after: Some(now) }) => {
+            let edit = Versions { before: Some(Arc::clone(before)), after: Some(Arc::clone(now)) };
+            edited(&edit, change.seen, &texts(parts::of_tiered(before, now)))
+        }
+        _ => summary(change),
+    }
+}
+
 fn labelled(parts: Vec<Part>, seen: Timestamp) -> String {
     format!("{} at {}", all(parts.into_iter().map(|part| part.text).collect()), second(seen))
 }

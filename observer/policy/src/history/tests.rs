@@ -1,6 +1,7 @@
 //! Incidents, sentences and bounds.
 
 mod model;
+mod records;
 
 use crate::testing::Judged as _;
 use std::sync::Arc;

@@ -44,6 +44,7 @@ fn plural(kind: Kind) -> &'static str {
         Kind::Reset => "resets",
         Kind::Drop => "drops",
         Kind::Announcement => "announcements",
+        Kind::PolicyChange => "policy changes",
         Kind::Check => "checks",
         Kind::Lost => "records of losses",
         Kind::Memory => "records of its memory",

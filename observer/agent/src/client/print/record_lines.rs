@@ -183,6 +183,7 @@ fn word(event: &Event) -> (&'static str, Style) {
         Event::Check(Check { ok, .. }) => {
             ("check", colour(if *ok { AnsiColor::Green } else { AnsiColor::Red }))
         }
+        Event::PolicyChange(_) => ("policy", colour(AnsiColor::Blue)),
         Event::Lost(_) => ("lost", colour(AnsiColor::Yellow).bold()),
         Event::Memory(_) => ("memory", colour(AnsiColor::Yellow)),
     }
@@ -204,6 +205,7 @@ impl Display for Details<'_> {
                 tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))
             }
             Event::Announcement(announcement) => fmt_announcement(announcement, f),
+            Event::PolicyChange(change) => f.write_str(&change.summary),
             Event::Check(check) => fmt_check(check, f),
             Event::Lost(Lost { lost, stage }) => match stage.as_str() {
                 "client" => write!(f, "{lost} records: this reader was too slow"),

@@ -21,6 +21,8 @@ pub(super) const AGENT: &str = "live agent";
 const BLIND: &str = "blind spot";
 
 const ASK: &str = "what an agent can't see is not known; if one runs, name it with --url (and --ca-file)";
+const ASK_AGAIN: &str =
+    "check the address, and whether the agent runs: kubectl -n flow-observer get pods -o wide";
 /// The longest wait for the agent. The other lines don't depend on it.
 const PATIENCE: Duration = Duration::from_secs(5);
 const WAIT: &str = "if it stays so, the agent's log and docs/TROUBLESHOOTING.md name the cause";
@@ -64,13 +66,18 @@ struct Blind {
 }
 
 impl LiveArgs {
-    /// Asks the agent, and returns its lines. Where none answers, one line says so.
+    /// Asks the agent, and returns its lines. Where none answers, one line says so: a failure if it was named, since there
+    /// need not be one on this node.
     pub(super) async fn checks(&self) -> Vec<Check> {
         let asked = match Target::new(&self.address(), &self.fleet.connect) {
             Ok(target) => asked(&target).await,
             Err(error) => Err(error.to_string()),
         };
-        asked.unwrap_or_else(|why| vec![warn(AGENT, &why, ASK)])
+        let named = self.url.is_some();
+        asked.unwrap_or_else(|why| match named {
+            true => vec![Check { status: Status::Fail, ..warn(AGENT, &why, ASK_AGAIN) }],
+            false => vec![warn(AGENT, &why, ASK)],
+        })
     }
 
     fn address(&self) -> String {
@@ -85,7 +92,7 @@ impl LiveArgs {
 /// Fails with the reason when it does not answer.
 pub(super) async fn asked(target: &Target) -> Result<Vec<Check>, String> {
     match timeout(PATIENCE, target.answer("/readyz")).await {
-        Ok(Ok(body)) => Ok(lines(target.url(), &body)),
+        Ok(Ok(body)) => lines(target.url(), &body),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => {
             Err(format!("what listens at {} did not answer within {} s", target.url(), PATIENCE.as_secs()))
@@ -103,10 +110,8 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn lines(url: &str, body: &[u8]) -> Vec<Check> {
-    let Some(answer) = read(body) else {
-        return vec![warn(AGENT, &format!("what answers at {url} is no Flow Observer agent"), ASK)];
-    };
+fn lines(url: &str, body: &[u8]) -> Result<Vec<Check>, String> {
+    let answer = read(body).ok_or_else(|| format!("what answers at {url} is no Flow Observer agent"))?;
     let mut checks = vec![agent(url, &answer)];
     checks.extend(
         answer.stale.iter().map(|(what, why)| warn(AGENT, &format!("{what} is out of date: {why}"), WAIT)),
@@ -117,7 +122,7 @@ fn lines(url: &str, body: &[u8]) -> Vec<Check> {
             .iter()
             .map(|blind| warn(BLIND, &format!("{} ({}): {}", blind.reason, blind.place, blind.why), MEND)),
     );
-    checks
+    Ok(checks)
 }
 
 fn read(body: &[u8]) -> Option<Answer> {

@@ -31,6 +31,15 @@ fn the_summary_counts() {
 }
 
 #[test]
+fn an_agent_that_does_not_answer_says_nothing_about_this_machine() {
+    let agent = |status| check(live::AGENT, status);
+    let alone = summary(&[check("kernel", Status::Ok), agent(Status::Fail)]);
+    assert_eq!(alone, "An agent can run here, but the one that was named could not be asked.");
+    let both = summary(&[check("kernel", Status::Fail), agent(Status::Fail)]);
+    assert_eq!(both, "The agent can't run: 2 failures.");
+}
+
+#[test]
 fn lines_of_several_nodes_begin_with_their_node() {
     let of = |node: &str, status| Line { node: Some(node.into()), ..check("live agent", status) };
     let expected = "ok    live agent  n1: found\n\

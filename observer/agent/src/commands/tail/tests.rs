@@ -295,10 +295,11 @@ fn help_lists_every_kind_and_outcome() {
     let help = <Cli as clap::CommandFactory>::command().render_help().to_string();
     let listed = |names: &[&str]| format!("[possible values: {}]", names.join(", "));
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let kinds = ["attempt", "reset", "drop", "announcement", "check", "lost", "memory"];
+    let kinds = ["attempt", "reset", "drop", "announcement", "policy_change", "check", "lost"];
     assert!(help.contains(&listed(&kinds)), "{help}");
     assert!(help.contains(&listed(&["established", "refused", "rejected", "unanswered"])), "{help}");
     for kind in kinds {
         assert_eq!(Cli::parse_from(["tail", "--kind", kind]).tail.kind[0].as_str(), kind);
     }
+    assert!(Cli::try_parse_from(["tail", "--kind", MEMORY]).is_err(), "it would print nothing");
 }

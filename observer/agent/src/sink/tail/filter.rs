@@ -5,7 +5,7 @@ use std::str::FromStr;
 use arcstr::ArcStr;
 use flow_model::flow::Outcome;
 use flow_model::object_ref::ObjectRef;
-use flow_model::record::{Endpoint, Event, FlowRecord, Kind};
+use flow_model::record::{Endpoint, Event, FlowRecord, Kind, PolicyChange};
 use jiff::Timestamp;
 
 /// The part of a record that filters use, kept beside each line.
@@ -17,6 +17,8 @@ pub(super) struct Meta {
     /// Of a drop, or of the RST of a reset or an attempt.
     reason: Option<ArcStr>,
     sides: [Names; 2],
+    /// It concerns every namespace.
+    everywhere: bool,
 }
 
 #[derive(Debug, Default)]
@@ -75,11 +77,14 @@ impl Meta {
             _ => None,
         };
         let reason = record.event.reason();
-        let sides = match record.event.endpoints() {
-            Some((src, dst)) => [Names::of(src), Names::of(dst)],
-            None => Default::default(),
+        let sides = match (&record.event, record.event.endpoints()) {
+            (_, Some((src, dst))) => [Names::of(src), Names::of(dst)],
+            (Event::PolicyChange(change), _) => [Names::of_change(change), Names::default()],
+            _ => Default::default(),
         };
-        Self { time: record.time, kind: record.event.kind(), outcome, reason, sides }
+        let everywhere =
+            matches!(&record.event, Event::PolicyChange(change) if change.own_namespace().is_none());
+        Self { time: record.time, kind: record.event.kind(), outcome, reason, sides, everywhere }
     }
 }
 
@@ -90,6 +95,11 @@ impl Names {
             pod: endpoint.pod.clone(),
             service: endpoint.service.clone(),
         }
+    }
+
+    fn of_change(change: &PolicyChange) -> Self {
+        let pod = (change.object == "Pod").then(|| change.name.clone());
+        Self { namespace: change.own_namespace().cloned(), pod, service: None }
     }
 
     fn in_namespace(&self, wanted: &str) -> bool {
@@ -118,7 +128,8 @@ impl Filter {
                 && any(&self.reasons, |reason| {
                     meta.reason.as_ref().is_some_and(|r| r.eq_ignore_ascii_case(reason))
                 })
-                && any(&self.namespaces, |ns| meta.sides.iter().any(|side| side.in_namespace(ns)))
+                && (meta.everywhere
+                    || any(&self.namespaces, |ns| meta.sides.iter().any(|side| side.in_namespace(ns))))
                 && any(&self.pods, |pod| meta.sides.iter().any(|side| side.is_pod(pod)))
     }
 

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use flow_model::flow::Outcome;
 use flow_model::input::Announced;
 use flow_model::mac::Mac;
-use flow_model::record::{Announcement, Event, Kind};
+use flow_model::record::{Announcement, ChangeVerb, Event, Kind, PolicyChange};
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 
@@ -229,6 +229,34 @@ fn filters_match_either_side_and_let_losses_through() {
     assert_eq!(selected(outcomes(&[Outcome::Rejected, Outcome::Refused])), [1, 2, 4]);
     let both = Filter { namespaces: vec!["jobs".into()], ..outcomes(&[Outcome::Rejected]) };
     assert_eq!(selected(both), [1, 4]);
+}
+
+#[test]
+fn changes_of_policies_belong_to_the_namespace_that_they_are_about() {
+    let change = |second, object: &str, namespace: Option<&str>, name: &str| {
+        let change = PolicyChange {
+            object: object.into(),
+            namespace: namespace.map(Into::into),
+            name: name.into(),
+            change: ChangeVerb::Changed,
+            manager: None,
+            summary: String::new(),
+        };
+        FlowRecord { time: at(second), node: "node1".into(), event: Event::PolicyChange(change) }
+    };
+    let tail = tail(100, usize::MAX);
+    tail.push(&change(0, "NetworkPolicy", Some("data"), "guard"));
+    tail.push(&change(1, "Namespace", None, "data"));
+    tail.push(&change(2, "AdminNetworkPolicy", None, "guard"));
+    tail.push(&change(3, "Pod", Some("data"), "db-0"));
+    let selected = |filter: Filter| drain(&mut tail.subscribe(filter, Start::Since(at(0)), false).unwrap());
+    let namespace = |name: &str| selected(Filter { namespaces: vec![name.into()], ..Filter::default() });
+    assert_eq!(namespace("data"), records(0..4));
+    assert_eq!(namespace("web"), [Record(2)], "a policy of the whole cluster concerns every namespace");
+    let pods = vec!["data/db-0".parse().unwrap()];
+    assert_eq!(selected(Filter { pods, ..Filter::default() }), [Record(3)]);
+    let outcomes = vec![Outcome::Refused];
+    assert_eq!(selected(Filter { outcomes, ..Filter::default() }), []);
 }
 
 const KINDS: [Kind; 3] = [Kind::Attempt, Kind::Reset, Kind::Announcement];

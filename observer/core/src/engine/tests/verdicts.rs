@@ -67,6 +67,27 @@ fn a_refused_attempt_names_the_policy_also_when_its_backend_was_not_seen() {
     );
 }
 
+#[test]
+fn a_change_of_a_policy_is_a_record() {
+    let mut engine = Engine::new("n1");
+    engine.handle(guarded(admitting(&["docs"])), at(0));
+    let changes = |engine: &mut Engine| -> Vec<(Timestamp, String)> {
+        let change = |output| match output {
+            Output::Record(FlowRecord { time, event: Event::PolicyChange(change), .. }) => {
+                Some((time, change.summary))
+            }
+            _ => None,
+        };
+        outputs(engine).into_iter().filter_map(change).collect()
+    };
+    assert_eq!(changes(&mut engine), [], "what was there at the start");
+    engine.handle(guarded(admitting(&["app"])), at(60_000));
+    let told = changes(&mut engine);
+    let [(time, summary)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(*time, at(60_000));
+    assert!(summary.contains("NetworkPolicy postgres/default-deny-ingress was changed"), "{summary}");
+}
+
 /// The connection that is older than the change is on other nodes.
 #[test]
 fn a_refusal_names_the_change_also_where_no_connection_was_open() {

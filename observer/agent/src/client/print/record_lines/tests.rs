@@ -1,6 +1,7 @@
 use flow_model::flow::{Side, Vantage};
 use flow_model::input::CheckStep;
 use flow_model::mac::Mac;
+use flow_model::record::{ChangeVerb, PolicyChange};
 
 use super::*;
 use crate::client::print::testing::{look, printer};
@@ -190,6 +191,21 @@ fn announcements_name_the_vip_and_both_hosts() {
     assert_eq!(line(moved.clone()), expected);
     let unknown = Announcement { previous: None, claimant: None, ..moved };
     assert!(line(unknown).contains("moved to unknown node, MAC"));
+}
+
+#[test]
+fn changes_of_policies_are_sentences() {
+    let change = PolicyChange {
+        object: "NetworkPolicy".into(),
+        namespace: Some("data".into()),
+        name: "cache-ingress".into(),
+        change: ChangeVerb::Changed,
+        manager: Some("OpenTofu".into()),
+        summary: "NetworkPolicy data/cache-ingress was changed at 2026-04-29T10:00:00Z by OpenTofu".into(),
+    };
+    let record = FlowRecord { time: at(5), node: "n".into(), event: Event::PolicyChange(change) };
+    let expected = "11:06:45.000  policy      NetworkPolicy data/cache-ingress was changed at 2026-04-29T10:00:00Z by OpenTofu";
+    assert_eq!(text(&[record])[0], expected);
 }
 
 #[test]

@@ -9,10 +9,6 @@ struct Cli {
     live: LiveArgs,
 }
 
-fn args(url: &str) -> LiveArgs {
-    Cli::parse_from(["doctor", "--url", url]).live
-}
-
 fn text(checks: &[Check]) -> Vec<String> {
     checks.iter().map(|check| format!("{:?} {}: {}", check.status, check.name, check.found)).collect()
 }
@@ -28,7 +24,7 @@ fn a_listener_on_all_addresses_is_asked_on_the_loopback(#[case] listen: &str, #[
 #[test]
 fn an_agent_that_sees_everything_is_one_good_line() {
     let expected = ["Ok live agent: the agent at U is ready; it knows of no blind spot"];
-    assert_eq!(text(&lines("U", b"ready\n")), expected);
+    assert_eq!(text(&lines("U", b"ready\n").unwrap()), expected);
 }
 
 #[test]
@@ -42,7 +38,7 @@ fn each_blind_spot_is_a_line_whatever_its_reason() {
         "Warn blind spot: no_uplink (node): none is known",
         "Warn blind spot: of_another_version (veth1): hidden?[2J",
     ];
-    assert_eq!(text(&lines("U", body)), expected);
+    assert_eq!(text(&lines("U", body).unwrap()), expected);
 }
 
 #[test]
@@ -53,21 +49,23 @@ fn an_agent_that_is_not_ready_still_names_its_blind_spots() {
         "Warn live agent: the agent at U is not ready: it waits for interfaces, pods",
         "Warn blind spot: no_drops (node): w",
     ];
-    assert_eq!(text(&lines("U", body)), expected);
+    assert_eq!(text(&lines("U", body).unwrap()), expected);
 }
 
 #[rstest]
 fn what_is_no_agent_is_not_told_as_sight(#[values("", "<html>", "{}", "[]", "ok\n")] body: &str) {
-    assert_eq!(
-        text(&lines("U", body.as_bytes())),
-        ["Warn live agent: what answers at U is no Flow Observer agent"]
-    );
+    let why = lines("U", body.as_bytes()).unwrap_err();
+    assert_eq!(why, "what answers at U is no Flow Observer agent");
 }
 
+#[rstest]
+#[case("--url", Status::Fail)]
+#[case("--listen", Status::Warn)]
 #[tokio::test]
-async fn where_nobody_listens_one_line_says_so() {
+async fn where_nobody_listens_one_line_says_so(#[case] flag: &str, #[case] status: Status) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let checks = args(&format!("http://{free}")).checks().await;
-    assert_eq!((checks.len(), checks[0].status), (1, Status::Warn));
+    let address = if flag == "--url" { format!("http://{free}") } else { free.to_string() };
+    let checks = Cli::parse_from(["doctor", flag, &address]).live.checks().await;
+    assert_eq!((checks.len(), checks[0].status), (1, status), "an agent that was named has to answer");
     assert!(checks[0].found.contains("can't reach an agent at http://127.0.0.1:"), "{}", checks[0].found);
 }

@@ -14,8 +14,8 @@ use flow_model::network::{LocalDns, Route};
 use flow_model::output::{OpenFlow, Output};
 use flow_model::policies::{Action, BrokenPolicy, Direction, Origin, Tier, TierKind, TierPolicy, TierRule};
 use flow_model::record::{
-    Announcement, Attempt, Check, Drop, Endpoint, EnforcementLag, EnforcerStatement, Event, FlowRecord,
-    FlowVerdict, Kind, LagSince, LossCause, Lost, Memory, Reset,
+    Announcement, Attempt, ChangeVerb, Check, Drop, Endpoint, EnforcementLag, EnforcerStatement, Event,
+    FlowRecord, FlowVerdict, Kind, LagSince, LossCause, Lost, Memory, PolicyChange, Reset,
 };
 use flow_model::testing::{Cluster, admin, baseline, broken, broken_tier, labels, pod, policy};
 use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
@@ -107,6 +107,7 @@ fn events(kind: Kind) -> Vec<Event> {
             vec![drop("TCP", Some("SYN")), drop("132", None)]
         }
         Kind::Announcement => announcements(),
+        Kind::PolicyChange => policy_changes(),
         Kind::Check => {
             let check = |step: Option<CheckStep>| Check {
                 name: "db".into(),
@@ -190,6 +191,24 @@ fn announcements() -> Vec<Event> {
     };
     let others = [Announced::GratuitousRequest, Announced::Arp, Announced::Advertisement].map(bare);
     others.into_iter().chain([whole]).map(Event::Announcement).collect()
+}
+
+fn policy_changes() -> Vec<Event> {
+    let change = |object: &str, namespace: Option<&str>, change| PolicyChange {
+        object: object.into(),
+        namespace: namespace.map(Into::into),
+        name: "db".into(),
+        change,
+        manager: namespace.map(|_| "OpenTofu".into()),
+        summary: format!("{object} db was {change}"),
+    };
+    [
+        change("NetworkPolicy", Some("data"), ChangeVerb::Changed),
+        change("AdminNetworkPolicy", None, ChangeVerb::Created),
+        change("AdminNetworkPolicy", None, ChangeVerb::Deleted),
+    ]
+    .map(Event::PolicyChange)
+    .into()
 }
 
 fn findings() -> Vec<Finding> {
