@@ -69,20 +69,24 @@ impl LiveArgs {
     /// Asks the agent, and returns its lines. Where none answers, one line says so: a failure if it was named, since there
     /// need not be one on this node.
     pub(super) async fn checks(&self) -> Vec<Check> {
-        let asked = match Target::new(&self.address(), &self.fleet.connect) {
-            Ok(target) => asked(&target).await,
-            Err(error) => Err(error.to_string()),
-        };
         let named = self.url.is_some();
-        asked.unwrap_or_else(|why| match named {
-            true => vec![Check { status: Status::Fail, ..warn(AGENT, &why, ASK_AGAIN) }],
-            false => vec![warn(AGENT, &why, ASK)],
-        })
+        let target = match Target::new(&self.address(), &self.fleet.connect) {
+            Ok(target) => target,
+            Err(error) => return vec![Check { advice: None, ..unasked(named, &error.to_string()) }],
+        };
+        asked(&target).await.unwrap_or_else(|why| vec![unasked(named, &why)])
     }
 
     fn address(&self) -> String {
         let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
         self.url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(self.listen)))
+    }
+}
+
+fn unasked(named: bool, why: &str) -> Check {
+    match named {
+        true => Check { status: Status::Fail, ..warn(AGENT, why, ASK_AGAIN) },
+        false => warn(AGENT, why, ASK),
     }
 }
 
