@@ -92,9 +92,11 @@ fn incident(cluster: &Cluster) -> Result<Told> {
     cluster.rolled_out(APPS, "deployment/web")?;
     let monitor = Monitor::start(cluster)?;
     let clients = connected(cluster)?;
+    foretold(cluster)?;
 
     change(cluster, "one-other")?;
     let counted = latent(cluster, &clients)?;
+    remembered(cluster)?;
     monitor.wait_alert("FlowObserverLatentDenial", true)?;
 
     // The other client stays, so that only the fix can end the latent denial.
@@ -126,6 +128,36 @@ fn connected(cluster: &Cluster) -> Result<Vec<String>> {
     })?;
     let pods = cluster.list(&format!("pods -n {APPS} -l app=web"))?;
     Ok(pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect())
+}
+
+/// An audit of the change by the flows of all nodes names who loses its connections. By those of the node without the clients
+/// and the database it must not pass as a judgement of the cluster.
+fn foretold(cluster: &Cluster) -> Result<()> {
+    let file = cluster.dir().join("change.yaml");
+    std::fs::write(&file, policy("one-other"))?;
+    let audit = ["audit", "--manifests", &file.to_string_lossy()];
+    let all = wait::until("an audit that names the clients", PATIENCE, || {
+        let all = cluster.ask(&[&audit[..], &["--all-nodes"]].concat()).ok()?;
+        all.stdout.contains("one-apps/web").then_some(all)
+    })?;
+    ensure!(all.code == Some(1) && all.stdout.contains("one-db/postgres"), "{all:?}");
+    cluster.label_agents()?;
+    let part = cluster.ask_on("n3", &audit)?;
+    ensure!(part.code == Some(2) && part.stdout.contains("only the flows of 1 of 3 nodes"), "{part:?}");
+    Ok(())
+}
+
+/// Every node's tail has the change and its author.
+fn remembered(cluster: &Cluster) -> Result<()> {
+    let tail = ["tail", "--kind", "policy_change", "--namespace", "one-db", "--since", "1h", "--no-follow"];
+    wait::until("a record of the change from each node", SOON, || {
+        let records = cluster.values(&tail).ok()?;
+        let ours = records.iter().filter(|record| record["manager"] == "OpenTofu");
+        let mut nodes: Vec<&str> = ours.filter_map(|record| record["node"].as_str()).collect();
+        nodes.sort_unstable();
+        (nodes == ["n1", "n2", "n3"]).then_some(())
+    })
+    .with_context(|| format!("{:?}", cluster.values(&tail)))
 }
 
 /// The change is told at once, with who made it, and on the clients. Returns whether both connections were counted

@@ -58,6 +58,10 @@ fn doctor(cluster: &Cluster) -> Result<()> {
     ensure!(said("ok    kernel ") && said("ok    BTF ") && said("The agent can run"), "{printed}");
     ensure!(said("ok    live agent "), "{printed}");
     ensure!(!said("fail") && !said("FAIL"), "{printed}");
+    let nodes = cluster.nodes()?;
+    let all = cluster.ask(&["doctor", "--all-nodes"])?;
+    let is_ready = |node: &String| all.stdout.contains(&format!("live agent  {node}: the agent at "));
+    ensure!(all.code == Some(0) && nodes.iter().all(is_ready), "{all:?}");
     Ok(())
 }
 
@@ -92,8 +96,15 @@ fn replaced(cluster: &Cluster, change: &str) -> Result<Vec<Value>> {
     Ok(now)
 }
 
+/// What ended before the restart is forgotten, which `findings` says.
 fn restarted(cluster: &Cluster) -> Result<()> {
-    replaced(cluster, &format!("rollout restart {DAEMONSET}")).map(drop)
+    replaced(cluster, &format!("rollout restart {DAEMONSET}"))?;
+    let answer = cluster.ask(&["findings", "--all-nodes"])?;
+    for node in cluster.nodes()? {
+        let note = format!("node {node} remembers since ");
+        ensure!(answer.stderr.contains(&note), "{answer:?}");
+    }
+    Ok(())
 }
 
 fn images(pods: &[Value]) -> Vec<&str> {

@@ -1,11 +1,17 @@
 //! The address moves, as it must.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use lab::findings::{says, summary};
-use lab::real::{Cluster, Undo};
+use lab::real::{AGENTS, CLIENT, Cluster, DAEMONSET, Undo};
 use lab::wait;
+use serde_json::Value;
 
 use super::{EXCLUDED, NAMESPACE, SOON, VIP, address, install};
+
+/// From the first packet for an address to the name of the node that has it.
+const CLAIMED: Duration = Duration::from_secs(10);
 
 pub(super) fn deleted(cluster: &Cluster) -> Result<()> {
     let before = cluster.wait_claimant(VIP, SOON, |_| true)?;
@@ -85,4 +91,23 @@ pub(super) fn shared(cluster: &Cluster) -> Result<()> {
     excluded.finish()?;
     second.finish()?;
     first.finish()
+}
+
+/// No gratuitous ARP comes while an address stays where it is. Until something shows who has it, each agent says since when it
+/// listens, and how old what MetalLB said is; a packet to the address is enough.
+pub(super) fn agents_restarted(cluster: &Cluster) -> Result<()> {
+    let ip = "192.0.2.206";
+    let (service, node) = address::new(cluster, "quiet", ip)?;
+    cluster.kubectl(&format!("-n {AGENTS} rollout restart {DAEMONSET}"))?;
+    cluster.rolled_out(AGENTS, DAEMONSET)?;
+    wait::until("the restarted agents to know the address", SOON, || {
+        let seen = cluster.vip(ip).ok()?;
+        let honest =
+            |vip: &Value| vip["claimant"]["node"] == node.as_str() || vip["not_heard_since"].is_string();
+        (!seen.is_empty() && seen.iter().all(honest)).then_some(())
+    })
+    .with_context(|| format!("{:?}", cluster.vip(ip)))?;
+    cluster.on(CLIENT, &address::dial(cluster, &format!("{ip}:80")))?;
+    cluster.wait_claimant(ip, CLAIMED, |claimant| claimant == node)?;
+    service.finish()
 }
