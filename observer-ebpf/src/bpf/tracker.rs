@@ -40,9 +40,7 @@ fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
         return further(seen, key, conn);
     }
     if conn.dst == seen.ip.dst && conn.dport == seen.tcp.dport {
-        conn.syns += 1;
-        conn.last_ns = now();
-        conn.place = seen.place;
+        repeat(seen, conn);
         if conn.flags & ConnValue::FOREIGN == 0 {
             count_syn(&pair(key, conn), true);
         }
@@ -56,6 +54,17 @@ fn known(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
     }
     *conn = fresh(seen);
     count_first(seen, key, conn);
+}
+
+/// Notes that the SYN was sent again. NAT may choose another backend for it: the kernel tracks no connection whose SYN a
+/// firewall dropped.
+#[inline(always)]
+fn repeat(seen: &Segment<'_>, conn: &mut ConnValue) {
+    conn.syns += 1;
+    conn.last_ns = now();
+    conn.place = seen.place;
+    conn.backend = [0; 16];
+    conn.backend_port = 0;
 }
 
 /// Handles a SYN at another hook than its first.
@@ -82,15 +91,20 @@ pub(super) fn confirm(key: &ConnKey, conn: &mut ConnValue) {
 /// pod.
 #[inline(always)]
 fn arrived(seen: &Segment<'_>, key: &ConnKey, conn: &mut ConnValue) {
-    if conn.dst != seen.ip.dst || conn.dport != seen.tcp.dport {
-        conn.backend = seen.ip.dst;
-        conn.backend_port = seen.tcp.dport;
-    }
+    note_backend(seen, conn);
     if conn.vantage == Vantage::Transit.byte() {
         let syns = i64::from(conn.syns);
         add_syns(&pair(key, conn), -syns);
         conn.vantage = Vantage::Destination.byte();
         add_syns(&pair(key, conn), syns);
+    }
+}
+
+#[inline(always)]
+fn note_backend(seen: &Segment<'_>, conn: &mut ConnValue) {
+    if conn.dst != seen.ip.dst || conn.dport != seen.tcp.dport {
+        conn.backend = seen.ip.dst;
+        conn.backend_port = seen.tcp.dport;
     }
 }
 
@@ -111,14 +125,15 @@ fn ended_before(seen: &Segment<'_>, key: &ConnKey) -> bool {
     // SAFETY: see `syn`.
     let conn = unsafe { &mut *conn };
     if !is_repeated(seen, conn) {
+        if seen.hook == hook::POD_IN {
+            note_backend(seen, conn);
+        }
         return true;
     }
     if conn.dst != seen.ip.dst || conn.dport != seen.tcp.dport {
         return false;
     }
-    conn.syns += 1;
-    conn.last_ns = now();
-    conn.place = seen.place;
+    repeat(seen, conn);
     count_syn(&pair(key, conn), true);
     true
 }
