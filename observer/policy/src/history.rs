@@ -58,7 +58,7 @@ impl History {
         let remembers = |label: &ArcStr| self.changes.iter().any(|change| change.what.uses_label(label));
         let changes = compare::changes(before, after, remembers);
         let news: Vec<PolicyChange> =
-            changes.into_iter().filter_map(|what| self.push(Change { seen: now, what }, since)).collect();
+            changes.into_iter().filter_map(|what| self.push(Change::new(now, what), since)).collect();
         if !news.is_empty() {
             self.prune(now);
         }
@@ -107,6 +107,11 @@ impl History {
             if scene.decision() == Decision::Allow {
                 return Some(sentences::decisive(change, &after));
             }
+            if let Some(creation) = change.return_alone()
+                && after.without(&creation).decision() == Decision::Allow
+            {
+                return Some(sentences::returned(change));
+            }
         }
         sentences::last_change(&inventory.policies, denying, self.since)
     }
@@ -131,23 +136,24 @@ impl History {
             return None;
         }
         let (change, before) = concerning.find_map(|change| {
+            let meanwhile = change.return_alone().map(|creation| scene.without(&creation).decision());
             scene.undo(&change.what);
-            let before = scene.decision();
+            let before = meanwhile.filter(|meanwhile| *meanwhile != decision).unwrap_or(scene.decision());
             (before != decision).then_some((change, before))
         })?;
         (before != Decision::Unknown).then_some(change.seen)
     }
 
-    /// Adds a change, and describes it. A policy that returns at once was replaced, and nothing happened if it is the same as
-    /// before: a file is empty for a moment while it is written again. A policy older than the history was not created
+    /// Adds a change, and describes it. A policy that returns soon was replaced, and nothing happened if it is the same as
+    /// before and was not really gone: a file is empty for a moment while it is written again. A policy older than the history was not created
     /// now; the source only listed it late.
     fn push(&mut self, mut change: Change, since: Timestamp) -> Option<PolicyChange> {
         let key = change.what.key();
         match self.changes.iter().rposition(|earlier| earlier.what.key() == key) {
             Some(at) if change.join_deletion(&self.changes[at]) => {
                 self.changes.remove(at);
-                if change.what.is_equivalent() {
-                    return record::returned(&change);
+                if change.what.is_equivalent() && change.gone.is_none() {
+                    return record::still_there(&change);
                 }
             }
             None if change.what.created().is_some_and(|created| created < since) => return None,

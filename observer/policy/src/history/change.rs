@@ -9,17 +9,23 @@ use flow_model::policies::{NetworkPolicy, TierPolicy};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::history::policy::Key;
-use crate::history::versions::Versions;
+use crate::history::versions::{Identity, Versions};
 use crate::readings::is_same_pod;
 
 /// A deletion and a creation within this time are one change.
 const REPLACED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+/// Nobody had time to make use of a shorter absence.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
+/// A file that is written again may be empty for so long, and its policies without a `uid` seem to be gone.
+const WRITTEN_WITHIN: SignedDuration = SignedDuration::from_secs(3);
 
 /// Holds what changed, and when this agent saw it.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) seen: Timestamp,
     pub(super) what: ObjectChange,
+    /// When a policy that was created again had been deleted. What was opened meanwhile, it did not refuse.
+    pub(super) gone: Option<Timestamp>,
 }
 
 /// Holds what changed: a policy, or the labels of a namespace or of a pod.
@@ -32,20 +38,40 @@ pub(super) enum ObjectChange {
 }
 
 impl Change {
+    /// Returns a change that was seen now.
+    pub(super) fn new(seen: Timestamp, what: ObjectChange) -> Self {
+        Self { seen, what, gone: None }
+    }
+
     /// Joins this change with an earlier deletion of the same policy, if it is a creation right after that. Returns whether
     /// it did.
     pub(super) fn join_deletion(&mut self, earlier: &Self) -> bool {
-        let at_once = self.seen.duration_since(earlier.seen) <= REPLACED_WITHIN;
-        at_once
-            && match (&mut self.what, &earlier.what) {
-                (ObjectChange::Policy(policy), ObjectChange::Policy(earlier)) => {
-                    policy.join_deletion(earlier)
-                }
-                (ObjectChange::Tiered(policy), ObjectChange::Tiered(earlier)) => {
-                    policy.join_deletion(earlier)
-                }
-                _ => false,
-            }
+        let absence = self.seen.duration_since(earlier.seen);
+        if absence > REPLACED_WITHIN {
+            return false;
+        }
+        let joined = match (&mut self.what, &earlier.what) {
+            (ObjectChange::Policy(policy), ObjectChange::Policy(earlier)) => policy.join_deletion(earlier),
+            (ObjectChange::Tiered(policy), ObjectChange::Tiered(earlier)) => policy.join_deletion(earlier),
+            _ => None,
+        };
+        let was_gone = joined.is_some_and(|identity| match identity {
+            Identity::Other => absence >= AT_ONCE,
+            Identity::Unknown => absence >= WRITTEN_WITHIN,
+            Identity::Same => false,
+        });
+        self.gone = was_gone.then_some(earlier.seen);
+        joined.is_some()
+    }
+
+    /// Returns only the creation of a policy that had been deleted and was created again.
+    pub(super) fn return_alone(&self) -> Option<ObjectChange> {
+        self.gone?;
+        match &self.what {
+            ObjectChange::Policy(policy) => Some(ObjectChange::Policy(policy.creation())),
+            ObjectChange::Tiered(policy) => Some(ObjectChange::Tiered(policy.creation())),
+            ObjectChange::Namespace(..) | ObjectChange::Pod(..) => None,
+        }
     }
 }
 

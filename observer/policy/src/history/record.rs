@@ -11,23 +11,15 @@ use crate::history::versions::Versions;
 
 /// Describes a change.
 pub(super) fn of(change: &Change) -> Option<PolicyChange> {
-    let (verb, manager) = match &change.what {
-        ObjectChange::Policy(edit) => happened(edit),
-        ObjectChange::Tiered(edit) => happened(edit),
-        ObjectChange::Namespace(..) | ObjectChange::Pod(..) => (ChangeVerb::Changed, None),
-    };
+    let (verb, manager) = happened(change);
+    let verb = if change.gone.is_some() { ChangeVerb::Created } else { verb };
     record(change, verb, manager, sentences::full(change))
 }
 
-/// Describes the creation of a policy that was deleted just before, and is the same as it was then.
-pub(super) fn returned(change: &Change) -> Option<PolicyChange> {
-    let manager = match &change.what {
-        ObjectChange::Policy(edit) => happened(edit).1,
-        ObjectChange::Tiered(edit) => happened(edit).1,
-        ObjectChange::Namespace(..) | ObjectChange::Pod(..) => None,
-    };
+/// Describes the return of a policy that seemed to be deleted, and is the same as before.
+pub(super) fn still_there(change: &Change) -> Option<PolicyChange> {
     let summary = format!("{} is there again, and as it was", change.what.key()?);
-    record(change, ChangeVerb::Created, manager, summary)
+    record(change, ChangeVerb::Created, happened(change).1, summary)
 }
 
 fn record(
@@ -41,8 +33,17 @@ fn record(
     Some(PolicyChange { object, namespace, name, change: verb, manager, summary })
 }
 
+/// Returns what happened, and who did it.
+fn happened(change: &Change) -> (ChangeVerb, Option<ArcStr>) {
+    match &change.what {
+        ObjectChange::Policy(edit) => edited(edit),
+        ObjectChange::Tiered(edit) => edited(edit),
+        ObjectChange::Namespace(..) | ObjectChange::Pod(..) => (ChangeVerb::Changed, None),
+    }
+}
+
 /// Returns what happened to a policy, and who did it. The API doesn't tell who deleted one.
-fn happened<T: Policy>(edit: &Versions<T>) -> (ChangeVerb, Option<ArcStr>) {
+fn edited<T: Policy>(edit: &Versions<T>) -> (ChangeVerb, Option<ArcStr>) {
     let verb = match (&edit.before, &edit.after) {
         (_, None) => ChangeVerb::Deleted,
         (None, Some(_)) => ChangeVerb::Created,

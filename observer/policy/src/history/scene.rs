@@ -59,6 +59,13 @@ impl<'a> Scene<'a> {
         Plain::new(Arc::new(self.inventory.clone())).rule(&connection).decision()
     }
 
+    /// Returns the scene without a change.
+    pub(super) fn without(&self, what: &ObjectChange) -> Self {
+        let mut scene = self.clone();
+        scene.undo(what);
+        scene
+    }
+
     /// Undoes a change.
     pub(super) fn undo(&mut self, what: &ObjectChange) {
         let policies = &mut self.inventory.policies;

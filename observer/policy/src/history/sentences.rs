@@ -32,6 +32,27 @@ fn time_of(change: &Change) -> Timestamp {
     of_api.map_or(seen, |at| at.min(seen))
 }
 
+/// Describes the creation of a policy that had been deleted: what was opened meanwhile, it refuses now.
+pub(super) fn returned(change: &Change) -> Cause {
+    Cause { text: returned_text(change).unwrap_or_default(), at: Some(change.seen) }
+}
+
+fn returned_text(change: &Change) -> Option<String> {
+    let gone = second(change.gone?);
+    let text = |key, origin: &Origin| {
+        format!(
+            "{key} was created again at {}{}; it had been deleted at {gone}",
+            second(change.seen),
+            by(origin)
+        )
+    };
+    match &change.what {
+        ObjectChange::Policy(edit) => edit.after.as_ref().map(|after| text(after.key(), after.origin())),
+        ObjectChange::Tiered(edit) => edit.after.as_ref().map(|after| text(after.key(), after.origin())),
+        ObjectChange::Namespace(..) | ObjectChange::Pod(..) => None,
+    }
+}
+
 fn decisive_text(change: &Change, after: &Scene<'_>) -> String {
     let labels = |parts| format!("{} at {}", all(decisive_parts(parts, after)), second(change.seen));
     match &change.what {
@@ -56,6 +77,9 @@ fn decisive_text(change: &Change, after: &Scene<'_>) -> String {
 
 /// Describes what changed and how, without its parts.
 pub(super) fn summary(change: &Change) -> String {
+    if let Some(returned) = returned_text(change) {
+        return returned;
+    }
     match &change.what {
         ObjectChange::Namespace(before, now) => labelled(parts::of_namespace(before, now), change.seen),
         ObjectChange::Pod(before, now) => labelled(parts::of_pod(before, now), change.seen),
@@ -68,17 +92,22 @@ pub(super) fn summary(change: &Change) -> String {
 
 /// Describes what changed and how, with all that a policy no longer admits.
 pub(super) fn full(change: &Change) -> String {
-    let texts = |parts: Vec<Part>| all(parts.into_iter().map(|part| part.text).collect());
-    match &change.what {
+    let parts = match &change.what {
         ObjectChange::Policy(Versions { before: Some(before), after: Some(now) }) => {
-            let edit = Versions { before: Some(Arc::clone(before)), after: Some(Arc::clone(now)) };
-            edited(&edit, change.seen, &texts(parts::of_policy(before, now)))
+            parts::of_policy(before, now)
         }
         ObjectChange::Tiered(Versions { before: Some(before), after: Some(now) }) => {
-            let edit = Versions { before: Some(Arc::clone(before)), after: Some(Arc::clone(now)) };
-            edited(&edit, change.seen, &texts(parts::of_tiered(before, now)))
+            parts::of_tiered(before, now)
         }
-        _ => summary(change),
+        _ => return summary(change),
+    };
+    let parts = all(parts.into_iter().map(|part| part.text).collect());
+    match (&change.what, returned_text(change)) {
+        (_, Some(returned)) if parts.is_empty() => returned,
+        (_, Some(returned)) => format!("{returned}: {parts}"),
+        (ObjectChange::Policy(edit), None) => edited(edit, change.seen, &parts),
+        (ObjectChange::Tiered(edit), None) => edited(edit, change.seen, &parts),
+        (ObjectChange::Namespace(..) | ObjectChange::Pod(..), None) => summary(change),
     }
 }
 

@@ -352,6 +352,60 @@ fn a_policy_that_returns_at_once_was_replaced() {
     );
 }
 
+fn with_uid(policy: NetworkPolicy, uid: &str) -> NetworkPolicy {
+    NetworkPolicy { origin: Origin { uid: uid.into(), ..policy.origin }, ..policy }
+}
+
+/// While it was gone, a connection could be opened, which it refuses again.
+#[rstest]
+#[case::another_object("u1", "u2", 7, true)]
+#[case::without_uids("", "", 7, true)]
+#[case::a_file_that_was_written("", "", 2, false)]
+#[case::at_once("u1", "u2", 0, false)]
+#[case::the_same_object("u1", "u1", 7, false)]
+fn a_policy_that_was_gone_and_is_as_it_was(
+    #[case] old: &str,
+    #[case] new: &str,
+    #[case] absence: i64,
+    #[case] was_gone: bool,
+) {
+    let allow = with([with_uid(policy("data", "in").ingress(&["ns(team=a)"]), old)]);
+    let deny = with([with_uid(policy("data", "in").ingress(&[]), old)]);
+    let again = with([with_uid(policy("data", "in").ingress(&[]), new)]);
+    let (mut history, none) = (History::default(), with([]));
+    history.apply(&Inventory::default(), &allow.inventory, at(0));
+    history.apply(&allow.inventory, &deny.inventory, at(1));
+    history.apply(&deny.inventory, &none.inventory, at(5));
+    history.apply(&none.inventory, &again.inventory, at(5 + absence));
+    let cause = cause_of(&history, &again).unwrap();
+    let expected = match was_gone {
+        true => {
+            "NetworkPolicy data/in was created again at 2026-04-29T10:00:12Z; it had been deleted at \
+             2026-04-29T10:00:05Z"
+        }
+        false => {
+            "NetworkPolicy data/in was changed at 2026-04-29T10:00:01Z: ingress[0] (namespaces with team=a) was \
+             removed"
+        }
+    };
+    assert_eq!(cause, expected);
+}
+
+#[test]
+fn a_policy_that_was_gone_and_refuses_more_now_is_told_by_what_it_lost() {
+    let allow = with([with_uid(policy("data", "in").ingress(&["ns(team=a)"]), "u1")]);
+    let deny = with([with_uid(policy("data", "in").ingress(&[]), "u2")]);
+    let (mut history, none) = (History::default(), with([]));
+    history.apply(&Inventory::default(), &allow.inventory, at(0));
+    history.apply(&allow.inventory, &none.inventory, at(5));
+    history.apply(&none.inventory, &deny.inventory, at(12));
+    let cause = cause_of(&history, &deny).unwrap();
+    assert!(cause.contains("was changed at 2026-04-29T10:00:12Z: ingress[0]"), "{cause}");
+    let connection = deny.connection("web/client", "data/cache", "6379");
+    let decided = history.decided_at(&deny.inventory, &connection, Decision::Deny, at(0));
+    assert_eq!(decided, Some(at(12)));
+}
+
 #[test]
 fn a_touched_policy_did_not_change() {
     let origin = |changed| with([by(policy("data", "in").ingress(&[]), "kubectl", changed)]);

@@ -14,6 +14,14 @@ pub(super) struct Versions<T> {
     pub(super) after: Option<Arc<T>>,
 }
 
+/// Says whether two versions under one name are the same object, by their `uid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    Same,
+    Other,
+    Unknown,
+}
+
 impl<T: Policy> Versions<T> {
     /// Returns the key of the policy, which both versions share.
     pub(super) fn key(&self) -> Option<Key> {
@@ -25,13 +33,23 @@ impl<T: Policy> Versions<T> {
         matches!((&self.before, &self.after), (Some(before), Some(after)) if before.is_equivalent(after))
     }
 
-    /// Joins a creation with the deletion before it, so that together they are one change. Returns whether it did.
-    pub(super) fn join_deletion(&mut self, earlier: &Self) -> bool {
-        let is_replacement = self.before.is_none() && earlier.after.is_none();
-        if is_replacement {
-            self.before.clone_from(&earlier.before);
-        }
-        is_replacement
+    /// Joins a creation with the deletion before it, so that together they are one change. Returns whether it is the same
+    /// object, or `None` where they don't belong together.
+    pub(super) fn join_deletion(&mut self, earlier: &Self) -> Option<Identity> {
+        let (None, Some(after)) = (&self.before, &self.after) else { return None };
+        let before = earlier.before.as_ref().filter(|_| earlier.after.is_none())?;
+        let identity = match (&*before.origin().uid, &*after.origin().uid) {
+            ("", _) | (_, "") => Identity::Unknown,
+            (old, new) if old == new => Identity::Same,
+            _ => Identity::Other,
+        };
+        self.before = Some(Arc::clone(before));
+        Some(identity)
+    }
+
+    /// Returns the creation of the newer version.
+    pub(super) fn creation(&self) -> Self {
+        Self { before: None, after: self.after.clone() }
     }
 
     /// Is true if either version looks at this label.
