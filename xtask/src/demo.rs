@@ -27,7 +27,7 @@ pub(crate) struct DemoArgs {
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
     /// `classifiers` (ns per packet), `announcements` (ns per ARP frame, and the agent under an ARP flood), `verdicts`
-    /// (ns per verdict), `load` (the agent under a connection storm) or `kube` (its memory beside a large cluster)
+    /// (ns per verdict), `audit` (one command, from start to end), `load` (the agent under a connection storm) or `kube` (its memory beside a large cluster)
     /// [default: all]
     what: Vec<String>,
 }

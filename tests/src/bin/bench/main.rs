@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod announcements;
+mod audit;
 mod classifiers;
 mod kube;
 mod load;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const USAGE: &str =
-    "usage: bench [classifiers|announcements|verdicts|load|kube]...   (all without arguments)";
+    "usage: bench [classifiers|announcements|verdicts|audit|load|kube]...   (all without arguments)";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -28,13 +29,15 @@ fn main() -> ExitCode {
 
 fn run(mut wanted: Vec<String>) -> Result<ExitCode> {
     if wanted.is_empty() {
-        wanted = ["classifiers", "announcements", "verdicts", "load", "kube"].map(str::to_owned).to_vec();
+        wanted =
+            ["classifiers", "announcements", "verdicts", "audit", "load", "kube"].map(str::to_owned).to_vec();
     }
     for what in wanted {
         match what.as_str() {
             "classifiers" => classifiers::run()?,
             "announcements" => announcements::run()?,
             "verdicts" => verdicts::run()?,
+            "audit" => audit::run()?,
             "load" => load::run()?,
             "kube" => kube::run()?,
             _ => {

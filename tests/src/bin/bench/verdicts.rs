@@ -1,7 +1,7 @@
 //! Measures verdicts at 1,000 policies and 10,000 pods: nanoseconds each, the cost of a change, and memory. The plain
 //! evaluator runs as well, and must agree on every connection.
 
-mod cluster;
+pub(crate) mod cluster;
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};

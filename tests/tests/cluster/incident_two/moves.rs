@@ -109,5 +109,8 @@ pub(super) fn agents_restarted(cluster: &Cluster) -> Result<()> {
     .with_context(|| format!("{:?}", cluster.vip(ip)))?;
     cluster.on(CLIENT, &address::dial(cluster, &format!("{ip}:80")))?;
     cluster.wait_claimant(ip, CLAIMED, |claimant| claimant == node)?;
+    // The scenarios that follow need the holder of the other address.
+    install::reachable(cluster)?;
+    cluster.wait_claimant(VIP, CLAIMED, |_| true)?;
     service.finish()
 }

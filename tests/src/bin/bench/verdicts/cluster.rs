@@ -9,22 +9,22 @@ use flow_model::policies::{
     NetworkPolicy, Operator, Origin, Peer, PortMatch, PortSet, Protocol, Requirement, Rule, Selector,
 };
 
-pub(super) const POLICIES: usize = 1_000;
+pub(crate) const POLICIES: usize = 1_000;
 const REPLICAS: usize = 10;
-pub(super) const PODS: usize = POLICIES * REPLICAS;
-pub(super) const PORT: u16 = 8080;
+pub(crate) const PODS: usize = POLICIES * REPLICAS;
+pub(crate) const PORT: u16 = 8080;
 const NODES: usize = 50;
 const TIERS: [&str; 3] = ["front", "back", "data"];
 
 /// The size of one namespace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// A divisor of [`POLICIES`].
-    pub(super) namespaces: usize,
+    pub(crate) namespaces: usize,
 }
 
 impl Shape {
-    pub(super) fn inventory(self) -> Result<Inventory> {
+    pub(crate) fn inventory(self) -> Result<Inventory> {
         let mut inventory = Inventory {
             pods: (0..PODS).map(|n| Arc::new(self.pod(n))).collect(),
             nodes: (0..NODES).map(|n| Arc::new(node(n))).collect(),
@@ -45,7 +45,7 @@ impl Shape {
 
     /// Returns a pod with labels of Deployments and StatefulSets: in every second workload each pod has a label of its
     /// own.
-    pub(super) fn pod(self, n: usize) -> Pod {
+    pub(crate) fn pod(self, n: usize) -> Pod {
         let (space, workload, replica) =
             (n / REPLICAS / self.each(), n / REPLICAS % self.each(), n % REPLICAS);
         let (app, name) = (format!("app-{workload}"), format!("app-{workload}-{replica}"));
@@ -117,7 +117,7 @@ fn node(n: usize) -> Node {
     }
 }
 
-pub(super) fn namespace(n: usize) -> Namespace {
+pub(crate) fn namespace(n: usize) -> Namespace {
     let name = format!("ns-{n:03}");
     let labels = [("kubernetes.io/metadata.name", name.clone()), ("team", format!("team-{}", n % 10))];
     Namespace {
@@ -127,7 +127,7 @@ pub(super) fn namespace(n: usize) -> Namespace {
 }
 
 /// Returns a policy that admits neighbours of one tier to a workload, a few namespaces by name, and a team by label.
-pub(super) fn admit(space: usize, workload: usize, change: usize) -> NetworkPolicy {
+pub(crate) fn admit(space: usize, workload: usize, change: usize) -> NetworkPolicy {
     let names: Vec<_> =
         (0..4).map(|n| format!("ns-{:03}", (space * 31 + workload * 7 + n + change) % 100)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
