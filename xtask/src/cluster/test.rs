@@ -35,7 +35,7 @@ pub(crate) struct TestArgs {
     #[command(flatten)]
     up: UpArgs,
     /// Random sets of policies that are compared with the enforcer
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 42)]
     policies: u32,
     /// Keep the cluster afterwards, to look at it
     #[arg(long)]

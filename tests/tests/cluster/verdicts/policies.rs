@@ -14,8 +14,7 @@ pub(crate) fn known() -> [Vec<Value>; 2] {
         .map(|spec| NAMESPACES.map(|namespace| named("known", namespace, spec.clone())).to_vec())
 }
 
-/// One to four policies; the same seed gives the same. Each policy has one direction and ports by number. For others
-/// kube-router is known to differ from the specification.
+/// One to four policies; the same seed gives the same.
 pub(crate) fn random(seed: u64) -> Vec<Value> {
     let mut random = Rng::with_seed(seed);
     let count = random.usize(1..=4);
@@ -23,11 +22,16 @@ pub(crate) fn random(seed: u64) -> Vec<Value> {
 }
 
 fn policy(random: &mut Rng, number: usize) -> Value {
-    let ingress = random.bool();
-    let rules: Vec<Value> = (0..random.usize(0..=2)).map(|_| rule(random, ingress)).collect();
-    let (kind, field) = if ingress { ("Ingress", "ingress") } else { ("Egress", "egress") };
-    let mut spec = json!({"podSelector": selector(random), "policyTypes": [kind]});
-    spec[field] = json!(rules);
+    let directions: &[_] = match random.usize(0..5) {
+        0 | 1 => &[("Ingress", "ingress", true)],
+        2 | 3 => &[("Egress", "egress", false)],
+        _ => &[("Ingress", "ingress", true), ("Egress", "egress", false)],
+    };
+    let mut spec = json!({"podSelector": selector(random), "policyTypes": []});
+    for (kind, field, is_ingress) in directions {
+        spec["policyTypes"].as_array_mut().into_iter().for_each(|kinds| kinds.push(json!(kind)));
+        spec[field] = (0..random.usize(0..=2)).map(|_| rule(random, *is_ingress)).collect();
+    }
     named(&format!("random-{number}"), NAMESPACES[random.usize(0..3)], spec)
 }
 
@@ -46,9 +50,10 @@ fn rule(random: &mut Rng, ingress: bool) -> Value {
     if !peers.is_empty() {
         rule[if ingress { "from" } else { "to" }] = json!(peers);
     }
-    match random.usize(0..4) {
+    match random.usize(0..6) {
         0 => rule["ports"] = json!([{"port": 8080, "protocol": "TCP"}]),
         1 => rule["ports"] = json!([{"port": 8000, "endPort": 8080, "protocol": "TCP"}]),
+        2 => rule["ports"] = json!([{"port": "http"}, {"port": 8081}]),
         _ => {}
     }
     rule
