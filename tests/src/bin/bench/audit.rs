@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use flow_model::baseline::{Baseline, BaselineEnd, BaselineFlow, VERSION};
+use flow_model::connection::{Connection, Party, Who};
+use flow_model::decision::Decision;
 use flow_model::inventory::{Inventory, Pod};
 use flow_model::policies::{
     NetworkPolicy, Operator, Peer, Policies, PortMatch, PortSet, Protocol, Rule, Selector,
 };
+use flow_policy::Compiled;
 use jiff::Timestamp;
 use lab::agent;
 use lab::guard::Guard;
@@ -29,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
     let mut inventory = Shape { namespaces: 100 }.inventory()?;
     let proposed = std::mem::take(&mut inventory.policies);
     std::fs::write(&manifests, list(&proposed).to_string())?;
-    std::fs::write(&baseline, serde_json::to_vec(&observed(inventory)?)?)?;
+    std::fs::write(&baseline, serde_json::to_vec(&observed(inventory, &proposed)?)?)?;
     let mut times = Vec::new();
     let mut refused = 0;
     for _ in 0..ROUNDS {
@@ -70,13 +73,21 @@ fn audit(manifests: &Path, baseline: &Path) -> Result<(Duration, usize)> {
     Ok((took, refused))
 }
 
-/// A connection of each of some pods to another one, before there was any policy.
-fn observed(inventory: Inventory) -> Result<Baseline> {
+/// Connections between pods, of which the policies admit every second one.
+fn observed(inventory: Inventory, proposed: &Policies) -> Result<Baseline> {
     let time: Timestamp = "2026-11-21T00:00:00Z".parse()?;
-    let random = |n: usize| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % PODS;
-    let flow = |n: usize| BaselineFlow {
-        src: end(&inventory.pods[random(n)]),
-        dst: end(&inventory.pods[random(n ^ 0x5555)]),
+    let compiled = Compiled::new(Arc::new(Inventory { policies: proposed.clone(), ..inventory.clone() }));
+    let random = |n: usize| &inventory.pods[(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % PODS];
+    let decision = |src: &Pod, dst: &Pod| {
+        let [src, dst] = [src, dst].map(party);
+        compiled.rule(&Connection { src, dst, protocol: Protocol::Tcp, port: PORT }).decision()
+    };
+    let decision = &decision;
+    let pairs = || (0..).map(|n| (random(n), random(n ^ 0x5555)));
+    let of = |wanted| pairs().filter(move |(src, dst)| decision(src, dst) == wanted).take(FLOWS / 2);
+    let flow = |(src, dst): (&Arc<Pod>, &Arc<Pod>)| BaselineFlow {
+        src: end(src),
+        dst: end(dst),
         port: PORT,
         service_port: None,
         protocol: Protocol::Tcp,
@@ -85,7 +96,7 @@ fn observed(inventory: Inventory) -> Result<Baseline> {
         last_seen: time,
         open: 0,
     };
-    let flows = (0..FLOWS).map(flow).collect();
+    let flows = of(Decision::Allow).chain(of(Decision::Deny)).map(flow).collect();
     let inventory = Arc::new(inventory);
     Ok(Baseline {
         version: VERSION,
@@ -96,6 +107,10 @@ fn observed(inventory: Inventory) -> Result<Baseline> {
         lost: 0,
         missing: Vec::new(),
     })
+}
+
+fn party(pod: &Pod) -> Party<'_> {
+    Party { ip: pod.ips.first().copied(), who: Who::Pod(pod) }
 }
 
 fn end(pod: &Pod) -> BaselineEnd {
