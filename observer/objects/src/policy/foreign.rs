@@ -56,6 +56,8 @@ fn of(object: &Value) -> Option<Foreign> {
     }
     match Kind::of_object(kind, Some(group)) {
         Some(_) => None,
-        None => table::known(kind, group).or_else(|| table::likely(kind, group, object)),
+        None => table::known(kind, group)
+            .or_else(|| table::profile(kind, group, object))
+            .or_else(|| table::likely(kind, group, object)),
     }
 }

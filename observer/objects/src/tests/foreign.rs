@@ -145,6 +145,24 @@ fn settings_that_change_what_no_policy_means(#[case] setting: &str, #[case] expe
     );
 }
 
+#[rstest]
+#[case::of_a_namespace("{ingress: [{action: Allow}], egress: [{action: Allow}]}", 0)]
+#[case::that_refuses("{ingress: [{action: Deny}], egress: [{action: Allow}]}", 1)]
+#[case::that_admits_some("{ingress: [{action: Allow, protocol: TCP}], egress: [{action: Allow}]}", 1)]
+#[case::without_rules("{egress: [{action: Allow}]}", 1)]
+fn profiles_of_calico_decide_where_no_policy_does(#[case] spec: &str, #[case] expect: usize) {
+    let text = format!(
+        "{{apiVersion: projectcalico.org/v3, kind: Profile, metadata: {{name: kns.web}}, spec: {spec}}}"
+    );
+    let loaded = loaded(&[("x.yaml", &text)]);
+    let broken = &loaded.inventory.policies.broken;
+    assert_eq!(broken.len(), expect, "{broken:?}");
+    let everywhere = |policy: &BrokenPolicy| {
+        policy.selector.as_ref().is_some_and(|pods| pods.namespaces.requirements.is_empty())
+    };
+    assert!(broken.iter().all(|policy| everywhere(policy)));
+}
+
 #[test]
 fn every_resource_has_a_name_of_its_own() {
     let names: Vec<_> = Resource::all().map(Resource::name).collect();

@@ -119,6 +119,17 @@ pub(super) fn default_of_plugin(object: &Value) -> Option<Foreign> {
     is_settings.then_some(Foreign { maker, scope: Namespaced, pods: Pods::All, acts: Both })
 }
 
+/// Returns a row for a profile of Calico that refuses something. Profiles decide where no policy selects a pod. Calico makes
+/// one for each namespace, which admits everything, as a pod without policies is judged anyway.
+/// Source: <https://docs.tigera.io/calico/latest/reference/resources/profile>.
+pub(super) fn profile(kind: &str, group: &str, object: &Value) -> Option<Foreign> {
+    let is_profile = kind == "Profile" && ["projectcalico.org", "crd.projectcalico.org"].contains(&group);
+    let admits_all = |direction: &str| object["spec"][direction] == serde_json::json!([{"action": "Allow"}]);
+    let refuses = !(admits_all("ingress") && admits_all("egress"));
+    let maker = "Calico: a profile, which decides where no policy selects a pod";
+    (is_profile && refuses).then_some(Foreign { maker, scope: Cluster, pods: Pods::All, acts: Both })
+}
+
 /// Fields of `spec` by which kinds select pods.
 const SELECTORS: [&str; 7] =
     ["podSelector", "endpointSelector", "workloadSelector", "appliedTo", "selector", "subject", "targetRef"];
