@@ -11,8 +11,10 @@ mod tests;
 mod text;
 
 use std::io::{self, BufWriter, Read, Write};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
@@ -98,12 +100,10 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs the command with its input and output as parameters.
 async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> anyhow::Result<ExitCode> {
-    let mut change = proposed(args, stdin)?;
-    if args.allow_unjudged {
-        change.allow_unreadable();
-    }
-    let baselines = baselines(args).await?;
-    let report = audit(&change, &baselines);
+    // The process ends after this, so that nothing has to be freed object by object.
+    let (change, baselines) = sources(args, stdin).await?;
+    let (change, baselines) = (ManuallyDrop::new(change), ManuallyDrop::new(baselines));
+    let report = ManuallyDrop::new(audit(&change, &baselines));
     match print(args.print.output, &report, out) {
         Err(error) if is_broken_pipe(&error) => {}
         printed => printed.context("the report can't be written")?,
@@ -113,6 +113,25 @@ async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> a
         (false, false) => ExitCode::from(EXIT_USAGE),
         (false, true) => ExitCode::SUCCESS,
     })
+}
+
+/// Reads the change and the baselines. Files of both are read at the same time.
+async fn sources(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<(Change, Vec<Baseline>)> {
+    let (change, from_files) = thread::scope(|scope| {
+        let from_files = scope.spawn(|| args.flows.iter().map(|path| baseline::read(path)).collect());
+        let change = proposed(args, stdin);
+        (change, from_files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let mut change = change?;
+    if args.allow_unjudged {
+        change.allow_unreadable();
+    }
+    let from_files: anyhow::Result<Vec<Baseline>> = from_files;
+    let baselines = match from_agents(args).await? {
+        Some(baseline) => vec![baseline],
+        None => from_files?,
+    };
+    Ok((change, baselines))
 }
 
 fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
@@ -140,12 +159,12 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
     Ok(change)
 }
 
-async fn baselines(args: &AuditArgs) -> anyhow::Result<Vec<Baseline>> {
-    if args.fleet.all_nodes || !args.url.is_empty() {
-        let agents = AgentArgs { url: args.url.clone(), fleet: args.fleet.clone() };
-        return Ok(vec![snapshot::of_agents(&agents, Notes).await?]);
+async fn from_agents(args: &AuditArgs) -> anyhow::Result<Option<Baseline>> {
+    if !args.fleet.all_nodes && args.url.is_empty() {
+        return Ok(None);
     }
-    args.flows.iter().map(|path| baseline::read(path)).collect()
+    let agents = AgentArgs { url: args.url.clone(), fleet: args.fleet.clone() };
+    snapshot::of_agents(&agents, Notes).await.map(Some)
 }
 
 fn read(stdin: &mut impl Read) -> anyhow::Result<Vec<u8>> {
