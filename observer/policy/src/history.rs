@@ -145,8 +145,8 @@ impl History {
     }
 
     /// Adds a change, and describes it. A policy that returns soon was replaced, and nothing happened if it is the same as
-    /// before and was not really gone: a file is empty for a moment while it is written again. A policy older than the history was not created
-    /// now; the source only listed it late.
+    /// before and was not really gone: a file is empty for a moment while it is written again. A policy older than the
+    /// history was not created now; the source only listed it late.
     fn push(&mut self, mut change: Change, since: Timestamp) -> Option<PolicyChange> {
         let key = change.what.key();
         match self.changes.iter().rposition(|earlier| earlier.what.key() == key) {

@@ -118,7 +118,7 @@ async fn run_with(args: &AuditArgs, stdin: &mut impl Read, out: impl Write) -> a
 /// Reads the change and the baselines. Files of both are read at the same time.
 async fn sources(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<(Change, Vec<Baseline>)> {
     let (change, from_files) = thread::scope(|scope| {
-        let from_files = scope.spawn(|| args.flows.iter().map(|path| baseline::read(path)).collect());
+        let from_files = scope.spawn(|| baselines(&args.flows));
         let change = proposed(args, stdin);
         (change, from_files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
@@ -126,7 +126,6 @@ async fn sources(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<(Cha
     if args.allow_unjudged {
         change.allow_unreadable();
     }
-    let from_files: anyhow::Result<Vec<Baseline>> = from_files;
     let baselines = match from_agents(args).await? {
         Some(baseline) => vec![baseline],
         None => from_files?,
@@ -157,6 +156,10 @@ fn proposed(args: &AuditArgs, stdin: &mut impl Read) -> anyhow::Result<Change> {
     }
     change.enforcer = args.enforcer.chosen().or(change.enforcer);
     Ok(change)
+}
+
+fn baselines(files: &[PathBuf]) -> anyhow::Result<Vec<Baseline>> {
+    files.iter().map(|path| baseline::read(path)).collect()
 }
 
 async fn from_agents(args: &AuditArgs) -> anyhow::Result<Option<Baseline>> {

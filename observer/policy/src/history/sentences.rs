@@ -77,17 +77,7 @@ fn decisive_text(change: &Change, after: &Scene<'_>) -> String {
 
 /// Describes what changed and how, without its parts.
 pub(super) fn summary(change: &Change) -> String {
-    if let Some(returned) = returned_text(change) {
-        return returned;
-    }
-    match &change.what {
-        ObjectChange::Namespace(before, now) => labelled(parts::of_namespace(before, now), change.seen),
-        ObjectChange::Pod(before, now) => labelled(parts::of_pod(before, now), change.seen),
-        ObjectChange::Policy(edit) if edit.after.is_none() => deleted(edit, change.seen, None),
-        ObjectChange::Policy(edit) => edited(edit, change.seen, ""),
-        ObjectChange::Tiered(edit) if edit.after.is_none() => deleted(edit, change.seen, None),
-        ObjectChange::Tiered(edit) => edited(edit, change.seen, ""),
-    }
+    described(change, "")
 }
 
 /// Describes what changed and how, with all that a policy no longer admits.
@@ -99,20 +89,36 @@ pub(super) fn full(change: &Change) -> String {
         ObjectChange::Tiered(Versions { before: Some(before), after: Some(now) }) => {
             parts::of_tiered(before, now)
         }
-        _ => return summary(change),
+        _ => Vec::new(),
     };
-    let parts = all(parts.into_iter().map(|part| part.text).collect());
-    match (&change.what, returned_text(change)) {
-        (_, Some(returned)) if parts.is_empty() => returned,
-        (_, Some(returned)) => format!("{returned}: {parts}"),
-        (ObjectChange::Policy(edit), None) => edited(edit, change.seen, &parts),
-        (ObjectChange::Tiered(edit), None) => edited(edit, change.seen, &parts),
-        (ObjectChange::Namespace(..) | ObjectChange::Pod(..), None) => summary(change),
+    described(change, &texts(parts))
+}
+
+/// Describes a change. `what` is the part of a policy that is told.
+fn described(change: &Change, what: &str) -> String {
+    if let Some(returned) = returned_text(change) {
+        return format!("{returned}{}", after_colon(what));
+    }
+    match &change.what {
+        ObjectChange::Namespace(before, now) => labelled(parts::of_namespace(before, now), change.seen),
+        ObjectChange::Pod(before, now) => labelled(parts::of_pod(before, now), change.seen),
+        ObjectChange::Policy(edit) if edit.after.is_none() => deleted(edit, change.seen, None),
+        ObjectChange::Policy(edit) => edited(edit, change.seen, what),
+        ObjectChange::Tiered(edit) if edit.after.is_none() => deleted(edit, change.seen, None),
+        ObjectChange::Tiered(edit) => edited(edit, change.seen, what),
     }
 }
 
 fn labelled(parts: Vec<Part>, seen: Timestamp) -> String {
-    format!("{} at {}", all(parts.into_iter().map(|part| part.text).collect()), second(seen))
+    format!("{} at {}", texts(parts), second(seen))
+}
+
+fn texts(parts: Vec<Part>) -> String {
+    all(parts.into_iter().map(|part| part.text).collect())
+}
+
+fn after_colon(what: &str) -> String {
+    if what.is_empty() { String::new() } else { format!(": {what}") }
 }
 
 /// Describes when the policies that deny changed last, for denials that no change explains.
@@ -159,8 +165,8 @@ fn all(texts: Vec<String>) -> String {
 fn edited<T: Policy>(edit: &Versions<T>, seen: Timestamp, what: &str) -> String {
     let Some(after) = &edit.after else { return String::new() };
     let verb = if edit.before.is_none() { "created" } else { "changed" };
-    let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-    format!("{} was {verb} at {}{}{what}", after.key(), time(edit, after, seen), by(after.origin()))
+    let (time, by) = (time(edit, after, seen), by(after.origin()));
+    format!("{} was {verb} at {time}{by}{}", after.key(), after_colon(what))
 }
 
 fn deleted<T: Policy>(edit: &Versions<T>, seen: Timestamp, what: Option<String>) -> String {
