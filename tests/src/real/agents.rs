@@ -95,9 +95,30 @@ impl Cluster {
             let findings = self.findings(namespace).ok()?;
             findings.into_iter().find(|f| f["kind"] == kind && f["state"] == state && wanted(f))
         });
-        found.with_context(|| match self.findings(namespace) {
+        found.with_context(|| self.list_of_findings(namespace))
+    }
+
+    /// Waits until `namespace` has no finding of a kind and state any more.
+    ///
+    /// # Errors
+    /// Fails when there still is one after `patience`; the message lists all.
+    pub fn wait_no_finding(
+        &self,
+        namespace: &str,
+        (kind, state): (&str, &str),
+        patience: Duration,
+    ) -> Result<()> {
+        let gone = wait::until(&format!("no finding {kind} ({state}) of {namespace}"), patience, || {
+            let findings = self.findings(namespace).ok()?;
+            (!findings.iter().any(|f| f["kind"] == kind && f["state"] == state)).then_some(())
+        });
+        gone.with_context(|| self.list_of_findings(namespace))
+    }
+
+    fn list_of_findings(&self, namespace: &str) -> String {
+        match self.findings(namespace) {
             Ok(findings) => findings.iter().fold("there are:".to_owned(), |text, f| format!("{text}\n  {f}")),
             Err(error) => format!("{error:#}"),
-        })
+        }
     }
 }

@@ -15,6 +15,9 @@ use world::{Kind, World};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("explain_agrees_with_the_enforcer_from_pod_to_pod", |cluster| agrees(cluster, Kind::Pods)),
     scenario("explain_agrees_with_the_enforcer_through_services", |cluster| agrees(cluster, Kind::Services)),
+    scenario("explain_agrees_with_the_enforcer_through_headless_names", |cluster| {
+        agrees(cluster, Kind::Headless)
+    }),
     scenario("explain_agrees_with_the_enforcer_from_a_pod_to_itself", |cluster| {
         agrees(cluster, Kind::Itself)
     }),
@@ -89,6 +92,8 @@ pub(crate) struct Pair {
     /// Index of the client.
     from: usize,
     to: String,
+    /// The DNS name by which `explain` is asked. The cluster has no DNS server, so that a client needs the address.
+    host: Option<String>,
     address: String,
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
 use lab::findings::{says, summary};
 use lab::real::{Cluster, Finding, Process, Undo};
 use lab::wait;
@@ -10,17 +11,20 @@ use serde_json::Value;
 
 use super::{NAMESPACE, SOON, SPEAKERS};
 
+/// MetalLB repeats an announcement every 1.1 s for 5 s (`internal/layer2/announcer.go`).
+const REPEATS: SignedDuration = SignedDuration::from_secs(3);
+
 /// Waits until the agents see one node announce the address, and MetalLB's status names it too; returns its name. A status
 /// that sticks (<https://github.com/metallb/metallb/issues/2930>) is mended as the agents say.
-pub(super) fn agreed(cluster: &Cluster, ip: &str, patience: Duration) -> Result<String> {
-    agree(cluster, ip, patience).or_else(|disagreement| {
+fn agreed(cluster: &Cluster, ip: &str) -> Result<String> {
+    agree(cluster, ip).or_else(|disagreement| {
         mend(cluster, ip).context(disagreement)?;
-        agree(cluster, ip, patience)
+        agree(cluster, ip)
     })
 }
 
-fn agree(cluster: &Cluster, ip: &str, patience: Duration) -> Result<String> {
-    wait::until(&format!("one node of {ip} by ARP and by MetalLB's status"), patience, || {
+fn agree(cluster: &Cluster, ip: &str) -> Result<String> {
+    wait::until(&format!("one node of {ip} by ARP and by MetalLB's status"), SOON, || {
         let node = cluster.wait_claimant(ip, Duration::ZERO, |_| true).ok()?;
         (status_node(&cluster.vip(ip).ok()?)? == node).then_some(node)
     })
@@ -48,6 +52,20 @@ fn status_node(seen: &[Value]) -> Option<String> {
     status["node"].as_str().map(str::to_owned)
 }
 
+/// Waits until one node has announced the address, and repeats that no more; returns its name. A node that loses the address
+/// while it still repeats may do so once after the other's first announcement, and that is two moves more.
+pub(super) fn settled(cluster: &Cluster, ip: &str) -> Result<String> {
+    wait::until(&format!("{ip} to be announced no more"), SOON, || {
+        let node = cluster.wait_claimant(ip, Duration::ZERO, |_| true).ok()?;
+        let quiet = |vip: &Value| {
+            let last: Timestamp = vip["claimant"]["last_seen"].as_str()?.parse().ok()?;
+            Some(Timestamp::now().duration_since(last) > REPEATS)
+        };
+        cluster.vip(ip).ok()?.iter().all(|vip| quiet(vip) == Some(true)).then_some(node)
+    })
+    .with_context(|| format!("{:?}", cluster.vip(ip)))
+}
+
 /// The number of moves that the agents report.
 pub(super) fn moves(cluster: &Cluster, ip: &str) -> Result<u64> {
     Ok(cluster.vip(ip)?.iter().filter_map(|vip| vip["moves"].as_u64()).max().unwrap_or(0))
@@ -63,7 +81,7 @@ pub(super) fn dial(cluster: &Cluster, address: &str) -> String {
 pub(super) fn new<'a>(cluster: &'a Cluster, name: &'a str, ip: &str) -> Result<(Undo<'a>, String)> {
     let undo = Undo::new(move || cluster.kubectl(&format!("-n {NAMESPACE} delete service {name}")).map(drop));
     cluster.apply(&service(name, ip, 80))?;
-    let node = agreed(cluster, ip, SOON)?;
+    let node = agreed(cluster, ip)?;
     Ok((undo, node))
 }
 

@@ -22,7 +22,9 @@ fn is_there(cluster: &Cluster) -> bool {
 /// Its resources appear after the agents have started.
 pub(super) fn added(cluster: &Cluster) -> Result<()> {
     ensure!(!is_there(cluster), "MetalLB is there already: this needs a new cluster");
-    install(cluster)
+    install(cluster)?;
+    let (service, _) = address::new(cluster, "known", "192.0.2.209")?;
+    service.finish()
 }
 
 fn install(cluster: &Cluster) -> Result<()> {
@@ -33,8 +35,8 @@ fn install(cluster: &Cluster) -> Result<()> {
     wait::until("MetalLB's webhook", PATIENCE, || cluster.apply(POOL).ok())?;
     cluster.apply(WEB)?;
     cluster.rolled_out(NAMESPACE, "deployment/web")?;
-    // It may move at first, as its backends become ready one after the other.
-    address::agreed(cluster, VIP, SOON)?;
+    // It may move at first, as its backends become ready one after the other. MetalLB may lose its status object then.
+    cluster.wait_claimant(VIP, SOON, |_| true)?;
     reachable(cluster)
 }
 

@@ -1,6 +1,6 @@
 //! The pods between which connections are tried, and the canaries that show when a set of policies is enforced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -31,6 +31,8 @@ const PODS: [(&str, &str, &str, &str); 6] = [
     ("gen-c", "two", "y", "back"),
 ];
 const PORTS: [u16; 2] = [8080, 8081];
+/// The headless Service that leads to pod `one` of its namespace.
+const HEADLESS: &str = "inner";
 /// The port of pods in their node's network.
 const HOST_NETWORK: u16 = 18_080;
 /// The hostPort of pod `one` in the first namespace; the next ones follow.
@@ -43,6 +45,8 @@ pub(crate) enum Kind {
     Pods,
     /// Through a ClusterIP.
     Services,
+    /// To the pod behind a headless Service, by the Service's name and by its own.
+    Headless,
     /// From a pod to itself, through what leads to it.
     Itself,
     /// Through a port of the client's own node.
@@ -147,10 +151,34 @@ impl World {
         let clients = self.clients.iter().copied().enumerate();
         clients
             .flat_map(|(from, client)| {
+                let named = self.names(client).into_iter();
+                let named = named.map(|(kind, host, address)| (kind, host.clone(), Some(host), address));
                 let targets = self.targets(client).into_iter();
-                targets.map(move |(kind, to, address)| Pair { kind: client.kind(kind), from, to, address })
+                let targets = targets.map(|(kind, to, address)| (kind, to, None, address));
+                targets.chain(named).map(move |(kind, to, host, address)| {
+                    let kind = client.kind(kind);
+                    Pair { kind, from, to, host, address }
+                })
             })
             .collect()
+    }
+
+    /// The names in DNS that a client can connect to: the kind of connection, the name, and the address. They lead to a
+    /// pod's own ports, also to those that the headless Service doesn't have.
+    fn names(&self, client: Client) -> Vec<(Kind, String, String)> {
+        if matches!(client, Client::Outside) {
+            return Vec::new();
+        }
+        let of = |namespace: &str| {
+            let backend = backend(namespace);
+            let kind = if client.is_pod(backend) { Kind::Itself } else { Kind::Headless };
+            let service = format!("{HEADLESS}.{namespace}.svc.cluster.local");
+            let names = [service.clone(), format!("one.{service}")];
+            let address = &self.addresses[backend];
+            let names = names.into_iter().zip(PORTS);
+            names.map(|(name, port)| (kind, name, format!("{address}:{port}"))).collect::<Vec<_>>()
+        };
+        BACKENDS.iter().flat_map(|(namespace, _)| of(namespace)).collect()
     }
 
     /// What a client connects to: the kind of connection, a name, and the address.
@@ -198,8 +226,9 @@ impl World {
             Client::Outside => json!({"ip": self.outside}),
         };
         let (address, port) = pair.address.rsplit_once(':').unwrap_or_default();
+        let dst = pair.host.as_ref().map_or_else(|| json!({"ip": address}), |host| json!({"host": host}));
         json!({
-            "id": pair.to, "src": src, "dst": {"ip": address},
+            "id": pair.to, "src": src, "dst": dst,
             "port": port.parse::<u16>().unwrap_or_default(), "protocol": "TCP",
         })
     }
@@ -234,8 +263,10 @@ impl World {
     /// Tries all pairs; each client tries its own at once.
     pub(crate) fn try_all(&self, cluster: &Cluster, pairs: &[Pair]) -> Result<Tried> {
         let tried = |from: usize| -> Result<Vec<((usize, String), bool)>> {
-            let addresses: Vec<String> =
+            // A name and an address may be the same to the client.
+            let addresses: BTreeSet<String> =
                 pairs.iter().filter(|pair| pair.from == from).map(|pair| pair.address.clone()).collect();
+            let addresses: Vec<String> = addresses.into_iter().collect();
             if addresses.is_empty() {
                 return Ok(Vec::new());
             }
@@ -356,6 +387,11 @@ fn objects(nodes: &[String]) -> Vec<Value> {
     for (port, (namespace, _)) in (HOST_PORT..).zip(BACKENDS) {
         items[backend(namespace)]["spec"]["containers"][0]["ports"][0]["hostPort"] = json!(port);
     }
+    for (namespace, _) in BACKENDS {
+        let spec = &mut items[backend(namespace)]["spec"];
+        spec["hostname"] = json!("one");
+        spec["subdomain"] = json!(HEADLESS);
+    }
     for (number, node) in nodes.iter().enumerate() {
         let namespace = BACKENDS[number % BACKENDS.len()].0;
         let mut pod = peer(namespace, &host_pod(number), &json!({"app": "y", "tier": "front"}), node);
@@ -367,6 +403,7 @@ fn objects(nodes: &[String]) -> Vec<Value> {
     items.extend(nodes.iter().map(|node| peer(CANARIES, node, &json!({"app": "canary"}), node)));
     items.push(peer(CANARIES, "prober", &json!({"app": "prober"}), &nodes[0]));
     items.extend(balanced().map(|(namespace, _, is_local)| service(namespace, is_local)));
+    items.extend(BACKENDS.map(|(namespace, _)| headless(namespace)));
     items
 }
 
@@ -380,6 +417,13 @@ fn service(namespace: &str, is_local: bool) -> Value {
             "externalTrafficPolicy": if is_local { "Local" } else { "Cluster" },
             "ports": [{"port": 80, "targetPort": 8080}],
         },
+    })
+}
+
+fn headless(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": HEADLESS},
+        "spec": {"clusterIP": "None", "selector": {"app": "x"}, "ports": [{"port": 80, "targetPort": 8080}]},
     })
 }
 
