@@ -110,7 +110,7 @@ records! {
     }
 
     /// A RST.
-    Reset = 2, struct ResetRecord of 80 bytes {
+    Reset = 2, struct ResetRecord of 88 bytes {
         /// The vantage at which its connection is counted.
         vantage: Vantage,
         /// The side that sent it.
@@ -122,6 +122,8 @@ records! {
         tuple: Tuple,
         /// Its [`crate::mark`].
         mark: u64,
+        /// Bits, named by the constants of this type.
+        flags: u64,
     }
 
     /// A packet that the kernel freed.
@@ -156,4 +158,10 @@ records! {
         mac: [u8; 6],
         _pad2: [u8; 2],
     }
+}
+
+impl ResetRecord {
+    /// A pod addressed it to the backend of a connection that it opened to another address. It answers a packet of the server
+    /// to which NAT did not give that address back.
+    pub const TO_BACKEND: u64 = 1;
 }

@@ -69,6 +69,7 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
         time_ns: TIME,
         tuple: tuple(),
         mark: mark(7, 8),
+        flags: ResetRecord::TO_BACKEND,
     };
     let entered = 5_u32.to_ne_bytes();
     let drop = DropRecord {
@@ -97,7 +98,7 @@ fn samples() -> Vec<(Vec<u8>, Record)> {
         (
             bytes(
                 [2, 2, 1, 2, entered[0], entered[1], entered[2], entered[3]],
-                &[tuple_bytes(), mark_bytes].concat(),
+                &[tuple_bytes(), mark_bytes, 1_u64.to_ne_bytes().to_vec()].concat(),
             ),
             Record::Reset(reset),
         ),

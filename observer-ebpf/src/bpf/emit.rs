@@ -38,6 +38,8 @@ pub(super) struct Origin {
     pub(super) mark: u64,
     /// See [`ResetRecord::entered`].
     pub(super) entered: u32,
+    /// See [`ResetRecord::flags`].
+    pub(super) flags: u32,
 }
 
 /// Reports a RST. `vantage` is the byte as map values hold it: decoded here, once for all callers.
@@ -54,6 +56,7 @@ pub(super) fn reset(tuple: &Tuple, vantage: u8, side: Side, phase: Phase, origin
         time_ns: now(),
         tuple: *tuple,
         mark: origin.mark,
+        flags: u64::from(origin.flags),
     });
     slot.submit(0);
 }

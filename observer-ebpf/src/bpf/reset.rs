@@ -1,7 +1,8 @@
 //! RST segments: an answer to a SYN, the end of a connection, or an orphan.
 
 use observer_abi::{
-    ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, Side, TransitReset, Tuple, Vantage, hook,
+    ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Phase, ResetRecord, Side, TransitReset, Tuple,
+    Vantage, hook,
 };
 
 use super::emit::Origin;
@@ -80,7 +81,7 @@ fn mark(seen: &Segment<'_>) -> u64 {
 
 #[inline(always)]
 fn origin(seen: &Segment<'_>) -> Origin {
-    Origin { mark: mark(seen), entered: seen.entered() }
+    Origin { mark: mark(seen), entered: seen.entered(), flags: 0 }
 }
 
 /// Handles a server's answer to a SYN. False if no such SYN is known.
@@ -196,16 +197,25 @@ fn known(seen: &Segment<'_>, flow: *mut FlowValue, by: Side) {
     // SAFETY: see `is_new`.
     let flow = unsafe { &mut *flow };
     let key = key(seen, by);
+    let to_backend = by == Side::Client && seen.hook == hook::POD_OUT && is_of_nat(&key, flow);
     // A client that sent nothing after its SYN, and whose RST acknowledges nothing, never completed the handshake.
     let bare = by == Side::Client && seen.tcp.flags & ACK == 0 && seen.tcp.seq == flow.isn.wrapping_add(1);
-    let phase =
-        if bare && flow.flags & FlowValue::SEEDED == 0 { Phase::Handshake } else { Phase::Established };
+    let open = to_backend || !bare || flow.flags & FlowValue::SEEDED != 0;
+    let phase = if open { Phase::Established } else { Phase::Handshake };
     flow.rst_place = seen.place;
     flow.rst_seq = seen.tcp.seq;
     let pair = PairKey { src: key.src, dst: flow.dst, dport: flow.dport, vantage: flow.vantage, _pad: 0 };
     count(&pair, by, phase);
-    emit::reset(&flow.tuple(&key), flow.vantage, by, phase, &origin(seen));
+    let flags = if to_backend { ResetRecord::TO_BACKEND as u32 } else { 0 };
+    let origin = Origin { mark: mark(seen), entered: seen.entered(), flags };
+    emit::reset(&flow.tuple(&key), flow.vantage, by, phase, &origin);
     tracker::end_both(&key, flow);
+}
+
+/// Is true if the key has the address of the backend, where the client addressed another.
+#[inline(always)]
+fn is_of_nat(key: &FlowKey, flow: &FlowValue) -> bool {
+    key.dst != flow.dst || key.dport != flow.dport
 }
 
 /// Handles a RST whose SYN was not seen here. Which side sent it follows from the ports.
@@ -258,7 +268,7 @@ fn released(seen: &Segment<'_>) {
     let to_pod = seen.hook == hook::POD_IN;
     // Only an uplink makes it transit; what a pod sent came from no interface of another host.
     let entered = u32::from(held.vantage / Vantage::Transit.byte());
-    let origin = Origin { mark: mark(seen), entered };
+    let origin = Origin { mark: mark(seen), entered, flags: 0 };
     if held.by == Side::Server.byte() {
         let vantage = if to_pod { Vantage::Source.byte() } else { held.vantage };
         let key = tracker::reversed(seen);

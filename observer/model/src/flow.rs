@@ -114,6 +114,33 @@ pub struct RstOrigin {
     pub reason: Option<ArcStr>,
 }
 
+/// The causes of a RST by which a client's pod answers a packet of its server that NAT left as it was: it comes from the
+/// backend, which the client doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ResetCause {
+    /// The node still tracks the connection: connection tracking took the server's packet for invalid.
+    ConntrackInvalid,
+    /// The node doesn't track the connection any more: its entry expired, or somebody removed it.
+    ConntrackGone,
+    /// It isn't known whether the node still tracks the connection.
+    NotTranslated,
+}
+
+impl ResetCause {
+    /// Returns what happened, as a clause.
+    #[must_use]
+    pub const fn explained(self) -> &'static str {
+        match self {
+            Self::ConntrackInvalid => "connection tracking took what the server sent for invalid",
+            Self::ConntrackGone => "connection tracking had no entry any more",
+            Self::NotTranslated => "NAT left what the server sent as it was",
+        }
+    }
+}
+
 /// The sender of a RST. `kernel_tcp`: the TCP of this node's kernel, for a socket or because there is none.
 /// `not_kernel_tcp`: the RST comes from this node, but its kernel's TCP did not send it: a firewall's REJECT, a proxy or a
 /// virtual machine with a TCP of its own, or a raw socket.

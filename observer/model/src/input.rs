@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::blind_spot::BlindSpot;
-use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, RstOrigin, Side, Vantage};
+use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, ResetCause, RstOrigin, Side, Vantage};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -103,6 +103,8 @@ pub struct ResetSeen {
     pub phase: Phase,
     #[serde(flatten)]
     pub origin: RstOrigin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<ResetCause>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

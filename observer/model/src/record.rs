@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::decision::{Decision, REFUSED_BY};
-use crate::flow::{Outcome, Phase, RstOrigin, Side, Vantage};
+use crate::flow::{Outcome, Phase, ResetCause, RstOrigin, Side, Vantage};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -233,6 +233,9 @@ pub struct Reset {
     pub vip: Option<ArcStr>,
     #[serde(flatten)]
     pub origin: RstOrigin,
+    /// Why it was sent, where connection tracking on the client's node is the cause. docs/RESETS.md has the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<ResetCause>,
     pub src: Endpoint,
     pub dst: Endpoint,
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flow_model::flow::{FlowTuple, Vantage};
-use flow_model::input::Input;
+use flow_model::flow::{FlowTuple, Phase, ResetCause, Side, Vantage};
+use flow_model::input::{AttemptSeen, Input, ResetSeen};
 use flow_model::inventory::Inventory;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -21,7 +21,8 @@ const RATE: u32 = 2_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Returns a function that adds the backend to attempts whose backend no hook has seen, and the address under which the
-/// backend sees the client: attempts that only the uplinks saw, and those to addresses that may lead to others.
+/// backend sees the client: attempts that only the uplinks saw, and those to addresses that may lead to others. It also
+/// tells why a client answered its backend with a RST.
 pub(super) fn completer(mut inventories: watch::Receiver<Arc<Inventory>>) -> Complete {
     inventories.mark_changed();
     match Lookup::new() {
@@ -50,10 +51,19 @@ struct Translator {
 
 impl Translator {
     fn complete(&mut self, input: &mut Input) {
-        if let Input::Attempt(seen) = input
-            && seen.tuple.backend.is_none()
+        match input {
+            Input::Attempt(seen) => self.attempt(seen),
+            Input::Reset(seen) if seen.cause.is_some() => self.untranslated(seen),
+            Input::Reset(seen) => self.orphan(seen),
+            _ => {}
+        }
+    }
+
+    fn attempt(&mut self, seen: &mut AttemptSeen) {
+        if seen.tuple.backend.is_none()
             && (seen.vantage == Vantage::Transit || !self.pods.have(seen.tuple.dst))
-            && let Some(conn) = self.find(&seen.tuple)
+            && let Some(conn) = self.find(client(&seen.tuple), server(&seen.tuple)).tracked()
+            && (conn.backend().is_some() || masqueraded(&conn).is_some())
         {
             seen.tuple.backend = conn.backend();
             // The node of a pod judges its connections before it masquerades them.
@@ -63,21 +73,48 @@ impl Translator {
         }
     }
 
-    /// Returns the connection, if NAT changes it.
-    fn find(&mut self, tuple: &FlowTuple) -> Option<Conn> {
-        let (src, dst) = (SocketAddr::new(tuple.src, tuple.sport), SocketAddr::new(tuple.dst, tuple.dport));
-        if !self.may_look_up() {
-            return None;
+    /// Tells whether the connection is still tracked whose server's packet a client did not know.
+    fn untranslated(&mut self, seen: &mut ResetSeen) {
+        seen.cause = Some(match self.find(client(&seen.tuple), server(&seen.tuple)) {
+            Found::Tracked(_) => ResetCause::ConntrackInvalid,
+            Found::Nothing => ResetCause::ConntrackGone,
+            Found::Unknown => ResetCause::NotTranslated,
+        });
+    }
+
+    /// Recognises a client's RST to the backend of a connection that no hook knows, as its start was not seen.
+    fn orphan(&mut self, seen: &mut ResetSeen) {
+        let tuple = &seen.tuple;
+        if seen.phase == Phase::Orphan
+            && seen.by == Side::Client
+            && seen.vantage == Vantage::Source
+            && tuple.backend.is_none()
+            && self.pods.have(tuple.dst)
+            && let Some(conn) = self.find(server(tuple), client(tuple)).tracked()
+            && conn.backend() == Some((tuple.dst, tuple.dport))
+            && (conn.orig_src, conn.orig_sport) == (tuple.src, tuple.sport)
+        {
+            seen.tuple.backend = conn.backend();
+            (seen.tuple.dst, seen.tuple.dport) = (conn.orig_dst, conn.orig_dport);
+            seen.cause = Some(ResetCause::ConntrackInvalid);
         }
-        match self.lookup.as_mut()?.find(src, dst) {
-            Ok(conn) => conn.filter(|conn| conn.backend().is_some() || masqueraded(conn).is_some()),
-            Err(NetlinkError::NoConntrack(_)) => None,
+    }
+
+    fn find(&mut self, src: SocketAddr, dst: SocketAddr) -> Found {
+        if !self.may_look_up() {
+            return Found::Unknown;
+        }
+        let Some(lookup) = self.lookup.as_mut() else { return Found::Unknown };
+        match lookup.find(src, dst) {
+            Ok(Some(conn)) => Found::Tracked(conn),
+            Ok(None) => Found::Nothing,
+            Err(NetlinkError::NoConntrack(_)) => Found::Unknown,
             Err(error) => {
                 debug!(%error, "the lookup in connection tracking failed");
                 if matches!(error, NetlinkError::ConntrackDenied(_)) {
                     self.lookup = None;
                 }
-                None
+                Found::Unknown
             }
         }
     }
@@ -95,6 +132,28 @@ impl Translator {
         }
         self.asked < RATE
     }
+}
+
+/// What connection tracking says about a connection.
+enum Found {
+    Tracked(Conn),
+    Nothing,
+    /// It could not be asked, or not once more in this second.
+    Unknown,
+}
+
+impl Found {
+    fn tracked(self) -> Option<Conn> {
+        if let Self::Tracked(conn) = self { Some(conn) } else { None }
+    }
+}
+
+fn client(tuple: &FlowTuple) -> SocketAddr {
+    SocketAddr::new(tuple.src, tuple.sport)
+}
+
+fn server(tuple: &FlowTuple) -> SocketAddr {
+    SocketAddr::new(tuple.dst, tuple.dport)
 }
 
 fn masqueraded(conn: &Conn) -> Option<IpAddr> {

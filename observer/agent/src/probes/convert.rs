@@ -7,7 +7,7 @@ mod once;
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use flow_model::flow::{FlowTuple, Outcome, Phase, RstOrigin, Side, Vantage};
+use flow_model::flow::{FlowTuple, Outcome, Phase, ResetCause, RstOrigin, Side, Vantage};
 use flow_model::input::{Announced, AnnouncementSeen, AttemptSeen, DropSeen, Input, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{self as abi, AnnouncementRecord, AttemptRecord, DropRecord, Record, ResetRecord, Tuple};
@@ -117,6 +117,8 @@ fn reset(r: &ResetRecord, clock: Clock) -> ResetSeen {
         by: side(r.side),
         phase: phase(r.phase),
         origin: RstOrigin::default(),
+        // Connection tracking knows more.
+        cause: (r.flags & ResetRecord::TO_BACKEND != 0).then_some(ResetCause::NotTranslated),
     }
 }
 

@@ -65,7 +65,16 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
 
 pub(crate) fn reset(second: i64, src: Endpoint, dst: Endpoint) -> FlowRecord {
     let (vantage, by, phase) = (Vantage::Source, Side::Server, Phase::Orphan);
-    let event = Event::Reset(Reset { vantage, by, phase, vip: None, origin: RstOrigin::default(), src, dst });
+    let event = Event::Reset(Reset {
+        vantage,
+        by,
+        phase,
+        vip: None,
+        origin: RstOrigin::default(),
+        cause: None,
+        src,
+        dst,
+    });
     FlowRecord { time: at(second), node: "node1".into(), event }
 }
 

@@ -158,10 +158,11 @@ impl Burst {
         }
     }
 
-    /// Is true when the first cause can't change any more: nothing is nearer than a move of the VIP.
+    /// Is true when the first cause can't change any more: nothing is nearer than a move of the VIP, or than what the resets
+    /// themselves tell.
     pub(super) fn is_settled(&self, now: Timestamp) -> bool {
-        let moved = self.cause.as_ref().is_some_and(|cause| cause.kind == Kind::VipMove);
-        now > self.settles || moved
+        let near = |cause: &Cause| matches!(cause.kind, Kind::VipMove | Kind::NotTranslated);
+        now > self.settles || self.cause.as_ref().is_some_and(near)
     }
 
     /// Is true once, when the cause that the metric counts can't change any more.

@@ -6,6 +6,7 @@ use arcstr::{ArcStr, literal};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bursts::server::Server;
+use flow_model::flow::ResetCause;
 use flow_model::object_ref::{ObjectRef, joined};
 
 /// A cause is at most this much older than the first reset.
@@ -56,6 +57,8 @@ pub trait Causes {
 /// The kind of cause: the `cause` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// Connection tracking left packets of the server as they were. The resets themselves say so.
+    NotTranslated,
     VipMove,
     PolicyChange,
     EndpointChange,
@@ -79,11 +82,14 @@ pub(super) struct Scene {
     pub(super) services: Vec<ObjectRef>,
     /// Namespaces of both sides.
     pub(super) namespaces: Vec<ArcStr>,
+    /// What connection tracking did to most of the resets, and when it did so last.
+    pub(super) untranslated: Option<(ResetCause, Timestamp)>,
 }
 
 impl Kind {
     pub(super) fn label(kind: Option<Self>) -> ArcStr {
         match kind {
+            Some(Self::NotTranslated) => literal!("not_translated"),
             Some(Self::VipMove) => literal!("vip_move"),
             Some(Self::PolicyChange) => literal!("policy_change"),
             Some(Self::EndpointChange) => literal!("endpoint_change"),
@@ -94,7 +100,7 @@ impl Kind {
     fn may_follow_by(self) -> SignedDuration {
         match self {
             Self::VipMove => AFTER_ON_THE_WIRE,
-            Self::PolicyChange | Self::EndpointChange => AFTER,
+            Self::NotTranslated | Self::PolicyChange | Self::EndpointChange => AFTER,
         }
     }
 }
@@ -110,13 +116,17 @@ impl Cause {
     }
 }
 
-/// Returns the cause nearest to the first reset. A close move comes first.
+/// Returns what the resets themselves tell, else the cause nearest to the first one. A close move comes first.
 pub(super) fn likeliest(
     server: &Server,
     scene: &Scene,
     start: Timestamp,
     causes: &dyn Causes,
 ) -> Option<Cause> {
+    if let Some((cause, _)) = scene.untranslated {
+        let what = format!("{} ({cause})", cause.explained());
+        return Some(Cause { kind: Kind::NotTranslated, at: start, what, vip: None });
+    }
     let since = start.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
     let candidates = all(server, scene, since, causes);
     let nearest = candidates.into_iter().filter(|cause| cause.explains(start)).min_by_key(|cause| {
@@ -134,6 +144,9 @@ pub(super) fn newest(
     since: Timestamp,
     causes: &dyn Causes,
 ) -> Option<Timestamp> {
+    if kind == Kind::NotTranslated {
+        return scene.untranslated.map(|(_, at)| at).filter(|at| *at >= since);
+    }
     all(server, scene, since, causes)
         .into_iter()
         .filter(|cause| cause.kind == kind)

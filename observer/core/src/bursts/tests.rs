@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_model::finding::{Finding, Severity, State};
-use flow_model::flow::{RstOrigin, Side, Vantage};
+use flow_model::flow::{ResetCause, RstOrigin, Side, Vantage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 
@@ -108,10 +108,11 @@ struct Flow {
     src: Endpoint,
     dst: Endpoint,
     phase: Phase,
+    cause: Option<ResetCause>,
 }
 
 fn flow(src: Endpoint, dst: Endpoint, phase: Phase) -> Flow {
-    Flow { src, dst, phase }
+    Flow { src, dst, phase, cause: None }
 }
 
 impl Bursts {
@@ -178,10 +179,10 @@ impl Story {
 
     /// A reset without the ticks before it.
     fn reset_at(&mut self, at: f64, flow: &Flow) {
-        let Flow { src, dst, phase } = flow.clone();
+        let Flow { src, dst, phase, cause } = flow.clone();
         let vip = (dst.ip == VIP.parse::<IpAddr>().unwrap()).then_some(dst.ip);
         let (vantage, by) = (Vantage::Transit, Side::Server);
-        let reset = Reset { vantage, by, phase, vip: None, origin: RstOrigin::default(), src, dst };
+        let reset = Reset { vantage, by, phase, vip: None, origin: RstOrigin::default(), cause, src, dst };
         self.bursts.reset(&ResetFacts { time: t(at), reset: &reset, vip });
     }
 

@@ -54,9 +54,16 @@ fn from(focus: Option<&Client>, clients: &Clients) -> String {
 
 /// Returns "it moved k8s-node3 -> k8s-node4 1.2 s before".
 pub(super) fn because(cause: Option<&Cause>, start: Timestamp) -> String {
-    match cause {
-        Some(cause) => format!("{} {}", cause.what, when(cause.at, start)),
-        None => "no cause is known".to_owned(),
+    cause.map_or_else(|| "no cause is known".to_owned(), |cause| clause(cause, start))
+}
+
+/// Returns what happened when. What the resets themselves tell has no time of its own.
+fn clause(cause: &Cause, start: Timestamp) -> String {
+    match cause.kind {
+        Kind::NotTranslated => cause.what.clone(),
+        Kind::VipMove | Kind::PolicyChange | Kind::EndpointChange => {
+            format!("{} {}", cause.what, when(cause.at, start))
+        }
     }
 }
 
@@ -74,7 +81,7 @@ pub(super) fn cause(cause: Option<&Cause>, start: Timestamp) -> String {
             "{kind}: no VIP moved, and no policy or backend changed, in the {} s before",
             BEFORE.as_secs()
         ),
-        Some(cause) => format!("{kind}: {} {}", cause.what, when(cause.at, start)),
+        Some(cause) => format!("{kind}: {}", clause(cause, start)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use flow_model::flow::{Phase, Side};
+use flow_model::flow::{Phase, ResetCause, Side};
 use flow_model::record::Endpoint;
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,6 +34,7 @@ pub(super) struct Example {
     pub(super) dst: Endpoint,
     pub(super) by: Side,
     pub(super) phase: Phase,
+    pub(super) cause: Option<ResetCause>,
 }
 
 /// The number of clients, as far as they are distinguished.
@@ -63,6 +64,7 @@ impl Watch {
             dst: reset.dst.clone(),
             by: reset.by,
             phase: reset.phase,
+            cause: reset.cause,
         });
     }
 
@@ -87,7 +89,7 @@ impl Watch {
 
     /// Returns where to look for causes, according to the newest resets.
     pub(super) fn scene(&self) -> Scene {
-        let mut scene = Scene::default();
+        let mut scene = Scene { untranslated: self.untranslated(), ..Scene::default() };
         for Example { src, dst, .. } in &self.examples {
             note(&mut scene.services, dst.service.as_ref());
             note(&mut scene.namespaces, dst.namespace.as_ref());
@@ -95,6 +97,13 @@ impl Watch {
             note(&mut scene.namespaces, dst.service.as_ref().map(|service| &service.namespace));
         }
         scene
+    }
+
+    /// Returns what connection tracking did to most of the newest resets, and when it did so last.
+    fn untranslated(&self) -> Option<(ResetCause, Timestamp)> {
+        let told = self.examples.iter().filter_map(|example| Some((example.cause?, example.time)));
+        let newest = told.clone().next_back()?;
+        (told.count() * 2 > self.examples.len()).then_some(newest)
     }
 
     /// Forgets all times: the clock was set.

@@ -10,7 +10,7 @@ mod verdicts;
 
 use std::sync::Arc;
 
-use flow_model::flow::{Counts, FlowTuple, Pair, Phase, RstOrigin, SentBy, Side, Vantage};
+use flow_model::flow::{Counts, FlowTuple, Pair, Phase, ResetCause, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{AttemptSeen, DropSeen, PairDelta, ResetSeen};
 use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
 
@@ -292,6 +292,7 @@ fn a_reset_keeps_its_side_its_phase_and_its_origin() {
         by: Side::Server,
         phase: Phase::Orphan,
         origin: RstOrigin { sent_by: Some(SentBy::KernelTcp), reason: Some("no_socket".into()) },
+        cause: Some(ResetCause::ConntrackInvalid),
     };
     engine.handle(Input::Reset(seen), at(1));
     let out = records(&mut engine);
@@ -299,4 +300,5 @@ fn a_reset_keeps_its_side_its_phase_and_its_origin() {
     assert_eq!((reset.by, reset.phase), (Side::Server, Phase::Orphan));
     assert_eq!(reset.origin.sent_by, Some(SentBy::KernelTcp));
     assert_eq!(reset.origin.reason.as_deref(), Some("no_socket"));
+    assert_eq!(reset.cause, Some(ResetCause::ConntrackInvalid));
 }

@@ -25,6 +25,7 @@ impl Engine {
             phase: seen.phase,
             vip: vip.map(|vip| arcstr::format!("{vip}")),
             origin: seen.origin.clone(),
+            cause: seen.cause,
             src: resolved.client_endpoint(),
             dst: resolved.server_endpoint(),
         };

@@ -240,7 +240,15 @@ fn input() -> impl Strategy<Value = Input> {
     );
     let reset = (time(), tuple(), vantage(), any::<bool>()).prop_map(|(time, tuple, vantage, client)| {
         let by = if client { Side::Client } else { Side::Server };
-        Input::Reset(ResetSeen { time, tuple, vantage, by, phase: Phase::Orphan, origin: origin(client) })
+        Input::Reset(ResetSeen {
+            time,
+            tuple,
+            vantage,
+            by,
+            phase: Phase::Orphan,
+            origin: origin(client),
+            cause: None,
+        })
     });
     let dropped = (time(), tuple(), any::<(u8, u8, u32, bool)>(), ".{0,12}").prop_map(
         |(time, tuple, (protocol, tcp_flags, seq, oriented), reason)| {

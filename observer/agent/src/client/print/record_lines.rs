@@ -195,10 +195,11 @@ impl Display for Details<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Event::Attempt(attempt) => fmt_attempt(attempt, f),
-            Event::Reset(Reset { by, phase, vip, origin, .. }) => {
+            Event::Reset(Reset { by, phase, vip, origin, cause, .. }) => {
                 write!(f, "by {by}, {}", phase.explained())?;
                 vip.iter().try_for_each(|vip| write!(f, ", VIP {vip}"))?;
-                sender(origin).iter().try_for_each(|sender| write!(f, ", {sender}"))
+                sender(origin).iter().try_for_each(|sender| write!(f, ", {sender}"))?;
+                cause.iter().try_for_each(|cause| write!(f, ", {}: {cause}", cause.explained()))
             }
             Event::Drop(Drop { reason, protocol, tcp_flags, .. }) => {
                 write!(f, "{reason} {protocol}")?;

@@ -80,7 +80,7 @@ pub(in crate::probes) fn stranded(
     };
     let vantage = known_vantage(reset.vantage)?;
     let (by, phase) = (side(decoded("by", reset.by, abi::Side::from_byte)?), Phase::Orphan);
-    let seen = ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase, origin };
+    let seen = ResetSeen { time: clock.wall(reset.time_ns), tuple, vantage, by, phase, origin, cause: None };
     Ok((pair(&tuple, vantage), Input::Reset(seen)))
 }
 

@@ -11,7 +11,7 @@ fn lost(count: u64) -> Option<Input> {
 #[test]
 fn a_ring_record_that_cannot_be_decoded_is_counted() {
     let mut faults = Faults::default();
-    let reset = [[2; 1].as_slice(), &[0; 79]].concat();
+    let reset = [[2; 1].as_slice(), &[0; 87]].concat();
     for bytes in [&[][..], &[9; 104], &[2; 8], &[1; 104], &reset] {
         let decoded = Record::decode(bytes);
         assert_eq!(faults.check(decoded), decoded.ok());

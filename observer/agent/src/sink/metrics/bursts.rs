@@ -22,7 +22,7 @@ const BURSTS: Spec = Spec {
     labels: &[&[
         Label::text("dst_namespace", "the server's namespace"),
         Label::text("dst_workload", "the server's workload"),
-        Label::text("cause", "`vip_move`, `policy_change`, `endpoint_change`, `unknown`"),
+        Label::text("cause", "`vip_move`, `policy_change`, `endpoint_change`, `not_translated`, `unknown`"),
     ]],
     unit: "bursts",
     changes: "when a burst begins: more resets than `--burst-floor` within `--burst-window`, and more than is usual for the \

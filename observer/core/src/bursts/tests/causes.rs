@@ -17,6 +17,22 @@ fn clients(story: &mut Story, at: f64, established: u32, orphans: u32) {
     }
 }
 
+/// The newest resets are the ones that tell.
+#[test]
+fn what_most_resets_tell_is_the_cause() {
+    let mut story = Story::experienced();
+    story.causes.moves.push(moved(99.9));
+    let told = Flow { cause: Some(ResetCause::ConntrackInvalid), ..established() };
+    story.resets(100.0, 0.5, 4, &established());
+    story.resets(100.5, 0.5, 20, &told);
+    story.until(101.5);
+    let finding = story.finding();
+    let clause = "connection tracking took what the server sent for invalid (conntrack_invalid)";
+    assert!(finding.summary.ends_with(&format!("; {clause}")), "{}", finding.summary);
+    assert_eq!(finding.cause, Some(format!("not_translated: {clause}")));
+    assert_eq!(story.counted, ["data/cache not_translated"]);
+}
+
 #[test]
 fn the_incident() {
     let mut story = Story::experienced();

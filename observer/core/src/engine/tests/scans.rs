@@ -228,6 +228,7 @@ fn half_open_attempts_are_part_of_a_scan() {
             by: Side::Client,
             phase: Phase::Handshake,
             origin: RstOrigin::default(),
+            cause: None,
         }));
     }
     scene.tries(SCANNER, SERVER, 999, Outcome::Refused);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, Finding, FindingKind, Severity, Share};
-use flow_model::flow::{Counts, Outcome, Phase, RstOrigin, SentBy, Side, Vantage};
+use flow_model::flow::{Counts, Outcome, Phase, ResetCause, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{Announced, CheckStep};
 use flow_model::inventory::{
     Announcer, Backend, ContainerPort, HostPort, Inventory, Pod, Probe, ProbeKind, Service, ServicePort,
@@ -85,16 +85,29 @@ fn events(kind: Kind) -> Vec<Event> {
     match kind {
         Kind::Attempt => attempts(),
         Kind::Reset => {
-            let reset = |vantage, by, phase, vip: Option<&str>| {
+            let reset = |vantage, by, phase, vip: Option<&str>, cause| {
                 let sent_by = Some(if vip.is_some() { SentBy::KernelTcp } else { SentBy::NotKernelTcp });
                 let origin = RstOrigin { sent_by, reason: vip.map(|_| "tcp_abort_on_close".into()) };
                 let (vip, src, dst) = (vip.map(Into::into), src.clone(), dst.clone());
-                Event::Reset(Reset { vantage, by, phase, vip, origin, src, dst })
+                Event::Reset(Reset { vantage, by, phase, vip, origin, cause, src, dst })
             };
             vec![
-                reset(Vantage::Source, Side::Client, Phase::Handshake, None),
-                reset(Vantage::Destination, Side::Server, Phase::Established, Some("10.0.20.200")),
-                reset(Vantage::Transit, Side::Server, Phase::Orphan, None),
+                reset(
+                    Vantage::Source,
+                    Side::Client,
+                    Phase::Handshake,
+                    None,
+                    Some(ResetCause::ConntrackInvalid),
+                ),
+                reset(
+                    Vantage::Destination,
+                    Side::Server,
+                    Phase::Established,
+                    Some("10.0.20.200"),
+                    Some(ResetCause::NotTranslated),
+                ),
+                reset(Vantage::Source, Side::Client, Phase::Orphan, None, Some(ResetCause::ConntrackGone)),
+                reset(Vantage::Transit, Side::Server, Phase::Orphan, None, None),
             ]
         }
         Kind::Drop => {
