@@ -107,6 +107,7 @@ impl Sinks {
                         metrics.observe_handshake(attempt.vantage, us);
                     }
                 }
+                metrics.add_reason(&record.event, now);
                 tail.push(&record);
             }
             Output::Pair(update) => {

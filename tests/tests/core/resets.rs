@@ -37,6 +37,13 @@ fn check(scene: &Scene, record: &Value, expected: Origin<'_>) {
     }
 }
 
+/// Waits until so many resets are counted with a reason, or without where the kernel gives none.
+fn counted(scene: &Scene, (by, phase): (&str, &str), reason: &str, count: f64) {
+    let labels = [("by", by), ("phase", phase), ("reason", reason)];
+    let labels = if kernel_is_at_least(6, 10) { &labels[..] } else { &labels[..2] };
+    scene.agent.wait_metric("tcp_rst_total", labels, count).unwrap();
+}
+
 #[test]
 fn a_closed_port_has_no_socket() {
     let scene = Scene::new(&[]);
@@ -44,6 +51,7 @@ fn a_closed_port_has_no_socket() {
         connect(&scene.client.ns, to).unwrap_err();
         check(&scene, &scene.only_attempt(to), (Some("kernel_tcp"), Some("no_socket")));
     }
+    counted(&scene, ("server", "handshake"), "no_socket", 2.0);
     if kernel_is_at_least(6, 10) {
         let selected = scene.agent.flows("reason=NO_SOCKET").unwrap();
         assert_eq!(selected.len(), 2, "{selected:#?}");
@@ -68,6 +76,8 @@ fn a_close_with_a_linger_time_of_zero_is_told_from_others() {
     let by_client = |r: &Value| r["by"] == "client";
     let record = scene.agent.wait_flow("kind=reset", by_client).unwrap();
     check(&scene, &record, (Some("kernel_tcp"), Some("tcp_state")));
+    counted(&scene, ("server", "established"), "tcp_state", 2.0);
+    counted(&scene, ("client", "established"), "tcp_state", 1.0);
 }
 
 #[test]
@@ -96,6 +106,9 @@ fn a_firewalls_rst_is_not_from_the_kernels_tcp() {
         assert_eq!(record["outcome"], "refused", "{record}");
         check(&scene, &record, (Some("not_kernel_tcp"), None));
     }
+    let of_server = [("by", "server"), ("phase", "handshake")];
+    scene.agent.wait_metric("tcp_rst_total", &of_server, 2.0).unwrap();
+    scene.agent.wait_metric("tcp_rst_total", &[("reason", "no_socket")], 0.0).unwrap();
 }
 
 #[test]

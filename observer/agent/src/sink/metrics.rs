@@ -17,6 +17,7 @@ mod latent;
 mod outcomes;
 mod pairs;
 mod process;
+mod resets;
 mod series;
 mod single_label;
 mod spec;
@@ -37,7 +38,7 @@ use flow_model::flow::Vantage;
 use flow_model::input::{CheckStep, LostStage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
-use flow_model::record::{Endpoint, LagSince};
+use flow_model::record::{Endpoint, Event, LagSince};
 use flow_model::vip::{ClaimSource, Vip};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -50,6 +51,7 @@ use self::enforcement::EnforcementSeries;
 use self::handshakes::Handshakes;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
+use self::resets::Reason;
 use self::series::SeriesStore;
 use self::vips::VipSeries;
 use crate::sink::findings::FindingStore;
@@ -59,6 +61,9 @@ pub use catalogue::document;
 pub use config::MetricsConfig;
 pub use http::{HttpCounters, Refused};
 pub use text::Format;
+
+/// The probe by which the reasons of resets are known.
+const RESET_REASONS: &str = "reset_reasons";
 
 /// Holds everything that `/metrics` publishes.
 #[derive(Debug)]
@@ -130,6 +135,9 @@ impl Metrics {
 
     /// Publishes whether a probe is attached.
     pub fn set_probe_attached(&self, probe: &str, attached: bool) {
+        if probe == RESET_REASONS {
+            self.series.lock().set_has_reasons(attached);
+        }
         self.agent.set_probe_attached(probe, attached);
     }
 
@@ -179,6 +187,13 @@ impl Metrics {
     pub(super) fn add_pair(&self, update: &PairUpdate, now: Timestamp) {
         let key = update.pair.as_ref().map(|(pair, src, dst)| PairKey::new(src, dst, pair.vantage));
         self.series.lock().add(key, &update.counts, update.verdict, now);
+    }
+
+    /// Counts the reason of a reset, if the record tells one.
+    pub(super) fn add_reason(&self, event: &Event, now: Timestamp) {
+        if let Some(told) = Reason::of(event) {
+            self.series.lock().explain(told, now);
+        }
     }
 
     pub(super) fn add_drops(&self, update: DropUpdate, now: Timestamp) {

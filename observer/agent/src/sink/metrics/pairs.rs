@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
-use strum::{VariantArray, VariantNames};
+use strum::VariantNames;
 
 use crate::sink::metrics::labels::{PAIR, PairKey};
 use crate::sink::metrics::series::{Series, SeriesStore};
@@ -44,12 +44,17 @@ const RST: Spec = Spec {
         &[
             Label::one_of("by", <Side as VariantNames>::VARIANTS),
             Label::one_of("phase", <Phase as VariantNames>::VARIANTS),
+            Label::text(
+                "reason",
+                "the kernel's reason, such as `no_socket`; empty where it isn't known, see docs/RESETS.md",
+            ),
         ],
     ],
     unit: "packets",
-    changes: "with each RST, counted once per node. `orphan` is a connection whose SYN this node never saw, and which was \
-        not in the connection table when the agent started. Combinations that never occurred have no series.",
-    bound: "six series for each of `--max-series` pairs and for `_other`",
+    changes: "with each RST, counted once per node; half a second later where the kernel gives reasons and this one has none. \
+        `orphan` is a connection whose SYN this node never saw, and which was not in the connection table when the agent \
+        started. Combinations that never occurred have no series.",
+    bound: "six series, and six for each of the kernel's reasons that occurred, for each of `--max-series` pairs and for `_other`",
 };
 const ATTEMPTS: Spec = Spec {
     name: "connection_attempts",
@@ -125,11 +130,9 @@ fn syns(rows: &Rows, encoder: &mut DescriptorEncoder) -> fmt::Result {
 fn resets(rows: &Rows, encoder: &mut DescriptorEncoder) -> fmt::Result {
     let mut family = RST.encode(encoder)?;
     for (key, series) in rows {
-        for (side, phases) in <Side as VariantArray>::VARIANTS.iter().zip(series.rst) {
-            for (phase, count) in <Phase as VariantArray>::VARIANTS.iter().zip(phases) {
-                let more = [("by", side.as_str()), ("phase", phase.as_str())];
-                sample(&mut family, &(key, more), count.get())?;
-            }
+        for (side, phase, reason, count) in series.resets.published() {
+            let more = [("by", side.as_str()), ("phase", phase.as_str()), ("reason", reason)];
+            sample(&mut family, &(key, more), count)?;
         }
     }
     Ok(())

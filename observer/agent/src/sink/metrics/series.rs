@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::sink::metrics::config::MetricsConfig;
 use crate::sink::metrics::labels::{PairKey, WorkloadName};
 use crate::sink::metrics::outcomes::Outcomes;
+use crate::sink::metrics::resets::{Reason, Resets, Told};
 
 /// Interval between two searches for expired series.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
@@ -60,20 +61,17 @@ impl Monotone {
 pub(super) struct Series {
     pub(super) syn: Monotone,
     pub(super) syn_retransmits: Monotone,
-    /// `[Side][Phase]`.
-    pub(super) rst: [[Monotone; 3]; 2],
+    pub(super) resets: Resets,
     pub(super) outcomes: Outcomes,
     /// The drops, by reason.
     pub(super) drops: BTreeMap<ArcStr, u64>,
 }
 
 impl Series {
+    /// Adds all counts but those of resets.
     fn add(&mut self, counts: &Counts, verdict: Decision) {
         self.syn.add(counts.syn);
         self.syn_retransmits.add(counts.syn_retransmits);
-        for (to, from) in self.rst.iter_mut().flatten().zip(counts.rst.iter().flatten()) {
-            to.add(*from);
-        }
         self.outcomes.add(verdict, counts.outcomes);
     }
 }
@@ -94,6 +92,10 @@ pub(super) struct SeriesStore {
     /// `_other` is published once it holds something.
     other_used: bool,
     swept: Timestamp,
+    /// The reasons of resets that are not counted yet.
+    told: Told,
+    /// The kernel gives reasons, so that resets wait for theirs.
+    has_reasons: bool,
     max_series: usize,
     departed_grace: SignedDuration,
     idle: SignedDuration,
@@ -106,6 +108,8 @@ impl SeriesStore {
             other: Series::default(),
             other_used: false,
             swept: Timestamp::MIN,
+            told: Told::new(),
+            has_reasons: false,
             max_series: config.max_series,
             departed_grace: config.departed_grace,
             idle: config.idle,
@@ -116,7 +120,24 @@ impl SeriesStore {
     pub(super) fn add(&mut self, key: Option<PairKey>, counts: &Counts, verdict: Decision, now: Timestamp) {
         // What is taken back from a series that is not there was folded, or has expired with it.
         let may_open = !takes_back(counts);
-        self.at(key, may_open, now).add(counts, verdict);
+        let mut told = key.as_ref().map(|key| self.told.take(key, &counts.rst, now)).unwrap_or_default();
+        let series = self.at(key.clone(), may_open, now);
+        series.add(counts, verdict);
+        series.resets.add(&counts.rst, &mut told, now);
+        if let Some(key) = key {
+            self.told.put_back(&key, told, now);
+        }
+    }
+
+    /// Adds the reason of a reset that was counted, or will be.
+    pub(super) fn explain(&mut self, told: Reason, now: Timestamp) {
+        let series = self.slots.get_mut(&told.key).map(|slot| &mut slot.series.resets);
+        self.told.note(told, series, now);
+    }
+
+    /// Says whether the kernel gives the reasons of resets.
+    pub(super) fn set_has_reasons(&mut self, has_reasons: bool) {
+        self.has_reasons = has_reasons;
     }
 
     pub(super) fn add_drops(&mut self, key: Option<PairKey>, reason: ArcStr, count: u64, now: Timestamp) {
@@ -137,6 +158,10 @@ impl SeriesStore {
     /// Returns a copy of the series to publish at this time, in any order.
     pub(super) fn snapshot(&mut self, now: Timestamp) -> Vec<(PairKey, Series)> {
         self.sweep(now);
+        for slot in self.slots.values_mut() {
+            slot.series.resets.settle(now, !self.has_reasons);
+        }
+        self.other.resets.settle(now, true);
         let other = self.other_used.then(|| (PairKey::other(), self.other.clone()));
         self.slots.iter().map(|(key, slot)| (key.clone(), slot.series.clone())).chain(other).collect()
     }

@@ -9,7 +9,7 @@ use flow_model::vip::Claim;
 use strum::VariantArray;
 
 use super::*;
-use crate::sink::testing::{attempt, external, finding, host, pair, pod, resolved, service, vip};
+use crate::sink::testing::{attempt, external, finding, host, pair, pod, reset, resolved, service, vip};
 use crate::sink::{Shared, SinkConfig, Sinks};
 
 const HOSTILE: &str = "a\"b\\c\nd{e}=\u{e9}";
@@ -137,6 +137,35 @@ fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
     let lines: Vec<&str> = text.lines().filter(matching).collect();
     assert_eq!(lines.len(), 1, "{name} {labels:?} in\n{text}");
     lines[0].rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+/// The reason of a RST comes with its record, and its number with the kernel's counters.
+#[test]
+fn resets_have_the_reasons_that_records_tell() {
+    let (mut sinks, shared) = Sinks::new(&SinkConfig::new("node1".into()));
+    shared.metrics.set_probe_attached("reset_reasons", true);
+    let (src, dst) = (pod("web", "front-5d-1"), pod("data", "db-0"));
+    let mut record = reset(0, src.clone(), dst.clone());
+    let Event::Reset(told) = &mut record.event else { panic!("{record:?}") };
+    told.origin.reason = Some("tcp_abort_on_close".into());
+    let counts = Counts { rst: [[0; 3], [0, 0, 3]], ..Counts::default() };
+    sinks.emit(Output::Record(record), Timestamp::now());
+    sinks.emit(Output::Pair(pair(src, dst, counts)), Timestamp::now());
+    let scraped = || {
+        let text = shared.metrics.encode(Format::Text).unwrap();
+        let of_resets = text.lines().filter(|line| line.starts_with("flow_observer_tcp_rst_total{"));
+        of_resets.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (told, rest) = (r#"phase="orphan",reason="tcp_abort_on_close"} 1"#, r#"phase="orphan",reason=""} 2"#);
+    let first = scraped();
+    assert!(first.iter().any(|line| line.ends_with(told)), "{first:?}");
+    // No reason can come any more.
+    shared.metrics.set_probe_attached("reset_reasons", false);
+    let then = scraped();
+    assert!(
+        then.len() == 2 && [told, rest].iter().all(|end| then.iter().any(|line| line.ends_with(end))),
+        "{then:?}"
+    );
 }
 
 #[test]
