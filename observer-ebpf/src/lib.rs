@@ -6,6 +6,7 @@
 #![cfg_attr(target_arch = "bpf", no_std)]
 
 mod decode;
+mod listeners;
 mod maps;
 mod netns;
 mod record;
@@ -13,6 +14,7 @@ mod resets;
 mod values;
 
 pub use decode::DecodeError;
+pub use listeners::ListenerLayout;
 pub use maps::{
     ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, ResetReason,
     TransitReset, VipValue, is_reply, mark, place,

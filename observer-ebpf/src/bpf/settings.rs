@@ -1,21 +1,31 @@
 //! Read-only globals that userspace sets before it loads the programs.
+//!
+//! Each is marked `#[used]`. The compiler would otherwise merge it with an ordinary constant of the same bytes, which are
+//! zeros here, and what uses that constant would read the setting (`ConstantMerge` in
+//! <https://github.com/llvm/llvm-project/blob/main/llvm/lib/Transforms/IPO/ConstantMerge.cpp>).
 
-use observer_abi::{NamespaceLayout, REASON_BITS, ResetLayout};
+use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout};
 
 /// Byte offset of `head` in `struct sk_buff`, from BTF; so are the two that follow.
+#[used]
 #[unsafe(no_mangle)]
 static SKB_HEAD: u32 = 0;
+#[used]
 #[unsafe(no_mangle)]
 static SKB_NETWORK_HEADER: u32 = 0;
+#[used]
 #[unsafe(no_mangle)]
 static SKB_PROTOCOL: u32 = 0;
 /// Position of the reason among `kfree_skb`'s arguments; 0 where the kernel gives none.
+#[used]
 #[unsafe(no_mangle)]
 static REASON_ARG: u32 = 0;
 /// Position of the receiving socket among `kfree_skb`'s arguments; 0 where the kernel passes none.
+#[used]
 #[unsafe(no_mangle)]
 static SOCKET_ARG: u32 = 0;
 /// Offsets that lead from a packet to its network namespace.
+#[used]
 #[unsafe(no_mangle)]
 static NAMESPACES: NamespaceLayout = NamespaceLayout {
     own: 0,
@@ -34,10 +44,16 @@ static NAMESPACES: NamespaceLayout = NamespaceLayout {
     dev_private: 0,
 };
 /// Offsets in what a RST is sent for.
+#[used]
 #[unsafe(no_mangle)]
 static RESET_LAYOUT: ResetLayout =
     ResetLayout { rcv_nxt: 0, snd_nxt: 0, snd_una: 0, snd_wnd: 0, head: 0, transport_header: 0, len: 0 };
+/// Offsets in a listening socket; 0 where they are not known.
+#[used]
+#[unsafe(no_mangle)]
+static LISTENER_LAYOUT: ListenerLayout = ListenerLayout { waiting: 0, backlog: 0 };
 /// Set of the reasons that mean that a packet was lost.
+#[used]
 #[unsafe(no_mangle)]
 static REASONS: [u64; REASON_BITS / 64] = [0; REASON_BITS / 64];
 
@@ -80,6 +96,10 @@ layout! {
 layout! {
     resets of RESET_LAYOUT:
     rcv_nxt snd_nxt snd_una snd_wnd head transport_header len
+}
+layout! {
+    listeners of LISTENER_LAYOUT:
+    waiting backlog
 }
 
 /// Is true when a drop for this reason lost a packet. Reasons past the set are a subsystem's and always do.

@@ -73,6 +73,13 @@ static HANDSHAKES: HashMap<u32, Handshakes> = HashMap::with_max_entries(iface::M
 /// Role of each interface that has one, by ifindex.
 #[map]
 static IFACES: HashMap<u32, u8> = HashMap::with_max_entries(iface::MAX, BPF_F_NO_PREALLOC);
+/// The kernel's number of the network namespace behind a pod's interface, by ifindex.
+#[map]
+static NAMESPACE_IDS: HashMap<u32, u32> = HashMap::with_max_entries(iface::MAX, BPF_F_NO_PREALLOC);
+/// The attempts a SYN of which entered a pod while the server's accept queue was full, with the backlog. Userspace looks up
+/// those that got no answer.
+#[map]
+static FULL_QUEUES: LruHashMap<ConnKey, u32> = LruHashMap::with_max_entries(4_096, 0);
 /// The known VIPs. Only userspace makes entries, so that no claim can take memory.
 #[map]
 pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(MAX_VIPS, BPF_F_NO_PREALLOC);
@@ -210,6 +217,19 @@ pub(super) fn count_handshake(ifindex: u32, packet: Handshake) {
 pub(super) fn role(ifindex: u32) -> u8 {
     // SAFETY: the value is one byte, which is read whole.
     unsafe { IFACES.get(&ifindex) }.copied().unwrap_or(iface::UNKNOWN)
+}
+
+/// Returns the number of the namespace behind an interface.
+#[inline(always)]
+pub(super) fn namespace_id(ifindex: u32) -> Option<u32> {
+    // SAFETY: the value is one word, which is read whole.
+    unsafe { NAMESPACE_IDS.get(&ifindex) }.copied()
+}
+
+/// Notes that an accept queue with this backlog was full for an attempt's SYN.
+#[inline(always)]
+pub(super) fn note_full_queue(key: &ConnKey, backlog: u32) {
+    let _ = FULL_QUEUES.insert(key, &backlog, ANY);
 }
 
 /// Makes an entry for a handshake that begins.

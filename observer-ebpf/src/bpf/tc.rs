@@ -3,7 +3,7 @@
 //!
 //! Every path returns `TC_ACT_UNSPEC`: any other verdict would end the chain for the programs behind us.
 
-use aya_ebpf::bindings::TC_ACT_UNSPEC;
+use aya_ebpf::bindings::{__sk_buff, TC_ACT_UNSPEC};
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use observer_abi::hook;
@@ -13,7 +13,7 @@ use super::packet::{
     IPPROTO_ICMPV6, IPPROTO_TCP, Ip, RST, SYN, Tcp,
 };
 use super::segment::{Segment, Sighting};
-use super::{announce, handshakes, icmp, reset, segment, tracker};
+use super::{announce, handshakes, icmp, listeners, reset, segment, tracker};
 
 const ICMP_DEST_UNREACH: u8 = 3;
 const ICMPV6_DEST_UNREACH: u8 = 1;
@@ -114,17 +114,20 @@ fn follow(ctx: &TcContext, hook: u8, ethernet: bool) -> i32 {
     let found = parse(ctx, ethernet, &mut ip, &mut tcp);
     let skb = ctx.skb.skb;
     match found {
-        Found::Tcp => segment(&Segment {
-            hook,
-            // SAFETY: the context is valid for the program's run.
-            place: observer_abi::place(unsafe { (*skb).ifindex }, hook),
-            sighting: Sighting::of(skb, hook),
-            // SAFETY: the context is valid for the program's run.
-            ingress: unsafe { (*skb).ingress_ifindex },
-            foreign: segment::is_foreign(skb, hook, ethernet),
-            ip: &ip,
-            tcp: &tcp,
-        }),
+        Found::Tcp => segment(
+            skb,
+            &Segment {
+                hook,
+                // SAFETY: the context is valid for the program's run.
+                place: observer_abi::place(unsafe { (*skb).ifindex }, hook),
+                sighting: Sighting::of(skb, hook),
+                // SAFETY: the context is valid for the program's run.
+                ingress: unsafe { (*skb).ingress_ifindex },
+                foreign: segment::is_foreign(skb, hook, ethernet),
+                ip: &ip,
+                tcp: &tcp,
+            },
+        ),
         Found::Icmp if announces(hook, ethernet) && announce::advertisement(skb, ip.header, hook) => {}
         Found::Icmp if segment::is_foreign(skb, hook, ethernet) => {}
         Found::Icmp => icmp::error(skb, &ip),
@@ -176,11 +179,12 @@ fn parse(ctx: &TcContext, ethernet: bool, ip: &mut Ip, tcp: &mut Tcp) -> Found {
 }
 
 #[inline(always)]
-fn segment(seen: &Segment<'_>) {
+fn segment(skb: *mut __sk_buff, seen: &Segment<'_>) {
     let flags = seen.tcp.flags;
     if flags & RST != 0 {
         reset::rst(seen);
     } else if flags & (SYN | ACK) == SYN {
+        listeners::syn(skb, seen);
         tracker::syn(seen);
         handshakes::syn(seen);
     } else if flags & SYN != 0 {

@@ -2,7 +2,8 @@
 //! what the maps and the ring hold into inputs of the engine.
 #![expect(clippy::module_name_repetitions, reason = "`Probes` is the name of the thing")]
 
-pub mod attach;
+pub mod accept_queues;
+mod attach;
 mod batch;
 pub mod btf;
 mod bypass;

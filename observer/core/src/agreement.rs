@@ -17,6 +17,8 @@ pub(super) enum End {
     Firewall(ArcStr),
     /// A drop while the node's table of tracked connections was full.
     TableFull,
+    /// A drop while the server's accept queue was full.
+    QueueFull,
     /// An ICMP error of routing.
     Unreachable(ArcStr),
     Silence,
@@ -53,9 +55,8 @@ pub(super) fn agreement(attempt: &Attempt, backends: Option<Backends>) -> Agreem
         }
         (Decision::Allow, End::Silence) => Agreement::MayContradict,
         // A RST may come from a server that does not listen, also where the policies refuse the connection.
-        (_, End::Reset | End::TableFull | End::Unreachable(_)) | (Decision::Allow, End::Firewall(_)) => {
-            Agreement::Nothing
-        }
+        (_, End::Reset | End::TableFull | End::QueueFull | End::Unreachable(_))
+        | (Decision::Allow, End::Firewall(_)) => Agreement::Nothing,
     }
 }
 
@@ -71,6 +72,7 @@ pub(super) fn end(attempt: &Attempt) -> End {
     match (attempt.outcome, netfilter) {
         (Outcome::Established, _) => End::Established,
         (Outcome::Unanswered, _) if attempt.cause == Some(LossCause::ConntrackFull) => End::TableFull,
+        (Outcome::Unanswered, _) if attempt.cause == Some(LossCause::AcceptQueueFull) => End::QueueFull,
         (Outcome::Rejected, Some(reason)) => End::Firewall(signal().unwrap_or_else(|| reason.clone())),
         (Outcome::Refused | Outcome::Unanswered, Some(reason)) => End::Firewall(reason.clone()),
         (Outcome::Refused, None) => End::Reset,

@@ -81,6 +81,10 @@ pub struct AttemptSeen {
     /// The address that the server sees instead of the client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masqueraded: Option<IpAddr>,
+    /// The backlog of the server's listening socket, if more connections than that waited to be accepted when a SYN
+    /// reached the server's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_backlog: Option<u32>,
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,

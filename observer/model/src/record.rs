@@ -120,9 +120,13 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub drop_reason: Option<ArcStr>,
-    /// The cause of the drop, where the kernel's counters tell it. docs/FINDINGS.md has the list.
+    /// The cause of the loss of its SYN, where the kernel tells it. docs/FINDINGS.md has the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<LossCause>,
+    /// With the cause `accept_queue_full`: the backlog of the server's listening socket. More connections waited to be
+    /// accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_backlog: Option<u32>,
     /// What the enforcer of the policies reported about a SYN of an attempt that failed. Its log is rate-limited, so its
     /// absence proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,7 +155,7 @@ pub struct Attempt {
     pub verdict: Option<Arc<FlowVerdict>>,
 }
 
-/// The causes of a lost packet that the kernel's counters tell.
+/// The causes of a lost packet that the kernel tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +163,8 @@ pub struct Attempt {
 pub enum LossCause {
     /// The node's table of tracked connections was full.
     ConntrackFull,
+    /// Too many connections waited for the server to accept them.
+    AcceptQueueFull,
 }
 
 /// A statement of the enforcer about an attempt, in its own log.

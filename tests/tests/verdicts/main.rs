@@ -1,6 +1,7 @@
 //! Policies for real connections, the kernel's behaviour, and the agent's conclusions from both.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
+mod accept_queue;
 mod balanced;
 mod commands;
 mod denied;

@@ -34,6 +34,8 @@ pub(super) struct LinkMessage {
     /// The veth's other end, in whichever namespace.
     pub(super) peer: Option<u32>,
     pub(super) peer_elsewhere: bool,
+    /// The kernel's number of the namespace where the other end is, if it has one here.
+    pub(super) namespace: Option<u32>,
     pub(super) address: Vec<u8>,
     /// The interface that a VXLAN device sends its packets by, where it is bound to one.
     pub(super) underlay: Option<u32>,
@@ -60,7 +62,10 @@ impl LinkMessage {
                 IFLA_ADDRESS => link.address = value.to_vec(),
                 IFLA_MASTER => link.master = u32_at(value, 0).filter(|&master| master != 0),
                 IFLA_LINK => link.peer = u32_at(value, 0).filter(|&peer| peer != 0),
-                IFLA_LINK_NETNSID => link.peer_elsewhere = true,
+                IFLA_LINK_NETNSID => {
+                    link.peer_elsewhere = true;
+                    link.namespace = u32_at(value, 0).filter(|&id| i32::try_from(id).is_ok());
+                }
                 IFLA_LINKINFO => link.info(value),
                 _ => {}
             }

@@ -61,6 +61,7 @@ pub(super) enum Position {
 pub struct Attacher {
     ebpf: Ebpf,
     ifaces: KernelMap<MapData, u32, u8>,
+    namespaces: KernelMap<MapData, u32, u32>,
     mode: AttachMode,
     attached: HashMap<u32, Attached>,
     pod_links: BTreeSet<u32>,
@@ -70,7 +71,9 @@ pub struct Attacher {
 impl Attacher {
     pub(super) fn new(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
         let ifaces = maps::hash(&mut ebpf, "IFACES")?;
-        Ok(Self { ebpf, ifaces, mode, attached: HashMap::new(), pod_links: BTreeSet::new(), warned: false })
+        let namespaces = maps::hash(&mut ebpf, "NAMESPACE_IDS")?;
+        let (attached, pod_links) = (HashMap::new(), BTreeSet::new());
+        Ok(Self { ebpf, ifaces, namespaces, mode, attached, pod_links, warned: false })
     }
 
     /// Handles a new or changed link. Its role decides whether and which programs are attached.
@@ -87,6 +90,7 @@ impl Attacher {
             Role::Other => iface::UNKNOWN,
         };
         self.mark(link.ifindex, role);
+        self.set_namespace(link.ifindex, link.namespace);
         if let Some(known) = self.attached.get_mut(&link.ifindex) {
             let same = known.link.role == link.role && known.link.ethernet == link.ethernet;
             known.link = link.clone();
@@ -109,6 +113,7 @@ impl Attacher {
     /// Handles a link that has gone. The kernel has removed the programs with it.
     pub fn gone(&mut self, ifindex: u32) {
         self.mark(ifindex, iface::UNKNOWN);
+        self.set_namespace(ifindex, None);
         if let Some(gone) = self.attached.remove(&ifindex) {
             debug!(interface = gone.link.name, "interface gone");
         }
@@ -163,6 +168,17 @@ impl Attacher {
         };
         if let Err(error) = set {
             warn!(ifindex, %error, "the role of an interface could not be set");
+        }
+    }
+
+    /// Sets the network namespace behind a pod's interface, in which the programs look up its sockets.
+    fn set_namespace(&mut self, ifindex: u32, namespace: Option<u32>) {
+        let set = match namespace {
+            Some(id) => self.namespaces.insert(ifindex, id, 0),
+            None => self.namespaces.remove(&ifindex),
+        };
+        if let Err(error) = set.or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) }) {
+            warn!(ifindex, %error, "full accept queues behind an interface are not noticed");
         }
     }
 

@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use observer_abi::{NamespaceLayout, ResetLayout};
+use observer_abi::{ListenerLayout, NamespaceLayout, ResetLayout};
 
 pub use self::error::{BtfError, Missing};
 use self::walker::{Btf, Kind, Type};
 
 mod error;
+mod listeners;
 mod namespaces;
 mod resets;
 #[cfg(test)]
@@ -40,6 +41,8 @@ pub struct KernelTypes {
     pub subsystems: BTreeMap<u32, String>,
     /// What the probe of sent resets reads, or what is missing of it; before 6.10 the tracepoint's reason is.
     pub resets: Result<ResetLayout, Missing>,
+    /// Offsets in a listening socket, or what is missing of it.
+    pub listeners: Result<ListenerLayout, Missing>,
     /// Names of `enum sk_rst_reason` by value, in lower case without `SK_RST_REASON_`; empty before 6.10.
     pub reset_reasons: BTreeMap<u32, String>,
 }
@@ -97,6 +100,7 @@ impl KernelTypes {
             drop_reasons: names(&btf, "skb_drop_reason", &["SKB_DROP_REASON_", "SKB_"]),
             subsystems: names(&btf, "skb_drop_reason_subsys", &["SKB_DROP_REASON_SUBSYS_"]),
             resets: resets::layout(&btf),
+            listeners: listeners::layout(&btf),
             reset_reasons: resets::names(&btf),
         })
     }

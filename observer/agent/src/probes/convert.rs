@@ -105,6 +105,7 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
         isn: a.isn,
         drop_reason: reasons.recorded(a.drop_reason),
         masqueraded: None,
+        accept_backlog: None,
         origin: RstOrigin::default(),
     }
 }

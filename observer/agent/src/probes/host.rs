@@ -36,6 +36,7 @@ pub fn checks() -> Vec<Check> {
         bpf::btf(&types),
         bpf::namespaces(&types),
         bpf::reset_reasons(&types),
+        bpf::accept_queues(&types),
         bpf::classifiers(),
         bpf::attach(version.as_ref()),
         bpf::ring_buffer(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aya::maps::RingBuf;
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
-use observer_abi::{NamespaceLayout, REASON_BITS, ResetLayout};
+use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout};
 use parking_lot::Mutex;
+use tracing::warn;
 
 use crate::probes::btf::KernelTypes;
 use crate::probes::claims::Claims;
@@ -44,6 +45,8 @@ pub struct Loaded {
     pub(super) flows: Arc<Mutex<Flows>>,
     /// Is an error with the reason when the drop probe can't be attached.
     pub(super) drops: Result<(), String>,
+    /// Whether full accept queues are seen; `None` where the kernel's types are not known.
+    pub(super) accept_queues: Option<bool>,
     /// The kernel's types, or the reason why they are not known.
     pub(super) types: Result<Arc<KernelTypes>, String>,
 }
@@ -56,10 +59,11 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     let types = types.map(Arc::new);
     let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(Arc::clone(types)));
     let namespaces = types.as_ref().map_err(String::clone).and_then(|types| namespaces::layout(types));
-    let mut ebpf = object(settings, types.as_deref().ok(), namespaces.clone().unwrap_or_default(), &reasons)?;
-    for name in Classifier::ALL.map(Classifier::name) {
-        classifier::program(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
-    }
+    let verified = |listeners| {
+        let known = (types.as_deref().ok(), namespaces.clone().unwrap_or_default(), listeners);
+        classifiers(object(settings, known, &reasons)?)
+    };
+    let (mut ebpf, accept_queues) = with_listeners(&types, verified)?;
     // Without the layout it could not tell this node's drops from those of others on the same kernel.
     let drops = namespaces.and_then(|_| drops::load(&mut ebpf).map_err(|error| error.to_string()));
     // The ring is opened before anything is attached, so that the first events have a reader.
@@ -69,7 +73,7 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     if settings.log_level > 0 {
         kernel_log::forward(&mut ebpf);
     }
-    Ok(Loaded { ebpf, reader, reasons, flows, drops, types })
+    Ok(Loaded { ebpf, reader, reasons, flows, drops, accept_queues, types })
 }
 
 impl Loaded {
@@ -93,10 +97,35 @@ impl Loaded {
     }
 }
 
+/// Has the classifiers verified, with the look at listening sockets where the kernel's types are known. A kernel that refuses
+/// them with it gets them without.
+fn with_listeners(
+    types: &Result<Arc<KernelTypes>, String>,
+    verified: impl Fn(ListenerLayout) -> Result<Ebpf, ProbeError>,
+) -> Result<(Ebpf, Option<bool>), ProbeError> {
+    let Some(layout) = types.as_ref().ok().and_then(|types| types.listeners.ok()) else {
+        return Ok((verified(ListenerLayout::default())?, None));
+    };
+    match verified(layout) {
+        Ok(ebpf) => Ok((ebpf, Some(true))),
+        Err(error) => {
+            let ebpf = verified(ListenerLayout::default())?;
+            warn!(%error, "full accept queues of servers are not noticed: the kernel refuses the look at listening sockets");
+            Ok((ebpf, Some(false)))
+        }
+    }
+}
+
+fn classifiers(mut ebpf: Ebpf) -> Result<Ebpf, ProbeError> {
+    for name in Classifier::ALL.map(Classifier::name) {
+        classifier::program(&mut ebpf, name)?.load().map_err(ProbeError::program(name))?;
+    }
+    Ok(ebpf)
+}
+
 fn object(
     settings: &Settings,
-    types: Option<&KernelTypes>,
-    namespaces: NamespaceLayout,
+    (types, namespaces, listeners): (Option<&KernelTypes>, NamespaceLayout, ListenerLayout),
     reasons: &Reasons,
 ) -> Result<Ebpf, ProbeError> {
     let (head, network, protocol) =
@@ -118,6 +147,7 @@ fn object(
         .override_global("NAMESPACES", &namespaces, true)
         .override_global("REASONS", &interest, true)
         .override_global("RESET_LAYOUT", &resets, true)
+        .override_global("LISTENER_LAYOUT", &listeners, true)
         .override_global(aya_log::LEVEL, &settings.log_level, false)
         .map_max_entries("PAIRS_0", settings.pair_entries)
         .map_max_entries("PAIRS_1", settings.pair_entries)

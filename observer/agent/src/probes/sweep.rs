@@ -9,6 +9,7 @@ use flow_model::input::{Input, LostStage};
 use observer_abi::{self as abi, ConnKey, ConnValue};
 use parking_lot::Mutex;
 
+use crate::probes::accept_queues::AcceptQueues;
 use crate::probes::batch::Batches;
 use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::error::ProbeError;
@@ -27,6 +28,7 @@ const MAX_REPORTS: usize = 1_000;
 pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
     ended: HashMap<MapData, ConnKey, ConnValue>,
+    accept_queues: AcceptQueues,
     all: Batches,
     flows: Arc<Mutex<Flows>>,
     turnover: Turnover,
@@ -88,7 +90,8 @@ impl Sweep {
         let all = Batches::of(&map).map_err(ProbeError::system("the handshake map"))?;
         let conns = HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?;
         let (ended, turnover) = (maps::hash(ebpf, "ENDED")?, Turnover::new(ebpf)?);
-        Ok(Self { conns, ended, all, flows, turnover, faults: Faults::default(), entries: 0 })
+        let accept_queues = AcceptQueues::new(ebpf)?;
+        Ok(Self { conns, ended, accept_queues, all, flows, turnover, faults: Faults::default(), entries: 0 })
     }
 
     /// Returns the attempts that ended without a packet since the last sweep, their counts, and how many handshakes and
@@ -102,10 +105,15 @@ impl Sweep {
         let lost = self.turnover.lost(begun, entries.len())?;
         let over: Vec<_> = entries.into_iter().filter(|(_, conn)| is_over(conn, now_ns)).collect();
         let over: Vec<_> = over.into_iter().filter(|(key, conn)| self.end(key, conn)).collect();
+        let accept_queues = &self.accept_queues;
         let attempts =
             over.iter().filter(|(_, conn)| conn.flags & ConnValue::FOREIGN == 0).map(|(key, conn)| {
                 let how = outcome(conn);
-                (counts(how), convert::ended(key, conn, how, now_ns, clock, reasons))
+                let mut ended = convert::ended(key, conn, how, now_ns, clock, reasons);
+                if let Ok((_, input)) = &mut ended {
+                    accept_queues.complete(key, conn, input);
+                }
+                (counts(how), ended)
             });
         let mut inputs = convert::once(attempts, &mut self.faults);
         let untold = limit(&mut inputs);

@@ -44,6 +44,9 @@ pub fn spawn(
 ) -> Result<(), ProbeError> {
     let mut collector = Collector::new(&mut loaded)?;
     let bypasses = Bypasses::new(&mut loaded.ebpf)?;
+    if let Some(works) = loaded.accept_queues {
+        (hooks.attached)("accept_queues", works);
+    }
     if let Some(reasons) = reset_reasons(&mut loaded, &hooks)? {
         collector.explain_resets(Arc::clone(&reasons));
         loaded.reader.hold_resets(HeldResets::new(reasons));

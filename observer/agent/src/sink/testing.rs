@@ -51,6 +51,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
         icmp_code: None,
         drop_reason: None,
         cause: None,
+        accept_backlog: None,
         enforcer: None,
         enforcer_policy: None,
         enforcement_lag: None,

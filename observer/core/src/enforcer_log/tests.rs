@@ -32,6 +32,7 @@ fn attempt(ms: i64, sport: u16, life_ms: u64, outcome: Outcome) -> AttemptSeen {
         isn: 7,
         drop_reason: None,
         masqueraded: None,
+        accept_backlog: None,
         origin: RstOrigin::default(),
     }
 }

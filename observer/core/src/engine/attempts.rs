@@ -8,7 +8,7 @@ use flow_model::finding::Cause;
 use flow_model::flow::Outcome;
 use flow_model::input::{AttemptSeen, LoggedSyn};
 use flow_model::inventory::Probe;
-use flow_model::record::{Attempt, EnforcerStatement, Event, FlowVerdict};
+use flow_model::record::{Attempt, EnforcerStatement, Event, FlowVerdict, LossCause};
 use jiff::Timestamp;
 
 use crate::enforcer_log::Logged;
@@ -68,8 +68,9 @@ impl Engine {
         let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
         self.recent.remember(&seen.tuple, decision, seen.time);
         let logged = self.enforcer_log.take(seen);
-        let mut attempt =
-            Attempt { cause: self.table_full.cause(seen), ..named(seen, &resolved, verdict, logged) };
+        let cause = self.table_full.cause(seen).or_else(|| accept_queue_full(seen));
+        let accept_backlog = seen.accept_backlog.filter(|_| cause == Some(LossCause::AcceptQueueFull));
+        let mut attempt = Attempt { cause, accept_backlog, ..named(seen, &resolved, verdict, logged) };
         let backends = backends(&resolved);
         let near =
             Surroundings { node: &self.node, identity: &self.identity, history: &self.history, backends };
@@ -118,6 +119,13 @@ impl Engine {
     }
 }
 
+/// Returns the cause of an attempt without an answer whose SYN met a full accept queue. One that was dropped elsewhere, by a
+/// firewall in the pod, did not come so far.
+fn accept_queue_full(seen: &AttemptSeen) -> Option<LossCause> {
+    let is_lost = seen.outcome == Outcome::Unanswered && seen.drop_reason.is_none();
+    seen.accept_backlog.filter(|_| is_lost).map(|_| LossCause::AcceptQueueFull)
+}
+
 /// Makes the record of an attempt.
 fn named(
     seen: &AttemptSeen,
@@ -133,6 +141,7 @@ fn named(
         icmp_code: seen.icmp.map(|(_, code)| code),
         drop_reason: seen.drop_reason.clone(),
         cause: None,
+        accept_backlog: None,
         enforcer: logged.as_ref().map(|_| EnforcerStatement::Logged),
         enforcer_policy: logged.and_then(|logged| logged.policy),
         enforcement_lag: None,

@@ -1,3 +1,4 @@
+mod accept_queue;
 mod blind_spots;
 mod checks;
 mod enforcement;
@@ -99,6 +100,7 @@ fn rejected(ms: i64) -> Input {
         drop_reason: None,
         origin: RstOrigin::default(),
         masqueraded: None,
+        accept_backlog: None,
     })
 }
 

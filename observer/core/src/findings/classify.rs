@@ -37,6 +37,8 @@ pub(super) fn read(facts: &AttemptFacts<'_>, node: &str) -> Reading {
         (End::Established, Decision::Deny) if facts.settling => return Reading::Early,
         (End::Established, Decision::Deny) => (EnforcementMismatch, Severity::Warning, sentences.connected()),
         (End::Established, _) => return Reading::Success,
+        // It reached the listening socket, so no policy stopped it.
+        (End::QueueFull, _) => (Unanswered, Severity::Warning, sentences.accept_queue_full()),
         (_, Decision::Deny) => (PolicyDenied, Severity::Warning, sentences.denied()),
         (End::Reset | End::Firewall(_), _) if has_no_backend(attempt, facts.backends, &end) => {
             (ServiceRefused, Severity::Warning, sentences.no_backend())

@@ -89,6 +89,15 @@ impl<'a> AttemptSentences<'a> {
         ))
     }
 
+    pub(super) fn accept_queue_full(&self) -> String {
+        let backlog =
+            self.attempt.accept_backlog.map(|n| format!(": {n} connections may wait, and more did"));
+        self.cannot_reach(&format!(
+            "SYNs get no answer; the server's accept queue was full{}; it accepts connections too slowly",
+            backlog.unwrap_or_default()
+        ))
+    }
+
     pub(super) fn unreachable(&self, signal: &str) -> String {
         let what = match signal {
             "icmp-host-unreachable" | "icmp6-addr-unreachable" => "host unreachable",

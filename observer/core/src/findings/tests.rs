@@ -85,6 +85,7 @@ fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attemp
         icmp_code: None,
         drop_reason: None,
         cause: None,
+        accept_backlog: None,
         enforcer: None,
         enforcer_policy: None,
         enforcement_lag: None,

@@ -234,6 +234,7 @@ fn input() -> impl Strategy<Value = Input> {
                 isn,
                 drop_reason,
                 masqueraded: None,
+                accept_backlog: None,
                 origin: origin(isn % 3 == 0),
             })
         },

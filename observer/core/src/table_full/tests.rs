@@ -28,6 +28,7 @@ fn attempt(start: i64, end: i64) -> AttemptSeen {
         isn: 7,
         drop_reason: Some("NETFILTER_DROP".into()),
         masqueraded: None,
+        accept_backlog: None,
         origin: RstOrigin::default(),
     }
 }

@@ -91,6 +91,8 @@ pub struct Link {
     /// Is true when frames start with an Ethernet header. Otherwise (tun, PPP, WireGuard, IP tunnels) they start with
     /// the IP header.
     pub ethernet: bool,
+    /// The kernel's number of the network namespace of the pod behind it.
+    pub namespace: Option<u32>,
     /// The bridge, bond or VRF it is a port of.
     pub master: Option<u32>,
     /// Is true for a bridge.

@@ -124,6 +124,7 @@ impl LinkTable {
             because,
             was_uplink: was_uplink || role == Role::Uplink,
             ethernet: raw.has_ethernet_header(),
+            namespace: raw.namespace.filter(|_| role == Role::Pod),
             master: raw.master,
             bridge: raw.kind == "bridge",
             bridge_port: raw.master.is_some_and(|master| bridges.contains(&master)),

@@ -11,6 +11,7 @@ pub(crate) fn types() -> KernelTypes {
         drop_reasons: BTreeMap::new(),
         subsystems: BTreeMap::new(),
         resets: Err(Missing("tracepoint tcp_send_reset")),
+        listeners: Err(Missing("struct sock")),
         reset_reasons: BTreeMap::new(),
     }
 }

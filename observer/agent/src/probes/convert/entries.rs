@@ -52,6 +52,7 @@ pub(in crate::probes) fn ended(
         isn: key.isn,
         drop_reason: reasons.recorded(conn.drop_reason),
         masqueraded: None,
+        accept_backlog: None,
         origin: RstOrigin::default(),
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))

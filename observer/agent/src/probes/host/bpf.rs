@@ -5,11 +5,14 @@ use std::io;
 
 use aya::maps::MapType;
 use aya::programs::{ProgramType, SchedClassifier, TcAttachType, tc};
+use aya::sys::{BpfHelper, is_helper_supported};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-use crate::probes::btf::{BtfError, KernelTypes, VMLINUX};
-use crate::probes::host::check::{ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RESETS, RING, TRACEPOINTS};
+use crate::probes::btf::{BtfError, KernelTypes, Missing, VMLINUX};
+use crate::probes::host::check::{
+    ACCEPT_QUEUES, ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RESETS, RING, TRACEPOINTS,
+};
 use crate::probes::host::kernel::{Version, version};
 
 const RUN_PRIVILEGED: &str = "run as root, or with CAP_BPF and CAP_NET_ADMIN, to check it";
@@ -124,11 +127,7 @@ pub(super) fn btf(types: &Result<KernelTypes, BtfError>) -> Check {
 /// Checks whether the drop probe can find out whose namespace a packet was in, and names the namespaces that it covers. The
 /// interfaces of the others have no end in the node's namespace, so the node can't tell that they are its pods'.
 pub(super) fn namespaces(types: &Result<KernelTypes, BtfError>) -> Check {
-    let found = match types {
-        Ok(types) => types.namespaces.map_err(|missing| missing.to_string()),
-        Err(_) => Err("not known without BTF".to_owned()),
-    };
-    match found {
+    match looked_up(types, |types| types.namespaces) {
         Ok(_) => {
             let covered = "the node's own, and those of pods with a veth or netkit; drops in others (macvlan, ipvlan, \
                            SR-IOV, a namespace inside a pod) are only counted, in drops_unattributed_total";
@@ -144,17 +143,38 @@ pub(super) fn namespaces(types: &Result<KernelTypes, BtfError>) -> Check {
 
 /// Checks whether TCP says why it sends a RST.
 pub(super) fn reset_reasons(types: &Result<KernelTypes, BtfError>) -> Check {
-    let found = match types {
-        Ok(types) => types.resets.map(|_| types.reset_reasons.len()).map_err(|missing| missing.to_string()),
-        Err(_) => Err("not known without BTF".to_owned()),
-    };
-    match found {
+    match looked_up(types, |types| types.resets.map(|_| types.reset_reasons.len())) {
         Ok(count) => Check::ok(RESETS, format!("{count} reasons")),
         Err(why) => {
             let advice =
                 "resets are reported without `reason` and `sent_by`: the kernel gives no reasons before 6.10";
             Check::warn(RESETS, why, advice)
         }
+    }
+}
+
+/// Checks whether the classifiers can look at the listening sockets of servers.
+pub(super) fn accept_queues(types: &Result<KernelTypes, BtfError>) -> Check {
+    let advice = "a SYN that is lost because a server's accept queue is full has no `cause`";
+    if let Err(why) = looked_up(types, |types| types.listeners) {
+        return Check::warn(ACCEPT_QUEUES, why, advice);
+    }
+    let helper = is_helper_supported(ProgramType::SchedClassifier, BpfHelper::BPF_FUNC_skc_to_tcp_sock);
+    match supported(helper) {
+        Ok(true) => Check::ok(ACCEPT_QUEUES, "full ones are told"),
+        Ok(false) => Check::warn(ACCEPT_QUEUES, "classifiers can't look at sockets", advice),
+        Err(errno) => Check::warn(ACCEPT_QUEUES, format!("not checked: {errno}"), RUN_PRIVILEGED),
+    }
+}
+
+/// Returns what was found in the kernel's types, or the reason why it is not known.
+fn looked_up<T>(
+    types: &Result<KernelTypes, BtfError>,
+    found: impl FnOnce(&KernelTypes) -> Result<T, Missing>,
+) -> Result<T, String> {
+    match types {
+        Ok(types) => found(types).map_err(|missing| missing.to_string()),
+        Err(_) => Err("not known without BTF".to_owned()),
     }
 }
 

@@ -61,5 +61,6 @@ pub(super) const RING: &str = "ring buffer";
 pub(super) const BTF: &str = "BTF";
 pub(super) const NAMESPACES: &str = "drop namespaces";
 pub(super) const RESETS: &str = "reset reasons";
+pub(super) const ACCEPT_QUEUES: &str = "accept queues";
 pub(super) const TRACEPOINTS: &str = "raw tracepoints";
 pub(super) const LOCKDOWN: &str = "lockdown";

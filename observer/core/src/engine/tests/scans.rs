@@ -47,6 +47,7 @@ impl Scene {
             drop_reason: None,
             origin: RstOrigin::default(),
             masqueraded: None,
+            accept_backlog: None,
         }));
     }
 
@@ -286,6 +287,7 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             icmp_code: None,
             drop_reason: None,
             cause: None,
+            accept_backlog: None,
             enforcer: None,
             enforcer_policy: None,
             enforcement_lag: None,

@@ -4,6 +4,7 @@ use flow_model::inventory::{Probe, ProbeKind};
 use rstest::rstest;
 
 use super::*;
+use crate::agreement::{Agreement, agreement};
 use Decision::{Allow, Deny, Unknown};
 
 const NOT_KNOWN: &str = "what the policies say is not known: the pod of 10.42.0.12 is not known";
@@ -274,6 +275,26 @@ fn a_full_table_is_no_contradiction_of_the_policies() {
     assert_eq!(one(Scene::new().attempt(0, &overflow(Deny))).kind, FindingKind::PolicyDenied);
 }
 
+/// An attempt whose SYN reached a server that accepts nothing.
+fn unaccepted(decision: Decision) -> Attempt {
+    let cause = Some(LossCause::AcceptQueueFull);
+    Attempt { cause, accept_backlog: Some(128), ..ended("unanswered", decision) }
+}
+
+#[test]
+fn a_full_accept_queue_proves_nothing_about_the_policies() {
+    for decision in [Allow, Deny, Unknown] {
+        let finding = one(Scene::new().attempt(0, &unaccepted(decision)));
+        assert_eq!((finding.kind, finding.severity), (FindingKind::Unanswered, Severity::Warning));
+        assert_eq!(
+            finding.summary,
+            "web/storefront can't reach data/valkey:6379: SYNs get no answer; the server's accept queue was full: 128 \
+             connections may wait, and more did; it accepts connections too slowly"
+        );
+        assert_eq!(agreement(&unaccepted(decision), None), Agreement::Nothing);
+    }
+}
+
 #[rstest]
 #[case(
     rejected(Deny),
@@ -286,6 +307,10 @@ fn a_full_table_is_no_contradiction_of_the_policies() {
 #[case(
     overflow(Deny),
     "10.42.0.10:40000 -> 10.43.0.5:6379 (backend 10.42.0.12:6379) unanswered after 1 SYNs, dropped: NETFILTER_DROP (conntrack_full)"
+)]
+#[case(
+    unaccepted(Allow),
+    "10.42.0.10:40000 -> 10.43.0.5:6379 (backend 10.42.0.12:6379) unanswered after 1 SYNs (accept_queue_full)"
 )]
 fn evidence_names_the_flow(#[case] attempt: Attempt, #[case] text: &str) {
     let finding = one(Scene::new().attempt(5, &attempt));

@@ -89,6 +89,7 @@ impl Node {
             icmp_code: None,
             drop_reason: None,
             cause: None,
+            accept_backlog: None,
             enforcer: None,
             enforcer_policy: None,
             enforcement_lag: None,

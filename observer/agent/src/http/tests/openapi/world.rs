@@ -158,7 +158,8 @@ fn attempts() -> Vec<Event> {
         icmp_type: Some(3),
         icmp_code: Some(3),
         drop_reason: Some("NETFILTER_DROP".into()),
-        cause: Some(LossCause::ConntrackFull),
+        cause: Some(LossCause::AcceptQueueFull),
+        accept_backlog: Some(128),
         enforcer: Some(EnforcerStatement::Logged),
         enforcer_policy: Some("data/db".into()),
         enforcement_lag: Some(EnforcementLag { since: LagSince::Policy, age_us: 3_200_000 }),
@@ -172,6 +173,7 @@ fn attempts() -> Vec<Event> {
     let established = Attempt {
         outcome: Outcome::Established,
         enforcement_lag: Some(EnforcementLag { since: LagSince::Pod, age_us: 0 }),
+        cause: Some(LossCause::ConntrackFull),
         verdict: verdict(Decision::Allow, None, &["data/db"]),
         ..whole.clone()
     };

@@ -1,5 +1,7 @@
 //! Trying on this host.
 
+use observer_abi::ListenerLayout;
+
 use super::*;
 use crate::probes::btf::Missing;
 use crate::probes::btf::testing::types;
@@ -34,6 +36,24 @@ fn the_namespaces_that_the_drop_probe_covers_are_named() {
     let unknown = namespaces(&Ok(types));
     assert_eq!((unknown.status, unknown.found.as_str()), (Status::Warn, "the BTF has no net.ns"));
     assert_eq!(namespaces(&Err(BtfError::NotBtf)).status, Status::Warn);
+}
+
+#[test]
+fn full_accept_queues_are_told_where_the_layout_of_sockets_is_known() {
+    let layout = ListenerLayout { waiting: 588, backlog: 592 };
+    let known = accept_queues(&Ok(KernelTypes { listeners: Ok(layout), ..types() }));
+    assert_eq!(
+        (known.status, known.found.as_str()),
+        (Status::Ok, "full ones are told"),
+        "these tests need root"
+    );
+    let types = KernelTypes { listeners: Err(Missing("sock.sk_ack_backlog")), ..types() };
+    let unknown = accept_queues(&Ok(types));
+    assert_eq!(
+        (unknown.status, unknown.found.as_str()),
+        (Status::Warn, "the BTF has no sock.sk_ack_backlog")
+    );
+    assert_eq!(accept_queues(&Err(BtfError::NotBtf)).status, Status::Warn);
 }
 
 #[test]
