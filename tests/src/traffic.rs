@@ -2,6 +2,7 @@
 
 pub mod burst;
 pub mod client;
+pub mod idle;
 pub mod raw;
 mod server;
 

@@ -2,6 +2,7 @@
 //! ip, iptables, ipset and tc.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
+mod accept_queue;
 mod resets;
 
 use std::io::ErrorKind;

@@ -1,47 +1,18 @@
 //! New connections to a server that does not accept them.
 
 use std::io::ErrorKind;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use lab::cluster::ServiceSpec;
 use lab::findings::says;
-use lab::netns::Netns;
-use lab::traffic::{Conversation, Server, connect, connect_within};
+use lab::traffic::idle::{IdleServer, SHORTLY, fill};
+use lab::traffic::{Server, connect, connect_within};
 use lab::world::World;
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 
 const FULL: u16 = 8080;
 const SERVED: u16 = 8081;
 const BACKLOG: i32 = 2;
-const SHORTLY: Duration = Duration::from_millis(500);
-
-/// Listens on IPv4 and IPv6, and accepts nothing by itself.
-fn listen(ns: &Netns) -> TcpListener {
-    ns.run(|| {
-        let socket = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
-        socket.set_only_v6(false).unwrap();
-        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, FULL)).into()).unwrap();
-        socket.listen(BACKLOG).unwrap();
-        socket.into()
-    })
-}
-
-/// Connects until the server takes no more, and returns what is open.
-fn fill(client: &Netns, to: SocketAddr) -> Vec<Conversation> {
-    let mut open = Vec::new();
-    loop {
-        match connect_within(client, to, SHORTLY) {
-            Ok(conversation) => open.push(conversation),
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::TimedOut);
-                assert_eq!(open.len(), 3, "one more than the backlog");
-                return open;
-            }
-        }
-    }
-}
 
 #[test]
 fn a_full_accept_queue_is_named() {
@@ -56,11 +27,12 @@ fn a_full_accept_queue_is_named() {
         target_port: FULL,
     };
     world.service(&service, &server).unwrap();
-    let listener = listen(&server.ns);
+    let idle = IdleServer::listen(&server.ns, FULL, BACKLOG).unwrap();
     let _serving = Server::start(&server.ns, SERVED).unwrap();
     let agent = world.agent(&["--enforcement-grace", "1s"]).unwrap();
     agent.wait_metric("probe_attached", &[("probe", "accept_queues")], 1.0).unwrap();
-    let open = fill(&client.ns, server.at(FULL));
+    let open = fill(&client.ns, server.at(FULL)).unwrap();
+    assert_eq!(open.len(), 3, "one more than the backlog");
 
     for to in [server.at(FULL), server.at6(FULL), SocketAddr::new(cluster_ip, 80)] {
         let error = connect_within(&client.ns, to, SHORTLY).unwrap_err();
@@ -98,8 +70,8 @@ fn a_full_accept_queue_is_named() {
     assert!(says(&found["summary"], &parts), "{found}");
 
     // The server catches up.
-    for _ in 0..open.len() {
-        drop(listener.accept().unwrap());
+    for _ in &open {
+        idle.accept().unwrap();
     }
     connect(&client.ns, server.at(FULL)).unwrap();
 }
