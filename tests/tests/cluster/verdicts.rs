@@ -44,6 +44,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         agrees(cluster, Kind::FromHostNetwork)
     }),
     scenario("explain_agrees_with_the_enforcer_from_outside", |cluster| agrees(cluster, Kind::FromOutside)),
+    scenario("explain_says_the_same_of_a_snapshot", |cluster| {
+        let others = &outcome(cluster)?.of_snapshots;
+        ensure!(others.is_empty(), "{} differ:\n{}", others.len(), others.join("\n"));
+        Ok(())
+    }),
     scenario("agents_report_no_contradiction_where_the_enforcer_does_as_it_should", |cluster| {
         let false_alarms = &outcome(cluster)?.false_alarms;
         ensure!(false_alarms.is_empty(), "{}", false_alarms.join("\n"));
@@ -109,6 +114,8 @@ struct Compared {
 #[derive(Debug, Default)]
 struct Outcome {
     kinds: BTreeMap<Kind, Compared>,
+    /// Answers of `explain` to files that differ from those of the agents.
+    of_snapshots: Vec<String>,
     /// Findings of the agents that say that policies and enforcer disagree, or that an open connection would be refused.
     false_alarms: Vec<String>,
 }
@@ -138,8 +145,15 @@ fn compare(cluster: &Cluster) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for (round, (name, policies)) in (0..).zip(&sets) {
         world.enforce(cluster, policies, round)?;
-        let said = explained(cluster, &world, &pairs)?;
+        let said = explained(cluster, &world, &pairs, &["--all-nodes"])?;
+        let of_files = of_snapshot(cluster, &world, &pairs)?;
         let done = world.try_again(cluster, &pairs, &said)?;
+        for (pair, answers) in pairs.iter().zip(said.iter().zip(&of_files)) {
+            if answers.0["decision"] != answers.1["decision"] {
+                let of = format!("{name}: {} -> {}", world.name(pair.from), pair.to);
+                outcome.of_snapshots.push(format!("{of}: {}, but of a snapshot {}", answers.0, answers.1));
+            }
+        }
         for (pair, answer) in pairs.iter().zip(&said) {
             let connected = done.get(&pair.key()).context("a pair was not tried")?;
             let compared = outcome.kinds.entry(pair.kind).or_default();
@@ -198,12 +212,20 @@ impl Compared {
     }
 }
 
+/// The answers of `explain` to the cluster as `snapshot` writes it.
+fn of_snapshot(cluster: &Cluster, world: &World, pairs: &[Pair]) -> Result<Vec<Value>> {
+    let file = cluster.dir().join("snapshot.json");
+    let written = cluster.ask(&["snapshot", &file.to_string_lossy()])?;
+    ensure!(written.code == Some(0), "{written:?}");
+    explained(cluster, world, pairs, &["--cluster", &format!("dir:{}", file.display())])
+}
+
 /// The answers of `explain --queries`, in the order of the pairs.
-fn explained(cluster: &Cluster, world: &World, pairs: &[Pair]) -> Result<Vec<Value>> {
+fn explained(cluster: &Cluster, world: &World, pairs: &[Pair], of: &[&str]) -> Result<Vec<Value>> {
     let questions: Vec<String> = pairs.iter().map(|pair| world.question(pair).to_string()).collect();
     let file = cluster.dir().join("questions.ndjson");
     std::fs::write(&file, questions.join("\n"))?;
-    let answer = cluster.ask(&["explain", "--all-nodes", "--queries", &file.to_string_lossy()])?;
+    let answer = cluster.ask(&[&["explain", "--queries", &file.to_string_lossy()], of].concat())?;
     ensure!(matches!(answer.code, Some(0 | 1)), "{answer:?}");
     let answers: Result<Vec<Value>> =
         answer.stdout.lines().map(|line| Ok(serde_json::from_str(line)?)).collect();
