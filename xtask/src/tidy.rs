@@ -7,6 +7,7 @@ mod style;
 #[cfg(test)]
 mod testing;
 mod text;
+mod threats;
 
 use std::path::Path;
 use std::{fs, process};
@@ -20,6 +21,7 @@ const REQUIRED: &[&str] = &[
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/SECURITY.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     ".ci/run",
@@ -32,13 +34,20 @@ const REQUIRED: &[&str] = &[
 pub(crate) fn run(root: &Path) -> Result<()> {
     let missing = REQUIRED.iter().filter(|file| !root.join(file).exists());
     let mut problems: Vec<String> = missing.map(|file| format!("{file} is missing")).collect();
+    let mut sources = Vec::new();
     for file in tracked(root)? {
         // Binary files and deleted ones have no lines to check.
         if let Ok(text) = fs::read_to_string(root.join(&file)) {
             problems.extend(style::check(&file, &text));
             problems.extend(text::check(&file, &text));
+            if Path::new(&file).extension().is_some_and(|extension| extension == "rs") {
+                sources.push(text);
+            }
         }
     }
+    // That it is missing is told above.
+    let page = fs::read_to_string(root.join(threats::FILE)).unwrap_or_default();
+    problems.extend(threats::check(&page, sources.iter().map(String::as_str)));
     problems.extend(floors::check(root)?);
     problems.extend(circles::check(root)?);
     problems.iter().for_each(|problem| report_error(problem));
