@@ -13,11 +13,13 @@ pub mod state;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unfollowed;
 pub mod vips;
 
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_model::blind_spot::BlindReason;
 use flow_model::finding::{Finding, FindingUpdate};
 use flow_model::flow::Outcome;
 use flow_model::input::LostStage;
@@ -27,6 +29,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use self::findings::{Feed, Journal};
+use self::unfollowed::{Change, Unfollowed};
 
 pub use metrics::MetricsConfig;
 pub use state::Shared;
@@ -71,6 +74,7 @@ pub struct Sinks {
     shared: Arc<Shared>,
     journal: Journal,
     feed: Option<Feed>,
+    unfollowed: Unfollowed,
 }
 
 impl Sinks {
@@ -78,7 +82,8 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
-        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
+        let unfollowed = Unfollowed::new(config.node.clone());
+        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None, unfollowed }, shared)
     }
 
     /// Returns a queue of this length that receives every update of a finding, also those that only confirm it.
@@ -100,6 +105,13 @@ impl Sinks {
                     metrics.count_lagging(lag.since, verdict.decision);
                 }
                 if let Event::Attempt(attempt) = &record.event
+                    && let Some((pod, change)) =
+                        self.unfollowed.attempt(attempt, record.time, &self.shared.inventory())
+                {
+                    let unseen = if let Change::Hidden(unseen) = change { Some(unseen) } else { None };
+                    self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), unseen);
+                }
+                if let Event::Attempt(attempt) = &record.event
                     && attempt.outcome == Outcome::Established
                 {
                     baseline.observe(attempt, record.time);
@@ -119,6 +131,9 @@ impl Sinks {
             Output::Lost { stage, count } => metrics.add_lost(stage, count),
             Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
             Output::Cluster(inventory) => {
+                for pod in self.unfollowed.inventory(&inventory) {
+                    self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), None);
+                }
                 baseline.set_inventory(&inventory);
                 self.shared.set_inventory(inventory);
             }

@@ -115,6 +115,7 @@ fn hidden(places: &[Place<'_>]) -> String {
     names.sort_unstable();
     names.truncate(NAMES);
     match (places, &names[..]) {
+        ([Place { spot, .. }], [name]) if spot.place == *name => format!("pod {name}"),
         ([Place { spot, .. }], [name]) => format!("pod {name} (behind {})", spot.place),
         ([Place { spot, .. }], _) => format!("the pod behind {}", spot.place),
         (_, []) => format!("pods behind {} interfaces", places.len()),
@@ -131,6 +132,7 @@ fn what(reason: BlindReason) -> &'static str {
         BlindReason::PlaceTaken => "another qdisc has the place of its programs",
         BlindReason::InFront => "another program runs before its own",
         BlindReason::Bypassed => "packets reach the pod past its programs",
+        BlindReason::Unfollowed => "its programs are at the uplink only",
         BlindReason::NoUplink => "no uplink is known",
         BlindReason::NoDrops => "drops are not reported",
         BlindReason::Counters => "the kernel's counters can't be read",
