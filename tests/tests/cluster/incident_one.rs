@@ -105,7 +105,6 @@ fn incident(cluster: &Cluster) -> Result<Told> {
     place(cluster, "n3", "=apps")?;
     cluster.kubectl(&format!("-n {APPS} delete pod {restarted} --wait=false"))?;
     let blamed = denied(cluster, &clients)?;
-    logged(cluster)?;
     monitor.wait_alert("FlowObserverPolicyDenied", true)?;
     cluster.wait_finding(APPS, ("latent_denial", "active"), SOON, |_| true)?;
 
@@ -195,17 +194,6 @@ fn denied(cluster: &Cluster, before: &[String]) -> Result<Result<()>> {
         says(&found["cause"], &[RULE, "OpenTofu"])
     });
     Ok(blamed.map(drop).context("a refusal without the change"))
-}
-
-/// The enforcer's own word stands beside the verdict, on the database's node, which refuses.
-fn logged(cluster: &Cluster) -> Result<()> {
-    let tail = ["tail", "--kind", "attempt", "--namespace", "one-db", "--since", "1h", "--no-follow"];
-    wait::until("a refusal that the enforcer logged", PATIENCE, || {
-        let records = cluster.values(&tail).ok()?;
-        let is_logged = |record: &Value| record["enforcer"] == "logged" && record["node"] == "n2";
-        records.iter().any(|r| is_logged(r) && r["verdict"]["decision"] == "deny").then_some(())
-    })
-    .with_context(|| format!("{:?}", cluster.values(&tail)))
 }
 
 /// Waits for an Event on a pod that is meant, and returns the pod's name. All Events of that kind are about clients and
