@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use lab::real::{Cluster, Monitor};
+use lab::real::{Cluster, Monitor, PATIENCE};
 use lab::wait;
 
 use super::{NAMESPACE, SOON, VIP, address, moves};
@@ -27,7 +27,11 @@ pub(super) fn flapping(cluster: &Cluster) -> Result<()> {
     let clients = address::connected(cluster, VIP)?;
     let excluded = moves::excluded(cluster, &before)?;
     cluster.wait_finding(NAMESPACE, ("rst_burst", "active"), SOON, |_| true)?;
-    monitor.wait_alert(BURSTS, true)?;
+    // On a busy machine the old holder announces it once more: that is a flap, whose alert stands for the bursts at once.
+    let first = wait::until("the first alert", PATIENCE, || {
+        [BURSTS, FLAP].into_iter().find(|name| notified(&monitor, name))
+    })
+    .with_context(|| format!("{:#?}\n{:#?}", monitor.notified(), cluster.vip(VIP)))?;
     address::settled(cluster, VIP)?;
     excluded.finish()?;
     for _ in 0..MOST {
@@ -39,7 +43,10 @@ pub(super) fn flapping(cluster: &Cluster) -> Result<()> {
     wait::until(&format!("alert {FLAP}"), SOON, || notified(&monitor, FLAP).then_some(()))
         .with_context(|| format!("{:#?}", monitor.notified()))?;
     drop(clients);
-    monitor.notified_exactly(&[BURSTS, FLAP], &[CONFLICT])?;
+    match first {
+        BURSTS => monitor.notified_exactly(&[BURSTS, FLAP], &[CONFLICT])?,
+        _ => monitor.notified_exactly(&[FLAP], &[BURSTS, CONFLICT])?,
+    }
     cluster.wait_claimant(VIP, SOON, |_| true).map(drop)
 }
 
