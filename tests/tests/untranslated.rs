@@ -91,29 +91,29 @@ fn told(agent: &Agent, port: u16, vip: IpAddr, cause: &str) -> Value {
     record
 }
 
-#[test]
-fn a_packet_that_is_taken_for_invalid() {
-    let scene = Scene::new();
+/// Opens a connection for each way, lets a packet stray after `meanwhile`, and returns the checked records.
+fn strayed(scene: &Scene, meanwhile: impl Fn(), cause: &str) -> Vec<Value> {
     let agent = scene.world.agent(&[]).unwrap();
-    for (vip, backend, client) in scene.ways {
+    let told = |(vip, backend, client)| {
         let (_open, port) = scene.open(vip);
         agent.wait_flow("kind=attempt", |r| r["src"]["port"] == port).unwrap();
+        meanwhile();
         scene.stray(backend, SocketAddr::new(client, port));
-        let record = told(&agent, port, vip, "conntrack_invalid");
+        told(&agent, port, vip, cause)
+    };
+    scene.ways.into_iter().map(told).collect()
+}
+
+#[test]
+fn a_packet_that_is_taken_for_invalid() {
+    for record in strayed(&Scene::new(), || (), "conntrack_invalid") {
         assert_eq!(record["phase"], "established", "{record}");
     }
 }
 
 #[test]
 fn a_packet_that_is_taken_for_invalid_on_another_node() {
-    let scene = Scene::across();
-    let agent = scene.world.agent(&[]).unwrap();
-    for (vip, backend, client) in scene.ways {
-        let (_open, port) = scene.open(vip);
-        agent.wait_flow("kind=attempt", |r| r["src"]["port"] == port).unwrap();
-        scene.stray(backend, SocketAddr::new(client, port));
-        told(&agent, port, vip, "conntrack_invalid");
-    }
+    strayed(&Scene::across(), || (), "conntrack_invalid");
 }
 
 /// The agent learns of connections from the kernel's table, or asks for this one.
@@ -131,14 +131,8 @@ fn a_packet_of_a_connection_that_is_older_than_the_agent() {
 #[test]
 fn a_packet_of_a_connection_that_is_tracked_no_more() {
     let scene = Scene::new();
-    let agent = scene.world.agent(&[]).unwrap();
-    for (vip, backend, client) in scene.ways {
-        let (_open, port) = scene.open(vip);
-        agent.wait_flow("kind=attempt", |r| r["src"]["port"] == port).unwrap();
-        scene.world.node.ns.exec("conntrack -F").unwrap();
-        scene.stray(backend, SocketAddr::new(client, port));
-        told(&agent, port, vip, "conntrack_gone");
-    }
+    let forget = || drop(scene.world.node.ns.exec("conntrack -F").unwrap());
+    strayed(&scene, forget, "conntrack_gone");
 }
 
 /// What the client itself ends goes to the Service's address.

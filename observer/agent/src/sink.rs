@@ -24,7 +24,7 @@ use flow_model::finding::{Finding, FindingUpdate};
 use flow_model::flow::Outcome;
 use flow_model::input::LostStage;
 use flow_model::output::Output;
-use flow_model::record::Event;
+use flow_model::record::{Attempt, Event, FlowRecord};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -96,32 +96,9 @@ impl Sinks {
 
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
     pub fn emit(&mut self, output: Output, now: Timestamp) {
-        let Shared { tail, metrics, pairs, baseline, vips, .. } = &*self.shared;
+        let Shared { metrics, pairs, baseline, vips, .. } = &*self.shared;
         match output {
-            Output::Record(record) => {
-                if let Event::Attempt(attempt) = &record.event
-                    && let (Some(lag), Some(verdict)) = (attempt.enforcement_lag, &attempt.verdict)
-                {
-                    metrics.count_lagging(lag.since, verdict.decision);
-                }
-                if let Event::Attempt(attempt) = &record.event
-                    && let Some((pod, change)) =
-                        self.unfollowed.attempt(attempt, record.time, &self.shared.inventory())
-                {
-                    let unseen = if let Change::Hidden(unseen) = change { Some(unseen) } else { None };
-                    self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), unseen);
-                }
-                if let Event::Attempt(attempt) = &record.event
-                    && attempt.outcome == Outcome::Established
-                {
-                    baseline.observe(attempt, record.time);
-                    if let Some(us) = attempt.latency_us {
-                        metrics.observe_handshake(attempt.vantage, us);
-                    }
-                }
-                metrics.add_reason(&record.event, now);
-                tail.push(&record);
-            }
+            Output::Record(record) => self.record(&record, now),
             Output::Pair(update) => {
                 metrics.add_pair(&update, now);
                 pairs.update(update);
@@ -154,6 +131,31 @@ impl Sinks {
             Output::Unclaimed { count } => metrics.add_unclaimed(count),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Departed(workloads) => metrics.depart(&workloads, now),
+        }
+    }
+
+    fn record(&mut self, record: &FlowRecord, now: Timestamp) {
+        if let Event::Attempt(attempt) = &record.event {
+            self.attempt(attempt, record.time);
+        }
+        self.shared.metrics.add_reason(&record.event, now);
+        self.shared.tail.push(record);
+    }
+
+    fn attempt(&mut self, attempt: &Attempt, time: Timestamp) {
+        let Shared { metrics, baseline, .. } = &*self.shared;
+        if let (Some(lag), Some(verdict)) = (attempt.enforcement_lag, &attempt.verdict) {
+            metrics.count_lagging(lag.since, verdict.decision);
+        }
+        if attempt.outcome == Outcome::Established {
+            baseline.observe(attempt, time);
+            if let Some(us) = attempt.latency_us {
+                metrics.observe_handshake(attempt.vantage, us);
+            }
+        }
+        if let Some((pod, change)) = self.unfollowed.attempt(attempt, time, &self.shared.inventory()) {
+            let unseen = if let Change::Hidden(unseen) = change { Some(unseen) } else { None };
+            self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), unseen);
         }
     }
 
