@@ -13,7 +13,6 @@ pub mod state;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
-mod unfollowed;
 pub mod vips;
 
 use std::sync::Arc;
@@ -23,13 +22,12 @@ use flow_model::blind_spot::BlindReason;
 use flow_model::finding::{Finding, FindingUpdate};
 use flow_model::flow::Outcome;
 use flow_model::input::LostStage;
-use flow_model::output::Output;
+use flow_model::output::{Output, Sight};
 use flow_model::record::{Attempt, Event, FlowRecord};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use self::findings::{Feed, Journal};
-use self::unfollowed::{Change, Unfollowed};
 
 pub use metrics::MetricsConfig;
 pub use state::Shared;
@@ -74,7 +72,6 @@ pub struct Sinks {
     shared: Arc<Shared>,
     journal: Journal,
     feed: Option<Feed>,
-    unfollowed: Unfollowed,
 }
 
 impl Sinks {
@@ -82,8 +79,7 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
-        let unfollowed = Unfollowed::new(config.node.clone());
-        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None, unfollowed }, shared)
+        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
     }
 
     /// Returns a queue of this length that receives every update of a finding, also those that only confirm it.
@@ -108,9 +104,6 @@ impl Sinks {
             Output::Lost { stage, count } => metrics.add_lost(stage, count),
             Output::ClusterObjects(objects) => metrics.set_cluster_objects(&objects),
             Output::Cluster(inventory) => {
-                for pod in self.unfollowed.inventory(&inventory) {
-                    self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), None);
-                }
                 baseline.set_inventory(&inventory);
                 self.shared.set_inventory(inventory);
             }
@@ -130,6 +123,9 @@ impl Sinks {
             Output::VipMoved { vip, service, source } => metrics.add_vip_move(vip, service, source),
             Output::Unclaimed { count } => metrics.add_unclaimed(count),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
+            Output::Sight(Sight { pod, unseen }) => {
+                self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), unseen);
+            }
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
     }
@@ -152,10 +148,6 @@ impl Sinks {
             if let Some(us) = attempt.latency_us {
                 metrics.observe_handshake(attempt.vantage, us);
             }
-        }
-        if let Some((pod, change)) = self.unfollowed.attempt(attempt, time, &self.shared.inventory()) {
-            let unseen = if let Change::Hidden(unseen) = change { Some(unseen) } else { None };
-            self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), unseen);
         }
     }
 

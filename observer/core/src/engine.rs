@@ -23,6 +23,7 @@ use crate::floods::{FloodConfig, Floods};
 use crate::judge::Judge;
 use crate::scans::{ScanConfig, Scans};
 use crate::table_full::TableFull;
+use crate::unfollowed::Unfollowed;
 use crate::vips::{VipConfig, Vips};
 
 mod attempts;
@@ -72,6 +73,7 @@ pub struct Engine {
     floods: Floods,
     scans: Scans,
     blind_spots: BlindSpots,
+    unfollowed: Unfollowed,
     /// The time at which the open connections were last reported.
     open_flows_reported: Option<Timestamp>,
     outputs: VecDeque<Output>,
@@ -107,6 +109,7 @@ impl Engine {
             floods: Floods::new(config.floods),
             scans: Scans::new(node.clone(), config.scans),
             blind_spots: BlindSpots::new(node.clone()),
+            unfollowed: Unfollowed::new(node.clone()),
             open_flows_reported: None,
             node,
             outputs: VecDeque::new(),

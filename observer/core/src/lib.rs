@@ -19,4 +19,5 @@ pub mod scans;
 mod signal;
 pub mod subject;
 mod table_full;
+mod unfollowed;
 pub mod vips;

@@ -54,7 +54,7 @@ pub struct BlindSpot {
 }
 
 /// Says what can't be seen at a place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
     /// What can't be seen, and what mends it.
     pub why: String,

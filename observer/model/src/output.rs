@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arcstr::ArcStr;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::blind_spot::Unseen;
 use crate::decision::Decision;
 use crate::finding::FindingUpdate;
 use crate::flow::Vantage;
@@ -49,12 +50,22 @@ pub enum Output {
     UsualLag { since: LagSince, lag: SignedDuration },
     /// A synthetic check ended.
     Check { name: ArcStr, step: Option<CheckStep>, duration_us: u64 },
+    /// A pod of this node can't be seen, or can be again.
+    Sight(Sight),
     /// The newest inventory, for the questions of `/api/v1/explain` and `/api/v1/snapshot`.
     Cluster(Arc<Inventory>),
     /// Objects per kind in the newest inventory.
     ClusterObjects(Vec<(ArcStr, u64)>),
     /// Workloads without any pod, present or remembered. Their series may expire.
     Departed(Vec<ObjectRef>),
+}
+
+/// Whether a pod of this node is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    pub pod: ObjectRef,
+    /// What can't be seen of it; absent for one that is seen again, or is gone.
+    pub unseen: Option<Unseen>,
 }
 
 /// Increments of one pair. Without `pair` it is the remainder, whose labels are all `_other`.

@@ -8,6 +8,7 @@ use flow_model::finding::Cause;
 use flow_model::flow::Outcome;
 use flow_model::input::{AttemptSeen, LoggedSyn};
 use flow_model::inventory::Probe;
+use flow_model::output::Output;
 use flow_model::record::{Attempt, EnforcerStatement, Event, FlowVerdict, LossCause};
 use jiff::Timestamp;
 
@@ -86,6 +87,7 @@ impl Engine {
             cause: cause.as_ref(),
             ..facts(seen, &resolved, &attempt)
         };
+        self.outputs.extend(self.unfollowed.attempt(seen, &resolved).map(Output::Sight));
         self.report_to_findings(&facts, seen);
         self.record(seen.time, Event::Attempt(attempt));
         true

@@ -38,6 +38,7 @@ impl Engine {
         self.endpoints.apply(&before, &inventory, now);
         self.vips.apply(&inventory, now);
         self.connections.changed();
+        self.outputs.extend(self.unfollowed.inventory(&inventory).into_iter().map(Output::Sight));
         self.report_named();
         let (identity, judge) = (&self.identity, &mut self.judge);
         let mut rejudge =

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use flow_identity::Identity;
+use flow_model::flow::{FlowTuple, RstOrigin};
+
+use super::*;
+
+const POD: &str = "front-5d-1";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + second).unwrap()
+}
+
+fn inventory(node: &str, host_network: bool) -> Inventory {
+    let pod = Pod {
+        node: Some(node.into()),
+        host_network,
+        ..flow_model::testing::pod("web", POD, &[], "10.42.0.10")
+    };
+    Inventory { pods: vec![Arc::new(pod)], ..Inventory::default() }
+}
+
+/// A connection of the pod to an address outside, or the other way round.
+fn opened(second: i64, vantage: Vantage, by_pod: bool) -> AttemptSeen {
+    let (pod, outside) = ([10, 42, 0, 10].into(), [192, 0, 2, 9].into());
+    let (src, dst) = if by_pod { (pod, outside) } else { (outside, pod) };
+    AttemptSeen {
+        time: at(second),
+        tuple: FlowTuple { src, sport: 40_000, dst, dport: 8_080, backend: None },
+        vantage,
+        outcome: Outcome::Established,
+        icmp: None,
+        latency_ns: 1_000_000,
+        syns: 1,
+        isn: 7,
+        drop_reason: None,
+        masqueraded: None,
+        accept_backlog: None,
+        origin: RstOrigin::default(),
+    }
+}
+
+/// Returns what is told of a pod on node1, with the second.
+fn told(inventory: Inventory, scene: &[AttemptSeen]) -> Vec<String> {
+    let mut identity = Identity::new();
+    identity.apply(Arc::new(inventory), at(-1));
+    let mut unfollowed = Unfollowed::new("node1".into());
+    let sights = scene.iter().filter_map(|seen| {
+        let Sight { pod, unseen } = unfollowed
+            .attempt(seen, &identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded))?;
+        let sight = unseen.map_or("seen".to_owned(), |unseen| format!("hidden, {:?}", unseen.addresses));
+        Some(format!("{}: {pod} {sight}", seen.time.duration_since(at(0)).as_secs()))
+    });
+    sights.collect()
+}
+
+fn transit() -> Vec<AttemptSeen> {
+    [(0, true), (5, true), (19, false), (20, true)]
+        .map(|(second, by_pod)| opened(second, Vantage::Transit, by_pod))
+        .to_vec()
+}
+
+#[test]
+fn a_pod_of_this_node_that_only_passes_the_uplink_is_hidden_until_it_is_seen() {
+    let hidden = "20: web/front-5d-1 hidden, [10.42.0.10]";
+    let mut scene = transit();
+    assert_eq!(told(inventory("node1", false), &scene), [hidden]);
+    scene.push(opened(30, Vantage::Transit, true));
+    scene.push(AttemptSeen { outcome: Outcome::Refused, ..opened(31, Vantage::Source, true) });
+    assert_eq!(told(inventory("node1", false), &scene), [hidden, "31: web/front-5d-1 seen"]);
+}
+
+#[test]
+fn nothing_is_said_of_others() {
+    assert_eq!(told(inventory("node2", false), &transit()), Vec::<String>::new());
+    assert_eq!(told(inventory("node1", true), &transit()), Vec::<String>::new());
+    assert_eq!(told(Inventory::default(), &transit()), Vec::<String>::new());
+}
+
+/// Returns what is told after connections from outside that the change makes other ones.
+fn told_of_arrivals(change: impl Fn(AttemptSeen) -> AttemptSeen) -> Vec<String> {
+    let scene = [0, 5, 19, 20, 40].map(|second| change(opened(second, Vantage::Transit, false)));
+    told(inventory("node1", false), &scene)
+}
+
+#[test]
+fn an_arrival_tells_as_much_as_a_departure() {
+    assert_eq!(told_of_arrivals(|seen| seen), ["20: web/front-5d-1 hidden, [10.42.0.10]"]);
+}
+
+#[test]
+fn what_may_not_have_reached_the_pod_tells_nothing() {
+    let refused = |seen| AttemptSeen { outcome: Outcome::Refused, ..seen };
+    assert_eq!(told_of_arrivals(refused), Vec::<String>::new());
+}
+
+/// A client of a VIP comes to the pod under the node's address. The uplink sees it under its own.
+#[test]
+fn a_client_that_the_node_masquerades_tells_nothing() {
+    let vip = [192, 0, 2, 200].into();
+    let masqueraded = Some([10, 42, 0, 1].into());
+    let of_vip = |seen: AttemptSeen| {
+        let tuple = FlowTuple {
+            dst: vip,
+            dport: 80,
+            backend: Some((seen.tuple.dst, seen.tuple.dport)),
+            ..seen.tuple
+        };
+        AttemptSeen { tuple, ..seen }
+    };
+    assert_eq!(told_of_arrivals(of_vip), Vec::<String>::new());
+    assert_eq!(told_of_arrivals(|seen| AttemptSeen { masqueraded, ..of_vip(seen) }), Vec::<String>::new());
+    assert_eq!(told_of_arrivals(|seen| AttemptSeen { masqueraded, ..seen }), Vec::<String>::new());
+}
+
+#[test]
+fn an_interface_that_is_followed_late_is_no_blind_spot() {
+    let mut scene = transit();
+    scene.insert(2, opened(10, Vantage::Source, true));
+    assert_eq!(told(inventory("node1", false), &scene), Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_is_gone_hides_nothing() {
+    let mut unfollowed = Unfollowed::new("node1".into());
+    let pod = ObjectRef::new("web", POD);
+    unfollowed.hidden.insert(pod.clone());
+    assert_eq!(unfollowed.inventory(&inventory("node1", false)), []);
+    assert_eq!(unfollowed.inventory(&Inventory::default()), [Sight { pod, unseen: None }]);
+    assert_eq!(unfollowed.inventory(&Inventory::default()), []);
+}
