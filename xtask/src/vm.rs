@@ -48,7 +48,7 @@ pub(crate) struct VmArgs {
     #[arg(long)]
     pub(crate) smoke: bool,
     /// Seconds that a guest may take, from power on to power off
-    #[arg(long, value_name = "SECONDS", default_value_t = 420)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     pub(crate) timeout: u64,
 }
 
@@ -56,7 +56,7 @@ impl VmArgs {
     /// Returns what CI runs: every default kernel, all core scenarios.
     pub(crate) fn matrix() -> Self {
         let kernels = ["5.10", "6.1", "6.12"].map(String::from).to_vec();
-        Self { kernels, jobs: 2, keep: false, filter: None, smoke: false, timeout: 420 }
+        Self { kernels, jobs: 2, keep: false, filter: None, smoke: false, timeout: 900 }
     }
 }
 

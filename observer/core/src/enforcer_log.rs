@@ -1,4 +1,4 @@
-//! What the enforcer of the policies logged, joined with attempts.
+//! What the enforcer of the policies logged, joined with attempts and dropped SYNs.
 //!
 //! kube-router logs packets that it drops to a group of netlink's packet log: at most ten a minute for each pod. So a
 //! line says that the enforcer logged this SYN, and the lack of one says nothing. Its fork in k3s also logs a packet for
@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use arcstr::ArcStr;
 use flow_model::flow::Outcome;
-use flow_model::input::{AttemptSeen, LoggedSyn};
+use flow_model::input::{AttemptSeen, DropSeen, LoggedSyn};
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
@@ -36,6 +36,11 @@ impl SynKey {
     /// Returns the key of an attempt's SYNs.
     pub(super) fn of(seen: &AttemptSeen) -> Self {
         Self { src: seen.tuple.src, sport: seen.tuple.sport, isn: seen.isn }
+    }
+
+    /// Returns the key of a dropped SYN.
+    pub(super) fn of_dropped(seen: &DropSeen) -> Self {
+        Self { src: seen.tuple.src, sport: seen.tuple.sport, isn: seen.seq }
     }
 
     fn of_logged(logged: &LoggedSyn) -> Self {
@@ -91,6 +96,11 @@ impl EnforcerLog {
             None => drop(self.logged.put(key, Logged { first: time, last: time, policy })),
         }
         key
+    }
+
+    /// Returns the lines about a SYN.
+    pub(super) fn line(&self, key: SynKey) -> Option<&Logged> {
+        self.logged.peek(&key)
     }
 
     /// Returns the lines about an attempt that failed, and forgets them: an attempt is reported once. They count if the time

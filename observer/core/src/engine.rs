@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use arcstr::{ArcStr, literal};
 use flow_identity::Identity;
 use flow_model::flow::Outcome;
-use flow_model::input::{Input, LostStage};
+use flow_model::input::{DropSeen, Input, LostStage};
 use flow_model::output::Output;
 use flow_model::record::{Event, FlowRecord, Lost};
 use flow_policy::history::History;
@@ -20,6 +20,7 @@ use crate::enforcement::{Enforcement, EnforcementConfig, Flips};
 use crate::enforcer_log::EnforcerLog;
 use crate::findings::{Findings, FindingsConfig};
 use crate::floods::{FloodConfig, Floods};
+use crate::held::Held;
 use crate::judge::Judge;
 use crate::scans::{ScanConfig, Scans};
 use crate::table_full::TableFull;
@@ -28,6 +29,7 @@ use crate::vips::{VipConfig, Vips};
 
 mod attempts;
 mod checks;
+mod drops;
 mod enforcement;
 mod open_flows;
 mod recent;
@@ -56,6 +58,8 @@ pub struct Engine {
     identity: Identity,
     /// Rejected attempts wait for the drop of their SYN, which follows and names the backend.
     awaiting_drop: AwaitingDrop,
+    /// Dropped SYNs wait for the line of the enforcer's log.
+    awaiting_line: Held<DropSeen>,
     enforcer_log: EnforcerLog,
     table_full: TableFull,
     /// Attempts of new pods wait for the pod's name.
@@ -94,6 +98,7 @@ impl Engine {
             findings: Findings::new(node.clone(), config.findings),
             identity: Identity::new(),
             awaiting_drop: AwaitingDrop::default(),
+            awaiting_line: Held::new(drops::LIMIT),
             enforcer_log: EnforcerLog::default(),
             table_full: TableFull::default(),
             awaiting_name: AwaitingName::default(),
@@ -145,6 +150,9 @@ impl Engine {
         for due in self.awaiting_drop.due(now) {
             self.attempt(due, now);
         }
+        for due in self.awaiting_line.due(now) {
+            self.dropped(&due, None);
+        }
         for due in self.awaiting_name.due(now) {
             self.report(&due, Patience::Exhausted);
         }
@@ -163,6 +171,9 @@ impl Engine {
     pub fn finish(&mut self) {
         for seen in self.awaiting_drop.drain().into_iter().chain(self.awaiting_name.drain()) {
             self.report(&seen, Patience::Exhausted);
+        }
+        for seen in self.awaiting_line.drain() {
+            self.dropped(&seen, None);
         }
         self.drain_findings();
     }

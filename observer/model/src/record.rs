@@ -167,13 +167,13 @@ pub enum LossCause {
     AcceptQueueFull,
 }
 
-/// A statement of the enforcer about an attempt, in its own log.
+/// A statement of the enforcer about a SYN, in its own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[derive(Display, IntoStaticStr, VariantArray, VariantNames)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum EnforcerStatement {
-    /// It logged a SYN of the attempt, as it does with packets that it drops.
+    /// It logged the SYN, as it does with packets that it drops.
     Logged,
 }
 
@@ -260,8 +260,19 @@ pub struct Drop {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub tcp_flags: Option<ArcStr>,
+    /// What the enforcer of the policies reported about a SYN, on the node that dropped it. Its log is rate-limited, so its
+    /// absence proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcer: Option<EnforcerStatement>,
+    /// The policy that the enforcer's log line names, as in an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub enforcer_policy: Option<ArcStr>,
     pub src: Endpoint,
     pub dst: Endpoint,
+    /// The verdict of the policies on the connection that a SYN asked for, where a cluster is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Arc<FlowVerdict>>,
 }
 
 /// A host claimed a load-balancer address. It is recorded when the claimant changes, and once for each claimant at

@@ -105,6 +105,7 @@ fn incident(cluster: &Cluster) -> Result<Told> {
     place(cluster, "n3", "=apps")?;
     cluster.kubectl(&format!("-n {APPS} delete pod {restarted} --wait=false"))?;
     let blamed = denied(cluster, &clients)?;
+    logged(cluster)?;
     monitor.wait_alert("FlowObserverPolicyDenied", true)?;
     cluster.wait_finding(APPS, ("latent_denial", "active"), SOON, |_| true)?;
 
@@ -194,6 +195,18 @@ fn denied(cluster: &Cluster, before: &[String]) -> Result<Result<()>> {
         says(&found["cause"], &[RULE, "OpenTofu"])
     });
     Ok(blamed.map(drop).context("a refusal without the change"))
+}
+
+/// The enforcer's own word stands beside the verdict, on the database's node, which refuses. It comes there out of the
+/// tunnel, so that the attempt itself is seen on the client's node.
+fn logged(cluster: &Cluster) -> Result<()> {
+    let tail = ["tail", "--kind", "drop", "--namespace", "one-db", "--since", "1h", "--no-follow"];
+    wait::until("a dropped SYN that the enforcer logged", PATIENCE, || {
+        let records = cluster.values(&tail).ok()?;
+        let is_logged = |record: &Value| record["enforcer"] == "logged" && record["node"] == "n2";
+        records.iter().any(|r| is_logged(r) && r["verdict"]["decision"] == "deny").then_some(())
+    })
+    .with_context(|| format!("{:?}", cluster.values(&tail)))
 }
 
 /// Waits for an Event on a pod that is meant, and returns the pod's name. All Events of that kind are about clients and

@@ -51,7 +51,10 @@ fn a_masqueraded_source_is_not_admitted() {
     assert_eq!(found["policies"], json!(["dbaas/clients"]), "{found}");
     // The tunnel hides the SYN from the other node's uplink, and the firewall drops it before a pod's veth.
     let masqueraded = stage.site.second.pod_ip4(0).to_string();
-    enforcer.wait_flow("kind=drop", |r| r["src"]["ip"] == masqueraded.as_str()).unwrap();
+    let of_client =
+        |r: &serde_json::Value| r["src"]["ip"] == masqueraded.as_str() && r["enforcer"] == "logged";
+    let dropped = enforcer.wait_flow("kind=drop", of_client).unwrap();
+    assert_eq!(dropped["verdict"]["decision"], "deny", "{dropped}");
 
     stage.site.move_to(0, metallb()).unwrap();
     stage.site.converse(1).unwrap();

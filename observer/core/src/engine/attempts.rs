@@ -39,12 +39,10 @@ impl Engine {
         }
     }
 
-    /// Takes a line of the enforcer's log, and releases the attempt that waited for nothing else.
+    /// Takes a line of the enforcer's log, and reports what waited for nothing else.
     pub(super) fn logged(&mut self, seen: LoggedSyn, now: Timestamp) {
         let key = self.enforcer_log.add(seen);
-        if let Some(attempt) = self.awaiting_drop.release_completed(key) {
-            self.attempt(attempt, now);
-        }
+        self.release(key, now);
     }
 
     /// Reports an attempt, or holds it until its client has a name.

@@ -1,18 +1,16 @@
-//! Resets, drops and counters, with the names of their sides.
+//! Resets and counters of pairs, with the names of their sides.
 
 use std::net::IpAddr;
 
 use flow_model::decision::Decision;
 use flow_model::flow::{FlowTuple, Pair, Phase, Vantage};
-use flow_model::input::{DropDelta, DropSeen, PairDelta, ResetSeen};
-use flow_model::output::{DropUpdate, Output, PairUpdate};
-use flow_model::record::{Drop, Endpoint, Event, Reset};
+use flow_model::input::{PairDelta, ResetSeen};
+use flow_model::output::{Output, PairUpdate};
+use flow_model::record::{Event, Reset};
 use jiff::Timestamp;
 
-use crate::enforcer_log::SynKey;
 use crate::engine::Engine;
 use crate::facts::ResetFacts;
-use crate::signal;
 
 impl Engine {
     /// Records a reset and passes it to the detectors.
@@ -35,33 +33,6 @@ impl Engine {
         self.scans.reset(&reset);
         self.bursts.reset(&ResetFacts { time: seen.time, reset: &reset, vip });
         self.record(seen.time, Event::Reset(reset));
-    }
-
-    /// Records a drop, and releases the attempt that it explains unless the enforcer's log may follow.
-    pub(super) fn drop(&mut self, mut seen: DropSeen, now: Timestamp) {
-        if signal::is_syn(seen.protocol, seen.tcp_flags)
-            && let Some(attempt) = self.awaiting_drop.complete(&seen)
-        {
-            // The attempt knows how the client addressed what the dropped packet names after DNAT.
-            seen.tuple.backend = attempt.tuple.backend;
-            (seen.tuple.dst, seen.tuple.dport) = (attempt.tuple.dst, attempt.tuple.dport);
-            let key = SynKey::of(attempt);
-            if !self.enforcer_log.may_come(key)
-                && let Some(attempt) = self.awaiting_drop.release(key)
-            {
-                self.attempt(attempt, now);
-            }
-        }
-        let Some((src, dst, vantage)) = self.dropped(&seen.tuple, seen.time) else { return };
-        let drop = Drop {
-            vantage,
-            reason: seen.reason,
-            protocol: signal::protocol(seen.protocol),
-            tcp_flags: signal::flags(seen.protocol, seen.tcp_flags),
-            src,
-            dst,
-        };
-        self.record(seen.time, Event::Drop(drop));
     }
 
     /// Names the counters of a pair.
@@ -102,31 +73,9 @@ impl Engine {
         let scans = self.scans.tick(now);
         self.findings.report(scans, now);
     }
-
-    /// Names a drop counter.
-    pub(super) fn drops(&mut self, delta: DropDelta, now: Timestamp) {
-        let pair = match delta.pair {
-            Some((src, dst, dport)) => match self.dropped(&unopened(src, dst, dport), now) {
-                None => return,
-                pair => pair,
-            },
-            None => None,
-        };
-        self.outputs.push_back(Output::Drops(DropUpdate { pair, reason: delta.reason, count: delta.count }));
-    }
-
-    /// Names the sides of a drop. Returns `None` for traffic that is not the cluster's: the drop tracepoint sees all that
-    /// the node drops.
-    fn dropped(&self, tuple: &FlowTuple, at: Timestamp) -> Option<(Endpoint, Endpoint, Vantage)> {
-        let resolved = self.identity.resolve(tuple, at);
-        let (src, dst) = (resolved.client_endpoint(), resolved.server_endpoint());
-        let named = |e: &Endpoint| e.pod.is_some() || e.service.is_some() || e.node.is_some();
-        let concerns_us = self.identity.is_empty() || named(&src) || named(&dst);
-        concerns_us.then(|| (src, dst, resolved.vantage(&self.node)))
-    }
 }
 
 /// Returns the tuple of a counter, which knows neither the client's port nor the backend.
-fn unopened(src: IpAddr, dst: IpAddr, dport: u16) -> FlowTuple {
+pub(super) fn unopened(src: IpAddr, dst: IpAddr, dport: u16) -> FlowTuple {
     FlowTuple { src, sport: 0, dst, dport, backend: None }
 }

@@ -27,6 +27,9 @@ impl Engine {
         for seen in self.awaiting_drop.all_completed() {
             self.attempt(seen, now);
         }
+        for seen in self.awaiting_line.drain() {
+            self.dropped(&seen, None);
+        }
         let objects = inventory.objects.iter().map(|(k, n)| (k.clone(), *n)).collect();
         let before = Arc::clone(self.identity.inventory());
         self.identity.apply(Arc::clone(&inventory), now);

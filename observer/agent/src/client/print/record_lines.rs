@@ -201,9 +201,12 @@ impl Display for Details<'_> {
                 sender(origin).iter().try_for_each(|sender| write!(f, ", {sender}"))?;
                 cause.iter().try_for_each(|cause| write!(f, ", {}: {cause}", cause.explained()))
             }
-            Event::Drop(Drop { reason, protocol, tcp_flags, .. }) => {
+            Event::Drop(Drop { reason, protocol, tcp_flags, enforcer, enforcer_policy, .. }) => {
                 write!(f, "{reason} {protocol}")?;
-                tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))
+                tcp_flags.iter().try_for_each(|flags| write!(f, " {flags}"))?;
+                enforcer_note(*enforcer, enforcer_policy.as_deref())
+                    .iter()
+                    .try_for_each(|note| write!(f, " {note}"))
             }
             Event::Announcement(announcement) => fmt_announcement(announcement, f),
             Event::PolicyChange(change) => f.write_str(&change.summary),
@@ -262,7 +265,7 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     parts.extend(attempt.drop_reason.as_ref().map(|reason| format!("({reason})")));
     parts.extend(attempt.cause.map(|cause| format!("({cause})")));
-    parts.extend(enforcer_note(attempt));
+    parts.extend(enforcer_note(attempt.enforcer, attempt.enforcer_policy.as_deref()));
     parts.extend(sender(&attempt.origin).map(|sender| format!("({sender})")));
     parts.extend(attempt.latency_us.map(latency));
     if attempt.syn_retransmits > 0 {
@@ -274,9 +277,9 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// Returns what the enforcer logged.
-fn enforcer_note(attempt: &Attempt) -> Option<String> {
-    match attempt.enforcer? {
-        EnforcerStatement::Logged => Some(match &attempt.enforcer_policy {
+fn enforcer_note(statement: Option<EnforcerStatement>, policy: Option<&str>) -> Option<String> {
+    match statement? {
+        EnforcerStatement::Logged => Some(match policy {
             Some(policy) => format!("[logged by the enforcer: {policy}]"),
             None => "[logged by the enforcer]".to_owned(),
         }),

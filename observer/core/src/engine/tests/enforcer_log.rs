@@ -3,7 +3,7 @@
 use flow_model::decision::Decision;
 use flow_model::input::LoggedSyn;
 use flow_model::policies::NetworkPolicy;
-use flow_model::record::{Attempt, EnforcerStatement};
+use flow_model::record::{Attempt, Drop, EnforcerStatement};
 use flow_model::testing::{Cluster, policy};
 
 use super::*;
@@ -21,6 +21,11 @@ fn logged(ms: i64) -> Input {
 fn attempts(engine: &mut Engine) -> Vec<Attempt> {
     let attempt = |event| if let Event::Attempt(attempt) = event { Some(attempt) } else { None };
     records(engine).into_iter().filter_map(attempt).collect()
+}
+
+fn drops(engine: &mut Engine) -> Vec<Drop> {
+    let drop = |event| if let Event::Drop(drop) = event { Some(drop) } else { None };
+    records(engine).into_iter().filter_map(drop).collect()
 }
 
 fn engine(read: bool) -> Engine {
@@ -111,4 +116,73 @@ fn the_evidence_of_a_contradiction_has_the_line() {
     assert_eq!(mismatch.kind, flow_model::finding::FindingKind::EnforcementMismatch);
     let text = &mismatch.evidence[0].text;
     assert!(text.ends_with("logged by the enforcer (policy postgres/lockdown)"), "{text}");
+}
+
+/// The attempt is on the client's node, whose log knows nothing of it.
+#[test]
+fn a_dropped_syn_without_an_attempt_is_joined_with_its_line() {
+    for (first, second) in [(dropped(10), logged(10)), (logged(10), dropped(10))] {
+        let mut engine = engine(true);
+        engine.handle(first, at(10));
+        assert_eq!(drops(&mut engine), []);
+        engine.handle(second, at(10));
+        let drops = drops(&mut engine);
+        assert_eq!(drops.len(), 1, "released by the second input");
+        assert_eq!(drops[0].enforcer, Some(EnforcerStatement::Logged));
+        assert_eq!(drops[0].enforcer_policy.as_deref(), Some("postgres/lockdown"));
+        let decision = drops[0].verdict.as_ref().map(|verdict| verdict.decision);
+        assert_eq!(decision, Some(Decision::Allow), "no policy selects the server");
+    }
+}
+
+#[test]
+fn the_record_of_a_refusal_and_that_of_its_drop_say_the_same_of_the_line() {
+    for inputs in [[rejected(10), dropped(10), logged(10)], [logged(10), rejected(10), dropped(10)]] {
+        let mut engine = engine(true);
+        inputs.into_iter().for_each(|input| engine.handle(input, at(10)));
+        let statements: Vec<_> = records(&mut engine)
+            .iter()
+            .map(|event| match event {
+                Event::Attempt(attempt) => attempt.enforcer,
+                Event::Drop(drop) => drop.enforcer,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(statements, [Some(EnforcerStatement::Logged); 2]);
+    }
+}
+
+#[test]
+fn a_drop_waits_for_a_line_only_where_one_may_come() {
+    let mut unread = engine(false);
+    unread.handle(dropped(10), at(10));
+    assert_eq!(drops(&mut unread).len(), 1, "the log is not read");
+
+    let mut patient = engine(true);
+    let Input::Drop(syn) = dropped(10) else { unreachable!() };
+    patient.handle(Input::Drop(DropSeen { tcp_flags: 0x10, ..syn }), at(10));
+    assert_eq!(drops(&mut patient).len(), 1, "only SYNs are logged");
+    patient.handle(dropped(10), at(10));
+    assert_eq!(drops(&mut patient), []);
+    patient.handle(Input::Tick, at(110));
+    let drops = drops(&mut patient);
+    assert_eq!((drops.len(), drops[0].enforcer), (1, None));
+}
+
+#[test]
+fn no_drop_is_forgotten() {
+    for last in [cluster(), Input::Tick] {
+        let mut engine = engine(true);
+        engine.handle(dropped(10), at(10));
+        engine.handle(last, at(11));
+        engine.finish();
+        assert_eq!(drops(&mut engine).len(), 1);
+    }
+    let mut engine = engine(true);
+    let many = u32::try_from(drops::LIMIT).unwrap() + 1;
+    for seq in 0..many {
+        let Input::Drop(seen) = dropped(10) else { unreachable!() };
+        engine.handle(Input::Drop(DropSeen { seq, ..seen }), at(10));
+    }
+    assert_eq!(drops(&mut engine).len(), 1, "the oldest makes room");
 }

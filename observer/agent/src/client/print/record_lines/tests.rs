@@ -43,6 +43,9 @@ fn columns_are_aligned_and_grow() {
         reason: "NETFILTER_DROP".into(),
         protocol: "TCP".into(),
         tcp_flags: Some("SYN".into()),
+        enforcer: Some(EnforcerStatement::Logged),
+        enforcer_policy: None,
+        verdict: None,
         src: external(),
         dst: Endpoint::bare("fd00::1".parse().unwrap(), 443),
     });
@@ -61,7 +64,7 @@ fn columns_are_aligned_and_grow() {
 11:06:40.000  pal-e-docs/pal-e-docs-6b55489545-v4jvv -> postgres/pal-e-postgres-rw:5432 (pal-e-postgres-1)  rejected    icmp-port-unreachable (NETFILTER_DROP) 0.3ms
 11:06:42.000  node archbox:2                         -> postgres/pal-e-postgres-rw:5432 (10.42.0.12)        unanswered  after 3 retransmits
 11:06:43.000  web/front-5d-1:5432                    -> 1.1.1.1:443                                         reset       by server, orphan (its start was not seen here)
-11:06:45.000  1.1.1.1:443                            -> [fd00::1]:443                                       drop        NETFILTER_DROP TCP SYN
+11:06:45.000  1.1.1.1:443                            -> [fd00::1]:443                                       drop        NETFILTER_DROP TCP SYN [logged by the enforcer]
 11:06:45.000  lost        12 records: this reader was too slow";
     assert_eq!(lines.join("\n"), expected);
 }

@@ -115,7 +115,17 @@ fn events(kind: Kind) -> Vec<Event> {
                 let (vantage, reason, src, dst) =
                     (Vantage::Transit, "NETFILTER_DROP".into(), src.clone(), dst.clone());
                 let tcp_flags = flags.map(Into::into);
-                Event::Drop(Drop { vantage, reason, protocol: protocol.into(), tcp_flags, src, dst })
+                Event::Drop(Drop {
+                    vantage,
+                    reason,
+                    protocol: protocol.into(),
+                    tcp_flags,
+                    enforcer: Some(EnforcerStatement::Logged),
+                    enforcer_policy: Some("postgres/lockdown".into()),
+                    src,
+                    dst,
+                    verdict: verdict(Decision::Deny, Some(Direction::Ingress), &["data/db"]),
+                })
             };
             vec![drop("TCP", Some("SYN")), drop("132", None)]
         }
@@ -146,11 +156,12 @@ fn events(kind: Kind) -> Vec<Event> {
     }
 }
 
+fn verdict(decision: Decision, direction: Option<Direction>, policies: &[&str]) -> Option<Arc<FlowVerdict>> {
+    let policies = policies.iter().map(|policy| (*policy).into()).collect();
+    Some(Arc::new(FlowVerdict { decision, direction, policies, explanation: "because".into() }))
+}
+
 fn attempts() -> Vec<Event> {
-    let verdict = |decision, direction, policies: &[&str]| {
-        let policies = policies.iter().map(|policy| (*policy).into()).collect();
-        Some(Arc::new(FlowVerdict { decision, direction, policies, explanation: "because".into() }))
-    };
     let whole = Attempt {
         vantage: Vantage::Source,
         outcome: Outcome::Rejected,
