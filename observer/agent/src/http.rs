@@ -13,6 +13,7 @@ mod limits;
 mod openapi;
 mod pairs;
 mod query;
+mod rate;
 mod runbooks;
 mod server;
 mod snapshot;
@@ -46,6 +47,7 @@ use self::app::App;
 use self::auth::Auth;
 pub use self::limits::Limits;
 use self::limits::Places;
+use self::rate::Rate;
 use self::server::Server;
 pub use self::tls::{Tls, TlsError};
 use crate::sink::Shared;
@@ -113,7 +115,8 @@ async fn serve_at(
     let acceptor = tls.as_ref().map(Tls::acceptor);
     let counters = shared.metrics.http_counters();
     let guard = (auth.clone(), counters.clone());
-    let server = Server::new(router(app, guard), acceptor, limits, counters, cancel.clone());
+    let rate = Rate::new(limits.pace, counters.clone());
+    let server = Server::new(router(app, guard, rate), acceptor, limits, counters, cancel.clone());
     let reload = async {
         let certificate = async {
             if let Some(tls) = tls {
@@ -131,10 +134,11 @@ async fn serve_at(
 }
 
 /// Puts the guard before all paths, not behind each: the answer of a path to a wrong method would otherwise reveal it.
-fn router(app: App, guard: (Auth, HttpCounters)) -> Router {
+fn router(app: App, guard: (Auth, HttpCounters), rate: Rate) -> Router {
     Router::new()
         .fallback_service(paths(app))
         .layer(from_fn_with_state(guard, auth::guard))
+        .layer(from_fn_with_state(rate, rate::limit))
         .layer(map_response(common_headers))
 }
 

@@ -1,13 +1,20 @@
 //! Limits for one client, and for all together.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use governor::Quota;
+use parking_lot::Mutex;
+
 /// Size of a request's line and headers, in bytes. Tokens of identity providers that list groups take ten KiB and more.
 pub(super) const MAX_HEAD: usize = 32 << 10;
+
+/// A client that asks anew all the time, for one answer after the other, gets this far.
+const PACE: Quota =
+    Quota::per_second(NonZeroU32::new(50).unwrap()).allow_burst(NonZeroU32::new(500).unwrap());
 
 /// Bounds of the server. The duration of a request has none: a tail may run for hours.
 #[derive(Clone, Debug)]
@@ -18,6 +25,8 @@ pub struct Limits {
     pub connections_per_client: usize,
     /// Streams of the tail to one address. The tail limits their total.
     pub streams_per_client: usize,
+    /// Requests for `/api` from one address.
+    pub pace: Quota,
     /// Time for the TLS handshake.
     pub handshake: Duration,
     /// Time for a request's line and headers, and between two requests. Longer than the usual interval of scrapes.
@@ -34,6 +43,7 @@ impl Default for Limits {
             connections: 256,
             connections_per_client: 64,
             streams_per_client: 32,
+            pace: PACE,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(20),
             body: Duration::from_secs(20),

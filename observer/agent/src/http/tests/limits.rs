@@ -1,8 +1,10 @@
 //! Clients that take more than their share, each over a real connection.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use governor::Quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
@@ -180,6 +182,26 @@ async fn streams_are_shared() {
     drop((first, other));
     eventually(|| agent.shared.metrics.tail_counters().clients.get() == 1).await;
     agent.stream("/api/v1/flows", &[]).await;
+}
+
+/// Prometheus and the kubelet are answered all the same.
+#[tokio::test]
+async fn requests_for_the_api_have_a_pace() {
+    let pace =
+        Quota::with_period(Duration::from_secs(3_600)).unwrap().allow_burst(NonZeroU32::new(2).unwrap());
+    let agent = limited(Limits { pace, ..Limits::default() }).await;
+    for path in ["/api/v1/pairs", "/api/v1/vips"] {
+        assert_eq!(agent.get(path, &[]).await.status, 200);
+    }
+    let refusal = agent.get("/api/v1/pairs", &[]).await;
+    assert_eq!(refusal.status, 429);
+    assert!(refusal.json()["error"].as_str().unwrap().starts_with("too many requests"));
+    assert_eq!(refused(&agent, "requests"), 1);
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        assert_ne!(agent.get(path, &[]).await.status, 429, "{path}");
+    }
+    let mut other = connect_from(2, agent.address).await;
+    assert_eq!(answers(&mut other, "/api/v1/vips").await, "HTTP/1.1 200");
 }
 
 #[tokio::test]

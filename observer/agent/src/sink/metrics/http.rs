@@ -22,6 +22,8 @@ pub enum Refused {
     Handshake,
     /// The agent, or this client, has as many streams as it may have.
     Streams,
+    /// This client asked for `/api` too often.
+    Requests,
     /// The `Host` header has a name that a foreign site may control.
     Host,
     /// The request has no valid credentials.
