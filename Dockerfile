@@ -6,7 +6,8 @@ WORKDIR /src
 COPY . .
 # This installs bpf-linker and the toolchain of the eBPF target.
 RUN cargo xtask image && install -D target/oci/*/flow-observer /image/flow-observer \
-    && install -D -m 644 -t /image/licenses LICENSE-APACHE LICENSE-MIT
+    && install -D -m 644 -t /image/licenses LICENSE-APACHE LICENSE-MIT \
+    && install -D -m 644 -t /image/sbom target/oci/*/flow-observer.cdx.json
 
 FROM scratch
 COPY --from=build /image/ /

@@ -1,4 +1,4 @@
-//! The container image: a static program, and nothing else, in an OCI archive that is the same for the same source.
+//! The container image: a static program with its bill of materials, and nothing else, in an OCI archive that is the same for the same source.
 //!
 //! glibc rather than musl: since 2.34 its resolver and `/etc/hosts` look-ups are part of libc, so that a static program
 //! loads nothing at run time; and it is what the tests ran on.
@@ -7,6 +7,7 @@ pub(crate) mod archive;
 mod compile;
 mod development;
 mod elf;
+mod sbom;
 mod target;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub(crate) use target::Arch;
 /// Begins with `localhost/`, so that a node without the image never asks a registry that isn't ours.
 pub(crate) const NAME: &str = "localhost/flow-observer";
 const PROGRAM: &str = "flow-observer";
+/// The bill of materials, which is also beside the archive in a directory of the architecture.
+const SBOM: &str = "flow-observer.cdx.json";
+const SBOM_IN_IMAGE: &str = "sbom/flow-observer.cdx.json";
 /// The limit for the program's size. Compressed it is less than half of this.
 const MAX_BYTES: usize = 25 << 20;
 
@@ -107,12 +111,15 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
     let program = fs::read(&built).with_context(|| format!("{} can't be read", built.display()))?;
     inspect(root, &program).with_context(|| format!("{} can't be shipped", built.display()))?;
     smoke(arch, &built)?;
-    // The Dockerfile takes the program from here, without the archive.
+    ensure!(program.len() <= MAX_BYTES, "the program has {} bytes, over 25 MiB", program.len());
+    let bill = sbom::make(root, arch, &program)?;
+    // The Dockerfile takes both from here, without the archive.
     let beside = root.join("target/oci").join(arch.goarch());
     fs::create_dir_all(&beside)?;
     fs::copy(&built, beside.join(PROGRAM))?;
-    ensure!(program.len() <= MAX_BYTES, "the program has {} bytes, over 25 MiB", program.len());
-    pack(root, arch, BTreeMap::from([(PROGRAM, (0o755, program))]), true)
+    fs::write(beside.join(SBOM), &bill)?;
+    let files = BTreeMap::from([(PROGRAM, (0o755, program)), (SBOM_IN_IMAGE, (0o644, bill))]);
+    pack(root, arch, files, true)
 }
 
 /// Packs the program with the licences.

@@ -51,6 +51,14 @@ impl Arch {
         format!("gcc-{gcc}-linux-gnu libc6-dev-{}-cross", self.goarch())
     }
 
+    /// Returns the package of the C library that is linked.
+    pub(super) fn libc_package(self) -> String {
+        match self.cross_compiler() {
+            Some(_) => format!("libc6-dev-{}-cross", self.goarch()),
+            None => "libc6-dev".to_owned(),
+        }
+    }
+
     /// Installs the cross compiler where one is needed and missing.
     pub(super) fn ensure_compiler(self) -> Result<()> {
         let Some(compiler) = self.cross_compiler() else { return Ok(()) };
