@@ -13,6 +13,7 @@ pub mod audit;
 pub mod doctor;
 mod exit;
 pub mod explain;
+mod filters;
 pub mod findings;
 mod joined;
 mod names;

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub(crate) mod default_address;
 pub(crate) mod duration;
+pub(crate) mod filter;
 pub mod http;
 pub mod kube;
 pub mod memory;

@@ -13,11 +13,14 @@ use crate::client::fleet::AgentArgs;
 use crate::client::print::finding_text::FindingText;
 use crate::client::print::{ListFormat, Notes, PrintArgs, Printer, unless_closed};
 use crate::client::{joined_findings, query};
+use crate::commands::filters::{self, FilterArgs};
 use crate::commands::joined;
 use crate::commands::names::{self, names};
+use crate::filter::Subject;
 
 /// Holds the options of `findings`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = filters::OF_FINDINGS)]
 pub struct FindingsArgs {
     /// Only findings in this state
     #[arg(long, value_name = "STATE", value_parser = names::<State>())]
@@ -30,6 +33,8 @@ pub struct FindingsArgs {
     namespace: Option<String>,
     #[command(flatten)]
     print: PrintArgs<ListFormat>,
+    #[command(flatten)]
+    filters: FilterArgs,
     #[command(flatten)]
     pub(super) agents: AgentArgs,
 }
@@ -61,7 +66,7 @@ pub(super) async fn print(
     mut out: Printer<impl Write>,
     mut notes: impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let mut asked = joined::ask::<Response>(&args.agents, &args.path(), &mut notes).await?;
+    let mut asked = joined::ask::<Response>(&args.agents, &args.path()?, &mut notes).await?;
     let answers = std::mem::take(&mut asked.answers).into_iter();
     let mut findings = joined_findings::join(answers.flat_map(|(_, response)| response.findings));
     findings.retain(|finding| args.state.is_none_or(|state| finding.state == state));
@@ -83,11 +88,13 @@ pub(super) async fn print(
 
 impl FindingsArgs {
     /// Returns what agents are asked. They are not asked for one state: what has ended on one node may go on elsewhere.
-    fn path(&self) -> String {
-        let parameters = [
+    fn path(&self) -> anyhow::Result<String> {
+        let own = [
             ("kind", names::joined(self.kind.iter().map(|kind| kind.as_str()))),
             ("namespace", self.namespace.clone()),
         ];
-        query::path("/api/v1/findings", parameters)
+        let filters = self.filters.parameters(Subject::Finding)?.into_iter();
+        let filters = filters.map(|(name, value)| (name, Some(value)));
+        Ok(query::path("/api/v1/findings", own.into_iter().chain(filters)))
     }
 }

@@ -16,8 +16,10 @@ use crate::client::follow::{Follower, Selection};
 use crate::client::nodes;
 use crate::client::print::record_lines::RecordPrinter;
 use crate::client::print::{Notes, PrintArgs, unless_closed};
+use crate::commands::filters::{self, FilterArgs};
 use crate::commands::names::{joined, names, names_without};
 use crate::duration;
+use crate::filter::Subject;
 use crate::sink::tail::PodName;
 
 /// The kind of record that is printed as a note on stderr, whatever kinds are asked for.
@@ -25,6 +27,7 @@ const MEMORY: &str = "memory";
 
 /// Holds the options of `tail`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = filters::OF_RECORDS)]
 pub struct TailArgs {
     /// Only flows with a side in this namespace
     #[arg(long, short, value_name = "NS")]
@@ -38,9 +41,6 @@ pub struct TailArgs {
     /// Only attempts with these outcomes
     #[arg(long, value_name = "OUTCOME", value_delimiter = ',', value_parser = names::<Outcome>())]
     pub outcome: Vec<Outcome>,
-    /// Only drops, and resets and refusals by a RST, with these reasons, such as no_socket; `unknown` for a RST without one
-    #[arg(long, value_name = "REASON", value_delimiter = ',')]
-    pub reason: Vec<String>,
     /// Begin with the records of the last 5m, for example, or since a time like 2026-11-21T02:53:08Z. Where an agent does not
     /// remember all of them, standard error says since when it has records of which kind
     #[arg(long, value_parser = parse_since)]
@@ -50,6 +50,8 @@ pub struct TailArgs {
     pub no_follow: bool,
     #[command(flatten)]
     pub print: PrintArgs,
+    #[command(flatten)]
+    pub filters: FilterArgs,
     #[command(flatten)]
     pub agents: AgentArgs,
 }
@@ -69,19 +71,20 @@ pub(super) async fn tail(
     out: RecordPrinter<impl Write>,
     notes: impl Write + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
+    let selection = args.selection()?;
     if args.agents.fleet.all_nodes {
-        return nodes::run(&args.agents.fleet.connect().await?, &args.selection(), out.with_nodes(), notes)
-            .await;
+        return nodes::run(&args.agents.fleet.connect().await?, &selection, out.with_nodes(), notes).await;
     }
-    one_agent(args, out, notes).await
+    one_agent(args, selection, out, notes).await
 }
 
 async fn one_agent(
     args: &TailArgs,
+    selection: Selection,
     mut out: RecordPrinter<impl Write>,
     notes: impl Write,
 ) -> anyhow::Result<()> {
-    let mut follower = Follower::new(args.agents.one()?, args.selection(), notes);
+    let mut follower = Follower::new(args.agents.one()?, selection, notes);
     while let Some(line) = follower.next().await? {
         let time = out.line(&line)?;
         follower.printed(time);
@@ -93,19 +96,19 @@ async fn one_agent(
 }
 
 impl TailArgs {
-    fn selection(&self) -> Selection {
-        let filters = [
+    fn selection(&self) -> anyhow::Result<Selection> {
+        let own = [
             ("namespace", self.namespace.clone()),
             ("pod", self.pod.as_ref().map(ToString::to_string)),
             ("kind", joined(self.kind.iter().map(|kind| kind.as_str()))),
             ("outcome", joined(self.outcome.iter().map(|outcome| outcome.as_str()))),
-            ("reason", joined(self.reason.iter().map(String::as_str))),
         ];
-        Selection {
-            filters: filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+        let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        Ok(Selection {
+            filters: own.chain(self.filters.parameters(Subject::Record)?).collect(),
             since: self.since.clone(),
             follow: !self.no_follow,
-        }
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use flow_model::flow::Outcome;
 use flow_model::record::Kind;
 use jiff::Timestamp;
 
+use crate::filter::{self, FlowFilter, Subject};
 use crate::http::answer::Failure;
 use crate::sink::tail::Filter;
 
@@ -25,16 +26,15 @@ impl FlowsQuery {
     pub(super) fn parse(uri: &Uri, now: Timestamp) -> Result<Self, Failure> {
         let mut query = Self { filter: Filter::default(), since: None, follow: true };
         let Self { filter, since, follow } = &mut query;
-        let known = ["namespace", "pod", "kind", "outcome", "reason", "since", "follow"];
+        let known = with_filters(&["namespace", "pod", "kind", "outcome", "since", "follow"]);
         for (name, value) in parameters(uri, &known)? {
             match name.as_str() {
                 "since" => *since = Some(parse_since(&value, now).map_err(|e| bad(&name, e))?),
                 "follow" => *follow = parse(&name, &value)?,
                 "kind" => filter.kinds.extend(parse_list::<Kind>(&name, &value)?),
                 "outcome" => filter.outcomes.extend(parse_list::<Outcome>(&name, &value)?),
-                "reason" if value.is_empty() => return Err(bad(&name, "it is empty")),
-                "reason" => filter.reasons.extend(parse_list::<String>(&name, &value)?),
-                _ => parse_names(filter, &name, &value)?,
+                "namespace" | "pod" => parse_names(filter, &name, &value)?,
+                _ => filter.flow.add(Subject::Record, &name, &value).map_err(|e| bad(&name, e))?,
             }
         }
         Ok(query)
@@ -56,23 +56,25 @@ pub(super) struct FindingsQuery {
     kinds: Vec<FindingKind>,
     states: Vec<State>,
     names: Filter,
+    flow: FlowFilter,
 }
 
 impl FindingsQuery {
     pub(super) fn parse(uri: &Uri) -> Result<Self, Failure> {
         let mut query = Self::default();
-        for (name, value) in parameters(uri, &["kind", "state", "namespace"])? {
+        for (name, value) in parameters(uri, &with_filters(&["kind", "state", "namespace"]))? {
             match name.as_str() {
                 "kind" => query.kinds.extend(parse_list::<FindingKind>(&name, &value)?),
                 "state" => query.states.extend(parse_list::<State>(&name, &value)?),
-                _ => parse_names(&mut query.names, &name, &value)?,
+                "namespace" => parse_names(&mut query.names, &name, &value)?,
+                _ => query.flow.add(Subject::Finding, &name, &value).map_err(|e| bad(&name, e))?,
             }
         }
         Ok(query)
     }
 
     pub(super) fn matches(&self, finding: &Finding) -> bool {
-        let Self { kinds, states, names } = self;
+        let Self { kinds, states, names, flow } = self;
         let named = match (&finding.src, &finding.dst) {
             (Some(src), Some(dst)) => names.matches_endpoints(src, dst),
             (Some(one), None) | (None, Some(one)) => names.matches_endpoints(one, one),
@@ -81,7 +83,13 @@ impl FindingsQuery {
         named
             && (kinds.is_empty() || kinds.contains(&finding.kind))
             && (states.is_empty() || states.contains(&finding.state))
+            && flow.matches_finding(finding)
     }
+}
+
+/// Returns the parameters of a path that takes the filters of flows, too.
+fn with_filters(own: &[&'static str]) -> Vec<&'static str> {
+    own.iter().copied().chain(filter::names()).collect()
 }
 
 fn parse_names(filter: &mut Filter, name: &str, value: &str) -> Result<(), Failure> {

@@ -11,14 +11,18 @@ fn flows(query: &str) -> Result<FlowsQuery, Failure> {
 #[test]
 fn everything_at_once() {
     let query = "namespace=web&namespace=data&pod=web%2Fa&pod=web/b&kind=attempt,reset&kind=lost&\
-        outcome=refused&reason=no_socket,unknown&since=5m&follow=false";
+        outcome=refused&reason=no_socket,unknown&not_from=web&since=5m&follow=false";
+    let mut flow = FlowFilter::default();
+    for (name, value) in [("reason", "no_socket,unknown"), ("not_from", "web")] {
+        flow.add(Subject::Record, name, value).unwrap();
+    }
     let expected = FlowsQuery {
         filter: Filter {
             namespaces: vec!["web".into(), "data".into()],
             pods: vec!["web/a".parse().unwrap(), "web/b".parse().unwrap()],
             kinds: vec![Kind::Attempt, Kind::Reset, Kind::Lost],
             outcomes: vec![Outcome::Refused],
-            reasons: vec!["no_socket".into(), "unknown".into()],
+            flow,
             since: None,
         },
         since: Some(at(700)),
@@ -51,6 +55,15 @@ fn since_is_a_duration_or_a_time(#[case] query: &str, #[case] since: Option<Time
 #[case("kind=attempt,walk", "`kind`: `walk`")]
 #[case("outcome=", "`outcome`")]
 #[case("reason=", "`reason`")]
+#[case("from=web,", "`from`: it is empty")]
+#[case("not_to=Web", "`not_to`: `Web` is neither a namespace")]
+#[case("port=http", "`port`: `http` is neither a port")]
+#[case("verdict=yes", "`verdict`: `yes` is none of allow, deny, unknown")]
+#[case("policy=a/b/c", "`policy`: `a/b/c` is neither")]
+#[case("cause=rain", "`cause`: `rain` is none of conntrack_full")]
+#[case("not_since=5m", "`not_since`")]
+#[case("filter=dst.port%20%3D%3D", "`filter`: column")]
+#[case("filter=severity%20%3D%3D%201", "`filter`: column 1: there is no field `severity`")]
 #[case("since=yesterday", "`since`: `yesterday`")]
 #[case("since=-5m", "`since`")]
 #[case("follow=maybe", "`follow`")]
@@ -69,6 +82,12 @@ fn what_is_wrong_is_named(#[case] query: &str, #[case] named: &str) {
 #[case("state=resolved&namespace=web", "b")]
 #[case("namespace=data", "ab")]
 #[case("namespace=jobs", "")]
+#[case("from=web&to=data/db&port=5432&verdict=deny&policy=data/deny", "ab")]
+#[case("not_from=web", "")]
+#[case("not_from=data", "ab")]
+#[case("reason=a", "a")]
+#[case("cause=rain", "")]
+#[case("filter=state%20%3D%3D%20'resolved'", "b")]
 fn findings_are_filtered(#[case] query: &str, #[case] wanted: &str) {
     let query = FindingsQuery::parse(&format!("/api/v1/findings?{query}").parse().unwrap()).unwrap();
     let findings = [finding("a", 0), resolved(finding("b", 0), 0)];

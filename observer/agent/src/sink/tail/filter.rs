@@ -1,4 +1,4 @@
-//! Filters of the tail, decided without parsing JSON.
+//! Filters of the tail. Those that are used most are decided without parsing JSON.
 
 use std::str::FromStr;
 
@@ -8,14 +8,14 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::record::{Endpoint, Event, FlowRecord, Kind, PolicyChange};
 use jiff::Timestamp;
 
+use crate::filter::FlowFilter;
+
 /// The part of a record that filters use, kept beside each line.
 #[derive(Debug)]
 pub(super) struct Meta {
     pub(super) time: Timestamp,
     pub(super) kind: Kind,
     outcome: Option<Outcome>,
-    /// Of a drop, or of the RST of a reset or an attempt.
-    reason: Option<ArcStr>,
     sides: [Names; 2],
     /// It concerns every namespace.
     everywhere: bool,
@@ -38,8 +38,8 @@ pub struct Filter {
     pub kinds: Vec<Kind>,
     /// Only attempts have one.
     pub outcomes: Vec<Outcome>,
-    /// The reasons of drops and of resets, in upper or lower case; `unknown` selects resets without a reason.
-    pub reasons: Vec<String>,
+    /// The filters that findings have, too. They read the line.
+    pub flow: FlowFilter,
     /// The time of the earliest records that are selected.
     pub since: Option<Timestamp>,
 }
@@ -76,7 +76,6 @@ impl Meta {
             Event::Attempt(attempt) => Some(attempt.outcome),
             _ => None,
         };
-        let reason = record.event.reason();
         let sides = match (&record.event, record.event.endpoints()) {
             (_, Some((src, dst))) => [Names::of(src), Names::of(dst)],
             (Event::PolicyChange(change), _) => [Names::of_change(change), Names::default()],
@@ -84,7 +83,7 @@ impl Meta {
         };
         let everywhere =
             matches!(&record.event, Event::PolicyChange(change) if change.own_namespace().is_none());
-        Self { time: record.time, kind: record.event.kind(), outcome, reason, sides, everywhere }
+        Self { time: record.time, kind: record.event.kind(), outcome, sides, everywhere }
     }
 }
 
@@ -118,6 +117,7 @@ impl Filter {
         any(&self.kinds, |wanted| *wanted == kind)
     }
 
+    /// Is true when all filters but those of `flow` let the record pass.
     pub(super) fn matches(&self, meta: &Meta) -> bool {
         if self.since.is_some_and(|since| meta.time < since) || !self.selects(meta.kind) {
             return false;
@@ -125,9 +125,6 @@ impl Filter {
         // What was lost may have matched anything else.
         meta.kind == Kind::Lost
             || any(&self.outcomes, |outcome| Some(*outcome) == meta.outcome)
-                && any(&self.reasons, |reason| {
-                    meta.reason.as_ref().is_some_and(|r| r.eq_ignore_ascii_case(reason))
-                })
                 && (meta.everywhere
                     || any(&self.namespaces, |ns| meta.sides.iter().any(|side| side.in_namespace(ns))))
                 && any(&self.pods, |pod| meta.sides.iter().any(|side| side.is_pod(pod)))

@@ -109,7 +109,8 @@ impl Subscription {
             self.ready.push_back(Item { position: self.at(after), line: lost_line(&self.tail, lost) });
         }
         let instance = self.tail.instance;
-        let items = batch.lines.into_iter();
+        // Without the lock: these filters parse the line, so that the tail doesn't have to keep what they look at.
+        let items = batch.lines.into_iter().filter(|(_, line)| self.filter.flow.matches_line(line));
         self.ready.extend(items.map(|(cursor, line)| Item { position: Position { instance, cursor }, line }));
         let before = std::mem::replace(&mut self.cursor, batch.cursor);
         before != self.cursor

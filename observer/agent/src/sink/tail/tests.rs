@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tokio::runtime::Builder;
 
 use super::*;
+use crate::filter::Subject;
 use crate::sink::testing::{at, attempt, external, pod, reset, service};
 
 fn tail(max_records: usize, max_bytes: usize) -> Arc<Tail> {
@@ -229,6 +230,31 @@ fn filters_match_either_side_and_let_losses_through() {
     assert_eq!(selected(outcomes(&[Outcome::Rejected, Outcome::Refused])), [1, 2, 4]);
     let both = Filter { namespaces: vec!["jobs".into()], ..outcomes(&[Outcome::Rejected]) };
     assert_eq!(selected(both), [1, 4]);
+}
+
+/// Returns a filter of those that read the line.
+fn flow(name: &str, value: &str) -> Filter {
+    let mut filter = Filter::default();
+    filter.flow.add(Subject::Record, name, value).unwrap();
+    filter
+}
+
+#[test]
+fn filters_that_read_the_line_add_to_the_others() {
+    assert_eq!(selected(flow("from", "web")), [0, 3, 4]);
+    assert_eq!(selected(flow("not_from", "web")), [1, 2, 4]);
+    assert_eq!(selected(flow("filter", "outcome == 'refused'")), [2, 4]);
+    assert_eq!(selected(Filter { kinds: vec![Kind::Attempt], ..flow("from", "web") }), [0]);
+}
+
+#[test]
+fn a_position_passes_the_lines_that_were_read_and_did_not_match() {
+    let tail = tail(1_000, usize::MAX);
+    let mut reader = tail.subscribe(flow("to", "nowhere"), Start::Now, true).unwrap();
+    push(&tail, 0..700);
+    assert_eq!(drain(&mut reader), []);
+    let next = Start::After(reader.position(), None);
+    assert_eq!(drain(&mut subscribe(&tail, next, true)), []);
 }
 
 #[test]
