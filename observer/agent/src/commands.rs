@@ -21,6 +21,7 @@ mod plugin;
 pub mod replay;
 pub mod run;
 pub mod snapshot;
+mod stop;
 pub mod tail;
 #[cfg(test)]
 mod tests;

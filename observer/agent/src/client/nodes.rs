@@ -16,7 +16,7 @@ use crate::client::ask;
 use crate::client::fleet::Fleet;
 use crate::client::follow::Selection;
 use crate::client::merge::{Merge, Source};
-use crate::client::print::record_lines::RecordPrinter;
+use crate::client::print::record_lines::RecordSink;
 use crate::kube::agents::{AgentPod, Survey};
 
 /// Time between two lists of the agents' pods.
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub(crate) async fn run<N>(
     fleet: &Fleet,
     selection: &Selection,
-    mut out: RecordPrinter<impl Write>,
+    mut out: impl RecordSink,
     notes: N,
 ) -> anyhow::Result<()>
 where
@@ -76,7 +76,7 @@ where
 fn print<N: Write + Clone + Send + Sync + 'static>(
     nodes: &mut Nodes<'_, N>,
     merge: &mut Merge<Record>,
-    out: &mut RecordPrinter<impl Write>,
+    out: &mut impl RecordSink,
 ) -> anyhow::Result<()> {
     let now = Instant::now();
     for source in merge.lagging(now) {

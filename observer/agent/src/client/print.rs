@@ -4,6 +4,7 @@ pub(crate) mod answer_text;
 pub(crate) mod finding_text;
 pub(crate) mod memory_text;
 pub(crate) mod record_lines;
+pub(crate) mod table;
 pub(crate) mod vip_table;
 
 use std::fmt::{Display, Write as _};
@@ -116,7 +117,7 @@ pub(crate) struct Look {
 
 impl Look {
     /// Returns `text` in this style, or unchanged where colour is off.
-    fn paint(&self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
         if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 

@@ -1,8 +1,12 @@
 //! `flow-observer findings`: what needs action, from one node or all.
 
+mod changes;
+mod watch;
+
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use flow_model::finding::{Finding, FindingKind, State};
 use jiff::Timestamp;
@@ -14,8 +18,9 @@ use crate::client::print::finding_text::FindingText;
 use crate::client::print::{ListFormat, Notes, PrintArgs, Printer, unless_closed};
 use crate::client::{joined_findings, query};
 use crate::commands::filters::{self, FilterArgs};
-use crate::commands::joined;
+use crate::commands::joined::{self, Asked};
 use crate::commands::names::{self, names};
+use crate::commands::stop::Stop;
 use crate::filter::Subject;
 
 /// Holds the options of `findings`.
@@ -31,6 +36,9 @@ pub struct FindingsArgs {
     /// Only findings with a side in this namespace
     #[arg(long, short, value_name = "NS")]
     namespace: Option<String>,
+    /// Print the findings, and then each change as a line, until Ctrl-C; with -o json, one object for each
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     print: PrintArgs<ListFormat>,
     #[command(flatten)]
@@ -57,7 +65,15 @@ struct Document<'a> {
 /// # Errors
 /// Fails when no agent can be asked, or stdout can't be written.
 pub async fn run(args: FindingsArgs) -> anyhow::Result<ExitCode> {
-    unless_closed(print(&args, args.print.printer(), Notes).await)
+    let printer = args.print.printer();
+    if !args.watch {
+        return unless_closed(print(&args, printer, Notes).await);
+    }
+    if args.print.output == ListFormat::Document {
+        bail!("-o document is one answer, and --watch has no end: use -o json");
+    }
+    let watched = watch::watch(&args, printer, Notes, Stop::listen()?.received()).await;
+    unless_closed(watched).map(|()| ExitCode::SUCCESS)
 }
 
 /// The command with its outputs as parameters.
@@ -66,9 +82,7 @@ pub(super) async fn print(
     mut out: Printer<impl Write>,
     mut notes: impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let mut asked = joined::ask::<Response>(&args.agents, &args.path()?, &mut notes).await?;
-    let answers = std::mem::take(&mut asked.answers).into_iter();
-    let mut findings = joined_findings::join(answers.flat_map(|(_, response)| response.findings));
+    let (mut findings, asked) = joined_of(args, &mut notes).await?;
     findings.retain(|finding| args.state.is_none_or(|state| finding.state == state));
     match args.print.output {
         ListFormat::Document => out.json(&Document { nodes: &asked.coverage, findings: &findings })?,
@@ -84,6 +98,16 @@ pub(super) async fn print(
         asked.coverage.note_memory(&out.look, Timestamp::now(), &mut notes)?;
     }
     Ok(asked.exit_code())
+}
+
+/// Asks the agents, and joins what they report.
+async fn joined_of(
+    args: &FindingsArgs,
+    notes: &mut impl Write,
+) -> anyhow::Result<(Vec<Finding>, Asked<Response>)> {
+    let mut asked = joined::ask::<Response>(&args.agents, &args.path()?, notes).await?;
+    let answers = std::mem::take(&mut asked.answers).into_iter();
+    Ok((joined_findings::join(answers.flat_map(|(_, response)| response.findings)), asked))
 }
 
 impl FindingsArgs {

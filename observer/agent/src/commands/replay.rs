@@ -11,7 +11,7 @@ use flow_core::engine::Engine;
 use flow_core::recording::Reader;
 use flow_model::output::Output;
 
-use crate::client::print::record_lines::RecordPrinter;
+use crate::client::print::record_lines::{RecordPrinter, RecordSink as _};
 use crate::client::print::{PrintArgs, unless_closed};
 
 /// Holds the options of `replay`.

@@ -1,10 +1,12 @@
 //! `flow-observer tail`: the flow records of agents as they happen.
 
+mod summary;
 #[cfg(test)]
 mod tests;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use flow_model::flow::Outcome;
@@ -14,10 +16,11 @@ use jiff::Timestamp;
 use crate::client::fleet::AgentArgs;
 use crate::client::follow::{Follower, Selection};
 use crate::client::nodes;
-use crate::client::print::record_lines::RecordPrinter;
+use crate::client::print::record_lines::{RecordPrinter, RecordSink};
 use crate::client::print::{Notes, PrintArgs, unless_closed};
 use crate::commands::filters::{self, FilterArgs};
 use crate::commands::names::{joined, names, names_without};
+use crate::commands::stop::Stop;
 use crate::duration;
 use crate::filter::Subject;
 use crate::sink::tail::PodName;
@@ -48,6 +51,10 @@ pub struct TailArgs {
     /// Stop after the records that agents have already
     #[arg(long)]
     pub no_follow: bool,
+    /// Print the pairs with the most attempts in each 10s, for example, instead of records; with -o json, one object for
+    /// each interval. An attempt that the nodes of both sides see counts once
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
+    pub summary: Option<Duration>,
     #[command(flatten)]
     pub print: PrintArgs,
     #[command(flatten)]
@@ -61,8 +68,12 @@ pub struct TailArgs {
 /// # Errors
 /// Fails when no agent can be read, or stdout can't be written.
 pub async fn run(args: TailArgs) -> anyhow::Result<ExitCode> {
-    let printer = RecordPrinter::new(args.print.printer());
-    unless_closed(tail(&args, printer, Notes).await).map(|()| ExitCode::SUCCESS)
+    let printer = args.print.printer();
+    let result = match args.summary {
+        Some(every) => summary::summarise(&args, every, printer, Notes, Stop::listen()?.received()).await,
+        None => tail(&args, RecordPrinter::new(printer), Notes).await,
+    };
+    unless_closed(result).map(|()| ExitCode::SUCCESS)
 }
 
 /// The command with its outputs as parameters. `notes` receives lost and restored connections.
@@ -71,9 +82,19 @@ pub(super) async fn tail(
     out: RecordPrinter<impl Write>,
     notes: impl Write + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
+    let out = if args.agents.fleet.all_nodes { out.with_nodes() } else { out };
+    follow(args, out, notes).await
+}
+
+/// Gives the records of one agent, or of all, to `out`.
+async fn follow(
+    args: &TailArgs,
+    out: impl RecordSink,
+    notes: impl Write + Clone + Send + Sync + 'static,
+) -> anyhow::Result<()> {
     let selection = args.selection()?;
     if args.agents.fleet.all_nodes {
-        return nodes::run(&args.agents.fleet.connect().await?, &selection, out.with_nodes(), notes).await;
+        return nodes::run(&args.agents.fleet.connect().await?, &selection, out, notes).await;
     }
     one_agent(args, selection, out, notes).await
 }
@@ -81,7 +102,7 @@ pub(super) async fn tail(
 async fn one_agent(
     args: &TailArgs,
     selection: Selection,
-    mut out: RecordPrinter<impl Write>,
+    mut out: impl RecordSink,
     notes: impl Write,
 ) -> anyhow::Result<()> {
     let mut follower = Follower::new(args.agents.one()?, selection, notes);
@@ -110,6 +131,13 @@ impl TailArgs {
             follow: !self.no_follow,
         })
     }
+}
+
+/// Returns an interval of a second up to a day.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = Duration::try_from(duration::parse(text)?).map_err(|error| error.to_string())?;
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    if bounds.contains(&interval) { Ok(interval) } else { Err("it is not within 1s and 1d".to_owned()) }
 }
 
 /// Checks the value for a quick error, but returns it as written: the agent's clock counts.

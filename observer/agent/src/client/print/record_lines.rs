@@ -25,6 +25,15 @@ const MAX_NODE: usize = 24;
 /// Width of `established`, the longest word.
 const WORD: usize = 11;
 
+/// Takes the lines of a stream of records.
+pub(crate) trait RecordSink {
+    /// Takes a record as an agent sent it. Returns its time, if this version understands the record.
+    fn line(&mut self, json: &str) -> io::Result<Option<Timestamp>>;
+
+    /// Writes what is buffered.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
 /// Prints flow records in the format that was asked for.
 #[derive(Debug)]
 pub(crate) struct RecordPrinter<W> {
@@ -52,9 +61,10 @@ impl<W: Write> RecordPrinter<W> {
             Format::Json => writeln!(self.out.out, "{}", serde_json::to_string(record)?),
         }
     }
+}
 
-    /// Prints a record as an agent sent it. Returns its time, if this version understands the record.
-    pub(crate) fn line(&mut self, json: &str) -> io::Result<Option<Timestamp>> {
+impl<W: Write> RecordSink for RecordPrinter<W> {
+    fn line(&mut self, json: &str) -> io::Result<Option<Timestamp>> {
         let record: Option<FlowRecord> = serde_json::from_str(json).ok();
         let time = record.as_ref().map(|record| record.time);
         match (self.out.format, record) {
@@ -68,8 +78,7 @@ impl<W: Write> RecordPrinter<W> {
         Ok(time)
     }
 
-    /// Writes what is buffered.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }

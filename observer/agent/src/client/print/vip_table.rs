@@ -7,7 +7,7 @@ use flow_model::vip::{ApiClaim, Claim, ClaimSource, Vip};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::joined_vips::Seen;
-use crate::client::print::{Look, printable};
+use crate::client::print::{Look, printable, table};
 
 const HEAD: [&str; 8] = ["VIP", "SERVICE", "CLAIMANT", "MAC", "SINCE", "MOVES", "API", "SEEN BY"];
 
@@ -27,17 +27,10 @@ impl Display for VipTable<'_> {
             return Ok(());
         }
         let rows: Vec<_> = self.seen.iter().map(|seen| self.row(seen)).collect();
-        let width = |column: usize| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([HEAD[column].len()]).max().unwrap_or(0)
-        };
-        let widths: [usize; HEAD.len()] = std::array::from_fn(width);
-        let line = |cells: [&str; HEAD.len()]| {
-            let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        writeln!(f, "{}", self.look.paint(Style::new().bold(), &line(HEAD)))?;
-        rows.iter().try_for_each(|row| writeln!(f, "{}", line(row.each_ref().map(String::as_str))))
+        let lines = table::lines(HEAD, &rows);
+        let (head, rows) = lines.split_first().map_or(("", [].as_slice()), |(head, rows)| (head, rows));
+        writeln!(f, "{}", self.look.paint(Style::new().bold(), head))?;
+        rows.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::client::print::{Format, is_broken_pipe};
 use crate::sink::testing::{at, attempt, external, pod};
 use crate::sink::{SinkConfig, Sinks};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Parser)]
 struct Cli {
@@ -29,14 +29,14 @@ struct Cli {
     tail: TailArgs,
 }
 
-fn args(address: SocketAddr, more: &[&str]) -> TailArgs {
+pub(super) fn args(address: SocketAddr, more: &[&str]) -> TailArgs {
     let url = format!("http://{address}");
     Cli::parse_from(["tail", "--url", &url].iter().chain(more)).tail
 }
 
 /// An output that tests look into while it grows.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -50,11 +50,11 @@ impl Write for Shared {
 }
 
 impl Shared {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    async fn until(&self, what: &str, condition: impl Fn(&str) -> bool) {
+    pub(super) async fn until(&self, what: &str, condition: impl Fn(&str) -> bool) {
         let wait = async {
             while !condition(&self.text()) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -65,15 +65,15 @@ impl Shared {
     }
 }
 
-struct Agent {
+pub(super) struct Agent {
     sinks: Sinks,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     cancel: CancellationToken,
     server: JoinHandle<io::Result<()>>,
 }
 
 impl Agent {
-    async fn start(address: &str) -> Self {
+    pub(super) async fn start(address: &str) -> Self {
         let (sinks, shared) =
             Sinks::new(&SinkConfig { started: Timestamp::MIN, ..SinkConfig::new("node1".into()) });
         let socket = TcpSocket::new_v4().unwrap();
@@ -86,14 +86,14 @@ impl Agent {
         Self { sinks, address, cancel, server }
     }
 
-    fn push(&mut self, seconds: std::ops::Range<i64>) {
+    pub(super) fn push(&mut self, seconds: std::ops::Range<i64>) {
         for second in seconds {
             let record = attempt(second, pod("web", "front-5d-1"), external(), Outcome::Refused);
             self.sinks.emit(output::Output::Record(record), Timestamp::now());
         }
     }
 
-    async fn stop(self) -> SocketAddr {
+    pub(super) async fn stop(self) -> SocketAddr {
         self.cancel.cancel();
         timeout(PATIENCE, self.server).await.unwrap().unwrap().unwrap();
         self.address
