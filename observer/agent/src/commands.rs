@@ -10,12 +10,14 @@ use crate::client::print;
 use crate::config;
 
 pub mod audit;
+pub mod completions;
 pub mod doctor;
 mod exit;
 pub mod explain;
 mod filters;
 pub mod findings;
 mod joined;
+pub mod man;
 mod names;
 mod plugin;
 pub mod replay;
@@ -55,6 +57,10 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Check whether the agent can run with this kernel and these permissions, and what the running one can't see
     Doctor(doctor::DoctorArgs),
+    /// Print what a shell needs to complete the commands and options
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write the pages of all subcommands
+    Man(man::ManArgs),
 }
 
 /// Parses the arguments, runs the command, and prints an error as one sentence.
@@ -79,6 +85,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => block_on(audit::run(args)),
         Command::Snapshot(args) => block_on(snapshot::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }
 
