@@ -6,6 +6,7 @@ mod balanced;
 mod commands;
 mod denied;
 mod enforcer_log;
+mod filters;
 mod floods;
 mod lag;
 mod latent;

@@ -6,7 +6,7 @@ use arcstr::ArcStr;
 use flow_model::decision::Decision;
 use flow_model::finding::{Finding, FindingKind};
 use flow_model::object_ref::ObjectRef;
-use flow_model::record::{Endpoint, Event, PolicyChange};
+use flow_model::record::{Endpoint, Event, FlowVerdict, PolicyChange};
 
 /// What filters look at. What is missing matches no filter.
 #[derive(Debug, Default)]
@@ -29,21 +29,18 @@ impl<'a> Facts<'a> {
         let facts = Self { src, dst, reason: event.reason(), ..Self::default() };
         match event {
             Event::Attempt(attempt) => {
-                let verdict = attempt.verdict.as_deref();
-                let policies = verdict.map(|verdict| Cow::Borrowed(verdict.policies.as_slice()));
-                Self {
-                    verdict: verdict.map(|verdict| verdict.decision),
-                    policies: policies.unwrap_or_default(),
-                    cause: attempt.cause.map(Into::into),
-                    ..facts
-                }
+                Self { cause: attempt.cause.map(Into::into), ..facts.judged(attempt.verdict.as_deref()) }
             }
+            Event::Drop(drop) => facts.judged(drop.verdict.as_deref()),
             Event::Reset(reset) => Self { cause: reset.cause.map(Into::into), ..facts },
             Event::PolicyChange(change) => Self { policies: changed(change).into(), ..facts },
-            Event::Drop(_) | Event::Announcement(_) | Event::Check(_) | Event::Lost(_) | Event::Memory(_) => {
-                facts
-            }
+            Event::Announcement(_) | Event::Check(_) | Event::Lost(_) | Event::Memory(_) => facts,
         }
+    }
+
+    fn judged(self, verdict: Option<&'a FlowVerdict>) -> Self {
+        let Some(FlowVerdict { decision, policies, .. }) = verdict else { return self };
+        Self { verdict: Some(*decision), policies: policies.as_slice().into(), ..self }
     }
 
     /// Returns the facts of a finding.

@@ -3,7 +3,7 @@
 use flow_model::decision::Decision;
 use flow_model::finding::{Evidence, Finding, FindingKind};
 use flow_model::flow::{Outcome, ResetCause};
-use flow_model::record::{ChangeVerb, Event, FlowRecord, FlowVerdict, LossCause, Lost, PolicyChange};
+use flow_model::record::{ChangeVerb, Drop, Event, FlowRecord, FlowVerdict, LossCause, Lost, PolicyChange};
 use rstest::rstest;
 
 use super::*;
@@ -182,4 +182,30 @@ fn a_finding_that_is_about_no_decision_has_no_verdict() {
 fn what_is_no_filter_is_an_error(#[case] name: &str, #[case] value: &str, #[case] wanted: &str) {
     let error = FlowFilter::default().add(Subject::Record, name, value).unwrap_err();
     assert!(error.starts_with(wanted), "{error}");
+}
+
+#[test]
+fn a_dropped_syn_has_a_verdict_too() {
+    let (_, refused) = records().swap_remove(0);
+    let Event::Attempt(attempt) = refused.event else { unreachable!() };
+    let event = Event::Drop(Drop {
+        vantage: attempt.vantage,
+        reason: "NETFILTER_DROP".into(),
+        protocol: "TCP".into(),
+        tcp_flags: Some("SYN".into()),
+        enforcer: None,
+        enforcer_policy: None,
+        src: attempt.src,
+        dst: attempt.dst,
+        verdict: attempt.verdict,
+    });
+    let line = serde_json::to_vec(&FlowRecord { time: at(1), node: "node1".into(), event }).unwrap();
+    for (name, value, passes) in [
+        ("verdict", "deny", true),
+        ("not_verdict", "deny", false),
+        ("policy", "data/guard", true),
+        ("policy", "x", false),
+    ] {
+        assert_eq!(filter(Subject::Record, &[(name, value)]).matches_line(&line), passes, "{name} {value}");
+    }
 }
