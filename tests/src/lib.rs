@@ -12,6 +12,7 @@ pub mod findings;
 pub mod firewall;
 pub mod foreign;
 pub mod guard;
+pub mod helm;
 pub mod http;
 pub mod keepalived;
 pub mod kube;

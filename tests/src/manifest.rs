@@ -37,9 +37,16 @@ pub fn render(dir: &str) -> Result<Vec<Value>> {
     let out = Command::new(kubectl).arg("kustomize").arg(checkout("deploy").join(dir)).output()?;
     let quiet = out.status.success() && out.stderr.is_empty();
     ensure!(quiet, "deploy/{dir}: {}", String::from_utf8_lossy(&out.stderr));
-    let text = String::from_utf8(out.stdout)?;
-    let documents = serde_yaml_ng::Deserializer::from_str(&text);
-    documents.map(|one| serde::Deserialize::deserialize(one).with_context(|| dir.to_owned())).collect()
+    documents(&String::from_utf8(out.stdout)?).with_context(|| dir.to_owned())
+}
+
+/// Returns the objects in a text of YAML documents.
+///
+/// # Errors
+/// Fails when it is no YAML.
+pub fn documents(text: &str) -> Result<Vec<Value>> {
+    let documents = serde_yaml_ng::Deserializer::from_str(text);
+    documents.map(|one| Ok(serde::Deserialize::deserialize(one)?)).collect()
 }
 
 /// The kubelet's instructions for the container runtime.

@@ -1,4 +1,4 @@
-//! The alert rules: one source, `deploy/prometheus/alerts.yaml`, and two files that are generated from it.
+//! The alert rules: one source, `deploy/prometheus/alerts.yaml`, and the files that are generated from it.
 
 mod render;
 #[cfg(test)]
@@ -14,6 +14,8 @@ use crate::run::report_step;
 
 const DIR: &str = "deploy/prometheus";
 const RUNBOOKS: &str = "docs/runbooks";
+/// A chart can't read files outside of it.
+const CHART: &str = "deploy/helm/flow-observer/files/rules.yaml";
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct RulesArgs {
@@ -23,7 +25,7 @@ pub(crate) struct RulesArgs {
     /// Address that the runbook's name is appended to [default: `runbooks` in alerts.yaml]
     #[arg(long, value_name = "URL")]
     runbook_base: Option<String>,
-    /// Directory for the two files [default: deploy/prometheus]
+    /// Directory for the two files [default: deploy/prometheus, and the chart in deploy/helm]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -35,7 +37,7 @@ impl RulesArgs {
     }
 }
 
-/// Writes both files, or checks them.
+/// Writes the files, or checks them.
 ///
 /// # Errors
 /// Fails when the source is wrong, a runbook is missing, a file can't be written, or a checked file is stale.
@@ -46,8 +48,9 @@ pub(crate) fn run(root: &Path, args: &RulesArgs) -> Result<()> {
         ensure!(path.is_file(), "there is no runbook {}", path.display());
     }
     let output = args.output.clone().unwrap_or_else(|| root.join(DIR));
-    for (name, text) in [("rules.yaml", &rendered.object), ("rules.plain.yaml", &rendered.plain)] {
-        let path = output.join(name);
+    let chart = args.output.is_none().then(|| (root.join(CHART), &rendered.plain));
+    let both = [("rules.yaml", &rendered.object), ("rules.plain.yaml", &rendered.plain)];
+    for (path, text) in both.map(|(name, text)| (output.join(name), text)).into_iter().chain(chart) {
         if fs::read_to_string(&path).is_ok_and(|old| old == *text) {
             continue;
         }

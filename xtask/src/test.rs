@@ -31,12 +31,13 @@ pub(crate) struct TestArgs {
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     cluster::api_server_can_be_had()?;
+    cluster::helm_can_be_had()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
     report_step(
         "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors, and \
-         Kubernetes for 10 more; all tests take about 10",
+         Kubernetes and Helm for 12 more; all tests take about 10",
     );
     let (image, built) = setup::meanwhile(root, NEEDS, |progress| {
         let image = if wanted(IMAGE) { Some(Background::start(root, IMAGE, &[])?) } else { None };
@@ -44,8 +45,9 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
         Ok((image, Built::beside(root, progress)?))
     })?;
     let kubernetes = cluster::api_server(root)?;
-    let tests =
-        Tests { root, filter: &filter, agent: built.executable("flow-observer")?, kubernetes: &kubernetes };
+    let helm = cluster::helm(root)?;
+    let agent = built.executable("flow-observer")?;
+    let tests = Tests { root, filter: &filter, agent, kubernetes: &kubernetes, helm: &helm };
     report_step("unit tests");
     tests.units(built.unit_tests())?;
     report_step("scenarios on this kernel");
@@ -65,6 +67,7 @@ struct Tests<'a> {
     filter: &'a [&'a str],
     agent: &'a Path,
     kubernetes: &'a Path,
+    helm: &'a Path,
 }
 
 impl Tests<'_> {
@@ -83,6 +86,7 @@ impl Tests<'_> {
     fn run(&self, targets: &[&str], options: &[&str]) -> Result<()> {
         let mut test = cargo(self.root, &["test"]);
         test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
-        run(test.env("FLOW_OBSERVER_BIN", self.agent).env(cluster::PROGRAMS, self.kubernetes))
+        test.env("FLOW_OBSERVER_BIN", self.agent);
+        run(test.env(cluster::PROGRAMS, self.kubernetes).env(cluster::HELM, self.helm))
     }
 }

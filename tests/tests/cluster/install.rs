@@ -7,7 +7,7 @@ use lab::real::{AGENTS, Cluster, DAEMONSET, Scenario, Undo, overlay};
 use lab::wait;
 use serde_json::Value;
 
-/// They come first: the other scenarios need the agents.
+/// They come early: the other scenarios need the agents.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("the_server_accepts_every_overlay_without_a_warning", Cluster::as_it_is, accepted),
     Scenario::new("the_agents_are_ready_ten_seconds_after_kubectl_apply", Cluster::as_it_is, installed),

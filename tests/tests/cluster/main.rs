@@ -1,6 +1,7 @@
 //! Scenarios on a real cluster, with all components. Run by `cargo xtask cluster test`, which starts the cluster.
 
 mod faults;
+mod helm;
 mod incident_one;
 mod incident_two;
 mod install;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     lab::real::run(
         &[
+            helm::SCENARIOS,
             install::SCENARIOS,
             incident_one::SCENARIOS,
             quiet::SCENARIOS,

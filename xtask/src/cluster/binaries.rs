@@ -1,5 +1,6 @@
 //! The cluster's programs, built from Go modules once for each version and kept in the user's cache.
 
+mod helm;
 pub(super) mod kubernetes;
 
 use std::fs;
@@ -34,6 +35,7 @@ pub(super) struct Binaries {
     pub(super) router: PathBuf,
     pub(super) metallb: PathBuf,
     pub(super) peer: PathBuf,
+    pub(super) helm: PathBuf,
 }
 
 impl Binaries {
@@ -45,11 +47,12 @@ impl Binaries {
             router: cache.path(&key("kube-router", KUBE_ROUTER, &small)),
             metallb: cache.path(&key("metallb", METALLB, &small)),
             peer: cache.path(&key("peer", "1", &[SMALL, PEER[0].1, PEER[1].1])),
+            helm: helm::place(cache),
         }
     }
 
     fn are_built(&self) -> bool {
-        [&self.kubernetes, &self.router, &self.metallb, &self.peer].iter().all(|dir| dir.is_dir())
+        [&self.kubernetes, &self.router, &self.metallb, &self.peer, &self.helm].iter().all(|dir| dir.is_dir())
     }
 
     /// Fails with the remedy when something is to be built, and can't be.
@@ -74,14 +77,15 @@ impl Binaries {
     fn build(&self, progress: &Progress, version: &str) -> Result<()> {
         fill(&self.kubernetes, |dir| kubernetes::build(progress, version, dir))?;
         let router = format!("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@{KUBE_ROUTER}");
-        fill(&self.router, |dir| install(progress, "kube-router", &[router], dir))?;
+        fill(&self.router, |dir| install(progress, "kube-router", SMALL, &[router], dir))?;
         let metallb =
             ["controller", "speaker"].map(|part| format!("go.universe.tf/metallb/{part}@{METALLB}"));
         fill(&self.metallb, |dir| {
-            install(progress, "MetalLB", &metallb, dir)?;
+            install(progress, "MetalLB", SMALL, &metallb, dir)?;
             write_metallb_manifest(progress, dir)
         })?;
-        fill(&self.peer, |dir| build_peer(progress, dir))
+        fill(&self.peer, |dir| build_peer(progress, dir))?;
+        fill(&self.helm, |dir| helm::build(progress, dir))
     }
 }
 
@@ -101,6 +105,22 @@ pub(super) fn kubernetes(root: &Path, version: &str) -> Result<PathBuf> {
     Ok(place)
 }
 
+/// Fails with the remedy when Helm is to be built, and can't be.
+pub(super) fn helm_can_be_had() -> Result<()> {
+    if helm::place(&Cache::open(CACHE)?).is_dir() { Ok(()) } else { go::need() }
+}
+
+/// Returns the directory of Helm, which is built unless the cache has it.
+pub(super) fn helm(root: &Path) -> Result<PathBuf> {
+    let cache = Cache::open(CACHE)?;
+    let place = helm::place(&cache);
+    if !place.is_dir() {
+        let _lock = cache.lock()?;
+        during(root, |progress| fill(&place, |dir| helm::build(progress, dir)))?;
+    }
+    Ok(place)
+}
+
 fn kubernetes_place(cache: &Cache, version: &str) -> PathBuf {
     let flags = kubernetes::flags(version);
     let built_from = [&[&*flags], &kubernetes::COMPONENTS[..]].concat();
@@ -115,13 +135,13 @@ fn key(name: &str, version: &str, built_from: &[&str]) -> String {
 }
 
 fn during(root: &Path, build: impl FnOnce(&Progress) -> Result<()>) -> Result<()> {
-    report_step("building programs of the cluster, once on this machine: up to 15 minutes on two processors");
+    report_step("building programs of the cluster, once on this machine: up to 17 minutes on two processors");
     Progress::during(&root.join("target/setup"), build)
 }
 
-fn install(progress: &Progress, what: &str, packages: &[String], dir: &Path) -> Result<()> {
+fn install(progress: &Progress, what: &str, flags: &str, packages: &[String], dir: &Path) -> Result<()> {
     let mut go = go::go(dir);
-    go.env("GOBIN", dir).args(["install", "-ldflags", SMALL]).args(packages);
+    go.env("GOBIN", dir).args(["install", "-ldflags", flags]).args(packages);
     progress.run(&format!("building {what}"), &mut go)
 }
 

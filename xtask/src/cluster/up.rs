@@ -111,7 +111,7 @@ pub(super) fn start(
 fn link_programs(place: &Place, binaries: &Binaries) -> Result<()> {
     let bin = place.dir().join("bin");
     fs::create_dir_all(&bin)?;
-    for dir in [&binaries.kubernetes, &binaries.router, &binaries.peer] {
+    for dir in [&binaries.kubernetes, &binaries.router, &binaries.peer, &binaries.helm] {
         for program in
             fs::read_dir(dir)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         {
