@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
+use self::render::Bases;
 use crate::run::report_step;
 
 const DIR: &str = "deploy/prometheus";
 const RUNBOOKS: &str = "docs/runbooks";
+const DASHBOARDS: &str = "deploy/grafana";
 /// A chart can't read files outside of it.
 const CHART: &str = "deploy/helm/flow-observer/files/rules.yaml";
 
@@ -25,6 +27,9 @@ pub(crate) struct RulesArgs {
     /// Address that the runbook's name is appended to [default: `runbooks` in alerts.yaml]
     #[arg(long, value_name = "URL")]
     runbook_base: Option<String>,
+    /// Address that the dashboard's name is appended to [default: `dashboards` in alerts.yaml]
+    #[arg(long, value_name = "URL")]
+    dashboard_base: Option<String>,
     /// Directory for the two files [default: deploy/prometheus, and the chart in deploy/helm]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -42,10 +47,16 @@ impl RulesArgs {
 /// # Errors
 /// Fails when the source is wrong, a runbook is missing, a file can't be written, or a checked file is stale.
 pub(crate) fn run(root: &Path, args: &RulesArgs) -> Result<()> {
-    let rendered = render::render(&read(&root.join(DIR).join("alerts.yaml"))?, args.runbook_base.as_deref())?;
+    let bases = Bases { runbooks: args.runbook_base.as_deref(), dashboards: args.dashboard_base.as_deref() };
+    let rendered = render::render(&read(&root.join(DIR).join("alerts.yaml"))?, bases)?;
     for page in &rendered.runbooks {
         let path = root.join(RUNBOOKS).join(format!("{page}.md"));
         ensure!(path.is_file(), "there is no runbook {}", path.display());
+    }
+    for page in &rendered.dashboards {
+        let name = page.split_once('?').map_or(page.as_str(), |(name, _)| name);
+        let path = root.join(DASHBOARDS).join(format!("{name}.json"));
+        ensure!(path.is_file(), "there is no dashboard {}", path.display());
     }
     let output = args.output.clone().unwrap_or_else(|| root.join(DIR));
     let chart = args.output.is_none().then(|| (root.join(CHART), &rendered.plain));

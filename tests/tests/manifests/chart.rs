@@ -30,6 +30,7 @@ pub(crate) const ALL_VALUES: &[&str] = &[
     "prometheusRule.enabled=true",
     "prometheusRule.labels.release=monitoring",
     "prometheusRule.runbookBase=https://runbooks.example/flow",
+    "prometheusRule.dashboardBase=https://grafana.example/d",
 ];
 
 fn helm() -> Helm {
@@ -212,9 +213,10 @@ fn with_a_certificate_everything_speaks_https() {
 }
 
 #[test]
-fn the_base_of_the_runbooks_can_be_set() {
+fn the_bases_of_the_alerts_links_can_be_set() {
     let objects = helm().template(ALL_VALUES).unwrap();
     let rules = the(&objects, "PrometheusRule").to_string();
     assert!(rules.contains(r#""runbook_url":"https://runbooks.example/flow/vip-flapping""#));
-    assert!(!rules.contains("http://127.0.0.1:9477/runbooks/"), "{rules}");
+    assert!(rules.contains(r#""dashboard_url":"https://grafana.example/d/flow-observer-vips?var-vip="#));
+    assert!(!rules.contains("http://127.0.0.1"), "{rules}");
 }

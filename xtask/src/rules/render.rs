@@ -20,6 +20,7 @@ const ANNOUNCERS: &str = "{{ range $i, $claim := printf \"group by (node, mac, s
 #[serde(deny_unknown_fields)]
 struct Source {
     runbooks: String,
+    dashboards: String,
     counters: Vec<Counter>,
     records: Vec<Record>,
     alerts: Vec<Alert>,
@@ -47,6 +48,7 @@ struct Record {
 struct Alert {
     alert: String,
     runbook: String,
+    dashboard: String,
     summary: String,
     description: String,
     levels: Levels,
@@ -86,6 +88,7 @@ struct Annotations {
     summary: String,
     description: String,
     runbook_url: String,
+    dashboard_url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,7 +118,20 @@ struct Object {
     spec: Groups,
 }
 
-/// Holds both files, and the names of the runbooks that they link to.
+/// Where links lead, instead of where the source says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bases<'a> {
+    pub(super) runbooks: Option<&'a str>,
+    pub(super) dashboards: Option<&'a str>,
+}
+
+/// The addresses that names of runbooks and dashboards are appended to.
+struct Links<'a> {
+    runbooks: &'a str,
+    dashboards: &'a str,
+}
+
+/// Holds both files, and the names of the pages that they link to.
 #[derive(Debug)]
 pub(super) struct Rendered {
     /// A PrometheusRule, for the Prometheus operator.
@@ -123,20 +139,25 @@ pub(super) struct Rendered {
     /// The same rules for `rule_files`.
     pub(super) plain: String,
     pub(super) runbooks: BTreeSet<String>,
+    pub(super) dashboards: BTreeSet<String>,
 }
 
-/// Renders the rules. Links to runbooks begin with `runbook_base` instead of the source's own base where one is given.
+/// Renders the rules.
 ///
 /// # Errors
 /// Fails when the source can't be read, or an alert's critical level waits longer than its warning.
-pub(super) fn render(source: &str, runbook_base: Option<&str>) -> Result<Rendered> {
+pub(super) fn render(source: &str, bases: Bases<'_>) -> Result<Rendered> {
     let source: Source = serde_yaml_ng::from_str(source)?;
-    let base = runbook_base.unwrap_or(&source.runbooks).trim_end_matches('/');
+    let links = Links {
+        runbooks: bases.runbooks.unwrap_or(&source.runbooks).trim_end_matches('/'),
+        dashboards: bases.dashboards.unwrap_or(&source.dashboards).trim_end_matches('/'),
+    };
     let runbooks = source.alerts.iter().map(|alert| alert.runbook.clone()).collect();
+    let dashboards = source.alerts.iter().map(|alert| alert.dashboard.clone()).collect();
     let counters = source.counters.iter().map(Counter::rule);
     let mut rules: Vec<Rule> = counters.chain(source.records).map(|r| Rule::Record(r.trimmed())).collect();
     for alert in &source.alerts {
-        rules.extend(alert.rules(base)?);
+        rules.extend(alert.rules(&links)?);
     }
     // One group is evaluated in order: an alert sees what was recorded at the same time.
     let groups = Groups { groups: vec![Group { name: "flow-observer", rules }] };
@@ -148,7 +169,7 @@ pub(super) fn render(source: &str, runbook_base: Option<&str>) -> Result<Rendere
         spec: groups,
     };
     let object = format!("{HEAD}{}", serde_yaml_ng::to_string(&object)?);
-    Ok(Rendered { object, plain, runbooks })
+    Ok(Rendered { object, plain, runbooks, dashboards })
 }
 
 impl Record {
@@ -179,11 +200,11 @@ impl Counter {
 }
 
 impl Alert {
-    fn rules(&self, runbooks: &str) -> Result<Vec<Rule>> {
+    fn rules(&self, links: &Links<'_>) -> Result<Vec<Rule>> {
         let Levels { critical, warning } = &self.levels;
         let mut rules = Vec::new();
         if let Some(critical) = critical {
-            rules.push(self.rule(runbooks, "critical", &critical.r#for, critical.expr()));
+            rules.push(self.rule(links, "critical", &critical.r#for, critical.expr()));
         }
         if let Some(warning) = warning {
             let expr = match critical {
@@ -195,13 +216,13 @@ impl Alert {
                     format!("(\n{}\n) unless (\n{}\n)", indent(warning.expr()), indent(critical.expr()))
                 }
             };
-            rules.push(self.rule(runbooks, "warning", &warning.r#for, &expr));
+            rules.push(self.rule(links, "warning", &warning.r#for, &expr));
         }
         ensure!(!rules.is_empty(), "{}: no levels", self.alert);
         Ok(rules)
     }
 
-    fn rule(&self, runbooks: &str, severity: &'static str, wait: &str, expr: &str) -> Rule {
+    fn rule(&self, links: &Links<'_>, severity: &'static str, wait: &str, expr: &str) -> Rule {
         Rule::Alert(AlertRule {
             alert: self.alert.clone(),
             expr: expr.to_owned(),
@@ -210,7 +231,8 @@ impl Alert {
             annotations: Annotations {
                 summary: text(&self.summary),
                 description: text(&self.description),
-                runbook_url: format!("{runbooks}/{}", self.runbook),
+                runbook_url: format!("{}/{}", links.runbooks, self.runbook),
+                dashboard_url: format!("{}/flow-observer-{}", links.dashboards, labels(&self.dashboard)),
             },
         })
     }
@@ -237,6 +259,11 @@ fn text(text: &str) -> String {
         .replace("<by>", "by {{ with $labels.policy }}NetworkPolicy {{ . }}{{ else }}policy{{ end }}")
         .replace("<announcers>", ANNOUNCERS)
         .replace("<n>", "{{ printf \"%.0f\" $value }}")
+}
+
+/// Returns the text with the values of labels, `<label>`, written out as templates.
+fn labels(text: &str) -> String {
+    text.replace('<', "{{ $labels.").replace('>', " }}")
 }
 
 fn indent(text: &str) -> String {

@@ -1,3 +1,5 @@
+mod dashboards;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -104,7 +106,8 @@ fn each_alert_and_severity_is_tested_silent_then_firing_then_resolved() {
 
 #[test]
 fn every_runbook_is_linked_and_has_its_sections() {
-    let rendered = render::render(&read(&root().join(DIR).join("alerts.yaml")).unwrap(), None).unwrap();
+    let rendered =
+        render::render(&read(&root().join(DIR).join("alerts.yaml")).unwrap(), Bases::default()).unwrap();
     let pages = fs::read_dir(root().join(RUNBOOKS)).unwrap().map(|entry| entry.unwrap().path());
     let pages: BTreeMap<String, String> = pages
         .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), read(&path).unwrap()))
@@ -128,7 +131,8 @@ fn every_runbook_is_linked_and_has_its_sections() {
 fn the_base_of_the_runbook_links_can_be_set() {
     let source = read(&root().join(DIR).join("alerts.yaml")).unwrap();
     for base in ["https://runbooks.example/flow", "https://runbooks.example/flow/"] {
-        let rendered = render::render(&source, Some(base)).unwrap();
+        let bases = Bases { runbooks: Some(base), ..Bases::default() };
+        let rendered = render::render(&source, bases).unwrap();
         let links = || rendered.plain.lines().filter_map(|line| line.trim().strip_prefix("runbook_url: "));
         assert!(links().count() > 12);
         assert!(links().all(|link| link.starts_with("https://runbooks.example/flow/")), "{}", rendered.plain);
@@ -148,11 +152,11 @@ fn the_list_of_runbooks_names_every_alert() {
 fn a_critical_alert_does_not_wait_longer_than_its_warning() {
     let source = |critical: &str, warning: &str| {
         format!(
-            "{{runbooks: u, counters: [], records: [], alerts: [{{alert: A, runbook: r, summary: s, \
+            "{{runbooks: u, dashboards: u, counters: [], records: [], alerts: [{{alert: A, runbook: r, dashboard: d, summary: s, \
              description: d, levels: {{critical: {{for: {critical}, expr: a}}, warning: {{for: {warning}, expr: b}}}}}}]}}"
         )
     };
-    assert!(render::render(&source("1m", "90s"), None).is_ok());
-    assert!(render::render(&source("2m", "90s"), None).is_err());
-    assert!(render::render(&source("x", "90s"), None).is_err());
+    assert!(render::render(&source("1m", "90s"), Bases::default()).is_ok());
+    assert!(render::render(&source("2m", "90s"), Bases::default()).is_err());
+    assert!(render::render(&source("x", "90s"), Bases::default()).is_err());
 }
