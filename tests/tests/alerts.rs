@@ -48,6 +48,8 @@ fn a_refusal_by_policy_arrives_with_its_names_and_is_resolved() {
     let parts = ["web/front", "data/cache:8080", "NetworkPolicy data/lockdown"];
     assert!(says(&alert["annotations"]["summary"], &parts), "{alert}");
     assert!(says(&alert["annotations"]["runbook_url"], &["/runbooks/policy-denied"]), "{alert}");
+    let chosen = "/flow-observer-workload?var-namespace=data&var-workload=cache";
+    assert!(says(&alert["annotations"]["dashboard_url"], &[chosen]), "{alert}");
 
     world.cluster.apply(&admitting("data", "lockdown", &["web", "batch"])).unwrap();
     firewall.allow_pod(&client).unwrap();

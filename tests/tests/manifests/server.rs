@@ -99,14 +99,14 @@ fn every_manifest_is_taken_as_it_is() {
     }
 }
 
-/// Its objects are those of the directories, but for these: a test without a server compares them.
+/// By default the chart's objects are those of the directories, which `chart.rs` compares without a server.
 #[test]
-fn what_only_the_chart_has_is_taken_as_it_is() {
+fn the_chart_with_every_switch_is_taken_as_it_is() {
     let stage = Stage::new();
     stage.crds();
     let objects = Helm::from_env().unwrap().template(ALL_VALUES).unwrap();
     for object in &objects {
-        // A copy that kubectl reads; a namespace must exist before what is in it, and Helm's order has it first.
+        // In Helm's order the namespace comes before what is in it.
         stage.api.kubectl(&["apply", "--validate=true", "-f", "-"], Some(&object.to_string())).unwrap();
     }
     for object in &objects {
