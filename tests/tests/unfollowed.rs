@@ -50,7 +50,8 @@ fn a_pod_that_is_seen_at_the_uplink_only_is_a_blind_spot() {
         agent.findings_of("blind_spot", "active").ok()?.pop()
     });
     let found = found.unwrap_or_else(|error| panic!("{error}: {:?}", agent.flows("kind=attempt")));
-    let sentence = format!("the agent on node1 may not see all traffic of pod web/{}: ", pod.name);
+    let sentence =
+        format!("the agent on node1 may not see all traffic of pod web/{} at {}: ", pod.name, pod.ip4);
     assert!(found["summary"].as_str().unwrap().starts_with(&sentence), "{found}");
     let by_vip = agent.wait_flow("kind=attempt", |r| r["dst"]["ip"] == VIP4.to_string()).unwrap();
     assert_eq!(by_vip["vantage"], "transit", "{by_vip}");

@@ -123,8 +123,8 @@ impl Sinks {
             Output::VipMoved { vip, service, source } => metrics.add_vip_move(vip, service, source),
             Output::Unclaimed { count } => metrics.add_unclaimed(count),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
-            Output::Sight(Sight { pod, unseen }) => {
-                self.shared.set_blind(BlindReason::Unfollowed, &pod.to_string(), unseen);
+            Output::Sight(Sight { ip, unseen }) => {
+                self.shared.set_blind(BlindReason::Unfollowed, &ip.to_string(), unseen);
             }
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }

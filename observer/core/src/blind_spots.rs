@@ -4,6 +4,7 @@
 //! about to go may fail, so that a place counts only once it was blind for some seconds.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use arcstr::ArcStr;
 use flow_identity::Identity;
@@ -45,6 +46,14 @@ impl BlindSpots {
             let since = before.remove(&key).map_or(now, |(since, _)| since);
             self.since.insert(key, (since, spot));
         }
+    }
+
+    /// Is true when a pod's address is behind an interface that can't be seen. Pods that are not followed don't count: that
+    /// is a conclusion, which a known reason explains.
+    #[must_use]
+    pub fn hide(&self, ip: IpAddr) -> bool {
+        let spots = self.since.values().map(|(_, spot)| spot);
+        spots.filter(|spot| spot.reason != BlindReason::Unfollowed).any(|spot| spot.addresses.contains(&ip))
     }
 
     /// Lets time pass, and returns what hides pods now.
@@ -105,7 +114,8 @@ impl Place<'_> {
 }
 
 fn pod(spot: &BlindSpot, identity: &Identity, now: Timestamp) -> Option<ObjectRef> {
-    spot.addresses.iter().find_map(|ip| identity.pod(*ip, now)).map(|pod| pod.object_ref())
+    let named = |ip: &IpAddr| identity.holder(*ip, now).named_pod();
+    spot.addresses.iter().find_map(named).map(|pod| pod.object_ref())
 }
 
 /// Returns which pods are hidden: by their names, where some are known.
@@ -115,7 +125,9 @@ fn hidden(places: &[Place<'_>]) -> String {
     names.sort_unstable();
     names.truncate(NAMES);
     match (places, &names[..]) {
-        ([Place { spot, .. }], [name]) if spot.place == *name => format!("pod {name}"),
+        ([Place { spot, .. }], [name]) if spot.reason == BlindReason::Unfollowed => {
+            format!("pod {name} at {}", spot.place)
+        }
         ([Place { spot, .. }], [name]) => format!("pod {name} (behind {})", spot.place),
         ([Place { spot, .. }], _) => format!("the pod behind {}", spot.place),
         (_, []) => format!("pods behind {} interfaces", places.len()),

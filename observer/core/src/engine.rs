@@ -144,7 +144,11 @@ impl Engine {
             Input::EnforcerLog { read } => self.enforcer_log.set_read(read),
             Input::Logged(seen) => self.logged(seen, now),
             Input::TableFull { since, until, .. } => self.table_full.add(since, until),
-            Input::Blind { spots } => self.blind_spots.set(spots, now),
+            Input::Blind { spots } => {
+                self.blind_spots.set(spots, now);
+                let explained = self.unfollowed.explained(&self.blind_spots);
+                self.outputs.extend(explained.into_iter().map(Output::Sight));
+            }
             Input::Tick => self.tick(now),
         }
         for due in self.awaiting_drop.due(now) {

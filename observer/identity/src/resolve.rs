@@ -114,6 +114,12 @@ impl<'a> Resolved<'a> {
         self.server.pod()
     }
 
+    /// Returns the pods that the two addresses name, also by addresses in other networks than the cluster's.
+    #[must_use]
+    pub fn named_pods(&self) -> [Option<&'a Pod>; 2] {
+        [self.client.named_pod(), self.server.named_pod()]
+    }
+
     /// Returns when the agent saw the API give the client's address to its pod, if it saw that.
     #[must_use]
     pub fn client_listed(&self) -> Option<Timestamp> {

@@ -60,11 +60,11 @@ pub enum Output {
     Departed(Vec<ObjectRef>),
 }
 
-/// Whether a pod of this node is seen.
+/// Whether the interface with one address of a pod of this node is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
-    pub pod: ObjectRef,
-    /// What can't be seen of it; absent for one that is seen again, or is gone.
+    pub ip: IpAddr,
+    /// What can't be seen of it; absent for one that is seen again, or is gone, or whose reason is known now.
     pub unseen: Option<Unseen>,
 }
 

@@ -85,7 +85,7 @@ impl Engine {
             cause: cause.as_ref(),
             ..facts(seen, &resolved, &attempt)
         };
-        self.outputs.extend(self.unfollowed.attempt(seen, &resolved).map(Output::Sight));
+        self.outputs.extend(self.unfollowed.attempt(seen, &resolved, &self.blind_spots).map(Output::Sight));
         self.report_to_findings(&facts, seen);
         self.record(seen.time, Event::Attempt(attempt));
         true

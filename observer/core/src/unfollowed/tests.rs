@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use flow_identity::Identity;
-use flow_model::flow::{FlowTuple, RstOrigin};
+use flow_model::blind_spot::{BlindReason, BlindSpot};
+use flow_model::flow::RstOrigin;
 
 use super::*;
 
@@ -44,12 +45,12 @@ fn opened(second: i64, vantage: Vantage, by_pod: bool) -> AttemptSeen {
 fn told(inventory: Inventory, scene: &[AttemptSeen]) -> Vec<String> {
     let mut identity = Identity::new();
     identity.apply(Arc::new(inventory), at(-1));
-    let mut unfollowed = Unfollowed::new("node1".into());
+    let (mut unfollowed, known) = (Unfollowed::new("node1".into()), BlindSpots::new("node1".into()));
     let sights = scene.iter().filter_map(|seen| {
-        let Sight { pod, unseen } = unfollowed
-            .attempt(seen, &identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded))?;
+        let resolved = identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded);
+        let Sight { ip, unseen } = unfollowed.attempt(seen, &resolved, &known)?;
         let sight = unseen.map_or("seen".to_owned(), |unseen| format!("hidden, {:?}", unseen.addresses));
-        Some(format!("{}: {pod} {sight}", seen.time.duration_since(at(0)).as_secs()))
+        Some(format!("{}: {ip} {sight}", seen.time.duration_since(at(0)).as_secs()))
     });
     sights.collect()
 }
@@ -62,12 +63,12 @@ fn transit() -> Vec<AttemptSeen> {
 
 #[test]
 fn a_pod_of_this_node_that_only_passes_the_uplink_is_hidden_until_it_is_seen() {
-    let hidden = "20: web/front-5d-1 hidden, [10.42.0.10]";
+    let hidden = "20: 10.42.0.10 hidden, [10.42.0.10]";
     let mut scene = transit();
     assert_eq!(told(inventory("node1", false), &scene), [hidden]);
     scene.push(opened(30, Vantage::Transit, true));
     scene.push(AttemptSeen { outcome: Outcome::Refused, ..opened(31, Vantage::Source, true) });
-    assert_eq!(told(inventory("node1", false), &scene), [hidden, "31: web/front-5d-1 seen"]);
+    assert_eq!(told(inventory("node1", false), &scene), [hidden, "31: 10.42.0.10 seen"]);
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn told_of_arrivals(change: impl Fn(AttemptSeen) -> AttemptSeen) -> Vec<String> 
 
 #[test]
 fn an_arrival_tells_as_much_as_a_departure() {
-    assert_eq!(told_of_arrivals(|seen| seen), ["20: web/front-5d-1 hidden, [10.42.0.10]"]);
+    assert_eq!(told_of_arrivals(|seen| seen), ["20: 10.42.0.10 hidden, [10.42.0.10]"]);
 }
 
 #[test]
@@ -120,12 +121,63 @@ fn an_interface_that_is_followed_late_is_no_blind_spot() {
     assert_eq!(told(inventory("node1", false), &scene), Vec::<String>::new());
 }
 
+/// One network's interface is seen, the other one's is not.
+#[test]
+fn each_address_of_a_pod_counts_for_itself() {
+    let mut inventory = inventory("node1", false);
+    let mut pod = Pod::clone(&inventory.pods[0]);
+    pod.attached_ips = vec![[192, 168, 1, 205].into()];
+    inventory.pods = vec![Arc::new(pod)];
+    let mut scene = transit();
+    for seen in scene.iter_mut().filter(|seen| seen.tuple.dport == 8_080) {
+        let FlowTuple { src, dst, .. } = &mut seen.tuple;
+        for ip in [src, dst].into_iter().filter(|ip| **ip == IpAddr::from([10, 42, 0, 10])) {
+            *ip = [192, 168, 1, 205].into();
+        }
+    }
+    let hidden = "20: 192.168.1.205 hidden, [192.168.1.205]";
+    for second in [10, 30] {
+        scene.push(opened(second, Vantage::Source, true));
+    }
+    scene.sort_by_key(|seen| seen.time);
+    assert_eq!(told(inventory, &scene), [hidden]);
+}
+
+/// What `bpf_redirect_peer` hands to a pod passes the uplink only, too.
+#[test]
+fn a_reason_that_is_known_explains_it() {
+    let ip = IpAddr::from([10, 42, 0, 10]);
+    let spot = |reason| BlindSpot {
+        reason,
+        place: "veth1".into(),
+        why: String::new(),
+        hides_pod: true,
+        addresses: vec![ip],
+    };
+    let mut identity = Identity::new();
+    identity.apply(Arc::new(inventory("node1", false)), at(-1));
+    let mut known = BlindSpots::new("node1".into());
+    let mut unfollowed = Unfollowed::new("node1".into());
+    let passes = |unfollowed: &mut Unfollowed, known: &BlindSpots| -> Vec<bool> {
+        let told = transit()
+            .into_iter()
+            .filter_map(|seen| unfollowed.attempt(&seen, &identity.resolve(&seen.tuple, seen.time), known));
+        told.map(|sight| sight.unseen.is_some()).collect()
+    };
+    assert_eq!(passes(&mut unfollowed, &known), [true]);
+    known.set(vec![spot(BlindReason::Unfollowed)], at(21));
+    assert_eq!(unfollowed.explained(&known), [], "its own conclusion is no reason");
+    known.set(vec![spot(BlindReason::Unfollowed), spot(BlindReason::Bypassed)], at(22));
+    assert_eq!(unfollowed.explained(&known), [Sight { ip, unseen: None }]);
+    assert_eq!(passes(&mut unfollowed, &known), [true; 0], "known before");
+}
+
 #[test]
 fn a_pod_that_is_gone_hides_nothing() {
     let mut unfollowed = Unfollowed::new("node1".into());
-    let pod = ObjectRef::new("web", POD);
-    unfollowed.hidden.insert(pod.clone());
+    let ip = IpAddr::from([10, 42, 0, 10]);
+    unfollowed.hidden.insert(ip, ObjectRef::new("web", POD));
     assert_eq!(unfollowed.inventory(&inventory("node1", false)), []);
-    assert_eq!(unfollowed.inventory(&Inventory::default()), [Sight { pod, unseen: None }]);
+    assert_eq!(unfollowed.inventory(&Inventory::default()), [Sight { ip, unseen: None }]);
     assert_eq!(unfollowed.inventory(&Inventory::default()), []);
 }
