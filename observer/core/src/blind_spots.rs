@@ -10,6 +10,7 @@ use arcstr::ArcStr;
 use flow_identity::Identity;
 use flow_model::blind_spot::{BlindReason, BlindSpot};
 use flow_model::finding::{Evidence, FindingKind, FindingSource, Severity};
+use flow_model::inventory::Pod;
 use flow_model::object_ref::ObjectRef;
 use jiff::{SignedDuration, Timestamp};
 
@@ -115,7 +116,7 @@ impl Place<'_> {
 
 fn pod(spot: &BlindSpot, identity: &Identity, now: Timestamp) -> Option<ObjectRef> {
     let named = |ip: &IpAddr| identity.holder(*ip, now).named_pod();
-    spot.addresses.iter().find_map(named).map(|pod| pod.object_ref())
+    spot.addresses.iter().find_map(named).map(Pod::object_ref)
 }
 
 /// Returns which pods are hidden: by their names, where some are known.

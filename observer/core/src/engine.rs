@@ -22,6 +22,7 @@ use crate::findings::{Findings, FindingsConfig};
 use crate::floods::{FloodConfig, Floods};
 use crate::held::Held;
 use crate::judge::Judge;
+use crate::reached::Reached;
 use crate::scans::{ScanConfig, Scans};
 use crate::table_full::TableFull;
 use crate::unfollowed::Unfollowed;
@@ -66,6 +67,7 @@ pub struct Engine {
     awaiting_name: AwaitingName,
     judge: Judge,
     recent: RecentDecisions,
+    reached: Reached,
     enforcement: Enforcement,
     flips: Flips,
     findings: Findings,
@@ -104,6 +106,7 @@ impl Engine {
             awaiting_name: AwaitingName::default(),
             judge: Judge::new(),
             recent: RecentDecisions::default(),
+            reached: Reached::default(),
             enforcement: Enforcement::new(&config.enforcement),
             flips: Flips::new(),
             connections: Connections::default(),

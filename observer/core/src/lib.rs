@@ -15,6 +15,7 @@ pub mod findings;
 pub mod floods;
 mod held;
 mod judge;
+mod reached;
 pub mod recording;
 pub mod scans;
 mod signal;

@@ -91,12 +91,24 @@ pub struct AttemptSeen {
 }
 
 impl AttemptSeen {
+    /// Returns when its last SYN was sent: of one without an answer at the latest, of another as its answer came.
+    #[must_use]
+    pub fn last_syn(&self) -> Timestamp {
+        match self.outcome {
+            Outcome::Unanswered => self.time.checked_sub(SILENCE).unwrap_or(self.time),
+            Outcome::Established | Outcome::Refused | Outcome::Rejected => self.time,
+        }
+    }
+
     /// Returns the time from its first SYN to its end, as far as `latency_ns` tells it.
     #[must_use]
     pub fn life(&self) -> SignedDuration {
         SignedDuration::from_nanos(i64::try_from(self.latency_ns).unwrap_or(i64::MAX))
     }
 }
+
+/// An attempt without an answer is reported this long after its last SYN.
+const SILENCE: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResetSeen {

@@ -7,7 +7,7 @@ use lab::cluster::ServiceSpec;
 use lab::findings::summary;
 use lab::lan;
 use lab::service;
-use lab::traffic::{connect, connect_within};
+use lab::traffic::{Server, connect, connect_within};
 use lab::world::World;
 use serde_json::Value;
 
@@ -48,6 +48,15 @@ fn a_service_without_backends() {
     assert_eq!(found["dst"]["service"], "data/cache", "{found}");
     let mismatches = agent.findings_of("enforcement_mismatch", "active").unwrap();
     assert_eq!(mismatches, Vec::<Value>::new());
+
+    // Its backend has a name and a port of its own.
+    let server = world.pod("data", "valkey").unwrap();
+    let _serving = Server::start(&server.ns, spec.target_port).unwrap();
+    world.service(&spec, &server).unwrap();
+    connect(&client.ns, front).unwrap().echo().unwrap();
+    let ended = agent.wait_finding("service_refused", "resolved", |_| true).unwrap();
+    let because = ended["ended_because"].as_str().unwrap_or_default();
+    assert!(because.starts_with("attempts have succeeded since"), "{ended}");
 }
 
 #[test]

@@ -49,6 +49,26 @@ impl Flips {
         self.left = LOOKS;
     }
 
+    /// Is true when the policies came to this decision on an attempt after it met them, as far as is known.
+    pub(crate) fn is_newer(
+        &mut self,
+        (identity, history): (&Identity, &History),
+        resolved: &Resolved<'_>,
+        decision: Decision,
+        met: Timestamp,
+    ) -> bool {
+        if history.last_relevant_change().is_none_or(|change| change <= met) {
+            return false;
+        }
+        let Some(left) = self.left.checked_sub(1) else { return true };
+        self.left = left;
+        // Where no backend was seen, any tells: all of them are decided about alike.
+        let possible = resolved.possible();
+        possible.passages().next().is_some_and(|first| {
+            history.decided_at(identity.inventory(), &first.arriving, decision, met).is_some()
+        })
+    }
+
     /// Returns when the change was seen by which the policies came to this decision on an attempt, if it was within
     /// [`HORIZON`] before `met`.
     pub(crate) fn of(

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::enforcer_log::Logged;
 use crate::engine::Engine;
-use crate::engine::enforcement::Surroundings;
+use crate::engine::enforcement::{Surroundings, as_met};
 use crate::facts::{AttemptFacts, Backends};
 use crate::scans::Scanning;
 use crate::signal;
@@ -63,7 +63,9 @@ impl Engine {
         if may_wait && !self.awaiting_name.gave_up(seen.tuple.src) {
             return false;
         }
-        let verdict = self.judge.verdict(&resolved);
+        let sources = (&self.identity, &self.history);
+        let verdict =
+            self.judge.verdict(&resolved).map(|now| as_met(&mut self.flips, sources, seen, &resolved, now));
         let decision = verdict.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision);
         self.recent.remember(&seen.tuple, decision, seen.time);
         let logged = self.enforcer_log.take(seen);
@@ -86,7 +88,13 @@ impl Engine {
             ..facts(seen, &resolved, &attempt)
         };
         self.outputs.extend(self.unfollowed.attempt(seen, &resolved, &self.blind_spots).map(Output::Sight));
-        self.report_to_findings(&facts, seen);
+        match seen.outcome {
+            Outcome::Established => self.reached.add(seen),
+            Outcome::Refused | Outcome::Rejected | Outcome::Unanswered => {}
+        }
+        if seen.outcome != Outcome::Unanswered || !self.reached.since_last_syn(seen) {
+            self.report_to_findings(&facts, seen);
+        }
         self.record(seen.time, Event::Attempt(attempt));
         true
     }

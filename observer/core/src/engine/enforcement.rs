@@ -1,6 +1,7 @@
 //! What an attempt tells about enforcement: the changes near it, and where its policies are enforced.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow_identity::{Identity, Resolved};
 use flow_model::decision::Decision;
@@ -9,17 +10,14 @@ use flow_model::input::AttemptSeen;
 use flow_model::inventory::Pod;
 use flow_model::output::Output;
 use flow_model::policies::Direction;
-use flow_model::record::{Attempt, LagSince};
+use flow_model::record::{Attempt, FlowVerdict, LagSince};
 use flow_policy::history::History;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::agreement::{Agreement, agreement, decision};
 use crate::enforcement::{Change, Flips, HORIZON, Lag, Measured, Tried};
 use crate::engine::Engine;
 use crate::facts::Backends;
-
-/// An attempt without an answer is reported this long after its last SYN.
-const SILENCE: SignedDuration = SignedDuration::from_secs(5);
 
 impl Engine {
     /// Reports the measurements that are complete, and what is usual.
@@ -30,6 +28,29 @@ impl Engine {
         let usual = self.enforcement.take_usual();
         self.outputs.extend(usual.into_iter().map(|(since, lag)| Output::UsualLag { since, lag }));
     }
+}
+
+/// Returns the verdict on an attempt without an answer. Where the policies came to their decision after its last SYN, it met
+/// others, and their verdict is not known any more.
+pub(super) fn as_met(
+    flips: &mut Flips,
+    sources: (&Identity, &History),
+    seen: &AttemptSeen,
+    resolved: &Resolved<'_>,
+    now: Arc<FlowVerdict>,
+) -> Arc<FlowVerdict> {
+    let would = match now.decision {
+        Decision::Unknown => return now,
+        Decision::Deny => "refuse",
+        Decision::Allow => "allow",
+    };
+    let is_late = seen.outcome == Outcome::Unanswered
+        && flips.is_newer(sources, resolved, now.decision, seen.last_syn());
+    if !is_late {
+        return now;
+    }
+    let explanation = format!("the policies changed after its last SYN; now they would {would} it");
+    Arc::new(FlowVerdict { decision: Decision::Unknown, direction: None, policies: Vec::new(), explanation })
 }
 
 /// What is known around an attempt.
@@ -50,8 +71,7 @@ impl Surroundings<'_> {
         attempt: &Attempt,
     ) -> Tried {
         let agreement = agreement(attempt, self.backends);
-        let silent = seen.outcome == Outcome::Unanswered;
-        let met = if silent { seen.time.checked_sub(SILENCE).unwrap_or(seen.time) } else { seen.time };
+        let met = seen.last_syn();
         let changes = match agreement {
             Agreement::Nothing => [None; 4],
             _ => {

@@ -4,6 +4,7 @@ mod checks;
 mod enforcement;
 mod enforcer_log;
 mod floods;
+mod late;
 mod lost;
 mod network;
 mod scans;

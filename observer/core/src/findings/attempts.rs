@@ -60,9 +60,13 @@ impl Findings {
             Reading::Early => self.lagging.add(&subject, facts),
             Reading::Success => {
                 self.lagging.enforced(&subject, facts.attempt);
+                // What failed before a backend was there is about the Service.
+                let addressed = FlowSubject::addressed(&attempt.src, &attempt.dst, attempt.verdict.is_some());
                 let of_attempts = |kind: &FindingKind| kind.traits().source == FindingSource::Attempts;
-                for kind in FindingKind::VARIANTS.iter().copied().filter(of_attempts) {
-                    self.succeeded(&subject, kind, facts);
+                for subject in [Some(subject), addressed].iter().flatten() {
+                    for kind in FindingKind::VARIANTS.iter().copied().filter(of_attempts) {
+                        self.succeeded(subject, kind, facts);
+                    }
                 }
             }
             Reading::Failure(failure) => self.failed(&subject, failure, facts, part_of),

@@ -37,6 +37,13 @@ impl FlowSubject {
         Self { src: Side::new(src, cluster), dst: Side::new(dst, cluster), port: dst.own_port() }
     }
 
+    /// Returns the subject of what the client addressed, as it is where no backend was seen; `None` where that is no
+    /// Service.
+    pub(crate) fn addressed(src: &Endpoint, dst: &Endpoint, cluster: bool) -> Option<Self> {
+        let service = Side::Named(dst.service.clone()?);
+        Some(Self { src: Side::new(src, cluster), dst: service, port: dst.port })
+    }
+
     pub(crate) fn of_kind(&self, kind: FindingKind) -> FindingKey {
         FindingKey { kind, subject: Subject::Flow(self.clone()) }
     }
