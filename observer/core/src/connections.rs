@@ -43,6 +43,8 @@ pub struct Connections {
     mismatches: LruCache<Key, Timestamp>,
     groups: Groups,
     judged: Option<Timestamp>,
+    /// Something changed since the table was read last. What was open then may have closed before the change.
+    changed: bool,
     /// All have to be judged again.
     stale: bool,
     /// Some opened or closed.
@@ -76,6 +78,7 @@ impl Default for Connections {
             mismatches: LruCache::new(MAX_MISMATCHES),
             groups: Groups::default(),
             judged: None,
+            changed: false,
             stale: false,
             moved: false,
             left_out: 0,
@@ -84,8 +87,9 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// Takes an [`Input::Connections`](flow_model::input::Input::Connections).
+    /// Takes an [`Input::Connections`](flow_model::input::Input::Connections): the table was read.
     pub fn apply(&mut self, opened: &[OpenConnection], closed: &[FlowTuple]) {
+        self.stale |= std::mem::take(&mut self.changed);
         for tuple in closed {
             self.close(tuple);
         }
@@ -94,10 +98,9 @@ impl Connections {
         }
     }
 
-    /// Notes that policies, labels, namespaces or pods changed: the next [`Connections::judge`] judges everything
-    /// again.
+    /// Notes that policies, labels, namespaces or pods changed: everything is judged again once the table was read.
     pub fn changed(&mut self) {
-        self.stale = true;
+        self.changed = true;
     }
 
     /// Notes that a connection was established although the policies denied it then: an enforcement mismatch, not a

@@ -37,7 +37,7 @@ pub enum Input {
     /// A new snapshot of the cluster.
     Cluster { inventory: Arc<Inventory> },
     /// Connections that opened and closed according to the connection table, in pieces. The first pieces have all that
-    /// are open.
+    /// are open. An empty one tells that the table was read, and that all are as before.
     Connections { opened: Vec<OpenConnection>, closed: Vec<FlowTuple> },
     /// The servers with many handshakes that their clients have not completed, according to the connection table. Those
     /// of the last input of this kind are over.

@@ -10,7 +10,7 @@ use arcstr::ArcStr;
 use flow_core::engine::Engine;
 use flow_core::recording::{Header, Writer};
 use flow_model::input::Input;
-use flow_model::inventory::Inventory;
+use flow_model::inventory::{Inventory, Namespace};
 use flow_model::policies::Policies;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
@@ -67,16 +67,18 @@ pub(super) struct Stage {
     engine: Engine,
     sinks: Sinks,
     recorder: Option<Recorder>,
-    /// Wakes the reader of open connections: new policies may deny some of them.
+    /// Wakes the reader of open connections: new policies, or labels of namespaces, may deny some of them.
     look: Arc<Notify>,
     policies: Policies,
+    namespaces: Vec<Arc<Namespace>>,
     enforcer: EnforcerChoice,
 }
 
 impl Stage {
     /// Returns a stage that has no policies yet.
     pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
-        Self { engine, sinks, recorder, look, policies: Policies::default(), enforcer: EnforcerChoice::Auto }
+        let (policies, namespaces) = (Policies::default(), Vec::new());
+        Self { engine, sinks, recorder, look, policies, namespaces, enforcer: EnforcerChoice::Auto }
     }
 
     /// Judges by this enforcer.
@@ -86,8 +88,8 @@ impl Stage {
 
     fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
         let inventory = self.enforcer.over(Arc::clone(&inventories.borrow_and_update()));
-        if inventory.policies != self.policies {
-            self.policies = inventory.policies.clone();
+        if inventory.policies != self.policies || inventory.namespaces != self.namespaces {
+            (self.policies, self.namespaces) = (inventory.policies.clone(), inventory.namespaces.clone());
             self.look.notify_one();
         }
         self.handle(Input::Cluster { inventory }, Timestamp::now());

@@ -158,7 +158,10 @@ async fn send(delta: Delta, older: bool, tx: &mpsc::Sender<Input>) -> bool {
         .opened
         .chunks(CHUNK)
         .map(|o| Input::Connections { opened: o.iter().map(opened).collect(), closed: vec![] });
-    for input in closed.chain(opened) {
+    // An empty one tells that the table was read: what was open is open still.
+    let read = Input::Connections { opened: vec![], closed: vec![] };
+    let nothing = delta.closed.is_empty() && delta.opened.is_empty();
+    for input in closed.chain(opened).chain(nothing.then_some(read)) {
         if tx.send(input).await.is_err() {
             return false;
         }

@@ -14,6 +14,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::facts::JudgedConnection;
 
+/// Something changes, and the table is read after that.
+fn changed(table: &mut Connections) {
+    table.changed();
+    table.apply(&[], &[]);
+}
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_777_000_000 + second).unwrap()
 }
@@ -147,7 +153,7 @@ fn only_what_is_new_is_judged_until_something_changes() {
     assert_eq!(told(&table.judge(&mut policy, at(2))), ["w1>w5: 2, 1"]);
     assert_eq!((policy.decided, policy.detailed, policy.explained), (3, 1, 1));
 
-    table.changed();
+    changed(&mut table);
     assert!(table.due(at(3)));
     policy.denied = [21].into();
     assert_eq!(told(&table.judge(&mut policy, at(3))), ["w2>w5: 1, 1"]);
@@ -188,9 +194,9 @@ fn mismatches_are_left_out_until_they_close_or_are_allowed() {
     table.apply(&[opened(tuple(11, 1, 51), 3)], &[tuple(11, 1, 51)]);
     assert_eq!(told(&table.judge(&mut policy, at(3))), ["w1>w5: 1, 3"], "another connection of that tuple");
 
-    table.changed();
+    changed(&mut table);
     table.judge(&mut Policy::default(), at(4));
-    table.changed();
+    changed(&mut table);
     assert_eq!(told(&table.judge(&mut policy, at(5))), ["w1>w5: 2, 2"], "it was allowed in between");
 }
 
@@ -225,7 +231,7 @@ fn causes_are_looked_for_a_few_at_a_time() {
     assert!(table.due(at(1)));
     assert_eq!(explained(table.judge(&mut policy, at(1))), 20);
     assert!(!table.due(at(1)));
-    table.changed();
+    changed(&mut table);
     table.judge(&mut policy, at(2));
     assert_eq!(policy.explained, 20, "the same policies refuse still");
 }
@@ -238,7 +244,7 @@ fn a_known_cause_stays_until_a_better_one_is_known() {
         if second == 1 {
             table.apply(&[opened(tuple(11, 1, 51), 1)], &[]);
         }
-        table.changed();
+        changed(&mut table);
         table.judge(policy, at(second)).pop().and_then(|group| group.cause).map(|cause| cause.text)
     };
     assert_eq!(cause(&mut policy, 1).as_deref(), Some("p11"));
@@ -360,7 +366,7 @@ proptest! {
                 }
                 Step::Deny(denied) => {
                     policy.denied = denied;
-                    table.changed();
+                    changed(&mut table);
                     model.groups(&policy.denied);
                     table.judge(&mut policy, at(second));
                 }
@@ -372,4 +378,18 @@ proptest! {
             prop_assert_eq!(table.len(), model.0.len());
         }
     }
+}
+
+/// It closed before the change, and the table has not been read since.
+#[test]
+fn what_is_open_is_known_when_the_table_was_read_after_the_change() {
+    let (mut table, mut policy) = (Connections::default(), Policy::default());
+    let tuple = tuple(1, 40_000, 2);
+    table.apply(&[opened(tuple, 1)], &[]);
+    assert_eq!(told(&table.judge(&mut policy, at(1))), [""; 0]);
+    policy.denied = [1].into();
+    table.changed();
+    assert!(!table.due(at(2)));
+    table.apply(&[], &[tuple]);
+    assert_eq!(told(&table.judge(&mut policy, at(3))), [""; 0]);
 }
