@@ -69,14 +69,36 @@ pub struct Origin {
     /// The newest `metadata.managedFields[].time` of an entry that owns something in `spec`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Timestamp>,
-    /// The field manager of that entry.
+    /// The field manager of that entry; absent where entries of several have that time, which is in whole seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub manager: Option<ArcStr>,
+    /// Those several field managers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub managers: Vec<ArcStr>,
     /// Annotation `flow-observer.io/audit-ignore`: the reason given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub audit_ignore: Option<ArcStr>,
+}
+
+impl Origin {
+    /// Returns who changed the object from an earlier version, as far as that is known: of several who wrote in one second, the
+    /// one whose entry the earlier version did not have.
+    #[must_use]
+    pub fn author_since(&self, before: Option<&Self>) -> Option<&ArcStr> {
+        let wrote_before = |manager: &&ArcStr| {
+            let same_time = before.filter(|before| before.changed == self.changed);
+            same_time.is_some_and(|it| it.manager.as_ref() == Some(manager) || it.managers.contains(manager))
+        };
+        let mut new = self.managers.iter().filter(|manager| !wrote_before(manager));
+        match (&self.manager, new.next(), new.next()) {
+            (Some(only), ..) => Some(only),
+            (None, Some(one), None) if before.is_some() => Some(one),
+            _ => None,
+        }
+    }
 }
 
 /// A rule. It matches any of its peers on any of its ports.

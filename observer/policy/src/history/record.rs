@@ -49,7 +49,8 @@ fn edited<T: Policy>(edit: &Versions<T>) -> (ChangeVerb, Option<ArcStr>) {
         (None, Some(_)) => ChangeVerb::Created,
         (Some(_), Some(_)) => ChangeVerb::Changed,
     };
-    (verb, edit.after.as_ref().and_then(|after| after.origin().manager.clone()))
+    let before = edit.before.as_ref().map(|before| before.origin());
+    (verb, edit.after.as_ref().and_then(|after| after.origin().author_since(before).cloned()))
 }
 
 /// Returns the kind of an object, as the API writes it, and its name.

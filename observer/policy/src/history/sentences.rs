@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use flow_model::decision::Decision;
 use flow_model::finding::Cause;
 use flow_model::object_ref::ObjectRef;
@@ -43,7 +44,7 @@ fn returned_text(change: &Change) -> Option<String> {
         format!(
             "{key} was created again at {}{}; it had been deleted at {gone}",
             second(change.seen),
-            by(origin)
+            by(origin.manager.as_ref())
         )
     };
     match &change.what {
@@ -137,7 +138,10 @@ pub(super) fn last_change(
     let verb = if origin.created == Some(at) { "created" } else { "last changed" };
     let unseen =
         if since.is_some_and(|since| at < since) { "; that was before this agent started" } else { "" };
-    Some(Cause { text: format!("{name} was {verb} at {at}{}{unseen}", by(origin)), at: Some(at) })
+    Some(Cause {
+        text: format!("{name} was {verb} at {at}{}{unseen}", by(origin.manager.as_ref())),
+        at: Some(at),
+    })
 }
 
 /// Returns the part that makes the difference alone, else all parts.
@@ -165,7 +169,8 @@ fn all(texts: Vec<String>) -> String {
 fn edited<T: Policy>(edit: &Versions<T>, seen: Timestamp, what: &str) -> String {
     let Some(after) = &edit.after else { return String::new() };
     let verb = if edit.before.is_none() { "created" } else { "changed" };
-    let (time, by) = (time(edit, after, seen), by(after.origin()));
+    let before = edit.before.as_ref().map(|before| before.origin());
+    let (time, by) = (time(edit, after, seen), by(after.origin().author_since(before)));
     format!("{} was {verb} at {time}{by}{}", after.key(), after_colon(what))
 }
 
@@ -183,8 +188,8 @@ fn time<T: Policy>(edit: &Versions<T>, after: &Arc<T>, seen: Timestamp) -> Times
     second(created.or(changed).unwrap_or(seen))
 }
 
-fn by(origin: &Origin) -> String {
-    origin.manager.as_ref().map(|manager| format!(" by {manager}")).unwrap_or_default()
+fn by(manager: Option<&ArcStr>) -> String {
+    manager.map(|manager| format!(" by {manager}")).unwrap_or_default()
 }
 
 /// Cuts a time to whole seconds, as the API writes them, so that people can compare the two.

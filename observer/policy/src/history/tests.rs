@@ -1,5 +1,6 @@
 //! Incidents, sentences and bounds.
 
+mod authors;
 mod model;
 mod records;
 

@@ -290,6 +290,7 @@ fn cluster() -> Arc<Inventory> {
         created: Some(at(0)),
         changed: Some(at(1)),
         manager: Some("argocd".into()),
+        managers: vec!["argocd".into(), "helm".into()],
         audit_ignore: Some("known".into()),
     };
     let agent = Pod {
