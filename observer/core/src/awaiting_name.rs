@@ -11,6 +11,8 @@ use flow_model::input::AttemptSeen;
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
+use crate::growing;
+
 /// The longest time that an attempt waits. The kubelet reports a pod's state within about a second.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 /// Most attempts that wait. Past this the oldest is released without a name.
@@ -26,9 +28,7 @@ pub(super) struct AwaitingName {
 
 impl Default for AwaitingName {
     fn default() -> Self {
-        let mut given_up = LruCache::unbounded();
-        given_up.resize(GIVEN_UP);
-        Self { waiting: VecDeque::new(), given_up }
+        Self { waiting: VecDeque::new(), given_up: growing::cache(GIVEN_UP) }
     }
 }
 

@@ -14,6 +14,8 @@ use flow_model::input::{AttemptSeen, DropSeen, LoggedSyn};
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
+use crate::growing;
+
 /// The longest time that a line waits for the end of its attempt: 5 s after the last SYN that went without an answer.
 /// Linux repeats a SYN at most six seconds long in intervals below that (since 6.5 once a second for four seconds, then
 /// after 1 and 2 s): <https://github.com/torvalds/linux/blob/v6.12/Documentation/networking/ip-sysctl.rst>. Up to 3 s of
@@ -66,10 +68,7 @@ pub(super) struct EnforcerLog {
 
 impl Default for EnforcerLog {
     fn default() -> Self {
-        // The cache grows as needed, because most nodes log little.
-        let mut logged = LruCache::unbounded();
-        logged.resize(MAX);
-        Self { read: false, logged }
+        Self { read: false, logged: growing::cache(MAX) }
     }
 }
 

@@ -26,6 +26,7 @@ use lru::LruCache;
 
 use self::server::{Batch, Server, Window};
 use crate::detected::{Detected, Raised};
+use crate::growing;
 use crate::subject::Subject;
 
 pub use self::config::FloodConfig;
@@ -53,9 +54,7 @@ impl Floods {
     /// Returns the state before the first SYN.
     #[must_use]
     pub fn new(config: FloodConfig) -> Self {
-        // The cache grows as needed, because most nodes see no flood.
-        let mut servers = LruCache::unbounded();
-        servers.resize(NonZeroUsize::new(config.max_servers).unwrap_or(NonZeroUsize::MIN));
+        let servers = growing::cache(NonZeroUsize::new(config.max_servers).unwrap_or(NonZeroUsize::MIN));
         let ended = Detected::nothing(FindingSource::Floods);
         Self { config, servers, elsewhere: Window::default(), ended, forgotten: 0 }
     }

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod facts;
 pub mod findings;
 pub mod floods;
+mod growing;
 mod held;
 mod judge;
 mod reached;

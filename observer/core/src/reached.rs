@@ -6,9 +6,12 @@
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
+use flow_model::flow::Outcome;
 use flow_model::input::AttemptSeen;
 use jiff::Timestamp;
 use lru::LruCache;
+
+use crate::growing;
 
 /// Most pairs remembered. Past this the one that connected longest ago is forgotten.
 const MAX: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
@@ -19,25 +22,21 @@ pub(super) struct Reached(LruCache<(IpAddr, IpAddr, u16), Timestamp>);
 
 impl Default for Reached {
     fn default() -> Self {
-        // The cache grows as needed, because many nodes connect few pairs.
-        let mut reached = LruCache::unbounded();
-        reached.resize(MAX);
-        Self(reached)
+        Self(growing::cache(MAX))
     }
 }
 
 impl Reached {
-    /// Takes a connection.
-    pub(super) fn add(&mut self, seen: &AttemptSeen) {
-        self.0.put(pair(seen), seen.time);
+    /// Takes an attempt. Is true for one without an answer whose client reached the same server after its last SYN.
+    pub(super) fn since_last_syn(&mut self, seen: &AttemptSeen) -> bool {
+        let pair = (seen.tuple.src, seen.tuple.dst, seen.tuple.dport);
+        match seen.outcome {
+            Outcome::Established => {
+                self.0.put(pair, seen.time);
+                false
+            }
+            Outcome::Unanswered => self.0.peek(&pair).is_some_and(|reached| *reached > seen.last_syn()),
+            Outcome::Refused | Outcome::Rejected => false,
+        }
     }
-
-    /// Is true where the client of this attempt reached the same server after the attempt's last SYN.
-    pub(super) fn since_last_syn(&self, seen: &AttemptSeen) -> bool {
-        self.0.peek(&pair(seen)).is_some_and(|reached| *reached > seen.last_syn())
-    }
-}
-
-fn pair(seen: &AttemptSeen) -> (IpAddr, IpAddr, u16) {
-    (seen.tuple.src, seen.tuple.dst, seen.tuple.dport)
 }

@@ -26,6 +26,7 @@ use lru::LruCache;
 use self::source::{Scan, Source, Tried};
 use crate::detected::{Detected, Raised};
 use crate::facts::AttemptFacts;
+use crate::growing;
 use crate::subject::Subject;
 
 pub use self::config::ScanConfig;
@@ -59,10 +60,8 @@ impl Scans {
     /// Returns the state before the first attempt on the node of this name.
     #[must_use]
     pub fn new(node: ArcStr, config: ScanConfig) -> Self {
-        // The caches grow as needed, because most nodes have few sources.
-        let (mut single, mut sources) = (LruCache::unbounded(), LruCache::unbounded());
-        single.resize(MAX_SINGLE);
-        sources.resize(NonZeroUsize::new(config.max_sources).unwrap_or(NonZeroUsize::MIN));
+        let max_sources = NonZeroUsize::new(config.max_sources).unwrap_or(NonZeroUsize::MIN);
+        let (single, sources) = (growing::cache(MAX_SINGLE), growing::cache(max_sources));
         let ended = Detected::nothing(FindingSource::Scans);
         Self { config, node, single, sources, ended, forgotten: 0 }
     }

@@ -88,16 +88,18 @@ impl Origin {
     /// one whose entry the earlier version did not have.
     #[must_use]
     pub fn author_since(&self, before: Option<&Self>) -> Option<&ArcStr> {
-        let wrote_before = |manager: &&ArcStr| {
-            let same_time = before.filter(|before| before.changed == self.changed);
-            same_time.is_some_and(|it| it.manager.as_ref() == Some(manager) || it.managers.contains(manager))
-        };
-        let mut new = self.managers.iter().filter(|manager| !wrote_before(manager));
-        match (&self.manager, new.next(), new.next()) {
-            (Some(only), ..) => Some(only),
-            (None, Some(one), None) if before.is_some() => Some(one),
-            _ => None,
+        if self.manager.is_some() {
+            return self.manager.as_ref();
         }
+        let before = before?;
+        let mut new = self.managers.iter().filter(|manager| !before.has(manager, self.changed));
+        let one = new.next()?;
+        new.next().is_none().then_some(one)
+    }
+
+    /// Is true when an entry of this manager has this time, and none is newer.
+    fn has(&self, manager: &ArcStr, changed: Option<Timestamp>) -> bool {
+        self.changed == changed && self.manager.iter().chain(&self.managers).any(|one| one == manager)
     }
 }
 

@@ -13,14 +13,36 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use crate::connection::{Connection, Party, Who};
 use crate::finding::{Finding, FindingChange, FindingUpdate, State};
+use crate::flow::{FlowTuple, Outcome, RstOrigin, Vantage};
+use crate::input::AttemptSeen;
 use crate::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
 use crate::policies::{
     Action, BrokenPolicy, NetworkPolicy, Operator, Origin, Peer, PodsPeer, PortMatch, PortSet, Protocol,
     Requirement, Rule, Selector, Tier, TierKind, TierPeer, TierPolicy, TierPort, TierRule,
 };
+
+/// Returns an attempt of a pod to a Service: seen where it left the pod, with one SYN and no details.
+pub fn attempt_seen(time: Timestamp, outcome: Outcome) -> AttemptSeen {
+    let (src, dst) = ([10, 42, 0, 10].into(), [10, 43, 0, 9].into());
+    AttemptSeen {
+        time,
+        tuple: FlowTuple { src, sport: 40_000, dst, dport: 5432, backend: None },
+        vantage: Vantage::Source,
+        outcome,
+        icmp: None,
+        latency_ns: 0,
+        syns: 1,
+        isn: 77,
+        drop_reason: None,
+        masqueraded: None,
+        accept_backlog: None,
+        origin: RstOrigin::default(),
+    }
+}
 
 /// An inventory in the making.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,7 @@
 //! Lines of the log beside attempts, compared with a plain list of lines.
 
-use flow_model::flow::{FlowTuple, RstOrigin, Vantage};
+use flow_model::flow::FlowTuple;
+use flow_model::testing::attempt_seen;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,27 +15,8 @@ fn line(ms: i64, sport: u16, policy: Option<&str>) -> LoggedSyn {
 }
 
 fn attempt(ms: i64, sport: u16, life_ms: u64, outcome: Outcome) -> AttemptSeen {
-    let tuple = FlowTuple {
-        src: [10, 42, 0, 10].into(),
-        sport,
-        dst: [10, 43, 0, 9].into(),
-        dport: 5432,
-        backend: None,
-    };
-    AttemptSeen {
-        time: at(ms),
-        tuple,
-        vantage: Vantage::Source,
-        outcome,
-        icmp: None,
-        latency_ns: life_ms * 1_000_000,
-        syns: 1,
-        isn: 7,
-        drop_reason: None,
-        masqueraded: None,
-        accept_backlog: None,
-        origin: RstOrigin::default(),
-    }
+    let seen = attempt_seen(at(ms), outcome);
+    AttemptSeen { tuple: FlowTuple { sport, ..seen.tuple }, latency_ns: life_ms * 1_000_000, isn: 7, ..seen }
 }
 
 #[test]

@@ -88,11 +88,7 @@ impl Engine {
             ..facts(seen, &resolved, &attempt)
         };
         self.outputs.extend(self.unfollowed.attempt(seen, &resolved, &self.blind_spots).map(Output::Sight));
-        match seen.outcome {
-            Outcome::Established => self.reached.add(seen),
-            Outcome::Refused | Outcome::Rejected | Outcome::Unanswered => {}
-        }
-        if seen.outcome != Outcome::Unanswered || !self.reached.since_last_syn(seen) {
+        if !self.reached.since_last_syn(seen) {
             self.report_to_findings(&facts, seen);
         }
         self.record(seen.time, Event::Attempt(attempt));

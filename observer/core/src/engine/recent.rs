@@ -11,6 +11,8 @@ use flow_model::flow::{FlowTuple, Pair};
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 
+use crate::growing;
+
 /// The time for which a decision counts. It is longer than counters wait in the kernel.
 const VALID: SignedDuration = SignedDuration::from_secs(1);
 /// Most pairs remembered.
@@ -22,10 +24,7 @@ pub(super) struct RecentDecisions(LruCache<(IpAddr, IpAddr, u16), (Decision, Tim
 
 impl Default for RecentDecisions {
     fn default() -> Self {
-        // The cache grows as needed, because most nodes have few pairs.
-        let mut cache = LruCache::unbounded();
-        cache.resize(MAX);
-        Self(cache)
+        Self(growing::cache(MAX))
     }
 }
 

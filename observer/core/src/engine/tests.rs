@@ -15,6 +15,7 @@ use std::sync::Arc;
 use flow_model::flow::{Counts, FlowTuple, Pair, Phase, ResetCause, RstOrigin, SentBy, Side, Vantage};
 use flow_model::input::{AttemptSeen, DropSeen, PairDelta, ResetSeen};
 use flow_model::inventory::{Backend, Inventory, Pod, Service, ServicePort, Workload};
+use flow_model::testing::attempt_seen;
 
 use super::*;
 
@@ -90,18 +91,10 @@ fn tuple(dst: &str) -> FlowTuple {
 
 fn rejected(ms: i64) -> Input {
     Input::Attempt(AttemptSeen {
-        time: at(ms),
         tuple: tuple("10.43.0.9"),
-        vantage: Vantage::Source,
-        outcome: Outcome::Rejected,
         icmp: Some((3, 3)),
         latency_ns: 310_000,
-        syns: 1,
-        isn: 77,
-        drop_reason: None,
-        origin: RstOrigin::default(),
-        masqueraded: None,
-        accept_backlog: None,
+        ..attempt_seen(at(ms), Outcome::Rejected)
     })
 }
 

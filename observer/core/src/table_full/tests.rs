@@ -1,6 +1,6 @@
 //! Periods beside attempts, compared with every millisecond of both.
 
-use flow_model::flow::{FlowTuple, RstOrigin, Vantage};
+use flow_model::testing::attempt_seen;
 use proptest::prelude::*;
 
 use super::*;
@@ -10,26 +10,10 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn attempt(start: i64, end: i64) -> AttemptSeen {
-    let tuple = FlowTuple {
-        src: [10, 42, 0, 10].into(),
-        sport: 40_000,
-        dst: [10, 42, 0, 12].into(),
-        dport: 5432,
-        backend: None,
-    };
     AttemptSeen {
-        time: at(end),
-        tuple,
-        vantage: Vantage::Source,
-        outcome: Outcome::Unanswered,
-        icmp: None,
         latency_ns: u64::try_from(end - start).unwrap() * 1_000_000,
-        syns: 1,
-        isn: 7,
         drop_reason: Some("NETFILTER_DROP".into()),
-        masqueraded: None,
-        accept_backlog: None,
-        origin: RstOrigin::default(),
+        ..attempt_seen(at(end), Outcome::Unanswered)
     }
 }
 

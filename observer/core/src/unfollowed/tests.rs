@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use flow_identity::Identity;
 use flow_model::blind_spot::{BlindReason, BlindSpot};
-use flow_model::flow::RstOrigin;
+use flow_model::testing::attempt_seen;
 
 use super::*;
 
@@ -25,20 +25,8 @@ fn inventory(node: &str, host_network: bool) -> Inventory {
 fn opened(second: i64, vantage: Vantage, by_pod: bool) -> AttemptSeen {
     let (pod, outside) = ([10, 42, 0, 10].into(), [192, 0, 2, 9].into());
     let (src, dst) = if by_pod { (pod, outside) } else { (outside, pod) };
-    AttemptSeen {
-        time: at(second),
-        tuple: FlowTuple { src, sport: 40_000, dst, dport: 8_080, backend: None },
-        vantage,
-        outcome: Outcome::Established,
-        icmp: None,
-        latency_ns: 1_000_000,
-        syns: 1,
-        isn: 7,
-        drop_reason: None,
-        masqueraded: None,
-        accept_backlog: None,
-        origin: RstOrigin::default(),
-    }
+    let seen = attempt_seen(at(second), Outcome::Established);
+    AttemptSeen { tuple: FlowTuple { src, dst, ..seen.tuple }, vantage, ..seen }
 }
 
 /// Returns what is told of a pod on node1, with the second.
@@ -129,8 +117,7 @@ fn each_address_of_a_pod_counts_for_itself() {
     pod.attached_ips = vec![[192, 168, 1, 205].into()];
     inventory.pods = vec![Arc::new(pod)];
     let mut scene = transit();
-    for seen in scene.iter_mut().filter(|seen| seen.tuple.dport == 8_080) {
-        let FlowTuple { src, dst, .. } = &mut seen.tuple;
+    for FlowTuple { src, dst, .. } in scene.iter_mut().map(|seen| &mut seen.tuple) {
         for ip in [src, dst].into_iter().filter(|ip| **ip == IpAddr::from([10, 42, 0, 10])) {
             *ip = [192, 168, 1, 205].into();
         }

@@ -343,19 +343,13 @@ status: {conditions: [{anything: goes}]}
 /// The API has whole seconds.
 #[test]
 fn of_several_managers_in_one_second_none_is_the_author() {
-    let policy = policy(
-        "apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  name: p
-  namespace: data
-  managedFields:
-  - {manager: kubectl, time: 2026-04-29T10:12:03Z, fieldsV1: {'f:spec': {}}}
-  - {manager: OpenTofu, time: 2026-04-29T10:12:03Z, fieldsV1: {'f:spec': {'f:ingress': {}}}}
-  - {manager: helm, time: 2026-04-29T10:12:02Z, fieldsV1: {'f:spec': {}}}
-spec: {podSelector: {}}
-",
-    );
+    let entry = |manager, second| {
+        format!("{{manager: {manager}, time: 2026-04-29T10:12:{second}Z, fieldsV1: {{'f:spec': {{}}}}}}")
+    };
+    let entries = [entry("kubectl", "03"), entry("OpenTofu", "03"), entry("helm", "02")].join(", ");
+    let yaml = mk_policy("{podSelector: {}}")
+        .replace("namespace: data", &format!("namespace: data, managedFields: [{entries}]"));
+    let policy = policy(&yaml);
     assert_eq!(policy.origin.manager, None);
     assert_eq!(policy.origin.managers, ["OpenTofu", "kubectl"]);
     assert_eq!(policy.origin.changed.unwrap().to_string(), "2026-04-29T10:12:03Z");

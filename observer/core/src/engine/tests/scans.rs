@@ -35,20 +35,8 @@ impl Scene {
         self.ms += 10;
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let tuple = FlowTuple { src: ip(src), sport: 40_000, dst: ip(dst), dport, backend: None };
-        self.handle(Input::Attempt(AttemptSeen {
-            time: at(self.ms),
-            tuple,
-            vantage: Vantage::Source,
-            outcome,
-            icmp: None,
-            latency_ns: 310_000,
-            syns: 1,
-            isn: 77,
-            drop_reason: None,
-            origin: RstOrigin::default(),
-            masqueraded: None,
-            accept_backlog: None,
-        }));
+        let seen = attempt_seen(at(self.ms), outcome);
+        self.handle(Input::Attempt(AttemptSeen { tuple, latency_ns: 310_000, ..seen }));
     }
 
     fn handle(&mut self, input: Input) {
