@@ -107,8 +107,8 @@ impl AttemptSeen {
     }
 }
 
-/// An attempt without an answer is reported this long after its last SYN.
-const SILENCE: SignedDuration = SignedDuration::from_secs(5);
+/// An attempt without an answer is reported this long after its last SYN, at least.
+pub const SILENCE: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResetSeen {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use flow_model::flow::{Counts, Outcome};
-use flow_model::input::{Input, LostStage};
+use flow_model::input::{Input, LostStage, SILENCE};
 use observer_abi::{self as abi, ConnKey, ConnValue};
 use parking_lot::Mutex;
 
@@ -19,8 +19,8 @@ use crate::probes::reasons::Reasons;
 use crate::probes::turnover::Turnover;
 use crate::probes::{convert, maps};
 
-/// An attempt without an answer this long after the last SYN is reported as unanswered.
-const UNANSWERED_NS: u64 = 5_000_000_000;
+/// [`SILENCE`] in nanoseconds.
+const SILENCE_NS: u64 = SILENCE.as_nanos() as u64;
 /// Attempts that one sweep reports. The others are counted, and counted as lost records.
 const MAX_REPORTS: usize = 1_000;
 
@@ -39,7 +39,7 @@ pub(super) struct Sweep {
 
 /// Is true for an attempt that waits for an answer no longer.
 fn is_over(conn: &ConnValue, now_ns: u64) -> bool {
-    conn.outcome == ConnValue::PENDING && now_ns.saturating_sub(conn.last_ns) >= UNANSWERED_NS
+    conn.outcome == ConnValue::PENDING && now_ns.saturating_sub(conn.last_ns) >= SILENCE_NS
 }
 
 /// Returns how the attempt ended. An answer that was seen on its way, but not where it leaves towards the client, may
