@@ -1,6 +1,7 @@
 //! Kernel programs. `tc` classifies packets, `tracker`, `icmp` and `reset` follow handshakes and connections,
 //! `announce` notes who claims a VIP, `drops` reports freed packets, `netns` finds out whose they are, `reset_reasons`
-//! notes why TCP sent a RST, `listeners` which SYNs met a full accept queue, and `emit` writes records into the ring.
+//! notes why TCP sent a RST, `listeners` which SYNs met a full accept queue, and `sockets` asks the sockets themselves, and
+//! `emit` writes records into the ring.
 #![expect(unsafe_code, reason = "helpers, map values and kernel memory are raw pointers here")]
 
 mod announce;
@@ -15,6 +16,7 @@ mod reset;
 mod reset_reasons;
 mod segment;
 mod settings;
+mod sockets;
 mod tables;
 mod tc;
 mod tracker;

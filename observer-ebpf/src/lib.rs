@@ -11,6 +11,7 @@ mod maps;
 mod netns;
 mod record;
 mod resets;
+mod sockets;
 mod values;
 
 pub use decode::DecodeError;
@@ -22,6 +23,7 @@ pub use maps::{
 pub use netns::{NamespaceCheck, NamespaceKey, NamespaceLayout};
 pub use record::*;
 pub use resets::ResetLayout;
+pub use sockets::{CGROUP_LEVELS, CGROUP_NAME, CgroupKey, CgroupNames, Cgroups, Listening, SocketLayout};
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
 /// The places where a program can be attached. An attempt's vantage follows from the place where it is seen. The lowest

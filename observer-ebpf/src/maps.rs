@@ -152,6 +152,8 @@ impl ConnValue {
     pub const ARRIVED: u8 = 8;
     /// The node or a pod of it made the RST that answered last.
     pub const REFUSED_HERE: u8 = 16;
+    /// The node itself sent the SYN, or a pod in the node's network.
+    pub const MADE_HERE: u8 = 32;
 
     /// Returns the addresses of the attempt with this key.
     #[inline(always)]

@@ -171,6 +171,26 @@ impl Cluster {
         }))
     }
 
+    /// Adds a running Pod in the node's own network, and returns its UID.
+    ///
+    /// # Errors
+    /// Fails as [`Self::apply`] does.
+    pub fn host_pod(&self, node: &Node, namespace: &str, name: &str) -> Result<String> {
+        let (uid, now) = (uid(namespace, name), format!("{:.0}", Timestamp::now()));
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": namespace, "name": name, "uid": uid, "creationTimestamp": now},
+            "spec": {
+                "nodeName": node.name, "hostNetwork": true, "containers": [{"name": "main", "image": "lab"}],
+            },
+            "status": {
+                "phase": "Running", "startTime": now, "hostIP": node.ip4(),
+                "podIP": node.ip4(), "podIPs": [{"ip": node.ip4()}, {"ip": node.ip6()}],
+            },
+        }))?;
+        Ok(uid)
+    }
+
     fn replica_set(&self, namespace: &str, deployment: &str, name: &str) -> Result<()> {
         self.apply(&json!({
             "apiVersion": "apps/v1", "kind": "ReplicaSet",

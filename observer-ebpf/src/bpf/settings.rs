@@ -4,7 +4,7 @@
 //! zeros here, and what uses that constant would read the setting (`ConstantMerge` in
 //! <https://github.com/llvm/llvm-project/blob/main/llvm/lib/Transforms/IPO/ConstantMerge.cpp>).
 
-use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout};
+use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout, SocketLayout};
 
 /// Byte offset of `head` in `struct sk_buff`, from BTF; so are the two that follow.
 #[used]
@@ -52,6 +52,28 @@ static RESET_LAYOUT: ResetLayout =
 #[used]
 #[unsafe(no_mangle)]
 static LISTENER_LAYOUT: ListenerLayout = ListenerLayout { waiting: 0, backlog: 0 };
+/// Offsets in sockets, tasks and cgroups.
+#[used]
+#[unsafe(no_mangle)]
+static SOCKET_LAYOUT: SocketLayout = SocketLayout {
+    family: 0,
+    state: 0,
+    sport: 0,
+    saddr: 0,
+    saddr6: 0,
+    protocol: 0,
+    snd_una: 0,
+    cgroup: 0,
+    task_cgroups: 0,
+    unified: 0,
+    memory: 0,
+    pids: 0,
+    css_cgroup: 0,
+    kn: 0,
+    kn_id: 0,
+    kn_name: 0,
+    kn_parent: 0,
+};
 /// Set of the reasons that mean that a packet was lost.
 #[used]
 #[unsafe(no_mangle)]
@@ -96,6 +118,11 @@ layout! {
 layout! {
     resets of RESET_LAYOUT:
     rcv_nxt snd_nxt snd_una snd_wnd head transport_header len
+}
+layout! {
+    sockets of SOCKET_LAYOUT:
+    family state sport saddr saddr6 protocol snd_una cgroup task_cgroups unified memory pids css_cgroup kn kn_id kn_name
+    kn_parent
 }
 layout! {
     listeners of LISTENER_LAYOUT:

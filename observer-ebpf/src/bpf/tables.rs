@@ -6,9 +6,9 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, MAX_TRANSIT_RESETS, MAX_VIPS,
-    NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, ResetReason, TransitReset, Vantage, VipValue, claims,
-    iface, lost, resets_sent, turnover, unattributed,
+    CgroupKey, CgroupNames, Cgroups, ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes,
+    Listening, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, ResetReason,
+    TransitReset, Vantage, VipValue, claims, iface, lost, resets_sent, turnover, unattributed,
 };
 
 /// `BPF_ANY`: an update replaces an entry that exists.
@@ -80,6 +80,19 @@ static NAMESPACE_IDS: HashMap<u32, u32> = HashMap::with_max_entries(iface::MAX, 
 /// those that got no answer.
 #[map]
 static FULL_QUEUES: LruHashMap<ConnKey, u32> = LruHashMap::with_max_entries(4_096, 0);
+/// The cgroups of the processes of the node's own network whose sockets wait for an answer, by the socket's address.
+#[map]
+pub(super) static SOCKETS: LruHashMap<u64, Cgroups> = LruHashMap::with_max_entries(4_096, 0);
+/// The cgroups of the processes that began attempts in the node's own network.
+#[map]
+pub(super) static OWNERS: LruHashMap<ConnKey, Cgroups> = LruHashMap::with_max_entries(4_096, 0);
+/// The sockets that listen in the node's own network, by their address; those that are older than the agent by their cgroup and
+/// port.
+#[map]
+pub(super) static LISTENERS: LruHashMap<u64, Listening> = LruHashMap::with_max_entries(1_024, 0);
+/// The names of the cgroups in the three maps before.
+#[map]
+pub(super) static CGROUPS: LruHashMap<CgroupKey, CgroupNames> = LruHashMap::with_max_entries(1_024, 0);
 /// The known VIPs. Only userspace makes entries, so that no claim can take memory.
 #[map]
 pub(super) static VIPS: HashMap<[u8; 16], VipValue> = HashMap::with_max_entries(MAX_VIPS, BPF_F_NO_PREALLOC);
@@ -100,7 +113,8 @@ pub(super) static DUE: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub(super) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-const NOEXIST: u64 = 1;
+/// `BPF_NOEXIST`: an update makes a new entry only.
+pub(super) const NOEXIST: u64 = 1;
 static ZERO: Counters = Counters::ZERO;
 
 /// Adds to a counter in a map value, atomically. It is assembly, because core has no `fetch_add` for this target, and

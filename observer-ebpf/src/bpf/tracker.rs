@@ -176,10 +176,16 @@ fn fresh(seen: &Segment<'_>) -> ConnValue {
         answers: 0,
         flags: match (seen.foreign, seen.hook) {
             (true, _) => ConnValue::FOREIGN,
-            (false, hook::POD_IN) => ConnValue::ARRIVED,
+            (false, hook::POD_IN) => ConnValue::ARRIVED | made_here(seen),
+            (false, hook::UPLINK_OUT) => made_here(seen),
             _ => 0,
         },
     }
+}
+
+#[inline(always)]
+fn made_here(seen: &Segment<'_>) -> u8 {
+    if seen.ingress == 0 { ConnValue::MADE_HERE } else { 0 }
 }
 
 /// Counts the first SYN of an attempt, and remembers the data that it carries.
@@ -227,14 +233,20 @@ pub(super) fn syn_ack(seen: &Segment<'_>) -> Answered {
     if !is_delivered(seen, conn) {
         return answered;
     }
-    // The entry may be used again as soon as it is removed. The one that removes it reports the attempt.
-    let ended = *conn;
-    open(&key, &ended);
-    if tables::end(&key) {
-        count_outcome(&pair(&key, &ended), Outcome::Established);
-        emit::attempt(&key, &ended, Outcome::Established, 0, 0);
-    }
+    establish(&key, conn);
     answered
+}
+
+/// Ends an attempt with a connection. The entry may be used again as soon as it is removed. The one that removes it reports the
+/// attempt.
+#[inline(always)]
+pub(super) fn establish(key: &ConnKey, conn: &ConnValue) {
+    let ended = *conn;
+    open(key, &ended);
+    if tables::end(key) {
+        count_outcome(&pair(key, &ended), Outcome::Established);
+        emit::attempt(key, &ended, Outcome::Established, 0, 0);
+    }
 }
 
 /// Is true for an answer between two other hosts: neither it nor its SYN was for this node.

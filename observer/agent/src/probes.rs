@@ -26,6 +26,7 @@ mod kernel_log;
 mod load;
 mod maps;
 mod namespaces;
+mod owners;
 mod poll;
 mod ports;
 mod reasons;

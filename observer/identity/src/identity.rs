@@ -202,6 +202,11 @@ impl Identity {
         self.nodes.listener(ip, port)
     }
 
+    /// Returns the pod of this UID that is in the network of that node.
+    pub(super) fn host_pod(&self, uid: &str, node: &str) -> Option<&Arc<Pod>> {
+        self.nodes.host_pod(uid, node)
+    }
+
     /// Returns the Service whose load balancer takes the packets to this address: nodes don't (`ipMode: Proxy`).
     #[must_use]
     pub fn proxied(&self, ip: IpAddr) -> Option<&ObjectRef> {

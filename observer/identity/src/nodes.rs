@@ -22,6 +22,8 @@ pub(super) struct Nodes {
     by_ip: HashMap<IpAddr, ArcStr>,
     /// The pods in nodes' networks by their ports; `None` where two pods declare the same.
     listeners: HashMap<(IpAddr, u16), Option<Arc<Pod>>>,
+    /// The pods in nodes' networks by their UIDs.
+    host_pods: HashMap<ArcStr, Arc<Pod>>,
     /// The addresses under which traffic that nodes masquerade arrives, with the nodes' names.
     masquerades: Vec<(ArcStr, IpAddr)>,
     /// The same by node, of all nodes.
@@ -51,6 +53,7 @@ impl Nodes {
         for pod in host_pods().filter(|pod| !pod.finished) {
             let node = pod.node.as_ref().and_then(|name| of_node.get(name));
             nodes.listen(pod, node.map(|node| &***node));
+            nodes.host_pods.insert(pod.uid.clone(), Arc::clone(pod));
         }
         nodes.add_host_ips(inventory);
         for node in &inventory.nodes {
@@ -76,6 +79,11 @@ impl Nodes {
     /// Returns the only pod in the node's network that declares the port.
     pub(super) fn listener(&self, ip: IpAddr, port: u16) -> Option<&Arc<Pod>> {
         self.listeners.get(&(ip, port))?.as_ref()
+    }
+
+    /// Returns the pod of this UID that is in the network of that node.
+    pub(super) fn host_pod(&self, uid: &str, node: &str) -> Option<&Arc<Pod>> {
+        self.host_pods.get(uid).filter(|pod| pod.node.as_deref() == Some(node))
     }
 
     /// Returns the addresses under which traffic that nodes masquerade arrives, with the nodes' names.

@@ -30,6 +30,8 @@ pub struct Resolved<'a> {
     source: Option<Party<'a>>,
     /// The holder of the backend's address where a backend was seen, else of the address that the client used.
     server: Holder<'a>,
+    /// The pods whose sockets they are, where the addresses are nodes'.
+    owners: [Option<&'a Pod>; 2],
     /// The Service that the client addressed.
     service: Option<&'a KnownService>,
 }
@@ -47,6 +49,7 @@ impl Identity {
             client,
             source: None,
             server: self.holder(ip, at),
+            owners: [None; 2],
             service: self.service_at(tuple.dst.to_canonical(), tuple.dport, at),
         }
     }
@@ -61,14 +64,32 @@ impl<'a> Resolved<'a> {
         self
     }
 
-    /// Names the side that opened the connection. A pod in the node's own network can't be distinguished from the node,
-    /// so such an address gets the node's name only.
+    /// Sets the UIDs of the pods whose sockets they are, by what this node's kernel says: the client's, and the one of who
+    /// listens. It tells pods in the network of the node `node` from the node. Policies know neither.
+    #[must_use]
+    pub fn owned_by(mut self, client: Option<&str>, server: Option<&str>, node: &str) -> Self {
+        let is_here = |side: Holder<'_>| side.node().is_some_and(|name| name == node);
+        let pod = |side, uid: Option<&str>| {
+            let pod = self.identity.host_pod(uid?, node).filter(|_| is_here(side))?;
+            Some(&**pod)
+        };
+        self.owners = [pod(self.client, client), pod(self.server, server)];
+        self
+    }
+
+    /// Names the side that opened the connection. A pod in the node's own network has the node's address: where it isn't known
+    /// whose socket it was, such an address gets the node's name only.
     #[must_use]
     pub fn client_endpoint(&self) -> Endpoint {
         let mut endpoint = Endpoint::bare(self.tuple.src, self.tuple.sport);
         match self.client.named_pod() {
             Some(pod) => name_pod(&mut endpoint, pod),
-            None => endpoint.node = self.client.node().cloned(),
+            None => {
+                endpoint.node = self.client.node().cloned();
+                if let [Some(pod), _] = self.owners {
+                    name_pod(&mut endpoint, pod);
+                }
+            }
         }
         endpoint
     }
@@ -87,7 +108,9 @@ impl<'a> Resolved<'a> {
         endpoint.node = self.server.node().cloned();
         // A Service's port on a node leads away from the node's own listeners.
         let may_listen = self.service.is_none() || backend.is_some();
-        let listener = || self.identity.listener(ip, port).filter(|_| may_listen).map(|pod| &**pod);
+        let [_, owner] = self.owners;
+        let declared = || self.identity.listener(ip, port).map(|pod| &**pod);
+        let listener = || owner.or_else(declared).filter(|_| may_listen);
         match (self.server.named_pod().or_else(listener), self.service) {
             (Some(pod), _) => name_pod(&mut endpoint, pod),
             (None, Some(known)) => name_service(&mut endpoint, known),

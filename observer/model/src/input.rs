@@ -85,6 +85,12 @@ pub struct AttemptSeen {
     /// reached the server's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_backlog: Option<u32>,
+    /// The UID of the pod whose process began it, where it is from the node's own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uid: Option<ArcStr>,
+    /// The UID of the pod whose process listens in the node's own network on the port that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_uid: Option<ArcStr>,
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,

@@ -40,6 +40,8 @@ pub fn attempt_seen(time: Timestamp, outcome: Outcome) -> AttemptSeen {
         drop_reason: None,
         masqueraded: None,
         accept_backlog: None,
+        client_uid: None,
+        server_uid: None,
         origin: RstOrigin::default(),
     }
 }

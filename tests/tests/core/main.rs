@@ -4,6 +4,7 @@
 
 mod accept_queue;
 mod resets;
+mod sockets;
 
 use std::io::ErrorKind;
 use std::path::Path;

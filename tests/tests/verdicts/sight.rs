@@ -74,6 +74,33 @@ fn a_pod_that_packets_reach_past_its_interface_is_a_blind_spot() {
     assert_eq!(others.len(), 1, "{}", agent.shown_findings());
 }
 
+/// Where the answers go past the client's interface, no hook sees them arrive. The client's own socket does.
+#[test]
+fn a_socket_tells_the_outcome_that_no_hook_sees() {
+    let world = World::new().unwrap();
+    let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
+    let _serving = Server::start(&server.ns, 8080).unwrap();
+    let agent = world.agent(&[]).unwrap();
+    agent.wait_metric("probe_attached", &[("probe", "sockets")], 1.0).unwrap();
+    let ns = &world.node.ns;
+    let _redirect = Foreign::redirect_to_peer(ns, &server.veth, ifindex(ns, &client.veth)).unwrap();
+    connect(&client.ns, server.at(8080)).unwrap().echo().unwrap();
+    connect(&client.ns, server.at(9)).unwrap_err();
+    for (port, outcome, phase) in [(8080, "established", 0.0), (9, "refused", 1.0)] {
+        let of = |r: &Value| r["dst"]["port"] == port;
+        let record = agent.wait_flow("kind=attempt", of).unwrap();
+        assert_eq!(record["outcome"], outcome, "{record}");
+        assert_eq!(record["vantage"], "source", "{record}");
+        let all = agent.flows("kind=attempt").unwrap();
+        assert_eq!(all.iter().filter(|r| of(r)).count(), 1, "{all:#?}");
+        // Without the socket the attempt ends when it has been silent for 5 s.
+        assert!(record["latency_us"].as_u64().unwrap() < 5_000_000, "{record}");
+        agent.wait_metric("connection_attempts_total", &[("outcome", outcome)], 1.0).unwrap();
+        let labels = [("by", "server"), ("phase", "handshake"), ("dst_port", &port.to_string())];
+        agent.wait_metric("tcp_rst_total", &labels, phase).unwrap();
+    }
+}
+
 #[test]
 fn a_program_in_front_of_the_agents_is_a_blind_spot_until_it_goes() {
     let world = World::new().unwrap();

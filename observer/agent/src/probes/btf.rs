@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use observer_abi::{ListenerLayout, NamespaceLayout, ResetLayout};
+use observer_abi::{ListenerLayout, NamespaceLayout, ResetLayout, SocketLayout};
 
 pub use self::error::{BtfError, Missing};
 use self::walker::{Btf, Kind, Type};
@@ -17,6 +17,7 @@ mod error;
 mod listeners;
 mod namespaces;
 mod resets;
+mod sockets;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -43,6 +44,8 @@ pub struct KernelTypes {
     pub resets: Result<ResetLayout, Missing>,
     /// Offsets in a listening socket, or what is missing of it.
     pub listeners: Result<ListenerLayout, Missing>,
+    /// Offsets in sockets, tasks and cgroups, or what is missing of them.
+    pub sockets: Result<SocketLayout, Missing>,
     /// Names of `enum sk_rst_reason` by value, in lower case without `SK_RST_REASON_`; empty before 6.10.
     pub reset_reasons: BTreeMap<u32, String>,
 }
@@ -101,6 +104,7 @@ impl KernelTypes {
             subsystems: names(&btf, "skb_drop_reason_subsys", &["SKB_DROP_REASON_SUBSYS_"]),
             resets: resets::layout(&btf),
             listeners: listeners::layout(&btf),
+            sockets: sockets::layout(&btf),
             reset_reasons: resets::names(&btf),
         })
     }

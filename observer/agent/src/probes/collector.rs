@@ -9,6 +9,7 @@ use crate::probes::clock::Clock;
 use crate::probes::drain::Drain;
 use crate::probes::error::ProbeError;
 use crate::probes::load::Loaded;
+use crate::probes::owners::Owners;
 use crate::probes::reasons::Reasons;
 use crate::probes::reset_reasons::ResetReasons;
 use crate::probes::sweep::Sweep;
@@ -46,6 +47,11 @@ impl Collector {
     /// Gives resets their reasons.
     pub(super) fn explain_resets(&mut self, reasons: Arc<Mutex<ResetReasons>>) {
         self.transit_resets.explain(reasons);
+    }
+
+    /// Names the pods that own sockets in the node's own network.
+    pub(super) fn name_owners(&mut self, owners: Arc<Mutex<Owners>>) {
+        self.sweep.name_owners(owners);
     }
 
     /// Returns what was counted since the last call: pairs, drops and losses.

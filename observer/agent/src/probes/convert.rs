@@ -106,6 +106,8 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
         drop_reason: reasons.recorded(a.drop_reason),
         masqueraded: None,
         accept_backlog: None,
+        client_uid: None,
+        server_uid: None,
         origin: RstOrigin::default(),
     }
 }

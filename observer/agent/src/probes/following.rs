@@ -99,7 +99,8 @@ impl Following {
             let why = format!(
                 "the pod behind {interface} answers packets that were not seen on their way into it: another program \
                  probably hands them over past this interface (`bpf_redirect_peer`, as Cilium's host routing does). \
-                 Outcomes of its connections may be told late, and what is sent to it may be missing. With Cilium, \
+                 What is sent to it may be missing; the outcomes of its own connections are told by its sockets where \
+                 flow_observer_probe_attached{{probe=\"sockets\"}} is 1, and may be told late elsewhere. With Cilium, \
                  bpf.hostLegacyRouting=true mends it"
             );
             warn!("{why}");

@@ -17,7 +17,8 @@ pub struct Hooks {
     /// Called when the first dump of links is done and every program is attached that can be, with the interfaces that
     /// lead to pods.
     pub synced: Box<dyn FnOnce(BTreeSet<u32>) + Send>,
-    /// Called with a probe's name (`pods`, `uplinks`, `drops`, `reset_reasons`, `accept_queues`) and whether it works.
+    /// Called with a probe's name (`pods`, `uplinks`, `drops`, `reset_reasons`, `accept_queues`,
+    /// `sockets`) and whether it works.
     pub attached: Box<dyn Fn(&'static str, bool) + Send>,
     /// Called with a reason, a place, and what can't be seen there; with `None` when it can be seen again.
     pub blind: Blind,

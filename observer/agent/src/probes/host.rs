@@ -37,6 +37,7 @@ pub fn checks() -> Vec<Check> {
         bpf::namespaces(&types),
         bpf::reset_reasons(&types),
         bpf::accept_queues(&types),
+        bpf::sockets(&types),
         bpf::classifiers(),
         bpf::attach(version.as_ref()),
         bpf::ring_buffer(),

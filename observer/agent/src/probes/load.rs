@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aya::maps::RingBuf;
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
-use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout};
+use observer_abi::{ListenerLayout, NamespaceLayout, REASON_BITS, ResetLayout, SocketLayout};
 use parking_lot::Mutex;
 use tracing::warn;
 
@@ -134,6 +134,7 @@ fn object(
     let socket_arg = types.and_then(|t| t.kfree_skb.socket_arg).unwrap_or(0);
     let interest: [u64; REASON_BITS / 64] = reasons.interest();
     let resets: ResetLayout = types.and_then(|t| t.resets.ok()).unwrap_or_default();
+    let sockets: SocketLayout = types.and_then(|t| t.sockets.ok()).unwrap_or_default();
     let cpus = aya::util::nr_cpus().unwrap_or(1);
     let mut loader = EbpfLoader::new();
     loader
@@ -148,6 +149,7 @@ fn object(
         .override_global("REASONS", &interest, true)
         .override_global("RESET_LAYOUT", &resets, true)
         .override_global("LISTENER_LAYOUT", &listeners, true)
+        .override_global("SOCKET_LAYOUT", &sockets, true)
         .override_global(aya_log::LEVEL, &settings.log_level, false)
         .map_max_entries("PAIRS_0", settings.pair_entries)
         .map_max_entries("PAIRS_1", settings.pair_entries)

@@ -19,6 +19,7 @@ use crate::probes::convert;
 use crate::probes::faults::Faults;
 use crate::probes::held_resets::HeldResets;
 use crate::probes::hooks::Complete;
+use crate::probes::owners::HeldOwners;
 use crate::probes::poll::poll;
 use crate::probes::reasons::Reasons;
 
@@ -26,7 +27,7 @@ use crate::probes::reasons::Reasons;
 const BATCH: usize = 256;
 /// The longest time that the last claimant of a VIP may stay unreported when claimants come faster than records.
 const CLAIMS_EVERY: Duration = Duration::from_millis(500);
-/// Time between two looks for the announcements of resets that wait for them.
+/// Time between two looks for what records wait for.
 const HELD_EVERY: Duration = Duration::from_millis(10);
 
 /// Turns ring records into inputs of the engine.
@@ -36,6 +37,8 @@ pub struct RingReader {
     claims: Claims,
     /// Is absent where the kernel gives no reasons for resets.
     resets: Option<HeldResets>,
+    /// Is absent where sockets can't be followed.
+    owners: Option<HeldOwners>,
     /// Time of the newest record read.
     newest_ns: u64,
     faults: Faults,
@@ -62,12 +65,43 @@ enum Stopped {
 
 impl RingReader {
     pub(super) fn new(ring: RingBuf<MapData>, reasons: Reasons, claims: Claims) -> Self {
-        Self { ring, reasons, claims, resets: None, newest_ns: 0, faults: Faults::default(), warned: false }
+        Self {
+            ring,
+            reasons,
+            claims,
+            resets: None,
+            owners: None,
+            newest_ns: 0,
+            faults: Faults::default(),
+            warned: false,
+        }
     }
 
     /// Makes resets wait for their reason.
     pub(super) fn hold_resets(&mut self, resets: HeldResets) {
         self.resets = Some(resets);
+    }
+
+    /// Makes attempts of the node wait until it is known whose they are.
+    pub(super) fn hold_owners(&mut self, owners: HeldOwners) {
+        self.owners = Some(owners);
+    }
+
+    /// Adds what other programs noted about a record. Nothing is returned while that has to be waited for.
+    fn complete(&mut self, record: &Record, input: Input) -> Option<Input> {
+        let input = match &mut self.owners {
+            Some(owners) => owners.complete(record, input)?,
+            None => input,
+        };
+        self.explain(record, input)
+    }
+
+    /// Adds the reason of a RST.
+    fn explain(&mut self, record: &Record, input: Input) -> Option<Input> {
+        match &mut self.resets {
+            Some(resets) => resets.complete(record, input),
+            None => Some(input),
+        }
     }
 
     /// Returns some records as inputs, and whether the ring may have more. A record that can't be decoded is counted.
@@ -80,14 +114,13 @@ impl RingReader {
                 more = false;
                 break;
             };
-            let Some(record) = self.faults.check(Record::decode(&item)) else { continue };
+            let decoded = Record::decode(&item);
+            drop(item);
+            let Some(record) = self.faults.check(decoded) else { continue };
             self.newest_ns = self.newest_ns.max(record.time_ns());
             if self.claims.accept(&record) {
                 let input = convert::input(&record, clock, &self.reasons);
-                match &mut self.resets {
-                    Some(resets) => out.extend(resets.complete(&record, input)),
-                    None => out.push(input),
-                }
+                out.extend(self.complete(&record, input));
             }
         }
         out.extend(self.faults.take());
@@ -125,16 +158,20 @@ impl RingReader {
         }
     }
 
-    /// Waits until it is worth looking for the announcements of resets; for ever while none waits.
+    /// Waits until it is worth looking for what records wait for; for ever while none waits.
     fn next_look(&self) -> impl Future<Output = ()> + use<> {
-        let waiting = self.resets.as_ref().is_some_and(HeldResets::is_waiting);
+        let waiting = self.resets.as_ref().is_some_and(HeldResets::is_waiting)
+            || self.owners.as_ref().is_some_and(HeldOwners::is_waiting);
         async move { if waiting { tokio::time::sleep(HELD_EVERY).await } else { std::future::pending().await } }
     }
 
-    /// Sends the resets that wait no longer; at the end all of them.
+    /// Sends what waits no longer; at the end all of it.
     async fn release(&mut self, end: bool, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
-        let Some(resets) = &mut self.resets else { return Stopped::Empty };
-        let due = resets.due(if end { u64::MAX } else { monotonic_ns() });
+        let now = if end { u64::MAX } else { monotonic_ns() };
+        let owned = self.owners.as_mut().map(|owners| owners.due(now)).unwrap_or_default();
+        let mut due: Vec<Input> =
+            owned.into_iter().filter_map(|(record, input)| self.explain(&record, input)).collect();
+        due.extend(self.resets.as_mut().map(|resets| resets.due(now)).unwrap_or_default());
         send(due, engine, complete).await
     }
 
@@ -142,6 +179,9 @@ impl RingReader {
     async fn tick(&mut self, engine: &mpsc::Sender<Input>, complete: &Complete) -> Stopped {
         if let Some(resets) = &self.resets {
             resets.tick();
+        }
+        if let Some(owners) = &self.owners {
+            owners.tick();
         }
         match self.release(false, engine, complete).await {
             Stopped::Closed => Stopped::Closed,

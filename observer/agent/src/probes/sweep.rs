@@ -15,6 +15,7 @@ use crate::probes::clock::{Clock, monotonic_ns};
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
 use crate::probes::flows::Flows;
+use crate::probes::owners::Owners;
 use crate::probes::reasons::Reasons;
 use crate::probes::turnover::Turnover;
 use crate::probes::{convert, maps};
@@ -29,6 +30,7 @@ pub(super) struct Sweep {
     conns: HashMap<MapData, ConnKey, ConnValue>,
     ended: HashMap<MapData, ConnKey, ConnValue>,
     accept_queues: AcceptQueues,
+    owners: Option<Arc<Mutex<Owners>>>,
     all: Batches,
     flows: Arc<Mutex<Flows>>,
     turnover: Turnover,
@@ -50,6 +52,16 @@ fn outcome(conn: &ConnValue) -> Outcome {
         1 if conn.syns == 1 && conn.flags & ConnValue::REFUSED != 0 => Outcome::Refused,
         1 if conn.syns == 1 => Outcome::Established,
         _ => Outcome::Unanswered,
+    }
+}
+
+/// Adds the pods that own an attempt's sockets.
+fn name(owners: Option<&Mutex<Owners>>, conn: &ConnValue, input: &mut Input) {
+    let (Some(owners), Input::Attempt(seen)) = (owners, input) else { return };
+    let mut owners = owners.lock();
+    owners.server(seen);
+    if conn.flags & ConnValue::MADE_HERE != 0 {
+        owners.client(seen);
     }
 }
 
@@ -91,7 +103,22 @@ impl Sweep {
         let conns = HashMap::try_from(map).map_err(ProbeError::map("CONNS"))?;
         let (ended, turnover) = (maps::hash(ebpf, "ENDED")?, Turnover::new(ebpf)?);
         let accept_queues = AcceptQueues::new(ebpf)?;
-        Ok(Self { conns, ended, accept_queues, all, flows, turnover, faults: Faults::default(), entries: 0 })
+        Ok(Self {
+            conns,
+            ended,
+            accept_queues,
+            owners: None,
+            all,
+            flows,
+            turnover,
+            faults: Faults::default(),
+            entries: 0,
+        })
+    }
+
+    /// Names the pods that own sockets in the node's own network.
+    pub(super) fn name_owners(&mut self, owners: Arc<Mutex<Owners>>) {
+        self.owners = Some(owners);
     }
 
     /// Returns the attempts that ended without a packet since the last sweep, their counts, and how many handshakes and
@@ -105,13 +132,14 @@ impl Sweep {
         let lost = self.turnover.lost(begun, entries.len())?;
         let over: Vec<_> = entries.into_iter().filter(|(_, conn)| is_over(conn, now_ns)).collect();
         let over: Vec<_> = over.into_iter().filter(|(key, conn)| self.end(key, conn)).collect();
-        let accept_queues = &self.accept_queues;
+        let (accept_queues, owners) = (&self.accept_queues, self.owners.as_deref());
         let attempts =
             over.iter().filter(|(_, conn)| conn.flags & ConnValue::FOREIGN == 0).map(|(key, conn)| {
                 let how = outcome(conn);
                 let mut ended = convert::ended(key, conn, how, now_ns, clock, reasons);
                 if let Ok((_, input)) = &mut ended {
                     accept_queues.complete(key, conn, input);
+                    name(owners, conn, input);
                 }
                 (counts(how), ended)
             });

@@ -22,6 +22,7 @@ use crate::probes::following::Following;
 use crate::probes::held_resets::HeldResets;
 use crate::probes::hooks::{Blind, Complete, Hooks};
 use crate::probes::load::Loaded;
+use crate::probes::owners::{self, HeldOwners, Owners};
 use crate::probes::reset_reasons::{self, ResetReasons};
 use crate::probes::ring;
 
@@ -50,6 +51,10 @@ pub fn spawn(
     if let Some(reasons) = reset_reasons(&mut loaded, &hooks)? {
         collector.explain_resets(Arc::clone(&reasons));
         loaded.reader.hold_resets(HeldResets::new(reasons));
+    }
+    if let Some(owners) = owners(&mut loaded, &hooks)? {
+        collector.name_owners(Arc::clone(&owners));
+        loaded.reader.hold_owners(HeldOwners::new(owners));
     }
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
@@ -94,6 +99,27 @@ fn reset_reasons(loaded: &mut Loaded, hooks: &Hooks) -> Result<Option<Arc<Mutex<
     let mut reasons = ResetReasons::new(&mut loaded.ebpf, types, program)?;
     reasons.tick();
     Ok(Some(Arc::new(Mutex::new(reasons))))
+}
+
+/// Attaches the probe of sockets, where the kernel's types tell how to read them.
+fn owners(loaded: &mut Loaded, hooks: &Hooks) -> Result<Option<Arc<Mutex<Owners>>>, ProbeError> {
+    let known = match &loaded.types {
+        Ok(types) => types.sockets.and(types.namespaces).map_err(|missing| missing.to_string()),
+        Err(why) => Err(why.clone()),
+    };
+    if let Err(missing) = known {
+        info!("pods in the node's own network are not told from the node: {missing}");
+        return Ok(None);
+    }
+    let attached = owners::attach(&mut loaded.ebpf);
+    (hooks.attached)("sockets", attached.is_ok());
+    if let Err(error) = attached {
+        warn!(%error, "pods in the node's own network are not told from the node");
+        return Ok(None);
+    }
+    let mut owners = Owners::new(&mut loaded.ebpf)?;
+    owners.tick();
+    Ok(Some(Arc::new(Mutex::new(owners))))
 }
 
 /// What waits for the first dump of links.

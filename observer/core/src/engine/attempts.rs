@@ -59,6 +59,7 @@ impl Engine {
     /// name.
     pub(super) fn report(&mut self, seen: &AttemptSeen, patience: Patience) -> bool {
         let resolved = self.identity.resolve(&seen.tuple, seen.time).masqueraded_as(seen.masqueraded);
+        let resolved = resolved.owned_by(seen.client_uid.as_deref(), seen.server_uid.as_deref(), &self.node);
         let may_wait = patience == Patience::Waits && resolved.client_is_unnamed();
         if may_wait && !self.awaiting_name.gave_up(seen.tuple.src) {
             return false;

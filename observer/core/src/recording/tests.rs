@@ -235,6 +235,8 @@ fn input() -> impl Strategy<Value = Input> {
                 drop_reason,
                 masqueraded: None,
                 accept_backlog: None,
+                client_uid: (isn % 5 == 0).then(|| "0b6f".into()),
+                server_uid: (isn % 7 == 0).then(|| "1c7a".into()),
                 origin: origin(isn % 3 == 0),
             })
         },

@@ -34,14 +34,14 @@ impl FlowSubject {
     /// Returns the subject of these two endpoints. `cluster` is true where a cluster is known: an address without a
     /// name is outside of it then.
     pub(crate) fn new(src: &Endpoint, dst: &Endpoint, cluster: bool) -> Self {
-        Self { src: Side::new(src, cluster), dst: Side::new(dst, cluster), port: dst.own_port() }
+        Self { src: Side::client(src, cluster), dst: Side::new(dst, cluster), port: dst.own_port() }
     }
 
     /// Returns the subject of what the client addressed, as it is where no backend was seen; `None` where that is no
     /// Service.
     pub(crate) fn addressed(src: &Endpoint, dst: &Endpoint, cluster: bool) -> Option<Self> {
         let service = Side::Named(dst.service.clone()?);
-        Some(Self { src: Side::new(src, cluster), dst: service, port: dst.port })
+        Some(Self { src: Side::client(src, cluster), dst: service, port: dst.port })
     }
 
     pub(crate) fn of_kind(&self, kind: FindingKind) -> FindingKey {
@@ -65,6 +65,12 @@ impl FlowSubject {
 }
 
 impl Side {
+    /// Returns the side that opened the connection. Only its own node knows which pod in the node's network it was, and both
+    /// nodes' findings must have one subject.
+    fn client(endpoint: &Endpoint, cluster: bool) -> Self {
+        endpoint.node.clone().map_or_else(|| Self::new(endpoint, cluster), Self::Node)
+    }
+
     fn new(endpoint: &Endpoint, cluster: bool) -> Self {
         match (endpoint.owner(), &endpoint.node) {
             (Some(name), _) => Self::Named(name),

@@ -153,3 +153,38 @@ fn a_vip_and_its_service(#[case] address: &str, #[case] port: u16, #[case] expec
         server(&identity, ip(address), port, None, t(1.0)).service.map(|service| service.to_string());
     assert_eq!(service.is_some(), expect || address == "10.43.0.9");
 }
+
+/// Pods in a node's network, as that node's kernel tells them.
+#[rstest::rstest]
+#[case::listens(Some("uid-exporter-1"), "k1", 9200, "- kube-system/exporter-1 exporter k1 -")]
+#[case::goes_before_what_is_declared(Some("uid-twin-1"), "k1", 9100, "- kube-system/twin-1 twin k1 -")]
+#[case::another_nodes_kernel(Some("uid-twin-1"), "k2", 9200, "- -/- - k1 -")]
+#[case::a_pod_with_a_network_of_its_own(Some("uid-pg-1"), "k1", 9200, "- -/- - k1 -")]
+#[case::nobody(None, "k1", 9200, "- -/- - k1 -")]
+#[case::a_services_port(Some("uid-twin-1"), "k1", 30080, "kube-system/traefik kube-system/- traefik k1 -")]
+fn a_pod_in_the_nodes_network_is_named_by_its_socket(
+    #[case] uid: Option<&str>,
+    #[case] node: &str,
+    #[case] port: u16,
+    #[case] expected: &str,
+) {
+    let mut inventory = (**identity().inventory()).clone();
+    for pod in inventory.pods.iter_mut().filter(|pod| pod.host_network) {
+        Arc::make_mut(pod).node = Some("k1".into());
+    }
+    let mut identity = Identity::new();
+    identity.apply(Arc::new(inventory), t(100.0));
+    let tuple = FlowTuple {
+        src: ip("192.168.0.1"),
+        sport: 40_000,
+        dst: ip("192.168.0.1"),
+        dport: port,
+        backend: None,
+    };
+    let resolved = identity.resolve(&tuple, t(100.0));
+    assert_eq!(named(&resolved.owned_by(None, uid, node).server_endpoint()), expected);
+    let client = resolved.owned_by(uid, None, node).client_endpoint();
+    let pod = uid.filter(|uid| node == "k1" && *uid != "uid-pg-1").map(|uid| &uid[4..]);
+    assert_eq!(client.pod.as_deref(), pod);
+    assert_eq!(client.node.as_deref(), Some("k1"));
+}

@@ -12,6 +12,7 @@ pub(crate) fn types() -> KernelTypes {
         subsystems: BTreeMap::new(),
         resets: Err(Missing("tracepoint tcp_send_reset")),
         listeners: Err(Missing("struct sock")),
+        sockets: Err(Missing("struct sock_common")),
         reset_reasons: BTreeMap::new(),
     }
 }

@@ -53,6 +53,8 @@ pub(in crate::probes) fn ended(
         drop_reason: reasons.recorded(conn.drop_reason),
         masqueraded: None,
         accept_backlog: None,
+        client_uid: None,
+        server_uid: None,
         origin: RstOrigin::default(),
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))

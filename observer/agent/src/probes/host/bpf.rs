@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::probes::btf::{BtfError, KernelTypes, Missing, VMLINUX};
 use crate::probes::host::check::{
-    ACCEPT_QUEUES, ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RESETS, RING, TRACEPOINTS,
+    ACCEPT_QUEUES, ATTACH, BTF, CLASSIFIERS, Check, NAMESPACES, RESETS, RING, SOCKETS, TRACEPOINTS,
 };
 use crate::probes::host::kernel::{Version, version};
 
@@ -164,6 +164,18 @@ pub(super) fn accept_queues(types: &Result<KernelTypes, BtfError>) -> Check {
         Ok(true) => Check::ok(ACCEPT_QUEUES, "full ones are told"),
         Ok(false) => Check::warn(ACCEPT_QUEUES, "classifiers can't look at sockets", advice),
         Err(errno) => Check::warn(ACCEPT_QUEUES, format!("not checked: {errno}"), RUN_PRIVILEGED),
+    }
+}
+
+/// Checks whether sockets can be read: what they say of their connections, and whose they are.
+pub(super) fn sockets(types: &Result<KernelTypes, BtfError>) -> Check {
+    match looked_up(types, |types| types.sockets.and(types.namespaces)) {
+        Ok(_) => Check::ok(SOCKETS, "outcomes and owners are told"),
+        Err(why) => {
+            let advice = "pods with hostNetwork are not told from the node, and outcomes where answers go past a pod's \
+                          interface are told after 5 s";
+            Check::warn(SOCKETS, why, advice)
+        }
     }
 }
 

@@ -62,5 +62,6 @@ pub(super) const BTF: &str = "BTF";
 pub(super) const NAMESPACES: &str = "drop namespaces";
 pub(super) const RESETS: &str = "reset reasons";
 pub(super) const ACCEPT_QUEUES: &str = "accept queues";
+pub(super) const SOCKETS: &str = "sockets";
 pub(super) const TRACEPOINTS: &str = "raw tracepoints";
 pub(super) const LOCKDOWN: &str = "lockdown";

@@ -51,7 +51,7 @@ const PROBE_ATTACHED: Spec = Spec {
     help: "Whether a probe is attached",
     labels: &[&[Label::text(
         "probe",
-        "`pods`, `uplinks`, `drops`, `reset_reasons` (only where the kernel has them: Linux 6.10), `accept_queues` (only with BTF), `enforcer_log`",
+        "`pods`, `uplinks`, `drops`, `reset_reasons` (only where the kernel has them: Linux 6.10), `accept_queues`, `sockets` (both only with BTF), `enforcer_log`",
     )]],
     unit: "1 or 0",
     changes: "when a probe is attached; 0 while it can't be attached to one of its interfaces, or another program runs before it there. `enforcer_log` is 0 where the enforcer's log can't be read, and has no series with `--enforcer-log off`.",
