@@ -73,6 +73,8 @@ pub mod claims {
 
 /// Capacity of the map of VIPs: as many can be watched.
 pub const MAX_VIPS: u32 = 4_096;
+/// Capacity of the map of pods' addresses that no hook sees.
+pub const MAX_HIDDEN: u32 = 1_024;
 /// Capacity of the map of [`TransitReset`].
 pub const MAX_TRANSIT_RESETS: u32 = 4_096;
 

@@ -154,6 +154,8 @@ impl ConnValue {
     pub const REFUSED_HERE: u8 = 16;
     /// The node itself sent the SYN, or a pod in the node's network.
     pub const MADE_HERE: u8 = 32;
+    /// No hook saw it: the client's socket told of it.
+    pub const BY_SOCKET: u8 = 64;
 
     /// Returns the addresses of the attempt with this key.
     #[inline(always)]

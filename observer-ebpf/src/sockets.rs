@@ -14,6 +14,14 @@ pub struct SocketLayout {
     pub saddr: u32,
     /// `sock_common.skc_v6_rcv_saddr`, the own IPv6 address; 0 in a kernel without IPv6.
     pub saddr6: u32,
+    /// `sock_common.skc_dport`, the other side's port in network order.
+    pub dport: u32,
+    /// `sock_common.skc_daddr`, the other side's IPv4 address.
+    pub daddr: u32,
+    /// `sock_common.skc_v6_daddr`; 0 in a kernel without IPv6.
+    pub daddr6: u32,
+    /// `tcp_sock.srtt_us`, eight times the smoothed round-trip time in microseconds.
+    pub srtt: u32,
     /// `sock.sk_protocol`.
     pub protocol: u32,
     /// `tcp_sock.snd_una`.
@@ -74,7 +82,7 @@ pub struct Listening {
     pub _pad: [u8; 6],
 }
 
-const _: () = assert!(size_of::<SocketLayout>() == 68);
+const _: () = assert!(size_of::<SocketLayout>() == 84);
 const _: () = assert!(size_of::<CgroupKey>() == 16);
 const _: () = assert!(size_of::<Listening>() == 72);
 

@@ -61,6 +61,10 @@ static SOCKET_LAYOUT: SocketLayout = SocketLayout {
     sport: 0,
     saddr: 0,
     saddr6: 0,
+    dport: 0,
+    daddr: 0,
+    daddr6: 0,
+    srtt: 0,
     protocol: 0,
     snd_una: 0,
     cgroup: 0,
@@ -121,7 +125,7 @@ layout! {
 }
 layout! {
     sockets of SOCKET_LAYOUT:
-    family state sport saddr saddr6 protocol snd_una cgroup task_cgroups unified memory pids css_cgroup kn kn_id kn_name
+    family state sport saddr saddr6 dport daddr daddr6 srtt protocol snd_una cgroup task_cgroups unified memory pids css_cgroup kn kn_id kn_name
     kn_parent
 }
 layout! {

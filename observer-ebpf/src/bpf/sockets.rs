@@ -4,21 +4,22 @@
 //! Three raw tracepoints, none of which fires for data: `sock:inet_sock_set_state`, `tcp:tcp_receive_reset` and
 //! `tcp:tcp_retransmit_skb`. They see the whole machine. An attempt has the same key here as at the hooks, because the client's
 //! socket knows the address, the port and the sequence number of its SYN. So only attempts that a hook of this node saw are
-//! ended, and each once. Whose process it is concerns only the node's own network namespace: pods in others have addresses of
+//! ended, and each once; of pods that no hook is at, those that no hook saw begin here. Whose process it is concerns only the node's own network namespace: pods in others have addresses of
 //! their own.
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel_str};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use observer_abi::{
-    CGROUP_LEVELS, CGROUP_NAME, CgroupKey, CgroupNames, Cgroups, ConnKey, ConnValue, Listening, Outcome, mark,
+    CGROUP_LEVELS, CGROUP_NAME, CgroupKey, CgroupNames, Cgroups, ConnKey, ConnValue, FlowKey, Listening,
+    Outcome, Vantage, mark,
 };
 
 use super::drops::{argument, read};
 use super::packet::{IPPROTO_TCP, mapped};
 use super::settings::{namespace, sockets as layout};
-use super::tables::{ANY, CGROUPS, CONNS, LISTENERS, NOEXIST, OWNERS, SOCKETS};
-use super::tracker;
+use super::tables::{self, ANY, CGROUPS, CONNS, ENDED, LISTENERS, NOEXIST, OWNERS, SOCKETS};
+use super::{emit, tracker};
 
 /// States of a TCP socket, as in
 /// <https://github.com/torvalds/linux/blob/v5.10/include/net/tcp_states.h>.
@@ -77,9 +78,94 @@ pub(super) fn flow_obs_repeated(ctx: RawTracePointContext) -> i32 {
         let mut key = EMPTY;
         if begun(socket, 0, &mut key) {
             note_owner(socket, &key);
+            repeated(socket, &key);
         }
     }
     0
+}
+
+/// Handles a SYN of a hidden pod that is sent again. The sweep ends the attempt if nobody answers.
+#[inline(never)]
+fn repeated(socket: u64, key: &ConnKey) {
+    match CONNS.get_ptr_mut(key) {
+        // SAFETY: map values stay valid while the program runs.
+        Some(conn) => unsafe {
+            if (*conn).flags & ConnValue::BY_SOCKET != 0 {
+                tracker::repeat_hidden(key, &mut *conn);
+            }
+        },
+        None => {
+            let mut conn = NOTHING;
+            if is_unseen(socket, key, &mut conn) {
+                tracker::begin_hidden(key, &conn);
+                tracker::repeat_hidden(key, &mut conn);
+                tables::begin(key, &conn);
+            }
+        }
+    }
+}
+
+/// Describes an attempt that no hook saw, of a pod that no hook is at. False for any other.
+#[inline(never)]
+fn is_unseen(socket: u64, key: &ConnKey, conn: &mut ConnValue) -> bool {
+    if !tables::is_hidden(&key.src) || ENDED.get_ptr(key).is_some() {
+        return false;
+    }
+    let mut flow = FlowKey { src: key.src, dst: [0; 16], sport: key.sport, dport: 0 };
+    if !other_end(socket, &mut flow) || flow.dst == key.src || is_loopback(&flow.dst) {
+        return false;
+    }
+    if let Some(opened) = tables::opened(&flow) {
+        // SAFETY: map values stay valid while the program runs.
+        if unsafe { (*opened).isn } == key.isn {
+            return false;
+        }
+    }
+    let now = emit::now();
+    // The time between SYN and answer, where TCP has measured it.
+    let round_trip = u64::from(read::<u32>(socket + layout::srtt()).unwrap_or(0) >> 3) * 1_000;
+    conn.first_ns = now.saturating_sub(round_trip);
+    conn.last_ns = now;
+    conn.dst = flow.dst;
+    conn.dport = flow.dport;
+    true
+}
+
+/// An attempt that began at a socket.
+const NOTHING: ConnValue = ConnValue {
+    first_ns: 0,
+    last_ns: 0,
+    dst: [0; 16],
+    backend: [0; 16],
+    dport: 0,
+    backend_port: 0,
+    syns: 1,
+    drop_reason: 0,
+    place: 0,
+    answer_place: 0,
+    outcome: ConnValue::PENDING,
+    vantage: Vantage::Source.byte(),
+    answers: 0,
+    flags: ConnValue::BY_SOCKET,
+};
+
+#[inline(always)]
+fn other_end(socket: u64, flow: &mut FlowKey) -> bool {
+    let found = match read::<u16>(socket + layout::family()) {
+        Some(AF_INET) => read::<[u8; 4]>(socket + layout::daddr()).map(mapped),
+        Some(AF_INET6) if layout::daddr6() != 0 => read(socket + layout::daddr6()),
+        _ => None,
+    };
+    let (Some(ip), Some(port)) = (found, read::<u16>(socket + layout::dport())) else { return false };
+    flow.dst = ip;
+    flow.dport = u16::from_be(port);
+    true
+}
+
+#[inline(always)]
+fn is_loopback(ip: &[u8; 16]) -> bool {
+    *ip == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+        || (ip[10] == 0xff && ip[11] == 0xff && ip[12] == 127)
 }
 
 const EMPTY: ConnKey = ConnKey { src: [0; 16], isn: 0, sport: 0, _pad: [0; 2] };
@@ -107,6 +193,12 @@ fn opened(socket: u64) {
             if conn.flags & ConnValue::FOREIGN == 0 {
                 tracker::establish(&key, conn);
             }
+            return;
+        }
+        let mut conn = NOTHING;
+        if is_unseen(socket, &key, &mut conn) {
+            tracker::begin_hidden(&key, &conn);
+            tracker::establish_hidden(&key, &conn);
         }
     }
 }
@@ -128,7 +220,15 @@ fn refused(socket: u64) {
         return;
     }
     note_owner(socket, &key);
-    let Some(conn) = CONNS.get_ptr_mut(&key) else { return };
+    let Some(conn) = CONNS.get_ptr_mut(&key) else {
+        let mut conn = NOTHING;
+        if is_unseen(socket, &key, &mut conn) {
+            tracker::begin_hidden(&key, &conn);
+            tables::begin(&key, &conn);
+            tracker::finish(&key, &mut conn, Outcome::Refused, 0, mark(0, key.isn.wrapping_add(1)));
+        }
+        return;
+    };
     // SAFETY: map values stay valid while the program runs.
     let conn = unsafe { &mut *conn };
     if conn.flags & ConnValue::FOREIGN == 0 {

@@ -7,8 +7,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
     CgroupKey, CgroupNames, Cgroups, ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes,
-    Listening, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, ResetReason,
-    TransitReset, Vantage, VipValue, claims, iface, lost, resets_sent, turnover, unattributed,
+    Listening, MAX_HIDDEN, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey,
+    ResetReason, TransitReset, Vantage, VipValue, claims, iface, lost, resets_sent, turnover, unattributed,
 };
 
 /// `BPF_ANY`: an update replaces an entry that exists.
@@ -90,6 +90,9 @@ pub(super) static OWNERS: LruHashMap<ConnKey, Cgroups> = LruHashMap::with_max_en
 /// port.
 #[map]
 pub(super) static LISTENERS: LruHashMap<u64, Listening> = LruHashMap::with_max_entries(1_024, 0);
+/// The addresses of this node's pods whose packets no hook sees. Userspace makes the entries.
+#[map]
+static HIDDEN: HashMap<[u8; 16], u8> = HashMap::with_max_entries(MAX_HIDDEN, BPF_F_NO_PREALLOC);
 /// The names of the cgroups in the three maps before.
 #[map]
 pub(super) static CGROUPS: LruHashMap<CgroupKey, CgroupNames> = LruHashMap::with_max_entries(1_024, 0);
@@ -238,6 +241,12 @@ pub(super) fn role(ifindex: u32) -> u8 {
 pub(super) fn namespace_id(ifindex: u32) -> Option<u32> {
     // SAFETY: the value is one word, which is read whole.
     unsafe { NAMESPACE_IDS.get(&ifindex) }.copied()
+}
+
+/// Is true for the address of a pod whose packets no hook sees.
+#[inline(always)]
+pub(super) fn is_hidden(ip: &[u8; 16]) -> bool {
+    HIDDEN.get_ptr(ip).is_some()
 }
 
 /// Notes that an accept queue with this backlog was full for an attempt's SYN.

@@ -237,6 +237,28 @@ pub(super) fn syn_ack(seen: &Segment<'_>) -> Answered {
     answered
 }
 
+/// Counts an attempt of which only its socket tells.
+#[inline(never)]
+pub(super) fn begin_hidden(key: &ConnKey, conn: &ConnValue) {
+    count_syn(&pair(key, conn), false);
+}
+
+/// Counts a SYN that such an attempt repeats.
+#[inline(never)]
+pub(super) fn repeat_hidden(key: &ConnKey, conn: &mut ConnValue) {
+    conn.syns += 1;
+    conn.last_ns = now();
+    count_syn(&pair(key, conn), true);
+}
+
+/// Ends such an attempt with a connection.
+#[inline(never)]
+pub(super) fn establish_hidden(key: &ConnKey, conn: &ConnValue) {
+    open(key, conn);
+    count_outcome(&pair(key, conn), Outcome::Established);
+    emit::attempt(key, conn, Outcome::Established, 0, 0);
+}
+
 /// Ends an attempt with a connection. The entry may be used again as soon as it is removed. The one that removes it reports the
 /// attempt.
 #[inline(always)]

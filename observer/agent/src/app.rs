@@ -117,7 +117,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     let flows = loaded.flows();
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
-    let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone());
+    let own_pods = follow::own_pods(node.clone(), inventories.clone(), tasks, cancel);
+    let hooks = hooks(&shared, attaching, Arc::clone(&flows), own_pods, inventories.clone());
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     let (ethernet, uplinks) = watch::channel(BTreeSet::new());
     follow::links(&options, inventories.clone(), Outlets { events: link_tx, ethernet }, tasks, cancel);
@@ -199,10 +200,12 @@ fn hooks(
     shared: &Arc<Shared>,
     attaching: ReadinessGuard,
     flows: Arc<Mutex<probes::Flows>>,
+    own_pods: probes::OwnPods,
     inventories: watch::Receiver<Arc<Inventory>>,
 ) -> Hooks {
     let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
+        own_pods,
         synced: Box::new(move |pod_links| {
             // In a task of its own, so that a long table does not hold up new interfaces.
             tokio::spawn(async move {

@@ -1,7 +1,7 @@
 //! Recognises pods of this node whose interfaces the agent doesn't follow, by what passes the uplink.
 //!
 //! What a pod with a veth sends is seen there first, so that its connections have the vantage `source`. Those of a pod with
-//! a macvlan, an ipvlan or an SR-IOV function are seen at the uplink only, and those between two such pods of a node nowhere.
+//! a macvlan, an ipvlan or an SR-IOV function are seen at the uplink, or nowhere: then only the pod's own sockets tell.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -56,6 +56,11 @@ impl Unfollowed {
     ) -> Option<Sight> {
         let FlowTuple { src, dst, backend, .. } = seen.tuple;
         match seen.vantage {
+            Vantage::Source if seen.by_socket && known.hide(src.to_canonical()) => None,
+            Vantage::Source if seen.by_socket => {
+                let [client, _] = resolved.named_pods();
+                self.passed(src.to_canonical(), client?, seen.time)
+            }
             Vantage::Source => self.seen(src.to_canonical()),
             Vantage::Destination => self.seen(backend.map_or(dst, |(ip, _)| ip).to_canonical()),
             Vantage::Transit if is_as_addressed(seen) => {
@@ -126,8 +131,9 @@ fn is_of(pod: &Pod, node: &ArcStr) -> bool {
 
 fn why(pod: &ObjectRef) -> String {
     format!(
-        "connections of pod {pod} are seen at the uplink only, as of one with a macvlan, an ipvlan or an SR-IOV function: they \
-         count as transit, and those between two such pods of this node are not seen; an interface like a veth mends that"
+        "no interface of pod {pod} is followed, as of one with a macvlan, an ipvlan or an SR-IOV function: its connections \
+         through an uplink count as transit; of others its sockets tell what it connects to, but not what reaches it, nor \
+         resets and drops; an interface like a veth mends that"
     )
 }
 

@@ -22,7 +22,7 @@ pub enum BlindReason {
     InFront,
     /// A pod answers packets that were not seen on their way into it.
     Bypassed,
-    /// A pod of this node is seen at the uplink only: its interface is none that the agent follows.
+    /// A pod of this node is seen at the uplink only, or by its sockets: its interface is none that the agent follows.
     Unfollowed,
     /// No interface leads to other machines, as far as is known: only traffic between pods here is seen.
     NoUplink,

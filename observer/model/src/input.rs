@@ -91,6 +91,9 @@ pub struct AttemptSeen {
     /// The UID of the pod whose process listens in the node's own network on the port that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_uid: Option<ArcStr>,
+    /// No hook saw its packets: the client's socket told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_socket: bool,
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,

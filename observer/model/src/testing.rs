@@ -42,6 +42,7 @@ pub fn attempt_seen(time: Timestamp, outcome: Outcome) -> AttemptSeen {
         accept_backlog: None,
         client_uid: None,
         server_uid: None,
+        by_socket: false,
         origin: RstOrigin::default(),
     }
 }

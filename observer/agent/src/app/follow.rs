@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use arcstr::ArcStr;
 use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::flow::FlowTuple;
 use flow_model::input::Input;
@@ -26,7 +27,7 @@ use crate::netlink::enforcer_log::EnforcerLog;
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::neighbours::resolve;
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
-use crate::probes::{Flows, Ports, Vips};
+use crate::probes::{Flows, OwnPods, Ports, Vips};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 
@@ -124,6 +125,24 @@ pub(super) fn ports(
             warn!(%error, "which side sent the reset of a connection whose start was not seen may be guessed from its ports");
         }
     });
+}
+
+/// Keeps the addresses of this node's pods that have a network of their own.
+pub(super) fn own_pods(
+    node: ArcStr,
+    inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> OwnPods {
+    let addresses = OwnPods::default();
+    let kept = Arc::clone(&addresses);
+    on_each(inventories, tasks, cancel, move |inventory| {
+        let own = inventory.pods.iter();
+        let own = own.filter(|pod| pod.node.as_ref() == Some(&node) && !pod.host_network && !pod.finished);
+        let ips = own.flat_map(|pod| pod.ips.iter().chain(&pod.attached_ips)).map(IpAddr::to_canonical);
+        *kept.lock() = ips.collect();
+    });
+    addresses
 }
 
 /// Calls `f` with the inventory now, and with each that comes.

@@ -108,6 +108,7 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
         accept_backlog: None,
         client_uid: None,
         server_uid: None,
+        by_socket: a.flags & abi::ConnValue::BY_SOCKET != 0,
         origin: RstOrigin::default(),
     }
 }

@@ -12,6 +12,7 @@ use crate::netlink::peer;
 use crate::probes::attach::{Attacher, Position};
 use crate::probes::bypass::Bypasses;
 use crate::probes::error::ProbeError;
+use crate::probes::hidden::Hidden;
 use crate::probes::hooks::Blind;
 use crate::probes::sys::be_strict;
 
@@ -24,6 +25,7 @@ const NODE: &str = "node";
 pub(super) struct Following {
     pub(super) attacher: Attacher,
     bypasses: Bypasses,
+    hidden: Hidden,
     attached: Attached,
     blind: Blind,
     failed: HashMap<u32, (Link, BlindReason)>,
@@ -32,9 +34,15 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn new(attacher: Attacher, bypasses: Bypasses, attached: Attached, blind: Blind) -> Self {
+    pub(super) fn new(
+        attacher: Attacher,
+        bypasses: Bypasses,
+        hidden: Hidden,
+        attached: Attached,
+        blind: Blind,
+    ) -> Self {
         let (failed, in_front, bypassed) = (HashMap::new(), HashMap::new(), BTreeSet::new());
-        Self { attacher, bypasses, attached, blind, failed, in_front, bypassed }
+        Self { attacher, bypasses, hidden, attached, blind, failed, in_front, bypassed }
     }
 
     /// Handles a new or changed link.
@@ -80,6 +88,7 @@ impl Following {
             }
         }
         self.look_for_bypasses().await;
+        self.look_for_hidden().await;
         self.report();
     }
 
@@ -92,6 +101,30 @@ impl Following {
                 None => {}
             }
         }
+    }
+
+    /// Finds the pods that no followed interface leads to. Most of the time each pod's is known, and nothing is asked.
+    async fn look_for_hidden(&mut self) {
+        let in_sight: Vec<u32> = self
+            .attacher
+            .pods()
+            .into_iter()
+            .filter_map(|(ifindex, name)| (!self.in_front.contains_key(&name)).then_some(ifindex))
+            .collect();
+        if !self.hidden.is_unclear(&in_sight) {
+            return;
+        }
+        let mut behind = HashMap::new();
+        for ifindex in in_sight {
+            match peer::addresses(ifindex, be_strict).await {
+                Ok(addresses) => drop(behind.insert(ifindex, addresses)),
+                Err(error) => {
+                    debug!(%error, ifindex, "the addresses of the pod behind an interface can't be read");
+                    return self.hidden.look(None);
+                }
+            }
+        }
+        self.hidden.look(Some(behind));
     }
 
     async fn bypassed(&mut self, ifindex: u32, interface: &str) {

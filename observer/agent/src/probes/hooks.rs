@@ -6,6 +6,8 @@ use std::sync::Arc;
 use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::input::Input;
 
+use crate::probes::hidden::OwnPods;
+
 /// Completes an input before the engine gets it, see [`Hooks::complete`].
 pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
 
@@ -22,6 +24,8 @@ pub struct Hooks {
     pub attached: Box<dyn Fn(&'static str, bool) + Send>,
     /// Called with a reason, a place, and what can't be seen there; with `None` when it can be seen again.
     pub blind: Blind,
+    /// The addresses of this node's pods.
+    pub own_pods: OwnPods,
     /// Called with a role and the number of interfaces followed in it.
     pub followed: Box<dyn Fn(&'static str, usize) + Send>,
     /// Adds to a record what the kernel's hooks alone don't know. Called for each record, and must not block.

@@ -20,6 +20,7 @@ use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
 use crate::probes::following::Following;
 use crate::probes::held_resets::HeldResets;
+use crate::probes::hidden::Hidden;
 use crate::probes::hooks::{Blind, Complete, Hooks};
 use crate::probes::load::Loaded;
 use crate::probes::owners::{self, HeldOwners, Owners};
@@ -45,6 +46,7 @@ pub fn spawn(
 ) -> Result<(), ProbeError> {
     let mut collector = Collector::new(&mut loaded)?;
     let bypasses = Bypasses::new(&mut loaded.ebpf)?;
+    let hidden = Hidden::new(&mut loaded.ebpf, Arc::clone(&hooks.own_pods))?;
     if let Some(works) = loaded.accept_queues {
         (hooks.attached)("accept_queues", works);
     }
@@ -58,9 +60,9 @@ pub fn spawn(
     }
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
-    let Hooks { synced, attached, blind, followed, complete, entries, unattributed } = hooks;
+    let Hooks { synced, attached, blind, followed, complete, entries, unattributed, .. } = hooks;
     let first = First { drops, synced };
-    let following = Following::new(attacher, bypasses, attached, Arc::clone(&blind));
+    let following = Following::new(attacher, bypasses, hidden, attached, Arc::clone(&blind));
     tasks.spawn(follow(following, links, first, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();

@@ -236,6 +236,7 @@ fn input() -> impl Strategy<Value = Input> {
                 masqueraded: None,
                 accept_backlog: None,
                 client_uid: (isn % 5 == 0).then(|| "0b6f".into()),
+                by_socket: isn % 11 == 0,
                 server_uid: (isn % 7 == 0).then(|| "1c7a".into()),
                 origin: origin(isn % 3 == 0),
             })

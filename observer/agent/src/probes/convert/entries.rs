@@ -55,6 +55,7 @@ pub(in crate::probes) fn ended(
         accept_backlog: None,
         client_uid: None,
         server_uid: None,
+        by_socket: conn.flags & ConnValue::BY_SOCKET != 0,
         origin: RstOrigin::default(),
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))
