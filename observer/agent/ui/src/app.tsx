@@ -8,7 +8,7 @@ import { HealthView } from "./health";
 import { MapView } from "./map";
 import { PairsView } from "./pairs";
 import { go, href, param, setParam, view, VIEWS, type View } from "./route";
-import { coverage, failure, findings, isCluster, ownNode } from "./store";
+import { coverage, everywhere, failure, findings, isCluster, ownNode } from "./store";
 import { TailView } from "./tail";
 import { plural } from "./time";
 import { VipsView } from "./vips";
@@ -47,9 +47,11 @@ export function App() {
 }
 
 function Top() {
+  // On a phone the views scroll.
+  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [view.value]);
   const active = (findings.value ?? []).filter((one) => one.state === "active").length;
   return (
-    <div class="top">
+    <header class="top">
       <a class="brand" href={href("findings")}><img src="/ui/icon.svg" alt="" width={22} height={22} /> Flow Observer</a>
       <nav aria-label="Views">
         {VIEWS.map((one, n) => (
@@ -59,7 +61,7 @@ function Top() {
         ))}
       </nav>
       <p class="scope">{scope()}</p>
-    </div>
+    </header>
   );
 }
 
@@ -74,7 +76,8 @@ function scope(): string {
 
 /** Says that what is shown is old, or from a part of the nodes. */
 function Trouble() {
-  const missing = coverage.value?.missing ?? [];
+  // With `--url` one agent is wanted, and the others are not missed.
+  const missing = everywhere.value.includes("--url") ? [] : coverage.value?.missing ?? [];
   return (
     <>
       {failure.value && findings.value && <p class="trouble" role="alert">{failure.value} What is shown may be old.</p>}

@@ -82,7 +82,7 @@ function Trace({ title, direction }: { title: string; direction: Direction }) {
   const others = rules.filter((rule) => !policies.some((policy) => deciding(policy).includes(rule)));
   return (
     <div class={`direction ${decision}`}>
-      <h3>{title}: {decision}</h3>
+      <h2>{title}: {decision}</h2>
       <p>{explanation}</p>
       {policies.length === 0 && <p class="quiet small">No policy selects it in this direction.</p>}
       <ol>

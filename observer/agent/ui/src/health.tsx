@@ -1,14 +1,14 @@
 // Nodes, what their agents can't see, and what they lost.
 
 import { Empty } from "./parts";
-import { coverage, failure, health, isCluster } from "./store";
+import { coverage, everywhere, failure, health, isCluster } from "./store";
 import { ago, number, plural } from "./time";
 import type { NodeHealth } from "./types";
 
 export function HealthView() {
   const nodes = health.value;
   if (!nodes) return <Empty title="Asking the agents" text={failure.value || "One moment."} />;
-  const missing = coverage.value?.missing ?? [];
+  const missing = everywhere.value.includes("--url") ? [] : coverage.value?.missing ?? [];
   const blind = nodes.reduce((sum, one) => sum + (one.blind_spots?.length ?? 0), 0);
   const unwell = nodes.filter((one) => state(one) !== "well").length + missing.length;
   return (

@@ -5,9 +5,13 @@ import { Empty } from "./parts";
 import { href, param, setParam } from "./route";
 import { failure, pairs } from "./store";
 import { number, plural } from "./time";
+import type { Pair } from "./types";
+import { useWidth } from "./width";
 
 const ROW = 46, BOX = 34, WIDE = 250, GAP = 164;
 const WIDTH = 3 * WIDE + 2 * GAP;
+/** Below this width the three columns become one. */
+const NARROW = 760;
 
 export function MapView() {
   const all = pairs.value;
@@ -15,7 +19,13 @@ export function MapView() {
   const names = workloads(all);
   const middle = param("at") || names[0] || "";
   if (!middle) return <Empty title="Nothing to draw" text="No connection was opened on these nodes since the agents started." />;
+  return <Around all={all} names={names} middle={middle} />;
+}
+
+function Around({ all, names, middle }: { all: Pair[]; names: string[]; middle: string }) {
+  const { ref, width } = useWidth();
   const { callers, called, moreCallers, moreCalled } = ego(all, middle);
+  const Drawn = width < NARROW ? Column : Picture;
   const text = `${plural(callers.length + moreCallers, "workload")} ${callers.length + moreCallers === 1 ? "calls" : "call"} ${middle}, which calls ${called.length + moreCalled}. ${said(callers, "from")} ${said(called, "to")}`;
   return (
     <>
@@ -29,7 +39,7 @@ export function MapView() {
       </header>
       {callers.length + called.length === 0
         ? <Empty title="No connections" text={`Nothing was seen from or to ${middle}.`} link={{ href: href("map", { at: "" }), text: "Start with the busiest" }} />
-        : <div class="scroll map" tabIndex={0} role="region" aria-label="Map"><Picture middle={middle} callers={callers} called={called} text={text} /></div>}
+        : <div class="scroll map" tabIndex={0} role="region" aria-label="Map"><div ref={ref}><Drawn middle={middle} callers={callers} called={called} text={text} width={width} /></div></div>}
       <p class="legend" aria-hidden="true">
         <span><i class="swatch fine" /> connections</span>
         <span><i class="swatch refused" /> refused or unanswered</span>
@@ -45,12 +55,14 @@ function said(side: Neighbour[], word: string): string {
   return side.filter((one) => one.refused || one.reset).slice(0, 5).map((one) => `${word} ${one.name}: ${number(one.refused)} refused, ${number(one.reset)} reset.`).join(" ");
 }
 
-function Picture({ middle, callers, called, text }: { middle: string; callers: Neighbour[]; called: Neighbour[]; text: string }) {
+interface Drawing { middle: string; callers: Neighbour[]; called: Neighbour[]; text: string; width: number }
+
+function Picture({ middle, callers, called, text }: Drawing) {
   const height = Math.max(callers.length, called.length, 2) * ROW + 36;
   const top = (side: Neighbour[], n: number): number => 30 + (height - 36 - side.length * ROW) / 2 + n * ROW;
   const center = 30 + (height - 36) / 2;
   return (
-    <svg role="img" aria-label={text} width={WIDTH} height={height} viewBox={`0 0 ${WIDTH} ${height}`}>
+    <svg role="group" aria-label={text} width={WIDTH} height={height} viewBox={`0 0 ${WIDTH} ${height}`}>
       <text class="side" x={0} y={14}>callers</text>
       <text class="side" x={WIDTH} y={14} text-anchor="end">called</text>
       {!callers.length && <text x={0} y={center + 4}>nobody was seen calling it</text>}
@@ -64,31 +76,62 @@ function Picture({ middle, callers, called, text }: { middle: string; callers: N
   );
 }
 
-function Box({ name, x, y, me = false }: { name: string; x: number; y: number; me?: boolean }) {
-  const text = name.length > 31 ? `${name.slice(0, 15)}…${name.slice(-15)}` : name;
+/** One below the other, for narrow windows: callers, the workload, called. */
+function Column({ middle, callers, called, text, width }: Drawing) {
+  const wide = width - 112, center = 26 + callers.length * ROW + 14, below = center + ROW + 26;
+  const arc = (one: Neighbour, y: number) => <Arc key={one.name} one={one} x={wide} y1={y + BOX / 2} y2={center + BOX / 2} />;
+  const height = below + called.length * ROW + 4;
+  return (
+    <svg role="group" aria-label={text} width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
+      <text class="side" x={0} y={14}>{callers.length ? "callers" : "nobody was seen calling it"}</text>
+      <text class="side" x={0} y={below - 10}>{called.length ? "called" : "it was seen calling nobody"}</text>
+      {callers.map((one, n) => arc(one, 24 + n * ROW))}
+      {called.map((one, n) => arc(one, below + n * ROW))}
+      {callers.map((one, n) => <Box key={one.name} name={one.name} x={0} y={24 + n * ROW} wide={wide} />)}
+      {called.map((one, n) => <Box key={one.name} name={one.name} x={0} y={below + n * ROW} wide={wide} />)}
+      <Box name={middle} x={0} y={center} wide={wide} me />
+    </svg>
+  );
+}
+
+function Arc({ one, x, y1, y2 }: { one: Neighbour; x: number; y1: number; y2: number }) {
+  const bend = x + Math.min(70, 24 + Math.abs(y2 - y1) / 4);
+  return (
+    <g class={`edge ${trouble(one)}`}>
+      <path d={`M${x} ${y1}C${bend} ${y1} ${bend} ${y2} ${x} ${y2}`} stroke-width={thickness(one)} />
+      <text x={x + 8} y={y1 - 6}>{counted(one)}</text>
+    </g>
+  );
+}
+
+function Box({ name, x, y, me = false, wide = WIDE }: { name: string; x: number; y: number; me?: boolean; wide?: number }) {
+  const room = Math.floor(wide / 8), half = Math.floor(room / 2);
+  const text = name.length > room ? `${name.slice(0, half)}…${name.slice(-half + 1)}` : name;
   return (
     <a href={href("map", { at: name })} class={me ? "node me" : "node"} aria-label={name}>
-      <rect x={x + 1} y={y + 1} width={WIDE - 2} height={BOX - 2} rx={8} />
-      <text x={x + WIDE / 2} y={y + BOX / 2 + 4.5} text-anchor="middle">{text}</text>
+      <rect x={x + 1} y={y + 1} width={wide - 2} height={BOX - 2} rx={8} />
+      <text x={x + wide / 2} y={y + BOX / 2 + 4.5} text-anchor="middle">{text}</text>
       <title>{name}</title>
     </a>
   );
 }
 
+const trouble = (one: Neighbour): string => (one.refused ? "refused" : one.reset ? "reset" : "fine");
+const thickness = (one: Neighbour): number => 1.2 + Math.min(4, Math.log10(1 + one.syn));
+const counted = (one: Neighbour): string =>
+  [one.refused && `${number(one.refused)} refused`, one.reset && `${number(one.reset)} reset`].filter(Boolean).join(", ") || `${number(one.syn)} SYN`;
+
 interface EdgeProps { one: Neighbour; x1: number; y1: number; x2: number; y2: number }
 
 function Edge({ one, x1, y1, x2, y2 }: EdgeProps) {
   const half = (x1 + x2) / 2;
-  const kind = one.refused ? "refused" : one.reset ? "reset" : "fine";
-  const width = 1.2 + Math.min(4, Math.log10(1 + one.syn));
   // The label is near the neighbour, where the edges are apart.
   const outward = x1 < WIDE + 1;
   const at = outward ? x1 + 10 : x2 - 10;
-  const label = [one.refused && `${number(one.refused)} refused`, one.reset && `${number(one.reset)} reset`].filter(Boolean).join(", ") || `${number(one.syn)} SYN`;
   return (
-    <g class={`edge ${kind}`}>
-      <path d={`M${x1} ${y1}C${half} ${y1} ${half} ${y2} ${x2} ${y2}`} stroke-width={width} />
-      <text x={at} y={(outward ? y1 : y2) - 7} text-anchor={outward ? "start" : "end"}>{label}</text>
+    <g class={`edge ${trouble(one)}`}>
+      <path d={`M${x1} ${y1}C${half} ${y1} ${half} ${y2} ${x2} ${y2}`} stroke-width={thickness(one)} />
+      <text x={at} y={(outward ? y1 : y2) - 7} text-anchor={outward ? "start" : "end"}>{counted(one)}</text>
     </g>
   );
 }

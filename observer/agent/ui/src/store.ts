@@ -24,17 +24,19 @@ export const coverage = signal<Coverage | undefined>(undefined);
 export const ownNode = signal("");
 export const history = new History();
 
+/** Is true where `flow-observer ui` serves the page. */
 export const isCluster = computed(() => coverage.value !== undefined);
-/** What makes a command ask what the page asks. */
-export const everywhere = computed(() => (isCluster.value ? ["--all-nodes"] : []));
+/** The options with which a command asks what the page asks. */
+export const everywhere = signal<string[]>([]);
 
-interface FindingsAnswer { findings: Finding[]; nodes?: Coverage; agent?: { node: string } }
+interface FindingsAnswer { findings: Finding[]; nodes?: Coverage; agent?: { node: string }; options?: string[] }
 
 async function askFindings(): Promise<void> {
   const answer = await getJson<FindingsAnswer>("/api/v1/findings");
   findings.value = answer.findings;
   coverage.value = answer.nodes;
   ownNode.value = answer.agent?.node ?? "";
+  everywhere.value = answer.options ?? [];
 }
 
 async function askVips(): Promise<void> {

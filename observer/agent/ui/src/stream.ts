@@ -6,7 +6,10 @@ import type { FlowRecord } from "./types";
 
 export interface Stream {
   close(): void;
+  /** Why there is no stream; empty while there is one. */
   readonly state: { readonly value: string };
+  /** The last note, such as that a node is missing or does not remember everything. */
+  readonly note: { readonly value: string };
 }
 
 /** Opens `/api/v1/flows` with these parameters. `since` is where the replay begins. */
@@ -16,14 +19,17 @@ export function open(
   take: (record: FlowRecord) => void,
 ): Stream {
   const abort = new AbortController();
-  const state = signal("connecting");
+  const state = signal("connecting"), note = signal("");
   let last = "";
   // The records of the newest time, which a replay from then on repeats.
   let atLast = new Set<string>();
   const each = (event: string, data: string): void => {
-    if (event === "note") { state.value = data; return; }
+    if (event === "note") { note.value = data; return; }
     const record = JSON.parse(data) as FlowRecord;
-    if (record.kind === "memory") return;
+    if (record.kind === "memory") {
+      note.value ||= "The agent does not remember all of the time asked for.";
+      return;
+    }
     if (record.time === last && atLast.has(data)) return;
     if (record.time > last) { last = record.time; atLast = new Set(); }
     if (record.time === last) atLast.add(data);
@@ -49,5 +55,5 @@ export function open(
     }
   };
   void run();
-  return { close: () => abort.abort(), state };
+  return { close: () => abort.abort(), state, note };
 }

@@ -30,7 +30,7 @@ function useTail(paused: boolean) {
   }
   const wanted = JSON.stringify(parameters);
   const [records, setRecords] = useState<{ record: FlowRecord; id: number }[]>([]);
-  const [state, setState] = useState("");
+  const [state, setState] = useState(""), [note, setNote] = useState("");
   const held = useRef({ waiting: [] as FlowRecord[], paused, next: 0, left: 0 });
   held.current.paused = paused;
   useEffect(() => {
@@ -47,18 +47,20 @@ function useTail(paused: boolean) {
     }, 300);
     const timer = setInterval(() => {
       setState(stream?.state.value ?? "connecting");
+      setNote(stream?.note.value ?? "");
       if (room.paused || !room.waiting.length) return;
       const fresh = room.waiting.splice(0).map((record) => ({ record, id: room.next++ })).reverse();
       setRecords((all) => fresh.concat(all).slice(0, KEEP));
     }, EVERY);
     return () => { clearTimeout(begin); clearInterval(timer); stream?.close(); };
   }, [wanted, token.value]);
-  return { records, state, waiting: held.current.waiting.length };
+  return { records, state, note, waiting: held.current.waiting.length };
 }
 
 export function TailView() {
   const paused = param("paused") === "1";
-  const { records, state, waiting } = useTail(paused);
+  const set = FILTERS.filter((one) => param(name(one))).length;
+  const { records, state, note, waiting } = useTail(paused);
   return (
     <>
       <header class="bar">
@@ -68,6 +70,9 @@ export function TailView() {
         </button>
         <span class={state ? "status off" : "status on"} role="status">{state || (paused ? "paused" : "live")}</span>
       </header>
+      {note && <p class="quiet note">{note}</p>}
+      <details open={innerWidth > 640 || set > 0}>
+      <summary>Filters{set > 0 && ` (${set})`}</summary>
       <div class="filters">
         <Field label="Namespace" name="ns" />
         <Select label="Kind" value={param("t-kind")} options={options(KINDS)} change={(value) => setParam("t-kind", value)} />
@@ -80,6 +85,7 @@ export function TailView() {
         <Field label="Reason" name="t-reason" hint="no_socket" />
         <Field label="Expression (CEL)" name="t-filter" hint={'dst.port == 5432 && verdict.decision == "deny"'} wide />
       </div>
+      </details>
       {records.length === 0
         ? <Empty title={state && state !== "connecting" ? "No records" : "Nothing yet"} text={state && state !== "connecting" ? state : "The last five minutes have no record with these filters. New ones appear here as they happen."} />
         : <VirtualTable rows={records} height={34} kind="tail" columns={isCluster.value ? 6 : 5} label="Records, newest first" head={head()} row={({ record, id }) => <Line key={id} record={record} />} />}

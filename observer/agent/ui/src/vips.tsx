@@ -1,11 +1,11 @@
 // One picture for each load-balancer address: its holders over time, and what happened to connections on the same axis.
 
-import { useRef, useState, useLayoutEffect } from "preact/hooks";
 import { lanes, statements, ticks, type Lanes, type Statement } from "./lanes";
 import { Empty, Marked, NamespaceFilter, Select } from "./parts";
 import { href, param, setParam } from "./route";
 import { events, failure, findings, vips } from "./store";
-import { clock, moment, now, plural, span } from "./time";
+import { useWidth } from "./width";
+import { clock, moment, ms, now, plural, span } from "./time";
 import type { Vip } from "./types";
 
 const RANGES = [["120", "2 min"], ["300", "5 min"], ["900", "15 min"], ["3600", "1 h"]] as const;
@@ -23,13 +23,20 @@ export function VipsView() {
       <header class="bar">
         <h1>Load-balancer addresses</h1>
         <NamespaceFilter names={all.flatMap((one) => one.services).map((name) => name.split("/")[0] ?? "")} />
-        <Select label="Window" value={param("range") || "300"} options={RANGES} all="" change={(value) => setParam("range", value)} />
+        <Select label="Window" value={param("range")} options={RANGES} all="as needed" change={(value) => setParam("range", value)} />
         {only && <a class="button" href={href("vips", { vip: "" })}>All addresses</a>}
       </header>
       {!addresses.length && <None />}
       {addresses.map((views) => <Address key={views[0]?.ip} views={views} />)}
     </>
   );
+}
+
+/** Returns the shortest window in which all known moves are, up to 15 minutes. */
+function enough(views: Vip[], now: number): number {
+  const claims = views.flatMap((one) => one.history.slice(1)).map((one) => now - ms(one.since));
+  const oldest = Math.max(0, ...claims) * 1.15;
+  return [120_000, 300_000].find((one) => one > oldest) ?? 900_000;
 }
 
 const most = (views: Vip[]): number => Math.max(...views.map((one) => one.moves));
@@ -39,24 +46,11 @@ function None() {
   return <Empty title="No lanes" text={text} />;
 }
 
-function useWidth() {
-  const ref = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(900);
-  useLayoutEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(Math.max(260, element.clientWidth)));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  return { ref, width };
-}
-
 function Address({ views }: { views: Vip[] }) {
   const { ref, width } = useWidth();
   const first = views[0];
   if (!first) return null;
-  const to = now.value, from = to - Number(param("range") || "300") * 1000;
+  const to = now.value, from = to - (Number(param("range")) * 1000 || enough(views, to));
   const label = width < 560 ? 84 : 168;
   const plot = width - label;
   const picture = lanes(views, events.value, from, to, Math.max(20, Math.floor(plot / (plot < 400 ? 14 : 9))));
@@ -117,7 +111,7 @@ function Picture({ picture, said, from, to, width, label, text }: PictureProps) 
   const bar = (n: number): number => (n / most) * (BARS - 16);
   return (
     <svg role="img" aria-label={text} width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
-      {ticks(from, to, Math.min(7, Math.floor((width - label) / 75))).map((at) => (
+      {ticks(from, to, Math.min(7, Math.floor((width - label) / 75))).filter((at) => x(at) > label + 20 && x(at) < width - 26).map((at) => (
         <g key={at} class="tick"><line x1={x(at)} x2={x(at)} y1={TOP} y2={floor} /><text x={x(at)} y={floor + 15} text-anchor="middle">{clock(at).slice(0, to - from <= 300_000 ? 8 : 5)}</text></g>
       ))}
       {holders.map((holder) => (

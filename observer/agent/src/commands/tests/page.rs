@@ -135,6 +135,7 @@ async fn one_agent_has_the_page_too() {
     let page = Page::start(&["--url", &format!("http://{}", agent.address)]).await;
     let findings = page.json("/api/v1/findings").await;
     assert_eq!(findings["nodes"]["asked"][0]["node"], "node1");
+    assert_eq!(findings["options"], json!(["--url", format!("http://{}", agent.address)]));
     assert_eq!(page.json("/api/v1/nodes").await["nodes"].as_array().unwrap().len(), 1);
 }
 

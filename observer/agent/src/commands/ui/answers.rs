@@ -46,7 +46,8 @@ pub(super) async fn findings(
     let asked: Asked<Findings> = shown.ask("/api/v1/findings", query).await?;
     let findings = asked.answers.into_iter().flat_map(|(_, answer)| answer.findings);
     let findings = joined_findings::join(findings);
-    Ok(Json(json!({ "findings": findings, "nodes": asked.coverage })).into_response())
+    let options = shown.options();
+    Ok(Json(json!({ "findings": findings, "nodes": asked.coverage, "options": options })).into_response())
 }
 
 /// Answers with the VIPs as all agents see them, joined.

@@ -31,6 +31,14 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    /// Returns the options with which other commands ask the same agents.
+    pub(super) fn options(&self) -> Vec<&str> {
+        match &self.source {
+            Source::All(_) => vec!["--all-nodes"],
+            Source::One(target) => vec!["--url", target.url()],
+        }
+    }
+
     /// Asks the agents for a path, with the query of the page.
     pub(super) async fn ask<T>(&self, path: &str, query: Option<String>) -> Result<Asked<T>, Failure>
     where
