@@ -66,8 +66,8 @@ function result(answer: Explanation | string | undefined, from: string, to: stri
       <p class="summary">{answer.explanation}</p>
       <p class="quiet"><span class="mono">{answer.src}</span> to <span class="mono">{answer.dst}</span>{answer.service && <> by Service <span class="mono">{answer.service}</span></>}</p>
       <div class="trace">
-        <Trace title="Egress of the source" direction={answer.egress} />
-        <Trace title="Ingress of the destination" direction={answer.ingress} />
+        <Trace title="Egress of the source" direction={answer.egress} said={answer.explanation} />
+        <Trace title="Ingress of the destination" direction={answer.ingress} said={answer.explanation} />
       </div>
       {answer.notes?.map((note) => <p key={note} class="quiet small">{note}</p>)}
       <Copy text={["flow-observer", "explain", ...everywhere.value, from, to].map(quoted).join(" ")} />
@@ -76,14 +76,14 @@ function result(answer: Explanation | string | undefined, from: string, to: stri
 }
 
 /** What became of each policy that selects the pod, and of the rules that decide. */
-function Trace({ title, direction }: { title: string; direction: Direction }) {
+function Trace({ title, direction, said }: { title: string; direction: Direction; said: string }) {
   const { decision, policies, rules, nearest, explanation } = direction;
   const deciding = (policy: string): string[] => rules.filter((rule) => rule === policy || rule.startsWith(`${policy}#`));
   const others = rules.filter((rule) => !policies.some((policy) => deciding(policy).includes(rule)));
   return (
     <div class={`direction ${decision}`}>
       <h2>{title}: {decision}</h2>
-      <p>{explanation}</p>
+      {explanation !== said && <p>{explanation}</p>}
       {policies.length === 0 && <p class="quiet small">No policy selects it in this direction.</p>}
       <ol>
         {policies.map((policy) => (

@@ -12,7 +12,7 @@ const changed = (finding: Finding): number => ms(finding.ended ?? finding.first_
 
 export function FindingsView() {
   const all = findings.value;
-  if (!all) return <Empty title="Asking for findings" text={failure.value || "One moment."} />;
+  if (!all) return <Empty whole title="Asking for findings" text={failure.value || "One moment."} />;
   const namespace = param("ns"), kind = param("kind");
   const shown = all
     .filter((one) => !kind || one.kind === kind)
@@ -56,7 +56,7 @@ function Item({ finding }: { finding: Finding }) {
         <span>{nodes.join(", ")}</span>
       </p>
       <p class="summary"><Marked text={summary} /></p>
-      {cause && <p class="cause"><b>Cause</b> <Marked text={cause} /></p>}
+      {cause && !summary.includes(cause) && <p class="cause"><b>Cause</b> <Marked text={cause} /></p>}
       {because && <p class="cause"><b>Ended</b> <Marked text={because} /></p>}
       <details>
         <summary>Evidence and what to check</summary>

@@ -7,7 +7,7 @@ import type { NodeHealth } from "./types";
 
 export function HealthView() {
   const nodes = health.value;
-  if (!nodes) return <Empty title="Asking the agents" text={failure.value || "One moment."} />;
+  if (!nodes) return <Empty whole title="Asking the agents" text={failure.value || "One moment."} />;
   const missing = everywhere.value.includes("--url") ? [] : coverage.value?.missing ?? [];
   const blind = nodes.reduce((sum, one) => sum + (one.blind_spots?.length ?? 0), 0);
   const unwell = nodes.filter((one) => state(one) !== "well").length + missing.length;

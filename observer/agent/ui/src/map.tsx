@@ -15,10 +15,10 @@ const NARROW = 760;
 
 export function MapView() {
   const all = pairs.value;
-  if (!all) return <Empty title="Asking for pairs" text={failure.value || "One moment."} />;
+  if (!all) return <Empty whole title="Asking for pairs" text={failure.value || "One moment."} />;
   const names = workloads(all);
   const middle = param("at") || names[0] || "";
-  if (!middle) return <Empty title="Nothing to draw" text="No connection was opened on these nodes since the agents started." />;
+  if (!middle) return <Empty whole title="Nothing to draw" text="No connection was opened on these nodes since the agents started." />;
   return <Around all={all} names={names} middle={middle} />;
 }
 

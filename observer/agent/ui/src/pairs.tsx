@@ -26,7 +26,7 @@ function sorted(rows: Row[], by: Column, descending: boolean): Row[] {
 
 export function PairsView() {
   const all = pairs.value;
-  if (!all) return <Empty title="Asking for pairs" text={failure.value || "One moment."} />;
+  if (!all) return <Empty whole title="Asking for pairs" text={failure.value || "One moment."} />;
   const namespace = param("ns"), text = param("q").toLowerCase();
   const by = (COLUMNS.find(([one]) => one === param("sort"))?.[0] ?? "refused"), descending = param("dir") ? param("dir") === "desc" : by !== "from" && by !== "to";
   const rows = all

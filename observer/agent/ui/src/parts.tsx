@@ -4,10 +4,13 @@ import { useState } from "preact/hooks";
 import { param, setParam } from "./route";
 import { ago, moment } from "./time";
 
-export function Empty({ title, text, link }: { title: string; text: string; link?: { href: string; text: string } }) {
+interface Nothing { title: string; text: string; link?: { href: string; text: string }; whole?: boolean }
+
+/** Says why there is nothing, and what to do. `whole` is for a view that has nothing else, not even a heading. */
+export function Empty({ title, text, link, whole = false }: Nothing) {
   return (
-    <div class="empty">
-      <p class="title">{title}</p>
+    <div class={whole ? "empty whole" : "empty"}>
+      {whole ? <h1 class="title">{title}</h1> : <p class="title">{title}</p>}
       <p>{text} {link && <a href={link.href}>{link.text}</a>}</p>
     </div>
   );

@@ -94,9 +94,11 @@ function take(record: FlowRecord): void {
 }
 
 function flush(): void {
-  const all = events.value.concat(pending);
+  const order = (a: FlowRecord, b: FlowRecord): number => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0);
+  const fresh = pending.sort(order), all = events.value.concat(fresh), last = events.value.at(-1);
   pending = [];
-  all.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+  // Nodes may be late, but seldom are.
+  if (last && fresh[0] && fresh[0].time < last.time) all.sort(order);
   events.value = all.length > KEEP ? all.slice(all.length - KEEP) : all;
   hurry();
 }

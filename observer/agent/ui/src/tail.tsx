@@ -107,7 +107,7 @@ function Line({ record }: { record: FlowRecord }) {
       <td class="what">{what(record)}</td>
       <td class="name">{src ? owner(src) : record.ip ?? record.name ?? ""}</td>
       <td class="name">{dst ? target(dst) : record.kind === "announcement" ? record.claimant ?? record.mac : ""}</td>
-      <td class="why">{why(record)}</td>
+      <td class="why" title={why(record)}>{why(record)}</td>
     </tr>
   );
 }

@@ -46,7 +46,8 @@ export class Browser {
       await page.route((url) => url.pathname === path, (route) => route.fulfill({ json }));
     }
     await page.goto(`${this.base}/#${hash}`);
-    await page.locator("main h1, main .empty").first().waitFor();
+    await page.locator("main h1").first().waitFor();
+    await page.locator("main .whole", { hasText: "Asking" }).waitFor({ state: "detached" });
     return page;
   }
 
