@@ -26,9 +26,9 @@ use crate::commands::stop::Stop;
 const PORT: u16 = 9478;
 
 const AFTER: &str = "\
-Without --url the page is for the whole cluster: the command finds the agents with your kubeconfig and reaches them through
-the API server. Nothing is exposed: the page is served to 127.0.0.1 only, to programs that ask for it by that name or as
-localhost. Other users of this machine can open it while the command runs.
+Without --url the page is for the whole cluster: the command finds the agents with your kubeconfig
+and reaches them through the API server. The page is served on 127.0.0.1 only, under that name and
+as localhost. Other users of this machine can open it while the command runs.
 
 Examples:
   flow-observer ui                                  # the whole cluster, by the kubeconfig

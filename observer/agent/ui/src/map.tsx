@@ -8,8 +8,7 @@ import { number, plural } from "./time";
 import type { Pair } from "./types";
 import { useWidth } from "./width";
 
-const ROW = 46, BOX = 34, WIDE = 250, GAP = 164;
-const WIDTH = 3 * WIDE + 2 * GAP;
+const ROW = 46, BOX = 34, GAP = 150;
 /** Below this width the three columns become one. */
 const NARROW = 760;
 
@@ -57,21 +56,22 @@ function said(side: Neighbour[], word: string): string {
 
 interface Drawing { middle: string; callers: Neighbour[]; called: Neighbour[]; text: string; width: number }
 
-function Picture({ middle, callers, called, text }: Drawing) {
+function Picture({ middle, callers, called, text, width }: Drawing) {
+  const wide = (width - 2 * GAP) / 3, right = 2 * (wide + GAP);
   const height = Math.max(callers.length, called.length, 2) * ROW + 36;
   const top = (side: Neighbour[], n: number): number => 30 + (height - 36 - side.length * ROW) / 2 + n * ROW;
   const center = 30 + (height - 36) / 2;
   return (
-    <svg role="group" aria-label={text} width={WIDTH} height={height} viewBox={`0 0 ${WIDTH} ${height}`}>
+    <svg role="group" aria-label={text} width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
       <text class="side" x={0} y={14}>callers</text>
-      <text class="side" x={WIDTH} y={14} text-anchor="end">called</text>
+      <text class="side" x={width} y={14} text-anchor="end">called</text>
       {!callers.length && <text x={0} y={center + 4}>nobody was seen calling it</text>}
-      {!called.length && <text x={WIDTH} y={center + 4} text-anchor="end">it was seen calling nobody</text>}
-      {callers.map((one, n) => <Edge key={one.name} one={one} x1={WIDE} y1={top(callers, n) + BOX / 2} x2={WIDE + GAP} y2={center} />)}
-      {called.map((one, n) => <Edge key={one.name} one={one} x1={2 * WIDE + GAP} y1={center} x2={2 * WIDE + 2 * GAP} y2={top(called, n) + BOX / 2} />)}
-      <Box name={middle} x={WIDE + GAP} y={center - BOX / 2} me />
-      {callers.map((one, n) => <Box key={one.name} name={one.name} x={0} y={top(callers, n)} />)}
-      {called.map((one, n) => <Box key={one.name} name={one.name} x={2 * WIDE + 2 * GAP} y={top(called, n)} />)}
+      {!called.length && <text x={width} y={center + 4} text-anchor="end">it was seen calling nobody</text>}
+      {callers.map((one, n) => <Edge key={one.name} one={one} x1={wide} y1={top(callers, n) + BOX / 2} x2={wide + GAP} y2={center} outward />)}
+      {called.map((one, n) => <Edge key={one.name} one={one} x1={2 * wide + GAP} y1={center} x2={right} y2={top(called, n) + BOX / 2} />)}
+      <Box name={middle} x={wide + GAP} y={center - BOX / 2} wide={wide} me />
+      {callers.map((one, n) => <Box key={one.name} name={one.name} x={0} y={top(callers, n)} wide={wide} />)}
+      {called.map((one, n) => <Box key={one.name} name={one.name} x={right} y={top(called, n)} wide={wide} />)}
     </svg>
   );
 }
@@ -104,7 +104,7 @@ function Arc({ one, x, y1, y2 }: { one: Neighbour; x: number; y1: number; y2: nu
   );
 }
 
-function Box({ name, x, y, me = false, wide = WIDE }: { name: string; x: number; y: number; me?: boolean; wide?: number }) {
+function Box({ name, x, y, wide, me = false }: { name: string; x: number; y: number; wide: number; me?: boolean }) {
   const room = Math.floor(wide / 8), half = Math.floor(room / 2);
   const text = name.length > room ? `${name.slice(0, half)}…${name.slice(-half + 1)}` : name;
   return (
@@ -121,12 +121,11 @@ const thickness = (one: Neighbour): number => 1.2 + Math.min(4, Math.log10(1 + o
 const counted = (one: Neighbour): string =>
   [one.refused && `${number(one.refused)} refused`, one.reset && `${number(one.reset)} reset`].filter(Boolean).join(", ") || `${number(one.syn)} SYN`;
 
-interface EdgeProps { one: Neighbour; x1: number; y1: number; x2: number; y2: number }
+interface EdgeProps { one: Neighbour; x1: number; y1: number; x2: number; y2: number; outward?: boolean }
 
-function Edge({ one, x1, y1, x2, y2 }: EdgeProps) {
+function Edge({ one, x1, y1, x2, y2, outward = false }: EdgeProps) {
   const half = (x1 + x2) / 2;
   // The label is near the neighbour, where the edges are apart.
-  const outward = x1 < WIDE + 1;
   const at = outward ? x1 + 10 : x2 - 10;
   return (
     <g class={`edge ${trouble(one)}`}>

@@ -33,15 +33,16 @@ export class Browser {
     return Object.assign(browser, { base, out });
   }
 
-  async open(hash, { size = "desktop", scheme = "light", routes = {} } = {}) {
+  async open(hash, { size = "desktop", scheme = "light", routes = {}, refused = 0 } = {}) {
     const context = await this.chromium.newContext({ viewport: SIZES[size], colorScheme: scheme, reducedMotion: "reduce" });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
-    page.on("console", (message) => { if (message.type() === "error") this.faults.push(`${hash}: ${message.text()}`); });
+    page.on("console", (message) => { if (message.type() === "error" && !(refused && message.text().includes(`${refused}`))) this.faults.push(`${hash}: ${message.text()}`); });
     page.on("pageerror", (error) => this.faults.push(`${hash}: ${error.message}`));
     page.on("request", (request) => {
       if (!request.url().startsWith(this.base)) this.faults.push(`${hash} asked for ${request.url()}`);
     });
+    if (refused) await page.route("**/api/**", (route) => route.fulfill({ status: refused, json: { error: "refused" } }));
     for (const [path, json] of Object.entries(routes)) {
       await page.route((url) => url.pathname === path, (route) => route.fulfill({ json }));
     }

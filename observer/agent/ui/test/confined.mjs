@@ -46,3 +46,25 @@ export async function confined(browser) {
     await page.context().close();
   }
 }
+
+/** Where the API wants a token, the page asks for one, keeps it for this tab, and sends it. */
+export async function guarded(browser) {
+  const page = await browser.open("findings", { refused: 401 });
+  await page.getByRole("heading", { name: "This agent wants a token." }).waitFor();
+  await browser.accessible(page, "the form for the token");
+  await browser.picture(page, "token");
+  const sent = [];
+  await page.unroute("**/api/**");
+  await page.route((url) => url.pathname.startsWith("/api/"), (route) => {
+    sent.push(route.request().headers().authorization);
+    return route.fulfill({ json: { findings: [], vips: [], agent: { node: "n1" } } });
+  });
+  await page.getByLabel("Bearer token").fill(" of-the-reader ");
+  await page.getByRole("button", { name: "Use it" }).click();
+  await page.getByRole("heading", { name: "Nothing needs action" }).waitFor();
+  check(sent.length > 0 && sent.every((one) => one === "Bearer of-the-reader"), `the token is sent: ${sent}`);
+  const kept = await page.evaluate(() => [Object.values(sessionStorage), Object.values(localStorage), document.cookie]);
+  check(JSON.stringify(kept) === '[["of-the-reader"],[],""]', `the token is kept for this tab only: ${JSON.stringify(kept)}`);
+  check(!page.url().includes("of-the-reader"), "the token is not in the address");
+  await page.context().close();
+}

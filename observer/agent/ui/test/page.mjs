@@ -2,7 +2,7 @@
 // node test/page.mjs STORY URL FOLDER
 
 import { Browser, check } from "./browser.mjs";
-import { confined } from "./confined.mjs";
+import { confined, guarded } from "./confined.mjs";
 import { policy, vip } from "./stories.mjs";
 
 const [story, url, out] = process.argv.slice(2);
@@ -12,6 +12,7 @@ try {
   await stories[story](browser);
   await everyView(browser);
   await confined(browser);
+  await guarded(browser);
 } catch (error) {
   console.error(error.stack, "\n", browser.faults.join("\n"));
   process.exitCode = 1;

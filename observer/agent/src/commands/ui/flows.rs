@@ -29,6 +29,8 @@ use crate::http::Failure;
 const ROOM: usize = 8_192;
 /// Silence after which a sign of life is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Length of a note, in bytes.
+const MAX_NOTE: usize = 4_096;
 /// Events that are written together.
 const TOGETHER: usize = 256;
 
@@ -36,7 +38,7 @@ const TOGETHER: usize = 256;
 pub(super) async fn get(State(shown): State<Shown>, uri: Uri) -> Result<Response, Failure> {
     let selection = selection(&uri)?;
     let (to, events) = mpsc::channel(ROOM);
-    let reader = read(shown.source, selection, Sink { to: to.clone(), lost: 0 }, Notes { to });
+    let reader = read(shown.source, selection, Sink { to: to.clone(), lost: 0 }, Notes::new(to));
     let reader = tokio::spawn(reader).abort_handle();
     let stream = Stream { events, cancel: shown.cancel, _reader: Reader(reader), first: true };
     let body = Body::from_stream(stream::unfold(stream, |mut stream| async move {
@@ -124,19 +126,38 @@ impl RecordSink for Sink {
     }
 }
 
-/// Takes notes, such as that a node is missing. They are events of their own kind.
+/// Takes notes, such as that a node is missing. Each line is an event of its own kind.
 #[derive(Clone)]
 struct Notes {
     to: mpsc::Sender<Bytes>,
+    /// The line so far: a note is written in pieces.
+    line: Vec<u8>,
+}
+
+impl Notes {
+    fn new(to: mpsc::Sender<Bytes>) -> Self {
+        Self { to, line: Vec::new() }
+    }
+
+    fn send(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim().trim_start_matches("flow-observer: ");
+        if !line.is_empty() {
+            // A note that finds no room is less than the records before it.
+            self.to.try_send(event("note", line)).ok();
+        }
+    }
 }
 
 impl Write for Notes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let line = line.trim_start_matches("flow-observer: ");
-            // A note that finds no room is less than the records before it.
-            self.to.try_send(event("note", line)).ok();
+        for byte in bytes {
+            if *byte == b'\n' || self.line.len() >= MAX_NOTE {
+                self.send();
+            } else {
+                self.line.push(*byte);
+            }
         }
         Ok(bytes.len())
     }
@@ -184,3 +205,6 @@ impl Stream {
         Some(Bytes::from(together.concat()))
     }
 }
+
+#[cfg(test)]
+mod tests;
