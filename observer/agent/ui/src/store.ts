@@ -1,7 +1,7 @@
 // What the page knows of the cluster, or of one node. The server is asked again every few seconds, and at once when a record
 // says that something happened.
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import { getJson, getText, token, wanted } from "./api";
 import { History } from "./history";
 import { view } from "./route";
@@ -9,6 +9,9 @@ import { open, type Stream } from "./stream";
 import type { Coverage, Finding, FlowRecord, NodeHealth, Pair, Vip } from "./types";
 
 const EVERY = 5_000;
+/** In the view of the whole cluster each question goes to every node, so more nodes are asked less often. */
+const PER_NODE = 150;
+const SOON = 500;
 /** Records that the pictures keep. */
 const KEEP = 4_000;
 
@@ -68,7 +71,13 @@ export function losses(metrics: string): Record<string, number> {
   return lost;
 }
 
+let busy = false, again = false;
+
 async function refresh(): Promise<void> {
+  // A view that was opened meanwhile needs more.
+  again = busy;
+  if (busy) return;
+  busy = true;
   try {
     await Promise.all([askFindings(), askVips()]);
     if (view.value === "pairs" || view.value === "map" || view.value === "explain") await askPairs();
@@ -76,14 +85,19 @@ async function refresh(): Promise<void> {
     failure.value = "";
   } catch (error) {
     failure.value = error instanceof Error ? error.message : String(error);
+  } finally {
+    busy = false;
+    if (again) void refresh();
   }
 }
+
+const forAllNodes = (): number => (coverage.value?.asked.length ?? 0) * PER_NODE;
 
 let soon: ReturnType<typeof setTimeout> | undefined;
 
 /** Asks again soon: several records in a row ask once. */
 function hurry(): void {
-  soon ??= setTimeout(() => { soon = undefined; void refresh(); }, 400);
+  soon ??= setTimeout(() => { soon = undefined; void refresh(); }, SOON + 2 * forAllNodes());
 }
 
 let pending: FlowRecord[] = [];
@@ -106,18 +120,21 @@ function flush(): void {
 /** Begins to ask, and begins again with each new token. */
 export function start(): void {
   let stream: Stream | undefined;
-  let timer: ReturnType<typeof setInterval> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const ask = (): void => {
+    if (!document.hidden && !wanted.value) void refresh();
+    timer = setTimeout(ask, EVERY + forAllNodes());
+  };
   effect(() => {
     void token.value;
     stream?.close();
-    clearInterval(timer);
+    clearTimeout(timer);
     events.value = [];
-    void refresh();
-    timer = setInterval(() => { if (!document.hidden && !wanted.value) void refresh(); }, EVERY);
+    untracked(ask);
     stream = open({ filter: 'kind in ["announcement", "reset", "drop"] || (kind == "attempt" && outcome != "established")' }, "1h", take);
   });
   effect(() => {
     void view.value;
-    hurry();
+    untracked(() => { void refresh(); });
   });
 }

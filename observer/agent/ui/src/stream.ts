@@ -19,6 +19,10 @@ export function open(
   take: (record: FlowRecord) => void,
 ): Stream {
   const abort = new AbortController();
+  // A browser opens six connections to a server at most, for all tabs: one that nobody sees gives its own back.
+  let connection = new AbortController();
+  const look = (): void => { if (document.hidden) connection.abort(); };
+  document.addEventListener("visibilitychange", look);
   const state = signal("connecting"), note = signal("");
   let last = "";
   // The records of the newest time, which a replay from then on repeats.
@@ -38,14 +42,17 @@ export function open(
   const run = async (): Promise<void> => {
     let wait = 500;
     while (!abort.signal.aborted) {
+      await visible();
+      connection = new AbortController();
       const query = new URLSearchParams(parameters);
       const from = last || since;
       if (from) query.set("since", from);
       try {
-        await follow(`/api/v1/flows?${query}`, abort.signal, each, () => { state.value = ""; wait = 500; });
+        await follow(`/api/v1/flows?${query}`, AbortSignal.any([abort.signal, connection.signal]), each, () => { state.value = ""; wait = 500; });
         state.value = "The stream has ended; trying again.";
       } catch (error) {
         if (abort.signal.aborted) return;
+        if (connection.signal.aborted) continue;
         state.value = error instanceof Error ? error.message : String(error);
         // A filter that is wrong stays wrong.
         if (error instanceof Failure && (error.status === 400 || error.status === 401 || error.status === 403)) return;
@@ -55,5 +62,12 @@ export function open(
     }
   };
   void run();
-  return { close: () => abort.abort(), state, note };
+  return { close: () => { abort.abort(); document.removeEventListener("visibilitychange", look); }, state, note };
+}
+
+/** Waits until the tab is in sight. */
+async function visible(): Promise<void> {
+  while (document.hidden) {
+    await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+  }
 }

@@ -46,7 +46,12 @@ impl Shown {
     {
         let path = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
         // What is missing is in the answer.
-        joined::ask(&self.agents, &path, &mut std::io::sink()).await.map_err(|error| failure(&error))
+        let mut notes = std::io::sink();
+        let asked = match &self.source {
+            Source::One(_) => joined::ask(&self.agents, &path, &mut notes).await,
+            Source::All(fleet) => joined::ask_fleet(fleet, &path, &mut notes).await,
+        };
+        asked.map_err(|error| failure(&error))
     }
 }
 

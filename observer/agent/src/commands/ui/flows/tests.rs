@@ -12,7 +12,8 @@ fn text(events: &mut mpsc::Receiver<Bytes>) -> String {
 fn a_note_that_is_written_in_pieces_is_one_event() {
     let (to, mut events) = mpsc::channel(9);
     let mut notes = Notes::new(to);
-    writeln!(notes, "flow-observer: node {} is {}", "n3", "missing").unwrap();
+    let node = String::from("n3");
+    writeln!(notes, "flow-observer: node {node} is missing").unwrap();
     writeln!(notes).unwrap();
     assert_eq!(text(&mut events), "event: note\ndata: node n3 is missing\n\n");
 }
