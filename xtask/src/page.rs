@@ -11,7 +11,8 @@ use clap::Args;
 use crate::run::{report_step, run};
 use crate::setup::{self, Need};
 
-const SOURCE: &str = "observer/agent/ui";
+/// The folder of the page's sources.
+pub(crate) const SOURCE: &str = "observer/agent/ui";
 const FILES: [&str; 4] = ["app.js", "icon.svg", "index.html", "style.css"];
 /// A copy of the lock file beside the packages that were installed by it.
 const INSTALLED: &str = "node_modules/.flow-observer-lock.json";

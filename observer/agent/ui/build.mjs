@@ -2,6 +2,12 @@
 import { build } from "esbuild";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 
+// The licences of what is bundled want to be with it.
+const notices = await Promise.all(["preact", "@preact/signals"].map(async (name) => {
+  const text = await readFile(`node_modules/${name}/LICENSE`, "utf8");
+  return `${name}\n\n${text.trim()}`;
+}));
+
 const out = process.argv[2] ?? "dist";
 await mkdir(out, { recursive: true });
 await build({
@@ -15,6 +21,7 @@ await build({
   jsxImportSource: "preact",
   charset: "utf8",
   legalComments: "none",
+  banner: { js: `/*\n${notices.join("\n\n")}\n*/` },
   logLevel: "warning",
 });
 await copyFile("src/index.html", `${out}/index.html`);

@@ -13,7 +13,7 @@ import type { FlowRecord } from "./types";
 
 const KEEP = 5_000;
 const EVERY = 200;
-const FILTERS = ["namespace", "kind", "outcome", "verdict", "from", "to", "port", "policy", "reason", "cause", "filter"] as const;
+const FILTERS = ["namespace", "pod", "kind", "outcome", "verdict", "from", "to", "port", "policy", "reason", "cause", "filter"] as const;
 const KINDS = ["attempt", "reset", "drop", "announcement", "policy_change", "check", "lost"];
 const OUTCOMES = ["established", "refused", "rejected", "unanswered"];
 
@@ -83,6 +83,8 @@ export function TailView() {
         <Field label="Port" name="t-port" hint="5432" />
         <Field label="Policy" name="t-policy" hint="NS/NAME" />
         <Field label="Reason" name="t-reason" hint="no_socket" />
+        <Field label="Cause" name="t-cause" hint="conntrack_full" />
+        <Field label="Pod" name="t-pod" hint="NS/NAME" />
         <Field label="Expression (CEL)" name="t-filter" hint={'dst.port == 5432 && verdict.decision == "deny"'} wide />
       </div>
       </details>
