@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::background::Background;
 use crate::run::{cargo, report_step, run};
-use crate::{cluster, fuzz, rules, setup, test, tidy, vm};
+use crate::{cluster, fuzz, page, rules, setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     }),
     ("tidy", tidy::run),
     ("alert rules", |root| rules::run(root, &rules::RulesArgs::check())),
+    ("page", |root| page::run_task(root, &page::PageArgs::check())),
     ("lints", |root| {
         run(&mut cargo(root, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),

@@ -8,6 +8,7 @@ mod cluster;
 mod demo;
 mod fuzz;
 mod image;
+mod page;
 mod progress;
 mod rules;
 mod run;
@@ -50,6 +51,8 @@ enum Task {
     Image(image::ImageArgs),
     /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
     Rules(rules::RulesArgs),
+    /// Build the page from its sources, observer/agent/ui
+    Ui(page::PageArgs),
     /// Check what the compiler doesn't: dependencies of the lower crates, circles of files, file sizes
     Tidy,
     /// Run what CI runs: formatting, tidy, lints, docs, other kernels, fuzzing, tests, the scenarios on a cluster
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Image(args) => image::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Ui(args) => page::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run_all(&root).map(|()| ExitCode::SUCCESS),
     };

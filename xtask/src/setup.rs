@@ -37,6 +37,8 @@ pub(crate) enum Need {
     Fuzzer,
     /// The store of an API server.
     Etcd,
+    /// Node and npm, which build the page, and a browser, which opens it in a test.
+    Page,
     /// The nodes of a cluster: containers and their network.
     Cluster,
 }
@@ -56,6 +58,7 @@ impl Need {
         Self::Node,
         Self::Fuzzer,
         Self::Etcd,
+        Self::Page,
         Self::Cluster,
     ];
 }

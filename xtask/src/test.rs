@@ -8,6 +8,7 @@ use clap::Args;
 use crate::background::Background;
 use crate::build::{Built, PACKAGES};
 use crate::cluster;
+use crate::page;
 use crate::run::{cargo, need_root, report_step, run};
 use crate::setup::{self, Need};
 
@@ -15,8 +16,16 @@ use crate::setup::{self, Need};
 const IMAGE: &str = "image";
 
 /// What the tests use.
-const NEEDS: &[Need] =
-    &[Need::Linker, Need::Probes, Need::Lab, Need::Keepalived, Need::Prometheus, Need::Node, Need::Etcd];
+const NEEDS: &[Need] = &[
+    Need::Linker,
+    Need::Probes,
+    Need::Lab,
+    Need::Keepalived,
+    Need::Prometheus,
+    Need::Node,
+    Need::Etcd,
+    Need::Page,
+];
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TestArgs {
@@ -44,6 +53,7 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
         report_step("building the agent and its tests");
         Ok((image, Built::beside(root, progress)?))
     })?;
+    page::install(root)?;
     let kubernetes = cluster::api_server(root)?;
     let helm = cluster::helm(root)?;
     let agent = built.executable("flow-observer")?;

@@ -27,6 +27,7 @@ mod stop;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+pub mod ui;
 pub mod vips;
 
 /// Watches a Kubernetes node's TCP handshakes, resets and drops with eBPF, and names who refused whom.
@@ -47,6 +48,8 @@ enum Command {
     Findings(findings::FindingsArgs),
     /// Print the load-balancer addresses: who announces each, and what the API says
     Vips(vips::VipsArgs),
+    /// Serve a page for the whole cluster to this machine, and print its address
+    Ui(ui::UiArgs),
     /// Explain whether the policies allow a connection, and why
     Explain(explain::ExplainArgs),
     /// Print the flows of a recording, without a kernel or root
@@ -80,6 +83,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tail(args) => block_on(tail::run(args)),
         Command::Findings(args) => block_on(findings::run(args)),
         Command::Vips(args) => block_on(vips::run(args)),
+        Command::Ui(args) => block_on(ui::run(args)),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => block_on(audit::run(args)),

@@ -11,6 +11,7 @@ mod findings;
 mod flows;
 mod limits;
 mod openapi;
+mod page;
 mod pairs;
 mod query;
 mod rate;
@@ -30,8 +31,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
@@ -42,12 +43,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::answer::Failure;
+pub(crate) use self::answer::Failure;
 use self::app::App;
 use self::auth::Auth;
 pub use self::limits::Limits;
 use self::limits::Places;
 use self::rate::Rate;
+pub(crate) use self::runbooks::get as runbook;
 use self::server::Server;
 pub use self::tls::{Tls, TlsError};
 use crate::sink::Shared;
@@ -146,13 +148,14 @@ fn router(app: App, guard: (Auth, HttpCounters), rate: Rate) -> Router {
 type Route = (&'static str, fn() -> MethodRouter<App>);
 
 /// Every path. `openapi.json` describes them; a test compares the two.
-const ROUTES: [Route; 12] = [
+const ROUTES: [Route; 13] = [
     ("/", || get(index)),
     ("/metrics", || get(metrics)),
     ("/healthz", || get(async || "ok\n")),
     ("/readyz", || get(readyz)),
     ("/openapi.json", || get(openapi::get)),
     ("/runbooks/{name}", || get(runbooks::get)),
+    ("/ui/{name}", || get(page::get)),
     ("/api/v1/flows", || get(flows::get)),
     ("/api/v1/pairs", || get(pairs::get)),
     ("/api/v1/explain", || get(explain::get).post(explain::post)),
@@ -172,7 +175,8 @@ fn paths(app: App) -> Router {
         .with_state(app)
 }
 
-/// Headers of every answer. Browsers must not keep, run or frame it, or read it for another site.
+/// Headers of every answer but the page's files, which have some of their own. Browsers must not keep, run or frame it, or
+/// read it for another site.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -182,12 +186,22 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-async fn common_headers(mut response: Response) -> Response {
-    response.headers_mut().extend(HEADERS);
+pub(crate) async fn common_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response
 }
 
-async fn index(State(app): State<App>) -> String {
+/// Answers browsers with the page, and everybody else with the list of paths.
+async fn index(State(app): State<App>, headers: HeaderMap) -> Response {
+    if page::is_browser(&headers) {
+        return crate::page::index(&headers);
+    }
+    ([(VARY, "accept")], paths_and_facts(&app)).into_response()
+}
+
+fn paths_and_facts(app: &App) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "Flow Observer {}\n
@@ -196,6 +210,7 @@ async fn index(State(app): State<App>) -> String {
 /readyz             200 when ready, else what is pending; with what is out of date or can't be seen
 /openapi.json       all of this for programs: parameters, answers, errors
 /runbooks/{{name}}    what to do about an alert; /runbooks/README lists the pages
+/ui/{{name}}          the files of the page that browsers get at /
 /api/v1/flows       live tail: ?namespace= &pod=NS/NAME &kind= &outcome= &since=5m &follow=false
 /api/v1/pairs       counters per pair: ?namespace= &pod=NS/NAME
 /api/v1/findings    what needs action: ?kind= &state= &namespace=

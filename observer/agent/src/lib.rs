@@ -13,5 +13,6 @@ pub mod http;
 pub mod kube;
 pub mod memory;
 pub mod netlink;
+pub(crate) mod page;
 pub mod probes;
 pub mod sink;

@@ -2,6 +2,7 @@
 //! (<https://cyclonedx.org/docs/1.6/json/>). It has no time and no serial number, so that it is the same for the same source.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::target::Arch;
 use super::{PROGRAM, version};
+use crate::page::SOURCE as PAGE;
 use crate::run::{capture, cargo, output};
 
 /// The packages that are linked into the program, each with the target that it is compiled for. The eBPF object is part of it.
@@ -66,7 +68,11 @@ pub(super) fn make(root: &Path, arch: Arch, program: &[u8]) -> Result<Vec<u8>> {
     let kernel = metadata(root, BPF)?;
     let mut linked = reachable(&userspace, ROOTS[0])?;
     linked.extend(reachable(&kernel, ROOTS[1])?);
-    let mut text = serde_json::to_vec_pretty(&document(&linked, &system(arch)?, program))?;
+    let lock = root.join(PAGE).join("package-lock.json");
+    let lock = fs::read(&lock).with_context(|| lock.display().to_string())?;
+    let mut others = system(arch)?;
+    others.extend(page(&serde_json::from_slice(&lock).context("package-lock.json")?));
+    let mut text = serde_json::to_vec_pretty(&document(&linked, &others, program))?;
     text.push(b'\n');
     Ok(text)
 }
@@ -114,6 +120,21 @@ fn system(arch: Arch) -> Result<Vec<Value>> {
         component(&std, "rust-std", rust, Some("MIT OR Apache-2.0")),
         component(&libc, &package, &glibc, Some("LGPL-2.1-or-later")),
     ])
+}
+
+/// Returns what is bundled into the page, by npm's lock file.
+fn page(lock: &Value) -> Vec<Value> {
+    let packages = lock["packages"].as_object().into_iter().flatten();
+    // The first entry, without a name, is the page's own.
+    let bundled = packages.filter(|(path, package)| !path.is_empty() && package["dev"] != true);
+    bundled
+        .map(|(path, package)| {
+            let name = path.rsplit_once("node_modules/").map_or(path.as_str(), |(_, name)| name);
+            let version = package["version"].as_str().unwrap_or_default();
+            let url = format!("pkg:npm/{}@{version}", name.replace('@', "%40"));
+            component(&url, name, version, package["license"].as_str())
+        })
+        .collect()
 }
 
 fn document(linked: &Linked, system: &[Value], program: &[u8]) -> Value {

@@ -11,7 +11,7 @@ fn the_demo_needs_the_lab_and_no_more() {
 
 #[test]
 fn every_need_has_something_and_everything_has_a_need() {
-    assert_eq!(names(Need::ALL).len(), 20);
+    assert_eq!(names(Need::ALL).len(), 23);
     for need in Need::ALL.iter().filter(|need| !matches!(need, Need::Probes | Need::Node)) {
         assert!(!names(&[*need]).is_empty(), "{need:?}");
     }

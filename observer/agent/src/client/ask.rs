@@ -60,7 +60,11 @@ pub(crate) async fn get<T: DeserializeOwned + Send + 'static>(
     Ok(Answers { answers, listed: false, incomplete: !failures.is_empty(), absent: failures })
 }
 
-async fn get_all<T: DeserializeOwned + Send + 'static>(
+/// Requests `path` from the agents of all nodes.
+///
+/// # Errors
+/// Fails when no agent answers.
+pub(crate) async fn get_all<T: DeserializeOwned + Send + 'static>(
     fleet: &Fleet,
     path: &str,
     mut notes: impl Write,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::ask::{self, Answers};
 use crate::client::coverage::Coverage;
-use crate::client::fleet::AgentArgs;
+use crate::client::fleet::{AgentArgs, Fleet};
 use crate::commands::exit::EXIT_USAGE;
 
 /// An answer, and the agent that gave it.
@@ -39,9 +39,31 @@ pub(super) async fn ask<T: DeserializeOwned + Send + 'static>(
     path: &str,
     notes: &mut impl Write,
 ) -> anyhow::Result<Asked<T>> {
-    let Answers { answers, absent, listed, incomplete } =
-        ask::get::<FromAgent<T>>(agents, path, &mut *notes).await?;
-    let otherwise = if agents.fleet.all_nodes { "no agent was found there" } else { "it was not asked" };
+    let answers = ask::get::<FromAgent<T>>(agents, path, &mut *notes).await?;
+    whole(answers, agents.fleet.all_nodes, notes)
+}
+
+/// Asks the agents of all nodes for `path`, and says which nodes are missing.
+///
+/// # Errors
+/// Fails when no agent can be asked.
+pub(super) async fn ask_fleet<T: DeserializeOwned + Send + 'static>(
+    fleet: &Fleet,
+    path: &str,
+    notes: &mut impl Write,
+) -> anyhow::Result<Asked<T>> {
+    let answers = ask::get_all::<FromAgent<T>>(fleet, path, &mut *notes).await?;
+    whole(answers, true, notes)
+}
+
+/// Says which nodes are missing, and names the node of each answer.
+fn whole<T>(
+    answers: Answers<FromAgent<T>>,
+    all_nodes: bool,
+    notes: &mut impl Write,
+) -> anyhow::Result<Asked<T>> {
+    let Answers { answers, absent, listed, incomplete } = answers;
+    let otherwise = if all_nodes { "no agent was found there" } else { "it was not asked" };
     let otherwise = Some(otherwise).filter(|_| !listed);
     let infos = answers.iter().map(|(node, from)| (node.clone(), from.agent.as_ref()));
     let coverage = Coverage::new(infos, absent, otherwise);

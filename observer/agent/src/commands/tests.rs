@@ -1,6 +1,7 @@
 //! The commands against several agents behind a simulated API server (see `kube::agents::testing`). The agents' HTTP side
 //! is the real one.
 
+mod page;
 mod partial;
 
 use std::io::Write;

@@ -25,10 +25,11 @@ pub use self::token::{TokenFile, TokenFileError};
 use crate::http::answer::Failure;
 use crate::http::limits::Client;
 use crate::http::runbooks;
+use crate::page;
 use crate::sink::metrics::{HttpCounters, Refused};
 
 /// Paths that answer everybody: those that Prometheus and the kubelet use, the list of paths, which reveals nothing
-/// beyond the metrics, and their description, which is the same in every cluster.
+/// beyond the metrics, and their description and the page, which are the same in every cluster.
 const OPEN: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"];
 /// Length of the longest token, in bytes. Longer ones are refused without a review.
 const MAX_TOKEN: usize = 16 << 10;
@@ -98,7 +99,7 @@ pub(super) async fn guard(
 
 /// Is true for paths that answer everybody.
 fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || path.starts_with(runbooks::PREFIX)
+    OPEN.contains(&path) || path.starts_with(runbooks::PREFIX) || path.starts_with(page::PREFIX)
 }
 
 impl Auth {

@@ -3,11 +3,12 @@
 //! The pages are those of the agent's own release, as they stand in `docs/runbooks/`.
 
 use axum::extract::Path;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::answer::Failure;
+use crate::http::page::is_browser;
 
 /// The path below which the pages are served. Everybody may read them: they hold nothing of the node or the cluster.
 pub(super) const PREFIX: &str = "/runbooks/";
@@ -42,7 +43,7 @@ pub(super) const PAGES: [(&str, &str); 17] = pages![
 /// Answers with HTML for browsers, and with the Markdown as it is for everybody else.
 ///
 /// The name may end in `.md`, as in the links between the pages.
-pub(super) async fn get(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+pub(crate) async fn get(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
     let name = name.strip_suffix(".md").unwrap_or(&name);
     let Some((name, page)) = PAGES.iter().find(|(known, _)| *known == name) else {
         let error = format!("there is no such runbook; {PREFIX}README lists them all");
@@ -53,12 +54,6 @@ pub(super) async fn get(Path(name): Path<String>, headers: HeaderMap) -> Result<
     } else {
         ([(CONTENT_TYPE, "text/markdown; charset=utf-8")], *page).into_response()
     })
-}
-
-/// Is true when the client asks for HTML by name.
-fn is_browser(headers: &HeaderMap) -> bool {
-    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.any(|value| value.contains("text/html"))
 }
 
 /// Returns the page as preformatted text: readable, and nothing in it can be taken for markup.

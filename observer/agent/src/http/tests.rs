@@ -5,6 +5,7 @@ mod client;
 mod explain;
 mod limits;
 mod openapi;
+mod page;
 mod runbooks;
 mod secrets;
 mod streams;

@@ -52,3 +52,14 @@ fn every_reference_is_to_a_part() {
     let hash = &bill["metadata"]["component"]["hashes"][0]["content"];
     assert_eq!(hash.as_str().unwrap().len(), 64);
 }
+
+#[test]
+fn what_is_bundled_into_the_page_is_a_part_and_what_builds_it_is_none() {
+    let lock = include_str!("../../../../observer/agent/ui/package-lock.json");
+    let parts = page(&serde_json::from_str(lock).unwrap());
+    let names: Vec<&str> = parts.iter().filter_map(|part| part["name"].as_str()).collect();
+    assert_eq!(names, ["@preact/signals", "@preact/signals-core", "preact"]);
+    let url = parts[0]["purl"].as_str().unwrap();
+    assert!(url.starts_with("pkg:npm/%40preact/signals@"), "{url}");
+    assert_eq!(parts[2]["licenses"], json!([{"expression": "MIT"}]));
+}

@@ -146,8 +146,16 @@ async fn without_tokens_only_local_names_lead_to_the_api() {
 #[tokio::test]
 async fn what_everybody_may_ask_for() {
     let guarded = Guarded::start().await;
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/runbooks/README", "/metrics?x=y"]
-    {
+    for path in [
+        "/",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/runbooks/README",
+        "/ui/app.js",
+        "/metrics?x=y",
+    ] {
         assert_eq!(guarded.agent.get(path, &[]).await.status, 200, "{path}");
         assert_eq!(guarded.status(path, "garbled").await, 200, "{path}");
     }

@@ -36,7 +36,7 @@ fn walk<'a>(value: &'a Value, at: &str, visit: &mut impl FnMut(&str, &'a Value))
 
 /// Returns a request target for a path of the document that exists, and whose answer ends.
 fn finite(path: &str, query: &str) -> String {
-    let path = &path.replace("{name}", "policy-denied");
+    let path = &path.replace("/ui/{name}", "/ui/app.js").replace("{name}", "policy-denied");
     let follow = if path == "/api/v1/flows" { "follow=false" } else { "" };
     let query = [follow, query].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }

@@ -53,6 +53,10 @@ async fn each_status_has_its_occasion() {
     seen.see("GET", "/readyz", &agent.get("/readyz", &[]).await);
     drop(guard);
     seen.see("GET", "/runbooks/{name}", &agent.get("/runbooks/no-such", &[]).await);
+    seen.see("GET", "/ui/{name}", &agent.get("/ui/no-such", &[]).await);
+    let known = [("accept", "text/html"), ("if-none-match", "*")];
+    seen.see("GET", "/", &agent.get("/", &known).await);
+    seen.see("GET", "/ui/{name}", &agent.get("/ui/app.js", &known).await);
     seen.see("POST", "/api/v1/explain", &agent.post("/api/v1/explain", "{}\n".repeat(400_000)).await);
     seen.see("POST", "/api/v1/explain", &late_body().await);
     streams(&mut seen).await;
