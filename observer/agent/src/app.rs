@@ -11,6 +11,8 @@ mod review;
 mod single_instance;
 mod translate;
 
+pub use single_instance::SingleInstance;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Options;
 use crate::netlink::links::Outlets;
-use crate::probes::{self, Hooks, btf, host};
+use crate::probes::{self, HandOver, Hooks, btf, host};
 use crate::sink::metrics::MetricsConfig;
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
@@ -45,6 +47,8 @@ use crate::sink::{SinkConfig, Sinks};
 
 /// Inputs between the probes and the engine. While it is full the ring is not read; the kernel counts what the ring drops.
 const ENGINE_QUEUE: usize = 4_096;
+/// Readings of the maps that wait for the engine. While it is full they are not read, and the kernel goes on counting.
+const COUNTED_QUEUE: usize = 4;
 const LINK_QUEUE: usize = 1_024;
 /// Time limit from the signal to the end of the process.
 const SHUTDOWN: Duration = Duration::from_millis(1_500);
@@ -85,7 +89,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
     checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
-    let instance = single_instance::SingleInstance::claim()?;
+    let instance = SingleInstance::claim()?;
     let listener = listen(&options).await?;
     let api = api::Api::default();
     let access = access::settings(&options, listener.local_addr()?, &api).await?;
@@ -113,11 +117,14 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look))
         .enforced_by(options.enforcer);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
-    tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
+    let (counted_tx, counted_rx) = mpsc::channel(COUNTED_QUEUE);
+    tasks.spawn(engine_task::run(stage, engine_rx, counted_rx, inventories.clone()));
     follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     let flows = loaded.flows();
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
-    let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone());
+    let cluster_known = follow::known(&options, inventories.clone(), tasks);
+    let hand_over = HandOver { counted: counted_tx, journal: None, cluster_known };
+    let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone(), hand_over);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     let (ethernet, uplinks) = watch::channel(BTreeSet::new());
     follow::links(&options, inventories.clone(), Outlets { events: link_tx, ethernet }, tasks, cancel);
@@ -164,6 +171,7 @@ fn probe_settings(options: &Options) -> probes::Settings {
         pair_entries: options.pair_map_entries,
         ring_bytes: options.ring_bytes,
         log_level: options.probe_log as u8,
+        pin_dir: options.pin_dir.clone(),
     }
 }
 
@@ -200,6 +208,7 @@ fn hooks(
     attaching: ReadinessGuard,
     flows: Arc<Mutex<probes::Flows>>,
     inventories: watch::Receiver<Arc<Inventory>>,
+    hand_over: HandOver,
 ) -> Hooks {
     let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
@@ -216,6 +225,7 @@ fn hooks(
         complete: translate::completer(inventories),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
         unattributed: Arc::new(move |namespace, n| unattributed.metrics.add_unattributed_drops(namespace, n)),
+        hand_over,
     }
 }
 

@@ -14,4 +14,5 @@ pub mod kube;
 pub mod memory;
 pub mod netlink;
 pub mod probes;
+mod sealed;
 pub mod sink;

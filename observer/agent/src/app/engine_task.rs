@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::error;
 
 use crate::config::EnforcerChoice;
+use crate::probes::Counted;
 use crate::sink::Sinks;
 
 /// Time between ticks, and so the longest delay of a record that the engine holds back.
@@ -31,6 +32,7 @@ const FLUSH_TICKS: u32 = 20;
 pub(super) async fn run(
     mut stage: Stage,
     mut inputs: mpsc::Receiver<Input>,
+    mut counted: mpsc::Receiver<Counted>,
     mut inventories: watch::Receiver<Arc<Inventory>>,
 ) {
     let mut tick = tokio::time::interval(TICK);
@@ -43,6 +45,7 @@ pub(super) async fn run(
             // The inventory comes first: a packet that follows a change of the cluster is named by the new one.
             biased;
             Ok(()) = inventories.changed() => stage.cluster(&mut inventories),
+            Some(counted) = counted.recv() => stage.counted(counted),
             n = inputs.recv_many(&mut batch, BATCH) => {
                 if n == 0 {
                     break;
@@ -58,6 +61,9 @@ pub(super) async fn run(
                 }
             }
         }
+    }
+    while let Some(counted) = counted.recv().await {
+        stage.counted(counted);
     }
     stage.finish();
 }
@@ -93,6 +99,11 @@ impl Stage {
             self.look.notify_one();
         }
         self.handle(Input::Cluster { inventory }, Timestamp::now());
+    }
+
+    fn counted(&mut self, counted: Counted) {
+        let now = Timestamp::now();
+        counted.inputs.into_iter().for_each(|input| self.handle(input, now));
     }
 
     fn handle(&mut self, input: Input, now: Timestamp) {
