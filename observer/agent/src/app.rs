@@ -5,6 +5,7 @@ mod api;
 mod checks;
 mod engine_task;
 mod follow;
+mod keeping;
 mod kube_events;
 mod node_check;
 mod review;
@@ -113,9 +114,16 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     shared.set_info("attach", format!("{mode:?}").to_lowercase());
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
-    let (engine, look) = (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
+    let (mut engine, look) =
+        (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
+    let mut keeper = keeping::Keeper::open(options.state_dir.as_deref(), &node);
+    if let Some(keeper) = &mut keeper {
+        keeper.restore(&mut engine, &mut sinks);
+    }
+    let journal = keeper.as_ref().map(keeping::Keeper::journal);
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look))
-        .enforced_by(options.enforcer);
+        .enforced_by(options.enforcer)
+        .kept_by(keeper);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     let (counted_tx, counted_rx) = mpsc::channel(COUNTED_QUEUE);
     tasks.spawn(engine_task::run(stage, engine_rx, counted_rx, inventories.clone()));
@@ -123,7 +131,7 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let flows = loaded.flows();
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     let cluster_known = follow::known(&options, inventories.clone(), tasks);
-    let hand_over = HandOver { counted: counted_tx, journal: None, cluster_known };
+    let hand_over = HandOver { counted: counted_tx, journal, cluster_known };
     let hooks = hooks(&shared, attaching, Arc::clone(&flows), inventories.clone(), hand_over);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     let (ethernet, uplinks) = watch::channel(BTreeSet::new());

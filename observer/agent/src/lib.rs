@@ -16,3 +16,4 @@ pub mod netlink;
 pub mod probes;
 mod sealed;
 pub mod sink;
+pub mod state;

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::error;
 
+use crate::app::keeping::Keeper;
 use crate::config::EnforcerChoice;
 use crate::probes::Counted;
 use crate::sink::Sinks;
@@ -78,18 +79,33 @@ pub(super) struct Stage {
     policies: Policies,
     namespaces: Vec<Arc<Namespace>>,
     enforcer: EnforcerChoice,
+    keeper: Option<Keeper>,
 }
 
 impl Stage {
     /// Returns a stage that has no policies yet.
     pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
         let (policies, namespaces) = (Policies::default(), Vec::new());
-        Self { engine, sinks, recorder, look, policies, namespaces, enforcer: EnforcerChoice::Auto }
+        Self {
+            engine,
+            sinks,
+            recorder,
+            look,
+            policies,
+            namespaces,
+            enforcer: EnforcerChoice::Auto,
+            keeper: None,
+        }
     }
 
     /// Judges by this enforcer.
     pub(super) fn enforced_by(self, enforcer: EnforcerChoice) -> Self {
         Self { enforcer, ..self }
+    }
+
+    /// Keeps what it knows for the next agent.
+    pub(super) fn kept_by(self, keeper: Option<Keeper>) -> Self {
+        Self { keeper, ..self }
     }
 
     fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
@@ -104,6 +120,10 @@ impl Stage {
     fn counted(&mut self, counted: Counted) {
         let now = Timestamp::now();
         counted.inputs.into_iter().for_each(|input| self.handle(input, now));
+        if let Some(keeper) = &mut self.keeper {
+            keeper.handled(counted.seq);
+            self.sinks.complete();
+        }
     }
 
     fn handle(&mut self, input: Input, now: Timestamp) {
@@ -124,6 +144,9 @@ impl Stage {
     }
 
     fn flush(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.tick(&self.engine, &self.sinks);
+        }
         if let Some(recorder) = &mut self.recorder
             && let Err(error) = recorder.writer.flush()
         {
@@ -135,6 +158,9 @@ impl Stage {
     fn finish(mut self) {
         self.engine.finish();
         self.emit(Timestamp::now());
+        if let Some(keeper) = &mut self.keeper {
+            keeper.finish(&self.engine, &self.sinks);
+        }
         if let Some(recorder) = self.recorder
             && let Err(error) = recorder.writer.finish()
         {

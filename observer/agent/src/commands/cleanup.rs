@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::app::SingleInstance;
 use crate::client::print::plural;
-use crate::probes;
+use crate::{probes, state};
 
 /// Holds the options of `cleanup`.
 #[derive(Args, Debug)]
@@ -22,9 +22,17 @@ pub struct CleanupArgs {
         default_value = "/sys/fs/bpf/flow-observer"
     )]
     pin_dir: PathBuf,
+    /// Directory in which agents kept their state
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "FLOW_OBSERVER_STATE_DIR",
+        default_value = "/var/lib/flow-observer"
+    )]
+    state_dir: PathBuf,
 }
 
-/// Removes pins and filters.
+/// Removes pins, filters and state.
 ///
 /// # Errors
 /// Fails where an agent runs on this node, or something can't be removed.
@@ -34,6 +42,10 @@ pub fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("the pins in {} can't be removed", args.pin_dir.display()))?
         .pins;
     let filters = probes::remove_filters().context("the interfaces can't be listed")?;
-    writeln!(std::io::stdout(), "removed {} and {}", plural(pins, "pin"), plural(filters, "filter"))?;
+    let files = state::remove_all(&args.state_dir)
+        .with_context(|| format!("the state in {} can't be removed", args.state_dir.display()))?;
+    let [pins, filters, files] =
+        [(pins, "pin"), (filters, "filter"), (files, "file")].map(|(n, what)| plural(n, what));
+    writeln!(std::io::stdout(), "removed {pins}, {filters} and {files}")?;
     Ok(ExitCode::SUCCESS)
 }

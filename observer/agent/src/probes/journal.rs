@@ -50,6 +50,14 @@ pub struct JournalSettings {
     pub saved: Arc<AtomicU64>,
 }
 
+impl JournalSettings {
+    /// Is true where the file has entries that are not part of the state with which the agent begins.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        read(&self.path).is_ok_and(|entries| entries.last().is_some_and(|entry| entry.seq > self.handled))
+    }
+}
+
 /// Owns the file.
 #[derive(Debug)]
 pub(super) struct Journal {

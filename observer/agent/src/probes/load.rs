@@ -1,6 +1,5 @@
 //! Loads the embedded object: sets its globals, and has the programs verified. Nothing is attached yet.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aya::maps::RingBuf;
@@ -18,28 +17,10 @@ use crate::probes::flows::Flows;
 use crate::probes::pins::{PINNED, Pins};
 use crate::probes::reasons::Reasons;
 use crate::probes::ring::RingReader;
+use crate::probes::settings::Settings;
 use crate::probes::{drops, kernel_log, maps, namespaces, reset_reasons};
 
 pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
-
-/// Sizes and switches that users may set.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Pairs the kernel can count between two drains.
-    pub pair_entries: u32,
-    /// Size of the event ring in bytes: a power of two of pages.
-    pub ring_bytes: u32,
-    /// Level of the programs' own log: 0 is off, 5 is trace.
-    pub log_level: u8,
-    /// Directory on a bpffs in which maps and attachments are pinned.
-    pub pin_dir: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { pair_entries: 16_384, ring_bytes: 2 << 20, log_level: 0, pin_dir: None }
-    }
-}
 
 /// A loaded object. Dropping it takes every program out of the kernel.
 pub struct Loaded {

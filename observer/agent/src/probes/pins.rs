@@ -26,7 +26,7 @@ pub(super) use self::links::name;
 
 use self::bpffs::{entries, make_dir, remove_tree};
 use crate::probes::error::ProbeError;
-use crate::probes::load::Settings;
+use crate::probes::settings::Settings;
 use crate::probes::sys;
 
 /// The directory of attachments in that of a network namespace.

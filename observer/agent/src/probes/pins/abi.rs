@@ -5,7 +5,7 @@ use std::io;
 use aya_obj::Object;
 use observer_abi::PINNED_ABI;
 
-use crate::probes::load::Settings;
+use crate::probes::settings::Settings;
 use crate::sealed::fnv;
 
 /// The maps with counts, open attempts, live connections and unread records. The others hold what an agent enters itself or

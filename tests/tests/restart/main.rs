@@ -2,6 +2,8 @@
 //! agent takes over.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, like tests")]
 
+mod killed;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,12 +12,14 @@ use lab::bpffs::Bpffs;
 use lab::pod::Pod;
 use lab::traffic::{Server, connect};
 use lab::world::World;
+use tempfile::TempDir;
 
 struct Scene {
     client: Pod,
     server: Pod,
     _serving: Server,
     bpffs: Bpffs,
+    state: TempDir,
     world: World,
 }
 
@@ -24,7 +28,14 @@ impl Scene {
         let world = World::new().unwrap();
         let (client, server) = (world.pod("web", "front").unwrap(), world.pod("data", "cache").unwrap());
         let _serving = Server::start(&server.ns, 8080).unwrap();
-        Self { client, server, _serving, bpffs: Bpffs::mount().unwrap(), world }
+        Self {
+            client,
+            server,
+            _serving,
+            bpffs: Bpffs::mount().unwrap(),
+            state: TempDir::new().unwrap(),
+            world,
+        }
     }
 
     /// Starts an agent that pins.
@@ -32,6 +43,11 @@ impl Scene {
         let pins = self.bpffs.pins();
         let all = [&["--pin-dir", pins.to_str().unwrap()], args].concat();
         self.world.agent(&all).unwrap()
+    }
+
+    /// Starts an agent that pins, and keeps what it knows.
+    fn keeping_agent(&self) -> Agent {
+        self.agent(&["--state-dir", self.state.path().to_str().unwrap()])
     }
 
     fn connect(&self, times: usize) {
@@ -44,6 +60,7 @@ impl Scene {
     fn cleanup(&self) -> (String, bool) {
         let mut command = Command::new(agent::binary().unwrap());
         command.arg("cleanup").arg("--pin-dir").arg(self.bpffs.pins());
+        command.arg("--state-dir").arg(self.state.path());
         let output = self.world.node.ns.run(|| command.output()).unwrap();
         let text = [output.stdout, output.stderr].concat();
         (String::from_utf8(text).unwrap(), output.status.success())
@@ -96,7 +113,7 @@ fn a_connection_that_opened_before_the_restart_is_still_known() {
 #[test]
 fn cleanup_leaves_nothing() {
     let scene = Scene::new();
-    let agent = scene.agent(&[]);
+    let agent = scene.keeping_agent();
     let (refusal, done) = scene.cleanup();
     assert!(!done && refusal.contains("another agent"), "{refusal}");
     agent.kill().unwrap();
@@ -104,9 +121,9 @@ fn cleanup_leaves_nothing() {
     let (text, done) = scene.cleanup();
     assert!(done && text.starts_with("removed "), "{text}");
     assert_eq!(scene.pins(), Vec::<PathBuf>::new());
-    assert!(!scene.bpffs.pins().exists());
+    assert!(!scene.bpffs.pins().exists() && !scene.state.path().exists());
     let (text, done) = scene.cleanup();
-    assert_eq!((text.as_str(), done), ("removed 0 pins and 0 filters\n", true));
+    assert_eq!((text.as_str(), done), ("removed 0 pins, 0 filters and 0 files\n", true));
 }
 
 #[test]
