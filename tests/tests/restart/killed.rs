@@ -44,7 +44,7 @@ fn kill_many(scene: &Scene, mut agent: Agent) -> Agent {
         let counted = |agent: &Agent| Some(attempts(agent)).filter(|now| *now >= enough);
         seen = agent.wait_for("more connections to be counted", counted).unwrap();
         agent.kill().unwrap();
-        agent = scene.keeping_agent();
+        agent = scene.keeping_agent(&[]);
         let after =
             agent.wait_for("the counters", |agent| agent.metrics().ok().map(|_| attempts(agent))).unwrap();
         assert!(after >= seen, "the counter fell from {seen} to {after}");
@@ -57,7 +57,7 @@ fn kill_many(scene: &Scene, mut agent: Agent) -> Agent {
 fn twenty_kills_lose_and_repeat_no_count() {
     let scene = Scene::new();
     let stop = AtomicBool::new(false);
-    let agent = scene.keeping_agent();
+    let agent = scene.keeping_agent(&[]);
     let (agent, sent) = thread::scope(|scope| {
         let clients = scope.spawn(|| load(&scene, &stop));
         let killed = scope.spawn(|| kill_many(&scene, agent));

@@ -46,8 +46,8 @@ impl Scene {
     }
 
     /// Starts an agent that pins, and keeps what it knows.
-    fn keeping_agent(&self) -> Agent {
-        self.agent(&["--state-dir", self.state.path().to_str().unwrap()])
+    fn keeping_agent(&self, args: &[&str]) -> Agent {
+        self.agent(&[&["--state-dir", self.state.path().to_str().unwrap()], args].concat())
     }
 
     fn connect(&self, times: usize) {
@@ -79,22 +79,62 @@ fn established(agent: &Agent, count: f64) {
     agent.wait_metric("connection_attempts_total", &[("outcome", "established")], count).unwrap();
 }
 
-#[test]
-fn the_kernel_counts_while_no_agent_runs() {
+fn the_kernel_counts_on(args: &[&str]) {
     let scene = Scene::new();
-    let agent = scene.agent(&[]);
+    let agent = scene.agent(args);
     scene.connect(3);
     established(&agent, 3.0);
     agent.kill().unwrap();
     scene.connect(20);
-    let agent = scene.agent(&[]);
+    let agent = scene.agent(args);
     established(&agent, 20.0);
     scene.connect(2);
     established(&agent, 22.0);
     agent.stop().unwrap();
     scene.connect(5);
-    let agent = scene.agent(&[]);
+    let agent = scene.agent(args);
     established(&agent, 5.0);
+}
+
+#[test]
+fn the_kernel_counts_while_no_agent_runs() {
+    the_kernel_counts_on(&[]);
+}
+
+#[test]
+fn the_kernel_counts_by_clsact_too() {
+    the_kernel_counts_on(&["--attach", "clsact"]);
+}
+
+/// Two programs at one place would count everything twice.
+#[test]
+fn another_way_to_attach_replaces_what_was_attached() {
+    let scene = Scene::new();
+    for (round, mode) in ["tcx", "clsact", "tcx"].into_iter().enumerate() {
+        let agent = scene.keeping_agent(&["--attach", mode]);
+        scene.connect(4);
+        established(&agent, 4.0 * (round + 1) as f64);
+        agent.stop().unwrap();
+    }
+}
+
+/// Counters and findings go on also where nothing can be pinned.
+#[test]
+fn state_alone_keeps_what_was_counted() {
+    let scene = Scene::new();
+    let args = ["--state-dir", scene.state.path().to_str().unwrap()];
+    let agent = scene.world.agent(&args).unwrap();
+    scene.connect(3);
+    established(&agent, 3.0);
+    let handshakes = |agent: &Agent| agent.metric("handshake_seconds_count", &[]).unwrap();
+    agent.wait_for("the handshakes", |agent| (handshakes(agent) == 3.0).then_some(())).unwrap();
+    agent.stop().unwrap();
+    let agent = scene.world.agent(&args).unwrap();
+    assert_eq!(agent.metric("connection_attempts_total", &[]).unwrap().to_string(), "3");
+    assert_eq!(handshakes(&agent).to_string(), "3");
+    scene.connect(1);
+    established(&agent, 4.0);
+    agent.wait_for("the handshakes", |agent| (handshakes(agent) == 4.0).then_some(())).unwrap();
 }
 
 #[test]
@@ -113,13 +153,14 @@ fn a_connection_that_opened_before_the_restart_is_still_known() {
 #[test]
 fn cleanup_leaves_nothing() {
     let scene = Scene::new();
-    let agent = scene.keeping_agent();
+    let agent = scene.keeping_agent(&["--attach", "clsact"]);
     let (refusal, done) = scene.cleanup();
     assert!(!done && refusal.contains("another agent"), "{refusal}");
     agent.kill().unwrap();
     assert_eq!(scene.pins().len(), 1);
     let (text, done) = scene.cleanup();
-    assert!(done && text.starts_with("removed "), "{text}");
+    // Two at the uplink and at each of two pods.
+    assert!(done && text.contains(", 6 filters and "), "{text}");
     assert_eq!(scene.pins(), Vec::<PathBuf>::new());
     assert!(!scene.bpffs.pins().exists() && !scene.state.path().exists());
     let (text, done) = scene.cleanup();
