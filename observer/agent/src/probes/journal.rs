@@ -18,6 +18,8 @@ use crate::sealed;
 
 /// The size from which entries that are part of a saved state are removed.
 const COMPACT_BYTES: u64 = 256 << 10;
+/// The largest size. It is reached only if the state could not be saved for long.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Where the counts of the maps stand when an entry is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +100,9 @@ impl Journal {
     pub(super) fn append(&mut self, position: Position, inputs: &[Input]) -> io::Result<()> {
         if self.bytes > COMPACT_BYTES && self.saved.load(Ordering::Acquire) >= self.seq {
             self.compact()?;
+        }
+        if self.bytes > MAX_BYTES {
+            return Err(io::Error::other("it is full, because the state could not be saved for long"));
         }
         let seq = self.seq + 1;
         let line = line(&Entry { seq, position: position.clone(), inputs: inputs.to_vec() })?;

@@ -63,6 +63,16 @@ fn a_saved_state_lets_the_file_shrink() {
 }
 
 #[test]
+fn it_is_bounded_while_no_state_is_saved() {
+    let dir = TempDir::new().unwrap();
+    let (mut journal, _) = Journal::open(&settings(&dir, 0)).unwrap();
+    let many: Vec<Input> = (0..20_000).map(input).collect();
+    let error = (0..100).find_map(|_| journal.append(at(0), &many).err()).expect("it never fills");
+    assert!(error.to_string().contains("it is full"), "{error}");
+    assert!(fs::metadata(&journal.path).unwrap().len() < 2 * MAX_BYTES);
+}
+
+#[test]
 fn numbers_go_on_without_the_file() {
     let dir = TempDir::new().unwrap();
     let (mut journal, _) = Journal::open(&settings(&dir, 41)).unwrap();
