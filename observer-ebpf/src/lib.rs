@@ -26,6 +26,10 @@ pub use resets::ResetLayout;
 pub use sockets::{CGROUP_LEVELS, CGROUP_NAME, CgroupKey, CgroupNames, Cgroups, Listening, SocketLayout};
 pub use values::{Announced, Outcome, Phase, Side, Vantage};
 
+/// The version of the pinned maps and of the ring's records. Raise it when a field gets another place or meaning: agents of
+/// another version then make maps of their own, where sizes alone would not tell.
+pub const PINNED_ABI: u32 = 1;
+
 /// The places where a program can be attached. An attempt's vantage follows from the place where it is seen. The lowest
 /// bit is the direction: the hook of the other direction is the number with that bit flipped.
 pub mod hook {

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod announce;
+pub mod bpffs;
 pub mod cgroup;
 pub mod cluster;
 pub mod cmd;

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::kube::program;
 
 /// Every directory that users may give to `kubectl apply -k`.
-pub const ALL: [&str; 4] = ["base", "overlays/k3s", "overlays/privileged", "overlays/prometheus-operator"];
+pub const ALL: [&str; 5] =
+    ["base", "overlays/hand-over", "overlays/k3s", "overlays/privileged", "overlays/prometheus-operator"];
 
 /// Returns the path of a file in the checkout.
 #[must_use]

@@ -5,11 +5,14 @@ mod api;
 mod checks;
 mod engine_task;
 mod follow;
+mod keeping;
 mod kube_events;
 mod node_check;
 mod review;
 mod single_instance;
 mod translate;
+
+pub use single_instance::SingleInstance;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -36,7 +39,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Options;
 use crate::netlink::links::Outlets;
-use crate::probes::{self, Hooks, btf, host};
+use crate::probes::{self, HandOver, Hooks, btf, host};
 use crate::sink::metrics::MetricsConfig;
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
@@ -45,6 +48,8 @@ use crate::sink::{SinkConfig, Sinks};
 
 /// Inputs between the probes and the engine. While it is full the ring is not read; the kernel counts what the ring drops.
 const ENGINE_QUEUE: usize = 4_096;
+/// Readings of the maps that wait for the engine. While it is full they are not read, and the kernel goes on counting.
+const COUNTED_QUEUE: usize = 4;
 const LINK_QUEUE: usize = 1_024;
 /// Time limit from the signal to the end of the process.
 const SHUTDOWN: Duration = Duration::from_millis(1_500);
@@ -85,7 +90,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
     checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
-    let instance = single_instance::SingleInstance::claim()?;
+    let instance = SingleInstance::claim()?;
     let listener = listen(&options).await?;
     let api = api::Api::default();
     let access = access::settings(&options, listener.local_addr()?, &api).await?;
@@ -109,16 +114,26 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     shared.set_info("attach", format!("{mode:?}").to_lowercase());
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
-    let (engine, look) = (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
+    let (mut engine, look) =
+        (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
+    let mut keeper = keeping::Keeper::open(options.state_dir.as_deref(), &node);
+    if let Some(keeper) = &mut keeper {
+        keeper.restore(&mut engine, &mut sinks);
+    }
+    let journal = keeper.as_ref().map(keeping::Keeper::journal);
     let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look))
-        .enforced_by(options.enforcer);
+        .enforced_by(options.enforcer)
+        .kept_by(keeper);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
-    tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
+    let (counted_tx, counted_rx) = mpsc::channel(COUNTED_QUEUE);
+    tasks.spawn(engine_task::run(stage, engine_rx, counted_rx, inventories.clone()));
     follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     let flows = loaded.flows();
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
     let own_pods = follow::own_pods(node.clone(), inventories.clone(), tasks, cancel);
-    let hooks = hooks(&shared, attaching, Arc::clone(&flows), own_pods, inventories.clone());
+    let cluster_known = follow::known(&options, inventories.clone(), tasks);
+    let hand_over = HandOver { counted: counted_tx, journal, cluster_known };
+    let hooks = hooks(&shared, attaching, Arc::clone(&flows), own_pods, inventories.clone(), hand_over);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     let (ethernet, uplinks) = watch::channel(BTreeSet::new());
     follow::links(&options, inventories.clone(), Outlets { events: link_tx, ethernet }, tasks, cancel);
@@ -165,6 +180,7 @@ fn probe_settings(options: &Options) -> probes::Settings {
         pair_entries: options.pair_map_entries,
         ring_bytes: options.ring_bytes,
         log_level: options.probe_log as u8,
+        pin_dir: options.pin_dir.clone(),
     }
 }
 
@@ -202,6 +218,7 @@ fn hooks(
     flows: Arc<Mutex<probes::Flows>>,
     own_pods: probes::OwnPods,
     inventories: watch::Receiver<Arc<Inventory>>,
+    hand_over: HandOver,
 ) -> Hooks {
     let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
@@ -219,6 +236,7 @@ fn hooks(
         complete: translate::completer(inventories),
         entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
         unattributed: Arc::new(move |namespace, n| unattributed.metrics.add_unattributed_drops(namespace, n)),
+        hand_over,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::client::print;
 use crate::config;
 
 pub mod audit;
+pub mod cleanup;
 pub mod completions;
 pub mod doctor;
 mod exit;
@@ -60,6 +61,8 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Check whether the agent can run with this kernel and these permissions, and what the running one can't see
     Doctor(doctor::DoctorArgs),
+    /// Remove what agents left on this node: pinned maps, attached programs and state
+    Cleanup(cleanup::CleanupArgs),
     /// Print what a shell needs to complete the commands and options
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write the pages of all subcommands
@@ -89,6 +92,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => block_on(audit::run(args)),
         Command::Snapshot(args) => block_on(snapshot::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
+        Command::Cleanup(args) => cleanup::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

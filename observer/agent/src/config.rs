@@ -95,6 +95,14 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", env = "FLOW_OBSERVER_RING_BYTES", value_parser = ring_bytes,
         default_value_t = probes::Settings::default().ring_bytes)]
     pub ring_bytes: u32,
+    /// Directory on a bpffs (such as /sys/fs/bpf/flow-observer) in which maps and attachments are pinned: the kernel goes on
+    /// counting while no agent runs, and the next agent takes over. `flow-observer cleanup` removes them
+    #[arg(long, value_name = "DIR", env = "FLOW_OBSERVER_PIN_DIR")]
+    pub pin_dir: Option<PathBuf>,
+    /// Directory in which the agent keeps its counters, findings and changes of policies (such as /var/lib/flow-observer), so that
+    /// the next one goes on from them
+    #[arg(long, value_name = "DIR", env = "FLOW_OBSERVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
     /// Attempts kept for `since`. Rarer records have rooms of their own
     #[arg(long, value_name = "N", env = "FLOW_OBSERVER_TAIL_RECORDS",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=16_777_216),

@@ -15,4 +15,6 @@ pub mod memory;
 pub mod netlink;
 pub(crate) mod page;
 pub mod probes;
+mod sealed;
 pub mod sink;
+pub mod state;

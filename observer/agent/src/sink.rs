@@ -25,9 +25,13 @@ use flow_model::input::LostStage;
 use flow_model::output::{Output, Sight};
 use flow_model::record::{Attempt, Event, FlowRecord};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use self::findings::{Feed, Journal};
+use self::metrics::KeptMetrics;
+use self::pairs::PairRows;
+use self::readiness::ReadinessGuard;
 
 pub use metrics::MetricsConfig;
 pub use state::Shared;
@@ -66,12 +70,21 @@ impl SinkConfig {
     }
 }
 
+/// The counts of an agent.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptCounts {
+    metrics: KeptMetrics,
+    pairs: PairRows,
+}
+
 /// The writing side of the sinks. There is one, and the engine's task owns it.
 #[derive(Debug)]
 pub struct Sinks {
     shared: Arc<Shared>,
     journal: Journal,
     feed: Option<Feed>,
+    awaiting_counts: Option<ReadinessGuard>,
 }
 
 impl Sinks {
@@ -79,7 +92,10 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
-        (Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None }, shared)
+        (
+            Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None, awaiting_counts: None },
+            shared,
+        )
     }
 
     /// Returns a queue of this length that receives every update of a finding, also those that only confirm it.
@@ -128,6 +144,44 @@ impl Sinks {
             }
             Output::Departed(workloads) => metrics.depart(&workloads, now),
         }
+    }
+
+    /// Returns the counts for the next agent.
+    #[must_use]
+    pub fn keep(&self) -> KeptCounts {
+        KeptCounts { metrics: self.shared.metrics.keep(), pairs: self.shared.pairs.snapshot() }
+    }
+
+    /// Goes on with the counts of the agent before.
+    pub fn restore(&self, kept: KeptCounts) {
+        self.shared.metrics.restore(kept.metrics);
+        self.shared.pairs.restore(kept.pairs);
+    }
+
+    /// Notes that counts of the agent before are still missing, until [`Self::complete`]. The agent is not ready meanwhile.
+    pub fn await_counts(&mut self) {
+        self.shared.metrics.set_incomplete(true);
+        self.awaiting_counts = Some(self.shared.readiness.guard("counts"));
+    }
+
+    /// Notes that no counts of the agent before are missing.
+    pub fn complete(&mut self) {
+        if self.awaiting_counts.take().is_some() {
+            self.shared.metrics.set_incomplete(false);
+        }
+    }
+
+    /// Returns the findings for the next agent.
+    #[must_use]
+    pub fn keep_findings(&self) -> Vec<Arc<Finding>> {
+        self.shared.findings.all()
+    }
+
+    /// Goes on with the findings of the agent before.
+    pub fn restore_findings(&self, kept: Vec<Arc<Finding>>, now: Timestamp) {
+        let Shared { findings, metrics, .. } = &*self.shared;
+        kept.into_iter().for_each(|finding| findings.put(finding, now));
+        metrics.set_findings(findings.active());
     }
 
     fn record(&mut self, record: &FlowRecord, now: Timestamp) {

@@ -6,6 +6,7 @@ use arcstr::{ArcStr, literal};
 use flow_identity::Identity;
 use flow_model::flow::Outcome;
 use flow_model::input::{DropSeen, Input, LostStage};
+use flow_model::inventory::Inventory;
 use flow_model::output::Output;
 use flow_model::record::{Event, FlowRecord, Lost};
 use flow_policy::history::History;
@@ -32,6 +33,7 @@ mod attempts;
 mod checks;
 mod drops;
 mod enforcement;
+mod kept;
 mod open_flows;
 mod recent;
 mod traffic;
@@ -39,6 +41,7 @@ mod verdicts;
 mod vips;
 
 use self::attempts::Patience;
+pub use self::kept::KeptEngine;
 use self::recent::RecentDecisions;
 
 /// Sets the thresholds of the detectors.
@@ -73,6 +76,8 @@ pub struct Engine {
     findings: Findings,
     connections: Connections,
     history: History,
+    /// What the agent before knew of the policies, until the cluster is known.
+    before: Option<Inventory>,
     vips: Vips,
     endpoints: Endpoints,
     bursts: Bursts,
@@ -111,6 +116,7 @@ impl Engine {
             flips: Flips::new(),
             connections: Connections::default(),
             history: History::default(),
+            before: None,
             vips: Vips::new(node.clone(), config.vips),
             endpoints: Endpoints::default(),
             bursts: Bursts::new(config.bursts),

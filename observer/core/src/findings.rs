@@ -10,6 +10,7 @@ mod classify;
 mod config;
 mod entry;
 mod episode;
+mod kept;
 mod lagging;
 mod latent;
 mod parties;
@@ -30,6 +31,7 @@ use crate::detected::{Detected, Ended, Raised};
 use crate::subject::FindingKey;
 
 pub use self::config::FindingsConfig;
+pub use self::kept::KeptFindings;
 pub use self::latent::latent_denials;
 
 /// The findings of one node. Feed it, then drain [`Findings::next_output`].
@@ -117,7 +119,8 @@ impl Findings {
         let because = |Ended { kind, subject, because }| (FindingKey { kind, subject }, because);
         let mut reasons: BTreeMap<FindingKey, String> = ended.into_iter().map(because).collect();
         for (key, entry) in &mut self.entries {
-            if source_of(key) == source && entry.is_active() && !current.contains(key) {
+            if source_of(key) == source && entry.is_active() && !current.contains(key) && !entry.is_kept(now)
+            {
                 let why = reasons.remove(key).map_or(Ending::NotReported(source), Ending::Reported);
                 self.outputs.push_back(entry.end(now, &why));
             }

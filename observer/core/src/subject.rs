@@ -11,12 +11,13 @@ use arcstr::ArcStr;
 use flow_model::blind_spot::BlindReason;
 use flow_model::finding::FindingKind;
 use flow_model::object_ref::ObjectRef;
+use serde::{Deserialize, Serialize};
 
 pub use self::flow::FlowSubject;
 pub(crate) use self::id::id_of;
 
 /// The subject of a finding. Subjects are ordered, so that a recording gives the same outputs at every replay.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Subject {
     /// A client, a server and a port.
     Flow(FlowSubject),
@@ -35,7 +36,7 @@ pub enum Subject {
 }
 
 /// Identifies what a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FindingKey {
     pub kind: FindingKind,
     pub subject: Subject,

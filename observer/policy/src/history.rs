@@ -26,6 +26,7 @@ use flow_model::inventory::Inventory;
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::PolicyChange;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use self::change::{Change, ObjectChange};
 use self::policy::Key;
@@ -39,8 +40,8 @@ const KEEP: SignedDuration = SignedDuration::from_hours(24);
 /// At most this many changes are undone for one connection, so that one question stays cheap.
 const MAX_UNDONE: usize = 64;
 
-/// Holds the changes that this agent saw, oldest first.
-#[derive(Clone, Debug, Default)]
+/// Holds the changes that this agent saw, oldest first, and those that the agents before it saw.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     changes: VecDeque<Change>,
     /// The time at which a cluster was first known. Objects that existed then are no changes.
@@ -187,7 +188,9 @@ fn is_newest(change: &Change, seen: &mut HashSet<Key>) -> bool {
     is_policy && change.what.key().is_some_and(|key| seen.insert(key))
 }
 
-fn is_empty(inventory: &Inventory) -> bool {
+/// Is true while no cluster is known.
+#[must_use]
+pub fn is_empty(inventory: &Inventory) -> bool {
     let Inventory { pods, namespaces, policies, .. } = inventory;
     pods.is_empty() && namespaces.is_empty() && policies.namespaced.is_empty() && policies.tiered.is_empty()
 }

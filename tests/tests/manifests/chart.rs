@@ -7,8 +7,9 @@ use lab::manifest::{self, ALL};
 use serde_json::{Value, json};
 
 /// Each directory for kubectl, and the values of the chart that give the same.
-const SAME: [(&str, &[&str]); 4] = [
+const SAME: [(&str, &[&str]); 5] = [
     ("base", &[]),
+    ("overlays/hand-over", &["handOver=true"]),
     ("overlays/k3s", &["image.pullPolicy=Never"]),
     ("overlays/privileged", &["privileged=true"]),
     ("overlays/prometheus-operator", &["podMonitor.enabled=true", "prometheusRule.enabled=true"]),

@@ -41,8 +41,8 @@ fn the_agent_is_of_this_version() {
         let pod = &daemon_set["spec"]["template"]["spec"];
         assert_eq!(pod["enableServiceLinks"], false, "{dir}");
         assert_eq!(pod["tolerations"], serde_json::json!([{ "operator": "Exists" }]), "{dir}");
-        let node = &pod["containers"][0]["env"][0];
-        assert_eq!(node["name"], "FLOW_OBSERVER_NODE_NAME", "{dir}");
+        let env = pod["containers"][0]["env"].as_array().unwrap();
+        let node = env.iter().find(|variable| variable["name"] == "FLOW_OBSERVER_NODE_NAME").unwrap();
         assert_eq!(node["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName", "{dir}");
     }
 }

@@ -8,6 +8,7 @@ mod denied;
 mod enforcer_log;
 mod filters;
 mod floods;
+mod kept;
 mod lag;
 mod latent;
 mod mismatch;

@@ -17,7 +17,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::error;
 
+use crate::app::keeping::Keeper;
 use crate::config::EnforcerChoice;
+use crate::probes::Counted;
 use crate::sink::Sinks;
 
 /// Time between ticks, and so the longest delay of a record that the engine holds back.
@@ -31,6 +33,7 @@ const FLUSH_TICKS: u32 = 20;
 pub(super) async fn run(
     mut stage: Stage,
     mut inputs: mpsc::Receiver<Input>,
+    mut counted: mpsc::Receiver<Counted>,
     mut inventories: watch::Receiver<Arc<Inventory>>,
 ) {
     let mut tick = tokio::time::interval(TICK);
@@ -43,6 +46,7 @@ pub(super) async fn run(
             // The inventory comes first: a packet that follows a change of the cluster is named by the new one.
             biased;
             Ok(()) = inventories.changed() => stage.cluster(&mut inventories),
+            Some(counted) = counted.recv() => stage.counted(counted),
             n = inputs.recv_many(&mut batch, BATCH) => {
                 if n == 0 {
                     break;
@@ -59,6 +63,9 @@ pub(super) async fn run(
             }
         }
     }
+    while let Some(counted) = counted.recv().await {
+        stage.counted(counted);
+    }
     stage.finish();
 }
 
@@ -72,18 +79,33 @@ pub(super) struct Stage {
     policies: Policies,
     namespaces: Vec<Arc<Namespace>>,
     enforcer: EnforcerChoice,
+    keeper: Option<Keeper>,
 }
 
 impl Stage {
     /// Returns a stage that has no policies yet.
     pub(super) fn new(engine: Engine, sinks: Sinks, recorder: Option<Recorder>, look: Arc<Notify>) -> Self {
         let (policies, namespaces) = (Policies::default(), Vec::new());
-        Self { engine, sinks, recorder, look, policies, namespaces, enforcer: EnforcerChoice::Auto }
+        Self {
+            engine,
+            sinks,
+            recorder,
+            look,
+            policies,
+            namespaces,
+            enforcer: EnforcerChoice::Auto,
+            keeper: None,
+        }
     }
 
     /// Judges by this enforcer.
     pub(super) fn enforced_by(self, enforcer: EnforcerChoice) -> Self {
         Self { enforcer, ..self }
+    }
+
+    /// Keeps what it knows for the next agent.
+    pub(super) fn kept_by(self, keeper: Option<Keeper>) -> Self {
+        Self { keeper, ..self }
     }
 
     fn cluster(&mut self, inventories: &mut watch::Receiver<Arc<Inventory>>) {
@@ -93,6 +115,15 @@ impl Stage {
             self.look.notify_one();
         }
         self.handle(Input::Cluster { inventory }, Timestamp::now());
+    }
+
+    fn counted(&mut self, counted: Counted) {
+        let now = Timestamp::now();
+        counted.inputs.into_iter().for_each(|input| self.handle(input, now));
+        if let Some(keeper) = &mut self.keeper {
+            keeper.handled(counted.seq);
+            self.sinks.complete();
+        }
     }
 
     fn handle(&mut self, input: Input, now: Timestamp) {
@@ -113,6 +144,9 @@ impl Stage {
     }
 
     fn flush(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.tick(&self.engine, &self.sinks);
+        }
         if let Some(recorder) = &mut self.recorder
             && let Err(error) = recorder.writer.flush()
         {
@@ -124,6 +158,9 @@ impl Stage {
     fn finish(mut self) {
         self.engine.finish();
         self.emit(Timestamp::now());
+        if let Some(keeper) = &mut self.keeper {
+            keeper.finish(&self.engine, &self.sinks);
+        }
         if let Some(recorder) = self.recorder
             && let Err(error) = recorder.writer.finish()
         {

@@ -68,6 +68,28 @@ pub(super) async fn cluster(
     }
 }
 
+/// Returns a token that is cancelled when the first snapshot of the cluster is there.
+pub(super) fn known(
+    options: &Options,
+    mut inventories: watch::Receiver<Arc<Inventory>>,
+    tasks: &TaskTracker,
+) -> CancellationToken {
+    let known = CancellationToken::new();
+    // The other sources were read at once, or have nothing.
+    if !matches!(options.cluster, ClusterSource::Kube) {
+        known.cancel();
+        return known;
+    }
+    let first = known.clone();
+    tasks.spawn(async move {
+        // Fails when the source ends, with the agent.
+        if inventories.changed().await.is_ok() {
+            first.cancel();
+        }
+    });
+    known
+}
+
 fn patience(options: &Options) -> Patience {
     Patience { retry: options.kube_retry.unsigned_abs(), silence: options.kube_silence.unsigned_abs() }
 }

@@ -12,7 +12,7 @@ const NAME: &str = "flow-observer";
 
 /// Marks this process as the only agent in its network namespace, until dropped.
 #[derive(Debug)]
-pub(super) struct SingleInstance {
+pub struct SingleInstance {
     _listener: UnixListener,
 }
 
@@ -21,7 +21,7 @@ impl SingleInstance {
     ///
     /// # Errors
     /// Fails when another agent runs; the text names its process.
-    pub(super) fn claim() -> anyhow::Result<Self> {
+    pub fn claim() -> anyhow::Result<Self> {
         let address = SocketAddr::from_abstract_name(NAME).context("the name of the agent's socket")?;
         match UnixListener::bind_addr(&address) {
             Ok(listener) => Ok(Self { _listener: listener }),

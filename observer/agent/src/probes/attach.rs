@@ -1,9 +1,11 @@
 //! Attaches programs to interfaces as they come, and forgets interfaces that leave.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use aya::Ebpf;
 use aya::maps::{HashMap as KernelMap, MapData, MapError};
+use aya::programs::links::FdLink;
 use aya::programs::tc::{
     NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
 };
@@ -15,6 +17,7 @@ use crate::netlink::links::{Link, Role};
 use crate::netlink::traffic_control::{Filter, TrafficControl};
 use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
+use crate::probes::pins::{self, Pins};
 use crate::probes::{drops, maps, tcx};
 
 /// The way in which programs are attached to an interface.
@@ -22,7 +25,7 @@ use crate::probes::{drops, maps, tcx};
 pub enum AttachMode {
     /// TCX where the kernel has it, else clsact.
     Auto,
-    /// TCX links (6.6+). The kernel removes them when the agent ends.
+    /// TCX links (6.6+). The kernel removes them when the agent ends, unless they are pinned.
     Tcx,
     /// Filters on a clsact qdisc.
     Clsact,
@@ -42,8 +45,8 @@ impl AttachMode {
 
 struct Attached {
     link: Link,
-    // Dropping a link detaches it.
-    _links: Vec<SchedClassifierLink>,
+    // Dropping a link detaches it. Pinned ones are not here.
+    links: Vec<SchedClassifierLink>,
 }
 
 /// The place of our programs among those at an interface.
@@ -63,17 +66,20 @@ pub struct Attacher {
     ifaces: KernelMap<MapData, u32, u8>,
     namespaces: KernelMap<MapData, u32, u32>,
     mode: AttachMode,
+    pins: Option<Arc<Pins>>,
     attached: HashMap<u32, Attached>,
     pod_links: BTreeSet<u32>,
+    /// The interfaces that have a role.
+    marked: BTreeSet<u32>,
     warned: bool,
 }
 
 impl Attacher {
-    pub(super) fn new(mut ebpf: Ebpf, mode: AttachMode) -> Result<Self, ProbeError> {
+    pub(super) fn new(mut ebpf: Ebpf, mode: AttachMode, pins: Option<Arc<Pins>>) -> Result<Self, ProbeError> {
         let ifaces = maps::hash(&mut ebpf, "IFACES")?;
         let namespaces = maps::hash(&mut ebpf, "NAMESPACE_IDS")?;
-        let (attached, pod_links) = (HashMap::new(), BTreeSet::new());
-        Ok(Self { ebpf, ifaces, namespaces, mode, attached, pod_links, warned: false })
+        let (attached, pod_links, marked) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
+        Ok(Self { ebpf, ifaces, namespaces, mode, pins, attached, pod_links, marked, warned: false })
     }
 
     /// Handles a new or changed link. Its role decides whether and which programs are attached.
@@ -97,7 +103,7 @@ impl Attacher {
             if same {
                 return Ok(());
             }
-            self.attached.remove(&link.ifindex);
+            self.forget(link.ifindex);
         }
         if !matches!(link.role, Role::Pod | Role::Uplink) {
             return Ok(());
@@ -114,6 +120,7 @@ impl Attacher {
     pub fn gone(&mut self, ifindex: u32) {
         self.mark(ifindex, iface::UNKNOWN);
         self.set_namespace(ifindex, None);
+        self.unpin(ifindex);
         if let Some(gone) = self.attached.remove(&ifindex) {
             debug!(interface = gone.link.name, "interface gone");
         }
@@ -124,7 +131,19 @@ impl Attacher {
     /// # Errors
     /// Fails when the kernel refuses to attach it.
     pub(super) fn attach_drops(&mut self) -> Result<(), ProbeError> {
-        drops::attach(&mut self.ebpf)
+        drops::attach(&mut self.ebpf, self.pins.as_deref())
+    }
+
+    /// Forgets what an earlier agent left about interfaces that are not there any more, once all that are there are known.
+    pub(super) fn forget_others(&mut self) {
+        let Some(pins) = &self.pins else { return };
+        pins.retain_interfaces(|ifindex| self.attached.contains_key(&ifindex));
+        let marked: Vec<u32> = self.ifaces.keys().flatten().collect();
+        let unknown: Vec<u32> = marked.into_iter().filter(|ifindex| !self.marked.contains(ifindex)).collect();
+        for ifindex in unknown {
+            self.mark(ifindex, iface::UNKNOWN);
+            self.set_namespace(ifindex, None);
+        }
     }
 
     /// Returns the names of the interfaces that are followed in a role.
@@ -155,6 +174,11 @@ impl Attacher {
     }
 
     fn mark(&mut self, ifindex: u32, role: u8) {
+        if role == iface::UNKNOWN {
+            self.marked.remove(&ifindex);
+        } else {
+            self.marked.insert(ifindex);
+        }
         if matches!(role, iface::POD | iface::UNSEEN_POD) {
             self.pod_links.insert(ifindex);
         } else {
@@ -194,8 +218,8 @@ impl Attacher {
         }
         let mut links = Vec::with_capacity(2);
         for (direction, program) in [(TcAttachType::Ingress, ingress), (TcAttachType::Egress, egress)] {
-            match self.attach_one(&link.name, direction, program.name()) {
-                Ok(one) => links.push(one),
+            match self.attach_or_take_over(link, direction, program.name()) {
+                Ok(one) => links.extend(one),
                 Err(source) if vanished(&source) => return Ok(()),
                 Err(source) => {
                     return Err(ProbeError::Attach {
@@ -206,8 +230,35 @@ impl Attacher {
             }
         }
         info!(interface = link.name, role = ?link.role, "following interface");
-        self.attached.insert(link.ifindex, Attached { link: link.clone(), _links: links });
+        self.attached.insert(link.ifindex, Attached { link: link.clone(), links });
         Ok(())
+    }
+
+    /// Attaches a program, or puts it into the place of that of an earlier agent. Returns the link unless it is pinned.
+    fn attach_or_take_over(
+        &mut self,
+        link: &Link,
+        direction: TcAttachType,
+        program: &'static str,
+    ) -> Result<Option<SchedClassifierLink>, ProgramError> {
+        let Some(pins) = self.pins.clone() else {
+            return self.attach_one(&link.name, direction, program).map(Some);
+        };
+        let pin = pins::name(link.ifindex, direction);
+        if self.mode == AttachMode::Clsact {
+            // Left by an agent that had TCX: two programs would count each packet twice.
+            pins.unpin(&pin);
+            return self.attach_one(&link.name, direction, program).map(Some);
+        }
+        let classifier = classifier::program(&mut self.ebpf, program).map_err(|_| ProgramError::NotLoaded)?;
+        if pins.take_over(&pin, classifier) {
+            return Ok(None);
+        }
+        let attached = self.attach_one(&link.name, direction, program)?;
+        if FdLink::try_from(attached).is_ok_and(|link| pins.keep(&pin, link)) {
+            return Ok(None);
+        }
+        self.attach_one(&link.name, direction, program).map(Some)
     }
 
     fn attach_one(
@@ -262,7 +313,16 @@ impl Attacher {
 
     /// Forgets that programs are attached to an interface, so that [`Self::up`] attaches them again.
     pub(super) fn forget(&mut self, ifindex: u32) {
+        self.unpin(ifindex);
         self.attached.remove(&ifindex);
+    }
+
+    /// Detaches pinned programs from an interface.
+    fn unpin(&self, ifindex: u32) {
+        let Some(pins) = &self.pins else { return };
+        for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
+            pins.unpin(&pins::name(ifindex, direction));
+        }
     }
 
     /// Returns each interface that programs are attached to, and their position there if it can be read.
@@ -297,6 +357,15 @@ impl Attacher {
     }
 }
 
+impl Drop for Attacher {
+    /// Leaves filters on clsact qdiscs where they are, if the maps in which they count stay as well.
+    fn drop(&mut self) {
+        if self.pins.is_some() {
+            self.attached.drain().flat_map(|(_, attached)| attached.links).for_each(std::mem::forget);
+        }
+    }
+}
+
 fn position(names: &[Vec<Option<String>>; 2]) -> Position {
     if names.iter().any(|names| !names.contains(&None)) {
         return Position::Gone;
@@ -305,15 +374,29 @@ fn position(names: &[Vec<Option<String>>; 2]) -> Position {
     first.next().map_or(Position::First, |name| Position::Behind(name.clone()))
 }
 
-/// Removes filters that a killed agent left on a clsact qdisc. TCX links end with their agent.
-fn remove_stale(interface: &str) {
+/// Removes the filters that agents left on the clsact qdiscs of this network namespace, and returns their number. TCX links end
+/// with their agent, or with their pin.
+///
+/// # Errors
+/// Fails when the interfaces can't be listed.
+pub fn remove_filters() -> std::io::Result<usize> {
+    let interfaces = nix::net::if_::if_nameindex()?;
+    let names = interfaces.iter().map(|interface| interface.name().to_string_lossy());
+    Ok(names.map(|name| remove_stale(&name)).sum())
+}
+
+/// Removes filters that an agent left on a clsact qdisc, and returns their number.
+fn remove_stale(interface: &str) -> usize {
+    let mut removed = 0;
     for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
         for name in Classifier::ALL.map(Classifier::name) {
             if qdisc_detach_program(interface, direction, name).is_ok() {
                 info!(interface, name, "removed a filter that an earlier agent left");
+                removed += 1;
             }
         }
     }
+    removed
 }
 
 fn is_absent(error: &MapError) -> bool {

@@ -8,14 +8,23 @@ use parking_lot::Mutex;
 use crate::probes::clock::Clock;
 use crate::probes::drain::Drain;
 use crate::probes::error::ProbeError;
+use crate::probes::journal::JournalSettings;
 use crate::probes::load::Loaded;
 use crate::probes::owners::Owners;
+use crate::probes::pins::Pins;
 use crate::probes::reasons::Reasons;
 use crate::probes::reset_reasons::ResetReasons;
 use crate::probes::sweep::Sweep;
 use crate::probes::transit_resets::TransitResets;
 use crate::probes::unattributed::Unattributed;
 use crate::probes::unrecorded::{ClaimCounts, Unrecorded};
+
+/// What was collected at once.
+pub(super) struct Collected {
+    pub(super) results: Vec<Result<Vec<Input>, ProbeError>>,
+    /// See [`Counted::seq`](crate::probes::Counted::seq).
+    pub(super) seq: u64,
+}
 
 /// Owns the maps that are read at intervals. Every method blocks.
 pub struct Collector {
@@ -87,10 +96,28 @@ impl Collector {
         self.transit_resets.take(Clock::read(), end)
     }
 
+    /// Returns what the agent before had taken or left, see [`Drain::recover`].
+    pub(super) fn recover(&mut self, journal: Option<&JournalSettings>) -> Collected {
+        let results = vec![self.drain.recover(journal, &self.reasons)];
+        Collected { results, seq: self.drain.note(&[]) }
+    }
+
+    /// Returns what an earlier agent left in maps of another layout. To be called when all its programs are replaced.
+    pub(super) fn adopt(&mut self, pins: &Pins) -> Collected {
+        let mut inputs = Vec::new();
+        pins.migrate(|left| inputs.extend(self.drain.adopt(left, &self.reasons)));
+        Collected { results: vec![Ok(inputs)], seq: self.drain.note(&[]) }
+    }
+
     /// Collects everything. A map that can't be read does not keep the others from being read.
-    pub(super) fn all(&mut self, end: bool) -> [Result<Vec<Input>, ProbeError>; 4] {
+    pub(super) fn all(&mut self, end: bool) -> Collected {
         let unclaimed = self.unrecorded().map(|counts| counts.input().into_iter().collect());
-        [self.counted(), unclaimed, self.unanswered(), self.stranded(end)]
+        let results = vec![self.counted(), unclaimed, self.unanswered(), self.stranded(end)];
+        // Those of the drain are in the journal already.
+        let others = results.iter().skip(1).flatten().flatten();
+        let counts: Vec<Input> =
+            others.filter(|input| matches!(input, Input::Pairs { .. })).cloned().collect();
+        Collected { results, seq: self.drain.note(&counts) }
     }
 
     /// Returns the drops since the last call that are not reported, by what is known of their network namespace.

@@ -1,18 +1,28 @@
 //! Takes the counters out of the kernel, every increment exactly once.
 //!
 //! The programs write to one generation of the maps. The drain makes them write to the other one, waits until no
-//! program can still hold the old one (an RCU grace period), then reads and empties it.
+//! program can still hold the old one (an RCU grace period), then reads and empties it. Where there is a journal, what was read
+//! is written there before it is removed from the maps.
+//!
+//! Generations take turns, so that an agent whose predecessor was killed knows what became of the one that is not written
+//! to: if the journal's newest entry is of that one, it was counted, and what is still in it goes; otherwise it was not.
+
+mod totals;
 
 use aya::Ebpf;
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use flow_model::flow::Counts;
 use flow_model::input::{DropDelta, Input, LostStage, PairDelta};
 use observer_abi::{Counters, DropKey, PairKey, Vantage, lost};
+use tracing::warn;
 
+use self::totals::{add, counters, numbers, subtract};
 use crate::probes::batch::Batches;
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
 use crate::probes::grace::Grace;
+use crate::probes::journal::{Journal, JournalSettings, Position};
+use crate::probes::pins::Left;
 use crate::probes::reasons::Reasons;
 use crate::probes::{convert, maps};
 
@@ -42,40 +52,117 @@ pub(super) struct Drain {
     lost: PerCpuArray<MapData, u64>,
     last_remainder: Counters,
     last_lost: [u64; lost::COUNT as usize],
+    /// Identifies the maps, see [`Position::maps`].
+    maps: String,
+    journal: Option<Journal>,
+    /// A generation that is in the journal, but could not be emptied.
+    full: Option<u32>,
     faults: Faults,
     /// Pairs in the generation drained last.
     pub(super) pairs: usize,
 }
 
 impl Drain {
-    /// Takes the maps out of the object.
+    /// Takes the maps out of the object. An earlier agent may have used them.
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
-        Ok(Self {
+        let active = maps::take(ebpf, "ACTIVE")?;
+        let maps = identity(&active);
+        let active: Array<MapData, u32> = Array::try_from(active).map_err(ProbeError::map("ACTIVE"))?;
+        let current = active.get(&0, 0).map_err(ProbeError::map("ACTIVE"))? & 1;
+        let mut drain = Self {
             generations: [
                 Generation::new(ebpf, "PAIRS_0", "DROPS_0")?,
                 Generation::new(ebpf, "PAIRS_1", "DROPS_1")?,
             ],
-            active: maps::array(ebpf, "ACTIVE")?,
+            active,
             grace: Grace::new().map_err(ProbeError::system("an array of maps"))?,
-            current: 0,
+            current,
             remainder: maps::per_cpu(ebpf, "REMAINDER")?,
             lost: maps::per_cpu(ebpf, "LOST")?,
             last_remainder: Counters::default(),
             last_lost: [0; lost::COUNT as usize],
+            maps,
+            journal: None,
+            full: None,
             faults: Faults::default(),
             pairs: 0,
-        })
+        };
+        drain.last_remainder = drain.read_remainder()?;
+        drain.last_lost = drain.read_lost()?;
+        Ok(drain)
+    }
+
+    /// Goes on where the agent before ended: returns what it had taken out of the maps and not handled yet, and what it left in
+    /// the generation that is not written to. From now on the journal has what is taken.
+    pub(super) fn recover(
+        &mut self,
+        journal: Option<&JournalSettings>,
+        reasons: &Reasons,
+    ) -> Result<Vec<Input>, ProbeError> {
+        let mut inputs = Vec::new();
+        match journal.map(Journal::open) {
+            Some(Ok((journal, missed))) => {
+                inputs = missed;
+                self.journal = Some(journal);
+            }
+            Some(Err(error)) => {
+                warn!(%error, "there is no journal: if the agent is killed, its newest counts are lost");
+            }
+            None => {}
+        }
+        let inactive = 1 - self.current;
+        let position = self.journal.as_ref().map(Journal::position).filter(|at| at.maps == self.maps);
+        let is_counted = position.is_some_and(|at| at.generation == Some(inactive));
+        if let Some(at) = position {
+            self.last_remainder = counters(&at.remainder);
+            self.last_lost = std::array::from_fn(|slot| at.lost.get(slot).copied().unwrap_or_default());
+        }
+        self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
+        if is_counted {
+            self.full = Some(inactive);
+            self.empty()?;
+        } else {
+            inputs.extend(self.read(inactive, reasons)?);
+        }
+        Ok(inputs)
     }
 
     /// Takes everything counted since the last call. Blocks for a grace period: some milliseconds.
     pub(super) fn take(&mut self, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
+        self.empty()?;
         let old = self.current;
         self.current = 1 - old;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
-        let Generation { pairs, drops, .. } = &self.generations[old as usize];
-        let pairs = pairs.take().map_err(ProbeError::system("reading the pair map"))?;
-        let drops = drops.take::<DropKey, u64>().map_err(ProbeError::system("reading the drop map"))?;
+        self.read(old, reasons)
+    }
+
+    /// Writes inputs to the journal that come from elsewhere. Returns the number of the newest entry.
+    pub(super) fn note(&mut self, inputs: &[Input]) -> u64 {
+        if !inputs.is_empty() {
+            let generation = self.journal.as_ref().and_then(|journal| journal.position().generation);
+            self.append(generation, inputs);
+        }
+        self.journal.as_ref().map_or(0, Journal::seq)
+    }
+
+    /// Takes the counts that an earlier agent left in maps of another layout.
+    pub(super) fn adopt(&mut self, left: &Left, reasons: &Reasons) -> Vec<Input> {
+        let pairs = pair_deltas(&left.pairs, &mut self.faults);
+        let drops = left.drops.iter().map(|(key, count)| convert::drop_delta(key, *count, reasons));
+        let inputs = inputs(Vec::new(), self.faults.take(), pairs, drops.collect());
+        self.note(&inputs);
+        inputs
+    }
+
+    /// Takes the counts of a generation that is not written to.
+    fn read(&mut self, generation: u32, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
+        let Generation { pairs, drops, .. } = &self.generations[generation as usize];
+        let journaled = self.journal.is_some();
+        let pairs = if journaled { pairs.read() } else { pairs.take() };
+        let pairs = pairs.map_err(ProbeError::system("reading the pair map"))?;
+        let drops = if journaled { drops.read::<DropKey, u64>() } else { drops.take() };
+        let drops = drops.map_err(ProbeError::system("reading the drop map"))?;
         self.pairs = pairs.len();
         let mut pairs = pair_deltas(&pairs, &mut self.faults);
         pairs.extend(self.take_remainder()?);
@@ -84,10 +171,37 @@ impl Drain {
         drops.extend(
             lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)),
         );
-        Ok(inputs(lost, self.faults.take(), pairs, drops))
+        let inputs = inputs(lost, self.faults.take(), pairs, drops);
+        if journaled {
+            self.append(Some(generation), &inputs);
+            self.full = Some(generation);
+            self.empty()?;
+        }
+        Ok(inputs)
     }
 
-    fn take_remainder(&mut self) -> Result<Option<PairDelta>, ProbeError> {
+    /// Writes to the journal. One that can't be written is given up, and so are counts if the agent is killed.
+    fn append(&mut self, generation: Option<u32>, inputs: &[Input]) {
+        let Some(journal) = &mut self.journal else { return };
+        let (remainder, lost) = (numbers(&self.last_remainder), self.last_lost.to_vec());
+        let position = Position { maps: self.maps.clone(), generation, remainder, lost };
+        if let Err(error) = journal.append(position, inputs) {
+            warn!(%error, "the journal can't be written: if the agent is killed, its newest counts are lost");
+            self.journal = None;
+        }
+    }
+
+    /// Empties the generation that is in the journal. Nothing is drained before that is done.
+    fn empty(&mut self) -> Result<(), ProbeError> {
+        let Some(generation) = self.full else { return Ok(()) };
+        let Generation { pairs, drops, .. } = &self.generations[generation as usize];
+        pairs.take::<PairKey, Counters>().map_err(ProbeError::system("emptying the pair map"))?;
+        drops.take::<DropKey, u64>().map_err(ProbeError::system("emptying the drop map"))?;
+        self.full = None;
+        Ok(())
+    }
+
+    fn read_remainder(&self) -> Result<Counters, ProbeError> {
         let mut sum = Counters::default();
         for slot in 0..Vantage::ALL.len() as u32 {
             let values = self.remainder.get(&slot, 0).map_err(ProbeError::map("REMAINDER"))?;
@@ -95,6 +209,19 @@ impl Drain {
                 sum = add(&sum, cpu);
             }
         }
+        Ok(sum)
+    }
+
+    fn read_lost(&self) -> Result<[u64; lost::COUNT as usize], ProbeError> {
+        let mut sums = [0; lost::COUNT as usize];
+        for (slot, sum) in (0..).zip(&mut sums) {
+            *sum = self.lost.get(&slot, 0).map_err(ProbeError::map("LOST"))?.iter().sum();
+        }
+        Ok(sums)
+    }
+
+    fn take_remainder(&mut self) -> Result<Option<PairDelta>, ProbeError> {
+        let sum = self.read_remainder()?;
         let delta = convert::counts(&subtract(&sum, &self.last_remainder));
         self.last_remainder = sum;
         Ok((delta != Counts::default()).then(|| convert::remainder(delta)))
@@ -107,17 +234,11 @@ impl Drain {
             (lost::CONNS, LostStage::Handshakes),
             (lost::DROPS, LostStage::Drops),
         ];
-        let mut out = Vec::new();
-        for (slot, stage) in stages {
-            let values = self.lost.get(&slot, 0).map_err(ProbeError::map("LOST"))?;
-            let now: u64 = values.iter().sum();
-            let last = &mut self.last_lost[slot as usize];
-            if now > *last {
-                out.push((stage, now - *last));
-                *last = now;
-            }
-        }
-        Ok(out)
+        let now = self.read_lost()?;
+        let last = std::mem::replace(&mut self.last_lost, now);
+        let more =
+            |(slot, stage): (u32, LostStage)| (stage, now[slot as usize].saturating_sub(last[slot as usize]));
+        Ok(stages.into_iter().map(more).filter(|(_, count)| *count > 0).collect())
     }
 }
 
@@ -149,21 +270,11 @@ fn inputs(
     inputs
 }
 
-fn add(a: &Counters, b: &Counters) -> Counters {
-    combine(a, b, u64::wrapping_add)
-}
-
-fn subtract(a: &Counters, b: &Counters) -> Counters {
-    combine(a, b, u64::wrapping_sub)
-}
-
-fn combine(a: &Counters, b: &Counters, f: fn(u64, u64) -> u64) -> Counters {
-    Counters {
-        syn: f(a.syn, b.syn),
-        syn_retransmits: f(a.syn_retransmits, b.syn_retransmits),
-        rst: std::array::from_fn(|s| std::array::from_fn(|p| f(a.rst[s][p], b.rst[s][p]))),
-        outcomes: std::array::from_fn(|o| f(a.outcomes[o], b.outcomes[o])),
-    }
+/// Returns what identifies the maps: the kernel's number of one of them, which it gives once until the machine restarts.
+fn identity(active: &Map) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id = if let Map::Array(data) = active { data.info().map_or(0, |info| info.id()) } else { 0 };
+    format!("{} {id}", boot.trim())
 }
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ pub enum ProbeError {
         #[source]
         source: Box<aya::maps::MapError>,
     },
+    /// Nothing can be pinned.
+    #[error("nothing can be pinned in {}: {source}", dir.display())]
+    Pins {
+        /// The directory of the setting.
+        dir: std::path::PathBuf,
+        /// The error.
+        #[source]
+        source: std::io::Error,
+    },
     /// A system call failed.
     #[error("{what}: {source}")]
     System {

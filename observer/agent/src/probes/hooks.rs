@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::input::Input;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::probes::journal::JournalSettings;
 
 use crate::probes::hidden::OwnPods;
 
@@ -13,6 +17,27 @@ pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
 
 /// Records a blind spot, see [`Hooks::blind`].
 pub type Blind = Arc<dyn Fn(BlindReason, &str, Option<Unseen>) + Send + Sync>;
+
+/// What was read from the maps at once. It goes to the engine by a queue of its own, so that the engine knows how much of the
+/// journal it has handled.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// What the engine has to handle.
+    pub inputs: Vec<Input>,
+    /// The newest entry of the journal that is part of it, and of what came before.
+    pub seq: u64,
+}
+
+/// How counts get from the maps to the engine, and from one agent to the next.
+#[derive(Debug)]
+pub struct HandOver {
+    /// Takes what is read from the maps.
+    pub counted: mpsc::Sender<Counted>,
+    /// The journal of what was read from the maps, where agents go on from each other's state.
+    pub journal: Option<JournalSettings>,
+    /// Cancelled when the cluster is known: what was counted before this agent started gets its names.
+    pub cluster_known: CancellationToken,
+}
 
 /// Holds the callbacks. Each is called from one task at a time.
 pub struct Hooks {
@@ -34,4 +59,6 @@ pub struct Hooks {
     pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     /// Called with what is known of a network namespace (`other`, `unknown`) and the number of new drops in such ones.
     pub unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    /// Takes the counts.
+    pub hand_over: HandOver,
 }

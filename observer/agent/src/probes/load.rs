@@ -14,28 +14,13 @@ use crate::probes::claims::Claims;
 use crate::probes::classifier::{self, Classifier};
 use crate::probes::error::ProbeError;
 use crate::probes::flows::Flows;
+use crate::probes::pins::{PINNED, Pins};
 use crate::probes::reasons::Reasons;
 use crate::probes::ring::RingReader;
+use crate::probes::settings::Settings;
 use crate::probes::{drops, kernel_log, maps, namespaces, reset_reasons};
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
-
-/// Sizes and switches that users may set.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Pairs the kernel can count between two drains.
-    pub pair_entries: u32,
-    /// Size of the event ring in bytes: a power of two of pages.
-    pub ring_bytes: u32,
-    /// Level of the programs' own log: 0 is off, 5 is trace.
-    pub log_level: u8,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { pair_entries: 16_384, ring_bytes: 2 << 20, log_level: 0 }
-    }
-}
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flow-observer-probes"));
 
 /// A loaded object. Dropping it takes every program out of the kernel.
 pub struct Loaded {
@@ -49,6 +34,8 @@ pub struct Loaded {
     pub(super) accept_queues: Option<bool>,
     /// The kernel's types, or the reason why they are not known.
     pub(super) types: Result<Arc<KernelTypes>, String>,
+    /// Where maps and attachments outlast the agent.
+    pub(super) pins: Option<Arc<Pins>>,
 }
 
 /// Loads the object and has the classifiers verified. They must load; the drop probe is optional.
@@ -59,11 +46,12 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     let types = types.map(Arc::new);
     let reasons = types.as_ref().map_or_else(|_| Reasons::default(), |types| Reasons::new(Arc::clone(types)));
     let namespaces = types.as_ref().map_err(String::clone).and_then(|types| namespaces::layout(types));
-    let verified = |listeners| {
+    let verified = |listeners, pins: Option<&Pins>| {
         let known = (types.as_deref().ok(), namespaces.clone().unwrap_or_default(), listeners);
-        classifiers(object(settings, known, &reasons)?)
+        classifiers(object(settings, known, &reasons, pins)?)
     };
-    let (mut ebpf, accept_queues) = with_listeners(&types, verified)?;
+    let ((mut ebpf, accept_queues), pins) =
+        pinned(settings, |pins| with_listeners(&types, |listeners| verified(listeners, pins)))?;
     // Without the layout it could not tell this node's drops from those of others on the same kernel.
     let drops = namespaces.and_then(|_| drops::load(&mut ebpf).map_err(|error| error.to_string()));
     // The ring is opened before anything is attached, so that the first events have a reader.
@@ -73,7 +61,7 @@ pub fn load(settings: &Settings, types: Result<KernelTypes, String>) -> Result<L
     if settings.log_level > 0 {
         kernel_log::forward(&mut ebpf);
     }
-    Ok(Loaded { ebpf, reader, reasons, flows, drops, accept_queues, types })
+    Ok(Loaded { ebpf, reader, reasons, flows, drops, accept_queues, types, pins })
 }
 
 impl Loaded {
@@ -95,6 +83,22 @@ impl Loaded {
     pub fn reader(&mut self) -> &mut RingReader {
         &mut self.reader
     }
+}
+
+/// Loads with pinned maps where the settings say so. If that is not possible, the agent works without: it begins at zero, and
+/// nothing is counted after its end.
+fn pinned<T>(
+    settings: &Settings,
+    load: impl Fn(Option<&Pins>) -> Result<T, ProbeError>,
+) -> Result<(T, Option<Arc<Pins>>), ProbeError> {
+    let Some(dir) = &settings.pin_dir else { return Ok((load(None)?, None)) };
+    let loaded =
+        Pins::open(dir, OBJECT, settings).and_then(|pins| Ok((load(Some(&pins))?, Some(Arc::new(pins)))));
+    loaded.or_else(|error| {
+        let loaded = load(None)?;
+        warn!(%error, "nothing outlasts this agent: it begins at zero, and nothing is counted after its end");
+        Ok((loaded, None))
+    })
 }
 
 /// Has the classifiers verified, with the look at listening sockets where the kernel's types are known. A kernel that refuses
@@ -127,6 +131,7 @@ fn object(
     settings: &Settings,
     (types, namespaces, listeners): (Option<&KernelTypes>, NamespaceLayout, ListenerLayout),
     reasons: &Reasons,
+    pins: Option<&Pins>,
 ) -> Result<Ebpf, ProbeError> {
     let (head, network, protocol) =
         types.map_or((0, 0, 0), |t| (t.sk_buff.head, t.sk_buff.network_header, t.sk_buff.protocol));
@@ -155,6 +160,9 @@ fn object(
         .map_max_entries("PAIRS_1", settings.pair_entries)
         .map_max_entries("RESET_REASONS", reset_reasons::map_entries(cpus))
         .map_max_entries("EVENTS", settings.ring_bytes);
+    for (pins, name) in pins.into_iter().flat_map(|pins| PINNED.map(|name| (pins, name))) {
+        loader.map_pin_path(name, pins.map(name));
+    }
     Ok(loader.load(OBJECT)?)
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_model::blind_spot::{BlindReason, Unseen};
 use flow_model::input::Input;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -16,18 +15,18 @@ use tracing::{error, info, warn};
 use crate::netlink::links::LinkEvent;
 use crate::probes::attach::{AttachMode, Attacher};
 use crate::probes::bypass::Bypasses;
+use crate::probes::collecting::{Before, Reports, collect};
 use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
 use crate::probes::following::Following;
 use crate::probes::held_resets::HeldResets;
 use crate::probes::hidden::Hidden;
-use crate::probes::hooks::{Blind, Complete, Hooks};
+use crate::probes::hooks::Hooks;
 use crate::probes::load::Loaded;
 use crate::probes::owners::{self, HeldOwners, Owners};
 use crate::probes::reset_reasons::{self, ResetReasons};
 use crate::probes::ring;
 
-const COLLECT_EVERY: Duration = Duration::from_millis(500);
 /// Time between two tries to attach where it failed, and two looks at who else is attached.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
@@ -58,9 +57,15 @@ pub fn spawn(
         collector.name_owners(Arc::clone(&owners));
         loaded.reader.hold_owners(HeldOwners::new(owners));
     }
-    let Loaded { ebpf, reader, drops, .. } = loaded;
-    let attacher = Attacher::new(ebpf, mode)?;
-    let Hooks { synced, attached, blind, followed, complete, entries, unattributed, .. } = hooks;
+    let Loaded { ebpf, reader, drops, pins, .. } = loaded;
+    let attacher = Attacher::new(ebpf, mode, pins.clone())?;
+    let Hooks { synced, attached, blind, followed, complete, entries, unattributed, hand_over, .. } = hooks;
+    let all_attached = CancellationToken::new();
+    let taken_over = all_attached.clone();
+    let synced = Box::new(move |links| {
+        taken_over.cancel();
+        synced(links);
+    });
     let first = First { drops, synced };
     let following = Following::new(attacher, bypasses, hidden, attached, Arc::clone(&blind));
     tasks.spawn(follow(following, links, first, followed, cancel.clone()));
@@ -72,7 +77,9 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    tasks.spawn(collect(collector, complete, engine.clone(), entries, unattributed, blind, cancel.clone()));
+    let reports = Reports { complete, entries, unattributed, blind, warned: false };
+    let before = Before { pins, all_attached };
+    tasks.spawn(collect(collector, reports, before, hand_over, cancel.clone()));
     Ok(())
 }
 
@@ -158,6 +165,7 @@ async fn follow(
                     if let Some(first) = first.take() {
                         let drops = first.attach_drops(&mut following.attacher);
                         following.drops(&drops);
+                        following.attacher.forget_others();
                         following.check().await;
                         (first.synced)(following.attacher.pod_links());
                     }
@@ -171,55 +179,6 @@ async fn follow(
         followed("uplink", uplinks);
         if first.is_none() {
             following.uplinks(uplinks);
-        }
-    }
-}
-
-/// Sends what the maps hold, at intervals.
-async fn collect(
-    mut collector: Collector,
-    complete: Complete,
-    engine: mpsc::Sender<Input>,
-    entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
-    unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
-    blind: Blind,
-    cancel: CancellationToken,
-) {
-    let mut tick = tokio::time::interval(COLLECT_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut warned = false;
-    loop {
-        // One last time after the cancellation, so that a stop loses nothing that was counted.
-        let last = tokio::select! {
-            _ = tick.tick() => false,
-            () = cancel.cancelled() => true,
-        };
-        let collecting =
-            tokio::task::spawn_blocking(move || (collector.all(last), collector.unattributed(), collector));
-        let Ok((results, drops, back)) = collecting.await else { return };
-        collector = back;
-        collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
-        drops.into_iter().for_each(|(namespace, count)| unattributed(namespace, count));
-        let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
-        let late =
-            |error| format!("counts are late or incomplete: {error}; if it stays so, restart the agent");
-        blind(BlindReason::Counters, "maps", failed.map(late).map(Unseen::elsewhere));
-        let mut or_warn = |result: Result<Vec<Input>, ProbeError>| {
-            result.unwrap_or_else(|error| {
-                if !std::mem::replace(&mut warned, true) {
-                    warn!(%error, "counters could not be read; this is logged once");
-                }
-                Vec::new()
-            })
-        };
-        for mut input in results.into_iter().flat_map(&mut or_warn) {
-            complete(&mut input);
-            if engine.send(input).await.is_err() {
-                return;
-            }
-        }
-        if last {
-            return;
         }
     }
 }

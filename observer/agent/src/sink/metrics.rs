@@ -12,6 +12,7 @@ mod config;
 mod enforcement;
 mod handshakes;
 mod http;
+mod kept;
 mod labels;
 mod latent;
 mod outcomes;
@@ -42,6 +43,7 @@ use flow_model::record::{Endpoint, Event, LagSince};
 use flow_model::vip::{ClaimSource, Vip};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 
 use self::agent::AgentSeries;
@@ -49,6 +51,7 @@ use self::bursts::BurstSeries;
 use self::checks::CheckSeries;
 use self::enforcement::EnforcementSeries;
 use self::handshakes::Handshakes;
+use self::kept::Samples;
 use self::labels::PairKey;
 use self::latent::LatentSeries;
 use self::resets::Reason;
@@ -60,6 +63,7 @@ use crate::sink::tail::TailCounters;
 pub use catalogue::document;
 pub use config::MetricsConfig;
 pub use http::{HttpCounters, Refused};
+pub use kept::KeptMetrics;
 pub use text::Format;
 
 /// The probe by which the reasons of resets are known.
@@ -69,6 +73,9 @@ const RESET_REASONS: &str = "reset_reasons";
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Families whose samples the next agent goes on from.
+    kept_registry: Registry,
+    kept: Mutex<Samples>,
     series: Arc<Mutex<SeriesStore>>,
     latent: LatentSeries,
     bursts: BurstSeries,
@@ -85,6 +92,8 @@ impl Metrics {
     pub(super) fn new(config: &MetricsConfig) -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
+            kept_registry: Registry::default(),
+            kept: Mutex::default(),
             series: Arc::new(Mutex::new(SeriesStore::new(config))),
             latent: LatentSeries::default(),
             bursts: BurstSeries::new(config),
@@ -106,6 +115,7 @@ impl Metrics {
         registry.register_collector(Box::new(pairs::PairCollector(Arc::clone(&self.series))));
         registry.register_collector(Box::new(self.latent.clone()));
         registry.register_collector(Box::new(self.bursts.clone()));
+        let registry = self.kept_registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(self.vips.clone()));
         self.handshakes.register(registry);
         self.agent.register(registry);
@@ -116,7 +126,7 @@ impl Metrics {
 
     /// Publishes the active findings of this store.
     pub(super) fn show_findings(&mut self, findings: FindingStore) {
-        let registry = self.registry.sub_registry_with_prefix("flow_observer");
+        let registry = self.kept_registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(active::ActiveFindings(findings)));
     }
 
@@ -126,11 +136,39 @@ impl Metrics {
     /// Fails when the encoder fails, which it does not on a `String`.
     pub fn encode(&self, format: Format) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
-        prometheus_client::encoding::text::encode(&mut out, &self.registry)?;
+        encode_registry(&mut out, &self.registry)?;
+        out.push_str(&self.kept.lock().add_to(&self.others()?));
+        encode_eof(&mut out)?;
         Ok(match format {
             Format::OpenMetrics => out,
             Format::Text => text::from_openmetrics(&out),
         })
+    }
+
+    /// Returns the counters for the next agent.
+    pub(super) fn keep(&self) -> KeptMetrics {
+        let kept = self.kept.lock();
+        let others = self.others().unwrap_or_default();
+        let samples = kept.after(&kept.add_to(&others));
+        KeptMetrics { series: self.series.lock().keep(), bursts: self.bursts.keep(), samples }
+    }
+
+    /// Says whether counts of the agent before are still missing in the series of pairs.
+    pub(super) fn set_incomplete(&self, incomplete: bool) {
+        self.series.lock().set_incomplete(incomplete);
+    }
+
+    /// Goes on with the counters of the agent before.
+    pub(super) fn restore(&self, kept: KeptMetrics) {
+        self.series.lock().restore(kept.series);
+        self.bursts.restore(kept.bursts);
+        *self.kept.lock() = kept.samples;
+    }
+
+    fn others(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        encode_registry(&mut out, &self.kept_registry)?;
+        Ok(out)
     }
 
     /// Publishes whether a probe is attached.

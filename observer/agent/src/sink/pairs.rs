@@ -8,6 +8,7 @@ use flow_model::object_ref::ObjectRef;
 use flow_model::output::PairUpdate;
 use flow_model::record::Endpoint;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 /// Holds the rows, bounded: a new row replaces the least recently updated one, whose counts go to [`PairRows::other`],
 /// so that sums stay exact.
@@ -17,7 +18,7 @@ pub struct PairTable {
 }
 
 /// A copy of the table.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PairRows {
     /// The rows, most recently updated first.
     pub rows: Vec<PairRow>,
@@ -26,7 +27,7 @@ pub struct PairRows {
 }
 
 /// A pair of pods (or Service, or address).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairRow {
     pub pair: Pair,
     pub src: Endpoint,
@@ -67,6 +68,17 @@ impl PairTable {
 
     pub(super) fn update(&self, update: PairUpdate) {
         self.inner.lock().update(update);
+    }
+
+    /// Goes on with the rows of the agent before.
+    pub(super) fn restore(&self, kept: PairRows) {
+        let mut inner = self.inner.lock();
+        inner.other = kept.other;
+        // The most recently updated one comes first.
+        for row in kept.rows.into_iter().rev() {
+            let key = (row.pair, name(&row.src), name(&row.dst));
+            inner.put(key, row);
+        }
     }
 
     /// Returns all rows and the remainder.

@@ -35,7 +35,8 @@ impl Engine {
         self.identity.apply(Arc::clone(&inventory), now);
         self.judge.apply(&inventory);
         self.flips.clear();
-        for change in self.history.apply(&before, &inventory, now) {
+        let known = !self.awaits_cluster(&inventory);
+        for change in self.remember_changes(&before, &inventory, now) {
             self.record(now, Event::PolicyChange(change));
         }
         self.endpoints.apply(&before, &inventory, now);
@@ -43,10 +44,12 @@ impl Engine {
         self.connections.changed();
         self.outputs.extend(self.unfollowed.inventory(&inventory).into_iter().map(Output::Sight));
         self.report_named();
-        let (identity, judge) = (&self.identity, &mut self.judge);
-        let mut rejudge =
-            |src: &Endpoint, dst: &Endpoint| judge.verdict(&identity.resolve(&between(src, dst), now));
-        self.findings.policies_changed(&mut rejudge, now);
+        if known {
+            let (identity, judge) = (&self.identity, &mut self.judge);
+            let mut rejudge =
+                |src: &Endpoint, dst: &Endpoint| judge.verdict(&identity.resolve(&between(src, dst), now));
+            self.findings.policies_changed(&mut rejudge, now);
+        }
         self.outputs.push_back(Output::ClusterObjects(objects));
         self.outputs.push_back(Output::Cluster(inventory));
     }

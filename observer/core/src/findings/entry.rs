@@ -25,6 +25,7 @@ use flow_model::finding::{
 };
 use flow_model::record::Attempt;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use self::reported::LastReported;
 use crate::detected::Raised;
@@ -38,8 +39,12 @@ use crate::subject::FindingKey;
 /// difference shows that the clock was set back.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
 
+/// Time in which an agent's detectors find again what still lasts: the connection table has been read, and announcers have
+/// announced.
+const TAKE_OVER: SignedDuration = SignedDuration::from_secs(60);
+
 /// A subject and its newest episode.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     node: ArcStr,
     episode: Episode,
@@ -50,10 +55,13 @@ pub(super) struct Entry {
     last: Option<LastReported>,
     /// Something may differ from what was emitted last.
     changed: bool,
+    /// The agent before reported it, and the detectors of this one have until then to find it again.
+    #[serde(default)]
+    kept_until: Option<Timestamp>,
 }
 
 /// The states of an episode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     Active,
     /// It works since that time, and is over if that lasts.
@@ -65,7 +73,15 @@ impl Entry {
     /// Begins the first episode of a subject. Its number is at least `floor`.
     pub(super) fn new(key: &FindingKey, node: &ArcStr, floor: Number, start: Timestamp) -> Self {
         let episode = Episode::first(key, node, floor, start);
-        Self { node: node.clone(), episode, stage: Stage::Active, past: None, last: None, changed: true }
+        Self {
+            node: node.clone(),
+            episode,
+            stage: Stage::Active,
+            past: None,
+            last: None,
+            changed: true,
+            kept_until: None,
+        }
     }
 
     pub(super) fn finding(&self) -> &Finding {
@@ -111,8 +127,25 @@ impl Entry {
 
     /// Takes what a detector finds now. Returns the change if it must be emitted at once.
     pub(super) fn raised(&mut self, now: Timestamp, raised: Raised) -> Option<FindingChange> {
+        self.kept_until = None;
         self.continue_or_begin(now);
         self.change(|episode| episode.raised(raised))
+    }
+
+    /// Takes over what the agent before knew. Its detectors had seen what those of this agent can't have seen yet.
+    pub(super) fn take_over(&mut self, now: Timestamp) {
+        self.kept_until = Some(now + TAKE_OVER);
+        if !self.changed
+            && let Some(last) = &mut self.last
+        {
+            // Another build may have other fingerprints.
+            *last = LastReported::new(&self.episode.to_finding(), now);
+        }
+    }
+
+    /// Is true while the detectors of this agent may not have found again what that before reported.
+    pub(super) fn is_kept(&self, now: Timestamp) -> bool {
+        self.kept_until.is_some_and(|until| now < until)
     }
 
     /// Is true for an attempt that was made before an episode ended, and became known after.

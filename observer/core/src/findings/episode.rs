@@ -11,6 +11,7 @@ use arcstr::ArcStr;
 use flow_model::finding::{Cause, Evidence, Finding, FindingKind, Severity, State};
 use flow_model::record::Attempt;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use self::shares::Shares;
 use self::trail::Trail;
@@ -24,7 +25,7 @@ pub(super) use self::ending::Ending;
 pub(super) use self::number::Number;
 
 /// An episode. Its id, its start and a known cause never change, and nothing changes after its end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Episode {
     /// The finding without its evidence, which is kept apart.
     finding: Finding,

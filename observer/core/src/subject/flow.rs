@@ -6,12 +6,13 @@ use arcstr::ArcStr;
 use flow_model::finding::FindingKind;
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
+use serde::{Deserialize, Serialize};
 
 use crate::subject::{FindingKey, Subject};
 
 /// A client, a server, and the server's own port. Only the client's node sees the port of a Service, so that port would
 /// make two subjects of one flow.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FlowSubject {
     src: Side,
     dst: Side,
@@ -19,7 +20,7 @@ pub struct FlowSubject {
 }
 
 /// A side of a flow. It is a workload rather than a pod, so that a restart continues the same finding.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Side {
     /// A workload, or a Service where no workload is known.
     Named(ObjectRef),

@@ -7,6 +7,7 @@ use flow_model::connection::{Connection, Who};
 use flow_model::inventory::{Labels, Namespace, Pod};
 use flow_model::policies::{NetworkPolicy, TierPolicy};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::history::policy::Key;
 use crate::history::versions::{Identity, Versions};
@@ -20,7 +21,7 @@ const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 const WRITTEN_WITHIN: SignedDuration = SignedDuration::from_secs(3);
 
 /// Holds what changed, and when this agent saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Change {
     pub(super) seen: Timestamp,
     pub(super) what: ObjectChange,
@@ -29,7 +30,7 @@ pub(super) struct Change {
 }
 
 /// Holds what changed: a policy, or the labels of a namespace or of a pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum ObjectChange {
     Policy(Versions<NetworkPolicy>),
     Tiered(Versions<TierPolicy>),

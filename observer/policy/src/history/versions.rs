@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::history::policy::{Key, Policy};
 
 /// Holds an object before and after a change. It was created where `before` is missing, and deleted where `after` is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Versions<T> {
     pub(super) before: Option<Arc<T>>,
     pub(super) after: Option<Arc<T>>,

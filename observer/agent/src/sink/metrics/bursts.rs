@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use serde::{Deserialize, Serialize};
 
 use crate::sink::metrics::config::MetricsConfig;
 use crate::sink::metrics::labels::{WorkloadName, workload};
@@ -32,7 +33,8 @@ const BURSTS: Spec = Spec {
 
 pub(super) const FAMILIES: [Spec; 1] = [BURSTS];
 
-type Key = (WorkloadName, ArcStr);
+/// A server and a cause.
+pub(super) type Key = (WorkloadName, ArcStr);
 
 /// Holds the bursts counted so far.
 #[derive(Clone, Debug)]
@@ -43,8 +45,8 @@ pub(super) struct BurstSeries {
     idle: SignedDuration,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Slot {
     count: u64,
     /// A scrape has shown zero. Prometheus sees an increase only of a series that it knew before.
     begun: bool,
@@ -80,6 +82,16 @@ impl BurstSeries {
             let over = |since: Timestamp, after| now.duration_since(since) > after;
             !over(slot.updated, self.idle) && !slot.departed.is_some_and(|at| over(at, self.grace))
         });
+    }
+
+    /// Returns the counts for the next agent.
+    pub(super) fn keep(&self) -> Vec<(Key, Slot)> {
+        self.slots.lock().iter().map(|(key, slot)| (key.clone(), *slot)).collect()
+    }
+
+    /// Goes on with the counts of the agent before.
+    pub(super) fn restore(&self, kept: Vec<(Key, Slot)>) {
+        *self.slots.lock() = kept.into_iter().take(self.max).collect();
     }
 
     /// Returns the rows of a scrape, in the order of the labels. A series begins with zero.

@@ -7,6 +7,7 @@ use flow_model::flow::Vantage;
 use flow_model::object_ref::ObjectRef;
 use flow_model::record::Endpoint;
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::sink::metrics::spec::{Label, Values};
@@ -28,7 +29,7 @@ pub(super) const PAIR: [Label; 6] = [
 ];
 
 /// The values of the labels in [`PAIR`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct PairKey {
     pub(super) src: WorkloadName,
     pub(super) dst: WorkloadName,

@@ -2,12 +2,13 @@
 
 use flow_model::decision::Decision;
 use flow_model::flow::Outcome;
+use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use crate::sink::metrics::series::Monotone;
 
 /// The counters of one pair: `[Outcome][Decision]`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Outcomes([[Monotone; 3]; 4]);
 
 impl Outcomes {

@@ -11,6 +11,7 @@ use flow_model::flow::{Outcome, Phase, Side};
 use flow_model::record::Event;
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
+use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use crate::sink::metrics::labels::PairKey;
@@ -29,11 +30,11 @@ type Reasons = BTreeMap<ArcStr, u64>;
 type ByPhase = [[Reasons; 3]; 2];
 
 /// The counters of one pair: `[Side][Phase]`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Resets([[Counter; 3]; 2]);
 
 /// The resets of one side in one phase.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Counter {
     /// All, also those that wait.
     total: Monotone,

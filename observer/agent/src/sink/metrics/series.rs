@@ -6,6 +6,7 @@ use arcstr::ArcStr;
 use flow_model::decision::Decision;
 use flow_model::flow::Counts;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::sink::metrics::config::MetricsConfig;
 use crate::sink::metrics::labels::{PairKey, WorkloadName};
@@ -16,7 +17,7 @@ use crate::sink::metrics::resets::{Reason, Resets, Told};
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
 
 /// A counter that never decreases. Negative increments of the kernel are subtracted from later increments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Monotone {
     published: u64,
     debt: u64,
@@ -57,7 +58,7 @@ impl Monotone {
 }
 
 /// The counters of one pair.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Series {
     pub(super) syn: Monotone,
     pub(super) syn_retransmits: Monotone,
@@ -76,12 +77,19 @@ impl Series {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Slot {
     series: Series,
     updated: Timestamp,
     /// The time at which one of its workloads disappeared.
     departed: Option<Timestamp>,
+}
+
+/// The series as the next agent takes them over.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct KeptSeries {
+    pairs: Vec<(PairKey, Slot)>,
+    other: Option<Series>,
 }
 
 /// Holds the series of this node.
@@ -96,6 +104,8 @@ pub(super) struct SeriesStore {
     told: Told,
     /// The kernel gives reasons, so that resets wait for theirs.
     has_reasons: bool,
+    /// Counts of the agent before are still missing: a series that is published now would fall behind its last value.
+    incomplete: bool,
     max_series: usize,
     departed_grace: SignedDuration,
     idle: SignedDuration,
@@ -110,6 +120,7 @@ impl SeriesStore {
             swept: Timestamp::MIN,
             told: Told::new(),
             has_reasons: false,
+            incomplete: false,
             max_series: config.max_series,
             departed_grace: config.departed_grace,
             idle: config.idle,
@@ -140,6 +151,11 @@ impl SeriesStore {
         self.has_reasons = has_reasons;
     }
 
+    /// Says whether counts of the agent before are still missing. Nothing is published meanwhile.
+    pub(super) fn set_incomplete(&mut self, incomplete: bool) {
+        self.incomplete = incomplete;
+    }
+
     pub(super) fn add_drops(&mut self, key: Option<PairKey>, reason: ArcStr, count: u64, now: Timestamp) {
         let sum = self.at(key, true, now).drops.entry(reason).or_default();
         *sum = sum.saturating_add(count);
@@ -158,6 +174,9 @@ impl SeriesStore {
     /// Returns a copy of the series to publish at this time, in any order.
     pub(super) fn snapshot(&mut self, now: Timestamp) -> Vec<(PairKey, Series)> {
         self.sweep(now);
+        if self.incomplete {
+            return Vec::new();
+        }
         for slot in self.slots.values_mut() {
             slot.series.resets.settle(now, !self.has_reasons);
         }
@@ -169,6 +188,20 @@ impl SeriesStore {
     /// Returns the number of pairs, without `_other`.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Returns the series for the next agent.
+    pub(super) fn keep(&self) -> KeptSeries {
+        let pairs = self.slots.iter().map(|(key, slot)| (key.clone(), slot.clone())).collect();
+        KeptSeries { pairs, other: self.other_used.then(|| self.other.clone()) }
+    }
+
+    /// Goes on with the series of the agent before.
+    pub(super) fn restore(&mut self, kept: KeptSeries) {
+        self.slots = kept.pairs.into_iter().take(self.max_series).collect();
+        if let Some(other) = kept.other {
+            (self.other, self.other_used) = (other, true);
+        }
     }
 
     fn at(&mut self, key: Option<PairKey>, may_open: bool, now: Timestamp) -> &mut Series {

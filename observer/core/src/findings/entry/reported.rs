@@ -4,12 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use flow_model::finding::{Finding, FindingChange};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// An update of an active finding is emitted this often at most, unless its state or severity changes.
 const UPDATE_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Remembers what a finding was when it was emitted last.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LastReported {
     /// The time at which it was emitted, or compared with what was emitted.
     at: Timestamp,

@@ -2,6 +2,7 @@
 
 use arcstr::ArcStr;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::subject::id_of;
 
@@ -10,7 +11,7 @@ use crate::subject::id_of;
 /// A minute is long enough for nearly all nodes that see the same episode to give it the same number, although each learns
 /// of it at a moment of its own. Where one sees it begin just after the minute, the ids differ, and whoever joins the
 /// answers of several nodes has to look at the times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::findings) struct Number {
     minute: i64,
     nth: u32,

@@ -6,12 +6,13 @@ use arcstr::ArcStr;
 use flow_model::finding::Share;
 use flow_model::record::Endpoint;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// At most this many pods are kept; the one that failed longest ago gives way, and starts anew when it comes back.
 const MAX: usize = 64;
 
 /// Counts the failures of each client pod. The newest is the last.
-#[derive(Debug, Default)]
+#[derive(Debug, Serialize, Deserialize, Default)]
 pub(super) struct Shares(VecDeque<(PodName, Share)>);
 
 type PodName = (ArcStr, ArcStr);

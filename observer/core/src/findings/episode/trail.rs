@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use flow_model::finding::Evidence;
+use serde::{Deserialize, Serialize};
 
 /// Holds how a finding began and how it goes on. The count covers what happened between.
-#[derive(Debug, Default)]
+#[derive(Debug, Serialize, Deserialize, Default)]
 pub(super) struct Trail {
     first: Vec<Evidence>,
     last: VecDeque<Evidence>,
