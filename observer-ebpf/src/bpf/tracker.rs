@@ -3,6 +3,7 @@
 use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Vantage, hook};
 
 use super::emit::{self, now};
+use super::established;
 use super::segment::{Segment, Sighting};
 use super::tables::{self, ANY, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
 
@@ -232,7 +233,10 @@ pub(super) fn syn_ack(seen: &Segment<'_>) -> Answered {
     open(&key, &ended);
     if tables::end(&key) {
         count_outcome(&pair(&key, &ended), Outcome::Established);
-        emit::attempt(&key, &ended, Outcome::Established, 0, 0);
+        established::observe(&ended);
+        if !established::merge(&key, &ended) {
+            emit::attempt(&key, &ended, Outcome::Established, 0, 0);
+        }
     }
     answered
 }

@@ -110,8 +110,13 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
 
     let (engine_tx, engine_rx) = mpsc::channel(ENGINE_QUEUE);
     let (engine, look) = (Engine::configured(node.clone(), engine_config(&options)), Arc::new(Notify::new()));
-    let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look))
-        .enforced_by(options.enforcer);
+    let recorder = recorder(&options, &node)?;
+    if recorder.is_some() {
+        // A recording is read like the tail, but later.
+        shared.tail.add_reader();
+    }
+    let stage =
+        engine_task::Stage::new(engine, sinks, recorder, Arc::clone(&look)).enforced_by(options.enforcer);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
     tasks.spawn(engine_task::run(stage, engine_rx, inventories.clone()));
     follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
@@ -201,7 +206,8 @@ fn hooks(
     flows: Arc<Mutex<probes::Flows>>,
     inventories: watch::Receiver<Arc<Inventory>>,
 ) -> Hooks {
-    let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
+    let [attached, blind, followed, entries, unattributed, handshakes] =
+        std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
         synced: Box::new(move |pod_links| {
             // In a task of its own, so that a long table does not hold up new interfaces.
@@ -214,8 +220,12 @@ fn hooks(
         blind: Arc::new(move |reason, place, unseen| blind.set_blind(reason, place, unseen)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         complete: translate::completer(inventories),
-        entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
-        unattributed: Arc::new(move |namespace, n| unattributed.metrics.add_unattributed_drops(namespace, n)),
+        publish: probes::Publish {
+            entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
+            unattributed: Arc::new(move |place, n| unattributed.metrics.add_unattributed_drops(place, n)),
+            handshakes: Arc::new(move |vantage, n| handshakes.metrics.add_handshakes(vantage, n)),
+        },
+        readers: shared.tail.readers(),
     }
 }
 

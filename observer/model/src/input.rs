@@ -15,6 +15,7 @@ use crate::inventory::Inventory;
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
+use crate::record::{is_one, one};
 
 as_str!(Announced, CheckStep, LostStage);
 
@@ -85,6 +86,9 @@ pub struct AttemptSeen {
     /// reached the server's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_backlog: Option<u32>,
+    /// The attempts that it stands for: itself, and others of the same pair that were established shortly before it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,

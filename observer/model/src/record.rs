@@ -144,7 +144,12 @@ pub struct Attempt {
     pub origin: RstOrigin,
     pub src: Endpoint,
     pub dst: Endpoint,
-    /// First SYN to answer, in microseconds.
+    /// The attempts that this record stands for, absent for one. While nobody follows the records, a node that has more
+    /// than 1,000 connections a second reports the others by pair, twice a second. The client's port and the time are those
+    /// of the newest.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
+    /// First SYN to answer, in microseconds. Absent for several attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
     /// SYNs repeated before the answer.
@@ -379,6 +384,14 @@ pub struct Memory {
 
 fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+pub(crate) const fn one() -> u64 {
+    1
+}
+
+pub(crate) const fn is_one(n: &u64) -> bool {
+    *n == 1
 }
 
 impl Event {

@@ -7,34 +7,39 @@ use aya::Ebpf;
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use flow_model::flow::Counts;
 use flow_model::input::{DropDelta, Input, LostStage, PairDelta};
-use observer_abi::{Counters, DropKey, PairKey, Vantage, lost};
+use observer_abi::{Counters, DropKey, Merged, MergedKey, PairKey, Vantage, lost};
 
 use crate::probes::batch::Batches;
+use crate::probes::clock::Clock;
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
 use crate::probes::grace::Grace;
 use crate::probes::reasons::Reasons;
 use crate::probes::{convert, maps};
 
-/// Holds one of the two sets of counter maps.
+/// Holds one of the sets of counter maps.
 struct Generation {
     pairs: Batches,
     drops: Batches,
+    merged: Batches,
     // The maps stay open as long as their batches are read; the programs hold them as well.
-    _maps: [Map; 2],
+    _maps: [Map; 3],
 }
 
 impl Generation {
-    fn new(ebpf: &mut Ebpf, pairs: &'static str, drops: &'static str) -> Result<Self, ProbeError> {
-        let maps = [maps::take(ebpf, pairs)?, maps::take(ebpf, drops)?];
+    fn new(ebpf: &mut Ebpf, [pairs, drops, merged]: [&'static str; 3]) -> Result<Self, ProbeError> {
+        let maps = [maps::take(ebpf, pairs)?, maps::take(ebpf, drops)?, maps::take(ebpf, merged)?];
         let batches = |map| Batches::of(map).map_err(ProbeError::system("a counter map's descriptor"));
-        Ok(Self { pairs: batches(&maps[0])?, drops: batches(&maps[1])?, _maps: maps })
+        let [pairs, drops, merged] = [batches(&maps[0])?, batches(&maps[1])?, batches(&maps[2])?];
+        Ok(Self { pairs, drops, merged, _maps: maps })
     }
 }
 
 /// Owns the maps that are drained.
 pub(super) struct Drain {
     generations: [Generation; 2],
+    /// Established attempts that had records of their own, by generation.
+    singles: Array<MapData, u64>,
     active: Array<MapData, u32>,
     grace: Grace,
     current: u32,
@@ -52,9 +57,10 @@ impl Drain {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
         Ok(Self {
             generations: [
-                Generation::new(ebpf, "PAIRS_0", "DROPS_0")?,
-                Generation::new(ebpf, "PAIRS_1", "DROPS_1")?,
+                Generation::new(ebpf, ["PAIRS_0", "DROPS_0", "MERGED_0"])?,
+                Generation::new(ebpf, ["PAIRS_1", "DROPS_1", "MERGED_1"])?,
             ],
+            singles: maps::array(ebpf, "SINGLES")?,
             active: maps::array(ebpf, "ACTIVE")?,
             grace: Grace::new().map_err(ProbeError::system("an array of maps"))?,
             current: 0,
@@ -68,15 +74,18 @@ impl Drain {
     }
 
     /// Takes everything counted since the last call. Blocks for a grace period: some milliseconds.
-    pub(super) fn take(&mut self, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
+    pub(super) fn take(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let old = self.current;
         self.current = 1 - old;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
-        let Generation { pairs, drops, .. } = &self.generations[old as usize];
+        self.singles.set(old, 0, 0).map_err(ProbeError::map("SINGLES"))?;
+        let Generation { pairs, drops, merged, .. } = &self.generations[old as usize];
+        let merged = merged.take().map_err(ProbeError::system("reading the map of established attempts"))?;
         let pairs = pairs.take().map_err(ProbeError::system("reading the pair map"))?;
         let drops = drops.take::<DropKey, u64>().map_err(ProbeError::system("reading the drop map"))?;
         self.pairs = pairs.len();
+        let mut attempts = attempts(&merged, clock, &mut self.faults);
         let mut pairs = pair_deltas(&pairs, &mut self.faults);
         pairs.extend(self.take_remainder()?);
         let lost = self.take_lost()?;
@@ -84,7 +93,8 @@ impl Drain {
         drops.extend(
             lost.iter().filter(|(s, _)| *s == LostStage::Drops).map(|(_, n)| convert::drop_remainder(*n)),
         );
-        Ok(inputs(lost, self.faults.take(), pairs, drops))
+        attempts.extend(inputs(lost, self.faults.take(), pairs, drops));
+        Ok(attempts)
     }
 
     fn take_remainder(&mut self) -> Result<Option<PairDelta>, ProbeError> {
@@ -119,6 +129,14 @@ impl Drain {
         }
         Ok(out)
     }
+}
+
+/// Converts established attempts without records of their own. They come before the counters of their pairs, as those with
+/// records do.
+fn attempts(merged: &[(MergedKey, Merged)], clock: Clock, faults: &mut Faults) -> Vec<Input> {
+    // The program that makes an entry counts in it right after that.
+    let counted = merged.iter().filter(|(_, merged)| merged.count > 0);
+    counted.filter_map(|(key, merged)| faults.check(convert::merged(key, merged, clock))).collect()
 }
 
 /// Converts drained pairs. The increments of those with an unknown vantage go to the remainder, so that totals stay

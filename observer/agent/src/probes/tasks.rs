@@ -18,9 +18,10 @@ use crate::probes::attach::{AttachMode, Attacher};
 use crate::probes::bypass::Bypasses;
 use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
+use crate::probes::established::Followed;
 use crate::probes::following::Following;
 use crate::probes::held_resets::HeldResets;
-use crate::probes::hooks::{Blind, Complete, Hooks};
+use crate::probes::hooks::{Blind, Complete, Hooks, Publish};
 use crate::probes::load::Loaded;
 use crate::probes::reset_reasons::{self, ResetReasons};
 use crate::probes::ring;
@@ -51,9 +52,13 @@ pub fn spawn(
         collector.explain_resets(Arc::clone(&reasons));
         loaded.reader.hold_resets(HeldResets::new(reasons));
     }
+    let mut each = Followed::new(&mut loaded)?;
+    // Before anything is attached: a recording has everything from the start on.
+    each.set(*hooks.readers.borrow() > 0)?;
+    tasks.spawn(each.follow(hooks.readers.clone(), cancel.clone()));
     let Loaded { ebpf, reader, drops, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode)?;
-    let Hooks { synced, attached, blind, followed, complete, entries, unattributed } = hooks;
+    let Hooks { synced, attached, blind, followed, complete, publish, .. } = hooks;
     let first = First { drops, synced };
     let following = Following::new(attacher, bypasses, attached, Arc::clone(&blind));
     tasks.spawn(follow(following, links, first, followed, cancel.clone()));
@@ -65,7 +70,7 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    tasks.spawn(collect(collector, complete, engine.clone(), entries, unattributed, blind, cancel.clone()));
+    tasks.spawn(collect(collector, complete, engine.clone(), publish, blind, cancel.clone()));
     Ok(())
 }
 
@@ -152,8 +157,7 @@ async fn collect(
     mut collector: Collector,
     complete: Complete,
     engine: mpsc::Sender<Input>,
-    entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
-    unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    publish: Publish,
     blind: Blind,
     cancel: CancellationToken,
 ) {
@@ -166,12 +170,14 @@ async fn collect(
             _ = tick.tick() => false,
             () = cancel.cancelled() => true,
         };
-        let collecting =
-            tokio::task::spawn_blocking(move || (collector.all(last), collector.unattributed(), collector));
-        let Ok((results, drops, back)) = collecting.await else { return };
+        let publish = publish.clone();
+        let collecting = tokio::task::spawn_blocking(move || {
+            let results = collector.all(last);
+            collector.publish(&publish);
+            (results, collector)
+        });
+        let Ok((results, back)) = collecting.await else { return };
         collector = back;
-        collector.entries().into_iter().for_each(|(map, count)| entries(map, count));
-        drops.into_iter().for_each(|(namespace, count)| unattributed(namespace, count));
         let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
         let late =
             |error| format!("counts are late or incomplete: {error}; if it stays so, restart the agent");
