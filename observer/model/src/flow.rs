@@ -167,3 +167,12 @@ pub enum SentBy {
     KernelTcp,
     NotKernelTcp,
 }
+
+/// The number of attempts that an attempt stands for where nothing is said.
+pub(crate) const fn one() -> u64 {
+    1
+}
+
+pub(crate) const fn is_one(n: &u64) -> bool {
+    *n == 1
+}

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::blind_spot::BlindSpot;
-use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, ResetCause, RstOrigin, Side, Vantage};
+use crate::flow::{
+    Counts, FlowTuple, Outcome, Pair, Phase, ResetCause, RstOrigin, Side, Vantage, is_one, one,
+};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
 use crate::object_ref::ObjectRef;
-use crate::record::{is_one, one};
 
 as_str!(Announced, CheckStep, LostStage);
 

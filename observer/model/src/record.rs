@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::decision::{Decision, REFUSED_BY};
-use crate::flow::{Outcome, Phase, ResetCause, RstOrigin, Side, Vantage};
+use crate::flow::{Outcome, Phase, ResetCause, RstOrigin, Side, Vantage, is_one, one};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -384,14 +384,6 @@ pub struct Memory {
 
 fn is_zero(n: &u32) -> bool {
     *n == 0
-}
-
-pub(crate) const fn one() -> u64 {
-    1
-}
-
-pub(crate) const fn is_one(n: &u64) -> bool {
-    *n == 1
 }
 
 impl Event {
