@@ -17,8 +17,9 @@ mod values;
 pub use decode::DecodeError;
 pub use listeners::ListenerLayout;
 pub use maps::{
-    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, ResetReason,
-    TransitReset, VipValue, is_reply, mark, place,
+    ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, LATENCY_BOUNDS_US,
+    LATENCY_BUCKETS, Latencies, Merged, MergedKey, PairKey, ResetReason, TransitReset, VipValue, is_reply,
+    mark, place,
 };
 pub use netns::{NamespaceCheck, NamespaceKey, NamespaceLayout};
 pub use record::*;
@@ -74,6 +75,12 @@ pub mod claims {
     /// Number of slots.
     pub const COUNT: u32 = 3;
 }
+
+/// Established attempts between two drains that have records of their own while nobody follows the records. Those beyond
+/// them are merged, if it is known which server they reached.
+pub const MAX_SINGLES: u64 = 500;
+/// Capacity of each map of [`Merged`]. What finds no room has a record of its own.
+pub const MAX_MERGED: u32 = 4_096;
 
 /// Capacity of the map of VIPs: as many can be watched.
 pub const MAX_VIPS: u32 = 4_096;

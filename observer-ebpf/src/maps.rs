@@ -35,6 +35,58 @@ pub struct Counters {
     pub outcomes: [u64; Outcome::ALL.len() + 1],
 }
 
+/// Identifies what established attempts are merged by: the pair and the server that the connections reached.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MergedKey {
+    /// Client address.
+    pub src: [u8; 16],
+    /// Server address as the client addressed it.
+    pub dst: [u8; 16],
+    /// Server address after DNAT, zero if it is the same.
+    pub backend: [u8; 16],
+    /// Server port as the client addressed it.
+    pub dport: u16,
+    /// Server port after DNAT, zero if the address is the same.
+    pub backend_port: u16,
+    /// A [`crate::Vantage`].
+    pub vantage: u8,
+    pub _pad: [u8; 3],
+}
+
+/// Counts established attempts that have no records of their own. The fields beside the count are those of the newest.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    pub count: u64,
+    /// `bpf_ktime_get_ns` of its answer.
+    pub time_ns: u64,
+    /// Client's initial sequence number.
+    pub isn: u32,
+    /// Client port.
+    pub sport: u16,
+    pub _pad: [u8; 2],
+}
+
+/// Counts handshakes by the time that they took.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latencies {
+    /// By the first of [`LATENCY_BOUNDS_US`] that is not below the time; those above all bounds are the last ones.
+    pub buckets: [u64; LATENCY_BUCKETS],
+    /// All times together.
+    pub sum_ns: u64,
+}
+
+/// The bounds of the buckets of [`Latencies`], microseconds. A handshake in a node takes tens of microseconds; a repeated
+/// SYN costs one second.
+pub const LATENCY_BOUNDS_US: [u64; LATENCY_BUCKETS - 1] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000,
+];
+/// Number of buckets of [`Latencies`]: a power of two, by which programs bound an index.
+pub const LATENCY_BUCKETS: usize = 16;
+
 /// Identifies a handshake. Source and sequence number survive DNAT, so one SYN has the same key at every hook, until its
 /// source is rewritten.
 #[repr(C)]
@@ -345,6 +397,9 @@ const _: () = assert!(size_of::<Handshakes>() == 24);
 const _: () = assert!(size_of::<ResetReason>() == 16);
 const _: () = assert!(size_of::<PairKey>() == 36);
 const _: () = assert!(size_of::<Counters>() == 104);
+const _: () = assert!(size_of::<MergedKey>() == 56);
+const _: () = assert!(size_of::<Merged>() == 24);
+const _: () = assert!(size_of::<Latencies>() == 136);
 const _: () = assert!(size_of::<ConnKey>() == 24);
 const _: () = assert!(size_of::<ConnValue>() == 72);
 const _: () = assert!(size_of::<FlowKey>() == 36);
@@ -356,8 +411,8 @@ const _: () = assert!(size_of::<VipValue>() == 40);
 mod pod {
     #![expect(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
     use super::{
-        ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, PairKey, ResetReason,
-        TransitReset, VipValue,
+        ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes, Latencies, Merged, MergedKey,
+        PairKey, ResetReason, TransitReset, VipValue,
     };
 
     macro_rules! pod {
@@ -378,6 +433,9 @@ mod pod {
         VipValue,
         TransitReset,
         Handshakes,
+        MergedKey,
+        Merged,
+        Latencies,
         ResetReason
     );
 }

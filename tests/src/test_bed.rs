@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Result;
 use aya::programs::{TestRun as _, TestRunOptions};
 use flow_model::flow::Counts;
-use flow_model::input::{AnnouncementSeen, Input, PairDelta};
+use flow_model::input::{AnnouncementSeen, AttemptSeen, Input, PairDelta};
 pub use observer::probes::Classifier;
-use observer::probes::{self, ClaimCounts, Collector, Loaded, Settings, Vips};
+use observer::probes::{self, ClaimCounts, Collector, Followed, Loaded, Settings, Vips};
 
 /// The program that does nothing. The agent never loads it.
 const EMPTY: &str = "flow_obs_empty";
@@ -21,6 +21,7 @@ pub struct TestBed {
     loaded: Loaded,
     collector: Collector,
     vips: Vips,
+    followed: Followed,
 }
 
 impl TestBed {
@@ -33,7 +34,8 @@ impl TestBed {
         loaded.classifier(EMPTY)?.load()?;
         let collector = Collector::new(&mut loaded)?;
         let vips = Vips::new(&mut loaded)?;
-        Ok(Self { loaded, collector, vips })
+        let followed = Followed::new(&mut loaded)?;
+        Ok(Self { loaded, collector, vips, followed })
     }
 
     /// Runs a program `repeat` times on a packet. Returns its verdict and the mean time of a run.
@@ -68,6 +70,30 @@ impl TestBed {
             .into_iter()
             .filter_map(|i| if let Input::Pairs { deltas } = i { Some(deltas) } else { None });
         Ok(pairs.flatten().filter(|d| d.counts != Counts::default()).collect())
+    }
+
+    /// Returns the established and failed attempts since the last call: those in the ring, and those that have no records of
+    /// their own.
+    ///
+    /// # Errors
+    /// Fails when a map can't be read.
+    pub fn attempts(&mut self) -> Result<(Vec<AttemptSeen>, Vec<AttemptSeen>)> {
+        let mut ring = Vec::new();
+        loop {
+            let (batch, more) = self.loaded.reader().batch();
+            ring.extend(attempts(batch));
+            if !more {
+                return Ok((ring, attempts(self.collector.counted()?).collect()));
+            }
+        }
+    }
+
+    /// Gives each established attempt a record of its own, as while somebody follows them.
+    ///
+    /// # Errors
+    /// Fails when the map can't be written.
+    pub fn follow(&mut self, yes: bool) -> Result<()> {
+        Ok(self.followed.set(yes)?)
     }
 
     /// Returns resets that came in and did not leave, and their counts.
@@ -115,6 +141,10 @@ impl TestBed {
     pub fn unrecorded(&mut self) -> Result<ClaimCounts> {
         Ok(self.collector.unrecorded()?)
     }
+}
+
+fn attempts(inputs: Vec<Input>) -> impl Iterator<Item = AttemptSeen> {
+    inputs.into_iter().filter_map(|i| if let Input::Attempt(seen) = i { Some(seen) } else { None })
 }
 
 fn announcements(inputs: Vec<Input>) -> impl Iterator<Item = AnnouncementSeen> {

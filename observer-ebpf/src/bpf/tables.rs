@@ -7,8 +7,9 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use observer_abi::{
     CgroupKey, CgroupNames, Cgroups, ConnKey, ConnValue, Counters, DropKey, FlowKey, FlowValue, Handshakes,
-    Listening, MAX_HIDDEN, MAX_TRANSIT_RESETS, MAX_VIPS, NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey,
-    ResetReason, TransitReset, Vantage, VipValue, claims, iface, lost, resets_sent, turnover, unattributed,
+    Latencies, Listening, MAX_HIDDEN, MAX_MERGED, MAX_SINGLES, MAX_TRANSIT_RESETS, MAX_VIPS, Merged,
+    MergedKey, NamespaceCheck, NamespaceKey, PORT_WORDS, PairKey, ResetReason, TransitReset, Vantage,
+    VipValue, claims, iface, lost, resets_sent, turnover, unattributed,
 };
 
 /// `BPF_ANY`: an update replaces an entry that exists.
@@ -58,6 +59,20 @@ static PAIRS_1: HashMap<PairKey, Counters> = HashMap::with_max_entries(16_384, 0
 static DROPS_0: HashMap<DropKey, u64> = HashMap::with_max_entries(4_096, 0);
 #[map]
 static DROPS_1: HashMap<DropKey, u64> = HashMap::with_max_entries(4_096, 0);
+/// Established attempts beyond [`MAX_SINGLES`], in the same generations.
+#[map]
+static MERGED_0: HashMap<MergedKey, Merged> = HashMap::with_max_entries(MAX_MERGED, 0);
+#[map]
+static MERGED_1: HashMap<MergedKey, Merged> = HashMap::with_max_entries(MAX_MERGED, 0);
+/// The number of established attempts that got records of their own, by generation.
+#[map]
+static SINGLES: Array<u64> = Array::with_max_entries(2, 0);
+/// Is not 0 while somebody reads the records one by one: then no attempts are merged.
+#[map]
+static FOLLOWED: Array<u32> = Array::with_max_entries(1, 0);
+/// The time that handshakes took, per vantage.
+#[map]
+static LATENCIES: PerCpuArray<Latencies> = PerCpuArray::with_max_entries(Vantage::ALL.len() as u32, 0);
 /// The generation that is written to.
 #[map]
 static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
@@ -149,6 +164,40 @@ pub(super) fn counters(key: &PairKey) -> *mut Counters {
     }
     lose(lost::PAIRS);
     REMAINDER.get_ptr_mut(u32::from(key.vantage)).unwrap_or(core::ptr::null_mut())
+}
+
+/// Is true while established attempts have records of their own. Each call takes one of them.
+#[inline(always)]
+pub(super) fn takes_single() -> bool {
+    if FOLLOWED.get(0).copied().unwrap_or(0) != 0 {
+        return true;
+    }
+    let Some(singles) = SINGLES.get_ptr_mut(active() & 1) else { return true };
+    // SAFETY: it points into a map value, and is one word. Another CPU may add at the same time, so that some more have
+    // records: that is no harm.
+    if unsafe { core::ptr::read_volatile(singles) } >= MAX_SINGLES {
+        return false;
+    }
+    add(singles, 1);
+    true
+}
+
+/// Returns the entry by which attempts with this key are merged. Null if the map is full.
+#[inline(always)]
+pub(super) fn merged(key: &MergedKey) -> *mut Merged {
+    const NONE: Merged = Merged { count: 0, time_ns: 0, isn: 0, sport: 0, _pad: [0; 2] };
+    let map = if active() == 0 { &MERGED_0 } else { &MERGED_1 };
+    if let Some(found) = map.get_ptr_mut(key) {
+        return found;
+    }
+    let _ = map.insert(key, &NONE, NOEXIST);
+    map.get_ptr_mut(key).unwrap_or(core::ptr::null_mut())
+}
+
+/// Returns this CPU's counts of the time that handshakes took.
+#[inline(always)]
+pub(super) fn latencies(vantage: u8) -> Option<*mut Latencies> {
+    LATENCIES.get_ptr_mut(u32::from(vantage))
 }
 
 /// Counts one drop. Returns the pair's count since the last drain, 0 when there is no room for the pair.

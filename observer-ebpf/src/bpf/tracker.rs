@@ -3,6 +3,7 @@
 use observer_abi::{ConnKey, ConnValue, FlowKey, FlowValue, Outcome, PairKey, Vantage, hook};
 
 use super::emit::{self, now};
+use super::established;
 use super::segment::{Segment, Sighting};
 use super::tables::{self, ANY, CLOSED, CONNS, ENDED, LASTING, OPENED, add, counters};
 
@@ -255,8 +256,7 @@ pub(super) fn repeat_hidden(key: &ConnKey, conn: &mut ConnValue) {
 #[inline(never)]
 pub(super) fn establish_hidden(key: &ConnKey, conn: &ConnValue) {
     open(key, conn);
-    count_outcome(&pair(key, conn), Outcome::Established);
-    emit::attempt(key, conn, Outcome::Established, 0, 0);
+    established(key, conn);
 }
 
 /// Ends an attempt with a connection. The entry may be used again as soon as it is removed. The one that removes it reports the
@@ -266,8 +266,17 @@ pub(super) fn establish(key: &ConnKey, conn: &ConnValue) {
     let ended = *conn;
     open(key, &ended);
     if tables::end(key) {
-        count_outcome(&pair(key, &ended), Outcome::Established);
-        emit::attempt(key, &ended, Outcome::Established, 0, 0);
+        established(key, &ended);
+    }
+}
+
+/// Counts a connection, and reports it unless it is merged with others.
+#[inline(always)]
+fn established(key: &ConnKey, ended: &ConnValue) {
+    count_outcome(&pair(key, ended), Outcome::Established);
+    established::observe(ended);
+    if !established::merge(key, ended) {
+        emit::attempt(key, ended, Outcome::Established, 0, 0);
     }
 }
 

@@ -121,7 +121,12 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
         keeper.restore(&mut engine, &mut sinks);
     }
     let journal = keeper.as_ref().map(keeping::Keeper::journal);
-    let stage = engine_task::Stage::new(engine, sinks, recorder(&options, &node)?, Arc::clone(&look))
+    let recorder = recorder(&options, &node)?;
+    if recorder.is_some() {
+        // A recording is read like the tail, but later.
+        shared.tail.add_reader();
+    }
+    let stage = engine_task::Stage::new(engine, sinks, recorder, Arc::clone(&look))
         .enforced_by(options.enforcer)
         .kept_by(keeper);
     follow::vips(probes::Vips::new(&mut loaded)?, &options.vip, inventories.clone(), tasks, cancel);
@@ -220,7 +225,8 @@ fn hooks(
     inventories: watch::Receiver<Arc<Inventory>>,
     hand_over: HandOver,
 ) -> Hooks {
-    let [attached, blind, followed, entries, unattributed] = std::array::from_fn(|_| Arc::clone(shared));
+    let [attached, blind, followed, entries, unattributed, handshakes] =
+        std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
         own_pods,
         synced: Box::new(move |pod_links| {
@@ -234,8 +240,12 @@ fn hooks(
         blind: Arc::new(move |reason, place, unseen| blind.set_blind(reason, place, unseen)),
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         complete: translate::completer(inventories),
-        entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
-        unattributed: Arc::new(move |namespace, n| unattributed.metrics.add_unattributed_drops(namespace, n)),
+        publish: probes::Publish {
+            entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
+            unattributed: Arc::new(move |place, n| unattributed.metrics.add_unattributed_drops(place, n)),
+            handshakes: Arc::new(move |vantage, n| handshakes.metrics.add_handshakes(vantage, n)),
+        },
+        readers: shared.tail.readers(),
         hand_over,
     }
 }

@@ -195,13 +195,10 @@ impl Sinks {
     fn attempt(&mut self, attempt: &Attempt, time: Timestamp) {
         let Shared { metrics, baseline, .. } = &*self.shared;
         if let (Some(lag), Some(verdict)) = (attempt.enforcement_lag, &attempt.verdict) {
-            metrics.count_lagging(lag.since, verdict.decision);
+            metrics.count_lagging(lag.since, verdict.decision, attempt.count);
         }
         if attempt.outcome == Outcome::Established {
             baseline.observe(attempt, time);
-            if let Some(us) = attempt.latency_us {
-                metrics.observe_handshake(attempt.vantage, us);
-            }
         }
     }
 

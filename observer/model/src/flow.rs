@@ -1,6 +1,7 @@
 //! Flows: their addresses, where on the node they were seen, and how they ended.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use arcstr::ArcStr;
 use schemars::JsonSchema;
@@ -43,6 +44,20 @@ pub struct Counts {
     /// In the order established, refused, rejected, unanswered.
     pub outcomes: [i64; 4],
 }
+
+/// The time that handshakes took, by bucket. The last bucket is that of the longest ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latencies {
+    pub buckets: [u64; LATENCY_BOUNDS_US.len() + 1],
+    /// All times together.
+    pub sum: Duration,
+}
+
+/// The bounds of the buckets of [`Latencies`], microseconds.
+pub const LATENCY_BOUNDS_US: [u64; 15] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000,
+];
 
 /// The place of the observing node: at the client, at the server, or between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -151,4 +166,13 @@ impl ResetCause {
 pub enum SentBy {
     KernelTcp,
     NotKernelTcp,
+}
+
+/// The number of attempts that an attempt stands for where nothing is said.
+pub(crate) const fn one() -> u64 {
+    1
+}
+
+pub(crate) const fn is_one(n: &u64) -> bool {
+    *n == 1
 }

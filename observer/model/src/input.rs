@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::blind_spot::BlindSpot;
-use crate::flow::{Counts, FlowTuple, Outcome, Pair, Phase, ResetCause, RstOrigin, Side, Vantage};
+use crate::flow::{
+    Counts, FlowTuple, Outcome, Pair, Phase, ResetCause, RstOrigin, Side, Vantage, is_one, one,
+};
 use crate::inventory::Inventory;
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -94,6 +96,9 @@ pub struct AttemptSeen {
     /// No hook saw its packets: the client's socket told of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_socket: bool,
+    /// The attempts that it stands for: itself, and others of the same pair that were established shortly before it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
     /// The origin of the RST that refused it.
     #[serde(flatten)]
     pub origin: RstOrigin,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::decision::{Decision, REFUSED_BY};
-use crate::flow::{Outcome, Phase, ResetCause, RstOrigin, Side, Vantage};
+use crate::flow::{Outcome, Phase, ResetCause, RstOrigin, Side, Vantage, is_one, one};
 use crate::input::{Announced, CheckStep};
 use crate::mac::Mac;
 use crate::names::{as_str, unknown_name};
@@ -144,7 +144,12 @@ pub struct Attempt {
     pub origin: RstOrigin,
     pub src: Endpoint,
     pub dst: Endpoint,
-    /// First SYN to answer, in microseconds.
+    /// The attempts that this record stands for, absent for one. While nobody follows the records, a node that has more
+    /// than 1,000 connections a second reports the others by pair, twice a second. The client's port and the time are those
+    /// of the newest.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
+    /// First SYN to answer, in microseconds. Absent for several attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
     /// SYNs repeated before the answer.

@@ -29,6 +29,7 @@ use crate::policies::{
 pub fn attempt_seen(time: Timestamp, outcome: Outcome) -> AttemptSeen {
     let (src, dst) = ([10, 42, 0, 10].into(), [10, 43, 0, 9].into());
     AttemptSeen {
+        count: 1,
         time,
         tuple: FlowTuple { src, sport: 40_000, dst, dport: 5432, backend: None },
         vantage: Vantage::Source,

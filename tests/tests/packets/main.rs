@@ -5,6 +5,7 @@
 
 mod announcements;
 mod answers;
+mod merged;
 
 use flow_model::flow::{Counts, Side, Vantage};
 use flow_model::input::Input;

@@ -14,7 +14,7 @@ use flow_model::inventory::{Inventory, Namespace};
 use flow_model::policies::Policies;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 use tracing::error;
 
 use crate::app::keeping::Keeper;
@@ -24,10 +24,14 @@ use crate::sink::Sinks;
 
 /// Time between ticks, and so the longest delay of a record that the engine holds back.
 const TICK: Duration = Duration::from_millis(50);
+/// Time between ticks while nothing happens, so that an idle node is not woken twenty times a second.
+const IDLE_TICK: Duration = Duration::from_millis(250);
+/// The time after an input for which ticks keep their usual pace: longer than the engine waits for what belongs to a record.
+const IDLE_AFTER: Duration = Duration::from_millis(200);
 /// Inputs handled before ticks and inventories get their turn.
 const BATCH: usize = 256;
-/// Ticks between flushes of a recording.
-const FLUSH_TICKS: u32 = 20;
+/// Time between flushes of a recording.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until every sender is dropped, then emits what the engine holds back.
 pub(super) async fn run(
@@ -36,29 +40,40 @@ pub(super) async fn run(
     mut counted: mpsc::Receiver<Counted>,
     mut inventories: watch::Receiver<Arc<Inventory>>,
 ) {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut ticks = 0u32;
     let mut batch = Vec::with_capacity(BATCH);
+    let (mut handled, mut flushed) = (Instant::now(), Instant::now());
+    let mut tick = handled + TICK;
     stage.cluster(&mut inventories);
     loop {
         tokio::select! {
             // The inventory comes first: a packet that follows a change of the cluster is named by the new one.
             biased;
-            Ok(()) = inventories.changed() => stage.cluster(&mut inventories),
-            Some(counted) = counted.recv() => stage.counted(counted),
+            Ok(()) = inventories.changed() => {
+                stage.cluster(&mut inventories);
+                handled = Instant::now();
+                tick = tick.min(handled + TICK);
+            }
+            Some(counted) = counted.recv() => {
+                stage.counted(counted);
+                handled = Instant::now();
+                tick = tick.min(handled + TICK);
+            }
             n = inputs.recv_many(&mut batch, BATCH) => {
                 if n == 0 {
                     break;
                 }
                 let now = Timestamp::now();
                 batch.drain(..).for_each(|input| stage.handle(input, now));
+                handled = Instant::now();
+                tick = tick.min(handled + TICK);
             }
-            _ = tick.tick() => {
+            () = tokio::time::sleep_until(tick) => {
                 stage.handle(Input::Tick, Timestamp::now());
-                ticks = ticks.wrapping_add(1);
-                if ticks.is_multiple_of(FLUSH_TICKS) {
+                let now = Instant::now();
+                tick = now + if handled + IDLE_AFTER > now { TICK } else { IDLE_TICK };
+                if flushed + FLUSH_EVERY <= now {
                     stage.flush();
+                    flushed = now;
                 }
             }
         }

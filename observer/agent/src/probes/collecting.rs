@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::probes::collector::{Collected, Collector};
 use crate::probes::error::ProbeError;
-use crate::probes::hooks::{Blind, Complete, Counted, HandOver};
+use crate::probes::hooks::{Blind, Complete, Counted, HandOver, Publish};
 use crate::probes::journal::JournalSettings;
 use crate::probes::pins::Pins;
 
@@ -29,8 +29,7 @@ pub(super) struct Before {
 /// Takes what is to be reported about collecting.
 pub(super) struct Reports {
     pub(super) complete: Complete,
-    pub(super) entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
-    pub(super) unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
+    pub(super) publish: Publish,
     pub(super) blind: Blind,
     pub(super) warned: bool,
 }
@@ -94,9 +93,7 @@ fn run(collector: &mut Collector, next: Next) -> Collected {
 impl Reports {
     /// Returns what was collected, and reports what could not be and how full the maps are.
     fn take(&mut self, collected: Collected, collector: &mut Collector) -> Vec<Input> {
-        collector.entries().into_iter().for_each(|(map, count)| (self.entries)(map, count));
-        let drops = collector.unattributed();
-        drops.into_iter().for_each(|(namespace, count)| (self.unattributed)(namespace, count));
+        collector.publish(&self.publish);
         let results = collected.results;
         let failed = results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string);
         let late =

@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use crate::probes::clock::Clock;
 use crate::probes::drain::Drain;
 use crate::probes::error::ProbeError;
+use crate::probes::established::HandshakeTimes;
+use crate::probes::hooks::Publish;
 use crate::probes::journal::JournalSettings;
 use crate::probes::load::Loaded;
 use crate::probes::owners::Owners;
@@ -29,6 +31,7 @@ pub(super) struct Collected {
 /// Owns the maps that are read at intervals. Every method blocks.
 pub struct Collector {
     drain: Drain,
+    handshake_times: HandshakeTimes,
     unattributed: Unattributed,
     unrecorded: Unrecorded,
     sweep: Sweep,
@@ -45,6 +48,7 @@ impl Collector {
         let ebpf = &mut loaded.ebpf;
         Ok(Self {
             drain: Drain::new(ebpf)?,
+            handshake_times: HandshakeTimes::new(ebpf)?,
             unattributed: Unattributed::new(ebpf)?,
             unrecorded: Unrecorded::new(ebpf)?,
             sweep: Sweep::new(ebpf, Arc::clone(&loaded.flows))?,
@@ -63,12 +67,13 @@ impl Collector {
         self.sweep.name_owners(owners);
     }
 
-    /// Returns what was counted since the last call: pairs, drops and losses.
+    /// Returns what was counted since the last call: established attempts without records of their own, pairs, drops and
+    /// losses.
     ///
     /// # Errors
     /// Fails when a map can't be read.
     pub fn counted(&mut self) -> Result<Vec<Input>, ProbeError> {
-        self.drain.take(&self.reasons)
+        self.drain.take(Clock::read(), &self.reasons)
     }
 
     /// Returns the number of announcements without a record since the last call.
@@ -98,7 +103,7 @@ impl Collector {
 
     /// Returns what the agent before had taken or left, see [`Drain::recover`].
     pub(super) fn recover(&mut self, journal: Option<&JournalSettings>) -> Collected {
-        let results = vec![self.drain.recover(journal, &self.reasons)];
+        let results = vec![self.drain.recover(journal, Clock::read(), &self.reasons)];
         Collected { results, seq: self.drain.note(&[]) }
     }
 
@@ -120,13 +125,16 @@ impl Collector {
         Collected { results, seq: self.drain.note(&counts) }
     }
 
-    /// Returns the drops since the last call that are not reported, by what is known of their network namespace.
-    pub(super) fn unattributed(&mut self) -> [(&'static str, u64); 2] {
-        self.unattributed.take()
-    }
-
-    /// Returns the maps whose use is measured, with the number of entries at the last call.
-    pub(super) fn entries(&self) -> [(&'static str, usize); 2] {
-        [("pairs", self.drain.pairs), ("handshakes", self.sweep.entries)]
+    /// Publishes what was counted since the last call and is not the engine's: the time that handshakes took, drops that are
+    /// not reported, and the use of maps.
+    pub(super) fn publish(&mut self, to: &Publish) {
+        for (vantage, times) in self.handshake_times.take() {
+            (to.handshakes)(vantage, &times);
+        }
+        for (namespace, count) in self.unattributed.take() {
+            (to.unattributed)(namespace, count);
+        }
+        (to.entries)("pairs", self.drain.pairs);
+        (to.entries)("handshakes", self.sweep.entries);
     }
 }

@@ -13,7 +13,7 @@ use flow_model::mac::Mac;
 use observer_abi::{self as abi, AnnouncementRecord, AttemptRecord, DropRecord, Record, ResetRecord, Tuple};
 
 pub(super) use self::entries::{
-    counts, drop_delta, drop_remainder, ended, newest_claim, pair_delta, remainder, stranded,
+    counts, drop_delta, drop_remainder, ended, merged, newest_claim, pair_delta, remainder, stranded,
 };
 pub(super) use self::once::once;
 use crate::probes::clock::Clock;
@@ -109,6 +109,7 @@ fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
         client_uid: None,
         server_uid: None,
         by_socket: a.flags & abi::ConnValue::BY_SOCKET != 0,
+        count: 1,
         origin: RstOrigin::default(),
     }
 }

@@ -13,11 +13,12 @@ use aya::Ebpf;
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use flow_model::flow::Counts;
 use flow_model::input::{DropDelta, Input, LostStage, PairDelta};
-use observer_abi::{Counters, DropKey, PairKey, Vantage, lost};
+use observer_abi::{Counters, DropKey, Merged, MergedKey, PairKey, Vantage, lost};
 use tracing::warn;
 
 use self::totals::{add, counters, numbers, subtract};
 use crate::probes::batch::Batches;
+use crate::probes::clock::Clock;
 use crate::probes::error::ProbeError;
 use crate::probes::faults::Faults;
 use crate::probes::grace::Grace;
@@ -26,25 +27,29 @@ use crate::probes::pins::Left;
 use crate::probes::reasons::Reasons;
 use crate::probes::{convert, maps};
 
-/// Holds one of the two sets of counter maps.
+/// Holds one of the sets of counter maps.
 struct Generation {
     pairs: Batches,
     drops: Batches,
+    merged: Batches,
     // The maps stay open as long as their batches are read; the programs hold them as well.
-    _maps: [Map; 2],
+    _maps: [Map; 3],
 }
 
 impl Generation {
-    fn new(ebpf: &mut Ebpf, pairs: &'static str, drops: &'static str) -> Result<Self, ProbeError> {
-        let maps = [maps::take(ebpf, pairs)?, maps::take(ebpf, drops)?];
+    fn new(ebpf: &mut Ebpf, [pairs, drops, merged]: [&'static str; 3]) -> Result<Self, ProbeError> {
+        let maps = [maps::take(ebpf, pairs)?, maps::take(ebpf, drops)?, maps::take(ebpf, merged)?];
         let batches = |map| Batches::of(map).map_err(ProbeError::system("a counter map's descriptor"));
-        Ok(Self { pairs: batches(&maps[0])?, drops: batches(&maps[1])?, _maps: maps })
+        let [pairs, drops, merged] = [batches(&maps[0])?, batches(&maps[1])?, batches(&maps[2])?];
+        Ok(Self { pairs, drops, merged, _maps: maps })
     }
 }
 
 /// Owns the maps that are drained.
 pub(super) struct Drain {
     generations: [Generation; 2],
+    /// Established attempts that had records of their own, by generation.
+    singles: Array<MapData, u64>,
     active: Array<MapData, u32>,
     grace: Grace,
     current: u32,
@@ -71,9 +76,10 @@ impl Drain {
         let current = active.get(&0, 0).map_err(ProbeError::map("ACTIVE"))? & 1;
         let mut drain = Self {
             generations: [
-                Generation::new(ebpf, "PAIRS_0", "DROPS_0")?,
-                Generation::new(ebpf, "PAIRS_1", "DROPS_1")?,
+                Generation::new(ebpf, ["PAIRS_0", "DROPS_0", "MERGED_0"])?,
+                Generation::new(ebpf, ["PAIRS_1", "DROPS_1", "MERGED_1"])?,
             ],
+            singles: maps::array(ebpf, "SINGLES")?,
             active,
             grace: Grace::new().map_err(ProbeError::system("an array of maps"))?,
             current,
@@ -97,6 +103,7 @@ impl Drain {
     pub(super) fn recover(
         &mut self,
         journal: Option<&JournalSettings>,
+        clock: Clock,
         reasons: &Reasons,
     ) -> Result<Vec<Input>, ProbeError> {
         let mut inputs = Vec::new();
@@ -118,6 +125,7 @@ impl Drain {
             self.last_lost = std::array::from_fn(|slot| at.lost.get(slot).copied().unwrap_or_default());
         }
         self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
+        inputs.extend(self.attempts(inactive, clock)?);
         if is_counted {
             self.full = Some(inactive);
             self.empty()?;
@@ -128,13 +136,24 @@ impl Drain {
     }
 
     /// Takes everything counted since the last call. Blocks for a grace period: some milliseconds.
-    pub(super) fn take(&mut self, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
+    pub(super) fn take(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         self.empty()?;
         let old = self.current;
         self.current = 1 - old;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
-        self.read(old, reasons)
+        let mut inputs = self.attempts(old, clock)?;
+        inputs.extend(self.read(old, reasons)?);
+        Ok(inputs)
+    }
+
+    /// Takes the established attempts without records of their own of a generation that is not written to. They come before the
+    /// counters of their pairs, as those with records do. The journal has none of them: it is for counts.
+    fn attempts(&mut self, generation: u32, clock: Clock) -> Result<Vec<Input>, ProbeError> {
+        self.singles.set(generation, 0, 0).map_err(ProbeError::map("SINGLES"))?;
+        let merged = self.generations[generation as usize].merged.take();
+        let merged = merged.map_err(ProbeError::system("reading the map of established attempts"))?;
+        Ok(attempts(&merged, clock, &mut self.faults))
     }
 
     /// Writes inputs to the journal that come from elsewhere. Returns the number of the newest entry.
@@ -240,6 +259,13 @@ impl Drain {
             |(slot, stage): (u32, LostStage)| (stage, now[slot as usize].saturating_sub(last[slot as usize]));
         Ok(stages.into_iter().map(more).filter(|(_, count)| *count > 0).collect())
     }
+}
+
+/// Converts established attempts without records of their own.
+fn attempts(merged: &[(MergedKey, Merged)], clock: Clock, faults: &mut Faults) -> Vec<Input> {
+    // The program that makes an entry counts in it right after that.
+    let counted = merged.iter().filter(|(_, merged)| merged.count > 0);
+    counted.filter_map(|(key, merged)| faults.check(convert::merged(key, merged, clock))).collect()
 }
 
 /// Converts drained pairs. The increments of those with an unknown vantage go to the remainder, so that totals stay

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flow_model::blind_spot::{BlindReason, Unseen};
+use flow_model::flow::{Latencies, Vantage};
 use flow_model::input::Input;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::probes::journal::JournalSettings;
-
 use crate::probes::hidden::OwnPods;
+use crate::probes::journal::JournalSettings;
 
 /// Completes an input before the engine gets it, see [`Hooks::complete`].
 pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
@@ -55,10 +55,24 @@ pub struct Hooks {
     pub followed: Box<dyn Fn(&'static str, usize) + Send>,
     /// Adds to a record what the kernel's hooks alone don't know. Called for each record, and must not block.
     pub complete: Complete,
+    /// Publishes counts that are not the engine's.
+    pub publish: Publish,
+    /// The number of readers of single records. While there is none, records of established attempts may stand for several.
+    pub readers: watch::Receiver<usize>,
+    /// Takes the counts.
+    pub hand_over: HandOver,
+}
+
+/// Adds the time that handshakes took, see [`Publish::handshakes`].
+pub type AddHandshakes = Arc<dyn Fn(Vantage, &Latencies) + Send + Sync>;
+
+/// Holds the callbacks that publish counts.
+#[derive(Clone)]
+pub struct Publish {
     /// Called with a map's name and the number of its entries.
     pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
     /// Called with what is known of a network namespace (`other`, `unknown`) and the number of new drops in such ones.
     pub unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
-    /// Takes the counts.
-    pub hand_over: HandOver,
+    /// Called with the time that new handshakes took.
+    pub handshakes: AddHandshakes,
 }

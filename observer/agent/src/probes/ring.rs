@@ -9,7 +9,7 @@ use flow_model::input::Input;
 use observer_abi::Record;
 use tokio::io::unix::AsyncFdReadyMutGuard;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -23,6 +23,9 @@ use crate::probes::owners::HeldOwners;
 use crate::probes::poll::poll;
 use crate::probes::reasons::Reasons;
 
+/// The shortest time between two reads. The kernel wakes the reader only after it has read everything, so that the records of
+/// this time cost one wake-up together. A record that comes after a longer silence is read at once.
+const PAUSE: Duration = Duration::from_millis(5);
 /// Records taken before other tasks get their turn.
 const BATCH: usize = 256;
 /// The longest time that the last claimant of a VIP may stay unreported when claimants come faster than records.
@@ -241,6 +244,7 @@ pub(super) async fn read(
     let mut reader = poll(reader)?;
     let mut tick = tokio::time::interval(CLAIMS_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next = Instant::now();
     loop {
         let look = reader.get_ref().next_look();
         let woken = tokio::select! {
@@ -251,9 +255,12 @@ pub(super) async fn read(
         };
         let stopped = match woken {
             Woken::Ready(mut ready) => {
+                tokio::time::sleep_until(next).await;
+                let began = Instant::now();
                 let stopped = ready.get_inner_mut().drain(&engine, &complete).await;
                 if stopped == Stopped::Empty {
                     ready.clear_ready();
+                    next = began + PAUSE;
                 }
                 stopped
             }

@@ -18,6 +18,7 @@ use crate::probes::bypass::Bypasses;
 use crate::probes::collecting::{Before, Reports, collect};
 use crate::probes::collector::Collector;
 use crate::probes::error::ProbeError;
+use crate::probes::established::Followed;
 use crate::probes::following::Following;
 use crate::probes::held_resets::HeldResets;
 use crate::probes::hidden::Hidden;
@@ -57,9 +58,13 @@ pub fn spawn(
         collector.name_owners(Arc::clone(&owners));
         loaded.reader.hold_owners(HeldOwners::new(owners));
     }
+    let mut each = Followed::new(&mut loaded)?;
+    // Before anything is attached: a recording has everything from the start on.
+    each.set(*hooks.readers.borrow() > 0)?;
+    tasks.spawn(each.follow(hooks.readers.clone(), cancel.clone()));
     let Loaded { ebpf, reader, drops, pins, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode, pins.clone())?;
-    let Hooks { synced, attached, blind, followed, complete, entries, unattributed, hand_over, .. } = hooks;
+    let Hooks { synced, attached, blind, followed, complete, publish, hand_over, .. } = hooks;
     let all_attached = CancellationToken::new();
     let taken_over = all_attached.clone();
     let synced = Box::new(move |links| {
@@ -77,7 +82,7 @@ pub fn spawn(
             stop.cancel();
         }
     });
-    let reports = Reports { complete, entries, unattributed, blind, warned: false };
+    let reports = Reports { complete, publish, blind, warned: false };
     let before = Before { pins, all_attached };
     tasks.spawn(collect(collector, reports, before, hand_over, cancel.clone()));
     Ok(())

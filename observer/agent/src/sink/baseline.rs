@@ -90,9 +90,9 @@ impl BaselineTable {
         drop(old);
     }
 
-    /// Counts an attempt that was established.
+    /// Counts attempts that were established.
     pub(super) fn observe(&self, attempt: &Attempt, time: Timestamp) {
-        self.inner.lock().observe(&attempt.src, &attempt.dst, time);
+        self.inner.lock().observe(attempt, time);
     }
 
     /// Replaces the counts of open connections. A flow that was never seen to open gets a row, too: a baseline must not
@@ -126,9 +126,9 @@ impl BaselineTable {
 }
 
 impl Inner {
-    fn observe(&mut self, src: &Endpoint, dst: &Endpoint, time: Timestamp) {
-        let row = self.row(src, dst, time);
-        row.count += 1;
+    fn observe(&mut self, attempt: &Attempt, time: Timestamp) {
+        let row = self.row(&attempt.src, &attempt.dst, time);
+        row.count += attempt.count;
         row.first_seen = row.first_seen.min(time);
         row.last_seen = row.last_seen.max(time);
     }

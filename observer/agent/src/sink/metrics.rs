@@ -1,7 +1,7 @@
 //! `/metrics`: typed families with bounded labels.
 //!
-//! Counts per pair come from the kernel's exact counters through the engine; the handshake histogram comes from
-//! records, so it misses the records that `events_lost_total` counts as lost.
+//! Counts per pair come from the kernel's exact counters through the engine, and the handshake histogram from the kernel's
+//! own.
 
 mod active;
 mod agent;
@@ -35,7 +35,7 @@ use arcstr::ArcStr;
 use flow_model::blind_spot::BlindReason;
 use flow_model::decision::Decision;
 use flow_model::finding::FindingKind;
-use flow_model::flow::Vantage;
+use flow_model::flow::{Latencies, Vantage};
 use flow_model::input::{CheckStep, LostStage};
 use flow_model::object_ref::ObjectRef;
 use flow_model::output::{DropUpdate, LatentCount, PairUpdate};
@@ -99,7 +99,7 @@ impl Metrics {
             bursts: BurstSeries::new(config),
             vips: VipSeries::default(),
             max_series: config.max_series,
-            handshakes: Handshakes::new(),
+            handshakes: Handshakes::default(),
             agent: AgentSeries::new(),
             checks: CheckSeries::new(),
             enforcement: EnforcementSeries::new(),
@@ -117,7 +117,7 @@ impl Metrics {
         registry.register_collector(Box::new(self.bursts.clone()));
         let registry = self.kept_registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(self.vips.clone()));
-        self.handshakes.register(registry);
+        registry.register_collector(Box::new(self.handshakes.clone()));
         self.agent.register(registry);
         self.checks.register(registry);
         self.enforcement.register(registry);
@@ -218,8 +218,9 @@ impl Metrics {
         self.agent.set_cluster_objects(objects);
     }
 
-    pub(super) fn observe_handshake(&self, vantage: Vantage, latency_us: u64) {
-        self.handshakes.observe(vantage, latency_us);
+    /// Adds the time that handshakes took.
+    pub fn add_handshakes(&self, vantage: Vantage, more: &Latencies) {
+        self.handshakes.add(vantage, more);
     }
 
     pub(super) fn add_pair(&self, update: &PairUpdate, now: Timestamp) {
@@ -268,8 +269,8 @@ impl Metrics {
         self.enforcement.set_usual(since, lag);
     }
 
-    pub(super) fn count_lagging(&self, since: LagSince, verdict: Decision) {
-        self.enforcement.count(since, verdict);
+    pub(super) fn count_lagging(&self, since: LagSince, verdict: Decision, attempts: u64) {
+        self.enforcement.count(since, verdict, attempts);
     }
 
     pub(super) fn set_vip(&self, vip: &Vip) {

@@ -101,6 +101,8 @@ pub struct Tail {
     ring: Mutex<Ring>,
     /// Number of records that have arrived; its change wakes the readers.
     head: watch::Sender<u64>,
+    /// Number of readers of each established attempt.
+    readers: watch::Sender<usize>,
     node: ArcStr,
     started: Timestamp,
     instance: u64,
@@ -114,6 +116,7 @@ impl Tail {
     pub fn new(config: &TailConfig, node: ArcStr, started: Timestamp, counters: TailCounters) -> Self {
         Self {
             head: watch::Sender::new(0),
+            readers: watch::Sender::new(0),
             ring: Mutex::new(Ring::new(|kind| config.size(kind))),
             node,
             started,
@@ -142,11 +145,25 @@ impl Tail {
     /// Returns the record that a replay from `since` begins with, where it may lack some of the kinds selected.
     fn memory(&self, ring: &Ring, filter: &Filter, since: Timestamp) -> Option<FlowRecord> {
         let kept = Kind::VARIANTS.iter().filter(|kind| **kind != Kind::Memory && filter.selects(**kind));
-        let begins = kept.map(|kind| (*kind, ring.gave_way(*kind).unwrap_or(self.started)));
+        let begins = kept.map(|kind| (*kind, ring.incomplete(*kind).unwrap_or(self.started)));
         let begins: BTreeMap<_, _> = begins.filter(|(_, begin)| *begin >= since).collect();
         let event = Event::Memory(Memory { started: self.started, begins });
         let record = FlowRecord { time: since, node: self.node.clone(), event };
         matches!(&record.event, Event::Memory(memory) if !memory.begins.is_empty()).then_some(record)
+    }
+
+    /// Returns the number of those who follow each established attempt. While there is none, a record may stand for several.
+    pub fn readers(&self) -> watch::Receiver<usize> {
+        self.readers.subscribe()
+    }
+
+    /// Adds a reader that follows until the end.
+    pub fn add_reader(&self) {
+        self.readers.send_modify(|readers| *readers += 1);
+    }
+
+    fn remove_reader(&self) {
+        self.readers.send_modify(|readers| *readers -= 1);
     }
 
     /// Returns a new reader. With `follow` it stays open for later records.

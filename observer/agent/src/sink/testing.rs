@@ -58,6 +58,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
         origin: RstOrigin::default(),
         src: Endpoint { port, ..src },
         dst,
+        count: 1,
         latency_us: Some(300),
         syn_retransmits: 0,
     });

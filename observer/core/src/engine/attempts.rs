@@ -153,7 +153,9 @@ fn named(
         origin: seen.origin.clone(),
         src: resolved.client_endpoint(),
         dst: resolved.server_endpoint(),
-        latency_us: (seen.outcome != Outcome::Unanswered).then_some(seen.latency_ns / 1_000),
+        count: seen.count,
+        latency_us: (seen.outcome != Outcome::Unanswered && seen.count == 1)
+            .then_some(seen.latency_ns / 1_000),
         syn_retransmits: seen.syns.saturating_sub(1),
         verdict,
     }

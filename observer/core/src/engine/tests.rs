@@ -6,6 +6,7 @@ mod enforcer_log;
 mod floods;
 mod late;
 mod lost;
+mod merged;
 mod network;
 mod scans;
 mod verdicts;

@@ -181,9 +181,9 @@ impl Episode {
         let source = attempt.src.ip.to_canonical();
         let first = self.finding.count == 0;
         self.only_source = Some(source).filter(|source| first || self.only_source == Some(*source));
-        self.finding.count = self.finding.count.saturating_add(1);
+        self.finding.count = self.finding.count.saturating_add(attempt.count);
         self.trail.push(Evidence { time, text: sentence::example(attempt) });
-        self.shares.add(&attempt.src, time);
+        self.shares.add(&attempt.src, time, attempt.count);
     }
 
     fn show(&mut self, attempt: Attempt) {

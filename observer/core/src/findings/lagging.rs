@@ -44,7 +44,7 @@ impl Earlier {
 
     /// Returns how many more there were.
     pub(super) fn unlisted(&self) -> u64 {
-        self.count.saturating_sub(self.listed.len() as u64)
+        self.count - self.listed.iter().map(|(_, attempt)| attempt.count).sum::<u64>()
     }
 
     fn decision(&self) -> Decision {
@@ -52,7 +52,7 @@ impl Earlier {
     }
 
     fn add(&mut self, time: Timestamp, attempt: &Attempt) {
-        self.count = self.count.saturating_add(1);
+        self.count += attempt.count;
         self.last = self.last.max(time);
         if self.listed.len() < MAX_LISTED {
             self.listed.push((time, attempt.clone()));

@@ -78,6 +78,7 @@ fn verdict(decision: Decision) -> Option<Arc<FlowVerdict>> {
 /// `web/storefront -> data/valkey:6379`, ended so.
 fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attempt {
     Attempt {
+        count: 1,
         vantage: Vantage::Source,
         outcome,
         signal: signal.map(ArcStr::from),

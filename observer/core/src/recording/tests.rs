@@ -224,6 +224,7 @@ fn input() -> impl Strategy<Value = Input> {
             let outcome = if icmp.is_some() { Outcome::Rejected } else { Outcome::Unanswered };
             let drop_reason = (isn % 2 == 0).then(|| "NETFILTER_DROP".into());
             Input::Attempt(AttemptSeen {
+                count: 1,
                 time,
                 tuple,
                 vantage,

@@ -276,6 +276,9 @@ fn fmt_attempt(attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     parts.extend(attempt.cause.map(|cause| format!("({cause})")));
     parts.extend(enforcer_note(attempt.enforcer, attempt.enforcer_policy.as_deref()));
     parts.extend(sender(&attempt.origin).map(|sender| format!("({sender})")));
+    if attempt.count > 1 {
+        parts.push(format!("({} alike)", attempt.count));
+    }
     parts.extend(attempt.latency_us.map(latency));
     if attempt.syn_retransmits > 0 {
         parts.push(format!("after {} retransmits", attempt.syn_retransmits));

@@ -8,7 +8,8 @@ use flow_model::flow::{self, Counts, FlowTuple, Outcome, Pair, Phase, RstOrigin}
 use flow_model::input::{AnnouncementSeen, AttemptSeen, DropDelta, Input, PairDelta, ResetSeen};
 use flow_model::mac::Mac;
 use observer_abi::{
-    self as abi, ConnKey, ConnValue, Counters, DecodeError, DropKey, PairKey, TransitReset, Vantage, VipValue,
+    self as abi, ConnKey, ConnValue, Counters, DecodeError, DropKey, Merged, MergedKey, PairKey,
+    TransitReset, Vantage, VipValue,
 };
 
 use super::{announced, ip, side, vantage};
@@ -56,9 +57,42 @@ pub(in crate::probes) fn ended(
         client_uid: None,
         server_uid: None,
         by_socket: conn.flags & ConnValue::BY_SOCKET != 0,
+        count: 1,
         origin: RstOrigin::default(),
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))
+}
+
+/// Returns the attempts of one pair that have no records of their own, from their map entry.
+pub(in crate::probes) fn merged(
+    key: &MergedKey,
+    merged: &Merged,
+    clock: Clock,
+) -> Result<Input, DecodeError> {
+    Ok(Input::Attempt(AttemptSeen {
+        time: clock.wall(merged.time_ns),
+        tuple: FlowTuple {
+            src: ip(key.src),
+            sport: merged.sport,
+            dst: ip(key.dst),
+            dport: key.dport,
+            backend: (key.backend_port != 0).then(|| (ip(key.backend), key.backend_port)),
+        },
+        vantage: known_vantage(key.vantage)?,
+        outcome: Outcome::Established,
+        icmp: None,
+        latency_ns: 0,
+        syns: 1,
+        isn: merged.isn,
+        drop_reason: None,
+        masqueraded: None,
+        accept_backlog: None,
+        client_uid: None,
+        server_uid: None,
+        by_socket: false,
+        count: merged.count,
+        origin: RstOrigin::default(),
+    }))
 }
 
 /// Returns for how long an attempt without an answer lasted. When an answer came that was not seen to leave is not known.

@@ -10,7 +10,7 @@ use crate::sealed::fnv;
 
 /// The maps with counts, open attempts, live connections and unread records. The others hold what an agent enters itself or
 /// what is soon known again; each agent makes its own.
-pub(in crate::probes) const PINNED: [&str; 18] = [
+pub(in crate::probes) const PINNED: [&str; 21] = [
     "ACTIVE",
     "CLOSED",
     "CONNS",
@@ -23,12 +23,15 @@ pub(in crate::probes) const PINNED: [&str; 18] = [
     "IFACES",
     "LASTING",
     "LOST",
+    "MERGED_0",
+    "MERGED_1",
     "NAMESPACE_IDS",
     "OPENED",
     "PAIRS_0",
     "PAIRS_1",
     "REMAINDER",
     "RESETS",
+    "SINGLES",
 ];
 
 /// Returns the version of the pinned maps: agents whose versions are equal can use each other's. It holds the number that

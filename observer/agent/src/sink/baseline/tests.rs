@@ -45,6 +45,17 @@ fn behind(service: &str, backend: Endpoint) -> Endpoint {
 }
 
 #[test]
+fn a_record_of_several_attempts_counts_as_all_of_them() {
+    let table = BaselineTable::new(100);
+    let mut record = established(5, pod("web", "front-5d-1"), pod("data", "db-0"));
+    observe(&table, &record);
+    let Event::Attempt(attempt) = &mut record.event else { panic!("an attempt") };
+    attempt.count = 400;
+    observe(&table, &record);
+    assert_eq!(table.snapshot().0[0].count, 401);
+}
+
+#[test]
 fn one_row_for_the_pods_of_a_workload() {
     let table = BaselineTable::new(100);
     let db = || behind("data/db", pod("data", "db-0"));

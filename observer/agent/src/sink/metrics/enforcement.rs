@@ -92,8 +92,8 @@ impl EnforcementSeries {
         self.usual.get_or_create(&label("since", since.as_str())).set(lag.as_secs_f64());
     }
 
-    pub(super) fn count(&self, since: LagSince, verdict: Decision) {
-        self.attempts.get_or_create(&of(since, verdict)).inc();
+    pub(super) fn count(&self, since: LagSince, verdict: Decision, attempts: u64) {
+        self.attempts.get_or_create(&of(since, verdict)).inc_by(attempts);
     }
 }
 

@@ -1,19 +1,16 @@
 //! `handshake_seconds`: how long servers take to answer.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use flow_model::flow::Vantage;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use flow_model::flow::{LATENCY_BOUNDS_US, Latencies, Vantage};
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use strum::{VariantArray, VariantNames};
 
-use crate::sink::metrics::single_label::{LabelSet, label};
 use crate::sink::metrics::spec::{Kind, Label, Spec};
-
-/// Seconds. A handshake in a node takes tens of microseconds; a repeated SYN costs one second.
-const BUCKETS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0];
 
 const SECONDS: Spec = Spec {
     name: "handshake_seconds",
@@ -21,33 +18,39 @@ const SECONDS: Spec = Spec {
     help: "Time from the first SYN to the SYN-ACK of established connections",
     labels: &[&[Label::one_of("vantage", <Vantage as VariantNames>::VARIANTS)]],
     unit: "seconds",
-    changes: "with each record of an established connection. Records that `flow_observer_events_lost_total` counts as lost are \
-        missing here. Starts at 0.",
+    changes: "with each connection that is established. The kernel counts them, so that none is missing, except those whose \
+        answer left by an interface that is not followed. Starts at 0.",
     bound: "one histogram per vantage",
 };
+
+const VANTAGES: &[Vantage] = <Vantage as VariantArray>::VARIANTS;
 
 pub(super) const FAMILIES: [Spec; 1] = [SECONDS];
 
 /// The histograms, one per vantage.
-#[derive(Debug)]
-pub(super) struct Handshakes(Family<LabelSet, Histogram, fn() -> Histogram>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Handshakes(Arc<Mutex<[Latencies; VANTAGES.len()]>>);
 
 impl Handshakes {
-    pub(super) fn new() -> Self {
-        let family: Family<_, _, fn() -> Histogram> =
-            Family::new_with_constructor(|| Histogram::new(BUCKETS));
-        for vantage in <Vantage as VariantArray>::VARIANTS {
-            drop(family.get_or_create(&label("vantage", vantage.as_str())));
+    pub(super) fn add(&self, vantage: Vantage, more: &Latencies) {
+        let all = &mut self.0.lock()[vantage as usize];
+        all.buckets.iter_mut().zip(more.buckets).for_each(|(all, more)| *all += more);
+        all.sum += more.sum;
+    }
+}
+
+impl Collector for Handshakes {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let all = *self.0.lock();
+        let mut family = SECONDS.encode(&mut encoder)?;
+        for (vantage, Latencies { buckets, sum }) in VANTAGES.iter().zip(all) {
+            let bounds = LATENCY_BOUNDS_US.iter().map(|us| Duration::from_micros(*us).as_secs_f64());
+            let buckets: Vec<_> = bounds.chain([f64::INFINITY]).zip(buckets).collect();
+            let count = buckets.iter().map(|(_, n)| n).sum();
+            let labels = [("vantage", vantage.as_str())];
+            let mut histogram = family.encode_family(&labels)?;
+            histogram.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, &buckets, None)?;
         }
-        Self(family)
-    }
-
-    pub(super) fn register(&self, registry: &mut Registry) {
-        SECONDS.register(registry, self.0.clone());
-    }
-
-    pub(super) fn observe(&self, vantage: Vantage, latency_us: u64) {
-        let latency = Duration::from_micros(latency_us).as_secs_f64();
-        self.0.get_or_create(&label("vantage", vantage.as_str())).observe(latency);
+        Ok(())
     }
 }

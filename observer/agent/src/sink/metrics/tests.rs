@@ -99,6 +99,9 @@ fn filled() -> Arc<Shared> {
     for (step, duration_us) in [(None, 1_500_000), (Some(CheckStep::Hold), 300_000)] {
         sinks.emit(Output::Check { name: "lock".into(), step, duration_us }, Timestamp::now());
     }
+    let mut took = Latencies { sum: Duration::from_micros(5_300_300), ..Latencies::default() };
+    (took.buckets[2], took.buckets[15]) = (1, 1);
+    shared.metrics.add_handshakes(Vantage::Source, &took);
     shared.metrics.set_probe_attached("tc", true);
     shared.metrics.set_probe_attached("drops", false);
     shared.metrics.set_interfaces_followed("pod", 12);
@@ -189,7 +192,10 @@ fn counts_and_labels_arrive() {
     for stage in LostStage::VARIANTS.iter().filter(|stage| **stage != LostStage::Ring) {
         assert_eq!(value("events_lost_total", &[&format!("stage=\"{}\"", stage.as_str())]), 0.0);
     }
-    assert_eq!(value("handshake_seconds_count", &[r#"vantage="source""#]), 1.0);
+    assert_eq!(value("handshake_seconds_count", &[r#"vantage="source""#]), 2.0);
+    assert_eq!(value("handshake_seconds_sum", &[r#"vantage="source""#]), 5.3003);
+    assert_eq!(value("handshake_seconds_bucket", &[r#"vantage="source""#, r#"le="5.0""#]), 1.0);
+    assert_eq!(value("handshake_seconds_bucket", &[r#"vantage="source""#, r#"le="+Inf""#]), 2.0);
     assert_eq!(value("handshake_seconds_bucket", &[r#"vantage="source""#, r#"le="0.0005""#]), 1.0);
     assert_eq!(value("handshake_seconds_bucket", &[r#"vantage="source""#, r#"le="0.00025""#]), 0.0);
     assert_eq!(value("handshake_seconds_count", &[r#"vantage="transit""#]), 0.0);

@@ -16,6 +16,8 @@ pub(super) struct Meta {
     pub(super) time: Timestamp,
     pub(super) kind: Kind,
     outcome: Option<Outcome>,
+    /// It stands for several attempts.
+    pub(super) is_merged: bool,
     sides: [Names; 2],
     /// It concerns every namespace.
     everywhere: bool,
@@ -72,9 +74,9 @@ impl std::fmt::Display for PodName {
 
 impl Meta {
     pub(super) fn of(record: &FlowRecord) -> Self {
-        let outcome = match &record.event {
-            Event::Attempt(attempt) => Some(attempt.outcome),
-            _ => None,
+        let (outcome, count) = match &record.event {
+            Event::Attempt(attempt) => (Some(attempt.outcome), attempt.count),
+            _ => (None, 1),
         };
         let sides = match (&record.event, record.event.endpoints()) {
             (_, Some((src, dst))) => [Names::of(src), Names::of(dst)],
@@ -83,7 +85,8 @@ impl Meta {
         };
         let everywhere =
             matches!(&record.event, Event::PolicyChange(change) if change.own_namespace().is_none());
-        Self { time: record.time, kind: record.event.kind(), outcome, sides, everywhere }
+        let (time, kind, is_merged) = (record.time, record.event.kind(), count > 1);
+        Self { time, kind, outcome, is_merged, sides, everywhere }
     }
 }
 
@@ -115,6 +118,11 @@ impl Filter {
     /// Is true when records of this kind may match.
     pub(super) fn selects(&self, kind: Kind) -> bool {
         any(&self.kinds, |wanted| *wanted == kind)
+    }
+
+    /// Is true when established attempts may match.
+    pub(super) fn selects_established(&self) -> bool {
+        self.selects(Kind::Attempt) && any(&self.outcomes, |outcome| *outcome == Outcome::Established)
     }
 
     /// Is true when all filters but those of `flow` let the record pass.

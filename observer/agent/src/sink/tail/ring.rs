@@ -61,9 +61,9 @@ impl Ring {
         self.each(|room| room.since(time))
     }
 
-    /// Returns the time after which no record of this kind is missing, if some gave way.
-    pub(super) fn gave_way(&self, kind: Kind) -> Option<Timestamp> {
-        self.rooms[kind as usize].gave_way()
+    /// Returns the time after which no record of this kind is missing, if some gave way or stand for several.
+    pub(super) fn incomplete(&self, kind: Kind) -> Option<Timestamp> {
+        self.rooms[kind as usize].incomplete()
     }
 
     fn each(&self, place: impl Fn(&Room) -> u64) -> Cursor {

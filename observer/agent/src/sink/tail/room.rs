@@ -33,15 +33,15 @@ pub(super) struct Room {
     entries: VecDeque<Entry>,
     /// Number of the oldest entry.
     start: u64,
-    /// The latest time of a record that gave way.
-    gave_way: Option<Timestamp>,
+    /// The latest time of a record that gave way, or that stands for several.
+    incomplete: Option<Timestamp>,
     bytes: usize,
     size: Size,
 }
 
 impl Room {
     pub(super) fn new(size: Size) -> Self {
-        Self { entries: VecDeque::new(), start: 0, gave_way: None, bytes: 0, size }
+        Self { entries: VecDeque::new(), start: 0, incomplete: None, bytes: 0, size }
     }
 
     /// Returns the number of the oldest record.
@@ -65,14 +65,18 @@ impl Room {
         self.start + skipped as u64
     }
 
-    /// Returns the latest time of a record that gave way: all later ones are kept.
-    pub(super) fn gave_way(&self) -> Option<Timestamp> {
-        self.gave_way
+    /// Returns the time after which each record is kept one by one: that of the latest one that gave way, or that stands for
+    /// several.
+    pub(super) fn incomplete(&self) -> Option<Timestamp> {
+        self.incomplete
     }
 
     /// Adds a record; old ones give way. The newest one always stays.
     pub(super) fn push(&mut self, entry: Entry) {
         self.bytes += entry.line.len() + OVERHEAD;
+        if entry.meta.is_merged {
+            self.incomplete = self.incomplete.max(Some(entry.meta.time));
+        }
         self.entries.push_back(entry);
         while self.entries.len() > 1 && self.is_too_large() {
             self.evict();
@@ -87,7 +91,7 @@ impl Room {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= entry.line.len() + OVERHEAD;
             self.start += 1;
-            self.gave_way = self.gave_way.max(Some(entry.meta.time));
+            self.incomplete = self.incomplete.max(Some(entry.meta.time));
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Subscription {
     delivered: Cursor,
     /// The place where a reader that does not follow stops.
     end: Option<Cursor>,
+    /// It follows each established attempt.
+    is_reader: bool,
     head: watch::Receiver<u64>,
     ready: VecDeque<Item>,
 }
@@ -56,8 +58,12 @@ impl Subscription {
             position: Position { instance: tail.instance, cursor },
             line: line(&memory),
         });
+        let is_reader = follow && filter.selects_established();
+        if is_reader {
+            tail.add_reader();
+        }
         let (tail, ready) = (Arc::clone(tail), first.into_iter().collect());
-        Ok(Self { tail, filter, cursor, delivered: cursor, end, head, ready })
+        Ok(Self { tail, filter, cursor, delivered: cursor, end, is_reader, head, ready })
     }
 
     /// Leaves out the record that says where memory begins. Called before the first read.
@@ -136,6 +142,9 @@ fn begin(tail: &Tail, ring: &Ring, start: Start) -> (Cursor, Option<Timestamp>) 
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.tail.counters.clients.dec();
+        if self.is_reader {
+            self.tail.remove_reader();
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+mod merged;
+
 use std::net::IpAddr;
 
 use flow_model::flow::Outcome;

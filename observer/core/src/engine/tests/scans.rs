@@ -268,6 +268,7 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
     let node = Endpoint { node: Some("n1".into()), ..Endpoint::bare([10, 42, 0, 1].into(), 40_000) };
     for n in 0..60 {
         let attempt = Attempt {
+            count: 1,
             vantage: Vantage::Destination,
             outcome: Outcome::Refused,
             signal: None,

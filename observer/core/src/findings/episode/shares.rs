@@ -18,12 +18,12 @@ pub(super) struct Shares(VecDeque<(PodName, Share)>);
 type PodName = (ArcStr, ArcStr);
 
 impl Shares {
-    /// Counts a failure of this client, if it is a pod.
-    pub(super) fn add(&mut self, client: &Endpoint, time: Timestamp) {
+    /// Counts failures of this client, if it is a pod.
+    pub(super) fn add(&mut self, client: &Endpoint, time: Timestamp, count: u64) {
         let Some(name) = name(client) else { return };
         let known = self.0.iter().position(|(pod, _)| *pod == name).and_then(|at| self.0.remove(at));
         let mut share = known.map_or(Share { count: 0, first_seen: time }, |(_, share)| share);
-        share.count = share.count.saturating_add(1);
+        share.count = share.count.saturating_add(count);
         if self.0.len() == MAX {
             self.0.pop_front();
         }

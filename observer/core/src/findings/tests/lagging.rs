@@ -11,6 +11,21 @@ fn lagging(attempt: Attempt, age_ms: u64) -> Attempt {
     Attempt { enforcement_lag: Some(lag), ..attempt }
 }
 
+#[test]
+fn a_record_of_several_attempts_counts_as_all_of_them() {
+    let mut scene = Scene::new();
+    scene.early(1, &lagging(Attempt { count: 20, ..established(Deny) }, 3_240));
+    (2..=5)
+        .for_each(|second| scene.early(second, &lagging(Attempt { count: 3, ..established(Deny) }, 3_240)));
+    let finding = one(scene.attempt(20, &Attempt { count: 400, ..established(Deny) }));
+    assert_eq!((finding.count, finding.first_seen), (20 + 4 * 3 + 400, at(1)));
+    assert_eq!(
+        finding.of_src.map(|share| share.count),
+        Some(20 + 2 * 3 + 400),
+        "those that are listed, and the newest"
+    );
+}
+
 impl Scene {
     fn early(&mut self, seconds: i64, attempt: &Attempt) {
         let facts = AttemptFacts { settling: true, ..facts(at(seconds), attempt) };

@@ -96,6 +96,7 @@ impl Node {
             origin: RstOrigin::default(),
             src: pod("web", "front-5d-1"),
             dst: service("data", "db"),
+            count: 1,
             latency_us: None,
             syn_retransmits: 0,
             verdict: Some(verdict(decision)),

@@ -83,6 +83,15 @@ fn long_names_are_cut_in_the_middle_and_stay_aligned() {
 }
 
 #[test]
+fn a_record_of_several_attempts_has_their_number() {
+    let mut record = attempt(0, external(), external(), Outcome::Established);
+    if let Event::Attempt(attempt) = &mut record.event {
+        (attempt.count, attempt.latency_us) = (412, None);
+    }
+    assert!(text(std::slice::from_ref(&record))[0].ends_with("established (412 alike)"));
+}
+
+#[test]
 fn colour_wraps_the_words_only() {
     let mut text = Lines::new(look(true));
     let line = text.line(&attempt(0, external(), external(), Outcome::Established));

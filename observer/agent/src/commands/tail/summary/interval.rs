@@ -71,7 +71,7 @@ impl Interval {
     pub(super) fn add(&mut self, record: &FlowRecord) {
         match &record.event {
             Event::Attempt(attempt) => {
-                let add = |counts: &mut Counts| counts.add(attempt.outcome);
+                let add = |counts: &mut Counts| counts.add(attempt.outcome, attempt.count);
                 self.count(attempt.vantage, &attempt.src, &attempt.dst, add);
             }
             Event::Reset(reset) => {
@@ -112,14 +112,14 @@ impl Interval {
 }
 
 impl Counts {
-    fn add(&mut self, outcome: Outcome) {
-        self.attempts += 1;
+    fn add(&mut self, outcome: Outcome, attempts: u64) {
+        self.attempts += attempts;
         *match outcome {
             Outcome::Established => &mut self.established,
             Outcome::Refused => &mut self.refused,
             Outcome::Rejected => &mut self.rejected,
             Outcome::Unanswered => &mut self.unanswered,
-        } += 1;
+        } += attempts;
     }
 
     fn weight(&self) -> (u64, u64) {

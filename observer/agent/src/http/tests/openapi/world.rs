@@ -177,6 +177,7 @@ fn attempts() -> Vec<Event> {
         origin: RstOrigin::default(),
         src: client(),
         dst: server(),
+        count: 2,
         latency_us: Some(310),
         syn_retransmits: 2,
         verdict: verdict(Decision::Deny, Some(Direction::Ingress), &["data/db"]),

@@ -45,6 +45,17 @@ fn an_attempt_that_two_nodes_see_counts_once() {
 }
 
 #[test]
+fn a_record_of_several_attempts_counts_as_all_of_them() {
+    let mut several = attempt(1, pod("web", "front-5d-1"), external(), Outcome::Established);
+    if let Event::Attempt(attempt) = &mut several.event {
+        attempt.count = 400;
+    }
+    let over = interval([several, attempt(2, pod("web", "front-5d-1"), external(), Outcome::Refused)]);
+    let counts = Counts { attempts: 401, established: 400, refused: 1, ..Counts::default() };
+    assert_eq!(over.pairs[0].counts, counts);
+}
+
+#[test]
 fn many_pairs_are_cut() {
     let target = |port| Endpoint { port, ..external() };
     let records = (0..12_000).map(|n| attempt(1, pod("web", "scan"), target(n), Outcome::Refused));
