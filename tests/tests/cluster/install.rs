@@ -27,7 +27,7 @@ fn accepted(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&format!("apply -f {crds}"))?;
     // A dry run keeps nothing, so the namespace must exist for what is in it.
     cluster.kubectl(&format!("apply -f {}/../deploy/base/namespace.yaml", env!("CARGO_MANIFEST_DIR")))?;
-    for name in ["k3s", "privileged", "prometheus-operator"] {
+    for name in ["hand-over", "k3s", "privileged", "prometheus-operator"] {
         let output = cluster
             .kubectl_command(&format!("apply --dry-run=server -k {}", overlay(name)))
             .output()
