@@ -76,9 +76,11 @@ pub mod claims {
     pub const COUNT: u32 = 3;
 }
 
-/// Established attempts between two drains that have records of their own while nobody follows the records. Those beyond
-/// them are merged, if it is known which server they reached.
-pub const MAX_SINGLES: u64 = 500;
+/// Established attempts that have records of their own in one burst while nobody follows the records. Those beyond them are
+/// merged, if it is known which server they reached.
+pub const MAX_SINGLES: u64 = 5_000;
+/// Each drain allows so many more of them.
+pub const MORE_SINGLES: u64 = 500;
 /// Capacity of each map of [`Merged`]. What finds no room has a record of its own.
 pub const MAX_MERGED: u32 = 4_096;
 

@@ -204,7 +204,7 @@ impl ConnValue {
     pub const ARRIVED: u8 = 8;
     /// The node or a pod of it made the RST that answered last.
     pub const REFUSED_HERE: u8 = 16;
-    /// The node itself sent the SYN, or a pod in the node's network.
+    /// The node itself sent the SYN, or a pod in the node's network, or one whose interface lies on an uplink (macvlan).
     pub const MADE_HERE: u8 = 32;
     /// No hook saw it: the client's socket told of it.
     pub const BY_SOCKET: u8 = 64;

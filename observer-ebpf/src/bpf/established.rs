@@ -1,8 +1,8 @@
 //! Established attempts: what they add to the counts, and which of them have records of their own.
 //!
-//! A server that takes 20,000 connections a second would fill the ring with the same record again and again. Of those between
-//! two drains, [`observer_abi::MAX_SINGLES`] have records; the others are counted by pair, and each pair has one record.
-//! While somebody follows the records, each attempt has its own.
+//! A server that takes 20,000 connections a second would fill the ring with the same record again and again. A burst
+//! of [`observer_abi::MAX_SINGLES`] have records, and some more after each drain; the others are counted by pair, and each pair
+//! has one record. While somebody follows the records, each attempt has its own.
 
 use observer_abi::{ConnKey, ConnValue, LATENCY_BOUNDS_US, LATENCY_BUCKETS, MergedKey};
 

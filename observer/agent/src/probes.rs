@@ -66,4 +66,4 @@ pub use tasks::spawn;
 pub use unrecorded::ClaimCounts;
 pub use vips::Vips;
 
-pub use observer_abi::{MAX_MERGED, MAX_SINGLES};
+pub use observer_abi::{MAX_MERGED, MAX_SINGLES, MORE_SINGLES};

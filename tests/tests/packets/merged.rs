@@ -4,7 +4,7 @@
 use flow_model::flow::Outcome;
 use flow_model::input::AttemptSeen;
 use lab::test_bed::{Classifier, TestBed};
-use observer::probes::{MAX_MERGED, MAX_SINGLES};
+use observer::probes::{MAX_MERGED, MAX_SINGLES, MORE_SINGLES};
 
 use super::{SYN, bed, ethernet, ipv4, tcp};
 
@@ -54,9 +54,14 @@ fn attempts_beyond_the_single_ones_are_one_record_of_their_pair() {
         [(80, 40_000, singles + 7, 1), (5432, 40_000, singles + 6, 7)],
         "with the newest of each"
     );
-    shake_hands(&mut bed, singles + 8, 5432);
+    let more = u32::try_from(MORE_SINGLES).unwrap();
+    (0..more + 3).for_each(|n| shake_hands(&mut bed, singles + 8 + n, 5432));
     let (single, merged) = bed.attempts().unwrap();
-    assert_eq!((single.len(), merged.len()), (1, 0), "after each drain the next ones have records");
+    assert_eq!((count(&single), count(&merged)), (MORE_SINGLES, 3), "each drain allows some more");
+    bed.attempts().unwrap();
+    (0..more * 2 + 3).for_each(|n| shake_hands(&mut bed, 2 * singles + n, 5432));
+    let (single, merged) = bed.attempts().unwrap();
+    assert_eq!((count(&single), count(&merged)), (2 * MORE_SINGLES, 3), "and pauses add up");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use aya::Ebpf;
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use flow_model::flow::Counts;
 use flow_model::input::{DropDelta, Input, LostStage, PairDelta};
-use observer_abi::{Counters, DropKey, Merged, MergedKey, PairKey, Vantage, lost};
+use observer_abi::{Counters, DropKey, MAX_SINGLES, MORE_SINGLES, Merged, MergedKey, PairKey, Vantage, lost};
 use tracing::warn;
 
 use self::totals::{add, counters, numbers, subtract};
@@ -48,7 +48,7 @@ impl Generation {
 /// Owns the maps that are drained.
 pub(super) struct Drain {
     generations: [Generation; 2],
-    /// Established attempts that had records of their own, by generation.
+    /// Established attempts that have records of their own, by generation.
     singles: Array<MapData, u64>,
     active: Array<MapData, u32>,
     grace: Grace,
@@ -140,6 +140,7 @@ impl Drain {
         self.empty()?;
         let old = self.current;
         self.current = 1 - old;
+        self.allow_singles(old)?;
         self.active.set(0, self.current, 0).map_err(ProbeError::map("ACTIVE"))?;
         self.grace.wait().map_err(ProbeError::system("waiting for the programs"))?;
         let mut inputs = self.attempts(old, clock)?;
@@ -147,10 +148,17 @@ impl Drain {
         Ok(inputs)
     }
 
+    /// Sets how many of the established attempts that the next generation begins with count as told one by one: those of the one
+    /// before, less what a drain allows.
+    fn allow_singles(&mut self, before: u32) -> Result<(), ProbeError> {
+        let told = self.singles.get(&before, 0).map_err(ProbeError::map("SINGLES"))?;
+        let told = told.min(MAX_SINGLES).saturating_sub(MORE_SINGLES);
+        self.singles.set(self.current, told, 0).map_err(ProbeError::map("SINGLES"))
+    }
+
     /// Takes the established attempts without records of their own of a generation that is not written to. They come before the
     /// counters of their pairs, as those with records do. The journal has none of them: it is for counts.
     fn attempts(&mut self, generation: u32, clock: Clock) -> Result<Vec<Input>, ProbeError> {
-        self.singles.set(generation, 0, 0).map_err(ProbeError::map("SINGLES"))?;
         let merged = self.generations[generation as usize].merged.take();
         let merged = merged.map_err(ProbeError::system("reading the map of established attempts"))?;
         Ok(attempts(&merged, clock, &mut self.faults))
