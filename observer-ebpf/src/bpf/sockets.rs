@@ -151,15 +151,9 @@ const NOTHING: ConnValue = ConnValue {
 
 #[inline(always)]
 fn other_end(socket: u64, flow: &mut FlowKey) -> bool {
-    let found = match read::<u16>(socket + layout::family()) {
-        Some(AF_INET) => read::<[u8; 4]>(socket + layout::daddr()).map(mapped),
-        Some(AF_INET6) if layout::daddr6() != 0 => read(socket + layout::daddr6()),
-        _ => None,
-    };
-    let (Some(ip), Some(port)) = (found, read::<u16>(socket + layout::dport())) else { return false };
-    flow.dst = ip;
+    let Some(port) = read::<u16>(socket + layout::dport()) else { return false };
     flow.dport = u16::from_be(port);
-    true
+    address(socket, layout::daddr(), layout::daddr6(), &mut flow.dst)
 }
 
 #[inline(always)]
@@ -252,11 +246,20 @@ fn own_port(socket: u64) -> Option<u16> {
     read::<u16>(socket + layout::sport()).map(u16::from_be).filter(|port| *port != 0)
 }
 
-#[inline(never)]
+#[inline(always)]
 fn own_address(socket: u64, ip: &mut [u8; 16]) -> bool {
+    address(socket, layout::saddr(), layout::saddr6(), ip)
+}
+
+/// Reads an address of a socket, which is at one place for IPv4 and at another for IPv6. False where there is none.
+///
+/// It is a function of its own, because the compiler may read an address that was never written, and the verifier of 5.10
+/// refuses that.
+#[inline(never)]
+fn address(socket: u64, v4: u64, v6: u64, ip: &mut [u8; 16]) -> bool {
     let found = match read::<u16>(socket + layout::family()) {
-        Some(AF_INET) => read::<[u8; 4]>(socket + layout::saddr()).map(mapped),
-        Some(AF_INET6) if layout::saddr6() != 0 => read(socket + layout::saddr6()),
+        Some(AF_INET) => read::<[u8; 4]>(socket + v4).map(mapped),
+        Some(AF_INET6) if v6 != 0 => read(socket + v6),
         _ => None,
     };
     let Some(found) = found else { return false };

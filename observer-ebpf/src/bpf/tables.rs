@@ -107,7 +107,7 @@ pub(super) static OWNERS: LruHashMap<ConnKey, Cgroups> = LruHashMap::with_max_en
 pub(super) static LISTENERS: LruHashMap<u64, Listening> = LruHashMap::with_max_entries(1_024, 0);
 /// The addresses of this node's pods whose packets no hook sees. Userspace makes the entries.
 #[map]
-static HIDDEN: HashMap<[u8; 16], u8> = HashMap::with_max_entries(MAX_HIDDEN, BPF_F_NO_PREALLOC);
+static HIDDEN: HashMap<[u8; 16], u8> = HashMap::with_max_entries(MAX_HIDDEN, 0);
 /// The names of the cgroups in the three maps before.
 #[map]
 pub(super) static CGROUPS: LruHashMap<CgroupKey, CgroupNames> = LruHashMap::with_max_entries(1_024, 0);
