@@ -4,6 +4,7 @@
 
 mod killed;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,6 +14,9 @@ use lab::pod::Pod;
 use lab::traffic::{Server, connect};
 use lab::world::World;
 use tempfile::TempDir;
+
+/// A user without rights.
+const NOBODY: u32 = 65_534;
 
 struct Scene {
     client: Pod,
@@ -58,9 +62,14 @@ impl Scene {
 
     /// Runs `flow-observer cleanup` on the node, and returns its output and whether it succeeded.
     fn cleanup(&self) -> (String, bool) {
+        self.cleanup_as(0)
+    }
+
+    fn cleanup_as(&self, user: u32) -> (String, bool) {
         let mut command = Command::new(agent::binary().unwrap());
         command.arg("cleanup").arg("--pin-dir").arg(self.bpffs.pins());
         command.arg("--state-dir").arg(self.state.path());
+        command.uid(user);
         let output = self.world.node.ns.run(|| command.output()).unwrap();
         let text = [output.stdout, output.stderr].concat();
         (String::from_utf8(text).unwrap(), output.status.success())
@@ -158,6 +167,8 @@ fn cleanup_leaves_nothing() {
     assert!(!done && refusal.contains("another agent"), "{refusal}");
     agent.kill().unwrap();
     assert_eq!(scene.pins().len(), 1);
+    let (refusal, done) = scene.cleanup_as(NOBODY);
+    assert!(!done && refusal.contains("needs root"), "{refusal}");
     let (text, done) = scene.cleanup();
     // Two at the uplink and at each of two pods.
     assert!(done && text.contains(", 6 filters and "), "{text}");

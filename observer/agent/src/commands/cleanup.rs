@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::app::SingleInstance;
@@ -35,8 +35,11 @@ pub struct CleanupArgs {
 /// Removes pins, filters and state.
 ///
 /// # Errors
-/// Fails where an agent runs on this node, or something can't be removed.
+/// Fails without root, where an agent runs on this node, or where something can't be removed.
 pub fn run(args: &CleanupArgs) -> anyhow::Result<ExitCode> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("cleanup needs root: others can't see what agents left on this node; nothing was removed");
+    }
     let _no_agent_starts_meanwhile = SingleInstance::claim()?;
     let pins = probes::pins::remove_all(&args.pin_dir)
         .with_context(|| format!("the pins in {} can't be removed", args.pin_dir.display()))?

@@ -79,7 +79,7 @@ impl Pins {
 /// # Errors
 /// Fails where `dir` can't be read, or something in it can't be removed.
 pub fn remove_all(dir: &Path) -> io::Result<Removed> {
-    if !dir.exists() {
+    if !dir.try_exists()? {
         return Ok(Removed::default());
     }
     let removed = remove_tree(&own_dir(dir)?)?;
