@@ -1,7 +1,7 @@
 // Nodes, what their agents can't see, and what they lost.
 
 import { Empty } from "./parts";
-import { coverage, everywhere, failure, health, isCluster } from "./store";
+import { coverage, everywhere, failure, health } from "./store";
 import { ago, number, plural } from "./time";
 import type { NodeHealth } from "./types";
 
@@ -14,7 +14,7 @@ export function HealthView() {
   return (
     <>
       <header class="bar">
-        <h1>{unwell ? `${plural(unwell, "node")} ${unwell === 1 ? "needs" : "need"} a look` : isCluster.value ? `All ${nodes.length} agents are well` : "This agent is well"}</h1>
+        <h1>{unwell ? `${plural(unwell, "node")} ${unwell === 1 ? "needs" : "need"} a look` : nodes.length > 1 ? `All ${nodes.length} agents are well` : "The agent is well"}</h1>
         <span class="quiet">{plural(blind, "blind spot")}</span>
       </header>
       <ul class="cards">
@@ -35,7 +35,7 @@ function state({ error, pending, stale, blind_spots: blind }: NodeHealth): "well
 function Card({ node }: { node: NodeHealth }) {
   const { error, pending, stale, blind_spots: blind, lost } = node;
   const losses = Object.entries(lost).filter(([, count]) => count > 0);
-  const words = { well: "sees everything", off: "can't be asked", part: "sees a part" };
+  const words = { well: "no blind spot known", off: "can't be asked", part: "sees a part" };
   return (
     <li class={`card ${state(node)}`}>
       <h2>{node.node || "this node"}</h2>

@@ -17,7 +17,7 @@ export function MapView() {
   if (!all) return <Empty whole title="Asking for pairs" text={failure.value || "One moment."} />;
   const names = workloads(all);
   const middle = param("at") || names[0] || "";
-  if (!middle) return <Empty whole title="Nothing to draw" text="No connection was opened on these nodes since the agents started." />;
+  if (!middle) return <Empty whole title="Nothing to draw" text="The agents have seen no connection open since they started." />;
   return <Around all={all} names={names} middle={middle} />;
 }
 

@@ -41,7 +41,7 @@ export function PairsView() {
         <Field label="Search" name="q" hint="name or address" />
       </header>
       {rows.length === 0
-        ? <Empty title="No pair" text={all.length ? "None with this filter." : "No connection was opened on these nodes since the agents started."} />
+        ? <Empty title="No pair" text={all.length ? "None with this filter." : "The agents have seen no connection open since they started."} />
         : <Table rows={sorted(rows, by, descending)} by={by} descending={descending} />}
       <p class="quiet small">Counters are since the start of the agents; the bars are since this page was opened, one for each 5 s. A connection that two nodes see has a row of each.</p>
     </>

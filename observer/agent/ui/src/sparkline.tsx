@@ -2,7 +2,7 @@
 
 import { SAMPLES } from "./history";
 
-const WIDTH = 108, HEIGHT = 22;
+const WIDTH = 94, HEIGHT = 22;
 
 export function Sparkline({ values, kind, label }: { values: number[]; kind: string; label: string }) {
   const most = Math.max(1, ...values), wide = WIDTH / SAMPLES, total = values.reduce((sum, one) => sum + one, 0);

@@ -89,10 +89,17 @@ export function TailView() {
       </div>
       </details>
       {records.length === 0
-        ? <Empty title={state && state !== "connecting" ? "No records" : "Nothing yet"} text={state && state !== "connecting" ? state : "The last five minutes have no record with these filters. New ones appear here as they happen."} />
+        ? <Nothing state={state} />
         : <VirtualTable rows={records} height={34} kind="tail" columns={isCluster.value ? 6 : 5} label="Records, newest first" head={head()} row={({ record, id }) => <Line key={id} record={record} />} />}
     </>
   );
+}
+
+/** What stands in the place of records. That there are none is known only once the stream is open. */
+function Nothing({ state }: { state: string }) {
+  if (state === "connecting") return <Empty title="Connecting" text="One moment." />;
+  if (state) return <Empty title="No records" text={state} />;
+  return <Empty title="Nothing yet" text="The last five minutes have no record with these filters. New ones appear here as they happen." />;
 }
 
 function head() {
