@@ -32,6 +32,7 @@ const LISTEN: u32 = 10;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
+const EMPTY: ConnKey = ConnKey { src: [0; 16], isn: 0, sport: 0, _pad: [0; 2] };
 const NOBODY: Cgroups = [CgroupKey { at: 0, id: 0 }; 3];
 static NO_NAMES: CgroupNames = [[0; CGROUP_NAME]; CGROUP_LEVELS];
 
@@ -161,8 +162,6 @@ fn is_loopback(ip: &[u8; 16]) -> bool {
     *ip == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
         || (ip[10] == 0xff && ip[11] == 0xff && ip[12] == 127)
 }
-
-const EMPTY: ConnKey = ConnKey { src: [0; 16], isn: 0, sport: 0, _pad: [0; 2] };
 
 /// Notes who opens a connection. The port is not chosen yet.
 #[inline(always)]

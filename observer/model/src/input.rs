@@ -105,6 +105,29 @@ pub struct AttemptSeen {
 }
 
 impl AttemptSeen {
+    /// Returns an attempt with one SYN, of which nothing more is known.
+    #[must_use]
+    pub fn new(time: Timestamp, tuple: FlowTuple, vantage: Vantage, outcome: Outcome) -> Self {
+        Self {
+            time,
+            tuple,
+            vantage,
+            outcome,
+            icmp: None,
+            latency_ns: 0,
+            syns: 1,
+            isn: 0,
+            drop_reason: None,
+            masqueraded: None,
+            accept_backlog: None,
+            client_uid: None,
+            server_uid: None,
+            by_socket: false,
+            count: 1,
+            origin: RstOrigin::default(),
+        }
+    }
+
     /// Returns when its last SYN was sent: of one without an answer at the latest, of another as its answer came.
     #[must_use]
     pub fn last_syn(&self) -> Timestamp {

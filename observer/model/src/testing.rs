@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::connection::{Connection, Party, Who};
 use crate::finding::{Finding, FindingChange, FindingUpdate, State};
-use crate::flow::{FlowTuple, Outcome, RstOrigin, Vantage};
+use crate::flow::{FlowTuple, Outcome, Vantage};
 use crate::input::AttemptSeen;
 use crate::inventory::{ContainerPort, Inventory, Labels, Namespace, Node, Pod, Workload};
 use crate::policies::{
@@ -28,24 +28,8 @@ use crate::policies::{
 /// Returns an attempt of a pod to a Service: seen where it left the pod, with one SYN and no details.
 pub fn attempt_seen(time: Timestamp, outcome: Outcome) -> AttemptSeen {
     let (src, dst) = ([10, 42, 0, 10].into(), [10, 43, 0, 9].into());
-    AttemptSeen {
-        count: 1,
-        time,
-        tuple: FlowTuple { src, sport: 40_000, dst, dport: 5432, backend: None },
-        vantage: Vantage::Source,
-        outcome,
-        icmp: None,
-        latency_ns: 0,
-        syns: 1,
-        isn: 77,
-        drop_reason: None,
-        masqueraded: None,
-        accept_backlog: None,
-        client_uid: None,
-        server_uid: None,
-        by_socket: false,
-        origin: RstOrigin::default(),
-    }
+    let tuple = FlowTuple { src, sport: 40_000, dst, dport: 5432, backend: None };
+    AttemptSeen { isn: 77, ..AttemptSeen::new(time, tuple, Vantage::Source, outcome) }
 }
 
 /// An inventory in the making.

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use lab::agent::Agent;
 use lab::findings::says;
-use lab::traffic::connect;
+use lab::pod::Pod;
+use lab::traffic::{Conversation, connect};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,6 +20,14 @@ fn agent(platform: &Platform, state: &TempDir) -> Agent {
     platform.world.agent(&["--state-dir", state.path().to_str().unwrap()]).unwrap()
 }
 
+/// Starts an agent, and opens a connection that it sees.
+fn connected(platform: &Platform, docs: &Pod, state: &TempDir) -> (Agent, Conversation) {
+    let agent = agent(platform, state);
+    let open = connect(&docs.ns, database()).unwrap();
+    agent.wait_flow("kind=attempt", |_| true).unwrap();
+    (agent, open)
+}
+
 /// Waits until the agent has looked at the open connections.
 fn looked(agent: &Agent) {
     agent.wait_metric("latent_denials", &[], 1.0).unwrap();
@@ -28,9 +37,7 @@ fn looked(agent: &Agent) {
 fn a_latent_denial_outlasts_an_upgrade_with_its_cause() {
     let (platform, docs) = Platform::new();
     let state = TempDir::new().unwrap();
-    let first = agent(&platform, &state);
-    let open = connect(&docs.ns, database()).unwrap();
-    first.wait_flow("kind=attempt", |_| true).unwrap();
+    let (first, open) = connected(&platform, &docs, &state);
     platform.lose(&docs);
     let latent = first.wait_finding("latent_denial", "active", |_| true).unwrap();
     assert!(says(&latent["cause"], &[POLICY, CHANGER]), "{latent}");
@@ -52,9 +59,7 @@ fn a_latent_denial_outlasts_an_upgrade_with_its_cause() {
 fn a_connection_that_is_denied_only_after_the_restart_has_its_cause() {
     let (platform, docs) = Platform::new();
     let state = TempDir::new().unwrap();
-    let first = agent(&platform, &state);
-    let _open = connect(&docs.ns, database()).unwrap();
-    first.wait_flow("kind=attempt", |_| true).unwrap();
+    let (first, _open) = connected(&platform, &docs, &state);
     first.stop().unwrap();
     // No agent sees the change as it happens.
     platform.lose(&docs);

@@ -41,8 +41,7 @@ pub(super) async fn run(
     mut inventories: watch::Receiver<Arc<Inventory>>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    let (mut handled, mut flushed) = (Instant::now(), Instant::now());
-    let mut tick = handled + TICK;
+    let (mut pace, mut flushed) = (Pace::new(), Instant::now());
     stage.cluster(&mut inventories);
     loop {
         tokio::select! {
@@ -50,13 +49,11 @@ pub(super) async fn run(
             biased;
             Ok(()) = inventories.changed() => {
                 stage.cluster(&mut inventories);
-                handled = Instant::now();
-                tick = tick.min(handled + TICK);
+                pace.handled();
             }
             Some(counted) = counted.recv() => {
                 stage.counted(counted);
-                handled = Instant::now();
-                tick = tick.min(handled + TICK);
+                pace.handled();
             }
             n = inputs.recv_many(&mut batch, BATCH) => {
                 if n == 0 {
@@ -64,13 +61,11 @@ pub(super) async fn run(
                 }
                 let now = Timestamp::now();
                 batch.drain(..).for_each(|input| stage.handle(input, now));
-                handled = Instant::now();
-                tick = tick.min(handled + TICK);
+                pace.handled();
             }
-            () = tokio::time::sleep_until(tick) => {
+            () = tokio::time::sleep_until(pace.next) => {
                 stage.handle(Input::Tick, Timestamp::now());
-                let now = Instant::now();
-                tick = now + if handled + IDLE_AFTER > now { TICK } else { IDLE_TICK };
+                let now = pace.ticked();
                 if flushed + FLUSH_EVERY <= now {
                     stage.flush();
                     flushed = now;
@@ -82,6 +77,32 @@ pub(super) async fn run(
         stage.counted(counted);
     }
     stage.finish();
+}
+
+/// Decides when the next tick is: soon after an input, later while nothing happens.
+struct Pace {
+    handled: Instant,
+    next: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { handled: now, next: now + TICK }
+    }
+
+    /// Notes that something was handled.
+    fn handled(&mut self) {
+        self.handled = Instant::now();
+        self.next = self.next.min(self.handled + TICK);
+    }
+
+    /// Notes a tick. Returns its time.
+    fn ticked(&mut self) -> Instant {
+        let now = Instant::now();
+        self.next = now + if self.handled + IDLE_AFTER > now { TICK } else { IDLE_TICK };
+        now
+    }
 }
 
 /// Holds the engine with its sinks and its recording.

@@ -95,22 +95,13 @@ fn tuple(t: &Tuple) -> FlowTuple {
 
 fn attempt(a: &AttemptRecord, clock: Clock, reasons: &Reasons) -> AttemptSeen {
     AttemptSeen {
-        time: clock.wall(a.time_ns),
-        tuple: tuple(&a.tuple),
-        vantage: vantage(a.vantage),
-        outcome: outcome(a.outcome),
         icmp: (a.outcome == abi::Outcome::Rejected).then_some((a.icmp_type, a.icmp_code)),
         latency_ns: a.time_ns.saturating_sub(a.first_ns),
         syns: a.syns,
         isn: a.isn,
         drop_reason: reasons.recorded(a.drop_reason),
-        masqueraded: None,
-        accept_backlog: None,
-        client_uid: None,
-        server_uid: None,
         by_socket: a.flags & abi::ConnValue::BY_SOCKET != 0,
-        count: 1,
-        origin: RstOrigin::default(),
+        ..AttemptSeen::new(clock.wall(a.time_ns), tuple(&a.tuple), vantage(a.vantage), outcome(a.outcome))
     }
 }
 

@@ -12,7 +12,7 @@ use observer_abi::{
     TransitReset, Vantage, VipValue,
 };
 
-use super::{announced, ip, side, vantage};
+use super::{announced, ip, side, tuple, vantage};
 use crate::probes::clock::Clock;
 use crate::probes::reasons::Reasons;
 
@@ -36,29 +36,14 @@ pub(in crate::probes) fn ended(
     clock: Clock,
     reasons: &Reasons,
 ) -> Result<(Pair, Input), DecodeError> {
+    let (time, vantage) = (clock.wall(now_ns), known_vantage(conn.vantage)?);
     let attempt = AttemptSeen {
-        time: clock.wall(now_ns),
-        tuple: FlowTuple {
-            src: ip(key.src),
-            sport: key.sport,
-            dst: ip(conn.dst),
-            dport: conn.dport,
-            backend: (conn.backend_port != 0).then(|| (ip(conn.backend), conn.backend_port)),
-        },
-        vantage: known_vantage(conn.vantage)?,
-        outcome,
-        icmp: None,
         latency_ns: life_ns(conn, outcome, now_ns),
         syns: conn.syns,
         isn: key.isn,
         drop_reason: reasons.recorded(conn.drop_reason),
-        masqueraded: None,
-        accept_backlog: None,
-        client_uid: None,
-        server_uid: None,
         by_socket: conn.flags & ConnValue::BY_SOCKET != 0,
-        count: 1,
-        origin: RstOrigin::default(),
+        ..AttemptSeen::new(time, tuple(&conn.tuple(key)), vantage, outcome)
     };
     Ok((pair(&attempt.tuple, attempt.vantage), Input::Attempt(attempt)))
 }
@@ -69,30 +54,16 @@ pub(in crate::probes) fn merged(
     merged: &Merged,
     clock: Clock,
 ) -> Result<Input, DecodeError> {
-    Ok(Input::Attempt(AttemptSeen {
-        time: clock.wall(merged.time_ns),
-        tuple: FlowTuple {
-            src: ip(key.src),
-            sport: merged.sport,
-            dst: ip(key.dst),
-            dport: key.dport,
-            backend: (key.backend_port != 0).then(|| (ip(key.backend), key.backend_port)),
-        },
-        vantage: known_vantage(key.vantage)?,
-        outcome: Outcome::Established,
-        icmp: None,
-        latency_ns: 0,
-        syns: 1,
-        isn: merged.isn,
-        drop_reason: None,
-        masqueraded: None,
-        accept_backlog: None,
-        client_uid: None,
-        server_uid: None,
-        by_socket: false,
-        count: merged.count,
-        origin: RstOrigin::default(),
-    }))
+    let tuple = FlowTuple {
+        src: ip(key.src),
+        sport: merged.sport,
+        dst: ip(key.dst),
+        dport: key.dport,
+        backend: (key.backend_port != 0).then(|| (ip(key.backend), key.backend_port)),
+    };
+    let (time, vantage) = (clock.wall(merged.time_ns), known_vantage(key.vantage)?);
+    let attempt = AttemptSeen::new(time, tuple, vantage, Outcome::Established);
+    Ok(Input::Attempt(AttemptSeen { isn: merged.isn, count: merged.count, ..attempt }))
 }
 
 /// Returns for how long an attempt without an answer lasted. When an answer came that was not seen to leave is not known.
