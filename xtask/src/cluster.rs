@@ -28,6 +28,7 @@ use crate::background::{Background, run_apart};
 use crate::image;
 use crate::run::{need_root, report_step};
 use crate::setup::{self, Need};
+pub(crate) use binaries::Tool;
 use place::Place;
 
 /// The lab's test target with the scenarios of the cluster.
@@ -38,9 +39,6 @@ const KUBERNETES: &str = "1.34.4";
 
 /// The variable that names a directory with kube-apiserver and kubectl to the lab.
 pub(crate) const PROGRAMS: &str = "FLOW_OBSERVER_KUBE";
-
-/// The variable that names the directory with Helm to the lab.
-pub(crate) const HELM: &str = "FLOW_OBSERVER_HELM";
 
 #[derive(Args, Debug)]
 pub(crate) struct ClusterArgs {
@@ -132,11 +130,6 @@ pub(crate) fn api_server_can_be_had() -> Result<()> {
     if std::env::var_os(PROGRAMS).is_some() { Ok(()) } else { binaries::kubernetes_can_be_had(KUBERNETES) }
 }
 
-/// Fails with the remedy when [`helm`] would have to build and can't.
-pub(crate) fn helm_can_be_had() -> Result<()> {
-    if std::env::var_os(HELM).is_some() { Ok(()) } else { binaries::helm_can_be_had() }
-}
-
 /// Fails with the remedy when the kernel can't carry a cluster, or [`Programs`] would have to build and can't.
 pub(crate) fn can_be_had() -> Result<()> {
     network::need_bridge_netfilter()?;
@@ -170,15 +163,6 @@ pub(crate) fn api_server(root: &Path) -> Result<PathBuf> {
     api_server_can_be_had()?;
     setup::ensure(root, &[Need::Etcd])?;
     binaries::kubernetes(root, KUBERNETES)
-}
-
-/// Returns the directory with Helm for tests that need no cluster, after building it where it is missing. The variable
-/// chooses another directory.
-pub(crate) fn helm(root: &Path) -> Result<PathBuf> {
-    match std::env::var_os(HELM) {
-        Some(dir) => Ok(dir.into()),
-        None => helm_can_be_had().and_then(|()| binaries::helm(root)),
-    }
 }
 
 /// Runs the task; the exit code is that of kubectl or of the command on the node.

@@ -25,9 +25,9 @@ pub(crate) use target::Arch;
 
 /// Begins with `localhost/`, so that a node without the image never asks a registry that isn't ours.
 pub(crate) const NAME: &str = "localhost/flow-observer";
-const PROGRAM: &str = "flow-observer";
+pub(crate) const PROGRAM: &str = "flow-observer";
 /// The bill of materials, which is also beside the archive in a directory of the architecture.
-const SBOM: &str = "flow-observer.cdx.json";
+pub(crate) const SBOM: &str = "flow-observer.cdx.json";
 const SBOM_IN_IMAGE: &str = "sbom/flow-observer.cdx.json";
 /// The limit for the program's size. Compressed it is less than half of this.
 const MAX_BYTES: usize = 25 << 20;
@@ -103,6 +103,22 @@ pub(crate) fn version() -> &'static str {
 }
 
 fn make(root: &Path, arch: Arch) -> Result<Packed> {
+    let Program { program, bill } = build(root, arch)?;
+    let files = BTreeMap::from([(PROGRAM, (0o755, program)), (SBOM_IN_IMAGE, (0o644, bill))]);
+    pack(root, arch, files, true)
+}
+
+/// Holds a program that can be shipped, with its bill of materials.
+pub(crate) struct Program {
+    pub(crate) program: Vec<u8>,
+    pub(crate) bill: Vec<u8>,
+}
+
+/// Builds a static program for `arch`, checks it, and lists what it is made of.
+///
+/// # Errors
+/// Fails when it can't be built, doesn't start, is too large or depends on the machine that built it.
+pub(crate) fn build(root: &Path, arch: Arch) -> Result<Program> {
     report_step(&format!(
         "building a static {PROGRAM} for {}: this takes some minutes the first time",
         arch.goarch()
@@ -118,17 +134,24 @@ fn make(root: &Path, arch: Arch) -> Result<Packed> {
     fs::create_dir_all(&beside)?;
     fs::copy(&built, beside.join(PROGRAM))?;
     fs::write(beside.join(SBOM), &bill)?;
-    let files = BTreeMap::from([(PROGRAM, (0o755, program)), (SBOM_IN_IMAGE, (0o644, bill))]);
-    pack(root, arch, files, true)
+    Ok(Program { program, bill })
+}
+
+/// Returns the program of the development profile, which may load libraries, with its bill of materials. It is for tests.
+///
+/// # Errors
+/// Fails when it can't be built.
+pub(crate) fn build_for_tests(root: &Path) -> Result<Program> {
+    let program = development::build(root)?;
+    let bill = sbom::make(root, Arch::host()?, &program)?;
+    Ok(Program { program, bill })
 }
 
 /// Packs the program with the licences.
 fn pack(root: &Path, arch: Arch, mut files: BTreeMap<&str, (u32, Vec<u8>)>, small: bool) -> Result<Packed> {
-    for (path, source) in
-        [("licenses/LICENSE-APACHE", "LICENSE-APACHE"), ("licenses/LICENSE-MIT", "LICENSE-MIT")]
-    {
-        files.insert(path, (0o644, fs::read(root.join(source)).with_context(|| source.to_owned())?));
-    }
+    let [apache, mit] = licences(root)?;
+    files.insert("licenses/LICENSE-APACHE", (0o644, apache));
+    files.insert("licenses/LICENSE-MIT", (0o644, mit));
     let labels = BTreeMap::from([
         ("org.opencontainers.image.title", "Flow Observer"),
         ("org.opencontainers.image.version", version()),
@@ -144,6 +167,12 @@ fn pack(root: &Path, arch: Arch, mut files: BTreeMap<&str, (u32, Vec<u8>)>, smal
         small,
     };
     Ok(image.pack()?)
+}
+
+/// Returns the texts of both licences.
+pub(crate) fn licences(root: &Path) -> Result<[Vec<u8>; 2]> {
+    let text = |name: &str| fs::read(root.join(name)).with_context(|| name.to_owned());
+    Ok([text("LICENSE-APACHE")?, text("LICENSE-MIT")?])
 }
 
 /// Checks that the program starts: natively, or as far as an emulator of the architecture gets.

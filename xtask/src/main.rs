@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod cluster;
 mod demo;
+mod dist;
 mod fuzz;
 mod image;
 mod page;
@@ -49,6 +50,9 @@ enum Task {
     Fuzz(fuzz::FuzzArgs),
     /// Build the container image: a static program in an OCI archive, for `k3s ctr images import`
     Image(image::ImageArgs),
+    /// Build a release: archives of the static program for each architecture, checksums, bills of materials, and a manifest for
+    /// krew
+    Dist(dist::DistArgs),
     /// Write the alert rules from their source, deploy/prometheus/alerts.yaml
     Rules(rules::RulesArgs),
     /// Build the page from its sources, observer/agent/ui
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Task::Cluster(args) => cluster::run(&root, &args),
         Task::Fuzz(args) => fuzz::fuzz(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Image(args) => image::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
+        Task::Dist(args) => dist::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Rules(args) => rules::run(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Ui(args) => page::run_task(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(&root).map(|()| ExitCode::SUCCESS),

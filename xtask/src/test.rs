@@ -1,19 +1,22 @@
 //! Runs all tests: unit tests first, then the scenarios on this machine's kernel.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::background::Background;
 use crate::build::{Built, PACKAGES};
-use crate::cluster;
+use crate::cluster::{self, Tool};
+use crate::dist;
 use crate::page;
 use crate::run::{cargo, need_root, report_step, run};
 use crate::setup::{self, Need};
 
 /// Names the task that builds the container image, and the scenarios that need it.
 const IMAGE: &str = "image";
+/// Names the scenarios that install the archive of a release.
+const PLUGIN: &str = "plugin";
 
 /// What the tests use.
 const NEEDS: &[Need] = &[
@@ -40,7 +43,7 @@ pub(crate) struct TestArgs {
 pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     cluster::api_server_can_be_had()?;
-    cluster::helm_can_be_had()?;
+    Tool::ALL.into_iter().try_for_each(Tool::can_be_had)?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
@@ -55,11 +58,15 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     })?;
     page::install(root)?;
     let kubernetes = cluster::api_server(root)?;
-    let helm = cluster::helm(root)?;
+    let tools = Tool::ALL.into_iter().map(|tool| Ok((tool.variable(), tool.ensure(root)?)));
+    let tools = tools.collect::<Result<Vec<_>>>()?;
     let agent = built.executable("flow-observer")?;
-    let tests = Tests { root, filter: &filter, agent, kubernetes: &kubernetes, helm: &helm };
+    let tests = Tests { root, filter: &filter, agent, kubernetes: &kubernetes, tools: &tools };
     report_step("unit tests");
     tests.units(built.unit_tests())?;
+    if wanted(PLUGIN) {
+        dist::for_tests(root)?;
+    }
     report_step("scenarios on this kernel");
     // Those of the cluster have a command of their own: `cargo xtask cluster test`.
     let here = |name: &&str| *name != IMAGE && *name != cluster::TESTS;
@@ -77,7 +84,8 @@ struct Tests<'a> {
     filter: &'a [&'a str],
     agent: &'a Path,
     kubernetes: &'a Path,
-    helm: &'a Path,
+    /// Variables of programs' directories.
+    tools: &'a [(&'static str, PathBuf)],
 }
 
 impl Tests<'_> {
@@ -97,6 +105,8 @@ impl Tests<'_> {
         let mut test = cargo(self.root, &["test"]);
         test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
         test.env("FLOW_OBSERVER_BIN", self.agent);
-        run(test.env(cluster::PROGRAMS, self.kubernetes).env(cluster::HELM, self.helm))
+        run(test
+            .env(cluster::PROGRAMS, self.kubernetes)
+            .envs(self.tools.iter().map(|(name, dir)| (name, dir))))
     }
 }

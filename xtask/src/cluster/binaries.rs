@@ -1,7 +1,9 @@
 //! The cluster's programs, built from Go modules once for each version and kept in the user's cache.
 
 mod helm;
+mod krew;
 pub(super) mod kubernetes;
+mod tool;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use crate::cache::{Cache, fill};
 use crate::image::archive::digest;
 use crate::progress::Progress;
 use crate::run::report_step;
+pub(crate) use tool::Tool;
 
 /// The part of the cache with the programs.
 const CACHE: &str = "cluster-programs";
@@ -47,7 +50,7 @@ impl Binaries {
             router: cache.path(&key("kube-router", KUBE_ROUTER, &small)),
             metallb: cache.path(&key("metallb", METALLB, &small)),
             peer: cache.path(&key("peer", "1", &[SMALL, PEER[0].1, PEER[1].1])),
-            helm: helm::place(cache),
+            helm: Tool::Helm.place(cache),
         }
     }
 
@@ -85,7 +88,7 @@ impl Binaries {
             write_metallb_manifest(progress, dir)
         })?;
         fill(&self.peer, |dir| build_peer(progress, dir))?;
-        fill(&self.helm, |dir| helm::build(progress, dir))
+        fill(&self.helm, |dir| Tool::Helm.build(progress, dir))
     }
 }
 
@@ -101,22 +104,6 @@ pub(super) fn kubernetes(root: &Path, version: &str) -> Result<PathBuf> {
     if !place.is_dir() {
         let _lock = cache.lock()?;
         during(root, |progress| fill(&place, |dir| kubernetes::build(progress, version, dir)))?;
-    }
-    Ok(place)
-}
-
-/// Fails with the remedy when Helm is to be built, and can't be.
-pub(super) fn helm_can_be_had() -> Result<()> {
-    if helm::place(&Cache::open(CACHE)?).is_dir() { Ok(()) } else { go::need() }
-}
-
-/// Returns the directory of Helm, which is built unless the cache has it.
-pub(super) fn helm(root: &Path) -> Result<PathBuf> {
-    let cache = Cache::open(CACHE)?;
-    let place = helm::place(&cache);
-    if !place.is_dir() {
-        let _lock = cache.lock()?;
-        during(root, |progress| fill(&place, |dir| helm::build(progress, dir)))?;
     }
     Ok(place)
 }

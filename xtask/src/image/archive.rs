@@ -120,7 +120,7 @@ pub(crate) fn digest(content: &[u8]) -> String {
 }
 
 /// Packs files that belong to root and have the time 0. Directories precede their files, as old unpackers need it.
-fn tar<'a>(files: impl Iterator<Item = (&'a str, u32, &'a [u8])>) -> io::Result<Vec<u8>> {
+pub(crate) fn tar<'a>(files: impl Iterator<Item = (&'a str, u32, &'a [u8])>) -> io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut made: Vec<String> = Vec::new();
     for (path, mode, content) in files {
@@ -154,7 +154,7 @@ fn append(
 }
 
 /// Compresses without a name and a time in the header.
-fn gzip(content: &[u8], small: bool) -> io::Result<Vec<u8>> {
+pub(crate) fn gzip(content: &[u8], small: bool) -> io::Result<Vec<u8>> {
     let level = if small { Compression::best() } else { Compression::none() };
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), level);
     encoder.write_all(content)?;

@@ -12,7 +12,7 @@ pub(crate) enum Arch {
 }
 
 impl Arch {
-    const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
+    pub(crate) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
 
     /// Returns this machine's architecture.
     pub(crate) fn host() -> Result<Self> {
