@@ -166,9 +166,7 @@ impl Engine {
         for due in self.awaiting_line.due(now) {
             self.dropped(&due, None);
         }
-        for due in self.awaiting_name.due(now) {
-            self.report(&due, Patience::Exhausted);
-        }
+        self.report_nameless(now);
         self.judge_connections(now);
         self.count_left_out();
         self.drain_vips();
@@ -184,6 +182,9 @@ impl Engine {
     pub fn finish(&mut self) {
         for seen in self.awaiting_drop.drain().into_iter().chain(self.awaiting_name.drain()) {
             self.report(&seen, Patience::Exhausted);
+        }
+        for (since, delta) in self.awaiting_name.drain_pairs() {
+            self.count(delta, since);
         }
         for seen in self.awaiting_line.drain() {
             self.dropped(&seen, None);

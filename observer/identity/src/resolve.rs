@@ -125,6 +125,12 @@ impl<'a> Resolved<'a> {
         matches!(self.client, Holder::Unnamed)
     }
 
+    /// Is true when the server's address belongs to a pod network and no known pod has it, so that its name may follow.
+    #[must_use]
+    pub fn server_is_unnamed(&self) -> bool {
+        matches!(self.server, Holder::Unnamed)
+    }
+
     /// Returns the pod that opened the connection.
     #[must_use]
     pub fn client_pod(&self) -> Option<&'a Pod> {

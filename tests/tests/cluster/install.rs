@@ -20,7 +20,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// From `kubectl apply` to three agents that are Ready.
 const READY: Duration = Duration::from_secs(10);
 /// The second name of the agents' image on every node.
-const UPGRADE: &str = "localhost/flow-observer:upgrade";
+pub(crate) const UPGRADE: &str = "localhost/flow-observer:upgrade";
 
 fn accepted(cluster: &Cluster) -> Result<()> {
     let crds = format!("{}/fixtures/monitoring-crds.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -82,7 +82,7 @@ fn security(cluster: &Cluster) -> Result<()> {
 }
 
 /// Changes the DaemonSet, and returns the new pods when no old one is left.
-fn replaced(cluster: &Cluster, change: &str) -> Result<Vec<Value>> {
+pub(crate) fn replaced(cluster: &Cluster, change: &str) -> Result<Vec<Value>> {
     let before = cluster.agents()?;
     cluster.kubectl(&format!("-n {AGENTS} {change}"))?;
     cluster.rolled_out(AGENTS, DAEMONSET)?;

@@ -1,6 +1,7 @@
 //! Scenarios on a real cluster, with all components. Run by `cargo xtask cluster test`, which starts the cluster.
 
 mod faults;
+mod hand_over;
 mod helm;
 mod incident_one;
 mod incident_two;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         &[
             helm::SCENARIOS,
             install::SCENARIOS,
+            hand_over::SCENARIOS,
             incident_one::SCENARIOS,
             quiet::SCENARIOS,
             verdicts::SCENARIOS,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use arcstr::ArcStr;
 use flow_core::engine::{Engine, KeptEngine};
 use flow_model::finding::Finding;
+use flow_model::input::PairDelta;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
@@ -28,6 +29,9 @@ struct Counts {
     handled: u64,
     #[serde(flatten)]
     counts: KeptCounts,
+    /// What was handled and has no names yet.
+    #[serde(default)]
+    waiting: Vec<PairDelta>,
 }
 
 #[derive(Serialize)]
@@ -73,10 +77,11 @@ impl Keeper {
     /// Takes over what the agent before kept.
     pub(super) fn restore(&mut self, engine: &mut Engine, sinks: &mut Sinks) {
         let now = Timestamp::now();
-        if let Some(Counts { handled, counts }) = self.state.read(StateFile::Counts) {
+        if let Some(Counts { handled, counts, waiting }) = self.state.read(StateFile::Counts) {
             self.handled = handled;
             self.saved.store(handled, Ordering::Release);
             sinks.restore(counts);
+            engine.restore_waiting(waiting, now);
             info!("counters go on from those of the agent before");
         }
         // Also where the agent before was killed before it wrote its counters.
@@ -109,7 +114,7 @@ impl Keeper {
         }
         let now = Instant::now();
         if now >= self.counts_due {
-            self.write_counts(sinks);
+            self.write_counts(engine, sinks);
             self.counts_due = next(now);
         }
     }
@@ -117,7 +122,7 @@ impl Keeper {
     /// Writes everything.
     pub(super) fn finish(&mut self, engine: &Engine, sinks: &Sinks) {
         self.write_findings(engine, sinks);
-        self.write_counts(sinks);
+        self.write_counts(engine, sinks);
     }
 
     fn write_findings(&mut self, engine: &Engine, sinks: &Sinks) {
@@ -126,8 +131,8 @@ impl Keeper {
         self.or_warn(&written);
     }
 
-    fn write_counts(&mut self, sinks: &Sinks) {
-        let counts = Counts { handled: self.handled, counts: sinks.keep() };
+    fn write_counts(&mut self, engine: &Engine, sinks: &Sinks) {
+        let counts = Counts { handled: self.handled, counts: sinks.keep(), waiting: engine.waiting_counts() };
         let written = self.state.write(StateFile::Counts, &counts);
         if self.or_warn(&written) {
             self.saved.store(self.handled, Ordering::Release);

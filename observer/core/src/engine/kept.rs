@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flow_model::input::PairDelta;
 use flow_model::inventory::{Inventory, Namespace};
 use flow_model::policies::Policies;
 use flow_model::record::PolicyChange;
@@ -43,6 +44,20 @@ impl Engine {
         self.history = kept.history;
         let KeptEngine { policies, namespaces, .. } = kept;
         self.before = Some(Inventory { policies, namespaces, ..Inventory::default() });
+    }
+
+    /// Returns the counters that wait for names, and so are in no output yet.
+    pub fn waiting_counts(&self) -> Vec<PairDelta> {
+        self.awaiting_name.pairs().copied().collect()
+    }
+
+    /// Goes on waiting with counters of the agent before.
+    pub fn restore_waiting(&mut self, counts: Vec<PairDelta>, now: Timestamp) {
+        for delta in counts {
+            if let Some((since, crowded_out)) = self.awaiting_name.hold_pair(delta, now) {
+                self.count(crowded_out, since);
+            }
+        }
     }
 
     /// Is true while findings of the agent before can't be judged: the cluster is not known yet.

@@ -10,6 +10,7 @@ mod merged;
 mod network;
 mod scans;
 mod verdicts;
+mod waiting_counts;
 
 use std::sync::Arc;
 

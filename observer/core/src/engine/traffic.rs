@@ -35,17 +35,34 @@ impl Engine {
         self.record(seen.time, Event::Reset(reset));
     }
 
-    /// Names the counters of a pair.
+    /// Counts a pair, or holds its counters until both addresses have names.
     pub(super) fn pair(&mut self, delta: PairDelta, now: Timestamp) {
+        if let Some(pair) = delta.pair {
+            let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), now);
+            let by_uplink = matches!(pair.vantage, Vantage::Transit | Vantage::Destination);
+            if by_uplink && delta.counts.syn > 0 && !resolved.client_is_on(&self.node) {
+                self.vips.received(pair.src.to_canonical(), pair.dst.to_canonical(), now);
+            }
+            let unnamed =
+                [(pair.src, resolved.client_is_unnamed()), (pair.dst, resolved.server_is_unnamed())];
+            self.drain_vips();
+            if unnamed.into_iter().any(|(ip, unnamed)| unnamed && !self.awaiting_name.gave_up(ip)) {
+                if let Some((since, crowded_out)) = self.awaiting_name.hold_pair(delta, now) {
+                    self.count(crowded_out, since);
+                }
+                return;
+            }
+        }
+        self.count(delta, now);
+    }
+
+    /// Names the counters of a pair by what was known at that time.
+    pub(super) fn count(&mut self, delta: PairDelta, at: Timestamp) {
         let (pair, verdict) = match delta.pair {
             Some(pair) => {
-                let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), now);
-                let by_uplink = matches!(pair.vantage, Vantage::Transit | Vantage::Destination);
-                if by_uplink && delta.counts.syn > 0 && !resolved.client_is_on(&self.node) {
-                    self.vips.received(pair.src.to_canonical(), pair.dst.to_canonical(), now);
-                }
+                let resolved = self.identity.resolve(&unopened(pair.src, pair.dst, pair.dport), at);
                 // The attempts counted here may have been judged before a policy changed.
-                let recent = self.recent.decision(&pair, now);
+                let recent = self.recent.decision(&pair, at);
                 // An uplink does not know what its packet is for; the addresses may.
                 let vantage = match pair.vantage {
                     Vantage::Transit => resolved.vantage(&self.node),
@@ -57,7 +74,6 @@ impl Engine {
             }
             None => (None, Decision::Unknown),
         };
-        self.drain_vips();
         self.outputs.push_back(Output::Pair(PairUpdate { pair, verdict, counts: delta.counts }));
     }
 

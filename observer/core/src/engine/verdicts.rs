@@ -54,12 +54,30 @@ impl Engine {
         self.outputs.push_back(Output::Cluster(inventory));
     }
 
-    /// Reports the attempts whose client has a name now.
+    /// Reports the attempts whose client has a name now, and then what was counted of them.
     fn report_named(&mut self) {
         let identity = &self.identity;
         let is_named = |ip, at| !matches!(identity.holder(ip, at), Holder::Unnamed);
-        for seen in self.awaiting_name.named(|seen| is_named(seen.tuple.src, seen.time)) {
+        let (attempts, pairs) =
+            (self.awaiting_name.named(is_named), self.awaiting_name.named_pairs(is_named));
+        for seen in attempts {
             self.report(&seen, Patience::Exhausted);
+        }
+        for (since, delta) in pairs {
+            self.count(delta, since);
+        }
+    }
+
+    /// Reports and counts what waited long enough for names.
+    pub(super) fn report_nameless(&mut self, now: Timestamp) {
+        let identity = &self.identity;
+        let is_named = |ip, at| !matches!(identity.holder(ip, at), Holder::Unnamed);
+        let (attempts, pairs) = (self.awaiting_name.due(now), self.awaiting_name.due_pairs(now, is_named));
+        for seen in attempts {
+            self.report(&seen, Patience::Exhausted);
+        }
+        for (since, delta) in pairs {
+            self.count(delta, since);
         }
     }
 
