@@ -138,7 +138,9 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let own_pods = follow::own_pods(node.clone(), inventories.clone(), tasks, cancel);
     let cluster_known = follow::known(&options, inventories.clone(), tasks);
     let hand_over = HandOver { counted: counted_tx, journal, cluster_known };
-    let hooks = hooks(&shared, attaching, Arc::clone(&flows), own_pods, inventories.clone(), hand_over);
+    let in_sight = probes::InSight::default();
+    let pods = (own_pods, in_sight.clone());
+    let hooks = hooks(&shared, attaching, Arc::clone(&flows), pods, inventories.clone(), hand_over);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     let (ethernet, uplinks) = watch::channel(BTreeSet::new());
     follow::links(&options, inventories.clone(), Outlets { events: link_tx, ethernet }, tasks, cancel);
@@ -148,7 +150,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     follow::enforcer_log(options.enforcer_log, Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
     follow::table_full(engine_tx.clone(), tasks, cancel);
     follow::sight(Arc::clone(&shared), engine_tx.clone(), tasks, cancel);
-    follow::connections(flows, look, engine_tx, tasks, cancel);
+    let witness = follow::witness(&flows, in_sight, &shared);
+    follow::connections(flows, witness, look, engine_tx, tasks, cancel);
 
     info!(%node, listen = %listener.local_addr()?, attach = ?mode, "flow-observer {} runs", env!("CARGO_PKG_VERSION"));
     let server = crate::http::serve_with(listener, shared, access, cancel.clone());
@@ -221,7 +224,7 @@ fn hooks(
     shared: &Arc<Shared>,
     attaching: ReadinessGuard,
     flows: Arc<Mutex<probes::Flows>>,
-    own_pods: probes::OwnPods,
+    (own_pods, in_sight): (probes::OwnPods, probes::InSight),
     inventories: watch::Receiver<Arc<Inventory>>,
     hand_over: HandOver,
 ) -> Hooks {
@@ -229,6 +232,7 @@ fn hooks(
         std::array::from_fn(|_| Arc::clone(shared));
     Hooks {
         own_pods,
+        in_sight,
         synced: Box::new(move |pod_links| {
             // In a task of its own, so that a long table does not hold up new interfaces.
             tokio::spawn(async move {

@@ -47,6 +47,7 @@ mod turnover;
 mod unattributed;
 mod unrecorded;
 mod vips;
+mod witness;
 
 pub use attach::{AttachMode, Attacher, remove_filters};
 pub use claims::NewestClaims;
@@ -65,5 +66,6 @@ pub use settings::Settings;
 pub use tasks::spawn;
 pub use unrecorded::ClaimCounts;
 pub use vips::Vips;
+pub use witness::{Explained, InSight, Witness};
 
 pub use observer_abi::{MAX_MERGED, MAX_SINGLES, MORE_SINGLES};

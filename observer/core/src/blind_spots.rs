@@ -126,7 +126,9 @@ fn hidden(places: &[Place<'_>]) -> String {
     names.sort_unstable();
     names.truncate(NAMES);
     match (places, &names[..]) {
-        ([Place { spot, .. }], [name]) if spot.reason == BlindReason::Unfollowed => {
+        ([Place { spot, .. }], [name])
+            if matches!(spot.reason, BlindReason::Unfollowed | BlindReason::Unwitnessed) =>
+        {
             format!("pod {name} at {}", spot.place)
         }
         ([Place { spot, .. }], [name]) => format!("pod {name} (behind {})", spot.place),
@@ -146,6 +148,7 @@ fn what(reason: BlindReason) -> &'static str {
         BlindReason::InFront => "another program runs before its own",
         BlindReason::Bypassed => "packets reach the pod past its programs",
         BlindReason::Unfollowed => "its programs are at the uplink only",
+        BlindReason::Unwitnessed => "the kernel tracks connections that its programs did not see open",
         BlindReason::NoUplink => "no uplink is known",
         BlindReason::NoDrops => "drops are not reported",
         BlindReason::Counters => "the kernel's counters can't be read",

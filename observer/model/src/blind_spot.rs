@@ -24,6 +24,9 @@ pub enum BlindReason {
     Bypassed,
     /// A pod of this node is seen at the uplink only, or by its sockets: its interface is none that the agent follows.
     Unfollowed,
+    /// The kernel tracks connections of a pod of this node that none of the agent's programs saw open, though its interface
+    /// is followed.
+    Unwitnessed,
     /// No interface leads to other machines, as far as is known: only traffic between pods here is seen.
     NoUplink,
     /// The drop probe is not attached.
@@ -53,6 +56,26 @@ pub struct BlindSpot {
     pub addresses: Vec<IpAddr>,
 }
 
+impl BlindSpot {
+    /// Is true when a connection of this address may be unseen because of what is reported here. Behind an interface of which
+    /// no address is known, such as an uplink, may be any.
+    #[must_use]
+    pub fn explains(&self, ip: IpAddr) -> bool {
+        match self.reason {
+            BlindReason::AttachFailed
+            | BlindReason::PlaceTaken
+            | BlindReason::InFront
+            | BlindReason::Bypassed
+            | BlindReason::Unfollowed => self.addresses.is_empty() || self.addresses.contains(&ip),
+            BlindReason::Counters => true,
+            BlindReason::Unwitnessed
+            | BlindReason::NoUplink
+            | BlindReason::NoDrops
+            | BlindReason::EnforcerLog => false,
+        }
+    }
+}
+
 /// Says what can't be seen at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
@@ -71,3 +94,6 @@ impl Unseen {
         Self { why, hides_pod: false, addresses: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,3 +18,4 @@ mod scans;
 mod sight;
 mod story;
 mod table_full;
+mod unwitnessed;

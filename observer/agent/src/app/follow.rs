@@ -7,7 +7,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arcstr::ArcStr;
 use flow_model::blind_spot::{BlindReason, Unseen};
-use flow_model::flow::FlowTuple;
 use flow_model::input::Input;
 use flow_model::inventory::Inventory;
 use observer_abi::MAX_VIPS;
@@ -21,13 +20,13 @@ use crate::app::api::Api;
 use crate::config::{ClusterSource, EnforcerLogChoice, Options};
 use crate::kube::server::{self, Hooks, Patience, Sync};
 use crate::netlink::NetlinkError;
-use crate::netlink::connections::{self as open_connections, Listing, Source};
+use crate::netlink::connections::{self as open_connections, Listing, Opened, Source};
 use crate::netlink::conntrack::pressure;
 use crate::netlink::enforcer_log::EnforcerLog;
 use crate::netlink::links::{self as node_links, UplinkChoice};
 use crate::netlink::neighbours::resolve;
 use crate::netlink::{neighbours as node_neighbours, sock_diag};
-use crate::probes::{Flows, OwnPods, Ports, Vips};
+use crate::probes::{Flows, InSight, OwnPods, Ports, Vips, Witness};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 
@@ -342,9 +341,18 @@ async fn read_enforcer_log(
     log.follow(to).await
 }
 
+/// Returns the witness of connections that no hook sees. It is silent about pods whose traffic is known to be hidden.
+pub(super) fn witness(flows: &Arc<Mutex<Flows>>, in_sight: InSight, shared: &Arc<Shared>) -> Witness {
+    let [known, blind] = std::array::from_fn(|_| Arc::clone(shared));
+    let explained = move |ip| known.sight.list().iter().any(|spot| spot.explains(ip));
+    let report = move |reason, place: &str, unseen| blind.set_blind(reason, place, unseen);
+    Witness::new(Arc::clone(flows), in_sight, Box::new(explained), Arc::new(report))
+}
+
 /// Follows the open connections. Without them there are no latent denials; everything else works.
 pub(super) fn connections(
     flows: Arc<Mutex<Flows>>,
+    mut witness: Witness,
     look: Arc<Notify>,
     to: mpsc::Sender<Input>,
     tasks: &TaskTracker,
@@ -357,7 +365,10 @@ pub(super) fn connections(
         Err(_) => tracker.lock().list().map(|open| Listing { open, all: false }),
     };
     let source = Source::Conntrack { otherwise: Some(Box::new(otherwise)) };
-    let keep = Box::new(move |tuple: &FlowTuple| flows.lock().keep(tuple));
+    let keep = Box::new(move |opened: &Opened<'_>| {
+        opened.tuples.iter().for_each(|tuple| flows.lock().keep(tuple));
+        witness.look(opened);
+    });
     let following = open_connections::follow(source, Default::default(), keep, look, to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {

@@ -13,7 +13,7 @@ mod source;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flow_model::connection::MAX_CONNECTIONS;
 use flow_model::flow::FlowTuple;
@@ -28,13 +28,24 @@ use self::pace::Pace;
 use self::read::{From, Reader};
 use self::set::{Delta, Set};
 pub use self::source::{Listing, Source, Table};
+use crate::netlink::conntrack::Conn;
 use crate::netlink::error::NetlinkError;
 
 /// Connections in one input, so that no input is as large as the table.
 const CHUNK: usize = 4_096;
 
-/// Is told of each connection that opened, on a thread that may block.
-pub type Keep = Box<dyn FnMut(&FlowTuple) + Send>;
+/// Is told what each look found, on a thread that may block.
+pub type Keep = Box<dyn FnMut(&Opened<'_>) + Send>;
+
+/// The connections that a look found open and the one before did not.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened<'a> {
+    pub tuples: &'a [FlowTuple],
+    /// What conntrack says of them, where they are known to have opened after a time; empty otherwise.
+    pub tracked: &'a [Conn],
+    /// That time. It is known when conntrack was read to its end by this look and the one before, and had room for all.
+    pub since: Option<Instant>,
+}
 
 /// Limits what is followed.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +60,9 @@ impl Default for Config {
     }
 }
 
-/// Sends the established TCP connections to `tx`, then those that opened and closed, and tells `keep` of the opened, until `cancel` or until the
-/// receiver is closed. Half-closed connections are left out, and those of the node with itself over loopback.
+/// Sends the established TCP connections to `tx`, then those that opened and closed, and tells `keep` of those that opened,
+/// until `cancel` or until the receiver is closed. Half-closed connections are left out, and those of the node with itself
+/// over loopback.
 ///
 /// The table is read every 2 s. The interval grows up to a minute so that reading takes at most 1 % of a core.
 /// `at_once` makes it read now. Runs in the network namespace of the thread that first polls it.
@@ -65,7 +77,7 @@ pub async fn follow(
     tx: mpsc::Sender<Input>,
     cancel: CancellationToken,
 ) -> Result<(), NetlinkError> {
-    let looker = Looker { reader: Reader::new(source), set: Set::new(config.max), keep };
+    let looker = Looker { reader: Reader::new(source), set: Set::new(config.max), keep, before: None };
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
         ended = run(looker, &at_once, &tx) => ended,
@@ -89,7 +101,7 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
         }
         match look.read {
             Ok(from) => {
-                let older = std::mem::take(&mut first) && from == From::Everything;
+                let older = std::mem::take(&mut first) && from != From::Recent;
                 if !send(look.delta, older, tx).await {
                     return Ok(());
                 }
@@ -126,6 +138,8 @@ struct Looker {
     reader: Reader,
     set: Set,
     keep: Keep,
+    /// When the last look began, if it found all that conntrack holds.
+    before: Option<Instant>,
 }
 
 /// The result of reading the table once.
@@ -138,11 +152,21 @@ struct Look {
 
 impl Looker {
     fn look(&mut self, runtime: &Handle) -> Look {
-        let before = pace::thread_cpu_time();
+        let (before, begun) = (pace::thread_cpu_time(), Instant::now());
         self.set.begin();
-        let read = runtime.block_on(self.reader.read(|tuple| self.set.see(tuple)));
-        let delta = self.set.end(read.is_ok());
-        delta.opened.iter().for_each(&mut self.keep);
+        let (set, since) = (&mut self.set, self.before.take());
+        let mut tracked = Vec::new();
+        let read = runtime.block_on(self.reader.read(|tuple, conn| {
+            if set.see(tuple) && since.is_some() {
+                tracked.extend(conn.copied());
+            }
+        }));
+        let delta = set.end(read.is_ok());
+        let all = matches!(read, Ok(From::Conntrack)) && set.left_out() == 0;
+        self.before = all.then_some(begun);
+        let since = since.filter(|_| all);
+        let tracked = if since.is_some() { &tracked[..] } else { &[] };
+        (self.keep)(&Opened { tuples: &delta.opened, tracked, since });
         let half_open = self.reader.take_half_open();
         Look { delta, read, half_open, cpu: pace::thread_cpu_time().saturating_sub(before) }
     }

@@ -2,6 +2,7 @@
 
 mod listed;
 mod seeded;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,6 +18,8 @@ use parking_lot::Mutex;
 use tracing::{debug, warn};
 
 use self::seeded::{entries, key};
+pub(super) use self::trace::Attempts;
+use self::trace::Trace;
 use crate::netlink::conntrack::{Conn, State, connections};
 use crate::netlink::routes::pod_facing_prefixes;
 use crate::probes::batch::Batches;
@@ -32,6 +35,7 @@ pub struct Flows {
     lasting: HashMap<MapData, FlowKey, FlowValue>,
     opened: HashMap<MapData, FlowKey, FlowValue>,
     all: [Batches; 2],
+    trace: Trace,
 }
 
 impl Flows {
@@ -43,7 +47,49 @@ impl Flows {
             Ok::<_, ProbeError>((HashMap::try_from(map).map_err(ProbeError::map(name))?, all))
         };
         let ((opened, recent), (lasting, old)) = (table("OPENED")?, table("LASTING")?);
-        Ok(Self { lasting, opened, all: [recent, old] })
+        Ok(Self { lasting, opened, all: [recent, old], trace: Trace::new(ebpf)? })
+    }
+
+    /// Returns whether a hook or a socket has told of a connection that conntrack holds. `attempts` holds those that are no
+    /// connection yet, once they were needed.
+    ///
+    /// # Errors
+    /// Fails when the kernel's maps can't be read.
+    pub(super) fn knows(&self, conn: &Conn, attempts: &mut Option<Attempts>) -> Result<bool, ProbeError> {
+        let keys = trace::keys(conn);
+        if self.has(&keys)? {
+            return Ok(true);
+        }
+        let attempts = match attempts {
+            Some(attempts) => attempts,
+            None => attempts.insert(self.trace.attempts()?),
+        };
+        // Once more: one that opened after the first look is no attempt any more.
+        Ok(trace::is_among(conn, attempts) || self.has(&keys)?)
+    }
+
+    /// An entry goes from the first of these tables to the last.
+    fn has(&self, keys: &[FlowKey]) -> Result<bool, ProbeError> {
+        for (name, table) in
+            [("OPENED", &self.opened), ("LASTING", &self.lasting), ("CLOSED", &self.trace.closed)]
+        {
+            for key in keys {
+                if maps::contains(table, key, name)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the number of attempts that have ever begun.
+    pub(super) fn note_begun(&mut self, begun: u64) {
+        self.trace.begun = Some(begun);
+    }
+
+    /// Returns the number of attempts that have ever begun, as of half a second ago; `None` where that can't be read.
+    pub(super) fn begun(&self) -> Option<u64> {
+        self.trace.begun
     }
 
     /// Returns the connections that the probes saw open and no side has begun to close, for nodes where conntrack can't be

@@ -15,6 +15,7 @@ use crate::probes::error::ProbeError;
 use crate::probes::hidden::Hidden;
 use crate::probes::hooks::Blind;
 use crate::probes::sys::be_strict;
+use crate::probes::witness::InSight;
 
 type Attached = Box<dyn Fn(&'static str, bool) + Send>;
 
@@ -26,6 +27,7 @@ pub(super) struct Following {
     pub(super) attacher: Attacher,
     bypasses: Bypasses,
     hidden: Hidden,
+    in_sight: InSight,
     attached: Attached,
     blind: Blind,
     failed: HashMap<u32, (Link, BlindReason)>,
@@ -37,12 +39,12 @@ impl Following {
     pub(super) fn new(
         attacher: Attacher,
         bypasses: Bypasses,
-        hidden: Hidden,
+        (hidden, in_sight): (Hidden, InSight),
         attached: Attached,
         blind: Blind,
     ) -> Self {
         let (failed, in_front, bypassed) = (HashMap::new(), HashMap::new(), BTreeSet::new());
-        Self { attacher, bypasses, hidden, attached, blind, failed, in_front, bypassed }
+        Self { attacher, bypasses, hidden, in_sight, attached, blind, failed, in_front, bypassed }
     }
 
     /// Handles a new or changed link.
@@ -57,6 +59,7 @@ impl Following {
     /// Handles a link that has gone.
     pub(super) fn gone(&mut self, ifindex: u32, name: &str) {
         self.attacher.gone(ifindex);
+        self.in_sight.lose(ifindex);
         self.forget(ifindex);
         self.in_sight(name);
         self.bypasses.forget(ifindex);
@@ -79,6 +82,7 @@ impl Following {
                     self.attacher.forget(link.ifindex);
                     // What passed meanwhile proves no bypass.
                     self.bypasses.forget(link.ifindex);
+                    self.in_sight.lose(link.ifindex);
                     self.up(link).await;
                 }
                 Some(Position::Behind(program)) => self.behind(&link, program).await,
@@ -89,7 +93,22 @@ impl Following {
         }
         self.look_for_bypasses().await;
         self.look_for_hidden().await;
+        self.note_in_sight();
         self.report();
+    }
+
+    /// Publishes the addresses of pods whose packets the programs should see.
+    fn note_in_sight(&self) {
+        let mut seen = Vec::new();
+        for (ifindex, name) in self.attacher.pods() {
+            if !self.in_front.contains_key(&name) && !self.bypassed.contains(&name) {
+                let behind = self.hidden.behind(ifindex).into_iter();
+                seen.extend(behind.map(|ip| (ip, ifindex, name.clone())));
+            }
+        }
+        // Of two interfaces of a pod the same counts each time.
+        seen.sort_unstable();
+        self.in_sight.set(seen, Instant::now());
     }
 
     async fn look_for_bypasses(&mut self) {

@@ -48,6 +48,12 @@ impl Hidden {
         !missing(&self.pods.lock(), &self.behind, interfaces).is_empty() || !self.candidates.is_empty()
     }
 
+    /// Returns the addresses of this node's pods that an interface leads to, as far as that was read.
+    pub(super) fn behind(&self, ifindex: u32) -> Vec<IpAddr> {
+        let pods = self.pods.lock();
+        self.behind.get(&ifindex).map_or_else(Vec::new, |here| here.intersection(&pods).copied().collect())
+    }
+
     /// Takes what is behind each interface that is followed, and in sight. Without it nothing is known, and nobody is hidden.
     pub(super) fn look(&mut self, behind: Option<HashMap<u32, BTreeSet<IpAddr>>>) {
         let found = behind.map(|behind| {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::probes::hidden::OwnPods;
 use crate::probes::journal::JournalSettings;
+use crate::probes::witness::InSight;
 
 /// Completes an input before the engine gets it, see [`Hooks::complete`].
 pub type Complete = Arc<dyn Fn(&mut Input) + Send + Sync>;
@@ -51,6 +52,8 @@ pub struct Hooks {
     pub blind: Blind,
     /// The addresses of this node's pods.
     pub own_pods: OwnPods,
+    /// Takes those of them whose interfaces are followed.
+    pub in_sight: InSight,
     /// Called with a role and the number of interfaces followed in it.
     pub followed: Box<dyn Fn(&'static str, usize) + Send>,
     /// Adds to a record what the kernel's hooks alone don't know. Called for each record, and must not block.

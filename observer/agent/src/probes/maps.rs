@@ -1,6 +1,6 @@
 //! Takes maps out of a loaded object. Each map has one owner afterwards.
 
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use aya::{Ebpf, Pod};
 
 use crate::probes::error::ProbeError;
@@ -16,6 +16,19 @@ pub(super) fn hash<K: Pod, V: Pod>(
     name: &'static str,
 ) -> Result<HashMap<MapData, K, V>, ProbeError> {
     HashMap::try_from(take(ebpf, name)?).map_err(ProbeError::map(name))
+}
+
+/// Is true when a hash map has an entry.
+pub(super) fn contains<K: Pod, V: Pod>(
+    map: &HashMap<MapData, K, V>,
+    key: &K,
+    name: &'static str,
+) -> Result<bool, ProbeError> {
+    match map.get(key, 0) {
+        Ok(_) => Ok(true),
+        Err(MapError::KeyNotFound) => Ok(false),
+        Err(error) => Err(ProbeError::map(name)(error)),
+    }
 }
 
 /// Takes an array.

@@ -126,6 +126,7 @@ impl Sweep {
     pub(super) fn run(&mut self, clock: Clock, reasons: &Reasons) -> Result<Vec<Input>, ProbeError> {
         let now_ns = monotonic_ns();
         let begun = self.turnover.begun()?;
+        self.flows.lock().note_begun(begun);
         let entries = self.all.read::<ConnKey, ConnValue>();
         let entries = entries.map_err(ProbeError::system("reading the handshake map"))?;
         self.entries = entries.len();

@@ -64,7 +64,7 @@ pub fn spawn(
     tasks.spawn(each.follow(hooks.readers.clone(), cancel.clone()));
     let Loaded { ebpf, reader, drops, pins, .. } = loaded;
     let attacher = Attacher::new(ebpf, mode, pins.clone())?;
-    let Hooks { synced, attached, blind, followed, complete, publish, hand_over, .. } = hooks;
+    let Hooks { synced, attached, blind, followed, complete, publish, hand_over, in_sight, .. } = hooks;
     let all_attached = CancellationToken::new();
     let taken_over = all_attached.clone();
     let synced = Box::new(move |links| {
@@ -72,7 +72,7 @@ pub fn spawn(
         synced(links);
     });
     let first = First { drops, synced };
-    let following = Following::new(attacher, bypasses, hidden, attached, Arc::clone(&blind));
+    let following = Following::new(attacher, bypasses, (hidden, in_sight), attached, Arc::clone(&blind));
     tasks.spawn(follow(following, links, first, followed, cancel.clone()));
     let reading = ring::read(reader, Arc::clone(&complete), engine.clone(), cancel.clone());
     let stop = cancel.clone();

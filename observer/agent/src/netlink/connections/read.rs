@@ -12,7 +12,9 @@ use crate::netlink::error::NetlinkError;
 /// The range of connections that a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum From {
-    /// All of them, also those older than the agent.
+    /// All of them, also those older than the agent, as conntrack has them.
+    Conntrack,
+    /// All of them, from another table.
     Everything,
     /// Those that opened since the agent started.
     Recent,
@@ -37,8 +39,11 @@ impl Reader {
         std::mem::take(&mut self.half_open).report()
     }
 
-    /// Passes the established connections to `each`; one may come twice.
-    pub(super) async fn read(&mut self, mut each: impl FnMut(FlowTuple)) -> Result<From, NetlinkError> {
+    /// Passes the established connections to `each`, with what conntrack says of them; one may come twice.
+    pub(super) async fn read(
+        &mut self,
+        mut each: impl FnMut(FlowTuple, Option<&Conn>),
+    ) -> Result<From, NetlinkError> {
         let otherwise = match &mut self.source {
             Source::Table(table) => return from_table(table, each),
             Source::Conntrack { otherwise } => otherwise,
@@ -49,7 +54,7 @@ impl Reader {
             tracks = true;
             half_open.see(&conn);
             if let Some(tuple) = open(&conn) {
-                each(tuple);
+                each(tuple, Some(&conn));
             }
         });
         let dumped = dumped.await;
@@ -57,7 +62,7 @@ impl Reader {
         match (dumped, otherwise) {
             // Without a rule that needs it, the kernel tracks nothing, and its table is empty.
             (Ok(()), Some(table)) if !tracks => from_table(table, each),
-            (Ok(()), _) => Ok(From::Everything),
+            (Ok(()), _) => Ok(From::Conntrack),
             (
                 Err(error @ (NetlinkError::NoConntrack(_) | NetlinkError::ConntrackDenied(_))),
                 otherwise @ Some(_),
@@ -74,9 +79,12 @@ impl Reader {
     }
 }
 
-fn from_table(table: &mut Table, each: impl FnMut(FlowTuple)) -> Result<From, NetlinkError> {
+fn from_table(
+    table: &mut Table,
+    mut each: impl FnMut(FlowTuple, Option<&Conn>),
+) -> Result<From, NetlinkError> {
     let Listing { open, all } = table().map_err(NetlinkError::Table)?;
-    open.into_iter().filter(|tuple| !is_local(tuple)).for_each(each);
+    open.into_iter().filter(|tuple| !is_local(tuple)).for_each(|tuple| each(tuple, None));
     Ok(if all { From::Everything } else { From::Recent })
 }
 

@@ -32,16 +32,20 @@ impl Set {
         self.left_out = 0;
     }
 
-    /// Handles a connection that was read; one may come twice.
-    pub(super) fn see(&mut self, tuple: FlowTuple) {
+    /// Handles a connection that was read; one may come twice. Returns whether it has opened.
+    pub(super) fn see(&mut self, tuple: FlowTuple) -> bool {
         if let Some(round) = self.known.get_mut(&tuple) {
             *round = self.round;
-        } else if self.known.len() < self.max {
+            return false;
+        }
+        let has_room = self.known.len() < self.max;
+        if has_room {
             self.known.insert(tuple, self.round);
             self.opened.push(tuple);
         } else {
             self.left_out += 1;
         }
+        has_room
     }
 
     /// Ends a read. After one that is not complete no connection counts as closed.

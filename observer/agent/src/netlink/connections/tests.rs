@@ -164,7 +164,9 @@ proptest! {
         let mut open: BTreeSet<u16> = BTreeSet::new();
         for (seen, complete) in rounds {
             set.begin();
-            seen.iter().for_each(|sport| set.see(tuple(*sport)));
+            for sport in &seen {
+                set.see(tuple(*sport));
+            }
             let delta = set.end(complete);
             for closed in delta.closed {
                 prop_assert!(open.remove(&closed.sport));
@@ -183,7 +185,9 @@ proptest! {
     fn the_set_is_bounded(max in 0usize..10, seen in proptest::collection::btree_set(0u16..50, 0..30)) {
         let mut set = Set::new(max);
         set.begin();
-        seen.iter().for_each(|sport| set.see(tuple(*sport)));
+        for sport in &seen {
+            set.see(tuple(*sport));
+        }
         prop_assert_eq!(set.end(true).opened.len(), seen.len().min(max));
         prop_assert_eq!(set.left_out() as usize, seen.len().saturating_sub(max));
     }

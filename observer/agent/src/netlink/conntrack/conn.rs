@@ -23,6 +23,9 @@ pub struct Conn {
     pub reply_dport: u16,
     /// Its state.
     pub state: State,
+    /// Conntrack saw its SYN, in the zone of packets that no rule gives another. It also takes up connections that it
+    /// meets in the middle, and may then take the server for the opener.
+    pub from_syn: bool,
 }
 
 impl Conn {

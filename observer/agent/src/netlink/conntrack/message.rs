@@ -17,6 +17,12 @@ const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_PROTOINFO: u16 = 4;
 const CTA_PROTOINFO_TCP: u16 = 1;
 const CTA_PROTOINFO_TCP_STATE: u16 = 1;
+const CTA_PROTOINFO_TCP_FLAGS: [u16; 2] = [4, 5];
+const CTA_ZONE: u16 = 18;
+const CTA_TUPLE_ZONE: u16 = 3;
+/// `IP_CT_TCP_FLAG_BE_LIBERAL`: set in both directions of a connection that was met in the middle (`tcp_new`),
+/// <https://github.com/torvalds/linux/blob/v6.12/net/netfilter/nf_conntrack_proto_tcp.c>.
+const BE_LIBERAL: u8 = 8;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_IP_V4_SRC: u16 = 1;
@@ -59,6 +65,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Conn> {
     let entry = body.get(NFGENMSG..)?;
     let orig = Tuple::decode(attribute(entry, CTA_TUPLE_ORIG)?)?;
     let reply = Tuple::decode(attribute(entry, CTA_TUPLE_REPLY)?)?;
+    let zoned = orig.zoned || reply.zoned || attribute(entry, CTA_ZONE).is_some();
     Some(Conn {
         orig_src: orig.src,
         orig_dst: orig.dst,
@@ -69,14 +76,25 @@ pub(super) fn decode(body: &[u8]) -> Option<Conn> {
         reply_sport: reply.sport,
         reply_dport: reply.dport,
         state: state(entry),
+        from_syn: !zoned && has_syn(entry),
     })
+}
+
+fn tcp(entry: &[u8]) -> Option<&[u8]> {
+    attribute(entry, CTA_PROTOINFO).and_then(|info| attribute(info, CTA_PROTOINFO_TCP))
+}
+
+/// Is true for an entry that began with a SYN. Where the kernel doesn't tell, nothing is claimed.
+fn has_syn(entry: &[u8]) -> bool {
+    let strict = |flags: &[u8]| flags.first().is_some_and(|flags| flags & BE_LIBERAL == 0);
+    let of = |kind| tcp(entry).and_then(|tcp| attribute(tcp, kind));
+    CTA_PROTOINFO_TCP_FLAGS.into_iter().all(|kind| of(kind).is_some_and(strict))
 }
 
 /// Returns the state of an entry. Without one it is closed: the kernel leaves the state out only while it destroys an
 /// entry.
 fn state(entry: &[u8]) -> State {
-    let info = attribute(entry, CTA_PROTOINFO).and_then(|info| attribute(info, CTA_PROTOINFO_TCP));
-    match info.and_then(|tcp| attribute(tcp, CTA_PROTOINFO_TCP_STATE)).and_then(|value| value.first()) {
+    match tcp(entry).and_then(|tcp| attribute(tcp, CTA_PROTOINFO_TCP_STATE)).and_then(|value| value.first()) {
         // SYN_SENT, and SYN_SENT2 of a simultaneous open.
         Some(1 | 9) => State::Opening,
         // SYN_RECV.
@@ -93,6 +111,7 @@ struct Tuple {
     dst: IpAddr,
     sport: u16,
     dport: u16,
+    zoned: bool,
 }
 
 impl Tuple {
@@ -103,7 +122,8 @@ impl Tuple {
         }
         let (src, dst) = addresses(attribute(tuple, CTA_TUPLE_IP)?)?;
         let port = |kind| Some(u16::from_be_bytes(attribute(protocol, kind)?.try_into().ok()?));
-        Some(Self { src, dst, sport: port(CTA_PROTO_SRC_PORT)?, dport: port(CTA_PROTO_DST_PORT)? })
+        let (sport, dport) = (port(CTA_PROTO_SRC_PORT)?, port(CTA_PROTO_DST_PORT)?);
+        Some(Self { src, dst, sport, dport, zoned: attribute(tuple, CTA_TUPLE_ZONE).is_some() })
     }
 }
 

@@ -14,6 +14,7 @@ fn conn(src: [u8; 4], dport: u16, state: State) -> Conn {
         reply_sport: 8_080,
         reply_dport: 40_000,
         state,
+        from_syn: true,
     }
 }
 

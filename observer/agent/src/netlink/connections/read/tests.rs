@@ -15,6 +15,7 @@ fn conn(src: &str, dst: &str, backend: &str, state: State) -> Conn {
         reply_sport: 8080,
         reply_dport: 50_000,
         state,
+        from_syn: true,
     }
 }
 

@@ -39,16 +39,32 @@ fn tuple(kind: u16, src: &str, dst: &str, protocol: u8) -> Vec<u8> {
     )
 }
 
-fn entry(protocol: u8, tcp_state: u8) -> Vec<u8> {
-    let state =
-        nested(CTA_PROTOINFO, &[nested(CTA_PROTOINFO_TCP, &[attr(CTA_PROTOINFO_TCP_STATE, &[tcp_state])])]);
+/// An entry with the flags of both directions.
+fn entry_with(protocol: u8, tcp_state: u8, flags: &[[u8; 2]]) -> Vec<u8> {
+    let mut tcp = vec![attr(CTA_PROTOINFO_TCP_STATE, &[tcp_state])];
+    tcp.extend(CTA_PROTOINFO_TCP_FLAGS.into_iter().zip(flags).map(|(kind, flags)| attr(kind, flags)));
     [
         vec![2, 0, 0, 0],
         tuple(CTA_TUPLE_ORIG, "10.42.0.10:57150", "10.43.239.89:80", protocol),
         tuple(CTA_TUPLE_REPLY, "10.42.0.12:5432", "10.42.0.10:57150", protocol),
-        state,
+        nested(CTA_PROTOINFO, &[nested(CTA_PROTOINFO_TCP, &tcp)]),
     ]
     .concat()
+}
+
+fn entry(protocol: u8, tcp_state: u8) -> Vec<u8> {
+    entry_with(protocol, tcp_state, &[[3, 0], [3, 0]])
+}
+
+#[test]
+fn only_the_default_zone_and_both_flags_show_a_syn() {
+    let from_syn = |entry: &[u8]| decode(entry).unwrap().from_syn;
+    assert!(from_syn(&entry_with(IPPROTO_TCP, 3, &[[0x23, 0], [0x27, 0]])));
+    for flags in [&[[0x0a, 0], [0x0a, 0]][..], &[[3, 0], [0x0b, 0]], &[[0x0b, 0], [3, 0]], &[[3, 0]], &[]] {
+        assert!(!from_syn(&entry_with(IPPROTO_TCP, 3, flags)), "{flags:?}");
+    }
+    let zone = attr(CTA_ZONE, &7_u16.to_be_bytes());
+    assert!(!from_syn(&[entry(IPPROTO_TCP, 3), zone].concat()));
 }
 
 #[test]
@@ -64,6 +80,7 @@ fn an_entry_is_read() {
         reply_sport: 5432,
         reply_dport: 57150,
         state: State::Established,
+        from_syn: true,
     };
     assert_eq!(conn, expected);
     assert_eq!(conn.backend(), Some(("10.42.0.12".parse().unwrap(), 5432)));

@@ -15,6 +15,7 @@ fn conn(reply_dst: &str) -> Conn {
         reply_sport: 15_432,
         reply_dport: 40_000,
         state: State::Established,
+        from_syn: true,
     }
 }
 
