@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod announce;
 pub mod bpffs;
+pub mod browser;
 pub mod cgroup;
 pub mod cluster;
 pub mod cmd;

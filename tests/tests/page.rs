@@ -1,17 +1,13 @@
 //! The page in a real browser, headless Chromium, while each of the two incidents goes on. The browser lives in the node's
 //! network namespace. Its pictures are left in `target/page/`.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
-use lab::agent::{self, LISTEN};
+use lab::agent::LISTEN;
 use lab::announce::Pattern;
+use lab::browser::{Page, browse};
 use lab::cluster::ServiceSpec;
 use lab::firewall::{Firewall, Refusal};
-use lab::netns::Netns;
 use lab::policy;
 use lab::traffic::{Server, connect};
 use lab::vip::{Setup, Site, VIP4};
@@ -54,7 +50,7 @@ fn the_page_of_a_node_tells_of_the_policy() {
         connect(&docs.ns, DATABASE).unwrap_err();
     }
     agent.wait_finding("policy_denied", "active", |_| true).unwrap();
-    browse(&world.node.ns, "policy", &format!("http://{LISTEN}")).unwrap();
+    browse(Some(&world.node.ns), "policy", &format!("http://{LISTEN}")).unwrap();
 }
 
 #[test]
@@ -75,47 +71,6 @@ fn the_page_of_the_command_shows_the_lanes_of_an_address() {
     agents[1].wait_finding("vip_flap", "active", |_| true).unwrap();
     agents[1].wait_finding("vip_conflict", "active", |_| true).unwrap();
     let node = &site.nodes()[1].ns;
-    let page = Page::start(node).unwrap();
-    browse(node, "vip", &page.address).unwrap();
-}
-
-/// A running `flow-observer ui`.
-struct Page {
-    child: Child,
-    address: String,
-}
-
-impl Page {
-    fn start(ns: &Netns) -> Result<Self> {
-        let mut command = Command::new(agent::binary()?);
-        command.args(["ui", "--port", "0", "--url", &format!("http://{LISTEN}")]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = ns.run(|| command.spawn()).context("start flow-observer ui")?;
-        let mut address = String::new();
-        let out = child.stdout.take().context("ui has no standard output")?;
-        BufReader::new(out).read_line(&mut address)?;
-        let address = address.trim().to_owned();
-        ensure!(address.starts_with("http://127.0.0.1:"), "it prints its address: {address:?}");
-        Ok(Self { child, address })
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Lets a browser in this namespace look for what the page has to show of the story.
-fn browse(ns: &Netns, story: &str, url: &str) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let packages = root.join("observer/agent/ui");
-    ensure!(packages.join("node_modules/playwright-core").is_dir(), "run `cargo xtask ui --check` once");
-    let mut node = Command::new("node");
-    node.current_dir(&packages).args(["test/page.mjs", story, url]).arg(root.join("target/page"));
-    let output = ns.run(|| node.stdin(Stdio::null()).output()).context("start node")?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stdout));
-    Ok(())
+    let page = Page::start(&["--url", &format!("http://{LISTEN}")], |ui| node.run(|| ui.spawn())).unwrap();
+    browse(Some(node), "vip", &page.address).unwrap();
 }

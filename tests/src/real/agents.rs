@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{AGENTS, Cluster};
+use crate::browser::{Page, browse};
 use crate::product::Answer;
 use crate::{agent, wait};
 
@@ -29,6 +30,15 @@ impl Cluster {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Lets a browser look for what the page of the whole cluster has to show of a story.
+    ///
+    /// # Errors
+    /// Fails as [`Page::start`] and [`browse`] do.
+    pub fn browse(&self, story: &str) -> Result<()> {
+        let page = Page::start(&[], |ui| ui.env("KUBECONFIG", self.kubeconfig()).spawn())?;
+        browse(None, story, &page.address)
     }
 
     /// Returns the agents' pods.

@@ -108,6 +108,7 @@ fn incident(cluster: &Cluster) -> Result<Told> {
     logged(cluster)?;
     monitor.wait_alert("FlowObserverPolicyDenied", true)?;
     cluster.wait_finding(APPS, ("latent_denial", "active"), SOON, |_| true)?;
+    cluster.browse("cluster_policy")?;
 
     change(cluster, APPS)?;
     ended(cluster)?;

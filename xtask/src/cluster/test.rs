@@ -17,11 +17,12 @@ use super::wait::Interrupt;
 use super::{Enforcer, TESTS, UpArgs, images, up};
 use crate::build::Built;
 use crate::image;
+use crate::page;
 use crate::run::{Environment, report_step};
 use crate::setup::{self, Need};
 
 /// What the scenarios need beside the cluster.
-const NEEDS: &[Need] = &[Need::Linker, Need::Probes, Need::Lab, Need::Prometheus];
+const NEEDS: &[Need] = &[Need::Linker, Need::Probes, Need::Lab, Need::Prometheus, Need::Page];
 /// Scenarios place pods on as many nodes.
 const NODES: u8 = 3;
 /// Between two looks at the running scenarios.
@@ -51,6 +52,7 @@ pub(super) fn run(root: &Path, place: &Place, args: &TestArgs) -> Result<()> {
         report_step("building the agent and its tests");
         Built::beside(root, progress)
     })?;
+    page::install(root)?;
     let archive = image::for_tests(root)?;
     let interrupt = Interrupt::catch()?;
     place.claim()?;

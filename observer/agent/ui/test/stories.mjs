@@ -58,3 +58,37 @@ export async function vip(browser) {
   await browser.accessible(page, "lanes with their table");
   await page.context().close();
 }
+
+/** The same loss of a namespace, on a cluster with its own workloads, seen by all agents. */
+export async function cluster_policy(browser) {
+  const page = await browser.open("findings");
+  await page.locator('.finding[data-kind="latent_denial"]', { hasText: "one-apps/web has" }).waitFor();
+  await page.locator('.finding.active[data-kind="policy_denied"]', { hasText: "one-apps/web can't reach one-db/postgres" }).first().waitFor();
+  await browser.accessible(page, "findings of a cluster");
+  await browser.picture(page, "cluster-policy-findings");
+  await page.goto(`${browser.base}/#map?at=one-db/postgres`);
+  await page.locator(".edge.refused text", { hasText: "refused" }).first().waitFor();
+  await page.locator("table").getByText("one-apps/web").first().waitFor();
+  await browser.picture(page, "cluster-policy-map");
+  await page.goto(`${browser.base}/#health`);
+  for (const node of ["n1", "n2", "n3"]) await page.getByText(node, { exact: true }).first().waitFor();
+  await browser.accessible(page, "the health of a cluster");
+  await browser.picture(page, "cluster-health");
+  await page.context().close();
+}
+
+/** MetalLB's address goes to and fro between nodes of a cluster. */
+export async function cluster_vip(browser) {
+  const page = await browser.open("findings");
+  await page.locator('.finding[data-kind="vip_flap"]', { hasText: "192.0.2.200 (two-web/web) moved" }).first().waitFor();
+  await page.goto(`${browser.base}/#vips?range=300`);
+  const lanes = page.locator('.vip[data-vip="192.0.2.200"]');
+  await lanes.locator("line.move").first().waitFor();
+  for (const lane of ["rect.hold.h0", "rect.hold.h1"]) await lanes.locator(lane).first().waitFor();
+  const moves = await lanes.locator("line.move").count();
+  check(moves >= 3, `${moves} moves are drawn`);
+  await lanes.locator("rect.reset").first().waitFor();
+  await browser.accessible(page, "lanes of a cluster");
+  await browser.picture(page, "cluster-vip-lanes");
+  await page.context().close();
+}
