@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use lab::agent::Agent;
@@ -12,6 +13,7 @@ use lab::netns::Netns;
 use lab::pod::Pod;
 use lab::wait;
 use lab::world::World;
+use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::objects;
@@ -25,6 +27,9 @@ pub(crate) const OPEN: u16 = 8080;
 pub(crate) const CLOSED: u16 = 8079;
 /// Lines at the end of the agent's log that an error shows.
 const SHOWN: usize = 20;
+/// Connections of which one must have a record, and the time for that.
+const TRIES: usize = 4;
+const RECORD_WITHIN: Duration = Duration::from_secs(4);
 /// The first address of a pod of the load.
 const FIRST_HOST: u8 = 10;
 
@@ -103,18 +108,32 @@ impl Stage {
         format!("the agent's log ends:\n{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n"))
     }
 
-    /// Fails when a part of the agent no longer works: a new connection gets a record with the names of its pods.
+    /// Fails when a part of the agent no longer works: a new connection gets a record with the names of its pods. On a busy
+    /// machine the record of one may be lost in the ring, which the agent counts.
     pub(crate) fn check_alive(&self) -> Result<()> {
-        let (client, server) = (&self.clients[0], &self.servers[0]);
-        let stream = client.ns.run(|| self.truth.connect(server.at(OPEN)))?;
-        let port = stream.context("a server refuses connections")?.local_addr()?.port();
-        let record = self.agent.wait_flow("kind=attempt&outcome=established", |record| {
-            record["src"]["port"] == port && record["src"]["ip"] == client.ip4.to_string()
-        })?;
-        ensure!(record["dst"]["pod"] == server.name.as_str(), "no name in {record}");
+        let tries = (0..TRIES).any(|_| self.has_record().is_ok());
+        ensure!(tries, "none of {TRIES} connections has a record with the names of its pods");
         let ready = self.agent.get("/readyz")?;
         ensure!(ready.status == 200, "not ready: {}", ready.body);
         Ok(())
+    }
+
+    fn has_record(&self) -> Result<()> {
+        let (client, server) = (&self.clients[0], &self.servers[0]);
+        let stream = client.ns.run(|| self.truth.connect(server.at(OPEN)))?;
+        let port = stream.context("a server refuses connections")?.local_addr()?.port();
+        // Only the newest, so that these answers are no load of their own.
+        let path = format!(
+            "/api/v1/flows?since=10s&follow=false&kind=attempt&outcome=established&pod={}/{}",
+            client.namespace, client.name
+        );
+        let named =
+            |record: &Value| record["src"]["port"] == port && record["dst"]["pod"] == server.name.as_str();
+        wait::until("a record", RECORD_WITHIN, || {
+            let answer = self.agent.get(&path).ok()?;
+            let mut records = answer.body.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            records.any(|record| named(&record)).then_some(())
+        })
     }
 }
 
