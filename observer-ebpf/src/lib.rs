@@ -57,7 +57,8 @@ pub mod iface {
     pub const FORMER_UPLINK: u8 = 3;
     /// An uplink that is a port of a bridge. It takes frames for the bridge's address, which is not its own.
     pub const UPLINK_PORT: u8 = 4;
-    /// A pod's veth to which nothing could be attached: it is a pod's, but packets that it receives have not been counted.
+    /// A pod's veth to which nothing is attached yet, or nothing could be: it is a pod's, but packets that it receives have not been
+    /// counted.
     pub const UNSEEN_POD: u8 = 5;
     /// Interfaces that can have a role. Indexes only grow, so the map is a hash map: a node that has made and removed
     /// many pods has large ones.

@@ -20,3 +20,4 @@ pub use kubectl::{Kubectl, Watching};
 pub use mirror::Mirror;
 pub use place::Place;
 pub use server::{ApiServer, program};
+pub use store::Store;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::thread;
 
 use lab::agent::Agent;
 use lab::firewall::{Firewall, Refusal};
@@ -10,6 +11,8 @@ use lab::pod::Pod;
 use lab::traffic::Server;
 use lab::traffic::burst::{self, Lane, Tally};
 use lab::world::World;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 const CLIENTS: usize = 10;
@@ -252,4 +255,31 @@ fn a_tiny_ring_loses_records_only() {
 fn the_traffic_is_as_planned() {
     let arena = Arena::new();
     assert_eq!(arena.run().len(), CLIENTS * SERVERS * PORTS.len());
+}
+
+/// The agent may learn of an interface when its pod connects already. Until the agent's programs are there, the server's
+/// interface counts.
+#[test]
+fn nothing_is_missed_while_the_agent_attaches() {
+    const PODS: u8 = 8;
+    /// They take longer than the agent needs to attach.
+    const EACH: u32 = 500;
+    let world = World::new().unwrap();
+    let server = world.pod("data", "server").unwrap();
+    let _serving = Server::start(&server.ns, 8000).unwrap();
+    let agent = world.agent(&[]).unwrap();
+    let process = Pid::from_raw(agent.pid().try_into().unwrap());
+    for n in 0..PODS {
+        kill(process, Signal::SIGSTOP).unwrap();
+        let pod = world.node.add_pod_at(20 + n, "web", &format!("client{n}")).unwrap();
+        let lane = Lane { client: pod.ns.clone(), to: server.at(8000), count: EACH };
+        thread::scope(|scope| {
+            let load = scope.spawn(|| burst::run(&[lane]));
+            kill(process, Signal::SIGCONT).unwrap();
+            load.join().unwrap().unwrap();
+        });
+    }
+    let all = f64::from(u32::from(PODS) * EACH);
+    agent.wait_metric("connection_attempts_total", &[], all).unwrap();
+    agent.wait_metric("connection_attempts_total", &[("outcome", "established")], all).unwrap();
 }

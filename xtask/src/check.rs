@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::background::Background;
 use crate::run::{cargo, report_step, run};
-use crate::{cluster, fuzz, page, rules, setup, test, tidy, vm};
+use crate::{cluster, demo, fuzz, page, rules, setup, test, tidy, vm};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     ("other kernels", other_kernels),
     ("fuzzing", |root| fuzz::fuzz(root, &fuzz::FuzzArgs::ci())),
     ("tests", |root| test::run_all(root, &test::TestArgs::default())),
+    ("soak", demo::soak_briefly),
 ];
 
 /// Runs the guests, and meanwhile builds the fuzz targets. They run later: an input that takes milliseconds would time

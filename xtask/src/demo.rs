@@ -1,9 +1,9 @@
-//! Runs the lab's programs: the demo as the tests build it, the benchmarks in release mode.
+//! Runs the lab's programs: the demo and the soak as the tests build them, the benchmarks in release mode.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::build::PACKAGES;
@@ -30,6 +30,63 @@ pub(crate) struct BenchArgs {
     /// (ns per verdict), `audit` (one command, from start to end), `load` (the agent under a connection storm) or `kube` (its memory beside a large cluster)
     /// [default: all]
     what: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SoakArgs {
+    /// The length of the load, beside the time to start and to stop everything
+    #[arg(long, default_value_t = 1)]
+    minutes: u64,
+    /// Pods that exist at any time beside those of the load [default: 200 from 5 minutes on, else 40]
+    #[arg(long)]
+    pods: Option<u8>,
+    /// Pods that are replaced in a second, if the machine can
+    #[arg(long, default_value_t = 5)]
+    churn: u64,
+    /// Connections in a second of a burst, if the machine can
+    #[arg(long, default_value_t = 20_000)]
+    rate: u64,
+    /// Build the agent in release mode, as for the figures in docs/PERFORMANCE.md
+    #[arg(long)]
+    release: bool,
+    /// `text`, or `json` for one object with all figures
+    #[arg(short, long, default_value = "text")]
+    output: String,
+}
+
+impl SoakArgs {
+    fn words(&self) -> Vec<String> {
+        let numbers = [("--minutes", self.minutes), ("--churn", self.churn), ("--rate", self.rate)];
+        let pods = self.pods.map(|pods| ("--pods", u64::from(pods)));
+        let numbers =
+            numbers.into_iter().chain(pods).map(|(name, number)| [name.to_owned(), number.to_string()]);
+        numbers.flatten().chain(["-o".to_owned(), self.output.clone()]).collect()
+    }
+}
+
+/// Soaks for a minute.
+///
+/// # Errors
+/// Fails when the agent doesn't endure.
+pub(crate) fn soak_briefly(root: &Path) -> Result<()> {
+    let brief = SoakArgs {
+        minutes: 1,
+        pods: None,
+        churn: 5,
+        rate: 20_000,
+        release: false,
+        output: "text".to_owned(),
+    };
+    ensure!(soak(root, &brief)? == ExitCode::SUCCESS, "the agent does not endure");
+    Ok(())
+}
+
+pub(crate) fn soak(root: &Path, args: &SoakArgs) -> Result<ExitCode> {
+    let (profile, folder) = if args.release { ("release", "release") } else { ("dev", "debug") };
+    let words = args.words();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let kubernetes = cluster::api_server(root)?;
+    exec(root, &Program { name: "soak", profile, folder }, &words, Some(kubernetes))
 }
 
 pub(crate) fn demo(root: &Path, args: &DemoArgs) -> Result<ExitCode> {

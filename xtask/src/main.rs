@@ -42,6 +42,8 @@ enum Task {
     Test(test::TestArgs),
     /// Measure nanoseconds per packet, and the agent under a connection storm (needs root)
     Bench(demo::BenchArgs),
+    /// Load the agent for minutes, and fail when it leaks, miscounts or stops working (needs root)
+    Soak(demo::SoakArgs),
     /// Run the core scenarios on Debian's kernels in QEMU, with the same binary
     Vm(vm::VmArgs),
     /// Start a real Kubernetes cluster on this machine: kubelets, kube-proxy and kube-router in network namespaces
@@ -59,7 +61,7 @@ enum Task {
     Ui(page::PageArgs),
     /// Check what the compiler doesn't: dependencies of the lower crates, circles of files, file sizes
     Tidy,
-    /// Run what CI runs: formatting, tidy, lints, docs, other kernels, fuzzing, tests, the scenarios on a cluster
+    /// Run what CI runs: formatting, tidy, lints, docs, other kernels, fuzzing, tests, a soak, the scenarios on a cluster
     Ci,
 }
 
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::demo(&root, &args),
         Task::Test(args) => test::run_all(&root, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => demo::bench(&root, &args),
+        Task::Soak(args) => demo::soak(&root, &args),
         Task::Vm(args) => setup::ensure(&root, setup::Need::AGENT)
             .and_then(|()| vm::run(&args, &root))
             .map(|()| ExitCode::SUCCESS),

@@ -34,7 +34,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::Options;
@@ -45,6 +44,7 @@ use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
 use crate::sink::tail::TailConfig;
 use crate::sink::{SinkConfig, Sinks};
+use crate::tasks::Tasks;
 
 /// Inputs between the probes and the engine. While it is full the ring is not read; the kernel counts what the ring drops.
 const ENGINE_QUEUE: usize = 4_096;
@@ -62,7 +62,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     // Before everything else, so that a signal during the start is not lost.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cancel = CancellationToken::new();
-    let tasks = TaskTracker::new();
+    let tasks = Tasks::new(&cancel);
     let agent = start(options, &tasks, &cancel);
     let started = tokio::select! {
         started = agent => started,
@@ -78,8 +78,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     let failed = cancel.is_cancelled();
     cancel.cancel();
-    tasks.close();
-    if tokio::time::timeout(SHUTDOWN, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN, tasks.ended()).await.is_err() {
         warn!("some tasks did not end in time");
     }
     started?;
@@ -87,7 +86,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken) -> anyhow::Result<()> {
+async fn start(options: Options, tasks: &Tasks, cancel: &CancellationToken) -> anyhow::Result<()> {
     checks::validate(&options)?;
     let node = ArcStr::from(node_name(&options)?);
     let instance = SingleInstance::claim()?;
@@ -139,8 +138,8 @@ async fn start(options: Options, tasks: &TaskTracker, cancel: &CancellationToken
     let cluster_known = follow::known(&options, inventories.clone(), tasks);
     let hand_over = HandOver { counted: counted_tx, journal, cluster_known };
     let in_sight = probes::InSight::default();
-    let pods = (own_pods, in_sight.clone());
-    let hooks = hooks(&shared, attaching, Arc::clone(&flows), pods, inventories.clone(), hand_over);
+    let (seeds, pods) = ((Arc::clone(&flows), tasks.clone()), (own_pods, in_sight.clone()));
+    let hooks = hooks(&shared, attaching, seeds, pods, inventories.clone(), hand_over);
     probes::spawn(loaded, mode, link_rx, &engine_tx, hooks, tasks, cancel)?;
     let (ethernet, uplinks) = watch::channel(BTreeSet::new());
     follow::links(&options, inventories.clone(), Outlets { events: link_tx, ethernet }, tasks, cancel);
@@ -223,7 +222,7 @@ fn engine_config(options: &Options) -> EngineConfig {
 fn hooks(
     shared: &Arc<Shared>,
     attaching: ReadinessGuard,
-    flows: Arc<Mutex<probes::Flows>>,
+    (flows, seeding): (Arc<Mutex<probes::Flows>>, Tasks),
     (own_pods, in_sight): (probes::OwnPods, probes::InSight),
     inventories: watch::Receiver<Arc<Inventory>>,
     hand_over: HandOver,
@@ -235,7 +234,7 @@ fn hooks(
         in_sight,
         synced: Box::new(move |pod_links| {
             // In a task of its own, so that a long table does not hold up new interfaces.
-            tokio::spawn(async move {
+            seeding.spawn(async move {
                 probes::seed(flows, pod_links).await;
                 drop(attaching);
             });

@@ -24,11 +24,12 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::gate::Gate;
 use self::spec::{CheckSpec, Target};
 use self::steps::{Failure, Run};
+
+use crate::tasks::Tasks;
 
 /// Runs the checks until `cancel`, each in a task of its own. Results go to `to`.
 ///
@@ -37,7 +38,7 @@ pub fn spawn(
     specs: Vec<CheckSpec>,
     inventories: &watch::Receiver<Arc<Inventory>>,
     to: &mpsc::Sender<Input>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let gate = Arc::new(Gate::default());

@@ -18,3 +18,4 @@ pub mod probes;
 mod sealed;
 pub mod sink;
 pub mod state;
+pub mod tasks;

@@ -1,4 +1,4 @@
-//! Fills the store of an API server at once.
+//! Changes the store of an API server at once.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -8,33 +8,67 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use super::place::Place;
 use super::server::ApiServer;
 
 /// Objects in one request; etcd accepts 128 operations and 1.5 MiB.
 const BATCH: usize = 64;
 
+/// The store behind an API server. It stays while the server is away.
+#[derive(Clone, Debug)]
+pub struct Store {
+    place: Place,
+    at: SocketAddr,
+}
+
 impl ApiServer {
+    /// Returns the store.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store { place: self.place().clone(), at: self.etcd_at() }
+    }
+
+    /// Writes objects into the store, see [`Store::fill`].
+    ///
+    /// # Errors
+    /// Fails when etcd refuses them.
+    pub fn fill(&self, objects: &[Value]) -> Result<()> {
+        self.store().fill(objects)
+    }
+}
+
+impl Store {
     /// Writes objects into etcd, from where the server reads them as any others. A large cluster takes seconds by this way;
     /// as many requests to the server would take minutes. The server doesn't check or complete them.
     ///
     /// # Errors
     /// Fails when etcd refuses them.
     pub fn fill(&self, objects: &[Value]) -> Result<()> {
-        let at = self.etcd_at();
-        self.place().run(|| objects.chunks(BATCH).try_for_each(|batch| put(at, batch)))
+        self.change(objects, |key, object| {
+            json!({"requestPut": {"key": key, "value": BASE64_STANDARD.encode(object.to_string())}})
+        })
+    }
+
+    /// Removes objects from etcd. The server reports them as deleted.
+    ///
+    /// # Errors
+    /// Fails when etcd refuses.
+    pub fn erase(&self, objects: &[Value]) -> Result<()> {
+        self.change(objects, |key, _| json!({"requestDeleteRange": {"key": key}}))
+    }
+
+    fn change(&self, objects: &[Value], how: impl Fn(String, &Value) -> Value + Sync) -> Result<()> {
+        let one = |object: &Value| Ok(how(BASE64_STANDARD.encode(key(object)?), object));
+        self.place.run(|| {
+            objects
+                .chunks(BATCH)
+                .try_for_each(|batch| commit(self.at, &batch.iter().map(one).collect::<Result<Vec<_>>>()?))
+        })
     }
 }
 
-fn put(at: SocketAddr, objects: &[Value]) -> Result<()> {
-    let text = |text: &str| BASE64_STANDARD.encode(text);
-    let puts = objects
-        .iter()
-        .map(|object| {
-            let (key, value) = (text(&key(object)?), text(&object.to_string()));
-            Ok(json!({"requestPut": {"key": key, "value": value}}))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let body = json!({"success": puts}).to_string();
+fn commit(at: SocketAddr, operations: &[Value]) -> Result<()> {
+    let body = json!({"success": operations}).to_string();
     let mut stream = TcpStream::connect(at)?;
     let length = body.len();
     write!(

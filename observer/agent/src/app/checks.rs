@@ -6,12 +6,12 @@ use flow_model::input::Input;
 use flow_model::inventory::Inventory;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::checks::spec::{CheckSpec, Target};
 use crate::config::{ClusterSource, Options};
 use crate::sink::state::Shared;
+use crate::tasks::Tasks;
 
 /// Rejects checks that can never find their target: that is an error of the configuration, not of the network.
 pub(super) fn validate(options: &Options) -> anyhow::Result<()> {
@@ -33,7 +33,7 @@ pub(super) fn start(
     inventories: &watch::Receiver<Arc<Inventory>>,
     shared: &Shared,
     to: &mpsc::Sender<Input>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     if checks.is_empty() {

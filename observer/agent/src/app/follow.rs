@@ -13,7 +13,6 @@ use observer_abi::MAX_VIPS;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::app::api::Api;
@@ -29,6 +28,7 @@ use crate::netlink::{neighbours as node_neighbours, sock_diag};
 use crate::probes::{Flows, InSight, OwnPods, Ports, Vips, Witness};
 use crate::sink::readiness::ReadinessGuard;
 use crate::sink::state::Shared;
+use crate::tasks::{Tasks, blocking};
 
 /// The name of the probe that reads the enforcer's log.
 const ENFORCER_LOG: &str = "enforcer_log";
@@ -42,7 +42,7 @@ pub(super) async fn cluster(
     api: &Api,
     inventory: watch::Sender<Arc<Inventory>>,
     shared: &Arc<Shared>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) -> anyhow::Result<()> {
     match &options.cluster {
@@ -57,11 +57,7 @@ pub(super) async fn cluster(
             let (_, follower) = crate::kube::directory::spawn(path, inventory, cancel.clone())
                 .with_context(|| format!("--cluster dir:{}", path.display()))?;
             shared.metrics.set_cluster_synced("dir", Some(true));
-            tasks.spawn(async move {
-                if let Err(error) = follower.await {
-                    error!(%error, "the cluster directory is no longer followed");
-                }
-            });
+            tasks.spawn(follower);
             Ok(())
         }
     }
@@ -71,7 +67,7 @@ pub(super) async fn cluster(
 pub(super) fn known(
     options: &Options,
     mut inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
 ) -> CancellationToken {
     let known = CancellationToken::new();
     // The other sources were read at once, or have nothing.
@@ -119,7 +115,7 @@ pub(super) fn vips(
     mut kernel: Vips,
     extra: &[IpAddr],
     inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let extra: BTreeSet<_> = extra.iter().map(IpAddr::to_canonical).collect();
@@ -138,7 +134,7 @@ pub(super) fn vips(
 pub(super) fn ports(
     mut kernel: Ports,
     inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     on_each(inventories, tasks, cancel, move |inventory| {
@@ -152,7 +148,7 @@ pub(super) fn ports(
 pub(super) fn own_pods(
     node: ArcStr,
     inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) -> OwnPods {
     let addresses = OwnPods::default();
@@ -169,7 +165,7 @@ pub(super) fn own_pods(
 /// Calls `f` with the inventory now, and with each that comes.
 fn on_each(
     mut inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
     mut f: impl FnMut(&Inventory) + Send + 'static,
 ) {
@@ -220,7 +216,7 @@ pub(super) fn links(
     options: &Options,
     inventories: watch::Receiver<Arc<Inventory>>,
     to: node_links::Outlets,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let choice = UplinkChoice::parse(&options.uplink);
@@ -234,12 +230,7 @@ pub(super) fn links(
 }
 
 /// Tells the engine what can't be seen, at each change.
-pub(super) fn sight(
-    shared: Arc<Shared>,
-    to: mpsc::Sender<Input>,
-    tasks: &TaskTracker,
-    cancel: &CancellationToken,
-) {
+pub(super) fn sight(shared: Arc<Shared>, to: mpsc::Sender<Input>, tasks: &Tasks, cancel: &CancellationToken) {
     let cancel = cancel.clone();
     tasks.spawn(async move {
         loop {
@@ -255,7 +246,7 @@ pub(super) fn sight(
 }
 
 /// Follows the Ethernet addresses of neighbours. Without them, claimants that no Node names are shown as addresses.
-pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
+pub(super) fn neighbours(to: mpsc::Sender<Input>, tasks: &Tasks, cancel: &CancellationToken) {
     let following = node_neighbours::follow(to, cancel.clone());
     tasks.spawn(async move {
         if let Err(error) = following.await {
@@ -269,7 +260,7 @@ pub(super) fn resolution(
     shared: Arc<Shared>,
     cluster: watch::Receiver<Arc<Inventory>>,
     uplinks: watch::Receiver<BTreeSet<u32>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let is_needed = move || shared.vips.has_unnamed() && shared.readiness.pending().is_empty();
@@ -283,7 +274,7 @@ pub(super) fn resolution(
 }
 
 /// Follows whether the table of tracked connections is full, which drops new connections.
-pub(super) fn table_full(to: mpsc::Sender<Input>, tasks: &TaskTracker, cancel: &CancellationToken) {
+pub(super) fn table_full(to: mpsc::Sender<Input>, tasks: &Tasks, cancel: &CancellationToken) {
     let cancel = cancel.clone();
     tasks.spawn(async move {
         tokio::select! {
@@ -299,7 +290,7 @@ pub(super) fn enforcer_log(
     choice: EnforcerLogChoice,
     shared: Arc<Shared>,
     to: mpsc::Sender<Input>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let EnforcerLogChoice::Group(group) = choice else { return };
@@ -331,8 +322,7 @@ async fn read_enforcer_log(
     shared: &Shared,
     to: &mpsc::Sender<Input>,
 ) -> Result<(), NetlinkError> {
-    let opening = tokio::task::spawn_blocking(move || EnforcerLog::open(group));
-    let log = opening.await.map_err(std::io::Error::other)??;
+    let log = blocking(move || EnforcerLog::open(group)).await?;
     info!(group, "the enforcer's log is read");
     shared.metrics.set_probe_attached(ENFORCER_LOG, true);
     if to.send(Input::EnforcerLog { read: true }).await.is_err() {
@@ -355,7 +345,7 @@ pub(super) fn connections(
     mut witness: Witness,
     look: Arc<Notify>,
     to: mpsc::Sender<Input>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     // Sockets include connections older than the agent. Where their namespaces can't be entered, the probes know the rest.

@@ -6,12 +6,12 @@ use flow_model::input::LostStage;
 use flow_model::inventory::Inventory;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::app::api::Api;
 use crate::config::{ClusterSource, Options};
 use crate::kube::events;
 use crate::sink::{Shared, Sinks};
+use crate::tasks::Tasks;
 
 /// Reports that wait for the task. It takes them at once, however slow the API server is.
 const QUEUE: usize = 1_024;
@@ -23,7 +23,7 @@ pub(super) async fn start(
     sinks: &mut Sinks,
     shared: &Arc<Shared>,
     inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) -> anyhow::Result<()> {
     if options.no_kube_events || options.cluster != ClusterSource::Kube {

@@ -6,8 +6,9 @@ use arcstr::ArcStr;
 use flow_model::inventory::Inventory;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
+
+use crate::tasks::Tasks;
 
 /// Most node names that the warning lists.
 const SHOWN: usize = 5;
@@ -17,7 +18,7 @@ const SHOWN: usize = 5;
 pub(super) fn follow(
     node: ArcStr,
     mut inventories: watch::Receiver<Arc<Inventory>>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let cancel = cancel.clone();

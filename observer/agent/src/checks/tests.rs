@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+use crate::tasks::Tasks;
+
 /// No test waits so long unless it fails.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -191,16 +193,15 @@ fn cluster(port: u16) -> Arc<Inventory> {
 struct Running {
     cluster: watch::Sender<Arc<Inventory>>,
     results: mpsc::Receiver<Input>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     cancel: CancellationToken,
 }
 
 fn start(specs: Vec<CheckSpec>) -> Running {
     let (cluster, inventories) = watch::channel(Arc::default());
     let (to, results) = mpsc::channel(8);
-    let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let (tasks, cancel) = (Tasks::default(), CancellationToken::new());
     spawn(specs, &inventories, &to, &tasks, &cancel);
-    tasks.close();
     Running { cluster, results, tasks, cancel }
 }
 
@@ -214,7 +215,7 @@ impl Running {
 
     async fn stop(self) {
         self.cancel.cancel();
-        tokio::time::timeout(LONG, self.tasks.wait()).await.unwrap();
+        tokio::time::timeout(LONG, self.tasks.ended()).await.unwrap();
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use ring::digest;
 use tokio_util::sync::CancellationToken;
 
+use crate::tasks::blocking;
+
 /// Interval between two checks. The kubelet takes up to a minute to deliver a changed Secret, so this adds little.
 pub(super) const EVERY: Duration = Duration::from_secs(2);
 /// Size of the largest file, in bytes.
@@ -58,12 +60,12 @@ impl<const N: usize> Watched<N> {
         changed: impl Fn([io::Result<Vec<u8>>; N]),
     ) {
         while cancel.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-            let look = tokio::task::spawn_blocking(move || {
+            let contents;
+            (self, contents) = blocking(move || {
                 let contents = self.look();
                 (self, contents)
-            });
-            let Ok((watched, contents)) = look.await else { return };
-            self = watched;
+            })
+            .await;
             tracing::trace!(files = ?self.paths, "looked at files");
             if let Some(contents) = contents {
                 changed(contents);

@@ -14,18 +14,18 @@ use flow_objects::directory::take;
 use flow_objects::read::Files;
 use flow_objects::{ClusterError, Index, Loaded, Problem};
 use tokio::sync::watch::Sender;
-use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::kube::directory::file_watch::Watch;
+use crate::tasks::blocking;
 
 /// The interval between two searches for changes that inotify doesn't report: network file systems, targets of symlinks
 /// elsewhere, a directory that was replaced.
 const SWEEP: Duration = Duration::from_secs(2);
 
 /// Reads the directory at once, and again whenever it changes. `tx` gets the first inventory, and later each that differs.
-/// It needs a tokio runtime. The task ends with `cancel`.
+/// The returned task follows it, and ends with `cancel`. It needs a tokio runtime.
 ///
 /// A change is read when its writer has paused for 75 ms, or has closed the file. A damaged file keeps its earlier objects for
 /// 30 s beside those that can be read, so that a file that is being written doesn't flap. While the directory itself is
@@ -37,7 +37,7 @@ pub fn spawn(
     path: &Path,
     tx: Sender<Arc<Inventory>>,
     cancel: CancellationToken,
-) -> Result<(Loaded, JoinHandle<()>), ClusterError> {
+) -> Result<(Loaded, impl Future<Output = ()> + Send + use<>), ClusterError> {
     // The watch comes first, so that changes during the first reading are read again.
     let watch = Watch::new(path);
     let mut source =
@@ -45,7 +45,7 @@ pub fn spawn(
     let loaded = take(&source.files, &mut source.index);
     source.log_new();
     tx.send_replace(Arc::clone(&loaded.inventory));
-    Ok((loaded, tokio::spawn(source.run(tx, cancel))))
+    Ok((loaded, source.run(tx, cancel)))
 }
 
 struct Source {
@@ -68,18 +68,12 @@ impl Source {
                 () = changes.settled() => {}
                 _ = sweep.tick() => if !changes.quiet() { continue },
             }
-            let reading = tokio::task::spawn_blocking(move || {
+            let inventory;
+            (self, inventory) = blocking(move || {
                 let inventory = self.read_again();
                 (self, inventory)
-            });
-            let inventory;
-            (self, inventory) = match reading.await {
-                Ok(done) => done,
-                Err(error) => {
-                    tracing::error!(%error, "reading the cluster directory failed; its last snapshot stays");
-                    return;
-                }
-            };
+            })
+            .await;
             if let Some(inventory) = inventory {
                 tx.send_replace(inventory);
             }

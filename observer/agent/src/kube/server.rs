@@ -28,9 +28,9 @@ use flow_model::inventory::Inventory;
 use flow_objects::resource::Resource;
 use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::kube::access::ApiAccess;
+use crate::tasks::Tasks;
 use follow::Follower;
 use owner::Owner;
 
@@ -48,7 +48,7 @@ pub fn spawn(
     patience: Patience,
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     follow_all(&Resource::all().collect::<Vec<_>>(), api, patience, tx, hooks, tasks, cancel);
@@ -60,7 +60,7 @@ fn follow_all(
     patience: Patience,
     tx: channel::Sender<Arc<Inventory>>,
     hooks: Hooks,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) {
     let (to, changes) = mpsc::channel(QUEUE);

@@ -30,6 +30,7 @@ use self::set::{Delta, Set};
 pub use self::source::{Listing, Source, Table};
 use crate::netlink::conntrack::Conn;
 use crate::netlink::error::NetlinkError;
+use crate::tasks::blocking;
 
 /// Connections in one input, so that no input is as large as the table.
 const CHUNK: usize = 4_096;
@@ -90,9 +91,9 @@ async fn run(mut looker: Looker, at_once: &Notify, tx: &mpsc::Sender<Input>) -> 
     loop {
         let runtime = Handle::current();
         // On one thread from start to end, so that its CPU time is what the kernel and this code spent.
-        let look = move || (looker.look(&runtime), looker);
-        let Ok((look, back)) = tokio::task::spawn_blocking(look).await else { return Ok(()) };
-        looker = back;
+        let work = move || (looker.look(&runtime), looker);
+        let look;
+        (look, looker) = blocking(work).await;
         // None is told once, so that what was told before is over.
         let half_open = !look.half_open.is_empty();
         let before = std::mem::replace(&mut told, half_open);

@@ -95,25 +95,34 @@ impl Attacher {
             Role::Uplink => iface::UPLINK,
             Role::Other => iface::UNKNOWN,
         };
-        self.mark(link.ifindex, role);
         self.set_namespace(link.ifindex, link.namespace);
         if let Some(known) = self.attached.get_mut(&link.ifindex) {
             let same = known.link.role == link.role && known.link.ethernet == link.ethernet;
             known.link = link.clone();
             if same {
+                self.mark(link.ifindex, role);
                 return Ok(());
             }
             self.forget(link.ifindex);
         }
         if !matches!(link.role, Role::Pod | Role::Uplink) {
+            self.mark(link.ifindex, role);
             return Ok(());
         }
-        let attached = self.attach(link).await;
+        self.mark(link.ifindex, self.role_before(link, role));
+        let attached = self.attach(link, role).await;
         if attached.is_err() {
-            let unseen = if link.role == Role::Pod { iface::UNSEEN_POD } else { iface::UNKNOWN };
-            self.mark(link.ifindex, unseen);
+            self.mark(link.ifindex, unseen(link.role));
         }
         attached
+    }
+
+    /// Returns the role of an interface until programs are attached to it. With its own one the other hooks would take what
+    /// it receives as counted. The programs that an earlier agent pinned count already.
+    fn role_before(&self, link: &Link, role: u8) -> u8 {
+        let is_pinned =
+            self.pins.is_some() && self.ifaces.get(&link.ifindex, 0).is_ok_and(|known| known == role);
+        if is_pinned { role } else { unseen(link.role) }
     }
 
     /// Handles a link that has gone. The kernel has removed the programs with it.
@@ -206,7 +215,7 @@ impl Attacher {
         }
     }
 
-    async fn attach(&mut self, link: &Link) -> Result<(), ProbeError> {
+    async fn attach(&mut self, link: &Link, role: u8) -> Result<(), ProbeError> {
         let (ingress, egress) = match (link.role, link.ethernet) {
             (Role::Pod, _) => (Classifier::PodOut, Classifier::PodIn),
             (_, true) => (Classifier::UplinkIn, Classifier::UplinkOut),
@@ -219,7 +228,11 @@ impl Attacher {
         let mut links = Vec::with_capacity(2);
         for (direction, program) in [(TcAttachType::Ingress, ingress), (TcAttachType::Egress, egress)] {
             match self.attach_or_take_over(link, direction, program.name()) {
-                Ok(one) => links.extend(one),
+                Ok(one) => {
+                    links.extend(one);
+                    // From the first program on, which is that of the ingress, what the interface receives is counted.
+                    self.mark(link.ifindex, role);
+                }
                 Err(source) if vanished(&source) => return Ok(()),
                 Err(source) => {
                     return Err(ProbeError::Attach {
@@ -364,6 +377,11 @@ impl Drop for Attacher {
             self.attached.drain().flat_map(|(_, attached)| attached.links).for_each(std::mem::forget);
         }
     }
+}
+
+/// Returns the role of an interface that has one, but no programs.
+fn unseen(role: Role) -> u8 {
+    if role == Role::Pod { iface::UNSEEN_POD } else { iface::UNKNOWN }
 }
 
 fn position(names: &[Vec<Option<String>>; 2]) -> Position {

@@ -14,6 +14,7 @@ use crate::probes::error::ProbeError;
 use crate::probes::hooks::{Blind, Complete, Counted, HandOver, Publish};
 use crate::probes::journal::JournalSettings;
 use crate::probes::pins::Pins;
+use crate::tasks::blocking;
 
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
 /// The longest time that counts of the agent before wait for the cluster, by which they get their names.
@@ -64,9 +65,8 @@ pub(super) async fn collect(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let last = matches!(next, Next::All { last: true });
-        let collecting = tokio::task::spawn_blocking(move || (run(&mut collector, next), collector));
-        let Ok((collected, back)) = collecting.await else { return };
-        collector = back;
+        let collected;
+        (collected, collector) = blocking(move || (run(&mut collector, next), collector)).await;
         let seq = collected.seq;
         let inputs = reports.take(collected, &mut collector);
         if counted.send(Counted { inputs, seq }).await.is_err() || last {

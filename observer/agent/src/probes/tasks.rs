@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::netlink::links::LinkEvent;
@@ -27,6 +26,7 @@ use crate::probes::load::Loaded;
 use crate::probes::owners::{self, HeldOwners, Owners};
 use crate::probes::reset_reasons::{self, ResetReasons};
 use crate::probes::ring;
+use crate::tasks::Tasks;
 
 /// Time between two tries to attach where it failed, and two looks at who else is attached.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub fn spawn(
     links: mpsc::Receiver<LinkEvent>,
     engine: &mpsc::Sender<Input>,
     hooks: Hooks,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     cancel: &CancellationToken,
 ) -> Result<(), ProbeError> {
     let mut collector = Collector::new(&mut loaded)?;

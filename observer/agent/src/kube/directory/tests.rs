@@ -27,6 +27,7 @@ fn follow(path: &Path) -> (Updates, CancellationToken, tokio::task::JoinHandle<(
     let (tx, rx) = watch::channel(Arc::default());
     let cancel = CancellationToken::new();
     let (loaded, task) = spawn(path, tx, cancel.clone()).unwrap();
+    let task = tokio::spawn(task);
     assert_eq!(*rx.borrow(), loaded.inventory);
     (rx, cancel, task)
 }

@@ -17,10 +17,10 @@ use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::kube::server::follow_all;
 use crate::kube::server::state::{Hooks, Patience, Stale, Sync};
+use crate::tasks::Tasks;
 
 /// The reason why nothing could be read of each kind that failed.
 type Failed = Arc<Mutex<BTreeMap<&'static str, ArcStr>>>;
@@ -47,7 +47,8 @@ pub async fn read(client: &Client, limit: Duration) -> Result<Reading, LoadError
     let (tx, mut rx) = channel::channel(Arc::new(Inventory::default()));
     let (done, ready) = oneshot::channel();
     let failed = Failed::default();
-    let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let cancel = CancellationToken::new();
+    let tasks = Tasks::new(&cancel);
     let _end = cancel.clone().drop_guard();
     let wanted = Resource::all().filter(|resource| resource.purpose() != Purpose::Announcements);
     let wanted: Vec<_> = wanted.collect();

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kube::server::change::Change;
 use crate::kube::server::changelog::Changelog;
 use crate::kube::server::state::{Hooks, Sync};
+use crate::tasks::blocking;
 
 /// Changes closer together than this make one snapshot.
 const GATHER: Duration = Duration::from_millis(100);
@@ -163,20 +164,14 @@ impl Owner {
         self.index.set_unreadable(self.unreadable.len() as u64);
         let (started, mut index) = (Instant::now(), std::mem::take(&mut self.index));
         // Ten thousand pods take a while, for which other tasks of this thread must not wait.
-        let made = tokio::task::spawn_blocking(move || {
+        let inventory;
+        (self.index, inventory) = blocking(move || {
             let inventory = index.publish();
             (index, inventory)
-        });
-        match made.await {
-            Ok((index, inventory)) => {
-                self.index = index;
-                if let Some(inventory) = inventory {
-                    self.tx.send_replace(inventory);
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "the snapshot of the cluster could not be made; the next one begins from nothing");
-            }
+        })
+        .await;
+        if let Some(inventory) = inventory {
+            self.tx.send_replace(inventory);
         }
         if let Some(first) = self.first.take() {
             first();

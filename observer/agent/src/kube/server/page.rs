@@ -14,6 +14,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
 use crate::kube::server::failure::Failure;
+use crate::tasks::blocking;
 
 /// After this silence, in the middle of a page or before it, the server is given up.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
@@ -48,14 +49,11 @@ where
     });
     let chunks = chunks.take_until(ended);
     let reader = SyncIoBridge::new(StreamReader::new(Box::pin(chunks)));
-    let parsing = tokio::task::spawn_blocking(move || {
+    let parsing = blocking(move || {
         let meta = parse(BufReader::with_capacity(64 << 10, reader), &mut item);
         meta.map(|meta| (meta, item))
     });
-    match parsing.await {
-        Ok(parsed) => parsed.map_err(|e| Failure::Other(format!("the list broke off: {e}"))),
-        Err(_) => Err(Failure::Stopped),
-    }
+    parsing.await.map_err(|e| Failure::Other(format!("the list broke off: {e}")))
 }
 
 fn parse(reader: impl Read, item: &mut dyn FnMut(Value) -> bool) -> serde_json::Result<Meta> {

@@ -8,10 +8,10 @@ use rstest::rstest;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::kube::server::testing::{Server, event, pod, policy};
 use crate::kube::server::{Hooks, Patience, Stale, Sync, spawn};
+use crate::tasks::Tasks;
 
 /// A running source.
 struct Source {
@@ -36,7 +36,7 @@ impl Source {
         };
         let cancel = CancellationToken::new();
         let patience = Patience { retry: Duration::from_millis(50), silence: Duration::from_millis(400) };
-        spawn(&client.into(), patience, tx, hooks, &TaskTracker::new(), &cancel);
+        spawn(&client.into(), patience, tx, hooks, &Tasks::default(), &cancel);
         Self { inventories, syncs, ready, _end: cancel.drop_guard() }
     }
 

@@ -28,7 +28,6 @@ use flow_model::mac::Mac;
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -38,6 +37,7 @@ use crate::netlink::neighbours::message::{NDMSG, Place, neighbour, wanted};
 use crate::netlink::neighbours::table::{GETNEIGH, NEWNEIGH};
 use crate::netlink::routes;
 use crate::netlink::socket::Socket;
+use crate::tasks::blocking;
 
 /// Time between two looks at whether a name is needed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -145,11 +145,11 @@ impl Resolver {
 
     /// Lets the kernel ask for one address.
     async fn ask(mut self, place: Place) -> Result<Self, NetlinkError> {
-        let asking = spawn_blocking(move || {
+        let (resolver, answer) = blocking(move || {
             let answer = solicit(&mut self.requests, place);
             (self, answer)
-        });
-        let (resolver, answer) = asking.await.map_err(std::io::Error::other)?;
+        })
+        .await;
         match answer {
             Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
                 return Err(NetlinkError::Io { what: "asking for a neighbour", errno });
