@@ -16,7 +16,7 @@ use crate::growing;
 /// The longest time that an attempt waits. The kubelet reports a pod's state within about a second.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 /// Most attempts that wait. Past this the oldest is released without a name.
-const LIMIT: usize = 4_096;
+pub(crate) const LIMIT: usize = 4_096;
 /// Most addresses remembered as staying without a name. Attempts from them don't wait again.
 const GIVEN_UP: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -36,6 +36,11 @@ impl AwaitingName {
     /// Is true when attempts from the address waited in vain already.
     pub(super) fn gave_up(&mut self, ip: IpAddr) -> bool {
         self.given_up.get(&ip).is_some()
+    }
+
+    /// Returns how many attempts wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Holds an attempt. Returns the oldest when there are too many.
