@@ -134,6 +134,9 @@ async fn start(options: Options, tasks: &Tasks, cancel: &CancellationToken) -> a
     follow::ports(probes::Ports::new(&mut loaded)?, inventories.clone(), tasks, cancel);
     let flows = loaded.flows();
     let (link_tx, link_rx) = mpsc::channel(LINK_QUEUE);
+    show_queue(&shared, "inputs_queue", &engine_tx);
+    show_queue(&shared, "counts_queue", &counted_tx);
+    show_queue(&shared, "links_queue", &link_tx);
     let own_pods = follow::own_pods(node.clone(), inventories.clone(), tasks, cancel);
     let cluster_known = follow::known(&options, inventories.clone(), tasks);
     let hand_over = HandOver { counted: counted_tx, journal, cluster_known };
@@ -163,6 +166,14 @@ async fn start(options: Options, tasks: &Tasks, cancel: &CancellationToken) -> a
         }
     });
     Ok(())
+}
+
+/// Publishes how much waits in a queue. A weak handle doesn't keep it open.
+fn show_queue<T: Send + 'static>(shared: &Shared, name: &'static str, queue: &mpsc::Sender<T>) {
+    let capacity = queue.max_capacity();
+    let queue = queue.downgrade();
+    let waiting = move || queue.upgrade().map(|queue| capacity - queue.capacity());
+    shared.metrics.add_state(name, capacity, Box::new(waiting));
 }
 
 fn node_name(options: &Options) -> anyhow::Result<String> {
@@ -244,7 +255,11 @@ fn hooks(
         followed: Box::new(move |role, n| followed.metrics.set_interfaces_followed(role, n)),
         complete: translate::completer(inventories),
         publish: probes::Publish {
-            entries: Arc::new(move |map, n| entries.metrics.set_map_entries(map, n)),
+            entries: Arc::new(move |map, n, capacity| {
+                entries.metrics.set_map_entries(map, n);
+                let state = if map == "pairs" { "pairs_map" } else { map };
+                entries.metrics.set_state(state, n, capacity);
+            }),
             unattributed: Arc::new(move |place, n| unattributed.metrics.add_unattributed_drops(place, n)),
             handshakes: Arc::new(move |vantage, n| handshakes.metrics.add_handshakes(vantage, n)),
         },

@@ -18,6 +18,7 @@ pub mod vips;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use flow_core::engine::StateSize;
 use flow_model::blind_spot::BlindReason;
 use flow_model::finding::{Finding, FindingUpdate};
 use flow_model::flow::Outcome;
@@ -92,10 +93,18 @@ impl Sinks {
     #[must_use]
     pub fn new(config: &SinkConfig) -> (Self, Arc<Shared>) {
         let shared = Arc::new(Shared::new(config));
+        shared.show_states(config);
         (
             Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None, awaiting_counts: None },
             shared,
         )
+    }
+
+    /// Publishes how full the engine's states are.
+    pub fn set_sizes(&self, sizes: &[StateSize]) {
+        for size in sizes {
+            self.shared.metrics.set_state(size.name, size.entries, size.capacity);
+        }
     }
 
     /// Returns a queue of this length that receives every update of a finding, also those that only confirm it.

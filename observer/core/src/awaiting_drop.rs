@@ -10,7 +10,7 @@ use crate::enforcer_log::SynKey;
 use crate::held::Held;
 
 /// Most attempts that wait: many rejects must not take much memory. Past this the oldest is released as it is.
-const LIMIT: usize = 8_192;
+pub(crate) const LIMIT: usize = 8_192;
 
 /// Holds rejected attempts until what follows them arrives.
 pub(super) struct AwaitingDrop(Held<AttemptSeen>);
@@ -22,6 +22,11 @@ impl Default for AwaitingDrop {
 }
 
 impl AwaitingDrop {
+    /// Returns how many attempts wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Holds an attempt. Returns the oldest when there are too many.
     pub(super) fn hold(&mut self, seen: AttemptSeen, now: Timestamp) -> Option<AttemptSeen> {
         self.0.hold(SynKey::of(&seen), seen, now)

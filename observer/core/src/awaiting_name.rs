@@ -16,7 +16,7 @@ use crate::growing;
 /// The longest time that something waits. The kubelet reports a pod's state within about a second.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 /// Most attempts, and most counts of pairs, that wait. Past this the oldest is released without a name.
-const LIMIT: usize = 4_096;
+pub(crate) const LIMIT: usize = 4_096;
 /// Most addresses remembered as staying without a name. Nothing waits for them again.
 const GIVEN_UP: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -37,6 +37,11 @@ impl AwaitingName {
     /// Is true when something waited for the name of the address in vain already.
     pub(super) fn gave_up(&mut self, ip: IpAddr) -> bool {
         self.given_up.get(&ip).is_some()
+    }
+
+    /// Returns how many attempts wait.
+    pub(super) fn len(&self) -> usize {
+        self.attempts.0.len()
     }
 
     /// Holds an attempt. Returns the oldest when there are too many.

@@ -36,6 +36,7 @@ mod enforcement;
 mod kept;
 mod open_flows;
 mod recent;
+mod sizes;
 mod traffic;
 mod verdicts;
 mod vips;
@@ -43,6 +44,7 @@ mod vips;
 use self::attempts::Patience;
 pub use self::kept::KeptEngine;
 use self::recent::RecentDecisions;
+pub use self::sizes::StateSize;
 
 /// Sets the thresholds of the detectors.
 #[derive(Clone, Debug, Default)]

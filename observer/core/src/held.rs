@@ -33,6 +33,11 @@ impl<T> Held<T> {
         self.waiting.remove(&oldest)
     }
 
+    /// Returns how many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn get_mut(&mut self, key: SynKey) -> Option<&mut T> {
         self.waiting.get_mut(&key)
     }

@@ -33,7 +33,7 @@ use self::policy::Key;
 use self::scene::Scene;
 
 /// At most this many changes are kept, so that a busy cluster can't fill the memory.
-const MAX_CHANGES: usize = 1_000;
+pub const MAX_CHANGES: usize = 1_000;
 /// The time for which changes are kept. The newest change of each policy stays longer, because a connection may live
 /// for weeks.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
@@ -64,6 +64,18 @@ impl History {
             self.prune(now);
         }
         news
+    }
+
+    /// Returns how many changes are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Is true when no change is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
     }
 
     /// Returns when policies, or labels that they look at, changed last.

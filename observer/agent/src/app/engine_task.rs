@@ -180,6 +180,7 @@ impl Stage {
     }
 
     fn flush(&mut self) {
+        self.sinks.set_sizes(&self.engine.sizes());
         if let Some(keeper) = &mut self.keeper {
             keeper.tick(&self.engine, &self.sinks);
         }

@@ -30,7 +30,11 @@ struct Attr {
 }
 
 /// Holds a map's descriptor, beside aya's own handle.
-pub(super) struct Batches(OwnedFd);
+pub(super) struct Batches {
+    fd: OwnedFd,
+    /// Entries that the map can have; 0 where the kernel doesn't tell.
+    capacity: usize,
+}
 
 impl Batches {
     /// Duplicates the descriptor of a map that aya holds.
@@ -42,7 +46,13 @@ impl Batches {
     }
 
     fn from_data(data: &MapData) -> io::Result<Self> {
-        Ok(Self(data.fd().as_fd().try_clone_to_owned()?))
+        let capacity = data.info().map_or(0, |info| info.max_entries() as usize);
+        Ok(Self { fd: data.fd().as_fd().try_clone_to_owned()?, capacity })
+    }
+
+    /// Returns how many entries the map can have.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Returns every entry. Entries that come or go meanwhile may be among them or not.
@@ -69,7 +79,7 @@ impl Batches {
                 keys: keys.as_mut_ptr() as u64,
                 values: values.as_mut_ptr() as u64,
                 count: SIZE as u32,
-                map_fd: self.0.as_raw_fd().cast_unsigned(),
+                map_fd: self.fd.as_raw_fd().cast_unsigned(),
                 elem_flags: 0,
                 flags: 0,
             };

@@ -134,7 +134,7 @@ impl Collector {
         for (namespace, count) in self.unattributed.take() {
             (to.unattributed)(namespace, count);
         }
-        (to.entries)("pairs", self.drain.pairs);
-        (to.entries)("handshakes", self.sweep.entries);
+        (to.entries)("pairs", self.drain.pairs, self.drain.pairs_capacity());
+        (to.entries)("handshakes", self.sweep.entries, self.sweep.capacity());
     }
 }

@@ -98,6 +98,11 @@ impl Drain {
         Ok(drain)
     }
 
+    /// Returns how many pairs can be counted between two readings.
+    pub(super) fn pairs_capacity(&self) -> usize {
+        self.generations[0].pairs.capacity()
+    }
+
     /// Goes on where the agent before ended: returns what it had taken out of the maps and not handled yet, and what it left in
     /// the generation that is not written to. From now on the journal has what is taken.
     pub(super) fn recover(

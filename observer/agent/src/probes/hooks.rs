@@ -72,8 +72,8 @@ pub type AddHandshakes = Arc<dyn Fn(Vantage, &Latencies) + Send + Sync>;
 /// Holds the callbacks that publish counts.
 #[derive(Clone)]
 pub struct Publish {
-    /// Called with a map's name and the number of its entries.
-    pub entries: Arc<dyn Fn(&'static str, usize) + Send + Sync>,
+    /// Called with a map's name, the number of its entries, and how many it can have.
+    pub entries: Arc<dyn Fn(&'static str, usize, usize) + Send + Sync>,
     /// Called with what is known of a network namespace (`other`, `unknown`) and the number of new drops in such ones.
     pub unattributed: Arc<dyn Fn(&'static str, u64) + Send + Sync>,
     /// Called with the time that new handshakes took.

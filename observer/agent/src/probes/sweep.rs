@@ -116,6 +116,11 @@ impl Sweep {
         })
     }
 
+    /// Returns how many attempts can be pending.
+    pub(super) fn capacity(&self) -> usize {
+        self.all.capacity()
+    }
+
     /// Names the pods that own sockets in the node's own network.
     pub(super) fn name_owners(&mut self, owners: Arc<Mutex<Owners>>) {
         self.owners = Some(owners);

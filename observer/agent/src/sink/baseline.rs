@@ -81,6 +81,12 @@ impl BaselineTable {
         Self { inner: Mutex::new(inner) }
     }
 
+    /// Returns the number of flows.
+    pub(super) fn len(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.inside.len() + inner.outside.len()
+    }
+
     /// Replaces the snapshot of the cluster, which has the labels of pods.
     pub(super) fn set_inventory(&self, inventory: &Inventory) {
         let name = |pod: &Arc<Pod>| ((pod.namespace.clone(), pod.name.clone()), Arc::clone(pod));

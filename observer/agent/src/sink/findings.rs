@@ -57,6 +57,11 @@ impl FindingStore {
         all
     }
 
+    /// Returns how many findings are kept, active and resolved ones.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().len()
+    }
+
     /// Returns all findings that are kept, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Finding>> {
         self.inner.lock().values().cloned().collect()

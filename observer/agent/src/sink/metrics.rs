@@ -22,6 +22,7 @@ mod resets;
 mod series;
 mod single_label;
 mod spec;
+mod states;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -64,6 +65,7 @@ pub use catalogue::document;
 pub use config::MetricsConfig;
 pub use http::{HttpCounters, Refused};
 pub use kept::KeptMetrics;
+pub use states::ReadEntries;
 pub use text::Format;
 
 /// The probe by which the reasons of resets are known.
@@ -86,6 +88,7 @@ pub struct Metrics {
     checks: CheckSeries,
     enforcement: EnforcementSeries,
     http: HttpCounters,
+    states: states::States,
 }
 
 impl Metrics {
@@ -104,6 +107,7 @@ impl Metrics {
             checks: CheckSeries::new(),
             enforcement: EnforcementSeries::new(),
             http: HttpCounters::default(),
+            states: states::States::default(),
         };
         metrics.register();
         metrics
@@ -115,6 +119,7 @@ impl Metrics {
         registry.register_collector(Box::new(pairs::PairCollector(Arc::clone(&self.series))));
         registry.register_collector(Box::new(self.latent.clone()));
         registry.register_collector(Box::new(self.bursts.clone()));
+        registry.register_collector(Box::new(self.states.clone()));
         let registry = self.kept_registry.sub_registry_with_prefix("flow_observer");
         registry.register_collector(Box::new(self.vips.clone()));
         registry.register_collector(Box::new(self.handshakes.clone()));
@@ -192,6 +197,16 @@ impl Metrics {
     /// Publishes the number of entries in a kernel map.
     pub fn set_map_entries(&self, map: &str, entries: usize) {
         self.agent.set_map_entries(map, entries);
+    }
+
+    /// Publishes how full a bounded state is.
+    pub fn set_state(&self, name: &'static str, entries: usize, capacity: usize) {
+        self.states.set(name, entries, capacity);
+    }
+
+    /// Adds a bounded state whose entries are read at each scrape.
+    pub fn add_state(&self, name: &'static str, capacity: usize, read: ReadEntries) {
+        self.states.add(name, capacity, read);
     }
 
     /// Counts drops outside the namespaces of this node and its pods.

@@ -70,6 +70,11 @@ impl PairTable {
         self.inner.lock().update(update);
     }
 
+    /// Returns the number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().rows.len()
+    }
+
     /// Goes on with the rows of the agent before.
     pub(super) fn restore(&self, kept: PairRows) {
         let mut inner = self.inner.lock();

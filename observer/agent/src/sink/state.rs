@@ -78,6 +78,25 @@ impl Shared {
         }
     }
 
+    /// Publishes how full the stores are. They are read by a weak handle, because the metrics are part of what is shared.
+    pub(super) fn show_states(self: &Arc<Self>, config: &SinkConfig) {
+        type Len = fn(&Shared) -> usize;
+        let states: [(&'static str, usize, Len); 4] = [
+            ("findings", config.max_findings, |shared| shared.findings.len()),
+            ("pairs", config.max_pairs, |shared| shared.pairs.len()),
+            ("baseline_flows", config.max_flows, |shared| shared.baseline.len()),
+            ("tail_attempts", config.tail.max_records, |shared| shared.tail.attempts()),
+        ];
+        for (name, capacity, len) in states {
+            let shared = Arc::downgrade(self);
+            self.metrics.add_state(
+                name,
+                capacity,
+                Box::new(move || shared.upgrade().map(|shared| len(&shared))),
+            );
+        }
+    }
+
     /// Returns this node's name.
     #[must_use]
     pub fn node(&self) -> &ArcStr {

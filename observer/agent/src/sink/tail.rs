@@ -126,6 +126,11 @@ impl Tail {
         }
     }
 
+    /// Returns the number of attempts that are kept.
+    pub(super) fn attempts(&self) -> usize {
+        self.ring.lock().len(Kind::Attempt)
+    }
+
     /// Adds a record and wakes the readers. Only the one writer calls it; it never waits for a reader.
     pub fn push(&self, record: &FlowRecord) {
         let line = match serde_json::to_vec(record) {

@@ -46,6 +46,12 @@ impl Ring {
         Self { rooms: std::array::from_fn(|kind| Room::new(size(Kind::VARIANTS[kind]))), arrived: 0 }
     }
 
+    /// Returns the number of records of a kind.
+    pub(super) fn len(&self, kind: Kind) -> usize {
+        let room = &self.rooms[kind as usize];
+        usize::try_from(room.end() - room.start()).unwrap_or(usize::MAX)
+    }
+
     /// Returns the place after the newest record.
     pub(super) fn end(&self) -> Cursor {
         self.each(Room::end)
