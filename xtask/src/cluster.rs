@@ -42,6 +42,9 @@ pub(crate) const PROGRAMS: &str = "FLOW_OBSERVER_KUBE";
 /// The variable that names the directory with Helm to the lab.
 pub(crate) const HELM: &str = "FLOW_OBSERVER_HELM";
 
+/// The variable that names the directory with VictoriaLogs to the lab.
+pub(crate) const VICTORIA_LOGS: &str = "FLOW_OBSERVER_VICTORIA_LOGS";
+
 #[derive(Args, Debug)]
 pub(crate) struct ClusterArgs {
     #[command(subcommand)]
@@ -137,6 +140,12 @@ pub(crate) fn helm_can_be_had() -> Result<()> {
     if std::env::var_os(HELM).is_some() { Ok(()) } else { binaries::helm_can_be_had() }
 }
 
+/// Fails with the remedy when [`victoria_logs`] would have to build and can't.
+pub(crate) fn victoria_logs_can_be_had() -> Result<()> {
+    let is_given = std::env::var_os(VICTORIA_LOGS).is_some();
+    if is_given { Ok(()) } else { binaries::victoria_logs_can_be_had() }
+}
+
 /// Fails with the remedy when the kernel can't carry a cluster, or [`Programs`] would have to build and can't.
 pub(crate) fn can_be_had() -> Result<()> {
     network::need_bridge_netfilter()?;
@@ -178,6 +187,15 @@ pub(crate) fn helm(root: &Path) -> Result<PathBuf> {
     match std::env::var_os(HELM) {
         Some(dir) => Ok(dir.into()),
         None => helm_can_be_had().and_then(|()| binaries::helm(root)),
+    }
+}
+
+/// Returns the directory with VictoriaLogs for tests, after building it where it is missing. The variable chooses another
+/// directory.
+pub(crate) fn victoria_logs(root: &Path) -> Result<PathBuf> {
+    match std::env::var_os(VICTORIA_LOGS) {
+        Some(dir) => Ok(dir.into()),
+        None => victoria_logs_can_be_had().and_then(|()| binaries::victoria_logs(root)),
     }
 }
 

@@ -41,12 +41,13 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     need_root("the test suite")?;
     cluster::api_server_can_be_had()?;
     cluster::helm_can_be_had()?;
+    cluster::victoria_logs_can_be_had()?;
     let filter: Vec<&str> = args.filter.iter().map(String::as_str).collect();
     // The image takes minutes, so a filter for other tests leaves it out.
     let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
     report_step(
         "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors, and \
-         Kubernetes and Helm for 12 more; all tests take about 10",
+         Kubernetes, Helm and VictoriaLogs for 12 more; all tests take about 10",
     );
     let (image, built) = setup::meanwhile(root, NEEDS, |progress| {
         let image = if wanted(IMAGE) { Some(Background::start(root, IMAGE, &[])?) } else { None };
@@ -56,8 +57,9 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     page::install(root)?;
     let kubernetes = cluster::api_server(root)?;
     let helm = cluster::helm(root)?;
+    let logs = cluster::victoria_logs(root)?;
     let agent = built.executable("flow-observer")?;
-    let tests = Tests { root, filter: &filter, agent, kubernetes: &kubernetes, helm: &helm };
+    let tests = Tests { root, filter: &filter, agent, kubernetes: &kubernetes, helm: &helm, logs: &logs };
     report_step("unit tests");
     tests.units(built.unit_tests())?;
     report_step("scenarios on this kernel");
@@ -78,6 +80,7 @@ struct Tests<'a> {
     agent: &'a Path,
     kubernetes: &'a Path,
     helm: &'a Path,
+    logs: &'a Path,
 }
 
 impl Tests<'_> {
@@ -97,6 +100,7 @@ impl Tests<'_> {
         let mut test = cargo(self.root, &["test"]);
         test.args(PACKAGES).args(targets).args(self.filter).arg("--").args(options);
         test.env("FLOW_OBSERVER_BIN", self.agent);
-        run(test.env(cluster::PROGRAMS, self.kubernetes).env(cluster::HELM, self.helm))
+        test.env(cluster::PROGRAMS, self.kubernetes).env(cluster::HELM, self.helm);
+        run(test.env(cluster::VICTORIA_LOGS, self.logs))
     }
 }

@@ -2,6 +2,7 @@
 
 mod helm;
 pub(super) mod kubernetes;
+mod victoria_logs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -117,6 +118,22 @@ pub(super) fn helm(root: &Path) -> Result<PathBuf> {
     if !place.is_dir() {
         let _lock = cache.lock()?;
         during(root, |progress| fill(&place, |dir| helm::build(progress, dir)))?;
+    }
+    Ok(place)
+}
+
+/// Fails with the remedy when VictoriaLogs is to be built, and can't be.
+pub(super) fn victoria_logs_can_be_had() -> Result<()> {
+    if victoria_logs::place(&Cache::open(CACHE)?).is_dir() { Ok(()) } else { go::need() }
+}
+
+/// Returns the directory of VictoriaLogs, which is built unless the cache has it.
+pub(super) fn victoria_logs(root: &Path) -> Result<PathBuf> {
+    let cache = Cache::open(CACHE)?;
+    let place = victoria_logs::place(&cache);
+    if !place.is_dir() {
+        let _lock = cache.lock()?;
+        during(root, |progress| fill(&place, |dir| victoria_logs::build(progress, dir)))?;
     }
     Ok(place)
 }
