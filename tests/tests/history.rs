@@ -77,7 +77,7 @@ fn what_happened_is_found_again() {
         ("k8s.node.name", "node1"),
         ("k8s.cluster.name", "lab"),
         ("event_name", "flow_observer.attempt"),
-        ("severity", "WARN"),
+        ("severity_text", "WARN"),
         ("source.k8s.namespace.name", "web"),
         ("source.k8s.deployment.name", "front"),
         ("source.k8s.pod.name", client.name.as_str()),
@@ -226,7 +226,7 @@ fn the_end_of_an_agent_sends_what_it_holds() {
     for _ in 0..3 {
         connect(&scene.client.ns, scene.server.at(PORT)).unwrap().echo().unwrap();
     }
-    scene.agent().wait_flow("kind=attempt&outcome=established&dst_port=8080", |_| true).unwrap();
+    scene.agent().wait_flow("kind=attempt&outcome=established", |r| r["dst"]["port"] == PORT).unwrap();
     scene.agents.remove(0).stop().unwrap();
     let pairs = "event_name:flow_observer.connections destination.k8s.deployment.name:cache";
     assert_eq!(sum(&scene.logs.wait(pairs, some).unwrap(), "flow_observer.count"), 3);
