@@ -34,6 +34,7 @@ pub mod service;
 pub mod tcx;
 pub mod test_bed;
 pub mod traffic;
+pub mod victoria_logs;
 pub mod vip;
 pub mod wait;
 pub mod world;

@@ -49,7 +49,7 @@ pub(crate) fn run_all(root: &Path, args: &TestArgs) -> Result<()> {
     let wanted = |target: &str| args.filter.as_deref().is_none_or(|filter| filter.contains(target));
     report_step(
         "the first run installs what the next lines name, and builds for 5 to 10 minutes on two processors, and \
-         Kubernetes and Helm for 12 more; all tests take about 10",
+         Kubernetes, Helm and VictoriaLogs for 12 more; all tests take about 10",
     );
     let (image, built) = setup::meanwhile(root, NEEDS, |progress| {
         let image = if wanted(IMAGE) { Some(Background::start(root, IMAGE, &[])?) } else { None };

@@ -5,6 +5,7 @@ mod api;
 mod checks;
 mod engine_task;
 mod follow;
+mod history;
 mod keeping;
 mod kube_events;
 mod node_check;
@@ -102,6 +103,8 @@ async fn start(options: Options, tasks: &Tasks, cancel: &CancellationToken) -> a
     follow::cluster(&options, &api, inventory, &shared, tasks, cancel).await?;
     node_check::follow(node.clone(), inventories.clone(), tasks, cancel);
     kube_events::start(&options, &api, &mut sinks, &shared, inventories.clone(), tasks, cancel).await?;
+
+    history::start(&options, &mut sinks, &shared, tasks, cancel)?;
 
     host::raise_memory_lock();
     let types = btf::KernelTypes::read().map_err(|e| e.to_string());

@@ -2,6 +2,7 @@
 //! the same parser, and the first source that has it counts: flag, environment, file, built-in default.
 
 mod file;
+mod otlp;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::sink::metrics::MetricsConfig;
 use crate::sink::tail::TailConfig;
 
 pub use self::file::{File, FileError};
+pub use self::otlp::OtlpOptions;
 pub use self::values::{AuthMode, ClusterSource, EnforcerChoice, EnforcerLogChoice, ProbeLog};
 
 /// Holds every setting of the agent. The keys of the file are the flags' names with underscores.
@@ -156,6 +158,8 @@ pub struct Options {
     /// Log level of the kernel programs, for debugging them
     #[arg(long, value_enum, value_name = "LEVEL", env = "FLOW_OBSERVER_PROBE_LOG", default_value_t = ProbeLog::Off)]
     pub probe_log: ProbeLog,
+    #[command(flatten)]
+    pub otlp: OtlpOptions,
     /// Synthetic checks: the `[[check]]` tables, which exist only in the file.
     #[arg(skip)]
     pub check: Vec<CheckSpec>,

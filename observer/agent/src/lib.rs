@@ -13,6 +13,7 @@ pub mod http;
 pub mod kube;
 pub mod memory;
 pub mod netlink;
+pub mod otlp;
 pub(crate) mod page;
 pub mod probes;
 mod sealed;

@@ -5,6 +5,7 @@
 
 pub mod baseline;
 pub mod findings;
+pub mod history;
 pub mod metrics;
 pub mod pairs;
 pub mod readiness;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use self::findings::{Feed, Journal};
+use self::history::{Entry, History};
 use self::metrics::KeptMetrics;
 use self::pairs::PairRows;
 use self::readiness::ReadinessGuard;
@@ -85,6 +87,7 @@ pub struct Sinks {
     shared: Arc<Shared>,
     journal: Journal,
     feed: Option<Feed>,
+    history: Option<History>,
     awaiting_counts: Option<ReadinessGuard>,
 }
 
@@ -95,7 +98,13 @@ impl Sinks {
         let shared = Arc::new(Shared::new(config));
         shared.show_states(config);
         (
-            Self { shared: Arc::clone(&shared), journal: Journal::new(), feed: None, awaiting_counts: None },
+            Self {
+                shared: Arc::clone(&shared),
+                journal: Journal::new(),
+                feed: None,
+                history: None,
+                awaiting_counts: None,
+            },
             shared,
         )
     }
@@ -115,11 +124,19 @@ impl Sinks {
         findings
     }
 
+    /// Returns a queue of this length that receives what a log engine keeps. What doesn't fit is counted as lost. A second
+    /// call replaces the first reader.
+    pub fn feed_history(&mut self, queue: usize) -> mpsc::Receiver<Entry> {
+        let (history, entries) = History::new(queue, self.shared.metrics.otlp_counters());
+        self.history = Some(history);
+        entries
+    }
+
     /// Takes one output of the engine. `now` drives expiry and must not run backwards.
     pub fn emit(&mut self, output: Output, now: Timestamp) {
         let Shared { metrics, pairs, baseline, vips, .. } = &*self.shared;
         match output {
-            Output::Record(record) => self.record(&record, now),
+            Output::Record(record) => self.record(record, now),
             Output::Pair(update) => {
                 metrics.add_pair(&update, now);
                 pairs.update(update);
@@ -145,7 +162,12 @@ impl Sinks {
                 metrics.remove_vip(ip);
                 vips.remove(ip);
             }
-            Output::VipMoved { vip, service, source } => metrics.add_vip_move(vip, service, source),
+            Output::VipMoved { vip, service, source } => {
+                if let Some(history) = &self.history {
+                    history.moved(now, vip, service.as_ref(), source);
+                }
+                metrics.add_vip_move(vip, service, source);
+            }
             Output::Unclaimed { count } => metrics.add_unclaimed(count),
             Output::OpenFlows(flows) => baseline.set_open(flows, now),
             Output::Sight(Sight { ip, unseen }) => {
@@ -193,12 +215,15 @@ impl Sinks {
         metrics.set_findings(findings.active());
     }
 
-    fn record(&mut self, record: &FlowRecord, now: Timestamp) {
+    fn record(&mut self, record: FlowRecord, now: Timestamp) {
         if let Event::Attempt(attempt) = &record.event {
             self.attempt(attempt, record.time);
         }
         self.shared.metrics.add_reason(&record.event, now);
-        self.shared.tail.push(record);
+        self.shared.tail.push(&record);
+        if let Some(history) = &self.history {
+            history.record(record);
+        }
     }
 
     fn attempt(&mut self, attempt: &Attempt, time: Timestamp) {
@@ -219,6 +244,9 @@ impl Sinks {
             metrics.set_findings(findings.active());
         }
         self.journal.log(change, &finding, now);
+        if let Some(history) = &self.history {
+            history.finding(change, &finding);
+        }
         if let Some(feed) = &self.feed
             && !feed.offer(finding)
         {

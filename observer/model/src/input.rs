@@ -310,4 +310,6 @@ pub enum LostStage {
     Vips,
     /// The enforcer logged more than was read.
     EnforcerLog,
+    /// The log engine did not take a record of the history, or too many waited for it.
+    History,
 }

@@ -155,6 +155,10 @@ pub struct Attempt {
     /// SYNs repeated before the answer.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub syn_retransmits: u32,
+    /// The client's initial sequence number, which all nodes see alike; 0 where it is not known. It only makes ids, so answers
+    /// leave it out.
+    #[serde(skip)]
+    pub isn: u32,
     /// The verdict of the policies, where a cluster is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Arc<FlowVerdict>>,

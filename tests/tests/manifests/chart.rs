@@ -24,6 +24,9 @@ pub(crate) const ALL_VALUES: &[&str] = &[
     "env[0].value=+eth1",
     "config=listen = \"[::]:9477\"",
     "tls.secretName=certificate",
+    "otlp.endpoint=http://victoria-logs.logging.svc:9428/insert/opentelemetry",
+    "otlp.headersSecretName=victoria-logs",
+    "otlp.resourceAttributes=k8s.cluster.name=production",
     "podAnnotations.example\\.org/team=network",
     "serviceMonitor.enabled=true",
     "serviceMonitor.labels.release=monitoring",
@@ -94,6 +97,7 @@ fn wrong_values_are_refused_by_name() {
         ("listenAddress=::", "listenAddress"),
         ("podMonitor.interval=often", "interval"),
         ("env[0].value=x", "env"),
+        ("otlp.endpoint=victoria-logs:9428", "endpoint"),
         ("resources.cpu=1", "cpu"),
     ] {
         let error = helm().template(&[value]).expect_err(value).to_string();

@@ -4,6 +4,7 @@ mod helm;
 mod krew;
 pub(super) mod kubernetes;
 mod tool;
+mod victoria_logs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -47,7 +47,7 @@ pub(super) fn need() -> Result<()> {
 fn need_version(version: Option<&str>) -> Result<()> {
     let (major, minor) = GO;
     let remedy = format!(
-        "Kubernetes and Helm are built from Go modules, which needs Go {major}.{minor} or later: install it from \
+        "Kubernetes, Helm and VictoriaLogs are built from Go modules, which needs Go {major}.{minor} or later: install it from \
          https://go.dev/dl/, or with a package manager that has it, and put `go` on the PATH"
     );
     match version {

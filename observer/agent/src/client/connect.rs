@@ -99,7 +99,7 @@ impl Connector {
         if let Some(warning) = warning(args, https, host, !matches!(token, Token::None)) {
             anstream::eprintln!("warning: {warning}");
         }
-        let tls = if https { Some((tls::connector(args)?, name(host)?)) } else { None };
+        let tls = if https { Some(tls_connector(args, host)?) } else { None };
         Ok(Self { token, tls })
     }
 
@@ -139,6 +139,17 @@ impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector").field("tls", &self.tls.is_some()).finish_non_exhaustive()
     }
+}
+
+/// Returns TLS as the options want it, and the name that the certificate of this host must have.
+///
+/// # Errors
+/// Fails when certificates can't be read, or none can be for this host.
+pub(crate) fn tls_connector(
+    args: &ConnectArgs,
+    host: &str,
+) -> Result<(TlsConnector, ServerName<'static>), ConnectError> {
+    Ok((tls::connector(args)?, name(host)?))
 }
 
 fn warning(args: &ConnectArgs, https: bool, host: &str, token: bool) -> Option<&'static str> {

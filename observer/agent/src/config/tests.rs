@@ -61,6 +61,15 @@ listen = '127.0.0.1:1'
 max_series = 7
 no_kube_events = true
 node_name = 'n1'
+otlp_ca_file = '/ca'
+otlp_endpoint = 'http://vl:9428/insert/opentelemetry'
+otlp_headers = 'x-scope=a'
+otlp_headers_file = '/headers'
+otlp_interval = '2s'
+otlp_logs_endpoint = 'https://logs.example/v1/logs'
+otlp_queue_bytes = 65536
+otlp_resource_attributes = 'k8s.cluster.name=c'
+otlp_timeout = '3s'
 pair_map_entries = 8
 pin_dir = '/sys/fs/bpf/other'
 probe_log = 'debug'

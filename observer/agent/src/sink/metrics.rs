@@ -15,6 +15,7 @@ mod http;
 mod kept;
 mod labels;
 mod latent;
+mod otlp;
 mod outcomes;
 mod pairs;
 mod process;
@@ -65,6 +66,7 @@ pub use catalogue::document;
 pub use config::MetricsConfig;
 pub use http::{HttpCounters, Refused};
 pub use kept::KeptMetrics;
+pub use otlp::{OtlpCounters, OtlpRequest, OtlpResult};
 pub use states::ReadEntries;
 pub use text::Format;
 
@@ -89,10 +91,13 @@ pub struct Metrics {
     enforcement: EnforcementSeries,
     http: HttpCounters,
     states: states::States,
+    otlp: OtlpCounters,
 }
 
 impl Metrics {
     pub(super) fn new(config: &MetricsConfig) -> Self {
+        let agent = AgentSeries::new();
+        let otlp = OtlpCounters::new(agent.lost_at(LostStage::History));
         let mut metrics = Self {
             registry: Registry::default(),
             kept_registry: Registry::default(),
@@ -103,11 +108,12 @@ impl Metrics {
             vips: VipSeries::default(),
             max_series: config.max_series,
             handshakes: Handshakes::default(),
-            agent: AgentSeries::new(),
+            agent,
             checks: CheckSeries::new(),
             enforcement: EnforcementSeries::new(),
             http: HttpCounters::default(),
             states: states::States::default(),
+            otlp,
         };
         metrics.register();
         metrics
@@ -127,6 +133,7 @@ impl Metrics {
         self.checks.register(registry);
         self.enforcement.register(registry);
         self.http.register(registry);
+        self.otlp.register(registry);
     }
 
     /// Publishes the active findings of this store.
@@ -311,6 +318,10 @@ impl Metrics {
 
     pub(crate) fn tail_counters(&self) -> TailCounters {
         self.agent.tail.clone()
+    }
+
+    pub(crate) fn otlp_counters(&self) -> OtlpCounters {
+        self.otlp.clone()
     }
 
     pub(crate) fn http_counters(&self) -> HttpCounters {

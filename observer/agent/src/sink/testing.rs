@@ -61,6 +61,7 @@ pub(crate) fn attempt(second: i64, src: Endpoint, dst: Endpoint, outcome: Outcom
         count: 1,
         latency_us: Some(300),
         syn_retransmits: 0,
+        isn: 0,
     });
     FlowRecord { time: at(second), node: "node1".into(), event }
 }

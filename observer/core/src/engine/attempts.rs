@@ -157,6 +157,8 @@ fn named(
         latency_us: (seen.outcome != Outcome::Unanswered && seen.count == 1)
             .then_some(seen.latency_ns / 1_000),
         syn_retransmits: seen.syns.saturating_sub(1),
+        // Several attempts have none in common.
+        isn: if seen.count == 1 { seen.isn } else { 0 },
         verdict,
     }
 }

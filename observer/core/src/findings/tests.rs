@@ -95,6 +95,7 @@ fn attempt(outcome: Outcome, signal: Option<&str>, decision: Decision) -> Attemp
         dst: valkey(),
         latency_us: None,
         syn_retransmits: 0,
+        isn: 0,
         verdict: verdict(decision),
     }
 }

@@ -4,23 +4,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{CACHE, Cache, Progress, during, fill, go, helm, krew};
+use super::{CACHE, Cache, Progress, during, fill, go, helm, krew, victoria_logs};
 
 /// A program that the lab's tests run. Each is built in a directory of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tool {
     Helm,
     Krew,
+    VictoriaLogs,
 }
 
 impl Tool {
-    pub(crate) const ALL: [Self; 2] = [Self::Helm, Self::Krew];
+    pub(crate) const ALL: [Self; 3] = [Self::Helm, Self::Krew, Self::VictoriaLogs];
 
     /// Returns the variable that names the directory to the lab.
     pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::Helm => "FLOW_OBSERVER_HELM",
             Self::Krew => "FLOW_OBSERVER_KREW",
+            Self::VictoriaLogs => "FLOW_OBSERVER_VICTORIA_LOGS",
         }
     }
 
@@ -49,6 +51,7 @@ impl Tool {
         match self {
             Self::Helm => helm::place(cache),
             Self::Krew => krew::place(cache),
+            Self::VictoriaLogs => victoria_logs::place(cache),
         }
     }
 
@@ -56,6 +59,7 @@ impl Tool {
         match self {
             Self::Helm => helm::build(progress, dir),
             Self::Krew => krew::build(progress, dir),
+            Self::VictoriaLogs => victoria_logs::build(progress, dir),
         }
     }
 }

@@ -83,6 +83,24 @@ impl<W: Write> RecordSink for RecordPrinter<W> {
     }
 }
 
+/// Returns what happened as one line, without its time.
+pub(crate) fn sentence(event: &Event) -> String {
+    let mut parts = Vec::new();
+    parts.extend(event.endpoints().map(|(src, dst)| sides(src, dst)));
+    if let Event::Announcement(announcement) = event {
+        parts.push(announced(announcement));
+    }
+    parts.push(word(event).0.to_owned());
+    parts.push(Details(event).to_string());
+    parts.retain(|part| !part.is_empty());
+    printable(&parts.join(" "))
+}
+
+/// Returns both sides of a flow.
+pub(crate) fn sides(src: &Endpoint, dst: &Endpoint) -> String {
+    format!("{} -> {}", source(src), destination(dst))
+}
+
 /// Formats records as lines. Columns grow with the names that have been printed.
 #[derive(Debug)]
 struct Lines {

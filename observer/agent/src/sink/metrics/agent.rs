@@ -175,7 +175,7 @@ impl AgentSeries {
         ["other", "unknown"].iter().for_each(|namespace| series.add_unattributed_drops(namespace, 0));
         <BlindReason as VariantArray>::VARIANTS.iter().for_each(|reason| series.set_blind_spots(*reason, 0));
         series.set_findings(<FindingKind as VariantArray>::VARIANTS.iter().map(|kind| (*kind, 0)));
-        series.tail.lost = series.lost.get_or_create_owned(&label("stage", LostStage::Client.as_str()));
+        series.tail.lost = series.lost_at(LostStage::Client);
         series
     }
 
@@ -204,6 +204,11 @@ impl AgentSeries {
 
     pub(super) fn set_events_pending(&self, count: usize) {
         self.events_pending.set(gauge(count));
+    }
+
+    /// Returns the counter of what is lost at a stage.
+    pub(super) fn lost_at(&self, stage: LostStage) -> Counter {
+        self.lost.get_or_create_owned(&label("stage", stage.as_str()))
     }
 
     pub(super) fn add_lost(&self, stage: LostStage, count: u64) {

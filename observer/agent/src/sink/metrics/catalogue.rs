@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::sink::metrics::spec::{Kind, Label, Spec, Values};
 use crate::sink::metrics::{
-    active, agent, bursts, checks, enforcement, handshakes, http, latent, pairs, process, states, vips,
+    active, agent, bursts, checks, enforcement, handshakes, http, latent, otlp, pairs, process, states, vips,
 };
 
 const HEAD: &str = "# Metrics
@@ -31,7 +31,10 @@ pub(super) const SECTIONS: [(&str, &[&[Spec]]); 5] = [
     ),
     ("Load-balancer addresses and resets", &[&vips::FAMILIES, &bursts::FAMILIES]),
     ("Synthetic checks", &[&checks::FAMILIES]),
-    ("The agent", &[&agent::FAMILIES, &states::FAMILIES, &http::FAMILIES, &process::FAMILIES]),
+    (
+        "The agent",
+        &[&agent::FAMILIES, &states::FAMILIES, &http::FAMILIES, &otlp::FAMILIES, &process::FAMILIES],
+    ),
 ];
 
 /// Returns the text of `docs/METRICS.md`.

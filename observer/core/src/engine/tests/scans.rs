@@ -285,6 +285,7 @@ fn kubelets_probes_of_pods_that_start_are_no_scan() {
             dst: Endpoint::bare([10, 42, 0, 10 + n].into(), 8_080),
             latency_us: None,
             syn_retransmits: 0,
+            isn: 0,
             verdict: None,
         };
         let facts = crate::facts::AttemptFacts {

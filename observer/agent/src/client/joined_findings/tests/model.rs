@@ -99,6 +99,7 @@ impl Node {
             count: 1,
             latency_us: None,
             syn_retransmits: 0,
+            isn: 0,
             verdict: Some(verdict(decision)),
         };
         let (cause, policy_change) = (self.broken.as_ref(), self.changed);

@@ -180,6 +180,7 @@ fn attempts() -> Vec<Event> {
         count: 2,
         latency_us: Some(310),
         syn_retransmits: 2,
+        isn: 0,
         verdict: verdict(Decision::Deny, Some(Direction::Ingress), &["data/db"]),
     };
     let established = Attempt {
