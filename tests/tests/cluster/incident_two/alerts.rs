@@ -42,7 +42,6 @@ pub(super) fn flapping(cluster: &Cluster) -> Result<()> {
     }
     wait::until(&format!("alert {FLAP}"), SOON, || notified(&monitor, FLAP).then_some(()))
         .with_context(|| format!("{:#?}", monitor.notified()))?;
-    cluster.browse("cluster_vip")?;
     drop(clients);
     match first {
         BURSTS => monitor.notified_exactly(&[BURSTS, FLAP], &[CONFLICT])?,
