@@ -41,7 +41,6 @@ mod traffic;
 mod verdicts;
 mod vips;
 
-use self::attempts::Patience;
 pub use self::kept::KeptEngine;
 use self::recent::RecentDecisions;
 pub use self::sizes::StateSize;
@@ -182,12 +181,10 @@ impl Engine {
 
     /// Releases the attempts that are still waiting: at the end of a recording, or of the agent.
     pub fn finish(&mut self) {
-        for seen in self.awaiting_drop.drain().into_iter().chain(self.awaiting_name.drain()) {
-            self.report(&seen, Patience::Exhausted);
-        }
-        for (since, delta) in self.awaiting_name.drain_pairs() {
-            self.count(delta, since);
-        }
+        let mut attempts = self.awaiting_drop.drain();
+        attempts.extend(self.awaiting_name.drain());
+        let pairs = self.awaiting_name.drain_pairs();
+        self.report_released(attempts, pairs);
         for seen in self.awaiting_line.drain() {
             self.dropped(&seen, None);
         }

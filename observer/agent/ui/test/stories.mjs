@@ -76,19 +76,3 @@ export async function cluster_policy(browser) {
   await browser.picture(page, "cluster-health");
   await page.context().close();
 }
-
-/** MetalLB's address goes to and fro between nodes of a cluster. */
-export async function cluster_vip(browser) {
-  const page = await browser.open("findings");
-  await page.locator('.finding[data-kind="vip_flap"]', { hasText: "192.0.2.200 (two-web/web) moved" }).first().waitFor();
-  await page.goto(`${browser.base}/#vips?range=300`);
-  const lanes = page.locator('.vip[data-vip="192.0.2.200"]');
-  await lanes.locator("line.move").first().waitFor();
-  for (const lane of ["rect.hold.h0", "rect.hold.h1"]) await lanes.locator(lane).first().waitFor();
-  const moves = await lanes.locator("line.move").count();
-  check(moves >= 3, `${moves} moves are drawn`);
-  await lanes.locator("rect.reset").first().waitFor();
-  await browser.accessible(page, "lanes of a cluster");
-  await browser.picture(page, "cluster-vip-lanes");
-  await page.context().close();
-}

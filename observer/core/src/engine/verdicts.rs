@@ -6,7 +6,7 @@ use flow_identity::{Holder, Identity};
 use flow_model::decision::Decision;
 use flow_model::finding::Cause;
 use flow_model::flow::FlowTuple;
-use flow_model::input::LostStage;
+use flow_model::input::{AttemptSeen, LostStage, PairDelta};
 use flow_model::inventory::Inventory;
 use flow_model::output::Output;
 use flow_model::record::{Endpoint, Event};
@@ -54,18 +54,13 @@ impl Engine {
         self.outputs.push_back(Output::Cluster(inventory));
     }
 
-    /// Reports the attempts whose client has a name now, and then what was counted of them.
+    /// Reports and counts what has names now.
     fn report_named(&mut self) {
         let identity = &self.identity;
         let is_named = |ip, at| !matches!(identity.holder(ip, at), Holder::Unnamed);
         let (attempts, pairs) =
             (self.awaiting_name.named(is_named), self.awaiting_name.named_pairs(is_named));
-        for seen in attempts {
-            self.report(&seen, Patience::Exhausted);
-        }
-        for (since, delta) in pairs {
-            self.count(delta, since);
-        }
+        self.report_released(attempts, pairs);
     }
 
     /// Reports and counts what waited long enough for names.
@@ -73,6 +68,11 @@ impl Engine {
         let identity = &self.identity;
         let is_named = |ip, at| !matches!(identity.holder(ip, at), Holder::Unnamed);
         let (attempts, pairs) = (self.awaiting_name.due(now), self.awaiting_name.due_pairs(now, is_named));
+        self.report_released(attempts, pairs);
+    }
+
+    /// Reports attempts, and then counts what was counted of them: a count has the decision on its attempts.
+    pub(super) fn report_released(&mut self, attempts: Vec<AttemptSeen>, pairs: Vec<(Timestamp, PairDelta)>) {
         for seen in attempts {
             self.report(&seen, Patience::Exhausted);
         }
